@@ -1,0 +1,136 @@
+"""Symbolic-to-code toolkit for statistical data assimilation.
+
+Declare a system with SymPy symbols; get its action and derivatives to read, compiled Cython made
+for exactly that system, and an annealer that finds the path and parameters of least action::
+
+    declare -> observe -> discretise -> derive -> lower -> emit -> build -> solve -> anneal
+            -> analyse -> show -> api
+
+Every name below is imported when it is first used, so ``import symda`` itself stays cheap.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from symda.anneal import Ladder
+    from symda.api import Action, Run, Trajectory, anneal, load, simulate, twin
+    from symda.declare import (
+        Measurement,
+        Model,
+        exprel,
+        forcing,
+        parameter,
+        parameters,
+        state,
+        states,
+        time,
+    )
+    from symda.discretise import SCHEMES, Scheme
+    from symda.errors import (
+        BuildError,
+        DataError,
+        InputError,
+        ModelError,
+        OptionError,
+        SolveError,
+        SymdaError,
+    )
+    from symda.observe import Grid, Observations, Samples
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SCHEMES",
+    "Action",
+    "BuildError",
+    "DataError",
+    "Grid",
+    "InputError",
+    "Ladder",
+    "Measurement",
+    "Model",
+    "ModelError",
+    "Observations",
+    "OptionError",
+    "Run",
+    "Samples",
+    "Scheme",
+    "SolveError",
+    "SymdaError",
+    "Trajectory",
+    "__version__",
+    "anneal",
+    "exprel",
+    "forcing",
+    "load",
+    "parameter",
+    "parameters",
+    "simulate",
+    "state",
+    "states",
+    "time",
+    "twin",
+]
+
+_HOME = {
+    "Action": "symda.api",
+    "BuildError": "symda.errors",
+    "DataError": "symda.errors",
+    "Grid": "symda.observe",
+    "InputError": "symda.errors",
+    "Ladder": "symda.anneal",
+    "Measurement": "symda.declare",
+    "Model": "symda.declare",
+    "ModelError": "symda.errors",
+    "Observations": "symda.observe",
+    "OptionError": "symda.errors",
+    "Run": "symda.api",
+    "SCHEMES": "symda.discretise",
+    "Samples": "symda.observe",
+    "Scheme": "symda.discretise",
+    "SolveError": "symda.errors",
+    "SymdaError": "symda.errors",
+    "Trajectory": "symda.api",
+    "anneal": "symda.api",
+    "exprel": "symda.declare",
+    "forcing": "symda.declare",
+    "load": "symda.api",
+    "parameter": "symda.declare",
+    "parameters": "symda.declare",
+    "simulate": "symda.api",
+    "state": "symda.declare",
+    "states": "symda.declare",
+    "time": "symda.declare",
+    "twin": "symda.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from the stage that defines it."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'symda' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """The package itself, which keeps its public names when a stage of the same name is imported.
+
+    `symda.anneal` is both a stage and the function users call. Importing the stage makes Python
+    bind it as an attribute here, which would replace the function.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
