@@ -1,0 +1,67 @@
+# `make help` lists the targets. Everything runs in .venv, which is made on first use.
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+BIN := $(VENV)/bin
+
+export MPLBACKEND ?= Agg
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types examples bench reproduce clean
+
+help:
+	@echo "make demo       install, then run the annealing demonstration into demo-output/"
+	@echo "make test       install with the development tools, then run every test"
+	@echo "make check      what CI runs: tests, ruff, mypy, examples"
+	@echo "make bench      measure build and solve times"
+	@echo "make reproduce  run the papers' experiments at full size into reproduce-output/"
+	@echo "make clean      remove what these targets made, the environment included"
+
+# The stamps make pip run again only when the project's metadata changes.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	$(BIN)/symda demo --into demo-output
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+check: test lint types examples
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+# Each example runs in a folder of its own, so that nothing is left in the checkout.
+examples: $(VENV)/.installed-dev
+	@set -e; for script in $(abspath $(wildcard examples/*.py)); do \
+	    echo "$$script"; folder=$$(mktemp -d); \
+	    (cd "$$folder" && $(abspath $(BIN))/python "$$script"); rm -r "$$folder"; \
+	done
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/run.py
+
+reproduce: $(VENV)/.installed
+	@set -e; mkdir -p reproduce-output; for script in $(abspath $(wildcard examples/papers/*.py)); do \
+	    echo "$$script"; (cd reproduce-output && $(abspath $(BIN))/python "$$script"); \
+	done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo-output reproduce-output \
+	    .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find symda templates tests examples benchmarks -name __pycache__ -type d -prune -exec rm -r {} +

@@ -1,0 +1,153 @@
+"""Each stage imports only stages to its left, and SymPy stays where people read equations."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "symda"
+
+# From left to right. The package root (`__init__`) only names what the facade offers.
+ORDER = (
+    *("errors", "names", "templates"),
+    *("declare", "observe", "discretise", "derive", "lower", "emit", "build"),
+    *("solve", "anneal", "analyse", "show", "api"),
+    *("__init__", "cli", "__main__"),
+)
+SYMBOLIC = frozenset({"declare", "observe", "discretise", "derive", "api", "cli"})
+
+
+def imported(tree: ast.AST, home: list[str]) -> Iterator[tuple[int, str]]:
+    """Yield the line and full name of every module imported, wherever the import stands.
+
+    `home` is the package the file lies in, which relative imports start from. A name taken from a
+    top-level package is part of the answer, `from symda import x` giving `symda.x`, except that
+    the stages themselves must be named in full to count as such (see `violations`).
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            above = home[: len(home) - node.level + 1] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            for alias in node.names:
+                yield node.lineno, base if "." in base else f"{base}:{alias.name}"
+        elif isinstance(node, ast.Call) and node.args:
+            function = node.func
+            called = getattr(function, "attr", getattr(function, "id", ""))
+            first = node.args[0]
+            if called in {"import_module", "__import__"} and isinstance(first, ast.Constant):
+                yield node.lineno, str(first.value)
+
+
+def violations(package: Path) -> list[str]:
+    """Return one line for each import in `package` that goes against the order."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        where = path.relative_to(package.parent)
+        stage = where.parts[1].removesuffix(".py")
+        if stage not in ORDER:
+            found.append(f"{where}: {stage} has no place in the order of stages")
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for line, name in imported(tree, list(where.parts[:-1])):
+            module, _, taken = name.partition(":")
+            top, *rest = module.split(".")
+            if top == "sympy" and stage not in SYMBOLIC:
+                found.append(f"{where}:{line}: {stage} imports sympy")
+            if top != package.name or taken == "__version__":
+                continue
+            # Anything taken from the package root may pull in the whole facade.
+            target = rest[0] if rest else "__init__"
+            if target not in ORDER:
+                found.append(f"{where}:{line}: {target} has no place in the order of stages")
+            elif target != stage and ORDER.index(target) > ORDER.index(stage):
+                found.append(f"{where}:{line}: {stage} imports {target}")
+    return found
+
+
+def test_every_stage_imports_only_to_its_left() -> None:
+    assert violations(PACKAGE) == []
+
+
+def write(package: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "complaint"),
+    [
+        ("declare/model.py", "import symda.observe.grid", "declare imports observe"),
+        ("declare/model.py", "import numpy, symda.api as api", "declare imports api"),
+        ("build/load.py", "from symda.solve import Minimum", "build imports solve"),
+        ("build/load.py", "from symda.solve.ipopt import Ipopt as I", "build imports solve"),
+        ("errors.py", "from symda.names import mangle", "errors imports names"),
+        ("show/text.py", "from symda import anneal", "show imports __init__"),
+        ("show/text.py", "import symda as sd", "show imports __init__"),
+        ("show/text.py", "from symda import *", "show imports __init__"),
+        ("api/run.py", "from symda.cli import main", "api imports cli"),
+        ("__init__.py", "from symda.cli import main", "__init__ imports cli"),
+        ("lower/ir.py", "from ..build import load", "lower imports build"),
+        ("anneal/starts/uniform.py", "from ...api import twin", "anneal imports api"),
+        ("lower/ir.py", "from .. import Action", "lower imports __init__"),
+        ("solve/newton.py", "import sympy", "solve imports sympy"),
+        ("solve/newton.py", "from sympy import Expr", "solve imports sympy"),
+        ("emit/render.py", "import sympy.printing.c", "emit imports sympy"),
+        ("emit/render.py", "from sympy.core import Expr", "emit imports sympy"),
+        ("emit/render.py", "m = importlib.import_module('symda.build')", "emit imports build"),
+        ("emit/render.py", "m = import_module('sympy')", "emit imports sympy"),
+        ("extra/new.py", "", "extra has no place in the order of stages"),
+        ("api/run.py", "import symda.extra", "extra has no place in the order of stages"),
+    ],
+)
+def test_a_wrong_import_is_found(tmp_path: Path, file: str, text: str, complaint: str) -> None:
+    package = tmp_path / "symda"
+    write(package, {file: text})
+    assert [line.split(": ", 1)[1] for line in violations(package)] == [complaint]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def inner():\n    from symda.solve import Minimum",
+        "class C:\n    def f(self):\n        import symda.solve",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from symda.solve import Minimum",
+        "try:\n    import symda.solve\nexcept ImportError:\n    pass",
+    ],
+)
+def test_an_import_is_found_wherever_it_stands(tmp_path: Path, text: str) -> None:
+    package = tmp_path / "symda"
+    write(package, {"build/load.py": text})
+    assert len(violations(package)) == 1
+
+
+def test_the_line_is_named(tmp_path: Path) -> None:
+    package = tmp_path / "symda"
+    write(package, {"build/load.py": "import os\n\nimport symda.api\n"})
+    assert violations(package) == ["symda/build/load.py:3: build imports api"]
+
+
+def test_imports_to_the_left_are_allowed(tmp_path: Path) -> None:
+    package = tmp_path / "symda"
+    write(
+        package,
+        {
+            "__init__.py": "import symda.api\nfrom symda.declare import Model",
+            "__main__.py": "from symda.cli import main",
+            "cli.py": "import symda as sd\nfrom symda import Action\nfrom symda.api import Run",
+            "names.py": "from symda.errors import InputError",
+            "declare/model.py": "import sympy\nfrom . import symbols\nfrom .symbols import State",
+            "declare/symbols.py": "from ..names import mangle\nfrom symda.declare import model",
+            "anneal/dataset.py": "from symda import __version__\nimport symda.observe",
+            "api/run.py": "import sympy\nfrom symda.anneal.starts import STARTS\nimport scipy",
+        },
+    )
+    assert violations(package) == []
