@@ -1,0 +1,300 @@
+"""The C compiler: which one, whether it can be used, and the flags it is given."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from symda.errors import BuildError, OptionError
+
+# Contraction to fused multiply-add is chosen on purpose: it only ever removes a rounding.
+DEFAULT_FLAGS = (
+    "-O2",
+    "-ftree-vectorize",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+)
+NATIVE_FLAG = "-march=native"
+FORBIDDEN_FLAGS = frozenset(
+    {
+        "-ffast-math",
+        "-Ofast",
+        "-funsafe-math-optimizations",
+        "-ffinite-math-only",
+        "-ffp-model=fast",
+        "-ffp-model=aggressive",
+        "-mdaz-ftz",
+    }
+)
+
+
+class NoCompiler(BuildError):  # noqa: N818 - reads as the reason it is; it is caught by name
+    """No usable toolchain on this machine; the CasADi virtual machine can evaluate instead."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How emitted modules are compiled.
+
+    Parameters
+    ----------
+    flags : tuple of str
+        Flags of the C compiler. Those that assume away NaN or subnormal numbers are refused.
+    native : bool
+        Add ``-march=native`` where the compiler knows it. The environment variable
+        ``SYMDA_NATIVE=0`` turns it off for a machine or a shared cache.
+    cc : str, optional
+        Compiler command. Default: the environment variable ``SYMDA_CC`` (``none`` or empty: no
+        compiler), then ``CC``, then the one Python was built with, then ``cc``, ``gcc`` or
+        ``clang``.
+
+    Raises
+    ------
+    OptionError
+        A refused flag, or something that is not a flag.
+    """
+
+    flags: tuple[str, ...] = DEFAULT_FLAGS
+    native: bool = True
+    cc: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse flags that would change results silently."""
+        if isinstance(self.flags, str):
+            raise OptionError(
+                f"Options: flags must be a tuple of strings, got the string {self.flags!r}. "
+                f"Write flags={tuple(self.flags.split())!r}."
+            )
+        object.__setattr__(self, "flags", tuple(self.flags))
+        for flag in self.flags:
+            if not flag.startswith("-"):
+                raise OptionError(
+                    f"Options: each compiler flag must start with '-', got {flag!r}. "
+                    "Files cannot be passed, because the cache does not see into them."
+                )
+        _refuse_fast_math(self.flags, "Options")
+
+    def resolve(self, chain: Toolchain) -> tuple[str, ...]:
+        """Return the flags that `chain` is really called with.
+
+        Parameters
+        ----------
+        chain : Toolchain
+            A usable toolchain.
+
+        Returns
+        -------
+        tuple of str
+            `flags`, with ``-march=native`` if it is wanted and known.
+
+        Raises
+        ------
+        OptionError
+            ``SYMDA_NATIVE`` is neither 0 nor 1, or the compiler command carries a refused flag.
+        """
+        _refuse_fast_math(chain.command[1:], "the compiler command")
+        wanted = self.native and _native_allowed()
+        if wanted and chain.target and NATIVE_FLAG not in self.flags:
+            return (*self.flags, NATIVE_FLAG)
+        return self.flags
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """What is needed to turn Cython into a loadable module, or why it is missing.
+
+    Parameters
+    ----------
+    command : tuple of str
+        Absolute path of the compiler and the arguments its user gave with it; empty: none.
+    version : str
+        First line of ``--version``.
+    target : str
+        Digest of the processor's features as ``-march=native`` resolves them; empty if the
+        compiler does not know that flag.
+    include : tuple of str
+        Folders with the Python headers.
+    link : tuple of str
+        Flags that make a loadable module.
+    why : str
+        Empty, or why this toolchain cannot be used.
+    """
+
+    command: tuple[str, ...]
+    version: str
+    target: str
+    include: tuple[str, ...]
+    link: tuple[str, ...]
+    why: str
+
+    @property
+    def usable(self) -> bool:
+        """Whether modules can be compiled."""
+        return not self.why
+
+    @property
+    def compiler(self) -> str | None:
+        """Absolute path of the compiler, or None."""
+        return self.command[0] if self.command else None
+
+
+def toolchain(cc: str | None = None) -> Toolchain:
+    """Find the C compiler, the Python headers and Cython.
+
+    Parameters
+    ----------
+    cc : str, optional
+        Compiler command; default as described for `Options`.
+
+    Returns
+    -------
+    Toolchain
+        Check `Toolchain.usable`; `Toolchain.why` says what is missing and how to get it.
+    """
+    origin, wanted = _wanted(cc)
+    if sys.platform == "win32":
+        return _unusable("emitted code is compiled on Linux and macOS only")
+    if wanted is not None and wanted.strip().lower() in {"", "none"}:
+        return _unusable(f"the compiler is switched off by {origin}={wanted}")
+    command = _locate(wanted)
+    if command is None:
+        return _unusable(
+            "no C compiler was found on the PATH (looked for cc, gcc, clang); install one, for "
+            "example with `apt install gcc` or `xcode-select --install`"
+            if wanted is None
+            else f"{origin} names the C compiler {wanted!r}, which was not found; install it or "
+            f"correct {origin}"
+        )
+    headers = sysconfig.get_paths()["include"]
+    if not (Path(headers) / "Python.h").is_file():
+        return _unusable(
+            f"the Python headers are missing (no Python.h in {headers}); install them, for "
+            f"example with `apt install python{sys.version_info[0]}.{sys.version_info[1]}-dev`",
+        )
+    if importlib.util.find_spec("Cython") is None:
+        return _unusable("Cython is not installed; run `pip install cython`")
+    stat = os.stat(command[0])
+    return _inspect(command, (stat.st_mtime_ns, stat.st_size), headers)
+
+
+def predefined_macros(command: tuple[str, ...], flags: tuple[str, ...]) -> str | None:
+    """Return a digest of what the compiler predefines: target, processor features, modes.
+
+    ``-march=native`` means something else on every processor. The macros say what, with GCC and
+    Clang alike.
+
+    Parameters
+    ----------
+    command : tuple of str
+        The compiler.
+    flags : tuple of str
+        Flags of the compilation.
+
+    Returns
+    -------
+    str or None
+        SHA-256; None if the compiler refuses the flags.
+    """
+    answer = _run([*command, *flags, "-E", "-dM", "-x", "c", os.devnull])
+    if answer is None or answer.returncode:
+        return None
+    return hashlib.sha256(answer.stdout.encode()).hexdigest()
+
+
+def _wanted(cc: str | None) -> tuple[str, str | None]:
+    if cc is not None:
+        return "cc", cc
+    for variable in ("SYMDA_CC", "CC"):
+        if variable in os.environ:
+            # An empty CC means unset to every build tool; only SYMDA_CC is a switch.
+            if variable == "CC" and not os.environ["CC"].strip():
+                continue
+            return variable, os.environ[variable]
+    return "", None
+
+
+def _locate(wanted: str | None) -> tuple[str, ...] | None:
+    if wanted is not None:
+        candidates = [wanted]
+    else:
+        candidates = [str(sysconfig.get_config_var("CC") or "cc"), "cc", "gcc", "clang"]
+    for candidate in candidates:
+        try:
+            program, *arguments = shlex.split(candidate)
+        except ValueError:  # unbalanced quotes, or nothing but blanks
+            continue
+        path = shutil.which(program)
+        if path is not None:
+            return (os.path.abspath(path), *arguments)
+    return None
+
+
+@functools.cache
+def _inspect(command: tuple[str, ...], stamp: tuple[int, int], headers: str) -> Toolchain:
+    # `stamp` makes a compiler that was replaced in a long session a different question.
+    del stamp
+    answer = _run([*command, "--version"])
+    if answer is None or answer.returncode or not answer.stdout.strip():
+        return _unusable(f"the C compiler {shlex.join(command)} does not answer to --version")
+    bundle = ("-bundle", "-undefined", "dynamic_lookup")
+    return Toolchain(
+        command=command,
+        version=answer.stdout.splitlines()[0].strip(),
+        target=predefined_macros(command, (NATIVE_FLAG,)) or "",
+        include=(headers,),
+        link=bundle if sys.platform == "darwin" else ("-shared",),
+        why="",
+    )
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str] | None:
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            env=tool_environment(),
+        )
+    except OSError:
+        return None
+
+
+def tool_environment() -> dict[str, str]:
+    """Return the environment tools run in: messages in English, so that they can be compared."""
+    return {**os.environ, "LC_ALL": "C"}
+
+
+def _unusable(why: str) -> Toolchain:
+    return Toolchain(command=(), version="", target="", include=(), link=(), why=why)
+
+
+def _native_allowed() -> bool:
+    value = os.environ.get("SYMDA_NATIVE", "1")
+    if value not in {"0", "1"}:
+        raise OptionError(
+            f"SYMDA_NATIVE must be 0 or 1, got {value!r}. Unset it for the default, 1."
+        )
+    return value == "1"
+
+
+def _refuse_fast_math(flags: tuple[str, ...], where: str) -> None:
+    for flag in flags:
+        if flag in FORBIDDEN_FLAGS:
+            raise OptionError(
+                f"{where}: the flag {flag} is refused: loading a library built with it can make "
+                "the whole process flush subnormal numbers to zero, and checks for NaN vanish. "
+                f"Leave it out; the defaults are {' '.join(DEFAULT_FLAGS)}."
+            )
