@@ -1,0 +1,32 @@
+"""What a run has found: distinct levels, the best path, the chi-squared test, hit rates.
+
+Every function here takes the `xarray.Dataset` of a run (fresh or loaded from NetCDF) and returns
+plain numbers or a table. Plots of the same numbers live in `symda.show`.
+"""
+
+from symda.analyse.judge import ChiSquared, chi_squared, hits, wilson
+from symda.analyse.levels import (
+    PathCounts,
+    best_path,
+    free_parameters,
+    last_rung,
+    level_members,
+    levels_table,
+    path_counts,
+    reached,
+)
+
+__all__ = [
+    "ChiSquared",
+    "PathCounts",
+    "best_path",
+    "chi_squared",
+    "free_parameters",
+    "hits",
+    "last_rung",
+    "level_members",
+    "levels_table",
+    "path_counts",
+    "reached",
+    "wilson",
+]

@@ -1,0 +1,184 @@
+"""How far to trust the lowest level: the chi-squared test of its data misfit, and hit rates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symda.analyse.levels import (
+    best_path,
+    expected_measurement_term,
+    last_rung,
+    path_counts,
+    reached,
+)
+from symda.errors import OptionError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class ChiSquared:
+    """The measurement term of the best path against what right data and a right model give.
+
+    Attributes
+    ----------
+    mean, sd : float
+        Expectation c_m (n - p) / 2 and standard deviation c_m sqrt((n - p) / 2) of the measurement
+        term, c_m being the factor of the averaging option (1 for eq. 10); nan if n <= p.
+    n, p : int
+        Number of data, and of quantities fitted to them (initial state and free parameters).
+    low, high : float
+        The band mean - 2 sd .. mean + 2 sd.
+    value : float
+        Measurement term of the best path.
+    verdict : str
+        One sentence.
+    """
+
+    mean: float
+    sd: float
+    n: int
+    p: int
+    low: float
+    high: float
+    value: float
+    verdict: str
+
+
+def chi_squared(dataset: xr.Dataset) -> ChiSquared:
+    """Judge the best path by its measurement term.
+
+    Twice the measurement term of the true path (with the right variances) is chi-squared
+    distributed; of n data, p are used up by fitting, which leaves the mean (n - p) / 2 and the
+    standard deviation sqrt((n - p) / 2). The band of two standard deviations holds about 95 %.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+
+    Returns
+    -------
+    ChiSquared
+        Expectation, band, the best path's value at the last rung reached, and a verdict.
+
+    Raises
+    ------
+    SolveError
+        If no path reached any rung.
+    """
+    value = float(dataset["measurement_term"].values[best_path(dataset), last_rung(dataset)])
+    mean, sd = expected_measurement_term(dataset)
+    n, p = int(dataset.attrs["data_count"]), int(dataset.attrs["fitted"])
+    low, high = mean - 2 * sd, mean + 2 * sd
+    verdict = _verdict(value, low, high, n, p)
+    return ChiSquared(mean, sd, n, p, low, high, value, verdict)
+
+
+def _verdict(value: float, low: float, high: float, n: int, p: int) -> str:
+    if n <= p:
+        return (
+            f"cannot be judged: {n} data against {p} fitted quantities leave no degree of freedom"
+        )
+    band = f"{low:.6g} .. {high:.6g}"
+    if value > high:
+        return (
+            f"above the expected band: {value:.6g} > {band}; "
+            "the model is wrong, the variances are too small, or the lowest level was not found"
+        )
+    if value < low:
+        return (
+            f"below the expected band: {value:.6g} < {band}; "
+            "the noise is being fitted, or the variances are too large"
+        )
+    return f"consistent with the data: {value:.6g} lies in the expected band {band}"
+
+
+def hits(dataset: xr.Dataset, within: float = 0.5, level: float | None = None) -> tuple[int, int]:
+    """Count the paths that found the lowest level.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+    within : float
+        Paths count whose action is at most this far above `level`, in units of
+        `measurement_scale` like the tolerance of `levels_table`.
+    level : float, optional
+        The action to compare with, say of a known solution; lower actions count too. By default
+        the lowest action of this run.
+
+    Returns
+    -------
+    hits, attempts : int
+        Failed paths are attempts that missed; paths that an interruption or a time limit cut
+        short are no attempts.
+
+    Raises
+    ------
+    OptionError
+        If `within` is not a number >= 0 or `level` is not finite.
+    SolveError
+        If no path reached any rung.
+    """
+    if not (math.isfinite(within) and within >= 0):
+        raise OptionError(f"within: expected a finite number >= 0 (action), got {within!r}")
+    if level is not None and not math.isfinite(level):
+        raise OptionError(
+            f"level: expected a finite action, got {level!r}; leave it out to use the run's lowest"
+        )
+    rung = last_rung(dataset)
+    action = dataset["action"].values[reached(dataset)[:, rung], rung]
+    lowest = float(action.min()) if level is None else level
+    limit = lowest + within * float(dataset.attrs["measurement_scale"])
+    counts = path_counts(dataset)
+    return int(np.count_nonzero(action <= limit)), counts.finished + counts.failed
+
+
+def wilson(hits: int, attempts: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval of a rate.
+
+    With z the normal quantile, k hits of n attempts and f = k / n, the interval is
+    (f + z^2 / 2n -+ z sqrt(f (1 - f) / n + z^2 / 4n^2)) / (1 + z^2 / n).
+
+    Parameters
+    ----------
+    hits, attempts : int
+        0 <= hits <= attempts, attempts >= 1.
+    confidence : float
+        Coverage, inside (0, 1).
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    OptionError
+        If the counts or the confidence are out of range.
+
+    References
+    ----------
+    E. B. Wilson, Probable inference, the law of succession, and statistical inference,
+    J. Am. Stat. Assoc. 22 (1927) 209.
+    """
+    if attempts < 1 or not 0 <= hits <= attempts:
+        raise OptionError(
+            f"hits, attempts: expected 0 <= hits <= attempts and attempts >= 1, "
+            f"got {hits!r} and {attempts!r}"
+        )
+    if not 0 < confidence < 1:
+        raise OptionError(f"confidence: expected a number inside (0, 1), got {confidence!r}")
+    z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
+    rate, n = hits / attempts, attempts
+    centre = rate + z2 / (2 * n)
+    half = math.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n * n)))
+    low, high = (centre - half) / (1 + z2 / n), (centre + half) / (1 + z2 / n)
+    # Exact at the ends, where rounding would leave 1e-17 instead of nothing.
+    return (0.0 if hits == 0 else low), (1.0 if hits == attempts else high)

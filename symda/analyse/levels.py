@@ -1,0 +1,261 @@
+"""Distinct action levels of a run: which paths ended together, how low, with what parameters."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.errors import OptionError, SolveError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+FAILED = 4
+"""Code of a failed rung in the variable `status`."""
+
+MINIMA = (1, 2, 3)
+"""Codes of rungs that ended with a path: converged, acceptable, stopped."""
+
+COLUMNS = ("level", "paths", "share", "measurement_term", "model_term", "chi2_z")
+"""Columns of every table of levels; the free parameters stand before the last one."""
+
+
+@dataclass(frozen=True)
+class PathCounts:
+    """How the K paths of a run ended, judged at its last rung.
+
+    Attributes
+    ----------
+    finished : int
+        Reached the last rung that any path reached.
+    failed : int
+        Did not, because a solver failed.
+    unfinished : int
+        Did not, because the run was stopped first.
+    """
+
+    finished: int
+    failed: int
+    unfinished: int
+
+
+def reached(dataset: xr.Dataset) -> NDArray[np.bool_]:
+    """Say which rungs ended with a path.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+
+    Returns
+    -------
+    ndarray of bool, shape (K, B)
+        True where the solver returned a path with a finite action, converged or stopped at its
+        limit of iterations; False where it failed or never ran.
+    """
+    minima = np.isin(dataset["status"].values, MINIMA)
+    both: NDArray[np.bool_] = minima & np.isfinite(dataset["action"].values)
+    return both
+
+
+def last_rung(dataset: xr.Dataset) -> int:
+    """Return the index along `beta` of the last rung that any path reached.
+
+    Raises
+    ------
+    SolveError
+        If no path reached any rung.
+    """
+    rungs = np.flatnonzero(reached(dataset).any(axis=0))
+    if rungs.size == 0:
+        raise SolveError(_nothing_reached(dataset))
+    return int(rungs[-1])
+
+
+def path_counts(dataset: xr.Dataset) -> PathCounts:
+    """Count the paths that finished, failed, and were not finished; never raises."""
+    done = reached(dataset)
+    rungs = np.flatnonzero(done.any(axis=0))
+    finished = done[:, rungs[-1]] if rungs.size else np.zeros(done.shape[0], dtype=bool)
+    broken = (dataset["status"].values == FAILED).any(axis=1) & ~finished
+    count, failed = int(finished.sum()), int(broken.sum())
+    return PathCounts(finished=count, failed=failed, unfinished=done.shape[0] - count - failed)
+
+
+def best_path(dataset: xr.Dataset) -> int:
+    """Return the index of the path with the lowest action.
+
+    Paths are compared at one common rung, the last that any of them reached, since actions of
+    different Rf are not comparable. Of equal actions the lowest index wins.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+
+    Returns
+    -------
+    int
+        Index along `path`.
+
+    Raises
+    ------
+    SolveError
+        If no path reached any rung.
+    """
+    rung = last_rung(dataset)
+    action = np.where(reached(dataset)[:, rung], dataset["action"].values[:, rung], np.inf)
+    return int(np.argmin(action))
+
+
+def free_parameters(dataset: xr.Dataset) -> list[str]:
+    """Return the names of the parameters that were estimated, in the model's order."""
+    fixed = dataset["fixed"].values.astype(bool)
+    return [str(name) for name in dataset["parameter"].values[~fixed]]
+
+
+def expected_measurement_term(dataset: xr.Dataset) -> tuple[float, float]:
+    """Return mean and standard deviation of the measurement term; nan if n <= p."""
+    freedom = int(dataset.attrs["data_count"]) - int(dataset.attrs["fitted"])
+    scale = float(dataset.attrs["measurement_scale"])
+    if freedom <= 0:
+        return math.nan, math.nan
+    return scale * freedom / 2, scale * math.sqrt(freedom / 2)
+
+
+def level_members(
+    dataset: xr.Dataset, beta: int | None = None, tolerance: float = 0.01
+) -> list[NDArray[np.intp]]:
+    """Group the paths by level, the lowest first.
+
+    Two neighbours among the sorted actions belong to one level when they differ by at most
+    `tolerance` times the run's `measurement_scale`. Without averaging an action is a negative log
+    probability, so that the default 0.01 means 1 % in probability; with averaging the whole
+    measurement term is multiplied by that scale, and the tolerance with it.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+    beta : int, optional
+        Rung at which to compare, by its coordinate; by default the last rung any path reached.
+    tolerance : float
+        Largest gap inside a level.
+
+    Returns
+    -------
+    list of ndarray of int
+        For each level the indices of its paths, sorted by action; empty if none reached `beta`.
+
+    Raises
+    ------
+    OptionError
+        If `beta` is not on the ladder or `tolerance` is not a number >= 0.
+    SolveError
+        If `beta` is not given and no path reached any rung.
+    """
+    if not (math.isfinite(tolerance) and tolerance >= 0):
+        raise OptionError(
+            f"tolerance: expected a finite number >= 0 (units of action), got {tolerance!r}; "
+            "0.01 counts actions that differ by 1 % in probability as one level"
+        )
+    rung = _rung(dataset, beta)
+    action = dataset["action"].values[:, rung]
+    paths = np.flatnonzero(reached(dataset)[:, rung])
+    paths = paths[np.argsort(action[paths], kind="stable")]
+    if paths.size == 0:
+        return []
+    gap = tolerance * float(dataset.attrs["measurement_scale"])
+    return np.split(paths, np.flatnonzero(np.diff(action[paths]) > gap) + 1)
+
+
+def levels_table(
+    dataset: xr.Dataset, beta: int | None = None, tolerance: float = 0.01
+) -> pd.DataFrame:
+    """Tabulate the distinct action levels with their multiplicities.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+    beta : int, optional
+        Rung at which to compare, by its coordinate; by default the last rung any path reached.
+    tolerance : float
+        Largest gap between neighbouring actions of one level, see `level_members`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a level, the lowest first. Columns: `level` (the action), `paths` (multiplicity),
+        `share` (of the paths that reached `beta`), `measurement_term`, `model_term`, each free
+        parameter by its name, `chi2_z` (standard deviations of the measurement term from its
+        expectation, nan without a degree of freedom). Level, terms and parameters are means over
+        the level's paths. A parameter named like another column is listed as "name (parameter)".
+        `.attrs` holds `beta`, and `unfinished`: how many paths did not reach it, which are not
+        counted.
+
+    Raises
+    ------
+    OptionError
+        If `beta` is not on the ladder or `tolerance` is not a number >= 0.
+    SolveError
+        If `beta` is not given and no path reached any rung.
+    """
+    import pandas as pd
+
+    groups = level_members(dataset, beta, tolerance)
+    rung = _rung(dataset, beta)
+    counted = sum(group.size for group in groups)
+
+    def means(variable: str) -> list[float]:
+        values = dataset[variable].values[:, rung]
+        return [float(values[group].mean()) for group in groups]
+
+    measurement = means("measurement_term")
+    mean, sd = expected_measurement_term(dataset)
+    columns: dict[str, list[float] | list[int]] = {
+        "level": means("action"),
+        "paths": [group.size for group in groups],
+        "share": [group.size / counted for group in groups],
+        "measurement_term": measurement,
+        "model_term": means("model_term"),
+    }
+    for name in free_parameters(dataset):
+        values = dataset["parameters"].sel(parameter=name).values[:, rung]
+        column = f"{name} (parameter)" if name in COLUMNS else name
+        columns[column] = [float(values[group].mean()) for group in groups]
+    columns["chi2_z"] = [(value - mean) / sd for value in measurement]
+    table = pd.DataFrame(columns)
+    table.attrs["beta"] = int(dataset["beta"].values[rung])
+    table.attrs["unfinished"] = dataset.sizes["path"] - counted
+    return table
+
+
+def _rung(dataset: xr.Dataset, beta: int | None) -> int:
+    if beta is None:
+        return last_rung(dataset)
+    ladder = dataset["beta"].values
+    found = np.flatnonzero(ladder == beta)
+    if found.size == 0:
+        raise OptionError(
+            f"beta: the ladder of this run has the rungs {ladder[0]} .. {ladder[-1]}, "
+            f"got {beta!r}; leave beta out to use the last rung any path reached"
+        )
+    return int(found[0])
+
+
+def _nothing_reached(dataset: xr.Dataset) -> str:
+    counts = path_counts(dataset)
+    text = (
+        f"no path of this run reached a rung of the ladder: of {dataset.sizes['path']} paths "
+        f"{counts.failed} failed and {counts.unfinished} did not run to an end"
+    )
+    messages = [(k, str(why)) for k, why in enumerate(dataset["message"].values) if str(why)]
+    if messages:
+        text += f"; path {messages[0][0]} says: {messages[0][1]}"
+    return text + ". Check data, bounds and starts, allow more time, or try another solver"
