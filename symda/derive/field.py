@@ -1,0 +1,109 @@
+"""The machine form of a model: F and the measurement functions with their derivatives in CasADi SX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from symda.declare import Measurement, Model, Parameter
+from symda.derive.translate import to_casadi
+
+if TYPE_CHECKING:
+    import casadi as ca
+
+
+@dataclass(frozen=True)
+class Field:
+    """F, h and their first and second derivatives as CasADi functions of (x, u, theta, t).
+
+    Parameters
+    ----------
+    model : Model
+        The declared model.
+    measurement : Measurement
+        What is measured of it.
+    parameters : tuple of Parameter
+        All P parameters: the model's, then those of the measurement alone.
+    field : casadi.Function
+        (x, u, theta, t) -> k, shape (D,): F, or the map f.
+    field_jacobian : casadi.Function
+        (x, u, theta, t) -> k and dF/d(x, theta), sparse (D, D + P).
+    field_curvature : casadi.Function
+        (x, u, theta, t, mu) -> sum_a mu_a d2F_a/d(x, theta)2, sparse lower triangle (D + P, D + P).
+    measure : casadi.Function
+        (x, theta) -> h, shape (L,).
+    measure_jacobian : casadi.Function
+        (x, theta) -> h and dh/d(x, theta), sparse (L, D + P).
+    measure_curvature : casadi.Function
+        (x, theta, nu) -> sum_l nu_l d2h_l/d(x, theta)2, sparse lower triangle (D + P, D + P).
+    """
+
+    model: Model
+    measurement: Measurement
+    parameters: tuple[Parameter, ...]
+    field: ca.Function
+    field_jacobian: ca.Function
+    field_curvature: ca.Function
+    measure: ca.Function
+    measure_jacobian: ca.Function
+    measure_curvature: ca.Function
+
+    @property
+    def D(self) -> int:
+        """Number of states."""
+        return len(self.model.states)
+
+    @property
+    def P(self) -> int:
+        """Number of parameters."""
+        return len(self.parameters)
+
+    @property
+    def L(self) -> int:
+        """Number of measured channels."""
+        return len(self.measurement.functions)
+
+    @property
+    def U(self) -> int:
+        """Number of forcing channels."""
+        return len(self.model.forcing)
+
+
+def derive_field(model: Model, measurement: Measurement) -> Field:
+    """Translate a model to CasADi SX and differentiate it twice."""
+    import casadi as ca
+
+    parameters = (*model.parameters, *measurement.parameters)
+    x = ca.SX.sym("x", len(model.states))
+    u = ca.SX.sym("u", len(model.forcing))
+    theta = ca.SX.sym("theta", len(parameters))
+    t = ca.SX.sym("t")
+    symbols = dict(zip(model.states, ca.vertsplit(x), strict=True))
+    symbols |= dict(zip(model.forcing, ca.vertsplit(u) if model.forcing else [], strict=True))
+    symbols |= dict(zip(parameters, ca.vertsplit(theta) if parameters else [], strict=True))
+    if model.time is not None:
+        symbols[model.time] = t
+
+    def differentiate(values: ca.SX, prefix: str, inputs: list[ca.SX], names: list[str]) -> list[ca.Function]:
+        unknowns = ca.vertcat(x, theta)
+        multipliers = ca.SX.sym("mu", values.shape[0])
+        jacobian = ca.jacobian(values, unknowns)
+        curvature = ca.tril(ca.hessian(ca.dot(multipliers, values), unknowns)[0])
+        options = {"cse": True}
+        return [
+            ca.Function(prefix, inputs, [values], names, ["value"], options),
+            ca.Function(f"{prefix}_jacobian", inputs, [values, jacobian], names, ["value", "jacobian"], options),
+            ca.Function(
+                f"{prefix}_curvature", [*inputs, multipliers], [curvature], [*names, "mu"], ["curvature"], options
+            ),
+        ]
+
+    F = ca.vertcat(*to_casadi(model.equations, symbols))
+    h = ca.vertcat(*to_casadi(measurement.functions, symbols))
+    return Field(
+        model,
+        measurement,
+        parameters,
+        *differentiate(F, "field", [x, u, theta, t], ["x", "u", "theta", "t"]),
+        *differentiate(h, "measure", [x, theta], ["x", "theta"]),
+    )

@@ -1,0 +1,96 @@
+"""The one-step action composed and differentiated by CasADi alone.
+
+This is the virtual machine's backend where there is no C compiler, and the oracle of the emitted code:
+nothing here is shared with the loops that the templates write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from symda.derive.field import Field
+from symda.discretise import Scheme, step_residual
+
+if TYPE_CHECKING:
+    import casadi as ca
+
+#: What leads each step's data vector, before the forcing u of shape (S, U): time, length, weight of Rf.
+STEP_HEAD = 3
+
+
+def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
+    """Per-step and per-point functions of a problem, by CasADi.
+
+    Returns
+    -------
+    mapping of name to casadi.Function
+        With w the window (E + D), `step` = (t, h, weight, u) of length 3 + S U, and `point` = (y, rm) of
+        length 2 L:
+
+        - ``step_action(w, theta, step, rf)``: sum_a rf_a weight r_a^2 / 2,
+        - ``step_gradient``: the same and its gradient by (w, theta), shape (E + D + P,),
+        - ``step_hessian``: its Hessian, sparse upper triangle,
+        - ``step_residual(w, theta, step)``: r, shape (E,),
+        - ``step_jacobian``: dr/d(w, theta), sparse (E, E + D + P),
+        - ``step_curvature(w, theta, step, lam)``: sum_e lam_e d2r_e, sparse upper triangle,
+        - ``point_action(x, theta, point)``, ``point_gradient``, ``point_hessian``: the same for
+          sum_l rm_l (h_l - y_l)^2 / 2,
+        - ``measure(x, theta)``: h, shape (L,).
+    """
+    import casadi as ca
+
+    D, P, L, U = field.D, field.P, field.L, field.U
+    E, S = D * (1 + len(scheme.interior)), len(scheme.abscissae)
+    w, theta = ca.SX.sym("w", E + D), ca.SX.sym("theta", P)
+    step, rf = ca.SX.sym("step", STEP_HEAD + S * U), ca.SX.sym("rf", D)
+    t, h, weight = step[0], step[1], step[2]
+
+    def slope(stage: int, argument: Sequence[ca.SX]) -> list[ca.SX]:
+        start = STEP_HEAD + scheme.slot(stage) * U
+        abscissa = t + float(scheme.c[stage]) * h
+        return ca.vertsplit(field.field(ca.vertcat(*argument), step[start : start + U], theta, abscissa))
+
+    entries = ca.vertsplit(w)
+    window = [entries[i : i + D] for i in range(0, E + D, D)]
+    residual = ca.cse(ca.vertcat(*step_residual(scheme, slope, window, h, _number)))
+    omega = ca.repmat(rf, 1 + len(scheme.interior), 1) * weight
+    cost = ca.dot(omega * residual, residual) / 2
+    unknowns = ca.vertcat(w, theta)
+    lam = ca.SX.sym("lam", E)
+
+    x, point = ca.SX.sym("x", D), ca.SX.sym("point", 2 * L)
+    misfit = field.measure(x, theta) - point[:L]
+    error = ca.dot(point[L:] * misfit, misfit) / 2
+    local = ca.vertcat(x, theta)
+
+    def upper(value: ca.SX, by: ca.SX) -> ca.SX:
+        return ca.triu(ca.hessian(value, by)[0])
+
+    table = {
+        "step_action": ([w, theta, step, rf], [cost]),
+        "step_gradient": ([w, theta, step, rf], [cost, ca.gradient(cost, unknowns)]),
+        "step_hessian": ([w, theta, step, rf], [upper(cost, unknowns)]),
+        "step_residual": ([w, theta, step], [residual]),
+        "step_jacobian": ([w, theta, step], [ca.jacobian(residual, unknowns)]),
+        "step_curvature": ([w, theta, step, lam], [upper(ca.dot(lam, residual), unknowns)]),
+        "point_action": ([x, theta, point], [error]),
+        "point_gradient": ([x, theta, point], [error, ca.gradient(error, local)]),
+        "point_hessian": ([x, theta, point], [upper(error, local)]),
+        "measure": ([x, theta], [field.measure(x, theta)]),
+    }
+    return {
+        name: ca.Function(name, inputs, [ca.densify(o) if _dense(name) else o for o in outputs], {"cse": True})
+        for name, (inputs, outputs) in table.items()
+    }
+
+
+def _dense(name: str) -> bool:
+    return not name.endswith(("_hessian", "_jacobian", "_curvature"))
+
+
+def _number(value: Fraction) -> ca.SX:
+    import casadi as ca
+
+    return ca.SX(float(value))

@@ -1,0 +1,103 @@
+"""The registry of schemes. To add one, add its tableau here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from symda.discretise.scheme import Scheme
+from symda.errors import OptionError, nearest
+
+#: Discrete maps: x_{n+1} = f(x_n), the step as it is.
+MAP = Scheme("map", 0, c=[0], v=[0], X=[[0]], b=[1], discrete=True, source="x_{n+1} = f(x_n)")
+
+_ALL = (
+    # 0 |
+    #   | 1
+    Scheme("euler", 1, c=[0], v=[0], X=[[0]], b=[1], source="Euler, Institutiones calculi integralis (1768)"),
+    # 0   |
+    # 1/2 | 1/2
+    # 1/2 | 0   1/2
+    # 1   | 0   0   1
+    #     | 1/6 1/3 1/3 1/6
+    Scheme(
+        "rk4",
+        4,
+        c=[0, "1/2", "1/2", 1],
+        v=[0, 0, 0, 0],
+        X=[[0, 0, 0, 0], ["1/2", 0, 0, 0], [0, "1/2", 0, 0], [0, 0, 1, 0]],
+        b=["1/6", "1/3", "1/3", "1/6"],
+        source="Kutta, Z. Math. Phys. 46 (1901) 435",
+    ),
+    # x_{n+1} - x_n - h/2 (F_n + F_{n+1})
+    Scheme(
+        "trapezoid",
+        2,
+        c=[0, 1],
+        v=[0, 1],
+        X=[[0, 0], [0, 0]],
+        b=["1/2", "1/2"],
+        source="Lobatto IIIA with 2 stages; Hairer, Lubich, Wanner, Geometric Numerical Integration, II.1",
+    ),
+    # x_{n+1} - x_n - h F((x_n + x_{n+1})/2)
+    Scheme(
+        "midpoint",
+        2,
+        c=["1/2"],
+        v=["1/2"],
+        X=[[0]],
+        b=[1],
+        source="implicit midpoint (Gauss with 1 stage); Hairer, Lubich, Wanner, II.1",
+    ),
+    # Simpson's rule with the midpoint m an unknown tied to the cubic Hermite interpolant
+    Scheme(
+        "hermite-simpson",
+        4,
+        c=[0, 1, "1/2"],
+        v=[0, 1, "1/2"],
+        X=[[0, 0, 0], [0, 0, 0], ["1/8", "-1/8", 0]],
+        b=["1/6", "1/6", "2/3"],
+        interior=[2],
+        source="Hargraves and Paris, J. Guidance 10 (1987) 338; separated form: Kelly, SIAM Rev. 59 (2017) 849",
+    ),
+    MAP,
+)
+
+#: Name -> scheme.
+SCHEMES: Mapping[str, Scheme] = MappingProxyType({scheme.name: scheme for scheme in _ALL})
+
+
+def find_scheme(scheme: str | Scheme | None, *, discrete: bool) -> Scheme:
+    """Return the scheme a user asked for, checked against the kind of model.
+
+    Parameters
+    ----------
+    scheme : str, Scheme or None
+        Name in `SCHEMES`, a scheme of one's own, or None: ``rk4`` for an ODE, ``map`` for a map.
+    discrete : bool
+        Whether the model is a discrete map.
+
+    Raises
+    ------
+    OptionError
+        If the name is unknown, or the scheme does not fit the kind of model.
+    """
+    if scheme is None:
+        scheme = "map" if discrete else "rk4"
+    if isinstance(scheme, str):
+        if scheme not in SCHEMES:
+            known = ", ".join(SCHEMES)
+            raise OptionError(f"No scheme {scheme!r}.{nearest(scheme, SCHEMES)} The schemes are: {known}.")
+        scheme = SCHEMES[scheme]
+    if not isinstance(scheme, Scheme):
+        raise OptionError(
+            f"scheme must be a name or a symda.Scheme, got {type(scheme).__name__}; for example scheme='rk4'."
+        )
+    if scheme.discrete != discrete:
+        kind, fix = (
+            ("a discrete map", "leave scheme out, a map is its own step")
+            if discrete
+            else ("an ODE", "choose e.g. scheme='rk4', or declare the model with discrete=True")
+        )
+        raise OptionError(f"The scheme {scheme.name!r} does not fit {kind}: {fix}.")
+    return scheme

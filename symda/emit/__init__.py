@@ -1,0 +1,6 @@
+"""Emit: `KernelIR` -> `Source`, the text of one Cython module. Nothing here touches the disk."""
+
+from symda.emit.emit import emit
+from symda.emit.source import Source
+
+__all__ = ["Source", "emit"]

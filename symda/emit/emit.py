@@ -1,0 +1,129 @@
+"""`KernelIR` -> `Source`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING
+
+from symda.emit.format import format_body, number
+from symda.emit.source import Source
+from symda.lower import KernelIR, Pattern, Stage
+from symda.names import module_name
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATE = "kernels.pyx.j2"
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("symda.templates", package_path=""),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["array"] = _array
+    environment.filters["comment"] = _comment
+    return environment
+
+
+def emit(ir: KernelIR) -> Source:
+    """Write the Cython module of a problem.
+
+    The text depends on `ir` and the templates alone: no time, no paths, floats by ``repr``.
+    """
+    stem = module_name(ir.model, ir.scheme)
+    bodies = {routine.name: format_body(routine) for routine in ir.routines}
+    text = _environment().get_template(TEMPLATE).render(
+        ir=ir,
+        stem=stem,
+        routines={routine.name: routine for routine in ir.routines},
+        bodies=bodies,
+        outside=[stage for stage in ir.stages if not stage.affine],
+        promoted=[stage for stage in ir.stages if stage.interior is not None],
+        active=sorted(set(ir.field_curvature.rows) | set(ir.field_curvature.columns)),
+        state_nonzeros=sum(column < ir.D for column in ir.field_jacobian.columns),
+        combine=_combine,
+        combination=_combination,
+        sparsity=_sparsity,
+        spread=lambda stage: _spread(ir, stage),
+        coefficient=_coefficient,
+        stage_work=_stage_work(ir),
+        point_work=2 * ir.L + ir.measure_jacobian.size + ir.measure_curvature.size,
+        zip=zip,
+    )
+    return Source.of(stem, text)
+
+
+def _stage_work(ir: KernelIR) -> int:
+    """Numbers of work space a step needs: the template's AT_... list, plus a gradient."""
+    stages, tangents = len(ir.stages), (2 * len(ir.stages) + 1) * ir.D + ir.P
+    gradient = stages * (3 * ir.D + ir.field_jacobian.size) + 2 * ir.E + ir.D + ir.P
+    return gradient + tangents * ir.columns + ir.field_curvature.size + (ir.E + ir.W) * ir.W + ir.W
+
+
+def _coefficient(value: Fraction) -> str:
+    return number(float(value))
+
+
+def _combine(weights: Sequence[Fraction], term: str) -> str:
+    """Sum of weights times ``term`` with ``{j}`` replaced, zeros left out, or an empty string."""
+    parts = []
+    for j, weight in enumerate(weights):
+        if weight:
+            factor = "" if weight == 1 else f"{_coefficient(weight)}*"
+            parts.append(factor + term.replace("{j}", str(j)))
+    return " + ".join(parts)
+
+
+def _combination(weights: Sequence[Fraction], name: str) -> str:
+    """The same for people: fractions as fractions, subscripts."""
+    parts = [("" if w == 1 else f"{w} ") + f"{name}_{j}" for j, w in enumerate(weights) if w]
+    return " + ".join(parts).replace("+ -", "- ")
+
+
+def _spread(ir: KernelIR, stage: Stage) -> list[tuple[int, Fraction]]:
+    """Where an affine stage's argument comes from: (first internal column, weight) of each grid point."""
+    if stage.interior is not None:
+        return [(ir.D * (1 + stage.interior), Fraction(1))]
+    ends = [(0, 1 - stage.v), (ir.last_column, stage.v)]
+    return [(column, weight) for column, weight in ends if weight]
+
+
+def _sparsity(pattern: Pattern) -> list[int]:
+    """CasADi's compressed column form: rows, columns, column starts, row of each nonzero."""
+    rows, columns = pattern.shape
+    if pattern.size == rows * columns:
+        return [rows, columns, 1]
+    starts = [0] * (columns + 1)
+    for column in pattern.columns:
+        starts[column + 1] += 1
+    for column in range(columns):
+        starts[column + 1] += starts[column]
+    return [rows, columns, *starts, *pattern.rows]
+
+
+def _array(values: Sequence[int], name: str, kind: str = "int") -> str:
+    """A static C array, wrapped to readable lines (C has no empty arrays: one zero stands in)."""
+    entries = [str(value) for value in values] or ["0"]
+    lines, line = [], ""
+    for entry in entries:
+        if len(line) + len(entry) > 96:
+            lines.append(line.rstrip())
+            line = ""
+        line += f"{entry}, "
+    lines.append(line.rstrip().rstrip(","))
+    return f"static const {kind} {name}[{len(entries)}] = {{\n" + "\n".join(f"    {x}" for x in lines) + "};"
+
+
+def _comment(text: str) -> str:
+    """One line that cannot end a comment or a docstring early."""
+    return " ".join(text.split()).replace('"""', "'''").replace("*/", "* /").replace("\\", "/")

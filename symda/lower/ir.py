@@ -1,0 +1,145 @@
+"""KernelIR: everything the templates need to write the code of one problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True)
+class Value:
+    """One instruction in SSA form: `op` applied to the values numbered `args`.
+
+    ``op == "const"`` carries `number`; ``op == "input"`` carries `argument` (input name, index).
+    """
+
+    op: str
+    args: tuple[int, ...] = ()
+    number: float = 0.0
+    argument: tuple[str, int] = ("", 0)
+
+
+@dataclass(frozen=True)
+class Routine:
+    """A straight-line function.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the emitted code.
+    inputs, outputs : tuple of (name, size)
+        Dense vectors (matrices by their structural nonzeros, column after column).
+    values : tuple of Value
+        Instructions in order of evaluation.
+    results : tuple of tuple of int
+        For each output, the value each of its entries takes.
+    """
+
+    name: str
+    inputs: tuple[tuple[str, int], ...]
+    outputs: tuple[tuple[str, int], ...]
+    values: tuple[Value, ...]
+    results: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Sparsity of a matrix, its nonzeros listed column after column, rows ascending."""
+
+    shape: tuple[int, int]
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of structural nonzeros."""
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the scheme, as the template needs it.
+
+    `interior` is the index of the grid point it is promoted to, or None; `slot` the index of its
+    abscissa; `row` its coefficients X_ij; `affine` whether its argument uses no other slope.
+    """
+
+    index: int
+    c: Fraction
+    v: Fraction
+    b: Fraction
+    row: tuple[Fraction, ...]
+    slot: int
+    interior: int | None
+    affine: bool
+
+
+@dataclass(frozen=True)
+class Gather:
+    """A sparse output and where each nonzero stands in the dense working array."""
+
+    pattern: Pattern
+    source: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Nonzeros q and r of one row of the measurement Jacobian; their product goes to `target`."""
+
+    row: int
+    q: int
+    r: int
+    target: int
+
+
+@dataclass(frozen=True)
+class KernelIR:
+    """A problem, lowered.
+
+    Columns of the dense working arrays are in *internal* order: (x_n, theta, x_{n+1}) for explicit
+    schemes, whose tangents only need the first D + P columns, and (window, theta) otherwise.
+    `columns` is the number of columns that tangents need; `theta_column` and `last_column` are where
+    theta and x_{n+1} start.
+    """
+
+    model: str
+    scheme: str
+    discrete: bool
+    explicit: bool
+    states: tuple[str, ...]
+    parameters: tuple[str, ...]
+    channels: tuple[str, ...]
+    forcing: tuple[str, ...]
+    equations: tuple[str, ...]
+    measured: tuple[str, ...]
+    D: int
+    P: int
+    L: int
+    U: int
+    S: int
+    E: int
+    stages: tuple[Stage, ...]
+    columns: int
+    theta_column: int
+    last_column: int
+    routines: tuple[Routine, ...]
+    field_jacobian: Pattern
+    field_curvature: Pattern
+    measure_jacobian: Pattern
+    measure_curvature: Pattern
+    step_jacobian: Gather
+    step_hessian: Gather
+    step_curvature: Gather
+    point_hessian: Pattern
+    point_pairs: tuple[Pair, ...]
+    point_scatter: tuple[int, ...]
+
+    @property
+    def W(self) -> int:
+        """Unknowns a step sees: window and parameters, E + D + P."""
+        return self.E + self.D + self.P
+
+    @property
+    def instructions(self) -> int:
+        """Straight-line instructions of all routines together."""
+        return sum(len(routine.values) for routine in self.routines)
