@@ -1,0 +1,205 @@
+"""What an expression of a model may hold, and the messages for what it may not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from numbers import Complex, Rational, Real
+
+import sympy as sp
+from sympy import Basic, Expr, Symbol
+from sympy.core.function import AppliedUndef
+from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
+from sympy.logic.boolalg import BooleanAtom, BooleanFunction
+
+from symda.declare.functions import KNOWN, known_names
+from symda.declare.symbols import Declared
+from symda.errors import ModelError, nearest
+
+_CONDITIONS = (Relational, sp.And, sp.Or, sp.Not, sp.ITE, BooleanAtom)
+_ARITHMETIC = (sp.Add, sp.Mul, sp.Pow, ExprCondPair, *KNOWN)
+
+
+def as_expression(given: object, where: str) -> Expr:
+    """Return `given` as a SymPy expression.
+
+    Parameters
+    ----------
+    given : Expr or number
+        A right-hand side or measured quantity as the user wrote it.
+    where : str
+        What it is, for the message.
+
+    Raises
+    ------
+    ModelError
+        If it is text (never parsed), a truth value, a matrix, or anything else but an expression
+        or a real number.
+    """
+    if isinstance(given, Expr) and not isinstance(given, sp.MatrixBase | sp.MatrixExpr):
+        return given
+    if isinstance(given, str):
+        raise ModelError(
+            f"{where}: got the text {given!r}; text is never parsed. Write the expression with "
+            "declared symbols, for example -k*x with k = sd.parameter('k')."
+        )
+    if isinstance(given, bool | Relational | BooleanFunction | BooleanAtom) or (
+        type(given).__name__ in ("bool", "bool_")
+    ):
+        raise ModelError(
+            f"{where}: got the truth value {given}; expected a number or an expression. "
+            "For cases use sympy.Piecewise."
+        )
+    if isinstance(given, Real):
+        if isinstance(given, Rational):
+            return sp.Rational(int(given.numerator), int(given.denominator))
+        if not math.isfinite(given):
+            raise ModelError(f"{where}: got {given}; every constant must be finite.")
+        return sp.Float(float(given))
+    if isinstance(given, Complex):
+        raise ModelError(f"{where}: got the complex number {given}; models are real.")
+    if isinstance(given, sp.MatrixBase | sp.MatrixExpr) or hasattr(given, "shape"):
+        raise ModelError(
+            f"{where}: got an array or matrix; expected one scalar expression. "
+            "Write one expression for each component."
+        )
+    raise ModelError(
+        f"{where}: expected an expression in declared symbols or a number, "
+        f"got {type(given).__name__} ({given!r})."
+    )
+
+
+def check_expression(expression: Expr, where: str) -> None:
+    """Refuse whatever no backend can evaluate in `expression`, by name.
+
+    Raises
+    ------
+    ModelError
+        If it holds an unknown or undefined function, a derivative, a complex or non-finite
+        constant, or a Piecewise whose cases do not cover everything.
+    """
+    for node in sp.preorder_traversal(expression):
+        if isinstance(node, Symbol):
+            continue
+        if isinstance(node, sp.Number | sp.NumberSymbol):
+            _check_number(node, where)
+        elif isinstance(node, _CONDITIONS):
+            continue
+        elif isinstance(node, _ARITHMETIC):
+            _check_value(node, where)
+        else:
+            raise ModelError(_refusal(node, where))
+
+
+def check_alike(symbols: Iterable[Symbol], where: str) -> None:
+    """Refuse two different declared symbols that print alike.
+
+    Raises
+    ------
+    ModelError
+        Naming both.
+    """
+    first: dict[str, Symbol] = {}
+    for symbol in symbols:
+        other = first.setdefault(symbol.name, symbol)
+        if other != symbol:
+            raise ModelError(
+                f"{where}: two different symbols print alike as {symbol.name!r}: "
+                f"{describe(other)} and {describe(symbol)}. Declare it once and use that object "
+                "everywhere, or rename one."
+            )
+
+
+def check_declared(symbols: Iterable[Symbol], declared: Iterable[str], where: str) -> None:
+    """Refuse plain SymPy symbols.
+
+    Raises
+    ------
+    ModelError
+        With the declared symbol of the nearest name, if there is one.
+    """
+    names = list(declared)
+    for symbol in symbols:
+        if isinstance(symbol, Declared):
+            continue
+        if symbol.name in names:
+            hint = f" Use the declared {symbol.name!r} instead of a SymPy symbol of that name."
+        else:
+            hint = nearest(symbol.name, names)
+        raise ModelError(
+            f"{where}: {symbol.name!r} is an undeclared SymPy symbol.{hint} "
+            "Declare it with sd.state, sd.parameter, sd.forcing or sd.time."
+        )
+
+
+def symbols_in(expressions: Iterable[Expr]) -> Iterator[Symbol]:
+    """Yield every symbol once, in the order of first appearance."""
+    seen: set[Symbol] = set()
+    for expression in expressions:
+        for node in sp.preorder_traversal(expression):
+            if isinstance(node, Symbol) and node not in seen:
+                seen.add(node)
+                yield node
+
+
+def describe(symbol: Symbol) -> str:
+    """Return a symbol's kind and declaration in words."""
+    if not isinstance(symbol, Declared):
+        return "an undeclared SymPy symbol"
+    given = [(field, getattr(symbol, field)) for field in symbol.declaration]
+    said = ", ".join(f"{field}={value}" for field, value in given if value is not None)
+    return f"{symbol.kind_name}({said})"
+
+
+def _check_number(number: Expr, where: str) -> None:
+    if number in (sp.nan, sp.oo, -sp.oo):
+        raise ModelError(
+            f"{where}: holds the constant {number}; every constant must be finite. "
+            "Look for a division by zero."
+        )
+    if abs(number) > sp.Float("1.7976931348623157e308"):
+        raise ModelError(f"{where}: holds a constant beyond the range of doubles (1.8e308).")
+
+
+def _check_value(node: Basic, where: str) -> None:
+    if isinstance(node, sp.Piecewise) and node.args[-1].cond is not sp.true:
+        raise ModelError(
+            f"{where}: the cases of {node} do not cover every value: not covered is "
+            f"{sp.Not(sp.Or(*(pair.cond for pair in node.args)))}. "
+            "End it with a default, (expression, True)."
+        )
+    if isinstance(node, ExprCondPair):
+        return
+    if node.is_real is False or (not node.free_symbols and _is_not_real(node)):
+        raise ModelError(
+            f"{where}: {node} is complex or not finite; models are real. "
+            "Check the domain of its roots, logarithms and inverse functions."
+        )
+
+
+def _is_not_real(constant: Expr) -> bool:
+    value = constant.evalf()
+    return not value.is_Number or not value.is_finite
+
+
+def _refusal(node: Basic, where: str) -> str:
+    name = type(node).__name__
+    if node is sp.I:
+        return (
+            f"{where}: holds the imaginary unit sympy.I; models are real. If I is a quantity of "
+            "the model, declare it, for example I = sd.forcing('I')."
+        )
+    if node is sp.zoo:
+        return f"{where}: holds the constant zoo, a division by zero."
+    if isinstance(node, AppliedUndef):
+        return (
+            f"{where}: {node} is an undefined function. Write {name!r} out, or declare a state, "
+            "parameter or forcing; a state stands for its own time course, so write x, not x(t)."
+        )
+    if isinstance(node, sp.Derivative):
+        return (
+            f"{where}: holds the derivative {node}. A right-hand side gives dx/dt in terms of "
+            "states themselves; substitute it, or carry out the derivative with .doit()."
+        )
+    return f"{where}: {name} is not a function that symda can compile. Known are: {known_names()}."

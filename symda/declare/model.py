@@ -1,0 +1,146 @@
+"""A model: one equation for each state, checked when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sympy import Expr, Symbol
+
+from symda.declare.check import (
+    as_expression,
+    check_alike,
+    check_declared,
+    check_expression,
+    describe,
+    symbols_in,
+)
+from symda.declare.symbols import Declared, Forcing, Parameter, State, Time
+from symda.errors import ModelError, nearest
+
+Kind = TypeVar("Kind", bound=Declared)
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Model:
+    """Equations dx/dt = F(x, u, theta, t), or a map x_{n+1} = f(x_n, u, theta, n).
+
+    Parameters
+    ----------
+    equations : mapping of State to Expr or number
+        One right-hand side for each state, D of them; their order is the order of the states.
+    name : str
+        What to call the model; the names of generated modules begin with it.
+    discrete : bool, optional
+        True for a map.
+
+    Attributes
+    ----------
+    states : tuple of State, (D,)
+    parameters : tuple of Parameter, (P,)
+        In the order of first appearance.
+    forcing : tuple of Forcing, (U,)
+        In the order of first appearance.
+    time : Time or None
+        None if no equation uses it.
+    equations : tuple of Expr, (D,)
+        The right-hand sides as they were written.
+
+    Raises
+    ------
+    ModelError
+        For whatever could not be compiled or is most likely a slip; the message says which
+        equation, what was found there, and how to mend it.
+    """
+
+    name: str
+    discrete: bool
+    states: tuple[State, ...]
+    parameters: tuple[Parameter, ...]
+    forcing: tuple[Forcing, ...]
+    time: Time | None
+    equations: tuple[Expr, ...]
+
+    def __init__(
+        self,
+        equations: Mapping[State, Expr | float],
+        *,
+        name: str = "model",
+        discrete: bool = False,
+    ) -> None:
+        if not isinstance(name, str) or not name.strip():
+            raise ModelError(f"Model: name must be a text that is not empty, got {name!r}.")
+        if not isinstance(discrete, bool):
+            raise ModelError(
+                f"Model {name!r}: discrete must be True (a map) or False (an ODE), "
+                f"got {discrete!r}."
+            )
+        states = _checked_states(equations, name)
+        wheres = [f"Model {name!r}, equation of {state}" for state in states]
+        right_hand_sides = tuple(
+            as_expression(given, where)
+            for given, where in zip(equations.values(), wheres, strict=True)
+        )
+        declared = [
+            symbol
+            for symbol in (*states, *symbols_in(right_hand_sides))
+            if isinstance(symbol, Declared)
+        ]
+        names = {symbol.name for symbol in declared}
+        check_alike(declared, f"Model {name!r}")
+        for expression, where in zip(right_hand_sides, wheres, strict=True):
+            check_expression(expression, where)
+            check_declared(symbols_in([expression]), names, where)
+            for symbol in symbols_in([expression]):
+                if isinstance(symbol, State) and symbol not in states:
+                    raise ModelError(
+                        f"{where}: uses the state {symbol.name!r}, which has no equation."
+                        f"{nearest(symbol.name, (state.name for state in states))} "
+                        f"Add {symbol.name}: ... to the equations, or declare it as a parameter "
+                        "or forcing."
+                    )
+        times = _of_kind(declared, Time)
+        if len(times) > 1:
+            raise ModelError(
+                f"Model {name!r}: uses {len(times)} times, "
+                f"{', '.join(symbol.name for symbol in times)}; a model has one. "
+                "Declare the others as forcing."
+            )
+        for field, value in (
+            ("name", name),
+            ("discrete", discrete),
+            ("states", states),
+            ("parameters", _of_kind(declared, Parameter)),
+            ("forcing", _of_kind(declared, Forcing)),
+            ("time", times[0] if times else None),
+            ("equations", right_hand_sides),
+        ):
+            object.__setattr__(self, field, value)
+
+    def __repr__(self) -> str:
+        kind = "map" if self.discrete else "ODE"
+        sizes = f"D={len(self.states)}, P={len(self.parameters)}, U={len(self.forcing)}"
+        return f"Model({self.name!r}, {kind}, {sizes})"
+
+
+def _checked_states(equations: Mapping[State, Expr | float], name: str) -> tuple[State, ...]:
+    if not isinstance(equations, Mapping):
+        raise ModelError(
+            f"Model {name!r}: equations must be a mapping of state to right-hand side, "
+            f"{{x: -x}}, got {type(equations).__name__}."
+        )
+    if not equations:
+        raise ModelError(f"Model {name!r}: no equation given; a model needs at least one state.")
+    for key in equations:
+        if not isinstance(key, State):
+            what = describe(key) if isinstance(key, Symbol) else type(key).__name__
+            raise ModelError(
+                f"Model {name!r}: the left-hand side {key!r} is {what}; "
+                "equations belong to states. Declare it with sd.state."
+            )
+    return tuple(equations)
+
+
+def _of_kind(symbols: Iterable[Declared], kind: type[Kind]) -> tuple[Kind, ...]:
+    return tuple(dict.fromkeys(symbol for symbol in symbols if isinstance(symbol, kind)))

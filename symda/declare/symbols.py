@@ -1,0 +1,421 @@
+"""The symbols a model is written in: states, parameters, forcing and time.
+
+They are SymPy symbols that carry their declaration and count it in equality. So two symbols that
+print alike but were declared differently are two symbols, and a model can refuse them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import ClassVar, Self
+
+from sympy import Symbol
+
+from symda.errors import ModelError
+
+Range = tuple[float, float]
+UNBOUNDED: Range = (-math.inf, math.inf)
+
+
+class Declared(Symbol):  # type: ignore[misc]  # SymPy ships no types, so its classes are Any
+    """A real SymPy symbol with a declaration; base of the four kinds."""
+
+    __slots__ = ()
+    kind_name: ClassVar[str]
+    declaration: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def _create(cls, name: str, **declaration: Range | float | None) -> Self:
+        # The cached constructor knows symbols by name and assumptions only, and would hand back
+        # an earlier symbol with another declaration.
+        symbol: Self = Symbol.__xnew__(cls, _checked_name(name, cls.kind_name), real=True)
+        for field, value in declaration.items():
+            setattr(symbol, field, value)
+        return symbol
+
+    def _hashable_content(self) -> tuple[object, ...]:
+        # SymPy orders symbols by this content, so it must compare: tuples of floats, none is ().
+        content: tuple[object, ...] = super()._hashable_content()
+        return content + tuple(_as_floats(getattr(self, field)) for field in self.declaration)
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Range | float | None]]:
+        return (self.name,), {field: getattr(self, field) for field in self.declaration}
+
+
+class State(Declared):
+    """A component of the state x, with the range it may take and the range starts are drawn from.
+
+    Parameters
+    ----------
+    name : str
+        The name it prints as.
+    bounds : (float, float), optional
+        Lowest and highest value a solver may give it; infinite where there is no limit.
+    start : (float, float), optional
+        Range of its start values; by default the bounds, else the range of the data widened by
+        half.
+
+    Raises
+    ------
+    ModelError
+        If the name is empty, a range is not a pair of numbers in ascending order, or `start`
+        leaves the bounds.
+    """
+
+    __slots__ = ("bounds", "start")
+    kind_name = "State"
+    declaration = ("bounds", "start")
+    bounds: Range
+    start: Range | None
+
+    def __new__(cls, name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -> Self:
+        """Check the declaration and make the symbol."""
+        what = f"State {name!r}"
+        bounds = _checked_bounds(what, bounds)
+        return cls._create(name, bounds=bounds, start=_checked_start(what, start, bounds))
+
+
+class Parameter(Declared):
+    """A constant of the model, estimated unless its value is given.
+
+    Parameters
+    ----------
+    name : str
+        The name it prints as.
+    bounds : (float, float), optional
+        Lowest and highest value a solver may give it; infinite where there is no limit.
+    start : (float, float), optional
+        Range of its start values; by default the bounds.
+    value : float, optional
+        Its known value: the parameter is then held there.
+    typical : float, optional
+        Its typical size, larger than zero, which solvers scale it by.
+
+    Raises
+    ------
+    ModelError
+        If the name is empty, a range is not a pair of numbers in ascending order, `start` or
+        `value` leaves the bounds, or `typical` is not larger than zero.
+    """
+
+    __slots__ = ("bounds", "start", "typical", "value")
+    kind_name = "Parameter"
+    declaration = ("bounds", "start", "value", "typical")
+    bounds: Range
+    start: Range | None
+    value: float | None
+    typical: float | None
+
+    def __new__(
+        cls,
+        name: str,
+        *,
+        bounds: Range = UNBOUNDED,
+        start: Range | None = None,
+        value: float | None = None,
+        typical: float | None = None,
+    ) -> Self:
+        """Check the declaration and make the symbol."""
+        what = f"Parameter {name!r}"
+        bounds = _checked_bounds(what, bounds)
+        return cls._create(
+            name,
+            bounds=bounds,
+            start=_checked_start(what, start, bounds),
+            value=_checked_value(what, value, bounds),
+            typical=_checked_typical(what, typical),
+        )
+
+
+class Forcing(Declared):
+    """A known input u(t) of the model; its samples or expression come with the observations.
+
+    Parameters
+    ----------
+    name : str
+        The name it prints as.
+
+    Raises
+    ------
+    ModelError
+        If the name is empty.
+    """
+
+    __slots__ = ()
+    kind_name = "Forcing"
+
+    def __new__(cls, name: str) -> Self:
+        """Check the name and make the symbol."""
+        return cls._create(name)
+
+
+class Time(Declared):
+    """The independent variable: time of an ODE, step number of a map.
+
+    Parameters
+    ----------
+    name : str
+        The name it prints as.
+
+    Raises
+    ------
+    ModelError
+        If the name is empty.
+    """
+
+    __slots__ = ()
+    kind_name = "Time"
+
+    def __new__(cls, name: str = "t") -> Self:
+        """Check the name and make the symbol."""
+        return cls._create(name)
+
+
+def state(name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -> State:
+    """Declare one state; see `State` for the arguments.
+
+    Raises
+    ------
+    ModelError
+        As `State`, or if `name` holds several names.
+    """
+    return State(_single(name, "state"), bounds=bounds, start=start)
+
+
+def states(
+    names: str | Sequence[str],
+    size: int | None = None,
+    *,
+    bounds: Range = UNBOUNDED,
+    start: Range | None = None,
+) -> tuple[State, ...]:
+    """Declare several states with the same bounds and start range.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        `"x y z"` or `["x", "y", "z"]`; or one name together with `size`.
+    size : int, optional
+        With one name: how many states, called x0, x1, ...
+    bounds, start : (float, float), optional
+        As for `State`.
+
+    Returns
+    -------
+    tuple of State, (D,)
+
+    Raises
+    ------
+    ModelError
+        As `State`, or if a name is missing or repeated, or the size is not at least 1.
+    """
+    every = _several(names, size, "states")
+    return tuple(State(name, bounds=bounds, start=start) for name in every)
+
+
+def parameter(
+    name: str,
+    *,
+    bounds: Range = UNBOUNDED,
+    start: Range | None = None,
+    value: float | None = None,
+    typical: float | None = None,
+) -> Parameter:
+    """Declare one parameter; see `Parameter` for the arguments.
+
+    Raises
+    ------
+    ModelError
+        As `Parameter`, or if `name` holds several names.
+    """
+    one = _single(name, "parameter")
+    return Parameter(one, bounds=bounds, start=start, value=value, typical=typical)
+
+
+def parameters(
+    names: str | Sequence[str],
+    size: int | None = None,
+    *,
+    bounds: Range = UNBOUNDED,
+    start: Range | None = None,
+    value: float | None = None,
+    typical: float | None = None,
+) -> tuple[Parameter, ...]:
+    """Declare several parameters with the same declaration.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        `"sigma rho beta"` or a sequence of names; or one name together with `size`.
+    size : int, optional
+        With one name: how many parameters, called a0, a1, ...
+    bounds, start, value, typical
+        As for `Parameter`.
+
+    Returns
+    -------
+    tuple of Parameter, (P,)
+
+    Raises
+    ------
+    ModelError
+        As `Parameter`, or if a name is missing or repeated, or the size is not at least 1.
+    """
+    every = _several(names, size, "parameters")
+    return tuple(
+        Parameter(name, bounds=bounds, start=start, value=value, typical=typical) for name in every
+    )
+
+
+def forcing(name: str) -> Forcing:
+    """Declare one forcing channel; see `Forcing`.
+
+    Raises
+    ------
+    ModelError
+        If the name is empty or holds several names.
+    """
+    return Forcing(_single(name, "forcing"))
+
+
+def time(name: str = "t") -> Time:
+    """Declare the independent variable; see `Time`.
+
+    Raises
+    ------
+    ModelError
+        If the name is empty or holds several names.
+    """
+    return Time(_single(name, "time"))
+
+
+def _split(names: str) -> list[str]:
+    return names.replace(",", " ").split()
+
+
+def _single(name: str, function: str) -> str:
+    if isinstance(name, str) and len(_split(name)) > 1:
+        plural = {"state": "states", "parameter": "parameters"}.get(function)
+        fix = f"use {plural}({name!r})" if plural else f"call {function}() once for each"
+        raise ModelError(f"{function}({name!r}): expected one name, got several; {fix}.")
+    return name
+
+
+def _several(names: str | Sequence[str], size: int | None, function: str) -> list[str]:
+    if not isinstance(names, str | Sequence):
+        raise ModelError(
+            f"{function}(): expected names as text or a sequence of texts, got {names!r}."
+        )
+    every = _split(names) if isinstance(names, str) else list(names)
+    if not every:
+        raise ModelError(f"{function}(): no name given; write for example {function}('a b c').")
+    repeated = sorted({str(name) for name in every if every.count(name) > 1})
+    if repeated:
+        raise ModelError(
+            f"{function}(): {', '.join(map(repr, repeated))} given more than once; "
+            "each symbol needs a name of its own."
+        )
+    if size is None:
+        return every
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ModelError(
+            f"{function}({names!r}, {size!r}): the size must be a whole number of at least 1."
+        )
+    if len(every) > 1:
+        raise ModelError(
+            f"{function}({names!r}, {size}): a size goes with one name, got {len(every)} names; "
+            "leave the size out or call once for each name."
+        )
+    return [f"{every[0]}{number}" for number in range(size)]
+
+
+def _checked_name(name: str, kind: str) -> str:
+    if not isinstance(name, str):
+        raise ModelError(f"{kind}: the name must be text, got {name!r}.")
+    if not name.strip() or name != name.strip() or not name.isprintable():
+        raise ModelError(
+            f"{kind}: the name {name!r} is empty or has blanks around it; give a printable name."
+        )
+    return name
+
+
+def _number(what: str, value: float) -> float:
+    # NumPy's scalars and SymPy's numbers also count as numbers; booleans are most likely a slip.
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ModelError(f"{what} must be a number, got {value!r}.")
+    return float(value)
+
+
+def _checked_range(what: str, field: str, given: Range) -> Range:
+    if isinstance(given, str) or not hasattr(given, "__len__") or len(given) != 2:
+        raise ModelError(f"{what}: {field} must be a pair (low, high), got {given!r}.")
+    low, high = (_number(f"{what}: each end of {field}", end) for end in given)
+    if math.isnan(low) or math.isnan(high):
+        raise ModelError(
+            f"{what}: {field} = ({low}, {high}) holds nan; use -inf or inf for no limit."
+        )
+    if low > high:
+        raise ModelError(
+            f"{what}: {field} = ({low}, {high}) are the wrong way round; write ({high}, {low})."
+        )
+    return low, high
+
+
+def _checked_bounds(what: str, bounds: Range) -> Range:
+    low, high = _checked_range(what, "bounds", bounds)
+    if low == high:
+        raise ModelError(
+            f"{what}: bounds = ({low}, {high}) leave no room; widen them, or declare a parameter "
+            f"with value={low} to hold it fixed."
+        )
+    if low == math.inf or high == -math.inf:
+        raise ModelError(f"{what}: bounds = ({low}, {high}) hold no finite number.")
+    return low, high
+
+
+def _checked_start(what: str, start: Range | None, bounds: Range) -> Range | None:
+    if start is None:
+        return None
+    low, high = _checked_range(what, "start", start)
+    if math.isinf(low) or math.isinf(high):
+        raise ModelError(f"{what}: start = ({low}, {high}) must be finite to draw from it.")
+    if low < bounds[0] or high > bounds[1]:
+        raise ModelError(
+            f"{what}: start = ({low}, {high}) leaves bounds = {bounds}; "
+            "narrow start or widen bounds."
+        )
+    return low, high
+
+
+def _checked_value(what: str, value: float | None, bounds: Range) -> float | None:
+    if value is None:
+        return None
+    number = _number(f"{what}: value", value)
+    if not math.isfinite(number):
+        raise ModelError(f"{what}: value = {number} must be finite.")
+    if not bounds[0] <= number <= bounds[1]:
+        raise ModelError(
+            f"{what}: value = {number} lies outside bounds = {bounds}; "
+            "change the value or widen bounds."
+        )
+    return number
+
+
+def _checked_typical(what: str, typical: float | None) -> float | None:
+    if typical is None:
+        return None
+    number = _number(f"{what}: typical", typical)
+    if not (math.isfinite(number) and number > 0.0):
+        raise ModelError(
+            f"{what}: typical = {number} must be finite and larger than zero; "
+            "it is the parameter's size, without its sign."
+        )
+    return number
+
+
+def _as_floats(value: Range | float | None) -> tuple[float, ...]:
+    if value is None:
+        return ()
+    return value if isinstance(value, tuple) else (value,)
