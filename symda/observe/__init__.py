@@ -1,0 +1,20 @@
+"""What was measured, and the model grid it lies on: observations -> `Problem`."""
+
+from symda.observe.bind import bind
+from symda.observe.grid import Grid
+from symda.observe.observations import Observations
+from symda.observe.problem import Problem
+from symda.observe.samples import Rule, Samples
+from symda.observe.weights import Averaging, ModelError, averaging_factors
+
+__all__ = [
+    "Averaging",
+    "Grid",
+    "ModelError",
+    "Observations",
+    "Problem",
+    "Rule",
+    "Samples",
+    "averaging_factors",
+    "bind",
+]

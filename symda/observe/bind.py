@@ -1,0 +1,216 @@
+"""`bind`: observations and the declared unknowns, brought onto the model grid as one `Problem`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from symda.declare import Forcing, Parameter, State, Time
+from symda.errors import DataError, OptionError, nearest
+from symda.observe.arrays import FloatArray
+from symda.observe.forcing import evaluate, match
+from symda.observe.grid import Grid
+from symda.observe.observations import Observations
+from symda.observe.problem import Problem
+from symda.observe.ranges import fixed_values, parameter_starts, state_starts, typical_sizes
+from symda.observe.weights import Averaging, ModelError, averaging_factors, step_weights
+
+
+def bind(
+    observations: Observations,
+    *,
+    states: tuple[State, ...],
+    parameters: tuple[Parameter, ...],
+    forcing: tuple[Forcing, ...],
+    channels: tuple[str, ...],
+    direct: Sequence[int],
+    abscissae: tuple[float, ...],
+    interior: tuple[float, ...],
+    time: Time | None,
+    steps: int | Sequence[int] = 1,
+    max_step: float | None = None,
+    start: float | None = None,
+    stop: float | None = None,
+    midpoint_data: bool = False,
+    model_error: ModelError = "step",
+    averaging: Averaging = "sum",
+    fixed: Mapping[str | Parameter, float | None] | None = None,
+    discrete: bool = False,
+) -> Problem:
+    """Make the `Problem` of a model, its measured channels and a scheme for these observations.
+
+    Parameters
+    ----------
+    observations
+        What was measured.
+    states, parameters, forcing
+        The model's D states, P parameters (those of measured expressions included) and U forcing
+        channels.
+    channels
+        Names of the L measured quantities; observations with names are matched by name, others by
+        position.
+    direct : (L,)
+        State index where a measured quantity is a plain state, else -1.
+    abscissae : (S,)
+        The scheme's distinct abscissae in [0, 1]: u[n, s] is the forcing at t_n + c_s h_n.
+    interior : (I,)
+        Abscissae of the scheme's interior points.
+    time
+        The model's time symbol, if it has one.
+    steps, max_step, start, stop, midpoint_data
+        The grid, as in `Grid.make`. A discrete map has one step for each unit of time instead:
+        nodes are the whole numbers from the first time to the last, and observation times must be
+        among them.
+    model_error
+        ``"step"`` (Rf weighs the squared residual of a step) or ``"rate"`` (Rf / h_n).
+    averaging
+        Factors c_m and c_f on the two sums of the action: ``"sum"`` (1, 1), ``"eq2"`` (1/L, 1),
+        ``"eq14"`` (1/L, 2/(D N)), ``"minaone"`` (2/M, 2/M), ``"varanneal"`` (2/(L T), 2/(D N)), in
+        A = c_m sum Rm/2 (h - y)^2 + c_f sum Rf/2 r^2; see `averaging_factors`. c_m enters
+        `Problem.rm` and is kept as `Problem.measurement_scale`; c_f enters `Problem.weight`.
+    fixed
+        Parameter -> value to fix it at, or None to estimate one declared with a value.
+    discrete
+        Whether the model is a map.
+
+    Raises
+    ------
+    DataError
+        Observations, forcing or times that do not fit the model, or an unknown without a start
+        range.
+    OptionError
+        Options that are unknown or do not go together.
+    """
+    ordered = _match_channels(observations, channels)
+    if discrete:
+        grid = _map_grid(ordered.times, steps, max_step, start, stop, midpoint_data)
+    else:
+        grid = Grid.make(
+            ordered.times,
+            steps=steps,
+            max_step=max_step,
+            interior=interior,
+            midpoint_data=midpoint_data,
+            start=start,
+            stop=stop,
+        )
+    c_m, c_f = averaging_factors(
+        averaging, N=grid.N, M=grid.M, D=len(states), L=len(channels), T=ordered.times.size
+    )
+    sources = match(tuple(f.name for f in forcing), observations.forcing)
+    when = _stage_times(grid, abscissae, interior)
+    u = np.empty((*when.shape, len(forcing)))
+    for i, (symbol, source) in enumerate(zip(forcing, sources, strict=True)):
+        try:
+            u[..., i] = evaluate(source, time, when)
+        except DataError as error:
+            raise DataError(f"forcing {symbol.name!r}: {error}") from error
+
+    y = np.zeros((grid.M, len(channels)))
+    rm = np.zeros_like(y)
+    seen = ordered.measured
+    y[grid.observed] = np.where(seen, ordered.values, 0.0)
+    rm[grid.observed] = np.divide(c_m, ordered.variance, out=np.zeros(seen.shape), where=seen)
+
+    held = fixed_values(parameters, fixed)
+    starts = parameter_starts(parameters, held)
+    return Problem(
+        times=grid.times,
+        node_times=grid.times[grid.nodes],
+        h=grid.steps,
+        u=u,
+        weight=step_weights(model_error, c_f, grid.steps, discrete=discrete),
+        y=y,
+        rm=rm,
+        state_bounds=np.array([s.bounds for s in states], dtype=np.float64).reshape(-1, 2),
+        parameter_bounds=np.array([p.bounds for p in parameters], dtype=np.float64).reshape(-1, 2),
+        state_start=state_starts(states, ordered, direct),
+        parameter_start=starts,
+        fixed=held,
+        typical=typical_sizes(parameters, starts),
+        direct=np.array(direct, dtype=np.int64),
+        states=tuple(s.name for s in states),
+        parameters=tuple(p.name for p in parameters),
+        channels=channels,
+        interior=len(interior),
+        measurement_scale=c_m,
+    )
+
+
+def _match_channels(observations: Observations, channels: tuple[str, ...]) -> Observations:
+    """Observations with their L columns in the order of `channels`."""
+    given = observations.channels
+    listed = ", ".join(channels)
+    if given is None:
+        L = observations.values.shape[1]
+        if len(channels) != L:
+            raise DataError(
+                f"observations: expected {len(channels)} channels ({listed}), got {L}. "
+                "Pass one column for each measured quantity, with nan where nothing was measured."
+            )
+        return observations
+    for name in given:
+        if name not in channels:
+            raise DataError(
+                f"observations: channel {name!r} is not measured in the action, which has {listed}."
+                f"{nearest(name, channels)} Rename it with channels=, or leave it out with values=."
+            )
+    for name in channels:
+        if name not in given:
+            raise DataError(
+                f"observations: channel {name!r} of the action is missing; there are "
+                f"{', '.join(given)}. "
+                "Add it, or leave it out of measured=."
+            )
+    order = [given.index(name) for name in channels]
+    return Observations(
+        observations.times,
+        observations.values[:, order],
+        variance=observations.variance[:, order],
+        channels=channels,
+        forcing=observations.forcing,
+    )
+
+
+def _map_grid(
+    times: FloatArray,
+    steps: int | Sequence[int],
+    max_step: float | None,
+    start: float | None,
+    stop: float | None,
+    midpoint_data: bool,
+) -> Grid:
+    """Make unit steps at the whole numbers, for a discrete map."""
+    if max_step is not None or midpoint_data or np.ndim(steps) != 0 or steps != 1:
+        raise OptionError(
+            "steps, max_step and midpoint_data do not apply to a discrete map, which takes one "
+            "step for each "
+            "unit of time. Leave them out."
+        )
+    ends = np.unique(np.concatenate((times, [t for t in (start, stop) if t is not None])))
+    broken = ends[ends != np.round(ends)]
+    if broken.size:
+        raise DataError(
+            f"a discrete map needs whole numbers as times, got {broken[0]}. Number the iterations "
+            "0, 1, 2, ..., "
+            "for instance numpy.round((times - times[0]) / dt)."
+        )
+    return Grid.make(times, steps=np.diff(ends).astype(int).tolist(), start=start, stop=stop)
+
+
+def _stage_times(
+    grid: Grid, abscissae: tuple[float, ...], interior: tuple[float, ...]
+) -> FloatArray:
+    """Return the times t_n + c_s h_n, (N, S)."""
+    # grid points are taken as they are: rounding must not ask samples for a time past their last
+    left, right = grid.times[grid.nodes[:-1]], grid.times[grid.nodes[1:]]
+    when = np.empty((grid.N, len(abscissae)))
+    for s, c in enumerate(abscissae):
+        if c == 1.0:
+            when[:, s] = right
+        elif c in interior:
+            when[:, s] = grid.times[grid.nodes[:-1] + 1 + interior.index(c)]
+        else:
+            when[:, s] = np.minimum(left + c * grid.steps, right)
+    return when

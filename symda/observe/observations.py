@@ -1,0 +1,316 @@
+"""What was measured: times, values with gaps, noise variances, forcing."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symda.declare import Forcing
+from symda.errors import DataError
+from symda.observe import tables
+from symda.observe.arrays import FloatArray, as_floats, as_times, readonly
+from symda.observe.forcing import ForcingInput, ForcingSource, as_forcing
+from symda.observe.tables import ColumnChoice, Columns, ForcingChoice
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+
+@dataclass(frozen=True, eq=False, init=False, repr=False)
+class Observations:
+    """Measured values at T times in L channels; nan where nothing was measured.
+
+    Parameters
+    ----------
+    times : (T,)
+        Finite, strictly increasing, in your units; irregular spacing is fine.
+    values : (T,) or (T, L)
+        Measurements; nan, None or a masked entry is a gap. (T,) is one channel.
+    variance : float, (L,) or (T, L)
+        Noise variance sigma^2 (not the standard deviation), positive; Rm = 1 / variance. With one
+        channel (T,) is accepted too. Its value at a gap does not matter.
+    channels
+        L names, matched to the model's measured channels by name. Without names (a DataFrame's
+        text column names count as names) channels are matched by position.
+    forcing
+        Forcing channel (name or symbol) -> `Samples`, T values at `times` (linear in between),
+        a tuple (times, values), a number, or a SymPy expression in time.
+
+    Attributes
+    ----------
+    times : (T,)
+    values, variance : (T, L)
+    channels : tuple of L names, or None
+    forcing : name -> `Samples` or expression
+
+    Raises
+    ------
+    DataError
+        Anything above that does not hold; the message says where and how to mend it.
+    """
+
+    times: FloatArray
+    values: FloatArray
+    variance: FloatArray
+    channels: tuple[str, ...] | None
+    forcing: Mapping[str, ForcingSource]
+
+    def __init__(
+        self,
+        times: ArrayLike,
+        values: ArrayLike,
+        *,
+        variance: ArrayLike,
+        channels: Sequence[str] | None = None,
+        forcing: Mapping[str | Forcing, ForcingInput] | None = None,
+    ) -> None:
+        when = as_times(times, "times of Observations")
+        data = _as_values(values, when)
+        if channels is None:
+            channels = _column_names(values)
+        names = None if channels is None else _as_channels(channels, data.shape[1])
+        _require_measurements(data, names)
+        object.__setattr__(self, "times", when)
+        object.__setattr__(self, "values", readonly(data))
+        object.__setattr__(self, "variance", readonly(_as_variance(variance, data)))
+        object.__setattr__(self, "channels", names)
+        object.__setattr__(self, "forcing", as_forcing(forcing, when))
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """Where there is a value, (T, L)."""
+        return ~np.isnan(self.values)
+
+    def __repr__(self) -> str:
+        T, L = self.values.shape
+        gaps = self.values.size - int(np.count_nonzero(self.measured))
+        span = f"{self.times[0]} to {self.times[-1]}"
+        named = "" if self.channels is None else f", channels={self.channels}"
+        forced = f", forcing={tuple(self.forcing)}" if self.forcing else ""
+        return f"Observations(T={T}, L={L}, times {span}, gaps={gaps}{named}{forced})"
+
+    @classmethod
+    def from_pandas(
+        cls,
+        frame: pandas.DataFrame | pandas.Series,
+        time: Hashable | None = None,
+        values: ColumnChoice | None = None,
+        *,
+        variance: ArrayLike,
+        forcing: ForcingChoice = (),
+    ) -> Observations:
+        """Read a DataFrame: one row a time, one column a channel.
+
+        Parameters
+        ----------
+        frame
+            DataFrame or Series; nan and NA are gaps.
+        time
+            Column of times; None: the index.
+        values
+            Columns of measurements: a name, names, or {channel: column}. None: all other columns.
+        variance
+            As in `Observations`.
+        forcing
+            Columns that are forcing samples: names, or {channel: column}, where anything but text
+            in place of a column is taken as in `Observations`.
+
+        Raises
+        ------
+        DataError
+            A missing column (with the nearest name), or data `Observations` refuses.
+        """
+        return cls._of(tables.from_pandas(frame, time, values, forcing), variance)
+
+    @classmethod
+    def from_xarray(
+        cls,
+        data: xarray.DataArray | xarray.Dataset,
+        time: str | None = None,
+        values: ColumnChoice | None = None,
+        *,
+        variance: ArrayLike,
+        forcing: ForcingChoice = (),
+    ) -> Observations:
+        """Read a DataArray (time,) or (time, channel), or variables (time,) of a Dataset.
+
+        Parameters
+        ----------
+        data
+            The times are the coordinate of dimension `time`. In a Dataset `values` may also name
+            one variable (time, channel).
+        time
+            Dimension of time; None: the only one, else ``time`` or ``t``.
+        values, variance, forcing
+            As in `from_pandas`, with variables (or channel labels) for columns.
+
+        Raises
+        ------
+        DataError
+            A missing variable, dimension or coordinate, or data `Observations` refuses.
+        """
+        return cls._of(tables.from_xarray(data, time, values, forcing), variance)
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        time: str | None = None,
+        values: ColumnChoice | None = None,
+        *,
+        variance: ArrayLike,
+        forcing: ForcingChoice = (),
+        separator: str = ",",
+    ) -> Observations:
+        """Read a CSV file whose first line names the columns; an empty cell is a gap.
+
+        Parameters
+        ----------
+        path
+            The file.
+        time
+            Column of times; None: column ``t``, else the first.
+        values, variance, forcing
+            As in `from_pandas`.
+        separator
+            Character between columns.
+
+        Raises
+        ------
+        DataError
+            No such file, no column names, a missing column, text among the numbers, or data
+            `Observations` refuses.
+        """
+        return cls._of(tables.from_csv(path, time, values, forcing, separator), variance)
+
+    @classmethod
+    def from_netcdf(
+        cls,
+        path: str | Path,
+        time: str | None = None,
+        values: ColumnChoice | None = None,
+        *,
+        variance: ArrayLike,
+        forcing: ForcingChoice = (),
+    ) -> Observations:
+        """Read a NetCDF file as `from_xarray` reads a Dataset.
+
+        Times are the plain numbers of the file; "days since ..." is not decoded to dates.
+
+        Raises
+        ------
+        DataError
+            No such file, not NetCDF, or as in `from_xarray`.
+        """
+        return cls._of(tables.from_netcdf(path, time, values, forcing), variance)
+
+    @classmethod
+    def _of(cls, columns: Columns, variance: ArrayLike) -> Observations:
+        return cls(
+            columns.times,
+            columns.values,
+            variance=variance,
+            channels=columns.channels,
+            forcing=columns.forcing,
+        )
+
+
+def _as_values(values: ArrayLike, times: FloatArray) -> FloatArray:
+    data = as_floats(values, "values of Observations")
+    if data.ndim == 1:
+        data = data[:, None]
+    T = times.size
+    if data.ndim != 2 or data.shape[0] != T or data.shape[1] == 0:
+        turned = data.ndim == 2 and data.shape[1] == T
+        fix = (
+            "It looks transposed: pass values.T."
+            if turned
+            else "Pass one row for each time, one column for each channel."
+        )
+        raise DataError(
+            f"values of Observations: expected shape ({T},) or ({T}, L) for {T} times, got "
+            f"{np.shape(values)}. {fix}"
+        )
+    bad = np.argwhere(np.isinf(data))
+    if bad.size:
+        t, channel = bad[0]
+        raise DataError(
+            f"values of Observations: entry [{t}, {channel}] (time {times[t]}) is "
+            f"{data[t, channel]}. "
+            "Use nan where nothing was measured."
+        )
+    return data
+
+
+def _column_names(values: ArrayLike) -> tuple[str, ...] | None:
+    """Text column names of a DataFrame: their order must not decide what is compared with what."""
+    columns = getattr(values, "columns", None)
+    if columns is None or not all(isinstance(name, str) for name in columns):
+        return None
+    return tuple(columns)
+
+
+def _as_channels(channels: Sequence[str], L: int) -> tuple[str, ...]:
+    names = (channels,) if isinstance(channels, str) else tuple(channels)
+    if len(names) != L:
+        raise DataError(
+            f"channels of Observations: expected {L} names, one for each column of values, got "
+            f"{len(names)}: "
+            f"{', '.join(map(repr, names))}."
+        )
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise DataError(
+                f"channels of Observations: expected non-empty names, got {name!r}. Pass text, "
+                "such as 'x0'."
+            )
+        if names.count(name) > 1:
+            raise DataError(
+                f"channels of Observations: the name {name!r} occurs twice. Rename one of them."
+            )
+    return names
+
+
+def _require_measurements(data: FloatArray, names: tuple[str, ...] | None) -> None:
+    gaps = np.isnan(data)
+    if gaps.all():
+        raise DataError(
+            "values of Observations: every value is nan, nothing was measured. Pass at least one "
+            "measured value."
+        )
+    empty = np.flatnonzero(gaps.all(axis=0))
+    if empty.size:
+        channel = f"channel {empty[0]}" if names is None else f"channel {names[empty[0]]!r}"
+        raise DataError(
+            f"values of Observations: {channel} has no measured value, every one is nan. "
+            "Leave the channel out, here and in the measured quantities of the action."
+        )
+
+
+def _as_variance(variance: ArrayLike, data: FloatArray) -> FloatArray:
+    T, L = data.shape
+    given = as_floats(variance, "variance of Observations")
+    if given.shape == (T,) and L == 1:
+        given = given[:, None]
+    if given.shape not in ((), (L,), (T, L)):
+        raise DataError(
+            f"variance of Observations: expected a number or shape ({L},) or ({T}, {L}), got "
+            f"{given.shape}. "
+            "Pass one variance, one for each channel, or one for each value."
+        )
+    full = np.broadcast_to(given, data.shape).copy()
+    bad = np.argwhere(~np.isnan(data) & ~(np.isfinite(full) & (full > 0.0)))
+    if bad.size:
+        t, channel = bad[0]
+        exact = " For exact data use a small one." if full[t, channel] == 0.0 else ""
+        raise DataError(
+            f"variance of Observations: at entry [{t}, {channel}] expected a positive, finite number, "
+            f"got {full[t, channel]}. Pass the variance sigma^2 of the measurement noise.{exact}"
+        )
+    return full

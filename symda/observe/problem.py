@@ -1,0 +1,156 @@
+"""`Problem`: everything a solver needs besides the kernels, as arrays and names."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.errors import DataError
+from symda.observe.arrays import FloatArray, IntArray, readonly
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Data on the model grid, bounds, start ranges and weights of one minimisation problem.
+
+    Arrays are copied, contiguous and read-only. It is plain data, sent to workers by pickling.
+
+    Attributes
+    ----------
+    times : (M,)
+        Grid points, nodes and interior points interleaved.
+    node_times : (N + 1,)
+        Times of the nodes.
+    h : (N,)
+        Step sizes.
+    u : (N, S, U)
+        Forcing at t_n + c_s h_n.
+    weight : (N,)
+        Rf of step n is rf * weight[n].
+    y, rm : (M, L)
+        Data, and c_m / variance; both 0 where nothing was measured.
+    state_bounds, state_start : (D, 2)
+        Bounds (may be infinite) and ranges of random starts (finite).
+    parameter_bounds, parameter_start : (P, 2)
+        The same for parameters.
+    fixed : (P,)
+        Values of fixed parameters, nan where a parameter is free.
+    typical : (P,)
+        Typical sizes, positive.
+    direct : (L,)
+        State index where channel l is a plain state, else -1.
+    states, parameters, channels
+        D, P and L names.
+    interior
+        Interior points per step, I.
+    measurement_scale
+        Factor c_m of the averaging option on the measurement sum; 1 for the plain sum.
+
+    Raises
+    ------
+    DataError
+        Arrays whose shapes do not fit each other.
+    """
+
+    times: FloatArray
+    node_times: FloatArray
+    h: FloatArray
+    u: FloatArray
+    weight: FloatArray
+    y: FloatArray
+    rm: FloatArray
+    state_bounds: FloatArray
+    parameter_bounds: FloatArray
+    state_start: FloatArray
+    parameter_start: FloatArray
+    fixed: FloatArray
+    typical: FloatArray
+    direct: IntArray
+    states: tuple[str, ...]
+    parameters: tuple[str, ...]
+    channels: tuple[str, ...]
+    interior: int
+    measurement_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        M, N, D, P, L = self.M, self.N, self.D, self.P, self.L
+        S, U = np.shape(self.u)[1:] if np.ndim(self.u) == 3 else (-1, -1)
+        shapes: dict[str, tuple[int, ...]] = {
+            "times": (N * (1 + self.interior) + 1,),
+            "node_times": (N + 1,),
+            "h": (N,),
+            "u": (N, S, U),
+            "weight": (N,),
+            "y": (M, L),
+            "rm": (M, L),
+            "state_bounds": (D, 2),
+            "parameter_bounds": (P, 2),
+            "state_start": (D, 2),
+            "parameter_start": (P, 2),
+            "fixed": (P,),
+            "typical": (P,),
+            "direct": (L,),
+        }
+        for name, shape in shapes.items():
+            kind = np.int64 if name == "direct" else np.float64
+            array = np.array(getattr(self, name), dtype=kind, order="C")
+            if array.shape != shape:
+                raise DataError(f"{name} of Problem: expected shape {shape}, got {array.shape}.")
+            object.__setattr__(self, name, readonly(array))
+
+    @property
+    def N(self) -> int:
+        """Steps."""
+        return len(self.h)
+
+    @property
+    def M(self) -> int:
+        """Grid points."""
+        return len(self.times)
+
+    @property
+    def D(self) -> int:
+        """States."""
+        return len(self.states)
+
+    @property
+    def P(self) -> int:
+        """Parameters, fixed ones included."""
+        return len(self.parameters)
+
+    @property
+    def L(self) -> int:
+        """Measured channels."""
+        return len(self.channels)
+
+    @property
+    def E(self) -> int:
+        """Unknowns per step, D (1 + I)."""
+        return self.D * (1 + self.interior)
+
+    @cached_property
+    def free(self) -> NDArray[np.bool_]:
+        """Which parameters are estimated, (P,)."""
+        return readonly(np.isnan(self.fixed))
+
+    @cached_property
+    def data_count(self) -> int:
+        """Number of measured values."""
+        return int(np.count_nonzero(self.rm > 0.0))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all arrays and names, for provenance."""
+        sha = hashlib.sha256()
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                sha.update(f"{field.name} {value.dtype.str} {value.shape}\n".encode())
+                sha.update(value.tobytes())
+            else:
+                sha.update(f"{field.name} {value!r}\n".encode())
+        return sha.hexdigest()

@@ -1,0 +1,177 @@
+"""Bounds, start ranges, fixed values and typical sizes of the unknowns."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from symda.declare import Parameter, State
+from symda.errors import DataError, OptionError, nearest
+from symda.observe.arrays import FloatArray
+from symda.observe.observations import Observations
+
+_Range = tuple[float, float]
+
+
+def fixed_values(
+    parameters: Sequence[Parameter], fixed: Mapping[str | Parameter, float | None] | None
+) -> FloatArray:
+    """Value of each fixed parameter, nan where it is free, (P,).
+
+    Parameters
+    ----------
+    parameters
+        The P parameters; one declared with a value is fixed at it.
+    fixed
+        Name or symbol -> another value to fix it at, or None to free it.
+
+    Raises
+    ------
+    OptionError
+        An unknown parameter, or a value that is not a number within the bounds.
+    """
+    names = [p.name for p in parameters]
+    chosen = {p.name: p.value for p in parameters}
+    for key, value in (fixed or {}).items():
+        name = key if isinstance(key, str) else key.name
+        if name not in chosen:
+            has = ", ".join(names) if names else "no parameters"
+            raise OptionError(
+                f"fixed: {name!r} is no parameter; the model has {has}.{nearest(name, names)}"
+            )
+        bounds = parameters[names.index(name)].bounds
+        if value is not None and not (isinstance(value, numbers.Real) and math.isfinite(value)):
+            raise OptionError(
+                f"fixed[{name!r}]: expected a finite number, or None to estimate the parameter, "
+                f"got {value!r}."
+            )
+        if value is not None and not bounds[0] <= value <= bounds[1]:
+            raise OptionError(
+                f"fixed[{name!r}]: expected a value within the bounds {bounds}, got {value!r}. "
+                "Change it, or the bounds of the parameter."
+            )
+        chosen[name] = value
+    return np.array(
+        [math.nan if v is None else float(v) for v in chosen.values()], dtype=np.float64
+    )
+
+
+def state_starts(
+    states: Sequence[State], observations: Observations, direct: Sequence[int]
+) -> FloatArray:
+    """Ranges of random starts of the states, (D, 2).
+
+    A state's declared start; else its bounds when both are finite; else the range of its own
+    channel, or of all directly measured channels together when it has none, widened by half of
+    itself on each side (data without spread: by half of the value, at least one noise standard
+    deviation) and clipped to the bounds.
+
+    Parameters
+    ----------
+    states
+        The D states.
+    observations
+        Channels in the order of `direct`.
+    direct : (L,)
+        State index of each channel that is a plain state, else -1.
+
+    Raises
+    ------
+    DataError
+        A state for which nothing of this is known, or whose data lie outside its bounds.
+    """
+    ranges: list[_Range] = []
+    for a, state in enumerate(states):
+        known = _declared(state.start, state.bounds)
+        if known is None:
+            own = [l for l, index in enumerate(direct) if index == a]
+            channels = own or [l for l, index in enumerate(direct) if index >= 0]
+            if not channels:
+                raise DataError(
+                    f"state {state.name!r}: no start range is known, since no state is measured "
+                    "directly. "
+                    f"Declare it, for instance sd.state({state.name!r}, start=(-1.0, 1.0)), or "
+                    "give finite bounds."
+                )
+            known = _clip(_widened(observations, channels), state.bounds)
+            if known is None:
+                raise DataError(
+                    f"state {state.name!r}: the data lie outside its bounds {state.bounds}. "
+                    "Check the units, or declare start= or other bounds=."
+                )
+        ranges.append(known)
+    return np.array(ranges, dtype=np.float64).reshape(-1, 2)
+
+
+def parameter_starts(parameters: Sequence[Parameter], fixed: FloatArray) -> FloatArray:
+    """Ranges of random starts of the parameters, (P, 2).
+
+    A fixed parameter starts at its value. Else its declared start; else its bounds when both are
+    finite; else its declared value plus or minus 50 %, clipped to the bounds.
+
+    Parameters
+    ----------
+    parameters
+        The P parameters.
+    fixed : (P,)
+        From `fixed_values`.
+
+    Raises
+    ------
+    DataError
+        A free parameter for which nothing of this is known.
+    """
+    ranges: list[_Range] = []
+    for parameter, at in zip(parameters, fixed.tolist(), strict=True):
+        if not math.isnan(at):
+            ranges.append((at, at))
+            continue
+        known = _declared(parameter.start, parameter.bounds)
+        if known is None and parameter.value:
+            half = 0.5 * abs(parameter.value)
+            known = _clip((parameter.value - half, parameter.value + half), parameter.bounds)
+        if known is None:
+            raise DataError(
+                f"parameter {parameter.name!r}: no start range is known. Declare it, for instance "
+                f"sd.parameter({parameter.name!r}, start=(0.0, 1.0)), or give finite bounds."
+            )
+        ranges.append(known)
+    return np.array(ranges, dtype=np.float64).reshape(-1, 2)
+
+
+def typical_sizes(parameters: Sequence[Parameter], starts: FloatArray) -> FloatArray:
+    """Typical sizes (P,): as declared, else the larger end of the start range, else 1."""
+    sizes = np.abs(starts).max(axis=1)
+    declared = [p.typical for p in parameters]
+    return np.array(
+        [
+            size or 1.0 if typical is None else typical
+            for typical, size in zip(declared, sizes.tolist(), strict=True)
+        ],
+        dtype=np.float64,
+    )
+
+
+def _declared(start: _Range | None, bounds: _Range) -> _Range | None:
+    if start is not None:
+        return start
+    return bounds if all(map(math.isfinite, bounds)) else None
+
+
+def _widened(observations: Observations, channels: list[int]) -> _Range:
+    seen = observations.measured[:, channels]
+    data = observations.values[:, channels][seen]
+    low, high = float(data.min()), float(data.max())
+    half = 0.5 * (high - low)
+    if half == 0.0:
+        noise = math.sqrt(float(observations.variance[:, channels][seen].max()))
+        half = max(0.5 * abs(low), noise)
+    return low - half, high + half
+
+
+def _clip(wanted: _Range, bounds: _Range) -> _Range | None:
+    low, high = max(wanted[0], bounds[0]), min(wanted[1], bounds[1])
+    return (low, high) if low < high else None

@@ -1,0 +1,242 @@
+"""Tables of named columns (pandas, xarray, CSV, NetCDF) -> times, values, names, forcing."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from symda.declare import Forcing
+from symda.errors import DataError, nearest
+from symda.observe.arrays import FloatArray, as_floats, as_times
+from symda.observe.forcing import ForcingInput
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+ColumnChoice: TypeAlias = str | Sequence[Hashable] | Mapping[str, Hashable]
+ForcingChoice: TypeAlias = Sequence[str] | Mapping[str | Forcing, ForcingInput]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What `Observations` needs of a table: times (T,), values (T, L), channel names, forcing."""
+
+    times: FloatArray
+    values: FloatArray
+    channels: tuple[str, ...] | None
+    forcing: dict[str | Forcing, ForcingInput]
+
+
+def from_pandas(
+    frame: pandas.DataFrame | pandas.Series,
+    time: Hashable | None,
+    values: ColumnChoice | None,
+    forcing: ForcingChoice,
+    where: str = "the DataFrame",
+) -> Columns:
+    """Columns of a DataFrame; `time` None: its index."""
+    import pandas
+
+    table = frame.to_frame() if isinstance(frame, pandas.Series) else frame
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise DataError(f"{where} has the column {twice!r} more than once. Rename or drop one.")
+    columns: dict[Hashable, ArrayLike] = {name: table[name] for name in table.columns}
+    if time is None:
+        return _choose(table.index, "index", columns, values, forcing, where)
+    if time not in columns:
+        raise DataError(_no_column(where, time, columns, "time"))
+    times = columns.pop(time)
+    return _choose(times, f"column {time!r}", columns, values, forcing, where)
+
+
+def from_csv(
+    path: str | Path,
+    time: str | None,
+    values: ColumnChoice | None,
+    forcing: ForcingChoice,
+    separator: str,
+) -> Columns:
+    """Columns of a CSV file with a line of names; `time` None: column ``t``, else the first."""
+    import pandas
+
+    where = _existing(path)
+    try:
+        # the default parser may be off by an ulp
+        frame = pandas.read_csv(
+            path, sep=separator, skipinitialspace=True, float_precision="round_trip"
+        )
+    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{where} cannot be read as CSV: {error}") from error
+    names = [str(name).strip() for name in frame.columns]
+    frame.columns = pandas.Index(names)
+    if all(_is_number(name) for name in names):
+        raise DataError(
+            f"{where}: expected column names in the first line, got the numbers "
+            f"{', '.join(names)}. "
+            "Add a line such as t,x,y at the top."
+        )
+    if len(names) == 1:
+        raise DataError(
+            f"{where}: expected a time column and at least one more, got the one column "
+            f"{names[0]!r}. "
+            "If the columns are separated by something else than a comma, pass separator=';' or "
+            "the like."
+        )
+    if time is None:
+        time = "t" if "t" in names else names[0]
+    return from_pandas(frame, time, values, forcing, where)
+
+
+def from_xarray(
+    data: xarray.DataArray | xarray.Dataset,
+    time: str | None,
+    values: ColumnChoice | None,
+    forcing: ForcingChoice,
+    where: str = "the xarray object",
+) -> Columns:
+    """Columns of a Dataset of (time,) variables, or of a DataArray (time,) or (time, channel)."""
+    import xarray
+
+    if isinstance(data, xarray.DataArray):
+        time = _time_dimension(data.dims, time, where)
+        dataset = (
+            _spread(data, time, where) if data.ndim > 1 else data.to_dataset(name=data.name or 0)
+        )
+    elif isinstance(values, str) and values in data.data_vars and data[values].ndim > 1:
+        time = _time_dimension(data[values].dims, time, where)
+        wide = _spread(data[values], time, where)
+        dataset = wide.assign({name: v for name, v in data.data_vars.items() if v.dims == (time,)})
+        values = list(wide.data_vars)
+    else:
+        dataset = data
+        time = _time_dimension(tuple(data.sizes), time, where)
+    if time not in dataset.coords:
+        raise DataError(
+            f"{where}: the dimension {time!r} has no coordinate, so the times are not known. "
+            f"Add them with .assign_coords({time}=times)."
+        )
+    columns = {name: v.values for name, v in dataset.data_vars.items() if v.dims == (time,)}
+    return _choose(dataset[time].values, f"coordinate {time!r}", columns, values, forcing, where)
+
+
+def from_netcdf(
+    path: str | Path, time: str | None, values: ColumnChoice | None, forcing: ForcingChoice
+) -> Columns:
+    """Columns of a NetCDF file, read like a Dataset; times stay the plain numbers of the file."""
+    import xarray
+
+    where = _existing(path)
+    try:
+        dataset = xarray.load_dataset(path, decode_times=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{where} cannot be read as NetCDF: {error}") from error
+    return from_xarray(dataset, time, values, forcing, where)
+
+
+def _choose(
+    times: ArrayLike,
+    time_name: str,
+    columns: Mapping[Hashable, ArrayLike],
+    values: ColumnChoice | None,
+    forcing: ForcingChoice,
+    where: str,
+) -> Columns:
+    """Pick the measured and the forcing columns; a mapping renames, {channel: column}."""
+
+    def column(name: Hashable, role: str) -> FloatArray:
+        if name not in columns:
+            raise DataError(_no_column(where, name, columns, role))
+        return as_floats(columns[name], f"{where}, column {name!r}")
+
+    sources: dict[str | Forcing, ForcingInput] = {}
+    used: set[Hashable] = set()
+    named = forcing if isinstance(forcing, Mapping) else {name: name for name in forcing}
+    for channel, source in named.items():
+        if isinstance(source, str):
+            used.add(source)
+            sources[channel] = column(source, f"forcing {channel!r}")
+        else:
+            sources[channel] = source
+
+    if values is None:
+        chosen: dict[Hashable, Hashable] = {name: name for name in columns if name not in used}
+    elif isinstance(values, str):
+        chosen = {values: values}
+    elif isinstance(values, Mapping):
+        chosen = {channel: name for channel, name in values.items()}
+    else:
+        chosen = {name: name for name in values}
+    if not chosen:
+        raise DataError(
+            f"{where} has no column of measured values besides time and forcing. Check values=."
+        )
+    channels = tuple(name for name in chosen if isinstance(name, str))
+    return Columns(
+        as_times(times, f"{where}, {time_name}"),
+        np.column_stack([column(name, "values") for name in chosen.values()]),
+        channels if len(channels) == len(chosen) else None,
+        sources,
+    )
+
+
+def _spread(array: xarray.DataArray, time: str, where: str) -> xarray.Dataset:
+    """Turn an array (time, channel) into one variable (time,) a channel."""
+    others = [dim for dim in array.dims if dim != time]
+    if len(others) != 1:
+        raise DataError(
+            f"{where}: expected dimensions (time,) or (time, channel), got {array.dims}. Select "
+            "one slice first."
+        )
+    return array.to_dataset(dim=others[0])
+
+
+def _time_dimension(dims: tuple[Hashable, ...], time: str | None, where: str) -> str:
+    if time is not None:
+        if time not in dims:
+            raise DataError(
+                f"{where} has no dimension {time!r} for time; it has "
+                f"{_listed(dims)}.{_near(time, dims)}"
+            )
+        return time
+    if len(dims) == 1:
+        return str(dims[0])
+    for usual in ("time", "t"):
+        if usual in dims:
+            return usual
+    raise DataError(f"{where}: which of the dimensions {_listed(dims)} is time? Pass time='...'.")
+
+
+def _existing(path: str | Path) -> str:
+    if not Path(path).is_file():
+        raise DataError(
+            f"there is no file {str(path)!r}. Check the path and the working directory."
+        )
+    return f"file {Path(path).name!r}"
+
+
+def _no_column(where: str, name: Hashable, columns: Mapping[Hashable, ArrayLike], role: str) -> str:
+    has = _listed(columns)
+    return f"{where} has no column {name!r} for {role}; it has {has}.{_near(name, columns)}"
+
+
+def _listed(names: Iterable[Hashable]) -> str:
+    return ", ".join(repr(name) for name in names) or "none"
+
+
+def _near(name: Hashable, names: Iterable[Hashable]) -> str:
+    return nearest(str(name), [str(other) for other in names])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
