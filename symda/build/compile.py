@@ -284,7 +284,8 @@ def _build_in_scratch(
         raise BuildError(
             f"{source.name} cannot be compiled: neither the cache folder "
             f"{cache.cache_folder()} nor a temporary folder can be written "
-            f"({error.strerror or error}). Make room, or choose other folders with the environment variables SYMDA_CACHE and TMPDIR."
+            f"({error.strerror or error}). Make room, or choose other folders with the "
+            "environment variables SYMDA_CACHE and TMPDIR."
         ) from error
 
 
