@@ -1,0 +1,99 @@
+"""The results of all paths as one dataset with named dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.anneal.task import STATUS, PathResult
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from symda.observe import Problem
+
+Field: TypeAlias = Callable[[PathResult], NDArray[np.generic]]
+
+
+def assemble(
+    problem: Problem,
+    rf: NDArray[np.float64],
+    results: Sequence[PathResult],
+    attrs: Mapping[str, object],
+) -> xr.Dataset:
+    """Return the dataset described in docs/architecture.md.
+
+    Parameters
+    ----------
+    problem
+        What was annealed: grid, data and names.
+    rf
+        The ladder, (B, D).
+    results
+        K results in path order.
+    attrs
+        Attributes; those that follow from the problem are added here.
+    """
+    import xarray as xr
+
+    def stack(field: Field) -> NDArray[np.generic]:
+        return np.stack([field(result) for result in results])
+
+    rung = ("path", "beta")
+    variables: dict[str, object] = {
+        "action": (rung, stack(lambda r: r.action)),
+        "measurement_term": (rung, stack(lambda r: r.measurement_term)),
+        "model_term": (rung, stack(lambda r: r.model_term)),
+        "seconds": (rung, stack(lambda r: r.seconds)),
+        "iterations": (rung, stack(lambda r: r.iterations)),
+        "evaluations": (rung, stack(lambda r: r.evaluations)),
+        "status": (
+            rung,
+            stack(lambda r: r.status),
+            {
+                "flag_values": np.arange(len(STATUS), dtype=np.int8),
+                "flag_meanings": " ".join(STATUS),
+            },
+        ),
+        "message": ("path", np.array([result.message for result in results], dtype=str)),
+        "parameters": ((*rung, "parameter"), stack(lambda r: r.theta)),
+        "states": (("path", "time", "state"), stack(lambda r: r.states)),
+        "momenta": (("path", "step", "component"), stack(lambda r: r.momenta)),
+        "fit": (("path", "time", "channel"), stack(lambda r: r.fit)),
+        "last_beta": ("path", np.array([result.last_beta for result in results], dtype=np.int64)),
+    }
+    by_beta = [result.states_by_beta for result in results]
+    kept = [states for states in by_beta if states is not None]
+    if len(kept) == len(results):
+        variables["states_by_beta"] = ((*rung, "time", "state"), np.stack(kept))
+
+    seen = problem.rm > 0.0
+    scale = problem.measurement_scale
+    variance = np.full(problem.rm.shape, np.nan)
+    variance[seen] = scale / problem.rm[seen]
+    variables["observed"] = (("time", "channel"), np.where(seen, problem.y, np.nan))
+    variables["variance"] = (("time", "channel"), variance)
+    variables["measured_state"] = ("channel", np.asarray(problem.direct, dtype=np.int64))
+
+    return xr.Dataset(
+        variables,
+        coords={
+            "path": np.arange(len(results)),
+            "beta": np.arange(len(rf)),
+            "rf": (("beta", "state"), rf),
+            "time": problem.times,
+            "state": np.array(problem.states, dtype=str),
+            "parameter": np.array(problem.parameters, dtype=str),
+            "channel": np.array(problem.channels, dtype=str),
+            "fixed": ("parameter", ~problem.free),
+        },
+        attrs={
+            **attrs,
+            "measurement_scale": float(scale),
+            "data_count": int(problem.data_count),
+            "fitted": problem.D + int(problem.free.sum()),
+        },
+    )

@@ -1,0 +1,186 @@
+"""Hands the paths of a run to a crew and takes in results, whatever becomes of the workers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from symda.anneal.executors import Crew, kill, private_pool, shared_pool
+from symda.anneal.task import Job, PathResult, run_path
+
+if TYPE_CHECKING:
+    from loky import ProcessPoolExecutor
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run.
+
+    Parameters
+    ----------
+    results
+        The paths that ran, by number.
+    lost
+        Why, for each path that failed without a result of its own.
+    ending
+        Why the remaining paths were not run; empty if there are none.
+    interrupted
+        Ctrl-C ended the run.
+    """
+
+    results: Mapping[int, PathResult]
+    lost: Mapping[int, str]
+    ending: str
+    interrupted: bool
+
+
+class Dispatcher:
+    """Submits paths, a few ahead of the workers, until all are in or there is reason to stop.
+
+    A worker that dies takes its whole pool along, and nobody can tell which of the paths under
+    way killed it. Each of them is tried once more in a pool of one worker, where a second death has
+    one cause, and the others go on in a fresh pool.
+
+    Parameters
+    ----------
+    job
+        What the paths share.
+    paths
+        Number of paths, K.
+    crew
+        Where they run.
+    time_limit
+        Seconds after which no path and no rung begins.
+    enough
+        Told of every result; returns a reason to stop, or an empty string.
+    done
+        Told of every path that has ended: its number and its result, None if it was lost.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        paths: int,
+        crew: Crew,
+        *,
+        time_limit: float | None,
+        enough: Callable[[Mapping[int, PathResult]], str],
+        done: Callable[[int, PathResult | None], None],
+    ) -> None:
+        self._job = job
+        self._crew = crew
+        self._limit = time_limit
+        self._deadline = None if time_limit is None else time.time() + time_limit
+        self._enough = enough
+        self._done = done
+        self._queue = deque(range(paths))
+        self._pool: Executor = crew.executor
+        self._halt = threading.Event()
+        self._pending: dict[Future[PathResult], tuple[int, Executor]] = {}
+        self._suspects: set[int] = set()
+        self._private: dict[Future[PathResult], ProcessPoolExecutor] = {}
+        self._results: dict[int, PathResult] = {}
+        self._lost: dict[int, str] = {}
+        self._ending = ""
+        self._interrupted = False
+
+    def run(self) -> Outcome:
+        """Run all paths, or as many as there is time and patience for."""
+        try:
+            self._loop()
+        except KeyboardInterrupt:
+            self._interrupted = True
+        finally:
+            self._wind_up()
+        if self._interrupted:
+            self._ending = "interrupted"
+        return Outcome(self._results, self._lost, self._ending, self._interrupted)
+
+    def _loop(self) -> None:
+        while self._queue or self._pending:
+            self._submit()
+            for future in wait(self._pending, return_when=FIRST_COMPLETED).done:
+                self._take(future)
+            reason = self._enough(self._results)
+            if reason or self._interrupted:
+                self._ending = reason
+                return
+
+    def _submit(self) -> None:
+        while self._queue and len(self._pending) < self._crew.ahead:
+            if self._deadline is not None and time.time() >= self._deadline:
+                # Paths under way see the deadline themselves and hand in the rungs they have.
+                self._ending = f"time limit of {self._limit:g} s reached"
+                self._queue.clear()
+                return
+            alone = self._queue[0] in self._suspects
+            if alone and len(self._private) >= self._crew.workers:
+                return
+            self._start(self._queue.popleft(), alone)
+
+    def _start(self, k: int, alone: bool) -> None:
+        pool: Executor = private_pool() if alone else self._pool
+        halt = self._halt if self._crew.local and pool is self._crew.executor else None
+        try:
+            future = pool.submit(run_path, self._job, k, self._deadline, halt)
+        except BrokenExecutor as error:
+            self._broken(k, pool, error)
+            return
+        self._pending[future] = k, pool
+        if alone:
+            self._private[future] = pool
+
+    def _take(self, future: Future[PathResult]) -> None:
+        k, pool = self._pending.pop(future)
+        private = self._private.pop(future, None)
+        try:
+            result = future.result()
+        except BrokenExecutor as error:
+            self._broken(k, pool, error)
+        except Exception as error:
+            self._lose(k, f"{type(error).__name__}: {error}")
+        else:
+            self._keep(result)
+        if private is not None:
+            private.shutdown(wait=False)
+
+    def _keep(self, result: PathResult) -> None:
+        self._results[result.path] = result
+        self._interrupted = self._interrupted or result.interrupted
+        self._done(result.path, result)
+
+    def _lose(self, k: int, reason: str) -> None:
+        self._lost[k] = reason
+        self._done(k, None)
+
+    def _broken(self, k: int, pool: Executor, error: BrokenExecutor) -> None:
+        if k in self._suspects:
+            self._lose(k, f"its worker process died twice: {' '.join(str(error).split())}")
+        else:
+            self._suspects.add(k)
+            self._queue.appendleft(k)
+        if pool is self._pool:
+            self._pool = shared_pool(self._crew.workers)
+
+    def _wind_up(self) -> None:
+        """Stop what still runs and take in what is finished; nothing to do after a complete run."""
+        self._halt.set()
+        for future in self._pending:
+            future.cancel()
+        if self._crew.local:
+            wait(self._pending)
+        for future in self._pending:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._keep(future.result())
+        for private in self._private.values():
+            kill(private)
+        if self._crew.owned and self._crew.local:
+            self._crew.executor.shutdown(wait=True)
+        elif self._crew.owned or self._pool is not self._crew.executor:
+            if not all(future.done() for future in self._pending):
+                kill(self._pool)

@@ -1,0 +1,147 @@
+"""Where paths run: this process, threads, loky's processes, or the user's own executor."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from symda.errors import OptionError, nearest
+
+if TYPE_CHECKING:
+    from loky import ProcessPoolExecutor
+
+Q = ParamSpec("Q")
+R = TypeVar("R")
+
+EXECUTORS = ("processes", "threads", "serial")
+
+#: One thread for each worker: the workers already fill the cores.
+PINNED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class SerialExecutor(Executor):
+    """Runs a task in the calling thread while it is being submitted."""
+
+    def submit(self, fn: Callable[Q, R], /, *args: Q.args, **kwargs: Q.kwargs) -> Future[R]:
+        """Run the task and return its finished future."""
+        future: Future[R] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@dataclass(frozen=True)
+class Crew:
+    """An executor and what may be done with it.
+
+    Parameters
+    ----------
+    name
+        For the record of the run.
+    executor
+        Runs the tasks, `workers` at a time.
+    workers
+        Number of tasks that run at once.
+    ahead
+        Number of tasks to have submitted at any time: enough that no worker waits for the next,
+        few enough that stopping is prompt.
+    local
+        Tasks run in this process, so that an event set here is seen there.
+    owned
+        Made here, so ours to shut down.
+    """
+
+    name: str
+    executor: Executor
+    workers: int
+    ahead: int
+    local: bool
+    owned: bool
+
+
+def muster(executor: str | Executor | None, workers: int | None, paths: int) -> Crew:
+    """Return the crew for what the user asked for.
+
+    Parameters
+    ----------
+    executor
+        None: processes, or this thread if one worker or one path is all there is. A name in
+        `EXECUTORS`, or any `concurrent.futures.Executor`, which is never shut down here.
+    workers
+        Tasks at once; the default is the number of usable cores.
+    paths
+        Number of tasks in all, K.
+
+    Raises
+    ------
+    OptionError
+        An unknown name, something that is no executor, or less than one worker.
+    """
+    if workers is not None and (
+        isinstance(workers, bool) or int(workers) != workers or workers < 1
+    ):
+        raise OptionError(f"anneal: workers must be a whole number of at least 1, got {workers!r}.")
+    if executor is not None and not isinstance(executor, str):
+        if not callable(getattr(executor, "submit", None)):
+            raise OptionError(
+                f"anneal: executor must be None, one of {', '.join(EXECUTORS)}, or an object with "
+                f"the `submit` of concurrent.futures.Executor, got {type(executor).__name__}."
+            )
+        many = workers or cores()
+        local = isinstance(executor, (ThreadPoolExecutor, SerialExecutor))
+        return Crew(type(executor).__name__, executor, many, 2 * many, local, owned=False)
+    if executor is not None and executor not in EXECUTORS:
+        raise OptionError(
+            f"anneal: there is no executor {executor!r}; there are {', '.join(EXECUTORS)}, or pass "
+            f"a concurrent.futures.Executor.{nearest(executor, EXECUTORS)}"
+        )
+    many = min(workers or cores(), paths)
+    if executor == "serial" or (executor is None and many == 1):
+        return Crew("serial", SerialExecutor(), 1, 1, local=True, owned=True)
+    if executor == "threads":
+        return Crew("threads", ThreadPoolExecutor(many), many, 2 * many, local=True, owned=True)
+    return Crew("processes", shared_pool(many), many, 2 * many, local=False, owned=True)
+
+
+def cores() -> int:
+    """Return the number of cores this process may use."""
+    from loky import cpu_count
+
+    return int(cpu_count())
+
+
+def shared_pool(workers: int) -> ProcessPoolExecutor:
+    """Return loky's reusable pool: a second run finds its workers warm. A broken one is replaced.
+
+    loky, because its workers do not import the user's script again, so that an unguarded script
+    does not start itself over and over.
+    """
+    from loky import get_reusable_executor
+
+    return get_reusable_executor(
+        max_workers=workers, env=dict.fromkeys(PINNED, "1"), initializer=ignore_interrupts
+    )
+
+
+def private_pool() -> ProcessPoolExecutor:
+    """Return a pool of a single worker, whose death can be laid at the door of its only task."""
+    from loky import ProcessPoolExecutor
+
+    return ProcessPoolExecutor(
+        max_workers=1, env=dict.fromkeys(PINNED, "1"), initializer=ignore_interrupts
+    )
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C, which a terminal sends to the whole group, to the parent process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def kill(pool: ProcessPoolExecutor) -> None:
+    """End a loky pool now, whatever its workers are doing."""
+    pool.shutdown(wait=True, kill_workers=True)

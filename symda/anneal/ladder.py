@@ -1,0 +1,148 @@
+"""The ladder of model-error weights Rf that an annealing run climbs."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.errors import OptionError, nearest
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Rungs Rf_beta = rf0 alpha**beta, beta = 0 .. rungs - 1.
+
+    Parameters
+    ----------
+    rf0
+        The weight of the first rung: one number, D numbers (one a state, in the model's order), or
+        a mapping from every state to its number.
+    alpha
+        Factor from one rung to the next, above 1.
+    rungs
+        Number of rungs, B.
+
+    Raises
+    ------
+    OptionError
+        A weight that is not positive, a factor that does not climb, no rung, or a last rung beyond
+        the largest double.
+
+    Notes
+    -----
+    Abarbanel, Rozdeba, Shirman, arXiv:1707.01415 (2017), section 4.1: start where the action is
+    nearly a plain quadratic and follow its minima as Rf grows.
+    """
+
+    rf0: float | Sequence[float] | Mapping[str, float] = 0.01
+    alpha: float = 2.0
+    rungs: int = 26
+
+    def __post_init__(self) -> None:
+        """Copy `rf0` into plain numbers and check that every rung is a positive double."""
+        object.__setattr__(self, "rf0", _plain(self.rf0))
+        if not isinstance(self.rungs, Integral) or isinstance(self.rungs, bool) or self.rungs < 1:
+            raise OptionError(
+                f"Ladder: rungs must be a whole number of at least 1, got {self.rungs!r}."
+            )
+        object.__setattr__(self, "rungs", int(self.rungs))
+        _check_positive("alpha", self.alpha)
+        object.__setattr__(self, "alpha", float(self.alpha))
+        if self.alpha <= 1.0 and self.rungs > 1:
+            raise OptionError(
+                f"Ladder: alpha must be above 1 so that Rf grows from rung to rung, got "
+                f"{self.alpha!r}. Take for example alpha=2.0, or rungs=1 for a single value of Rf."
+            )
+        last = _last_rung(max(self._weights()), self.alpha)
+        if self.rungs - 1 > last:
+            raise OptionError(
+                f"Ladder: Rf = {max(self._weights())!r} * {self.alpha!r}**beta leaves the range of "
+                f"doubles: the largest beta that fits is {last}, but rungs={self.rungs} climbs to "
+                f"beta={self.rungs - 1}. Take rungs={last + 1} or fewer, or a smaller alpha."
+            )
+
+    def values(self, states: Sequence[str]) -> NDArray[np.float64]:
+        """Return Rf of every rung and state, (B, D).
+
+        Raises
+        ------
+        OptionError
+            `rf0` has another number of values than there are states, or other names.
+        """
+        if isinstance(self.rf0, Mapping):
+            for name in self.rf0:
+                if name not in states:
+                    raise OptionError(
+                        f"Ladder: rf0 names {name!r}, which is not a state of the model "
+                        f"({', '.join(states)}).{nearest(name, states)}"
+                    )
+            missing = [name for name in states if name not in self.rf0]
+            if missing:
+                raise OptionError(
+                    f"Ladder: rf0 has no value for {', '.join(missing)}. Give every state one, or "
+                    "pass a single number for all."
+                )
+            first = np.array([self.rf0[name] for name in states])
+        else:
+            first = np.array(self._weights())
+            if isinstance(self.rf0, tuple) and len(first) != len(states):
+                raise OptionError(
+                    f"Ladder: rf0 has {len(first)} values, but the model has {len(states)} states "
+                    f"({', '.join(states)}). Give one value a state, or a single number for all."
+                )
+        powers = np.array([self.alpha**beta for beta in range(self.rungs)])
+        rungs: NDArray[np.float64] = powers[:, None] * np.broadcast_to(first, (len(states),))
+        return rungs
+
+    def _weights(self) -> tuple[float, ...]:
+        if isinstance(self.rf0, Mapping):
+            return tuple(self.rf0.values())
+        return tuple(self.rf0) if isinstance(self.rf0, Sequence) else (self.rf0,)
+
+
+def _plain(rf0: object) -> float | tuple[float, ...] | dict[str, float]:
+    """Copy what the user gave into plain numbers; a state symbol becomes its name."""
+    if isinstance(rf0, Mapping):
+        named = {str(key): _check_positive(f"rf0[{key}]", value) for key, value in rf0.items()}
+        if not named:
+            raise OptionError("Ladder: rf0 is an empty mapping. Give every state a value.")
+        return named
+    if isinstance(rf0, (Sequence, np.ndarray)) and not isinstance(rf0, str) and np.ndim(rf0) > 0:
+        if np.ndim(rf0) != 1 or len(rf0) == 0:
+            raise OptionError(
+                f"Ladder: rf0 must be one number, one a state, or a mapping, got shape "
+                f"{np.shape(rf0)}. A ladder has one number a state; alpha and rungs make the rest."
+            )
+        return tuple(_check_positive(f"rf0[{i}]", value) for i, value in enumerate(rf0))
+    return _check_positive("rf0", rf0)
+
+
+def _check_positive(name: str, value: object) -> float:
+    number = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if isinstance(number, Real) and not isinstance(number, bool) and 0.0 < float(number) < math.inf:
+        return float(number)
+    raise OptionError(f"Ladder: {name} must be a positive, finite number, got {value!r}.")
+
+
+def _last_rung(first: float, alpha: float) -> int:
+    """Return the largest beta for which first * alpha**beta and alpha**beta are doubles."""
+    if alpha <= 1.0:
+        return 0
+    room = math.log(sys.float_info.max) - max(math.log(first), 0.0)
+    beta = int(room / math.log(alpha)) + 1
+    while not _fits(first, alpha, beta):
+        beta -= 1
+    return beta
+
+
+def _fits(first: float, alpha: float, beta: int) -> bool:
+    try:
+        return math.isfinite(first * alpha**beta)
+    except OverflowError:
+        return False

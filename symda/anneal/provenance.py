@@ -1,0 +1,50 @@
+"""Where a run came from, as text that travels with its results."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from symda.observe import Problem
+
+PACKAGES = ("symda", "numpy", "scipy", "sympy", "casadi", "cython", "xarray", "loky")
+
+
+def provenance(*, problem: Problem, seconds: float, settings: Mapping[str, object]) -> str:
+    """Return JSON: the problem's digest, versions, settings, machine, seconds and the time of day.
+
+    Versions come from package metadata, so nothing is imported for them.
+    """
+    record = {
+        "problem": problem.digest,
+        "versions": {"python": platform.python_version(), **_versions()},
+        "settings": settings,
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "seconds": seconds,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return json.dumps(record, default=_plain)
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def _plain(value: object) -> object:
+    """Return what JSON can hold for values it cannot: arrays as lists, the rest as text."""
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
