@@ -1,1 +1,1 @@
-"""Derive: equations to read (SymPy), and the field and one-step residual for the machine (CasADi)."""
+"""Derive: equations to read (SymPy); the field and the one-step residual as CasADi SX."""
