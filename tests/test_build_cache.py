@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from filelock import FileLock
 
 from symda.build import CacheWarning, Options, build, cache_clear, cache_entries, cache_folder, load
 from symda.emit import Source
@@ -224,3 +225,21 @@ def test_no_folder_at_all_says_so(monkeypatch, tmp_path):
         pytest.raises(BuildError, match=r"neither the cache folder .* nor a temporary folder"),
     ):
         build(SOURCE)
+
+
+def test_a_file_system_without_locks_is_one_that_cannot_be_used(monkeypatch):
+    def refuse(path):
+        lock = FileLock(path)
+        # Once: the temporary folder that stands in has locks.
+        monkeypatch.setattr("filelock.FileLock", FileLock)
+        monkeypatch.setattr(lock, "acquire", unsupported)
+        return lock
+
+    def unsupported():
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr("filelock.FileLock", refuse)
+    with pytest.warns(CacheWarning, match=r"cannot be used \(no file locks there\)"):
+        artefact = build(SOURCE, Options(flags=("-O0", "-g0")))
+    assert load(artefact).f(2.0) == 6.0
+    assert cache_entries() == []

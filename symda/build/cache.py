@@ -24,6 +24,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from errno import ENOLCK
 from pathlib import Path
 
 from symda.errors import BuildError
@@ -170,8 +171,15 @@ def locked(root: Path, key: str) -> Iterator[None]:
     import filelock
 
     _entry(root, key).parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(_entry(root, key).with_name(f"{key}.lock")):
+    lock = filelock.FileLock(_entry(root, key).with_name(f"{key}.lock"))
+    try:
+        lock.acquire()
+    except NotImplementedError as error:  # filelock 3 on a file system without flock
+        raise OSError(ENOLCK, "no file locks there") from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
