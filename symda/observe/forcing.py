@@ -9,10 +9,9 @@ from typing import TypeAlias
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike
-from sympy.core.function import AppliedUndef
 
-from symda.declare import Forcing, Time
-from symda.errors import DataError, nearest
+from symda.declare import Forcing, Time, check_expression
+from symda.errors import DataError, ModelError, nearest
 from symda.observe.arrays import FloatArray, as_floats
 from symda.observe.samples import Samples
 
@@ -170,20 +169,16 @@ def _source(value: ForcingInput, times: FloatArray) -> ForcingSource:
 def _expression(value: sympy.Basic) -> sympy.Expr:
     if not isinstance(value, sympy.Expr):
         raise DataError(f"expected an expression, got {value} ({type(value).__name__}).")
-    unknown = sorted(value.atoms(AppliedUndef), key=str)
-    if unknown:
-        raise DataError(
-            f"the expression has the undefined function {unknown[0]}. Write it out, or pass "
-            "samples."
-        )
     foreign = sorted(str(s) for s in value.free_symbols if not isinstance(s, Time))
     if foreign:
         raise DataError(
             f"the expression may depend on time only, but has the symbol {foreign[0]!r}. "
             "Declare time with sd.time(), and substitute numbers for everything else."
         )
-    if not value.free_symbols and not value.is_finite:
-        raise DataError(f"expected a finite number, got {value}.")
-    if value.is_real is False:
-        raise DataError(f"expected a real expression, got {value}.")
+    if len(value.free_symbols) > 1:
+        raise DataError(f"the expression {value} has two time symbols. Use one.")
+    try:
+        check_expression(value, "the expression")
+    except ModelError as error:
+        raise DataError(str(error)) from error
     return value

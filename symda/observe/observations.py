@@ -310,7 +310,7 @@ def _as_variance(variance: ArrayLike, data: FloatArray) -> FloatArray:
         t, channel = bad[0]
         exact = " For exact data use a small one." if full[t, channel] == 0.0 else ""
         raise DataError(
-            f"variance of Observations: at entry [{t}, {channel}] expected a positive, finite number, "
-            f"got {full[t, channel]}. Pass the variance sigma^2 of the measurement noise.{exact}"
+            f"variance of Observations: entry [{t}, {channel}] is {full[t, channel]}, expected a "
+            f"positive, finite number. Pass the variance sigma^2 of the measurement noise.{exact}"
         )
     return full
