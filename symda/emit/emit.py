@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
@@ -60,7 +61,8 @@ def emit(ir: KernelIR) -> Source:
         point_work=2 * ir.L + ir.measure_jacobian.size + ir.measure_curvature.size,
         zip=zip,
     )
-    return Source.of(stem, text)
+    # macros leave more blank lines than anyone wants to read
+    return Source.of(stem, re.sub(r"\n{4,}", "\n\n\n", text))
 
 
 def _stage_work(ir: KernelIR) -> int:

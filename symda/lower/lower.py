@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from symda.derive.field import Field
-from symda.discretise import Scheme
+from typing import TYPE_CHECKING
+
 from symda.lower.instructions import lower_function, pattern_of
 from symda.lower.ir import KernelIR, Pair, Pattern, Stage
 from symda.lower.patterns import Layout, gather_rows, gather_upper, step_masks
+
+if TYPE_CHECKING:
+    from symda.derive.field import Field
+    from symda.discretise import Scheme
 
 
 def lower(field: Field, scheme: Scheme) -> KernelIR:

@@ -1,0 +1,271 @@
+"""Two machines that evaluate the same per-step functions: compiled code, and CasADi's interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.build.load import load
+
+if TYPE_CHECKING:
+    import casadi as ca
+
+FloatArray = NDArray[np.float64]
+
+#: The per-step and per-point functions every engine has, under CasADi's calling convention.
+STEP_FUNCTIONS = (
+    "step_action",
+    "step_gradient",
+    "step_hessian",
+    "step_residual",
+    "step_jacobian",
+    "step_curvature",
+    "point_action",
+    "point_gradient",
+    "point_hessian",
+    "measure",
+)
+
+
+class Engine(Protocol):
+    """Evaluates all steps, or all grid points, of a path at once.
+
+    Arrays are C-contiguous float64: `X` (M, D), `theta` (P,), `steps` (N, 3 + S U), `points` (M, 2 L), `rf` (D,),
+    `lam` (N, E). Sparse results are nonzeros, in the order of the function's output sparsity.
+    """
+
+    kind: str
+
+    @property
+    def functions(self) -> Mapping[str, ca.Function]:
+        """The functions of `STEP_FUNCTIONS`, for one step or point."""
+
+    def step_action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> FloatArray:
+        """(N,)."""
+
+    def step_gradient(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """(N,) and (N, E + D + P)."""
+
+    def step_hessian(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> FloatArray:
+        """(N, nonzeros)."""
+
+    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """(N, E)."""
+
+    def step_jacobian(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """(N, nonzeros)."""
+
+    def step_curvature(self, X: FloatArray, theta: FloatArray, steps: FloatArray, lam: FloatArray) -> FloatArray:
+        """(N, nonzeros)."""
+
+    def point_action(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
+        """(M,)."""
+
+    def point_gradient(
+        self, X: FloatArray, theta: FloatArray, points: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """(M,) and (M, D + P)."""
+
+    def point_hessian(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
+        """(M, nonzeros)."""
+
+    def measure(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """(M, L)."""
+
+
+class CompiledEngine:
+    """The emitted module: whole paths in one call without the GIL, single steps for CasADi.
+
+    Parameters
+    ----------
+    library : Path
+        The compiled module.
+    digest : str
+        First digits of the source's digest, part of every exported symbol.
+    """
+
+    kind = "compiled"
+
+    def __init__(self, library: Path, digest: str) -> None:
+        self.library = library
+        self._module = load(library)
+        self._prefix = f"symda_{digest}_"
+
+    @cached_property
+    def functions(self) -> Mapping[str, ca.Function]:
+        """The functions of `STEP_FUNCTIONS` as CasADi externals."""
+        import casadi as ca
+
+        return {name: ca.external(self._prefix + name, str(self.library)) for name in STEP_FUNCTIONS}
+
+    @cached_property
+    def _width(self) -> dict[str, int]:
+        return {name: f.nnz_out(f.n_out() - 1) for name, f in self.functions.items()}
+
+    def step_action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> FloatArray:
+        """(N,)."""
+        out = np.empty(len(steps))
+        self._module.step_action(*_at(X, theta, steps, rf), len(steps), *_at(out))
+        return out
+
+    def step_gradient(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """(N,) and (N, E + D + P)."""
+        out = np.empty(len(steps)), np.empty((len(steps), self._width["step_gradient"]))
+        self._module.step_gradient(*_at(X, theta, steps, rf), len(steps), *_at(*out))
+        return out
+
+    def step_hessian(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> FloatArray:
+        """(N, nonzeros)."""
+        out = np.empty((len(steps), self._width["step_hessian"]))
+        self._module.step_hessian(*_at(X, theta, steps, rf), len(steps), *_at(out))
+        return out
+
+    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """(N, E)."""
+        out = np.empty((len(steps), self._width["step_residual"]))
+        self._module.step_residual(*_at(X, theta, steps), len(steps), *_at(out))
+        return out
+
+    def step_jacobian(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """(N, nonzeros)."""
+        out = np.empty((len(steps), self._width["step_jacobian"]))
+        self._module.step_jacobian(*_at(X, theta, steps), len(steps), *_at(out))
+        return out
+
+    def step_curvature(self, X: FloatArray, theta: FloatArray, steps: FloatArray, lam: FloatArray) -> FloatArray:
+        """(N, nonzeros)."""
+        out = np.empty((len(steps), self._width["step_curvature"]))
+        self._module.step_curvature(*_at(X, theta, steps, lam), len(steps), *_at(out))
+        return out
+
+    def point_action(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
+        """(M,)."""
+        out = np.empty(len(points))
+        self._module.point_action(*_at(X, theta, points), len(points), *_at(out))
+        return out
+
+    def point_gradient(
+        self, X: FloatArray, theta: FloatArray, points: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """(M,) and (M, D + P)."""
+        out = np.empty(len(points)), np.empty((len(points), self._width["point_gradient"]))
+        self._module.point_gradient(*_at(X, theta, points), len(points), *_at(*out))
+        return out
+
+    def point_hessian(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
+        """(M, nonzeros)."""
+        out = np.empty((len(points), self._width["point_hessian"]))
+        self._module.point_hessian(*_at(X, theta, points), len(points), *_at(out))
+        return out
+
+    def measure(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """(M, L)."""
+        out = np.empty((len(X), self._width["measure"]))
+        self._module.measure_path(*_at(X, theta), len(X), *_at(out))
+        return out
+
+
+class VirtualEngine:
+    """CasADi's interpreter on the SX functions of `symda.derive.step`: no compiler needed, slower.
+
+    Parameters
+    ----------
+    functions : mapping of name to casadi.Function
+        The functions of `STEP_FUNCTIONS`.
+    """
+
+    kind = "virtual machine"
+
+    def __init__(self, functions: Mapping[str, ca.Function]) -> None:
+        self.functions = functions
+        self._maps: dict[tuple[str, int], ca.Function] = {}
+
+    def _call(self, name: str, count: int, *arguments: FloatArray) -> list[FloatArray]:
+        """Map a function over `count` columns; a function's sparse result becomes its nonzeros."""
+        import casadi as ca
+
+        if (name, count) not in self._maps:
+            f = self.functions[name]
+            inputs = [ca.MX.sym(f.name_in(i), f.size1_in(i)) for i in range(f.n_in())]
+            outputs = f.call(inputs)
+            flat = [ca.vec(o) if o.is_dense() else o.nz[:] for o in outputs]
+            self._maps[name, count] = ca.Function(name, inputs, flat).map(count)
+        results = self._maps[name, count].call([np.asfortranarray(a) for a in arguments])
+        return [np.ascontiguousarray(np.asarray(result.full()).T) for result in results]
+
+    def _windows(self, X: FloatArray, count: int) -> FloatArray:
+        D = X.shape[1]
+        E = (len(X) - 1) * D // count
+        flat = X.reshape(-1)
+        return np.stack([flat[n * E : n * E + E + D] for n in range(count)], axis=1)
+
+    def _steps(self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray) -> list[FloatArray]:
+        count = len(data[0])
+        columns = [d.T if d.ndim == 2 else np.repeat(d[:, None], count, 1) for d in (theta, *data)]
+        return self._call(name, count, self._windows(X, count), *columns)
+
+    def _points(self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray) -> list[FloatArray]:
+        return self._call(name, len(X), X.T, np.repeat(theta[:, None], len(X), 1), *[d.T for d in data])
+
+    def step_action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> FloatArray:
+        """(N,)."""
+        return self._steps("step_action", X, theta, steps, rf)[0][:, 0]
+
+    def step_gradient(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """(N,) and (N, E + D + P)."""
+        action, gradient = self._steps("step_gradient", X, theta, steps, rf)
+        return action[:, 0], gradient
+
+    def step_hessian(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> FloatArray:
+        """(N, nonzeros)."""
+        return self._steps("step_hessian", X, theta, steps, rf)[0]
+
+    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """(N, E)."""
+        return self._steps("step_residual", X, theta, steps)[0]
+
+    def step_jacobian(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """(N, nonzeros)."""
+        return self._steps("step_jacobian", X, theta, steps)[0]
+
+    def step_curvature(self, X: FloatArray, theta: FloatArray, steps: FloatArray, lam: FloatArray) -> FloatArray:
+        """(N, nonzeros)."""
+        return self._steps("step_curvature", X, theta, steps, lam)[0]
+
+    def point_action(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
+        """(M,)."""
+        return self._points("point_action", X, theta, points)[0][:, 0]
+
+    def point_gradient(
+        self, X: FloatArray, theta: FloatArray, points: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """(M,) and (M, D + P)."""
+        action, gradient = self._points("point_gradient", X, theta, points)
+        return action[:, 0], gradient
+
+    def point_hessian(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
+        """(M, nonzeros)."""
+        return self._points("point_hessian", X, theta, points)[0]
+
+    def measure(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """(M, L)."""
+        return self._points("measure", X, theta)[0]
+
+
+def _at(*arrays: FloatArray) -> tuple[int, ...]:
+    """Addresses; the kernels read C-contiguous doubles and check nothing."""
+    for array in arrays:
+        if array.dtype != np.float64 or not array.flags.c_contiguous:
+            raise TypeError("engines take C-contiguous float64 arrays only")
+    return tuple(array.__array_interface__["data"][0] for array in arrays)

@@ -1,0 +1,311 @@
+"""`Kernels`: the action of a problem with exact derivatives, whatever machine evaluates it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symda.build.engines import CompiledEngine, Engine, VirtualEngine
+from symda.emit.source import DIGEST_DIGITS, Source
+from symda.errors import InputError
+from symda.observe import Problem
+
+if TYPE_CHECKING:
+    import casadi as ca
+    from scipy.sparse import csc_array
+
+    from symda.build.compile import Artefact
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Payload:
+    """Plain data that kernels are rebuilt from in another process."""
+
+    source: Source
+    library: str
+    functions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A problem's data as the kernels read it: `steps` (N, 3 + S U), `points` (M, 2 L)."""
+
+    steps: FloatArray
+    points: FloatArray
+
+
+def pack(problem: Problem) -> Packed:
+    """Lay out times, step lengths, weights, forcing and data as one row a step and one row a point."""
+    head = np.stack([problem.node_times[:-1], problem.h, problem.weight], axis=1)
+    steps = np.hstack([head, problem.u.reshape(problem.N, -1)])
+    points = np.hstack([problem.y, problem.rm])
+    return Packed(np.ascontiguousarray(steps), np.ascontiguousarray(points))
+
+
+class Kernels:
+    """Action, gradient and Hessian of a model under a scheme.
+
+    One set of kernels serves any data, grid, N, Rm, Rf, and any choice of free parameters. Unknowns are
+    ordered (flat path, theta): M D + P numbers.
+
+    Parameters
+    ----------
+    engine : Engine
+        What evaluates the steps.
+    source : Source
+        The emitted module (also where the virtual machine evaluates, to be read).
+    """
+
+    def __init__(self, engine: Engine, source: Source) -> None:
+        self.engine = engine
+        self.emitted = source
+
+    @property
+    def source(self) -> str:
+        """The emitted Cython text."""
+        return self.emitted.text
+
+    @property
+    def kind(self) -> str:
+        """``"compiled"`` or ``"virtual machine"``."""
+        return self.engine.kind
+
+    @property
+    def functions(self) -> Mapping[str, ca.Function]:
+        """Per-step and per-point functions for CasADi."""
+        return self.engine.functions
+
+    def at(self, problem: Problem) -> Evaluator:
+        """Bind a problem, so that its data are laid out once."""
+        return Evaluator(self, problem)
+
+    def action(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem) -> float:
+        """Action A(X, theta) of eq. 10 at model precision `rf`, a number or one a state."""
+        return self.at(problem).action(X, theta, rf)
+
+    def gradient(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem) -> FloatArray:
+        """Gradient of the action, shape (M D + P,)."""
+        return self.at(problem).gradient(X, theta, rf)
+
+    def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem) -> csc_array:
+        """Hessian of the action, sparse (M D + P, M D + P), symmetric."""
+        return self.at(problem).hessian(X, theta, rf)
+
+    def residual(self, X: ArrayLike, theta: ArrayLike, problem: Problem) -> FloatArray:
+        """Residuals r of the steps, shape (N, E)."""
+        return self.at(problem).residual(X, theta)
+
+    def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
+        """Measurement functions along a path, shape (M, L)."""
+        return self.engine.measure(np.ascontiguousarray(X, float), np.ascontiguousarray(theta, float))
+
+    def payload(self) -> Payload:
+        """Return what another process needs to rebuild these kernels with `restore`."""
+        if isinstance(self.engine, CompiledEngine):
+            return Payload(self.emitted, str(self.engine.library), ())
+        functions = tuple((name, f.serialize()) for name, f in self.functions.items())
+        return Payload(self.emitted, "", functions)
+
+
+class Evaluator:
+    """Kernels with the data of one problem.
+
+    Parameters
+    ----------
+    kernels : Kernels
+        The kernels.
+    problem : Problem
+        The data.
+    """
+
+    def __init__(self, kernels: Kernels, problem: Problem) -> None:
+        self.kernels = kernels
+        self.problem = problem
+        self.packed = pack(problem)
+
+    def split(self, X: ArrayLike, theta: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Check and convert a path (M, D) and parameters (P,)."""
+        p = self.problem
+        path = np.ascontiguousarray(X, dtype=float)
+        values = np.ascontiguousarray(theta, dtype=float)
+        if path.shape != (p.M, p.D):
+            raise InputError(
+                f"The path X must have the shape (M, D) = {(p.M, p.D)} of this problem's grid and states, got {path.shape}."
+            )
+        if values.shape != (p.P,):
+            raise InputError(
+                f"theta must have the shape (P,) = {(p.P,)}, one value for each of {p.parameters}, got {values.shape}."
+            )
+        return path, values
+
+    def precision(self, rf: ArrayLike) -> FloatArray:
+        """Rf as one value a state, shape (D,)."""
+        try:
+            return np.ascontiguousarray(np.broadcast_to(np.asarray(rf, dtype=float), (self.problem.D,)))
+        except ValueError:
+            raise InputError(
+                f"rf must be one number or one a state (D = {self.problem.D}), got the shape {np.shape(rf)}."
+            ) from None
+
+    def terms(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> tuple[float, float]:
+        """Measurement term and model term of the action."""
+        path, values = self.split(X, theta)
+        engine = self.kernels.engine
+        model = engine.step_action(path, values, self.packed.steps, self.precision(rf))
+        data = engine.point_action(path, values, self.packed.points)
+        return float(data.sum()), float(model.sum())
+
+    def action(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> float:
+        """Action of eq. 10."""
+        return sum(self.terms(X, theta, rf))
+
+    def value_and_gradient(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> tuple[float, FloatArray]:
+        """Action and gradient (M D + P,)."""
+        p = self.problem
+        path, values = self.split(X, theta)
+        engine = self.kernels.engine
+        model, by_step = engine.step_gradient(path, values, self.packed.steps, self.precision(rf))
+        data, by_point = engine.point_gradient(path, values, self.packed.points)
+        gradient = np.empty(p.M * p.D + p.P)
+        gradient[: p.M * p.D] = by_point[:, : p.D].reshape(-1)
+        gradient[: p.N * p.E] += by_step[:, : p.E].reshape(-1)
+        ends = np.arange(1, p.N + 1)[:, None] * p.E + np.arange(p.D)
+        gradient[ends] += by_step[:, p.E : p.E + p.D]
+        gradient[p.M * p.D :] = by_point[:, p.D :].sum(axis=0) + by_step[:, p.E + p.D :].sum(axis=0)
+        return float(data.sum() + model.sum()), gradient
+
+    def gradient(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> FloatArray:
+        """Gradient of the action, shape (M D + P,)."""
+        return self.value_and_gradient(X, theta, rf)[1]
+
+    def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> csc_array:
+        """Hessian of the action, sparse, symmetric."""
+        from scipy.sparse import triu
+
+        path, values = self.split(X, theta)
+        engine = self.kernels.engine
+        by_step = engine.step_hessian(path, values, self.packed.steps, self.precision(rf))
+        by_point = engine.point_hessian(path, values, self.packed.points)
+        upper = self.layout.upper.assemble(np.concatenate([by_step.reshape(-1), by_point.reshape(-1)]))
+        return (upper + triu(upper, 1).T).tocsc()
+
+    def residual(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
+        """Residuals of the steps, shape (N, E)."""
+        path, values = self.split(X, theta)
+        return self.kernels.engine.step_residual(path, values, self.packed.steps)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where each step's and point's numbers belong in the whole problem."""
+        return Layout(self.kernels.functions, self.problem)
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """Many small sparse matrices added up into one: entry k of their nonzeros goes to position `target[k]`.
+
+    `rows` and `starts` are the compressed columns of the sum, `size` its shape.
+    """
+
+    size: tuple[int, int]
+    target: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, size: tuple[int, int], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Assembly:
+        """Plan the sum of entries at (rows, columns), which may repeat."""
+        keys, target = np.unique(columns * size[0] + rows, return_inverse=True)
+        starts = np.searchsorted(keys, np.arange(size[1] + 1) * size[0])
+        return cls(size, target.reshape(-1), keys % size[0], starts)
+
+    @property
+    def nonzeros(self) -> int:
+        """Nonzeros of the sum."""
+        return len(self.rows)
+
+    def assemble(self, values: FloatArray) -> csc_array:
+        """Add up."""
+        from scipy.sparse import csc_array
+
+        data = np.bincount(self.target, weights=values, minlength=self.nonzeros)
+        return csc_array((data, self.rows, self.starts), shape=self.size)
+
+
+class Layout:
+    """Index tables of a whole problem, made of the sparsity of its per-step functions.
+
+    Parameters
+    ----------
+    functions : mapping of name to casadi.Function
+        Per-step and per-point functions.
+    problem : Problem
+        Sizes.
+    """
+
+    def __init__(self, functions: Mapping[str, ca.Function], problem: Problem) -> None:
+        N, M, D, P, E = problem.N, problem.M, problem.D, problem.P, problem.E
+        self.unknowns = M * D + P
+        theta = M * D + np.arange(P)
+        windows = np.arange(N)[:, None] * E + np.arange(E + D)
+        #: unknowns each step sees, (N, E + D + P)
+        self.step_unknowns = np.hstack([windows, np.broadcast_to(theta, (N, P))])
+        #: unknowns each point sees, (M, D + P)
+        self.point_unknowns = np.hstack([np.arange(M * D).reshape(M, D), np.broadcast_to(theta, (M, P))])
+        self._functions = functions
+
+    def _square(self, *parts: tuple[str, NDArray[np.int64]]) -> Assembly:
+        rows, columns = [], []
+        for name, unknowns in parts:
+            i, j = (np.asarray(part, dtype=np.int64) for part in self._functions[name].sparsity_out(0).get_triplet())
+            rows.append(unknowns[:, i].reshape(-1))
+            columns.append(unknowns[:, j].reshape(-1))
+        size = (self.unknowns, self.unknowns)
+        return Assembly.of(size, np.concatenate(rows), np.concatenate(columns))
+
+    @cached_property
+    def upper(self) -> Assembly:
+        """Upper triangle of the action's Hessian, of the steps' nonzeros and then the points'."""
+        return self._square(("step_hessian", self.step_unknowns), ("point_hessian", self.point_unknowns))
+
+    @cached_property
+    def upper_lifted(self) -> Assembly:
+        """The same of the residuals' curvature and the measurement term."""
+        return self._square(("step_curvature", self.step_unknowns), ("point_hessian", self.point_unknowns))
+
+    @cached_property
+    def jacobian(self) -> Assembly:
+        """Jacobian of all residuals, (N E, M D + P)."""
+        sparsity = self._functions["step_jacobian"].sparsity_out(0)
+        i, j = (np.asarray(part, dtype=np.int64) for part in sparsity.get_triplet())
+        count, E = len(self.step_unknowns), sparsity.size1()
+        rows = np.arange(count)[:, None] * E + i
+        return Assembly.of((count * E, self.unknowns), rows.reshape(-1), self.step_unknowns[:, j].reshape(-1))
+
+
+def compiled_kernels(artefact: Artefact) -> Kernels:
+    """Kernels of a compiled module."""
+    return Kernels(CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS]), artefact.source)
+
+
+def virtual_kernels(functions: Mapping[str, ca.Function], source: Source) -> Kernels:
+    """Kernels on CasADi's virtual machine."""
+    return Kernels(VirtualEngine(functions), source)
+
+
+def restore(payload: Payload) -> Kernels:
+    """Rebuild the kernels of a payload."""
+    if payload.library:
+        digest = payload.source.digest[:DIGEST_DIGITS]
+        return Kernels(CompiledEngine(Path(payload.library), digest), payload.source)
+    import casadi as ca
+
+    return virtual_kernels({name: ca.Function.deserialize(text) for name, text in payload.functions}, payload.source)
