@@ -1,0 +1,348 @@
+"""SymPy expressions -> CasADi SX, with derivatives that stay finite and exact.
+
+Two things are not translated as they are written. Rate functions with a removable singularity
+become `exprel` (see `symda.derive.rates`). And inside a case of a Piecewise every operation that
+could be singular gets a harmless argument while the case is not selected: otherwise the derivative
+of the case would be infinite or nan there, and zero times that is nan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from math import factorial
+from typing import TYPE_CHECKING
+
+import sympy as sp
+from sympy import Basic, Expr, Symbol
+from sympy.core.relational import Relational
+
+from symda.declare import exprel, known_names
+from symda.derive.rates import safe_rates
+from symda.errors import ModelError
+
+if TYPE_CHECKING:
+    import casadi as ca
+
+#: CasADi's name of a function that is smooth, or at least finite, everywhere.
+_PLAIN: dict[type, str] = {
+    sp.Abs: "fabs",
+    sp.asinh: "asinh",
+    sp.atan: "atan",
+    sp.ceiling: "ceil",
+    sp.cos: "cos",
+    sp.erf: "erf",
+    sp.floor: "floor",
+    sp.sign: "sign",
+    sp.sin: "sin",
+    sp.tan: "tan",
+    sp.tanh: "tanh",
+}
+
+#: CasADi's name of a function that has singularities or overflows, and an argument where it is
+#: finite together with its derivatives. The argument is not 0 where the function is: CasADi would
+#: move the guard outside.
+_SINGULAR: dict[type, tuple[str, float]] = {
+    sp.acos: ("acos", 0.5),
+    sp.acosh: ("acosh", 2.0),
+    sp.asin: ("asin", 0.5),
+    sp.atanh: ("atanh", 0.5),
+    sp.cosh: ("cosh", 0.5),
+    sp.exp: ("exp", 0.0),
+    sp.log: ("log", 1.0),
+    sp.sinh: ("sinh", 0.5),
+}
+
+#: Functions that are others written shortly.
+_WRITTEN_OUT: dict[type, Callable[..., Expr]] = {
+    # atan2 keeps all digits for large x and is smooth on either side of the jump at 0.
+    sp.acot: lambda x: sp.Piecewise((sp.atan2(1, x), x >= 0), (-sp.atan2(1, -x), True)),
+    sp.acoth: lambda x: sp.atanh(1 / x),
+    sp.acsc: lambda x: sp.asin(1 / x),
+    sp.acsch: lambda x: sp.asinh(1 / x),
+    sp.asec: lambda x: sp.acos(1 / x),
+    sp.asech: lambda x: sp.acosh(1 / x),
+    sp.cot: lambda x: 1 / sp.tan(x),
+    sp.coth: lambda x: 1 / sp.tanh(x),
+    sp.csc: lambda x: 1 / sp.sin(x),
+    sp.csch: lambda x: 1 / sp.sinh(x),
+    # To rounding of 1, not of its small values: CasADi has no erfc.
+    sp.erfc: lambda x: 1 - sp.erf(x),
+    sp.Heaviside: lambda x, middle: sp.Piecewise((0, x < 0), (middle, sp.Eq(x, 0)), (1, True)),
+    sp.sec: lambda x: 1 / sp.cos(x),
+    sp.sech: lambda x: 1 / sp.cosh(x),
+}
+
+
+def to_casadi(expressions: Sequence[Expr], symbols: Mapping[Symbol, ca.SX]) -> list[ca.SX]:
+    """Translate SymPy expressions to CasADi SX.
+
+    Parameters
+    ----------
+    expressions : sequence of Expr
+        Right-hand sides, already checked by a model.
+    symbols : mapping of Symbol to SX
+        A scalar SX for each symbol that appears.
+
+    Returns
+    -------
+    list of SX
+        One scalar for each expression. Equal subexpressions are translated once.
+
+    Raises
+    ------
+    ModelError
+        If a symbol has no SX, or for a function that is not known.
+    """
+    translate = _Translator(symbols)
+    return [translate(safe_rates(expression)) for expression in expressions]
+
+
+class _Translator:
+    """Translates one expression after the other, all under the same guard.
+
+    Parameters
+    ----------
+    symbols : mapping of Symbol to SX
+    selected : SX, optional
+        Whether the case of a Piecewise being translated is selected; None outside any.
+    """
+
+    def __init__(self, symbols: Mapping[Symbol, ca.SX], selected: ca.SX | None = None) -> None:
+        self.symbols = symbols
+        self.selected = selected
+        self.done: dict[Basic, ca.SX] = {}
+
+    def __call__(self, node: Basic) -> ca.SX:
+        if node not in self.done:
+            self.done[node] = self._translate(node)
+        return self.done[node]
+
+    def _translate(self, node: Basic) -> ca.SX:
+        import casadi as ca
+
+        kind = type(node)
+        if isinstance(node, Symbol):
+            if node not in self.symbols:
+                raise ModelError(f"to_casadi: no SX was given for the symbol {node.name!r}.")
+            return self.symbols[node]
+        if isinstance(node, sp.Number | sp.NumberSymbol):
+            return ca.SX(float(node))
+        if kind in _PLAIN:
+            plain: Callable[[ca.SX], ca.SX] = getattr(ca, _PLAIN[kind])
+            return plain(self(node.args[0]))
+        if kind in _SINGULAR:
+            name, safe = _SINGULAR[kind]
+            singular: Callable[[ca.SX], ca.SX] = getattr(ca, name)
+            return singular(self._guard(self(node.args[0]), safe))
+        if kind in _WRITTEN_OUT:
+            return self(_WRITTEN_OUT[kind](*node.args))
+        if kind in _SPECIAL:
+            return _SPECIAL[kind](self, node)
+        raise ModelError(
+            f"{kind.__name__} is not a function that symda can compile. Known are: {known_names()}."
+        )
+
+    def _guard(self, argument: ca.SX, safe: float) -> ca.SX:
+        """Return the argument where this case is selected, and a harmless one elsewhere."""
+        import casadi as ca
+
+        if self.selected is None or argument.is_constant():
+            return argument
+        return ca.if_else(self.selected, argument, safe)
+
+    def _under(self, selected: ca.SX | None) -> _Translator:
+        return _Translator(self.symbols, _both(self.selected, selected))
+
+    def _sum(self, node: Expr) -> ca.SX:
+        return reduce(lambda total, term: total + term, map(self, node.args))
+
+    def _product(self, node: Expr) -> ca.SX:
+        import casadi as ca
+
+        above: list[ca.SX] = []
+        below: list[ca.SX] = []
+        for factor in node.args:
+            # Roots and whole powers below the line: one division rounds less than two.
+            if factor.is_Pow and factor.exp.is_negative and (2 * factor.exp).is_integer:
+                below.append(self._power_of(factor.base, -factor.exp))
+            else:
+                above.append(self(factor))
+        top = reduce(lambda product, factor: product * factor, above, ca.SX(1.0))
+        bottom = reduce(lambda product, factor: product * factor, below, ca.SX(1.0))
+        return top / self._guard(bottom, 1.0)
+
+    def _power(self, node: Expr) -> ca.SX:
+        return self._power_of(node.base, node.exp)
+
+    def _power_of(self, base: Expr, exponent: Expr) -> ca.SX:
+        import casadi as ca
+
+        value = self(base)
+        if not exponent.is_Number:
+            if base.is_Number:
+                return value ** self._guard(self(exponent), 0.0)
+            return self._guard(value, 1.0) ** self(exponent)
+        number = float(exponent)
+        if number < 0.0 and (2.0 * number).is_integer():
+            return 1.0 / self._guard(self._power_of(base, -exponent), 1.0)
+        if number.is_integer():
+            return _whole_power(value, int(number))
+        if number == 0.5:
+            return ca.sqrt(self._guard(value, 1.0))
+        return self._guard(value, 1.0) ** number
+
+    def _exprel(self, node: Expr) -> ca.SX:
+        import casadi as ca
+
+        return _by_series(
+            self._guard(self(node.args[0]), 0.5),
+            lambda x: _horner(x, [1.0 / factorial(k + 1) for k in range(21)]),
+            lambda x: ca.expm1(x) / x,
+        )
+
+    def _sinc(self, node: Expr) -> ca.SX:
+        import casadi as ca
+
+        return _by_series(
+            self(node.args[0]),
+            lambda x: _horner(x * x, [(-1.0) ** k / factorial(2 * k + 1) for k in range(11)]),
+            lambda x: ca.sin(x) / x,
+        )
+
+    def _atan2(self, node: Expr) -> ca.SX:
+        import casadi as ca
+
+        y, x = (self(argument) for argument in node.args)
+        # Its only singular point is the origin.
+        return ca.atan2(y, x if y.is_constant() and not y.is_zero() else self._guard(x, 1.0))
+
+    def _modulo(self, node: Expr) -> ca.SX:
+        """Return the remainder with the sign of the divisor, as in Python; C takes the other."""
+        import casadi as ca
+
+        dividend, divisor = (self(argument) for argument in node.args)
+        divisor = self._guard(divisor, 1.0)
+        remainder = ca.fmod(dividend, divisor)
+        return remainder + ca.if_else(remainder * divisor < 0.0, divisor, 0.0)
+
+    def _extremum(self, node: Expr) -> ca.SX:
+        import casadi as ca
+
+        least = isinstance(node, sp.Min)
+        if not any(_has_singular(argument) for argument in node.args):
+            return reduce(ca.fmin if least else ca.fmax, map(self, node.args))
+        # The one not taken may be infinite, so each is translated as a case.
+        first, *others = node.args
+        rest = node.func(*others)
+        return self(sp.Piecewise((first, first <= rest if least else first >= rest), (rest, True)))
+
+    def _piecewise(self, node: Expr) -> ca.SX:
+        import casadi as ca
+
+        total = ca.SX(0.0)
+        remaining: ca.SX | None = None
+        for case, condition in node.args:
+            holds = None if condition is sp.true else self._condition(condition)
+            selected = _both(remaining, holds)
+            value = self._under(selected)(case)
+            total += value if selected is None else ca.if_else(selected, value, 0.0)
+            if holds is not None:
+                remaining = _both(remaining, ca.logic_not(holds))
+        return total
+
+    def _condition(self, node: Basic) -> ca.SX:
+        import casadi as ca
+
+        if node in (sp.true, sp.false):
+            return ca.SX(1.0 if node is sp.true else 0.0)
+        if isinstance(node, Relational):
+            left, right = self(node.lhs), self(node.rhs)
+            return _RELATIONS[node.rel_op](left, right)
+        parts = [self._condition(part) for part in node.args]
+        if isinstance(node, sp.And):
+            return reduce(ca.logic_and, parts)
+        if isinstance(node, sp.Or):
+            return reduce(ca.logic_or, parts)
+        if isinstance(node, sp.Not):
+            return ca.logic_not(parts[0])
+        if isinstance(node, sp.ITE):
+            test, yes, no = parts
+            return ca.logic_or(ca.logic_and(test, yes), ca.logic_and(ca.logic_not(test), no))
+        raise ModelError(
+            f"The condition {node} of a Piecewise is not a comparison, And, Or, Not or ITE."
+        )
+
+
+_RELATIONS: dict[str, Callable[[ca.SX, ca.SX], ca.SX]] = {
+    "<": lambda left, right: left < right,
+    "<=": lambda left, right: left <= right,
+    ">": lambda left, right: left > right,
+    ">=": lambda left, right: left >= right,
+    "==": lambda left, right: left == right,
+    "!=": lambda left, right: left != right,
+}
+
+_SPECIAL: dict[type, Callable[[_Translator, Expr], ca.SX]] = {
+    sp.Add: _Translator._sum,
+    sp.Mul: _Translator._product,
+    sp.Pow: _Translator._power,
+    sp.Max: _Translator._extremum,
+    sp.Min: _Translator._extremum,
+    sp.Mod: _Translator._modulo,
+    sp.Piecewise: _Translator._piecewise,
+    sp.atan2: _Translator._atan2,
+    exprel: _Translator._exprel,
+    sp.sinc: _Translator._sinc,
+}
+
+
+def _both(first: ca.SX | None, second: ca.SX | None) -> ca.SX | None:
+    """Return whether both conditions hold; None always holds."""
+    import casadi as ca
+
+    if first is None or second is None:
+        return second if first is None else first
+    return ca.logic_and(first, second)
+
+
+def _has_singular(expression: Expr) -> bool:
+    """Tell whether an expression may be infinite, or have an infinite derivative."""
+    if any(not (power.exp.is_Integer and power.exp > 0) for power in expression.atoms(sp.Pow)):
+        return True
+    smooth = {*_PLAIN, sp.Max, sp.Min, sp.sinc}
+    return any(type(call) not in smooth for call in expression.atoms(sp.Function))
+
+
+def _whole_power(value: ca.SX, exponent: int) -> ca.SX:
+    """Return value**exponent, exponent >= 1, by repeated squaring."""
+    if exponent == 1:
+        return value
+    half = _whole_power(value, exponent // 2)
+    return half * half * value if exponent % 2 else half * half
+
+
+def _by_series(
+    x: ca.SX, series: Callable[[ca.SX], ca.SX], formula: Callable[[ca.SX], ca.SX]
+) -> ca.SX:
+    """Take the series for |x| < 1 and the formula elsewhere, each with a harmless argument else.
+
+    The formula cancels near zero, the more the higher the derivative; the series does not.
+    """
+    import casadi as ca
+
+    small = ca.fabs(x) < 1.0
+    # A product, because CasADi would move an if_else with zero out through every term.
+    near = series(small * x)
+    far = formula(ca.if_else(small, 1.0, x))
+    return ca.if_else(small, near, far)
+
+
+def _horner(x: ca.SX, coefficients: Sequence[float]) -> ca.SX:
+    """Return the polynomial with these coefficients, lowest power first."""
+    import casadi as ca
+
+    value = ca.SX(coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        value = coefficient + x * value
+    return value
