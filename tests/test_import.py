@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -104,3 +105,11 @@ def test_python_dash_m_is_the_command() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "anneal" in done.stdout
+
+
+def test_the_readme_uses_public_names_only() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    compile(example, "README.md", "exec")
+    used = set(re.findall(r"\bsd\.(\w+)", example))
+    assert {"Model", "Action", "anneal"} <= used <= set(sd.__all__)

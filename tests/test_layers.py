@@ -24,9 +24,8 @@ SYMBOLIC = frozenset({"declare", "observe", "discretise", "derive", "api", "cli"
 def imported(tree: ast.AST, home: list[str]) -> Iterator[tuple[int, str]]:
     """Yield the line and full name of every module imported, wherever the import stands.
 
-    `home` is the package the file lies in, which relative imports start from. A name taken from a
-    top-level package is part of the answer, `from symda import x` giving `symda.x`, except that
-    the stages themselves must be named in full to count as such (see `violations`).
+    `home` is the package the file lies in, which relative imports start from. What is taken from a
+    top-level package is named behind a colon: `from symda import x` gives `symda:x`.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
