@@ -8,6 +8,7 @@ from symda.analyse.judge import ChiSquared, chi_squared, hits, wilson
 from symda.analyse.levels import (
     PathCounts,
     best_path,
+    expected_measurement_term,
     free_parameters,
     last_rung,
     level_members,
@@ -21,6 +22,7 @@ __all__ = [
     "PathCounts",
     "best_path",
     "chi_squared",
+    "expected_measurement_term",
     "free_parameters",
     "hits",
     "last_rung",

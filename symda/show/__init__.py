@@ -1,0 +1,1 @@
+"""Plots, text and progress: what people look at."""

@@ -1,0 +1,98 @@
+"""The plot of estimated parameters against beta."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symda.analyse import best_path, free_parameters, reached
+from symda.errors import OptionError
+from symda.show.figures import (
+    BLUE,
+    GREY,
+    VERMILLION,
+    check_file,
+    choose,
+    label_grid,
+    panel_grid,
+    save,
+    shown,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+
+def plot_parameters(
+    dataset: xr.Dataset,
+    path: str | Path | None = None,
+    parameters: Sequence[str] | None = None,
+    truth: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> Figure:
+    """Plot each free parameter against beta: every path, the best one highlighted.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+    path : str or Path, optional
+        Where to save the figure; the ending chooses the format.
+    parameters : sequence of str, optional
+        Which free parameters to show; by default the first 12.
+    truth : mapping of str to float, optional
+        True values, drawn as dashed lines.
+    bounds : mapping of str to (float, float), optional
+        Bounds, drawn as dotted lines where finite; a run does not record them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    OptionError
+        If `path` cannot be written, the run has no free parameter, or a name is not one of them.
+    SolveError
+        If no path reached any rung.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    check_file(path)
+    known = free_parameters(dataset)
+    if not known:
+        raise OptionError(
+            "this run has no free parameter, so there is nothing to plot; "
+            "a parameter is free when it is declared without value="
+        )
+    names = choose(parameters, known, "parameters")
+    best = best_path(dataset)
+    done = reached(dataset)
+    beta = dataset["beta"].values
+    # A line through a single point is invisible.
+    marker = "." if beta.size == 1 else "None"
+    alpha = float(np.clip(10 / len(done), 0.2, 0.8))
+    figure, axes = panel_grid(len(names), r"$\beta$")
+    for ax, name in zip(axes, names, strict=True):
+        values = np.where(done, dataset["parameters"].sel(parameter=name).values, np.nan)
+        others = np.delete(values, best, axis=0).T
+        for k, line in enumerate(others.T):
+            label = f"other paths ({others.shape[1]})" if k == 0 else "_path"
+            ax.plot(beta, line, color=GREY, lw=0.7, alpha=alpha, marker=marker, label=label)
+        ax.plot(beta, values[best], color=BLUE, lw=1.8, marker=marker, label=f"best path ({best})")
+        for bound in (bounds or {}).get(name, ()):
+            if np.isfinite(bound):
+                ax.axhline(bound, color="black", lw=0.9, ls=":", label="bound")
+        if truth is not None and name in truth:
+            ax.axhline(truth[name], color=VERMILLION, lw=1.2, ls="--", label="truth")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_title(name, fontsize=9, loc="left", pad=3)
+    left_out = shown(names, known, "parameters") if parameters is None else ""
+    title = f"{dataset.attrs['model']}: estimated parameters{left_out}"
+    label_grid(figure, axes, title)
+    save(figure, path)
+    return figure

@@ -1,0 +1,153 @@
+"""The plot of states in time: estimate, data with error bars, and which states nobody measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symda.analyse import best_path
+from symda.errors import DataError, OptionError
+from symda.show.figures import (
+    BLUE,
+    GREY,
+    VERMILLION,
+    check_file,
+    choose,
+    label_grid,
+    panel_grid,
+    save,
+    shown,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def plot_states(
+    dataset: xr.Dataset,
+    path: str | Path | None = None,
+    states: Sequence[str] | None = None,
+    which: int | str = "best",
+    truth: xr.DataArray | None = None,
+) -> Figure:
+    """Plot one path's states against the data, one panel a state.
+
+    Measured states are blue with their data and error bars of one standard deviation; states that
+    carry no data are red, and their titles say so. A measured expression has a panel of its
+    own after the states.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+    path : str or Path, optional
+        Where to save the figure; the ending chooses the format.
+    states : sequence of str, optional
+        Names of the states (and measured expressions) to show; by default the first 12.
+    which : int or "best"
+        Index of the path.
+    truth : xarray.DataArray, dims (time, state), optional
+        Drawn as a dashed line where it has the state.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    OptionError
+        If `path` cannot be written, or `states` or `which` name nothing in the run.
+    DataError
+        If `truth` has other dimensions, or the path `which` reached no rung.
+    SolveError
+        If `which` is "best" and no path reached any rung.
+    """
+    check_file(path)
+    index = _chosen_path(dataset, which)
+    known = _available(dataset)
+    names = choose(states, known, "states")
+    if truth is not None and set(truth.dims) != {"time", "state"}:
+        raise DataError(
+            f"truth: expected an xarray.DataArray with dims (time, state), got {truth.dims}"
+        )
+    figure, axes = panel_grid(len(names), "time")
+    for ax, name in zip(axes, names, strict=True):
+        _draw_panel(dataset, ax, name, index)
+        if truth is not None and name in truth["state"].values:
+            line = truth.sel(state=name)
+            ax.plot(truth["time"], line, "--", color="black", lw=1.0, label="truth")
+    left_out = shown(names, known, "states") if states is None else ""
+    label_grid(figure, axes, _title(dataset, index) + left_out)
+    save(figure, path)
+    return figure
+
+
+def _draw_panel(dataset: xr.Dataset, ax: Axes, name: str, index: int) -> None:
+    direct = name in dataset["state"].values
+    if direct:
+        state = int(np.flatnonzero(dataset["state"].values == name)[0])
+        channels = np.flatnonzero(dataset["measured_state"].values == state)
+        line = dataset["states"].values[index, :, state]
+    else:
+        channels = np.flatnonzero(dataset["channel"].values == name)
+        line = dataset["fit"].values[index, :, channels[0]]
+    time = dataset["time"].values
+    observed = dataset["observed"].values[:, channels]
+    measured = bool(np.isfinite(observed).any())
+    kind = "" if direct else " (expression)"
+    ax.set_title(
+        f"{name}{kind}{'' if measured else ' (unmeasured)'}",
+        fontsize=9,
+        loc="left",
+        pad=3,
+        color="black" if measured else VERMILLION,
+    )
+    for column, channel in enumerate(channels):
+        there = np.isfinite(observed[:, column])
+        error = np.sqrt(dataset["variance"].values[there, channel])
+        ax.errorbar(
+            time[there],
+            observed[there, column],
+            yerr=error,
+            fmt="o",
+            ms=2.5,
+            mew=0,
+            lw=0.7,
+            color=GREY,
+            alpha=0.75,
+            label="data, 1 sd",
+            zorder=1.5,
+        )
+    label = "estimate" if measured else "estimate, unmeasured"
+    ax.plot(time, line, color=BLUE if measured else VERMILLION, lw=1.5, label=label)
+
+
+def _available(dataset: xr.Dataset) -> list[str]:
+    expressions = dataset["channel"].values[dataset["measured_state"].values < 0]
+    return [str(name) for name in (*dataset["state"].values, *expressions)]
+
+
+def _chosen_path(dataset: xr.Dataset, which: int | str) -> int:
+    if which == "best":
+        return best_path(dataset)
+    count = dataset.sizes["path"]
+    if isinstance(which, str) or not 0 <= which < count:
+        raise OptionError(
+            f"which: expected 'best' or the index of a path, 0 .. {count - 1}, got {which!r}"
+        )
+    if int(dataset["last_beta"].values[which]) < 0:
+        raise DataError(
+            f"which: path {which} reached no rung, so there is nothing to plot; take 'best'"
+        )
+    return which
+
+
+def _title(dataset: xr.Dataset, index: int) -> str:
+    beta = int(dataset["last_beta"].values[index])
+    action = float(dataset["action"].sel(beta=beta).values[index])
+    return f"{dataset.attrs['model']}: path {index}, action {action:.6g} at beta = {beta}"
