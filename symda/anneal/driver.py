@@ -23,6 +23,7 @@ from symda.errors import OptionError, nearest
 if TYPE_CHECKING:
     import xarray as xr
 
+    from symda.build.kernels import Payload
     from symda.observe import Problem
 
 STRATEGIES = ("ladder",)
@@ -34,7 +35,7 @@ SAME_LEVEL = 0.5
 
 
 def anneal(
-    kernels_payload: object,
+    kernels_payload: Payload,
     problem: Problem,
     *,
     solver: str,
@@ -169,6 +170,7 @@ def anneal(
             "interrupted": int(outcome.interrupted),
             "provenance": provenance(
                 problem=problem,
+                source=kernels_payload.source,
                 seconds=time.monotonic() - began,
                 settings={
                     "solver_options": job.options,

@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from symda.emit.source import Source
     from symda.observe import Problem
 
 PACKAGES = ("symda", "numpy", "scipy", "sympy", "casadi", "cython", "xarray", "loky")
 
 
-def provenance(*, problem: Problem, seconds: float, settings: Mapping[str, object]) -> str:
-    """Return JSON: the problem's digest, versions, settings, machine, seconds and the time of day.
+def provenance(
+    *, problem: Problem, source: Source, seconds: float, settings: Mapping[str, object]
+) -> str:
+    """Return JSON: digests of problem and source, versions, settings, machine and times.
 
     Versions come from package metadata, so nothing is imported for them.
     """
     record = {
         "problem": problem.digest,
+        "source": source.digest,
         "versions": {"python": platform.python_version(), **_versions()},
         "settings": settings,
         "platform": platform.platform(),

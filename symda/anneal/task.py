@@ -17,6 +17,7 @@ from symda.anneal.starts import STARTS, Point, StartFunction
 from symda.errors import OptionError, nearest
 
 if TYPE_CHECKING:
+    from symda.build.kernels import Payload
     from symda.observe import Problem
     from symda.solve import Minimum
 
@@ -71,7 +72,7 @@ class Job:
         Tells the jobs of different runs apart: two jobs are equal if their tokens are.
     """
 
-    payload: object
+    payload: Payload
     problem: Problem
     solver: str
     options: Mapping[str, object]

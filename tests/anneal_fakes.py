@@ -1,0 +1,157 @@
+"""A problem whose solver is a closed formula, and solvers that misbehave on purpose.
+
+Theta never moves from its random start, so a path can be told by it: an option such as
+`crash={theta: rung}` hits one path at one rung, wherever and whenever that path runs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace as Minimum
+
+import numpy as np
+
+from symda.anneal import Ladder
+from symda.anneal.driver import anneal
+from symda.anneal.task import Job, first_point, prepare
+from symda.build.kernels import Payload
+from symda.emit import Source
+from symda.observe import Problem
+
+PAYLOAD = Payload(Source.of("fake", "# nothing to compile"), "", ())
+LADDER = Ladder(rf0=0.5, alpha=2.0, rungs=4)
+
+
+def make_problem(
+    steps=4, states=("x", "y"), measured=(0,), fixed=(np.nan,), scale=1.0, gaps=(), bounds=10.0
+):
+    """Build a problem on a uniform grid; channel l measures state `measured[l]`, or their sum."""
+    D, L, P, M = len(states), len(measured), len(fixed), steps + 1
+    times = np.linspace(0.0, 1.0, M)
+    y = np.sin(3.0 * times)[:, None] + np.arange(L)
+    rm = np.full((M, L), 4.0 * scale)
+    for row, column in gaps:
+        y[row, column] = rm[row, column] = 0.0
+    return Problem(
+        times=times,
+        node_times=times,
+        h=np.diff(times),
+        u=np.zeros((steps, 1, 0)),
+        weight=np.ones(steps),
+        y=y,
+        rm=rm,
+        state_bounds=np.array([[-bounds, bounds]] * D),
+        parameter_bounds=np.array([[-10.0, 10.0]] * P).reshape(P, 2),
+        state_start=np.array([[-2.0, 2.0]] * D),
+        parameter_start=np.array([[-1.0, 1.0]] * P).reshape(P, 2),
+        fixed=np.array(fixed, dtype=float),
+        typical=np.ones(P),
+        direct=np.array(measured),
+        states=tuple(states),
+        parameters=tuple(f"p{i}" for i in range(P)),
+        channels=tuple(f"h{i}" for i in range(L)),
+        interior=0,
+        measurement_scale=scale,
+    )
+
+
+class Measurement:
+    """Kernels that can only measure: channel l is its state, or the sum of all."""
+
+    def __init__(self, problem: Problem):
+        self.problem = problem
+
+    def measure(self, path, theta):
+        columns = [path[:, d] if d >= 0 else path.sum(axis=1) for d in self.problem.direct]
+        return np.stack(columns, axis=1)
+
+
+class Relax:
+    """Moves the path halfway to its mean, then reports a number of its own as the action.
+
+    The level is that of two wells: 0 for theta >= 0 and 10 for theta < 0, plus 1 / sum(rf).
+    """
+
+    def __init__(self, problem: Problem, **options):
+        self.problem = problem
+        self.options = options
+        built = options.get("built")
+        if built:
+            with Path(built).open("a") as log:
+                log.write(f"{os.getpid()}\n")
+
+    def minimise(self, path, theta, rf):
+        rung = round(np.log2(rf[0] / 0.5))
+        self._misbehave(theta, rung)
+        path = 0.5 * (path + path.mean(axis=0))
+        action = 10.0 * float(theta.size > 0 and theta[0] < 0) + 1.0 / rf.sum()
+        if self._hit("blank", theta) == rung:
+            action = np.nan
+        return Minimum(
+            path=path,
+            theta=theta,
+            action=action,
+            measurement_term=0.25 * action,
+            model_term=0.75 * action,
+            momenta=rf * np.diff(path, axis=0),
+            status="failed" if self._hit("stall", theta) == rung else "converged",
+            message="stalled" if self._hit("stall", theta) == rung else "fine",
+            iterations=rung + 1,
+            evaluations=2 * rung + 3,
+            seconds=0.25,
+        )
+
+    def _hit(self, option, theta):
+        return self.options.get(option, {}).get(float(theta[0])) if theta.size else None
+
+    def _misbehave(self, theta, rung):
+        time.sleep(self.options.get("nap", 0.0))
+        if self._hit("crash", theta) == rung:
+            raise ArithmeticError("the pivot is zero")
+        if self._hit("kill", theta) == rung:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self._hit("kill_once", theta) == rung:
+            marker = Path(self.options["marker"])
+            if not marker.exists():
+                marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        if self._hit("interrupt", theta) == rung:
+            raise KeyboardInterrupt
+
+
+def relax(job: Job):
+    """Prepare a job with the fakes."""
+    return Measurement(job.problem), Relax(job.problem, **job.options)
+
+
+def run(problem=None, **settings):
+    """Anneal with the fakes."""
+    settings = {
+        "solver": "relax",
+        "solver_options": {},
+        "ladder": LADDER,
+        "paths": 4,
+        "seed": 7,
+        "start": "uniform",
+        "executor": "serial",
+        "attrs": {"model": "two wells", "scheme": "rk4"},
+        "prepare": relax,
+        **settings,
+    }
+    return anneal(PAYLOAD, make_problem() if problem is None else problem, **settings)
+
+
+def start_of(k, problem=None, seed=7):
+    """Return the start of path k, (M, D) and (P,)."""
+    problem = make_problem() if problem is None else problem
+    return first_point(
+        Job(PAYLOAD, problem, "", {}, np.ones((1, problem.D)), seed, "uniform", "last", prepare), k
+    )
+
+
+def mark(k, problem=None, seed=7):
+    """Return the theta by which path k is known."""
+    return float(start_of(k, problem, seed)[1][0])

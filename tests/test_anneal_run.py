@@ -1,0 +1,328 @@
+"""A run: warm starts, failures, independence of executor and of K, limits, what it refuses."""
+
+import concurrent.futures as cf
+import re
+
+import numpy as np
+import pytest
+from anneal_fakes import make_problem, mark, run, start_of
+
+from symda.anneal import Ladder
+from symda.anneal.executors import muster
+from symda.errors import OptionError
+
+
+class Recorder:
+    """A reporter that writes down what it is told."""
+
+    def __init__(self):
+        self.events = []
+
+    def start(self, total):
+        self.events.append(("start", total))
+
+    def path_done(self, path, level, status):
+        self.events.append((path, level, status))
+
+    def stop(self):
+        self.events.append(("stop",))
+
+
+def comparable(dataset):
+    """Return the dataset without what differs between any two runs."""
+    return dataset.assign_attrs(provenance="")
+
+
+def test_each_minimum_is_the_start_of_the_next_rung():
+    dataset = run(paths=2, keep="all")
+    for k in range(2):
+        path, theta = start_of(k)
+        for beta in range(4):
+            path = 0.5 * (path + path.mean(axis=0))
+            assert np.array_equal(dataset["states_by_beta"][k, beta], path)
+            assert np.array_equal(dataset["parameters"][k, beta], theta)
+        assert np.array_equal(dataset["states"][k], path)
+        assert np.array_equal(dataset["momenta"][k], 4.0 * np.diff(path, axis=0))
+        assert np.array_equal(dataset["fit"][k], path[:, :1])
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_every_executor_gives_the_same_numbers(executor):
+    serial = run(paths=6, keep="all")
+    other = run(paths=6, keep="all", executor=executor, workers=2)
+    assert comparable(serial).identical(comparable(other))
+
+
+def test_a_path_does_not_depend_on_how_many_there_are():
+    assert comparable(run(paths=5)).identical(comparable(run(paths=8)).isel(path=slice(5)))
+
+
+def test_processes_are_the_default_and_a_single_path_stays_here():
+    assert muster(None, 2, 5).name == "processes"
+    assert muster(None, None, 1).name == "serial"
+    assert muster(None, 1, 5).name == "serial"
+    assert muster("processes", 1, 5).name == "processes"
+    assert muster("threads", 8, 5).workers == 5
+
+
+@pytest.mark.parametrize("make", [cf.ThreadPoolExecutor, cf.ProcessPoolExecutor])
+def test_an_executor_of_ones_own_is_left_running(make):
+    with make(max_workers=2) as executor:
+        dataset = run(paths=5, executor=executor)
+        assert comparable(dataset).identical(comparable(run(paths=5)))
+        assert executor.submit(sum, [1, 2]).result() == 3
+
+
+def test_an_executor_that_can_only_submit():
+    class Bare:
+        def submit(self, function, *args):
+            future = cf.Future()
+            future.set_result(function(*args))
+            return future
+
+    assert comparable(run(paths=3, executor=Bare())).identical(comparable(run(paths=3)))
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_the_solver_is_made_once_for_each_worker(executor, tmp_path):
+    log = tmp_path / "built"
+    run(paths=12, executor=executor, workers=2, solver_options={"built": str(log)})
+    # The caller makes one as well, to find wrong options; in a serial run it is also the worker.
+    assert len(log.read_text().split()) <= {"serial": 1, "threads": 3, "processes": 3}[executor]
+
+
+def test_threads_do_not_share_a_solver(tmp_path):
+    log = tmp_path / "built"
+    run(paths=6, executor="threads", workers=2, solver_options={"built": str(log), "nap": 0.01})
+    assert len(log.read_text().split()) == 3
+
+
+def test_an_exception_ends_its_path_alone():
+    dataset = run(paths=4, solver_options={"crash": {mark(1): 2}})
+    assert dataset["message"].values.tolist() == [
+        "",
+        "rung 2: ArithmeticError: the pivot is zero",
+        "",
+        "",
+    ]
+    assert dataset["status"][1].values.tolist() == [1, 1, 4, 0]
+    assert dataset["last_beta"].values.tolist() == [3, 1, 3, 3]
+    assert np.isfinite(dataset["action"][1]).values.tolist() == [True, True, False, False]
+    assert np.isfinite(dataset["states"][1]).all()
+    assert np.isfinite(dataset["fit"][1]).all()
+    others = comparable(dataset).isel(path=[0, 2, 3])
+    assert others.identical(comparable(run(paths=4)).isel(path=[0, 2, 3]))
+
+
+def test_numbers_that_are_not_finite_end_a_path_at_the_rung_before():
+    dataset = run(paths=2, solver_options={"blank": {mark(0): 1}})
+    assert dataset["message"][0] == "rung 1: the solver returned values that are not finite"
+    assert dataset["status"][0].values.tolist() == [1, 4, 0, 0]
+    assert np.array_equal(dataset["iterations"][0], [1, 2, 0, 0])
+    path, _ = start_of(0)
+    assert np.array_equal(dataset["states"][0], 0.5 * (path + path.mean(axis=0)))
+
+
+def test_a_rung_that_fails_with_a_point_is_recorded_and_climbed_from():
+    dataset = run(paths=2, solver_options={"stall": {mark(0): 1}})
+    assert dataset["message"][0] == "rung 1: stalled"
+    assert dataset["status"][0].values.tolist() == [1, 4, 1, 1]
+    plain = run(paths=2)
+    assert dataset["states"].identical(plain["states"])
+    assert dataset["action"].identical(plain["action"])
+
+
+def test_a_path_that_fails_at_once_has_nothing():
+    dataset = run(paths=1, solver_options={"crash": {mark(0): 0}})
+    assert dataset["last_beta"].item() == -1
+    for name in ("action", "states", "parameters", "momenta", "fit", "seconds"):
+        assert dataset[name].isnull().all(), name
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_time_limit_keeps_the_rungs_done(executor):
+    run(executor=executor, workers=2)  # so that starting processes does not use up the time
+    dataset = run(
+        paths=30,
+        ladder=Ladder(0.5, 2.0, 200),
+        executor=executor,
+        workers=2,
+        time_limit=0.7,
+        solver_options={"nap": 0.05},
+    )
+    assert dataset.attrs["interrupted"] == 0
+    last = dataset["last_beta"].values
+    assert 0 < last[0] < 199
+    assert last[-1] == -1
+    assert re.fullmatch(
+        rf"time limit reached before rung {last[0] + 1}", dataset["message"][0].item()
+    )
+    assert re.fullmatch(r"not run: time limit of .* s reached", dataset["message"][-1].item())
+    for k in range(30):
+        reached = last[k] + 1
+        assert (dataset["status"][k] == 1).sum() == reached
+        assert np.isfinite(dataset["action"][k]).sum() == reached
+
+
+def hits(dataset, within):
+    levels = dataset["action"][:, -1].values
+    return int((levels <= np.nanmin(levels) + within).sum())
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_stop_after_so_many_hits(executor):
+    dataset = run(
+        paths=200,
+        executor=executor,
+        workers=2,
+        stop_after=3,
+        solver_options={} if executor == "serial" else {"nap": 0.01},
+    )
+    done = dataset["last_beta"].values == 3
+    assert hits(dataset, 0.5) >= 3
+    assert done.sum() < 100
+    assert dataset["message"][-1] == "not run: the lowest level was reached 3 times"
+    assert dataset["status"][-1].values.tolist() == [0, 0, 0, 0]
+    if executor == "serial":
+        assert hits(dataset, 0.5) == 3
+        assert done[: done.sum()].all()
+        assert dataset["action"][done.sum() - 1, -1] < 1.0
+
+
+@pytest.mark.parametrize(("scale", "runs"), [(1.0, "until the lowest"), (20.0, "three")])
+def test_hits_are_counted_on_the_scale_of_the_measurement_term(scale, runs):
+    # The two levels of the fake lie 10 apart: one level if half the scale is 10.
+    dataset = run(make_problem(scale=scale), paths=40, seed=3, stop_after=3)
+    count = int((dataset["last_beta"] == 3).sum())
+    high = int((dataset["action"][:, -1] > 5.0).sum())
+    assert high > 0
+    assert count == 3 if runs == "three" else count > 3
+
+
+def test_a_failed_path_is_no_hit():
+    stalled = {mark(k): 3 for k in range(40)}
+    dataset = run(paths=40, stop_after=1, solver_options={"stall": stalled})
+    assert (dataset["last_beta"] == 3).all()
+
+
+def test_ctrl_c_in_this_process_keeps_the_rungs_of_the_path_under_way():
+    dataset = run(paths=5, solver_options={"interrupt": {mark(2): 2}})
+    assert dataset.attrs["interrupted"] == 1
+    assert dataset["last_beta"].values.tolist() == [3, 3, 1, -1, -1]
+    assert dataset["message"].values.tolist() == [
+        "",
+        "",
+        "interrupted at rung 2",
+        "not run: interrupted",
+        "not run: interrupted",
+    ]
+
+
+def test_the_reporter_hears_of_every_path():
+    recorder = Recorder()
+    crash = {"crash": {mark(1): 2}}
+    dataset = run(paths=3, reporter=recorder, solver_options=crash)
+    assert recorder.events[0] == ("start", 3)
+    assert recorder.events[-1] == ("stop",)
+    assert recorder.events[1] == (0, dataset["action"][0, -1].item(), "converged")
+    assert recorder.events[2][0] == 1
+    assert np.isnan(recorder.events[2][1])
+    assert recorder.events[2][2] == "failed"
+    assert len(recorder.events) == 5
+
+
+@pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
+def test_a_reporter_that_raises_stops_the_run_and_is_stopped(executor):
+    class Broken(Recorder):
+        def path_done(self, path, level, status):
+            raise LookupError("no terminal")
+
+    reporter = Broken()
+    with pytest.raises(LookupError, match="no terminal"):
+        run(paths=6, executor=executor, workers=2, reporter=reporter)
+    assert reporter.events == [("start", 6), ("stop",)]
+
+
+def test_a_job_that_cannot_travel_is_a_failure_with_its_reason():
+    import threading
+
+    dataset = run(
+        paths=2, executor="processes", workers=2, solver_options={"lock": threading.Lock()}
+    )
+    assert (dataset["status"][:, 0] == 4).all()
+    assert "pickle" in dataset["message"][0].item()
+
+
+def test_wrong_solver_options_are_an_error_at_the_call():
+    def refuse(job):
+        raise OptionError("solver 'relax': there is no option 'tolerence'.")
+
+    with pytest.raises(OptionError, match=r"^solver 'relax': there is no option 'tolerence'\.$"):
+        run(prepare=refuse)
+
+
+@pytest.mark.parametrize(
+    ("problem", "paths"),
+    [
+        (make_problem(steps=1, states=("x",), measured=(0,), fixed=()), 1),
+        (make_problem(steps=1, states=("x",), measured=(-1,), fixed=(2.0,)), 2),
+        (make_problem(steps=3, states=("x", "y", "z"), measured=(0, 1, 2)), 2),
+        (make_problem(steps=2, gaps=[(0, 0), (1, 0)]), 2),
+    ],
+    ids=["D=N=K=1", "fixed", "L=D", "one observation"],
+)
+def test_odd_sizes(problem, paths):
+    dataset = run(problem, paths=paths, keep="all", ladder=Ladder(0.5, 2.0, 1))
+    assert dict(dataset.sizes) == {
+        "path": paths,
+        "beta": 1,
+        "parameter": problem.P,
+        "time": problem.M,
+        "state": problem.D,
+        "step": problem.N,
+        "component": problem.E,
+        "channel": problem.L,
+    }
+    assert (dataset["status"] == 1).all()
+
+
+REFUSED = [
+    ({"paths": 0}, "anneal: paths must be a whole number of at least 1, got 0."),
+    ({"paths": 2.0}, "anneal: paths must be a whole number of at least 1, got 2.0."),
+    ({"seed": -1}, "anneal: seed must be a whole number of at least 0, got -1."),
+    ({"seed": None}, "anneal: seed must be a whole number of at least 0, got None."),
+    ({"stop_after": 0}, "anneal: stop_after must be a whole number of at least 1, got 0."),
+    (
+        {"time_limit": 0},
+        "anneal: time_limit must be a positive number of seconds, got 0. Leave it "
+        "out for no limit.",
+    ),
+    (
+        {"strategy": "ladders"},
+        "anneal: there is no strategy 'ladders'; there is ladder. Did you mean 'ladder'?",
+    ),
+    ({"keep": "none"}, "anneal: there is no keep 'none'; there is last, all."),
+    ({"workers": 0}, "anneal: workers must be a whole number of at least 1, got 0."),
+    ({"workers": 1.5}, "anneal: workers must be a whole number of at least 1, got 1.5."),
+    (
+        {"executor": "process"},
+        "anneal: there is no executor 'process'; there are processes, threads, serial, or pass a "
+        "concurrent.futures.Executor. Did you mean 'processes'?",
+    ),
+    (
+        {"executor": 4},
+        "anneal: executor must be None, one of processes, threads, serial, or an object with the "
+        "`submit` of concurrent.futures.Executor, got int.",
+    ),
+    (
+        {"ladder": Ladder(rf0=[1.0, 2.0, 3.0])},
+        "Ladder: rf0 has 3 values, but the model has 2 states (x, y). Give one value a state, or a "
+        "single number for all.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED, ids=[m[8:40] for _, m in REFUSED])
+def test_refused(options, message):
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        run(**options)
