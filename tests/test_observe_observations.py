@@ -201,9 +201,9 @@ DATES = (
         ),
         (
             [0, 1],
-            ["1.0", "high"],
+            [1.0, "high"],
             {},
-            "values of Observations: expected numbers, got text ('1.0'). "
+            "values of Observations: expected numbers, got text ('high'). "
             "Convert it to float; use nan (an empty cell) for a gap.",
         ),
         (
@@ -290,6 +290,11 @@ def test_bad_observations(
 def test_ragged_rows_are_refused() -> None:
     with pytest.raises(DataError, match="the rows have different lengths or are not arrays"):
         Observations([0, 1], [[1, 2], [3]], variance=1)
+
+
+def test_a_dataset_is_no_array() -> None:
+    with pytest.raises(DataError, match=r"values of Observations: the rows .* are not arrays"):
+        Observations([0, 1], xr.Dataset({"V": ("time", [1.0, 2.0])}), variance=1)
 
 
 @pytest.mark.parametrize(

@@ -123,5 +123,5 @@ def test_unknown_rule_names_the_nearest() -> None:
 
 
 def test_one_sample_is_too_few_for_a_spline() -> None:
-    with pytest.raises(DataError, match="at least two samples, got one. Use rule='hold'"):
+    with pytest.raises(DataError, match=r"at least two samples, got one\. Use rule='hold'"):
         Samples([0], [1], "cubic")

@@ -40,7 +40,7 @@ def as_floats(data: object, what: str) -> FloatArray:
     """
     try:
         raw = np.array(data)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise DataError(
             f"{what}: the rows have different lengths or are not arrays ({error}). "
             "Pass one rectangular array, with nan where a number is missing."
@@ -55,7 +55,7 @@ def as_floats(data: object, what: str) -> FloatArray:
     elif raw.dtype.kind in "mM":
         raise DataError(_dates(what))
     elif raw.dtype.kind in "US":
-        raise DataError(_text(what, str(raw.ravel()[0])))
+        _refuse_objects(np.array(data, dtype=object), what)
     elif raw.dtype.kind == "c":
         raise DataError(
             f"{what}: expected real numbers, got complex ones. Pass real and imaginary parts as "

@@ -41,8 +41,8 @@ class Grid:
     observed: IntArray
 
     def __post_init__(self) -> None:
-        for array in (self.times, self.nodes, self.steps, self.observed):
-            readonly(array)
+        for name in ("times", "nodes", "steps", "observed"):
+            object.__setattr__(self, name, readonly(np.array(getattr(self, name))))
 
     @property
     def N(self) -> int:
@@ -162,7 +162,7 @@ class Grid:
                 f"{when[i]}, {when[i + 1]}, {when[i + 2]} are not evenly spaced. Leave "
                 "midpoint_data out."
             )
-        return cls(when.copy(), np.arange(0, when.size, 2), h, np.arange(when.size))
+        return cls(when, np.arange(0, when.size, 2), h, np.arange(when.size))
 
 
 def _abscissae(interior: Sequence[float]) -> FloatArray:
@@ -206,14 +206,19 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
     """Count the steps in each interval between `ends`."""
     intervals = ends.size - 1
     if max_step is None:
-        given = [steps] * intervals if np.ndim(steps) == 0 else np.asarray(steps).tolist()
+        given = list(steps) if isinstance(steps, Sequence | np.ndarray) else [steps] * intervals
         if len(given) != intervals:
             raise OptionError(
                 f"steps: expected one number, or {intervals} numbers, one for each interval "
                 "(start and stop "
                 f"included), got {len(given)}."
             )
-        counts = np.array([_count(k) for k in given], dtype=np.int64)
+        each = [_count(k) for k in given]
+        if sum(each) > _MOST_STEPS:
+            raise OptionError(
+                f"steps: {sum(each)} steps in all are more than memory holds. Use fewer."
+            )
+        counts = np.array(each, dtype=np.int64)
     else:
         if not _is_one(steps):
             raise OptionError(
@@ -235,10 +240,6 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
                 "Is it in the units of the observation times?"
             )
         counts = ceiling.astype(np.int64)
-    if counts.sum() > _MOST_STEPS:
-        raise OptionError(
-            f"steps: {counts.sum()} steps in all are more than memory holds. Use fewer."
-        )
     return counts
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from symda.declare import Forcing
 from symda.errors import DataError
-from symda.observe import tables
+from symda.observe import csvfile, tables
 from symda.observe.arrays import FloatArray, as_floats, as_times, readonly
 from symda.observe.forcing import ForcingInput, ForcingSource, as_forcing
 from symda.observe.tables import ColumnChoice, Columns, ForcingChoice
@@ -187,7 +187,7 @@ class Observations:
             No such file, no column names, a missing column, text among the numbers, or data
             `Observations` refuses.
         """
-        return cls._of(tables.from_csv(path, time, values, forcing, separator), variance)
+        return cls._of(csvfile.from_csv(path, time, values, forcing, separator), variance)
 
     @classmethod
     def from_netcdf(

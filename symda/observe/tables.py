@@ -1,4 +1,4 @@
-"""Tables of named columns (pandas, xarray, CSV, NetCDF) -> times, values, names, forcing."""
+"""Tables of named columns (pandas, xarray, NetCDF) -> times, values, names, forcing."""
 
 from __future__ import annotations
 
@@ -48,50 +48,12 @@ def from_pandas(
         twice = table.columns[table.columns.duplicated()][0]
         raise DataError(f"{where} has the column {twice!r} more than once. Rename or drop one.")
     columns: dict[Hashable, ArrayLike] = {name: table[name] for name in table.columns}
-    if time is None:
-        return _choose(table.index, "index", columns, values, forcing, where)
+    if time is None or (time not in columns and time == table.index.name):
+        return choose(table.index, "index", columns, values, forcing, where)
     if time not in columns:
-        raise DataError(_no_column(where, time, columns, "time"))
+        raise DataError(no_column(where, time, columns, "time"))
     times = columns.pop(time)
-    return _choose(times, f"column {time!r}", columns, values, forcing, where)
-
-
-def from_csv(
-    path: str | Path,
-    time: str | None,
-    values: ColumnChoice | None,
-    forcing: ForcingChoice,
-    separator: str,
-) -> Columns:
-    """Columns of a CSV file with a line of names; `time` None: column ``t``, else the first."""
-    import pandas
-
-    where = _existing(path)
-    try:
-        # the default parser may be off by an ulp
-        frame = pandas.read_csv(
-            path, sep=separator, skipinitialspace=True, float_precision="round_trip"
-        )
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{where} cannot be read as CSV: {error}") from error
-    names = [str(name).strip() for name in frame.columns]
-    frame.columns = pandas.Index(names)
-    if all(_is_number(name) for name in names):
-        raise DataError(
-            f"{where}: expected column names in the first line, got the numbers "
-            f"{', '.join(names)}. "
-            "Add a line such as t,x,y at the top."
-        )
-    if len(names) == 1:
-        raise DataError(
-            f"{where}: expected a time column and at least one more, got the one column "
-            f"{names[0]!r}. "
-            "If the columns are separated by something else than a comma, pass separator=';' or "
-            "the like."
-        )
-    if time is None:
-        time = "t" if "t" in names else names[0]
-    return from_pandas(frame, time, values, forcing, where)
+    return choose(times, f"column {time!r}", columns, values, forcing, where)
 
 
 def from_xarray(
@@ -123,7 +85,7 @@ def from_xarray(
             f"Add them with .assign_coords({time}=times)."
         )
     columns = {name: v.values for name, v in dataset.data_vars.items() if v.dims == (time,)}
-    return _choose(dataset[time].values, f"coordinate {time!r}", columns, values, forcing, where)
+    return choose(dataset[time].values, f"coordinate {time!r}", columns, values, forcing, where)
 
 
 def from_netcdf(
@@ -132,7 +94,7 @@ def from_netcdf(
     """Columns of a NetCDF file, read like a Dataset; times stay the plain numbers of the file."""
     import xarray
 
-    where = _existing(path)
+    where = existing(path)
     try:
         dataset = xarray.load_dataset(path, decode_times=False)
     except (OSError, ValueError) as error:
@@ -140,7 +102,7 @@ def from_netcdf(
     return from_xarray(dataset, time, values, forcing, where)
 
 
-def _choose(
+def choose(
     times: ArrayLike,
     time_name: str,
     columns: Mapping[Hashable, ArrayLike],
@@ -152,7 +114,7 @@ def _choose(
 
     def column(name: Hashable, role: str) -> FloatArray:
         if name not in columns:
-            raise DataError(_no_column(where, name, columns, role))
+            raise DataError(no_column(where, name, columns, role))
         return as_floats(columns[name], f"{where}, column {name!r}")
 
     sources: dict[str | Forcing, ForcingInput] = {}
@@ -213,7 +175,8 @@ def _time_dimension(dims: tuple[Hashable, ...], time: str | None, where: str) ->
     raise DataError(f"{where}: which of the dimensions {_listed(dims)} is time? Pass time='...'.")
 
 
-def _existing(path: str | Path) -> str:
+def existing(path: str | Path) -> str:
+    """Return how messages call the file at `path`; a DataError if there is none."""
     if not Path(path).is_file():
         raise DataError(
             f"there is no file {str(path)!r}. Check the path and the working directory."
@@ -221,7 +184,8 @@ def _existing(path: str | Path) -> str:
     return f"file {Path(path).name!r}"
 
 
-def _no_column(where: str, name: Hashable, columns: Mapping[Hashable, ArrayLike], role: str) -> str:
+def no_column(where: str, name: Hashable, columns: Mapping[Hashable, ArrayLike], role: str) -> str:
+    """Return the message for a column that is not there."""
     has = _listed(columns)
     return f"{where} has no column {name!r} for {role}; it has {has}.{_near(name, columns)}"
 
@@ -232,11 +196,3 @@ def _listed(names: Iterable[Hashable]) -> str:
 
 def _near(name: Hashable, names: Iterable[Hashable]) -> str:
     return nearest(str(name), [str(other) for other in names])
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

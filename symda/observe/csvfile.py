@@ -1,0 +1,90 @@
+"""CSV files -> named columns; every number is read exactly as Python reads it."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Hashable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from symda.errors import DataError, OptionError
+from symda.observe.tables import ColumnChoice, Columns, ForcingChoice, choose, existing, no_column
+
+_GAPS = frozenset({"", "na", "n/a", "nan", "null", "none"})
+
+
+def from_csv(
+    path: str | Path,
+    time: str | None,
+    values: ColumnChoice | None,
+    forcing: ForcingChoice,
+    separator: str,
+) -> Columns:
+    """Columns of a CSV file with a line of names; `time` None: column ``t``, else the first."""
+    if len(separator) != 1:
+        raise OptionError(
+            f"separator: expected one character, such as ',' or ';', got {separator!r}."
+        )
+    where = existing(path)
+    names, rows = _rows(path, where, separator)
+    columns: dict[Hashable, ArrayLike] = {
+        name: np.array([_cell(row[i]) for row in rows], dtype=object)
+        for i, name in enumerate(names)
+    }
+    if time is None:
+        time = "t" if "t" in names else names[0]
+    if time not in columns:
+        raise DataError(no_column(where, time, columns, "time"))
+    times = columns.pop(time)
+    return choose(times, f"column {time!r}", columns, values, forcing, where)
+
+
+def _rows(path: str | Path, where: str, separator: str) -> tuple[list[str], list[list[str]]]:
+    """Read the names in the first line and the rows below; lines without any text are skipped."""
+    rows: list[list[str]] = []
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, delimiter=separator)
+            for cells in reader:
+                row = [cell.strip() for cell in cells]
+                if not any(row):
+                    continue
+                if rows and len(row) != len(rows[0]):
+                    raise DataError(
+                        f"{where}, line {reader.line_num}: expected {len(rows[0])} cells, as many "
+                        f"as there are names, got {len(row)}. Leave a cell empty for a gap."
+                    )
+                rows.append(row)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{where} cannot be read as CSV: {error}.") from error
+    if len(rows) < 2:
+        raise DataError(f"{where}: expected a line of names and rows of numbers, got {len(rows)}.")
+    names = rows[0]
+    if not any(isinstance(_cell(name), str) for name in names):
+        raise DataError(
+            f"{where}: expected column names in the first line, got {', '.join(names)}. "
+            "Add a line such as t,x,y at the top."
+        )
+    if len(names) == 1:
+        raise DataError(
+            f"{where}: expected a time column and at least one more, got the one column "
+            f"{names[0]!r}. If something else than a comma separates them, pass separator=';' or "
+            "the like."
+        )
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{where} has the column {name!r} more than once. Rename or drop one.")
+    return names, rows[1:]
+
+
+def _cell(text: str) -> float | str:
+    """Convert to a number, nan for a gap; what is neither stays text, and is refused if used."""
+    if text.lower() in _GAPS:
+        return math.nan
+    try:
+        return text if "_" in text else float(text)
+    except ValueError:
+        return text
