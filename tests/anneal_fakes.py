@@ -10,7 +10,6 @@ import os
 import signal
 import time
 from pathlib import Path
-from types import SimpleNamespace as Minimum
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from symda.anneal.task import Job, first_point, prepare
 from symda.build.kernels import Payload
 from symda.emit import Source
 from symda.observe import Problem
+from symda.solve import Minimum
 
 PAYLOAD = Payload(Source.of("fake", "# nothing to compile"), "", ())
 LADDER = Ladder(rf0=0.5, alpha=2.0, rungs=4)

@@ -9,6 +9,7 @@ from anneal_fakes import make_problem, mark, run, start_of
 
 from symda.anneal import Ladder
 from symda.anneal.executors import muster
+from symda.anneal.task import prepare
 from symda.errors import OptionError
 
 
@@ -251,6 +252,14 @@ def test_a_job_that_cannot_travel_is_a_failure_with_its_reason():
     )
     assert (dataset["status"][:, 0] == 4).all()
     assert "pickle" in dataset["message"][0].item()
+
+
+def test_a_solver_that_does_not_exist_is_an_error_at_the_call():
+    with pytest.raises(OptionError) as caught:
+        run(solver="ipotp", prepare=prepare)
+    assert str(caught.value) == (
+        "anneal: there is no solver 'ipotp'; there is ipopt, lbfgs. Did you mean 'ipopt'?"
+    )
 
 
 def test_wrong_solver_options_are_an_error_at_the_call():

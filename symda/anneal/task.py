@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,9 @@ from symda.anneal.starts import STARTS, Point, StartFunction
 from symda.errors import OptionError, nearest
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Payload
+    from symda.build.kernels import Kernels, Payload
     from symda.observe import Problem
-    from symda.solve import Minimum
+    from symda.solve import Minimum, Solver
 
 FloatArray = NDArray[np.float64]
 
@@ -28,21 +28,7 @@ STATUS = ("not_run", "converged", "acceptable", "stopped", "failed")
 FAILED = STATUS.index("failed")
 
 
-class Minimiser(Protocol):
-    """The part of a solver a path needs."""
-
-    def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray, /) -> Minimum:
-        """Return the minimum reached from (M, D), (P,) at the weights (D,)."""
-
-
-class Measures(Protocol):
-    """The part of the kernels a path needs."""
-
-    def measure(self, path: FloatArray, theta: FloatArray, /) -> FloatArray:
-        """Return h(x, theta) along the path, (M, L)."""
-
-
-Tools: TypeAlias = tuple[Measures, Minimiser]
+Tools: TypeAlias = "tuple[Kernels, Solver]"
 Prepare: TypeAlias = Callable[["Job"], Tools]
 
 
@@ -136,7 +122,7 @@ def prepare(job: Job) -> Tools:
 
     if job.solver not in SOLVERS:
         raise OptionError(
-            f"anneal: there is no solver {job.solver!r}; there are {', '.join(SOLVERS)}."
+            f"anneal: there is no solver {job.solver!r}; there is {', '.join(SOLVERS)}."
             f"{nearest(job.solver, SOLVERS)}"
         )
     kernels = restore(job.payload)
@@ -146,8 +132,12 @@ def prepare(job: Job) -> Tools:
 class Bench(threading.local):
     """Kernels and solver of a job, a pair for each thread: solvers need not be thread-safe."""
 
+    # Nor need making them be: CasADi counts references to its symbols without locks.
+    _making = threading.Lock()
+
     def __init__(self, job: Job) -> None:
-        self.kernels, self.solver = job.prepare(job)
+        with self._making:
+            self.kernels, self.solver = job.prepare(job)
 
 
 @functools.lru_cache(maxsize=2)
