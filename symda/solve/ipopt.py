@@ -1,0 +1,139 @@
+"""IPOPT through CasADi on the compiled stages: the reference solver."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.errors import OptionError, nearest
+from symda.solve.minimum import Bounds, Minimum, Status, record
+from symda.solve.programs import FORMULATIONS
+
+if TYPE_CHECKING:
+    from symda.build.kernels import Kernels
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+
+#: IPOPT's own defaults push a warm start off its bounds and restart the barrier far out.
+DEFAULTS: dict[str, object] = {
+    "print_level": 0,
+    "sb": "yes",
+    "tol": 1e-8,
+    "max_iter": 1000,
+    "mu_init": 1e-4,
+    "bound_push": 1e-6,
+    "bound_frac": 1e-6,
+    "warm_start_init_point": "no",
+}
+
+_STATUS: dict[str, Status] = {
+    "Solve_Succeeded": "converged",
+    "Solved_To_Acceptable_Level": "acceptable",
+    "Feasible_Point_Found": "acceptable",
+    "Search_Direction_Becomes_Too_Small": "stopped",
+    "Maximum_Iterations_Exceeded": "stopped",
+    "Maximum_CpuTime_Exceeded": "stopped",
+    "Maximum_WallTime_Exceeded": "stopped",
+    "User_Requested_Stop": "stopped",
+}
+
+
+class Ipopt:
+    """IPOPT with exact first and second derivatives from the per-step functions.
+
+    Parameters
+    ----------
+    kernels : Kernels
+        What evaluates the steps.
+    problem : Problem
+        Data and bounds.
+    formulation : str
+        ``"direct"``: unknowns are path and parameters. ``"lifted"``: the model errors w are unknowns too, tied by
+        r = w; the constraints' multipliers are the canonical momenta, and the problem stays well conditioned as Rf grows.
+    **options
+        IPOPT's options by their own names, e.g. ``tol``, ``max_iter``, ``linear_solver``.
+
+    Raises
+    ------
+    OptionError
+        If the formulation is unknown or IPOPT refuses an option.
+    """
+
+    def __init__(self, kernels: Kernels, problem: Problem, *, formulation: str = "direct", **options: object) -> None:
+        import casadi as ca
+
+        if formulation not in FORMULATIONS:
+            raise OptionError(
+                f"ipopt has no formulation {formulation!r}.{nearest(formulation, FORMULATIONS)} "
+                f"It has {' and '.join(FORMULATIONS)}."
+            )
+        self._evaluator = kernels.at(problem)
+        self._bounds = Bounds.of(problem)
+        self._lifted = formulation == "lifted"
+        self._program = FORMULATIONS[formulation](kernels, problem)
+        settings = {
+            "ipopt": DEFAULTS | options,
+            "print_time": False,
+            "record_time": False,
+            # externals have no derivatives of their own; these would ask for them
+            "no_nlp_grad": True,
+            "calc_lam_p": False,
+            "calc_lam_x": False,
+            # a failure is a status, reported with the point reached
+            "error_on_fail": False,
+            "show_eval_warnings": False,
+            **self._program.derivatives,
+        }
+        try:
+            self._solver = ca.nlpsol("symda", "ipopt", dict(self._program.nlp), settings)
+        except RuntimeError as error:
+            raise OptionError(
+                f"IPOPT refuses its options {sorted(options)}: {_first_line(error)} "
+                "See IPOPT's own list of options for names and values."
+            ) from error
+
+    def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
+        """Go down from (path, theta); see `Solver.minimise`."""
+        started = time.perf_counter()
+        p, count = self._evaluator.problem, self._program.unknowns
+        start = self._bounds.clip(path, theta)
+        arguments: dict[str, FloatArray | float] = {"p": rf}
+        if self._lifted:
+            residuals = self._evaluator.residual(start[: p.M * p.D].reshape(p.M, p.D), start[p.M * p.D :]).reshape(-1)
+            free = np.full(p.N * p.E, np.inf)
+            arguments |= {
+                "x0": np.concatenate([start, residuals]),
+                "lbx": np.concatenate([self._bounds.lower, -free]),
+                "ubx": np.concatenate([self._bounds.upper, free]),
+                "lbg": 0.0,
+                "ubg": 0.0,
+            }
+        else:
+            arguments |= {"x0": start, "lbx": self._bounds.lower, "ubx": self._bounds.upper}
+        solution = self._solver(**arguments)
+        stats = self._solver.stats()
+        unknowns = np.asarray(solution["x"].full()).reshape(-1)[:count]
+        momenta = np.asarray(solution["lam_g"].full()).reshape(p.N, p.E) if self._lifted else None
+        message = str(stats["return_status"])
+        return record(
+            self._evaluator,
+            # IPOPT relaxes bounds by 1e-8 while it works
+            np.clip(unknowns, self._bounds.lower, self._bounds.upper),
+            rf,
+            momenta=momenta,
+            status=_STATUS.get(message, "failed"),
+            message=message,
+            iterations=int(stats["iter_count"]),
+            evaluations=int(stats.get("n_call_nlp_f", 0)),
+            seconds=time.perf_counter() - started,
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    """The part of CasADi's message that says what is wrong."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__

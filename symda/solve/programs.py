@@ -1,0 +1,192 @@
+"""The minimisation problem as CasADi graphs around the per-step functions: direct and lifted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.build.kernels import Assembly, Kernels, Layout, pack
+
+if TYPE_CHECKING:
+    import casadi as ca
+
+    from symda.observe import Problem
+
+
+@dataclass(frozen=True)
+class Program:
+    """What CasADi's `nlpsol` is given.
+
+    Parameters
+    ----------
+    nlp : mapping
+        ``x``, ``p``, ``f`` and, lifted, ``g``.
+    derivatives : mapping of option name to casadi.Function
+        Exact derivative functions made of the per-step ones, since externals carry none of their own.
+    unknowns : int
+        How many of the unknowns are (flat path, theta); the rest are model errors w.
+    """
+
+    nlp: Mapping[str, ca.MX]
+    derivatives: Mapping[str, ca.Function]
+    unknowns: int
+
+
+class _Graph:
+    """The parts both formulations share: mapped per-step and per-point calls, and their sums."""
+
+    def __init__(self, kernels: Kernels, problem: Problem) -> None:
+        import casadi as ca
+
+        self.functions = kernels.functions
+        self.problem = problem
+        self.layout = Layout(kernels.functions, problem)
+        packed = pack(problem)
+        self.steps, self.points = ca.DM(packed.steps.T), ca.DM(packed.points.T)
+        self.rf = ca.MX.sym("rf", problem.D)
+
+    def _columns(self, unknowns: ca.MX, index: NDArray[np.int64]) -> ca.MX:
+        """Entries of the unknowns, (count, width) -> one column a step."""
+        import casadi as ca
+
+        count, width = index.shape
+        if not width:
+            return ca.MX(0, count)
+        return ca.reshape(unknowns[index.reshape(-1).tolist()], width, count)
+
+    def map_steps(self, name: str, unknowns: ca.MX, *last: ca.MX) -> list[ca.MX]:
+        """Per-step function at every step; results are (width, N)."""
+        p = self.problem
+        return self.map(name, unknowns, self.layout.step_unknowns, p.E + p.D, self.steps, *last)
+
+    def map_points(self, name: str, unknowns: ca.MX) -> list[ca.MX]:
+        """Per-point function at every grid point; results are (width, M)."""
+        return self.map(name, unknowns, self.layout.point_unknowns, self.problem.D, self.points)
+
+    def map(
+        self, name: str, unknowns: ca.MX, index: NDArray[np.int64], states: int, data: ca.DM, *last: ca.MX
+    ) -> list[ca.MX]:
+        """Map a function over the columns of its arguments."""
+        import casadi as ca
+
+        arguments = [
+            self._columns(unknowns, index[:, :states]),
+            self._columns(unknowns, index[:, states:]),
+            ca.MX(data),
+            *last,
+        ]
+        result = self.functions[name].map(len(index)).call(arguments)
+        return list(result)
+
+    def repeated_rf(self) -> ca.MX:
+        """Rf for every step."""
+        import casadi as ca
+
+        return ca.repmat(self.rf, 1, self.problem.N)
+
+
+def _scatter(assembly: Assembly, values: ca.MX) -> ca.MX:
+    """Sum of small sparse matrices as one: a constant 0-1 matrix times all their nonzeros."""
+    import casadi as ca
+
+    count = len(assembly.target)
+    pattern = ca.Sparsity.triplet(assembly.nonzeros, count, assembly.target.tolist(), list(range(count)))
+    nonzeros = ca.mtimes(ca.DM(pattern, 1.0), values)
+    sparsity = ca.Sparsity(*assembly.size, assembly.starts.tolist(), assembly.rows.tolist())
+    return ca.MX(sparsity, nonzeros)
+
+
+def _gradient(graph: _Graph, *parts: tuple[ca.MX, NDArray[np.int64]]) -> ca.MX:
+    """Sum of per-step and per-point gradients, (M D + P,)."""
+    import casadi as ca
+
+    targets = np.concatenate([index.reshape(-1) for _, index in parts])
+    count = len(targets)
+    pattern = ca.Sparsity.triplet(graph.layout.unknowns, count, targets.tolist(), list(range(count)))
+    return ca.mtimes(ca.DM(pattern, 1.0), ca.vertcat(*[ca.vec(value) for value, _ in parts]))
+
+
+def _nonzeros(mapped: ca.MX) -> ca.MX:
+    """Nonzeros of a mapped sparse result, step after step."""
+    import casadi as ca
+
+    return ca.vec(mapped) if mapped.is_dense() else mapped.nz[:]
+
+
+def direct(kernels: Kernels, problem: Problem) -> Program:
+    """Unknowns: path and parameters. Objective: the action."""
+    import casadi as ca
+
+    graph = _Graph(kernels, problem)
+    x = ca.MX.sym("x", graph.layout.unknowns)
+    rf = graph.repeated_rf()
+    f = ca.sum2(graph.map_steps("step_action", x, rf)[0]) + ca.sum2(graph.map_points("point_action", x)[0])
+    step_value, step_gradient = graph.map_steps("step_gradient", x, rf)
+    point_value, point_gradient = graph.map_points("point_gradient", x)
+    value = ca.sum2(step_value) + ca.sum2(point_value)
+    gradient = _gradient(
+        graph, (step_gradient, graph.layout.step_unknowns), (point_gradient, graph.layout.point_unknowns)
+    )
+    bends = ca.vertcat(
+        _nonzeros(graph.map_steps("step_hessian", x, rf)[0]), _nonzeros(graph.map_points("point_hessian", x)[0])
+    )
+    lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", 0)
+    hessian = _scatter(graph.layout.upper, lam_f * bends)
+    derivatives = {
+        "grad_f": ca.Function("nlp_grad_f", [x, graph.rf], [value, gradient], ["x", "p"], ["f", "grad_f_x"]),
+        "hess_lag": ca.Function(
+            "nlp_hess_l",
+            [x, graph.rf, lam_f, lam_g],
+            [hessian],
+            ["x", "p", "lam_f", "lam_g"],
+            ["triu_hess_gamma_x_x"],
+        ),
+    }
+    return Program({"x": x, "p": graph.rf, "f": f}, derivatives, graph.layout.unknowns)
+
+
+def lifted(kernels: Kernels, problem: Problem) -> Program:
+    """Unknowns: path, parameters and model errors w; constraints r - w = 0, whose multipliers are the momenta."""
+    import casadi as ca
+
+    graph = _Graph(kernels, problem)
+    unknowns = graph.layout.unknowns
+    errors = problem.N * problem.E
+    v = ca.MX.sym("v", unknowns + errors)
+    x, w = v[:unknowns], v[unknowns:]
+    lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", errors)
+    blocks = 1 + problem.interior
+    precision = ca.vec(ca.repmat(graph.rf, blocks, problem.N)) * ca.DM(np.repeat(problem.weight, problem.E))
+    f = ca.sum2(graph.map_points("point_action", x)[0]) + ca.dot(precision * w, w) / 2
+    point_value, point_gradient = graph.map_points("point_gradient", x)
+    value = ca.sum2(point_value) + ca.dot(precision * w, w) / 2
+    gradient = ca.vertcat(_gradient(graph, (point_gradient, graph.layout.point_unknowns)), precision * w)
+    g = ca.vec(graph.map_steps("step_residual", x)[0]) - w
+    jacobian = ca.horzcat(
+        _scatter(graph.layout.jacobian, _nonzeros(graph.map_steps("step_jacobian", x)[0])), -ca.DM.eye(errors)
+    )
+    bends = ca.vertcat(
+        _nonzeros(graph.map_steps("step_curvature", x, ca.reshape(lam_g, problem.E, problem.N))[0]),
+        lam_f * _nonzeros(graph.map_points("point_hessian", x)[0]),
+    )
+    hessian = ca.diagcat(_scatter(graph.layout.upper_lifted, bends), ca.diag(lam_f * precision))
+    derivatives = {
+        "grad_f": ca.Function("nlp_grad_f", [v, graph.rf], [value, gradient], ["x", "p"], ["f", "grad_f_x"]),
+        "jac_g": ca.Function("nlp_jac_g", [v, graph.rf], [g, jacobian], ["x", "p"], ["g", "jac_g_x"]),
+        "hess_lag": ca.Function(
+            "nlp_hess_l",
+            [v, graph.rf, lam_f, lam_g],
+            [hessian],
+            ["x", "p", "lam_f", "lam_g"],
+            ["triu_hess_gamma_x_x"],
+        ),
+    }
+    return Program({"x": v, "p": graph.rf, "f": f, "g": g}, derivatives, unknowns)
+
+
+#: Formulation -> program.
+FORMULATIONS = {"direct": direct, "lifted": lifted}
