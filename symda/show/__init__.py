@@ -1,1 +1,20 @@
-"""Plots, text and progress: what people look at."""
+"""What people look at: plots, text and progress, all from the dataset of a run.
+
+Matplotlib and Rich are loaded by the first call that draws.
+"""
+
+from symda.show.levels import plot_levels
+from symda.show.parameters import plot_parameters
+from symda.show.progress import NoProgress, ProgressBar
+from symda.show.states import plot_states
+from symda.show.text import report_markdown, summary
+
+__all__ = [
+    "NoProgress",
+    "ProgressBar",
+    "plot_levels",
+    "plot_parameters",
+    "plot_states",
+    "report_markdown",
+    "summary",
+]

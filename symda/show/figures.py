@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # M. Okabe and K. Ito's palette, told apart with every kind of colour vision; olive is the papers'.
-BLUE, VERMILLION, GREY, OLIVE = "#0072B2", "#D55E00", "#707070", "#808000"
+BLUE, VERMILLION, OLIVE = "#0072B2", "#D55E00", "#808000"
+GREY, PALE = "#606060", "#C8C8C8"
 
 MAX_PANELS = 12
 """Panels drawn when nobody chose which."""

@@ -60,7 +60,7 @@ def plot_parameters(
     SolveError
         If no path reached any rung.
     """
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FixedLocator, MaxNLocator
 
     check_file(path)
     known = free_parameters(dataset)
@@ -89,7 +89,9 @@ def plot_parameters(
                 ax.axhline(bound, color="black", lw=0.9, ls=":", label="bound")
         if truth is not None and name in truth:
             ax.axhline(truth[name], color=VERMILLION, lw=1.2, ls="--", label="truth")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(
+            FixedLocator(beta.tolist()) if beta.size == 1 else MaxNLocator(integer=True)
+        )
         ax.set_title(name, fontsize=9, loc="left", pad=3)
     left_out = shown(names, known, "parameters") if parameters is None else ""
     title = f"{dataset.attrs['model']}: estimated parameters{left_out}"

@@ -13,6 +13,7 @@ from symda.errors import DataError, OptionError
 from symda.show.figures import (
     BLUE,
     GREY,
+    PALE,
     VERMILLION,
     check_file,
     choose,
@@ -52,7 +53,7 @@ def plot_states(
     which : int or "best"
         Index of the path.
     truth : xarray.DataArray, dims (time, state), optional
-        Drawn as a dashed line where it has the state.
+        Drawn as a broad pale line behind the estimate where it has the state.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def plot_states(
         _draw_panel(dataset, ax, name, index)
         if truth is not None and name in truth["state"].values:
             line = truth.sel(state=name)
-            ax.plot(truth["time"], line, "--", color="black", lw=1.0, label="truth")
+            ax.plot(truth["time"], line, color=PALE, lw=3.5, label="truth", zorder=1.2)
     left_out = shown(names, known, "states") if states is None else ""
     label_grid(figure, axes, _title(dataset, index) + left_out)
     save(figure, path)

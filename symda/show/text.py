@@ -1,0 +1,165 @@
+"""What a run found, in words: a summary for the terminal and a report in Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symda.analyse import (
+    PathCounts,
+    best_path,
+    chi_squared,
+    free_parameters,
+    hits,
+    last_rung,
+    level_members,
+    levels_table,
+    path_counts,
+    wilson,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+ROWS = 20
+"""Levels listed in a report."""
+
+
+def summary(dataset: xr.Dataset) -> str:
+    """Say in a few lines what a run found and how far to trust it.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run, also one in which nothing finished.
+
+    Returns
+    -------
+    str
+        Model, scheme and sizes; paths finished and failed; the lowest level with its multiplicity
+        and the interval of its hit rate; the chi-squared verdict; each free parameter of the best
+        path with its range over the lowest level; solver time.
+    """
+    counts = path_counts(dataset)
+    lines = [_heading(dataset), "paths: " + _paths(dataset, counts)]
+    if counts.finished:
+        lines += [_lowest(dataset), "measurement term: " + chi_squared(dataset).verdict]
+        lines += _parameters(dataset)
+    else:
+        lines += ["lowest level: none, no path reached a rung", *_messages(dataset)]
+    lines.append(f"solver time: {float(dataset['seconds'].sum()):.3g} s over all paths")
+    return "\n".join(lines)
+
+
+def report_markdown(dataset: xr.Dataset, figures: Mapping[str, str]) -> str:
+    """Write a short report in Markdown.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run, also one in which nothing finished.
+    figures : mapping of str to str
+        Caption to file or URL, in the order to show them.
+
+    Returns
+    -------
+    str
+        Summary, table of the lowest 20 levels, figures, and provenance; the free parameters are
+        in the summary (best path) and the table (mean of each level).
+    """
+    parts = [f"# Run of {dataset.attrs['model']}", "```text\n" + summary(dataset) + "\n```"]
+    if path_counts(dataset).finished:
+        parts += ["## Levels", _levels_markdown(dataset)]
+    if figures:
+        parts.append("## Figures")
+        parts += [f"![{caption}]({target})\n\n*{caption}*" for caption, target in figures.items()]
+    parts += ["## Provenance", "\n".join(_provenance(dataset))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(dataset: xr.Dataset) -> str:
+    attrs, sizes = dataset.attrs, dataset.sizes
+    free = len(free_parameters(dataset))
+    return (
+        f"{attrs['model']}: scheme {attrs['scheme']}, solver {attrs['solver']}, "
+        f"start {attrs['start']}, strategy {attrs['strategy']}\n"
+        f"sizes: D = {sizes['state']} states, P = {sizes['parameter']} parameters ({free} free), "
+        f"L = {sizes['channel']} measured channels, N = {sizes['step']} steps, "
+        f"{attrs['data_count']} data, B = {sizes['beta']} rungs"
+    )
+
+
+def _paths(dataset: xr.Dataset, counts: PathCounts) -> str:
+    text = (
+        f"{counts.finished} of {dataset.sizes['path']} finished, {counts.failed} failed, "
+        f"{counts.unfinished} not finished"
+    )
+    return text + " (interrupted)" * bool(dataset.attrs["interrupted"])
+
+
+def _messages(dataset: xr.Dataset) -> list[str]:
+    texts = [(k, str(text)) for k, text in enumerate(dataset["message"].values) if str(text)]
+    return [f"path {k}: {text}" for k, text in texts[:3]]
+
+
+def _lowest(dataset: xr.Dataset) -> str:
+    rung = last_rung(dataset)
+    members = level_members(dataset)[0].size
+    level = float(dataset["action"].values[best_path(dataset), rung])
+    found, attempts = hits(dataset)
+    low, high = wilson(found, attempts)
+    return (
+        f"lowest level: {level:.6g} at beta = {int(dataset['beta'].values[rung])}, "
+        f"multiplicity {members}; {found} of {attempts} attempts within 0.5 "
+        f"({100 * found / attempts:.3g} %, 95 % interval {100 * low:.3g} .. {100 * high:.3g} %)"
+    )
+
+
+def _parameters(dataset: xr.Dataset) -> Iterator[str]:
+    rung, best = last_rung(dataset), best_path(dataset)
+    members = level_members(dataset)[0]
+    for name in free_parameters(dataset):
+        values = dataset["parameters"].sel(parameter=name).values[:, rung]
+        inside = values[members]
+        yield (
+            f"parameter {name} = {values[best]:.6g} "
+            f"({inside.min():.6g} .. {inside.max():.6g} over the lowest level)"
+        )
+
+
+def _levels_markdown(dataset: xr.Dataset) -> str:
+    table = levels_table(dataset)
+    rows = [list(table.columns), ["---:"] * len(table.columns)]
+    for row in table.head(ROWS).itertuples(index=False):
+        rows.append([f"{value:.6g}" if np.isfinite(value) else "" for value in row])
+    lines = ["| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows]
+    if len(table) > ROWS:
+        lines.append(f"\n{len(table) - ROWS} higher levels are not listed.")
+    lines.append(
+        f"\nAt beta = {table.attrs['beta']}; {table.attrs['unfinished']} paths did not reach it. "
+        "Terms and parameters are means over a level's paths; chi2_z counts standard deviations "
+        "of the measurement term from its expectation."
+    )
+    return "\n".join(lines)
+
+
+def _escape(cell: str) -> str:
+    return cell.replace("|", r"\|").replace("_", r"\_")
+
+
+def _provenance(dataset: xr.Dataset) -> Iterator[str]:
+    names = ("averaging", "model_error", "measurement_scale", "fitted")
+    yield from (f"- {name}: {dataset.attrs[name]}" for name in names)
+    yield from _entries(json.loads(dataset.attrs["provenance"]))
+
+
+def _entries(entries: Mapping[str, object], depth: int = 0) -> Iterator[str]:
+    for key, value in entries.items():
+        if isinstance(value, Mapping):
+            yield f"{'  ' * depth}- {key}:"
+            yield from _entries(value, depth + 1)
+        else:
+            yield f"{'  ' * depth}- {key}: {value}"
