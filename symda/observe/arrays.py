@@ -96,8 +96,7 @@ def as_times(data: ArrayLike, what: str) -> FloatArray:
         i = int(back[0])
         raise DataError(
             f"{what}: must be strictly increasing, but entry {i + 1} is {times[i + 1]} after "
-            f"{times[i]}. "
-            "Sort the rows by time and merge rows of the same time."
+            f"{times[i]}. Sort the rows by time and merge rows of the same time."
         )
     return readonly(times)
 

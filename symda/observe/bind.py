@@ -160,8 +160,7 @@ def _match_channels(observations: Observations, channels: tuple[str, ...]) -> Ob
         if name not in given:
             raise DataError(
                 f"observations: channel {name!r} of the action is missing; there are "
-                f"{', '.join(given)}. "
-                "Add it, or leave it out of measured=."
+                f"{', '.join(given)}. Add it, or leave it out of measured=."
             )
     order = [given.index(name) for name in channels]
     return Observations(
@@ -185,16 +184,14 @@ def _map_grid(
     if max_step is not None or midpoint_data or np.ndim(steps) != 0 or steps != 1:
         raise OptionError(
             "steps, max_step and midpoint_data do not apply to a discrete map, which takes one "
-            "step for each "
-            "unit of time. Leave them out."
+            "step for each unit of time. Leave them out."
         )
     ends = np.unique(np.concatenate((times, [t for t in (start, stop) if t is not None])))
     broken = ends[ends != np.round(ends)]
     if broken.size:
         raise DataError(
             f"a discrete map needs whole numbers as times, got {broken[0]}. Number the iterations "
-            "0, 1, 2, ..., "
-            "for instance numpy.round((times - times[0]) / dt)."
+            "0, 1, 2, ..., for instance numpy.round((times - times[0]) / dt)."
         )
     return Grid.make(times, steps=np.diff(ends).astype(int).tolist(), start=start, stop=stop)
 

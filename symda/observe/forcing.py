@@ -86,8 +86,7 @@ def evaluate(source: ForcingSource, time: Time | None, t: FloatArray) -> FloatAr
     if time is not None and foreign:
         raise DataError(
             f"the expression uses the time symbol {foreign[0]!r}, but the model's is "
-            f"{time.name!r}. "
-            "Use the same sd.time() symbol in both."
+            f"{time.name!r}. Use the same sd.time() symbol in both."
         )
     argument = next(iter(symbols), sympy.Dummy())
     function = sympy.lambdify([argument], source, modules=["scipy", "numpy"])
@@ -144,8 +143,7 @@ def _source(value: ForcingInput, times: FloatArray) -> ForcingSource:
     if isinstance(value, str):
         raise DataError(
             f"expected samples, numbers or an expression, got the text {value!r}; text is never "
-            "evaluated. "
-            "Write a SymPy expression in the symbol of sd.time()."
+            "evaluated. Write a SymPy expression in the symbol of sd.time()."
         )
     if callable(value) and not hasattr(value, "__array__"):
         raise DataError(
@@ -160,8 +158,7 @@ def _source(value: ForcingInput, times: FloatArray) -> ForcingSource:
     if values.shape != times.shape:
         raise DataError(
             f"expected {times.size} values, one for each observation time, got shape "
-            f"{values.shape}. "
-            "Pass a tuple (times, values) for samples at other times."
+            f"{values.shape}. Pass a tuple (times, values) for samples at other times."
         )
     return Samples(times, values)
 

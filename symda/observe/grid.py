@@ -136,20 +136,17 @@ class Grid:
         if c.tolist() != [0.5]:
             raise OptionError(
                 "midpoint_data=True needs a scheme with one interior point at 0.5, such as "
-                "'hermite-simpson'; "
-                f"this one has {tuple(c.tolist())}."
+                f"'hermite-simpson'; this one has {tuple(c.tolist())}."
             )
         if max_step is not None or not _is_one(steps):
             raise OptionError(
                 "midpoint_data=True takes steps=1 and no max_step: each step spans two data "
-                "intervals. "
-                "For more steps leave midpoint_data out."
+                "intervals. For more steps leave midpoint_data out."
             )
         if when.size < 3 or when.size % 2 == 0:
             raise DataError(
                 "midpoint_data=True needs an odd number of observation times, at least three, "
-                f"got {when.size}. "
-                "Drop one, or leave midpoint_data out."
+                f"got {when.size}. Drop one, or leave midpoint_data out."
             )
         nodes = when[::2]
         h = np.diff(nodes)
@@ -210,8 +207,7 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
         if len(given) != intervals:
             raise OptionError(
                 f"steps: expected one number, or {intervals} numbers, one for each interval "
-                "(start and stop "
-                f"included), got {len(given)}."
+                f"(start and stop included), got {len(given)}."
             )
         each = [_count(k) for k in given]
         if sum(each) > _MOST_STEPS:
@@ -236,8 +232,7 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
         if ceiling.sum() > _MOST_STEPS:
             raise OptionError(
                 f"max_step={max_step!r} makes {ceiling.sum():.3g} steps from {ends[0]} to "
-                f"{ends[-1]}. "
-                "Is it in the units of the observation times?"
+                f"{ends[-1]}. Is it in the units of the observation times?"
             )
         counts = ceiling.astype(np.int64)
     return counts

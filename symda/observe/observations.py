@@ -242,8 +242,7 @@ def _as_values(values: ArrayLike, times: FloatArray) -> FloatArray:
         t, channel = bad[0]
         raise DataError(
             f"values of Observations: entry [{t}, {channel}] (time {times[t]}) is "
-            f"{data[t, channel]}. "
-            "Use nan where nothing was measured."
+            f"{data[t, channel]}. Use nan where nothing was measured."
         )
     return data
 
@@ -261,8 +260,7 @@ def _as_channels(channels: Sequence[str], L: int) -> tuple[str, ...]:
     if len(names) != L:
         raise DataError(
             f"channels of Observations: expected {L} names, one for each column of values, got "
-            f"{len(names)}: "
-            f"{', '.join(map(repr, names))}."
+            f"{len(names)}: {', '.join(map(repr, names))}."
         )
     for name in names:
         if not isinstance(name, str) or not name:
@@ -301,8 +299,7 @@ def _as_variance(variance: ArrayLike, data: FloatArray) -> FloatArray:
     if given.shape not in ((), (L,), (T, L)):
         raise DataError(
             f"variance of Observations: expected a number or shape ({L},) or ({T}, {L}), got "
-            f"{given.shape}. "
-            "Pass one variance, one for each channel, or one for each value."
+            f"{given.shape}. Pass one variance, one for each channel, or one for each value."
         )
     full = np.broadcast_to(given, data.shape).copy()
     bad = np.argwhere(~np.isnan(data) & ~(np.isfinite(full) & (full > 0.0)))
