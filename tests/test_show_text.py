@@ -1,0 +1,130 @@
+"""The summary, the Markdown report and the progress display, word for word."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from test_analyse_datasets import CASES, Case, make_run, through_file
+
+from symda.anneal.report import Reporter
+from symda.show import NoProgress, ProgressBar, report_markdown, summary
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+def test_summary_word_for_word() -> None:
+    case = Case(ends=(20.004, 20.0, 35.0, 1.0, 1.0), failed={3: 2}, stopped={4: 3})
+    assert summary(make_run(case)).splitlines() == [
+        "toy: scheme rk4, solver ipopt, start uniform, strategy ladder",
+        "sizes: D = 3 states, P = 2 parameters (1 free), L = 2 measured channels, N = 10 steps, "
+        "22 data, B = 6 rungs",
+        "paths: 3 of 5 finished, 1 failed, 1 not finished (interrupted)",
+        "lowest level: 20 at beta = 5, multiplicity 2; 2 of 4 attempts within 0.5 "
+        "(50 %, 95 % interval 15 .. 85 %)",
+        "measurement term: consistent with the data: 15 lies in the expected band 3 .. 15",
+        "parameter nu = 10.1 (10 .. 10.1 over the lowest level)",
+        "solver time: 11.5 s over all paths",
+    ]
+
+
+def test_summary_of_a_run_in_which_nothing_finished() -> None:
+    lines = summary(make_run(Case(ends=(1.0, 1.0), failed={0: 0, 1: 1}))).splitlines()
+    assert "paths: 1 of 2 finished, 1 failed, 0 not finished" in lines
+    lines = summary(make_run(Case(ends=(1.0, 1.0), failed={0: 0, 1: 0}))).splitlines()
+    assert lines[2:] == [
+        "paths: 0 of 2 finished, 2 failed, 0 not finished",
+        "lowest level: none, no path reached a rung",
+        "path 0: step became tiny at rung 0",
+        "path 1: step became tiny at rung 0",
+        "solver time: 0 s over all paths",
+    ]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_loaded_files_give_the_same_words(name: str, tmp_path: Path) -> None:
+    dataset = make_run(CASES[name])
+    loaded = through_file(dataset, tmp_path)
+    assert summary(loaded) == summary(dataset)
+    assert report_markdown(loaded, {}) == report_markdown(dataset, {})
+
+
+def test_report_word_for_word() -> None:
+    dataset = make_run(Case(ends=(20.0, 36.0)))
+    assert report_markdown(dataset, {"Action levels": "levels.png", "States": "s.svg"}) == (
+        "# Run of toy\n\n"
+        f"```text\n{summary(dataset)}\n```\n\n"
+        "## Levels\n\n"
+        "| level | paths | share | measurement\\_term | model\\_term | nu | chi2\\_z |\n"
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+        "| 20 | 1 | 0.5 | 15 | 5 | 10 | 2 |\n"
+        "| 36 | 1 | 0.5 | 27 | 9 | 10.1 | 6 |\n\n"
+        "At beta = 5; 0 paths did not reach it. Terms and parameters are means over a level's "
+        "paths; chi2_z counts standard deviations of the measurement term from its expectation."
+        "\n\n"
+        "## Figures\n\n"
+        "![Action levels](levels.png)\n\n*Action levels*\n\n"
+        "![States](s.svg)\n\n*States*\n\n"
+        "## Provenance\n\n"
+        "- averaging: none\n- model_error: step\n- measurement_scale: 1.0\n- fitted: 4\n"
+        "- seed: 3\n- versions:\n  - symda: 0.1\n  - numpy: 2.4\n- seconds: 4.5\n"
+    )
+
+
+def test_report_of_many_levels_and_of_none() -> None:
+    text = report_markdown(make_run(Case(ends=tuple(range(1, 26)))), {})
+    assert text.count("\n| ") == 22  # heading, rule, 20 levels
+    assert "\n5 higher levels are not listed.\n" in text
+    assert "## Figures" not in text
+    text = report_markdown(make_run(Case(ends=(1.0,), failed={0: 0})), {})
+    assert "## Levels" not in text and "## Provenance" in text
+
+
+def test_progress_satisfies_the_protocol() -> None:
+    reporters: list[Reporter] = [ProgressBar(), NoProgress()]
+    for reporter in reporters:
+        reporter.start(1)
+        reporter.path_done(0, 1.0, "converged")
+        reporter.stop()
+
+
+def test_progress_shows_level_multiplicity_and_failures() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    bar = ProgressBar(console=console)
+    bar.start(5)
+    assert bar.note == "no level yet"
+    bar.path_done(0, math.nan, "failed")
+    assert bar.note == "no level yet, 1 failed"
+    bar.path_done(3, 35.0, "converged")
+    assert bar.note == f"lowest 35 {TIMES}1, 1 failed"
+    bar.path_done(1, 20.004, "acceptable")
+    bar.path_done(2, 20.0, "converged")
+    assert bar.note == f"lowest 20 {TIMES}2, 1 failed"
+    bar.stop()
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "4/5" in shown and f"lowest 20 {TIMES}2, 1 failed" in shown
+
+
+def test_progress_is_silent_when_nobody_looks() -> None:
+    stream = io.StringIO()
+    bar = ProgressBar(console=Console(file=stream, force_terminal=False))
+    bar.start(1)
+    bar.path_done(0, 1.0, "converged")
+    bar.stop()
+    assert stream.getvalue() == ""
+
+
+def test_progress_counts_afresh_in_the_next_run() -> None:
+    bar = ProgressBar(console=Console(file=io.StringIO()), tolerance=1.0)
+    bar.start(2)
+    bar.path_done(0, 1.0, "converged")
+    bar.path_done(1, 2.0, "converged")
+    assert bar.note == f"lowest 1 {TIMES}2"
+    bar.stop()
+    bar.start(1)
+    assert bar.note == "no level yet"
+    bar.stop()
