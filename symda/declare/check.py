@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from numbers import Complex, Rational, Real
 
+import numpy as np
 import sympy as sp
 from sympy import Basic, Expr, Symbol
 from sympy.core.function import AppliedUndef
@@ -44,9 +45,7 @@ def as_expression(given: object, where: str) -> Expr:
             f"{where}: got the text {given!r}; text is never parsed. Write the expression with "
             "declared symbols, for example -k*x with k = sd.parameter('k')."
         )
-    if isinstance(given, bool | Relational | BooleanFunction | BooleanAtom) or (
-        type(given).__name__ in ("bool", "bool_")
-    ):
+    if isinstance(given, bool | np.bool_ | Relational | BooleanFunction | BooleanAtom):
         raise ModelError(
             f"{where}: got the truth value {given}; expected a number or an expression. "
             "For cases use sympy.Piecewise."
@@ -124,11 +123,13 @@ def check_declared(symbols: Iterable[Symbol], declared: Iterable[str], where: st
         if isinstance(symbol, Declared):
             continue
         if symbol.name in names:
-            hint = f" Use the declared {symbol.name!r} instead of a SymPy symbol of that name."
-        else:
-            hint = nearest(symbol.name, names)
+            raise ModelError(
+                f"{where}: {symbol.name!r} is a plain SymPy symbol that prints like a declared "
+                "one; use the object that was declared."
+            )
         raise ModelError(
-            f"{where}: {symbol.name!r} is an undeclared SymPy symbol.{hint} "
+            f"{where}: {symbol.name!r} is an undeclared SymPy symbol."
+            f"{nearest(symbol.name, names)} "
             "Declare it with sd.state, sd.parameter, sd.forcing or sd.time."
         )
 

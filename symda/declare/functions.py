@@ -6,12 +6,9 @@ the machine has a rule for each of these.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import sympy as sp
-
-if TYPE_CHECKING:
-    from sympy import Expr
+from sympy import Expr
+from sympy.core.function import ArgumentIndexError
 
 
 class exprel(sp.Function):  # type: ignore[misc]  # noqa: N801  # untyped; SymPy prints this name
@@ -40,7 +37,7 @@ class exprel(sp.Function):  # type: ignore[misc]  # noqa: N801  # untyped; SymPy
     def fdiff(self, argindex: int = 1) -> Expr:
         """Return the derivative, (exp(x) - exprel(x))/x."""
         if argindex != 1:
-            raise sp.ArgumentIndexError(self, argindex)
+            raise ArgumentIndexError(self, argindex)
         x = self.args[0]
         return (sp.exp(x) - self) / x
 
