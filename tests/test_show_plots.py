@@ -174,6 +174,14 @@ def test_two_channels_of_one_state_share_its_panel() -> None:
     assert len(panels(plot_states(make_run(Case(measured=(1, 1)))))["x1"].containers) == 2
 
 
+def test_an_expression_called_like_a_state_keeps_a_panel_of_its_own() -> None:
+    dataset = make_run(Case(D=1, measured=(-1,))).assign_coords(channel=["x0"])
+    found = panels(plot_states(dataset))
+    assert list(found) == ["x0 (unmeasured)", "h: x0 (expression)"]
+    line = labelled(found["h: x0 (expression)"], "estimate")[0]
+    np.testing.assert_array_equal(line.get_ydata(), dataset["fit"].values[0, :, 0])
+
+
 def test_states_of_a_chosen_path_with_its_title() -> None:
     dataset = make_run(Case(ends=(20.0, 35.0), failed={1: 4}))
     figure = plot_states(dataset, which=1, states=["x2", "x0"])
@@ -270,6 +278,8 @@ def test_messages(tmp_path: Path) -> None:
     assert str(data.value) == (
         "truth: expected an xarray.DataArray with dims (time, state), got ('time', 'channel')"
     )
+    with pytest.raises(DataError, match="got ndarray"):
+        plot_states(dataset, truth=np.zeros((11, 3)))
     with pytest.raises(DataError) as data:
         plot_states(make_run(Case(failed={1: 0})), which=1)
     assert str(data.value) == (

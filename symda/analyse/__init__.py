@@ -6,6 +6,7 @@ plain numbers or a table. Plots of the same numbers live in `symda.show`.
 
 from symda.analyse.judge import ChiSquared, chi_squared, hits, wilson
 from symda.analyse.levels import (
+    FAILED,
     PathCounts,
     best_path,
     expected_measurement_term,
@@ -18,6 +19,7 @@ from symda.analyse.levels import (
 )
 
 __all__ = [
+    "FAILED",
     "ChiSquared",
     "PathCounts",
     "best_path",

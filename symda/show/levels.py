@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse import expected_measurement_term, levels_table, path_counts, reached
+from symda.analyse import (
+    FAILED,
+    expected_measurement_term,
+    levels_table,
+    path_counts,
+    reached,
+)
 from symda.show.figures import BLUE, GREY, OLIVE, VERMILLION, check_file, new_figure, save
 
 if TYPE_CHECKING:
@@ -84,7 +90,7 @@ def _draw_paths(dataset: xr.Dataset, ax: Axes) -> None:
         marker = "." if np.count_nonzero(rungs) == 1 else "None"
         label = f"paths ({len(action)})" if k == 0 else "_path"
         ax.plot(rf, actions, color=BLUE, lw=0.9, alpha=alpha, marker=marker, label=label)
-    failed = (dataset["status"].values == 4).any(axis=1) & ~done[:, -1] & done.any(axis=1)
+    failed = (dataset["status"].values == FAILED).any(axis=1) & ~done[:, -1] & done.any(axis=1)
     if failed.any():
         last = done.shape[1] - 1 - np.argmax(done[failed, ::-1], axis=1)
         ends = action[np.flatnonzero(failed), last]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symda.analyse import best_path
 from symda.errors import DataError, OptionError
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A state with the channels that measure it, or (`state` None) one measured expression."""
+
+    name: str
+    state: int | None
+    channels: NDArray[np.intp]
 
 
 def plot_states(
@@ -70,15 +81,18 @@ def plot_states(
     """
     check_file(path)
     index = _chosen_path(dataset, which)
-    known = _available(dataset)
+    available = {panel.name: panel for panel in _panels(dataset)}
+    known = list(available)
     names = choose(states, known, "states")
-    if truth is not None and set(truth.dims) != {"time", "state"}:
+    dims = getattr(truth, "dims", None)
+    if truth is not None and (dims is None or set(dims) != {"time", "state"}):
         raise DataError(
-            f"truth: expected an xarray.DataArray with dims (time, state), got {truth.dims}"
+            "truth: expected an xarray.DataArray with dims (time, state), "
+            f"got {dims or type(truth).__name__}"
         )
     figure, axes = panel_grid(len(names), "time")
     for ax, name in zip(axes, names, strict=True):
-        _draw_panel(dataset, ax, name, index)
+        _draw_panel(dataset, ax, available[name], index)
         if truth is not None and name in truth["state"].values:
             line = truth.sel(state=name)
             ax.plot(truth["time"], line, color=PALE, lw=3.5, label="truth", zorder=1.2)
@@ -88,21 +102,18 @@ def plot_states(
     return figure
 
 
-def _draw_panel(dataset: xr.Dataset, ax: Axes, name: str, index: int) -> None:
-    direct = name in dataset["state"].values
-    if direct:
-        state = int(np.flatnonzero(dataset["state"].values == name)[0])
-        channels = np.flatnonzero(dataset["measured_state"].values == state)
-        line = dataset["states"].values[index, :, state]
-    else:
-        channels = np.flatnonzero(dataset["channel"].values == name)
+def _draw_panel(dataset: xr.Dataset, ax: Axes, panel: _Panel, index: int) -> None:
+    channels = panel.channels
+    if panel.state is None:
         line = dataset["fit"].values[index, :, channels[0]]
+    else:
+        line = dataset["states"].values[index, :, panel.state]
     time = dataset["time"].values
     observed = dataset["observed"].values[:, channels]
     measured = bool(np.isfinite(observed).any())
-    kind = "" if direct else " (expression)"
+    kind = " (expression)" if panel.state is None else ""
     ax.set_title(
-        f"{name}{kind}{'' if measured else ' (unmeasured)'}",
+        f"{panel.name}{kind}{'' if measured else ' (unmeasured)'}",
         fontsize=9,
         loc="left",
         pad=3,
@@ -128,9 +139,15 @@ def _draw_panel(dataset: xr.Dataset, ax: Axes, name: str, index: int) -> None:
     ax.plot(time, line, color=BLUE if measured else VERMILLION, lw=1.5, label=label)
 
 
-def _available(dataset: xr.Dataset) -> list[str]:
-    expressions = dataset["channel"].values[dataset["measured_state"].values < 0]
-    return [str(name) for name in (*dataset["state"].values, *expressions)]
+def _panels(dataset: xr.Dataset) -> Iterator[_Panel]:
+    names = [str(name) for name in dataset["state"].values]
+    measured_state = dataset["measured_state"].values
+    for state, name in enumerate(names):
+        yield _Panel(name, state, np.flatnonzero(measured_state == state))
+    for channel in np.flatnonzero(measured_state < 0):
+        name = str(dataset["channel"].values[channel])
+        # An expression may be called like a state, whose panel has the name already.
+        yield _Panel(f"h: {name}" if name in names else name, None, np.array([channel]))
 
 
 def _chosen_path(dataset: xr.Dataset, which: int | str) -> int:
