@@ -14,9 +14,14 @@ X, P = state("x"), parameter("p")
 
 
 def three(expression):
-    """Return a CasADi function x -> value, first and second derivative, by reverse mode twice."""
+    """Return a CasADi function x -> value, first and second derivative.
+
+    Common subexpressions are merged first, as they are in a field that a scheme calls. CasADi
+    keeps a derivative inside the case it belongs to, but an operation that two cases share
+    belongs to none, and then only the guards keep zero times infinity out.
+    """
     x = ca.SX.sym("x")
-    (f,) = to_casadi([expression], {X: x})
+    f = ca.cse(to_casadi([expression], {X: x})[0])
     hessian, gradient = ca.hessian(f, x)
     return ca.Function("f", [x], [f, gradient, hessian])
 
@@ -81,6 +86,43 @@ def test_domain_of_inverse_functions(function) -> None:
         assert [float(out) for out in f(x)] == [x**2, 2 * x, 2.0]
     x = 1.75 if beyond else 0.75
     assert [float(out) for out in f(x)] == pytest.approx(exact(function(X), x), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "singular",
+    [
+        sp.log(X),
+        1 / X,
+        sp.sqrt(X),
+        X ** sp.Rational(5, 3),
+        X**sp.pi,
+        sp.exp(-1 / X),
+        sp.coth(X),
+        sp.acosh(1 + X),
+        sp.asin(X / 9),
+        sp.acos(1 - X / 9),
+        sp.atanh(X / 9) / X,
+        sp.atan2(X, X),
+        sp.csc(X / 9),
+        sp.acsch(X),
+    ],
+    ids=str,
+)
+def test_singular_operations_shared_by_two_cases(singular) -> None:
+    first, second, last = singular, singular * sp.cos(singular), X**2
+    f = three(sp.Piecewise((first, X > 3), (second, X > 0), (last, True)))
+    for x, case in ((7.0, first), (3.0, second), (0.5, second), (0.0, last), (-25.0, last)):
+        got = [float(out) for out in f(x)]
+        assert got == pytest.approx(exact(case, x), rel=1e-11, abs=1e-12), x
+
+
+def test_overflow_shared_by_two_cases() -> None:
+    for growing in (sp.exp(X), sp.sinh(X), sp.cosh(X), 2**X, exprel(X)):
+        first, second = growing, growing * sp.cos(X)
+        f = three(sp.Piecewise((first, X < 0), (second, X < 1), (X**2, True)))
+        for x, case in ((-2.0, first), (0.5, second), (1.0, X**2), (5000.0, X**2)):
+            got = [float(out) for out in f(x)]
+            assert got == pytest.approx(exact(case, x), rel=1e-12), (growing, x)
 
 
 def test_singular_arguments_of_min_and_max() -> None:

@@ -2,8 +2,9 @@
 
 Two things are not translated as they are written. Rate functions with a removable singularity
 become `exprel` (see `symda.derive.rates`). And inside a case of a Piecewise every operation that
-could be singular gets a harmless argument while the case is not selected: otherwise the derivative
-of the case would be infinite or nan there, and zero times that is nan.
+could be singular gets a harmless argument while the case is not selected. CasADi leaves out the
+derivative of a case that is not selected, but not of an operation that several cases share, which
+common subexpression elimination brings about; that would be infinite, and zero times it is nan.
 """
 
 from __future__ import annotations
