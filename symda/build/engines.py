@@ -45,7 +45,9 @@ class Engine(Protocol):
     def functions(self) -> Mapping[str, ca.Function]:
         """The functions of `STEP_FUNCTIONS`, for one step or point."""
 
-    def step_action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> FloatArray:
+    def step_action(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
+    ) -> FloatArray:
         """(N,)."""
 
     def step_gradient(
@@ -53,7 +55,9 @@ class Engine(Protocol):
     ) -> tuple[FloatArray, FloatArray]:
         """(N,) and (N, E + D + P)."""
 
-    def step_hessian(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> FloatArray:
+    def step_hessian(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
+    ) -> FloatArray:
         """(N, nonzeros)."""
 
     def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
@@ -62,7 +66,9 @@ class Engine(Protocol):
     def step_jacobian(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
         """(N, nonzeros)."""
 
-    def step_curvature(self, X: FloatArray, theta: FloatArray, steps: FloatArray, lam: FloatArray) -> FloatArray:
+    def step_curvature(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, lam: FloatArray
+    ) -> FloatArray:
         """(N, nonzeros)."""
 
     def point_action(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
@@ -103,13 +109,17 @@ class CompiledEngine:
         """The functions of `STEP_FUNCTIONS` as CasADi externals."""
         import casadi as ca
 
-        return {name: ca.external(self._prefix + name, str(self.library)) for name in STEP_FUNCTIONS}
+        return {
+            name: ca.external(self._prefix + name, str(self.library)) for name in STEP_FUNCTIONS
+        }
 
     @cached_property
     def _width(self) -> dict[str, int]:
         return {name: f.nnz_out(f.n_out() - 1) for name, f in self.functions.items()}
 
-    def step_action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> FloatArray:
+    def step_action(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
+    ) -> FloatArray:
         """(N,)."""
         out = np.empty(len(steps))
         self._module.step_action(*_at(X, theta, steps, rf), len(steps), *_at(out))
@@ -123,7 +133,9 @@ class CompiledEngine:
         self._module.step_gradient(*_at(X, theta, steps, rf), len(steps), *_at(*out))
         return out
 
-    def step_hessian(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> FloatArray:
+    def step_hessian(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
+    ) -> FloatArray:
         """(N, nonzeros)."""
         out = np.empty((len(steps), self._width["step_hessian"]))
         self._module.step_hessian(*_at(X, theta, steps, rf), len(steps), *_at(out))
@@ -141,7 +153,9 @@ class CompiledEngine:
         self._module.step_jacobian(*_at(X, theta, steps), len(steps), *_at(out))
         return out
 
-    def step_curvature(self, X: FloatArray, theta: FloatArray, steps: FloatArray, lam: FloatArray) -> FloatArray:
+    def step_curvature(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, lam: FloatArray
+    ) -> FloatArray:
         """(N, nonzeros)."""
         out = np.empty((len(steps), self._width["step_curvature"]))
         self._module.step_curvature(*_at(X, theta, steps, lam), len(steps), *_at(out))
@@ -208,15 +222,23 @@ class VirtualEngine:
         flat = X.reshape(-1)
         return np.stack([flat[n * E : n * E + E + D] for n in range(count)], axis=1)
 
-    def _steps(self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray) -> list[FloatArray]:
+    def _steps(
+        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
+    ) -> list[FloatArray]:
         count = len(data[0])
         columns = [d.T if d.ndim == 2 else np.repeat(d[:, None], count, 1) for d in (theta, *data)]
         return self._call(name, count, self._windows(X, count), *columns)
 
-    def _points(self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray) -> list[FloatArray]:
-        return self._call(name, len(X), X.T, np.repeat(theta[:, None], len(X), 1), *[d.T for d in data])
+    def _points(
+        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
+    ) -> list[FloatArray]:
+        return self._call(
+            name, len(X), X.T, np.repeat(theta[:, None], len(X), 1), *[d.T for d in data]
+        )
 
-    def step_action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> FloatArray:
+    def step_action(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
+    ) -> FloatArray:
         """(N,)."""
         return self._steps("step_action", X, theta, steps, rf)[0][:, 0]
 
@@ -227,7 +249,9 @@ class VirtualEngine:
         action, gradient = self._steps("step_gradient", X, theta, steps, rf)
         return action[:, 0], gradient
 
-    def step_hessian(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> FloatArray:
+    def step_hessian(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
+    ) -> FloatArray:
         """(N, nonzeros)."""
         return self._steps("step_hessian", X, theta, steps, rf)[0]
 
@@ -239,7 +263,9 @@ class VirtualEngine:
         """(N, nonzeros)."""
         return self._steps("step_jacobian", X, theta, steps)[0]
 
-    def step_curvature(self, X: FloatArray, theta: FloatArray, steps: FloatArray, lam: FloatArray) -> FloatArray:
+    def step_curvature(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, lam: FloatArray
+    ) -> FloatArray:
         """(N, nonzeros)."""
         return self._steps("step_curvature", X, theta, steps, lam)[0]
 

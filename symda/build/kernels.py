@@ -91,7 +91,9 @@ class Kernels:
         """Action A(X, theta) of eq. 10 at model precision `rf`, a number or one a state."""
         return self.at(problem).action(X, theta, rf)
 
-    def gradient(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem) -> FloatArray:
+    def gradient(
+        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem
+    ) -> FloatArray:
         """Gradient of the action, shape (M D + P,)."""
         return self.at(problem).gradient(X, theta, rf)
 
@@ -105,7 +107,9 @@ class Kernels:
 
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Measurement functions along a path, shape (M, L)."""
-        return self.engine.measure(np.ascontiguousarray(X, float), np.ascontiguousarray(theta, float))
+        return self.engine.measure(
+            np.ascontiguousarray(X, float), np.ascontiguousarray(theta, float)
+        )
 
     def payload(self) -> Payload:
         """Return what another process needs to rebuild these kernels with `restore`."""
@@ -149,7 +153,9 @@ class Evaluator:
     def precision(self, rf: ArrayLike) -> FloatArray:
         """Rf as one value a state, shape (D,)."""
         try:
-            return np.ascontiguousarray(np.broadcast_to(np.asarray(rf, dtype=float), (self.problem.D,)))
+            return np.ascontiguousarray(
+                np.broadcast_to(np.asarray(rf, dtype=float), (self.problem.D,))
+            )
         except ValueError:
             raise InputError(
                 f"rf must be one number or one a state (D = {self.problem.D}), got the shape {np.shape(rf)}."
@@ -167,7 +173,9 @@ class Evaluator:
         """Action of eq. 10."""
         return sum(self.terms(X, theta, rf))
 
-    def value_and_gradient(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> tuple[float, FloatArray]:
+    def value_and_gradient(
+        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike
+    ) -> tuple[float, FloatArray]:
         """Action and gradient (M D + P,)."""
         p = self.problem
         path, values = self.split(X, theta)
@@ -194,7 +202,9 @@ class Evaluator:
         engine = self.kernels.engine
         by_step = engine.step_hessian(path, values, self.packed.steps, self.precision(rf))
         by_point = engine.point_hessian(path, values, self.packed.points)
-        upper = self.layout.upper.assemble(np.concatenate([by_step.reshape(-1), by_point.reshape(-1)]))
+        upper = self.layout.upper.assemble(
+            np.concatenate([by_step.reshape(-1), by_point.reshape(-1)])
+        )
         return (upper + triu(upper, 1).T).tocsc()
 
     def residual(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
@@ -221,7 +231,9 @@ class Assembly:
     starts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, size: tuple[int, int], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Assembly:
+    def of(
+        cls, size: tuple[int, int], rows: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> Assembly:
         """Plan the sum of entries at (rows, columns), which may repeat."""
         keys, target = np.unique(columns * size[0] + rows, return_inverse=True)
         starts = np.searchsorted(keys, np.arange(size[1] + 1) * size[0])
@@ -259,13 +271,18 @@ class Layout:
         #: unknowns each step sees, (N, E + D + P)
         self.step_unknowns = np.hstack([windows, np.broadcast_to(theta, (N, P))])
         #: unknowns each point sees, (M, D + P)
-        self.point_unknowns = np.hstack([np.arange(M * D).reshape(M, D), np.broadcast_to(theta, (M, P))])
+        self.point_unknowns = np.hstack(
+            [np.arange(M * D).reshape(M, D), np.broadcast_to(theta, (M, P))]
+        )
         self._functions = functions
 
     def _square(self, *parts: tuple[str, NDArray[np.int64]]) -> Assembly:
         rows, columns = [], []
         for name, unknowns in parts:
-            i, j = (np.asarray(part, dtype=np.int64) for part in self._functions[name].sparsity_out(0).get_triplet())
+            i, j = (
+                np.asarray(part, dtype=np.int64)
+                for part in self._functions[name].sparsity_out(0).get_triplet()
+            )
             rows.append(unknowns[:, i].reshape(-1))
             columns.append(unknowns[:, j].reshape(-1))
         size = (self.unknowns, self.unknowns)
@@ -274,12 +291,16 @@ class Layout:
     @cached_property
     def upper(self) -> Assembly:
         """Upper triangle of the action's Hessian, of the steps' nonzeros and then the points'."""
-        return self._square(("step_hessian", self.step_unknowns), ("point_hessian", self.point_unknowns))
+        return self._square(
+            ("step_hessian", self.step_unknowns), ("point_hessian", self.point_unknowns)
+        )
 
     @cached_property
     def upper_lifted(self) -> Assembly:
         """The same of the residuals' curvature and the measurement term."""
-        return self._square(("step_curvature", self.step_unknowns), ("point_hessian", self.point_unknowns))
+        return self._square(
+            ("step_curvature", self.step_unknowns), ("point_hessian", self.point_unknowns)
+        )
 
     @cached_property
     def jacobian(self) -> Assembly:
@@ -288,12 +309,16 @@ class Layout:
         i, j = (np.asarray(part, dtype=np.int64) for part in sparsity.get_triplet())
         count, E = len(self.step_unknowns), sparsity.size1()
         rows = np.arange(count)[:, None] * E + i
-        return Assembly.of((count * E, self.unknowns), rows.reshape(-1), self.step_unknowns[:, j].reshape(-1))
+        return Assembly.of(
+            (count * E, self.unknowns), rows.reshape(-1), self.step_unknowns[:, j].reshape(-1)
+        )
 
 
 def compiled_kernels(artefact: Artefact) -> Kernels:
     """Kernels of a compiled module."""
-    return Kernels(CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS]), artefact.source)
+    return Kernels(
+        CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS]), artefact.source
+    )
 
 
 def virtual_kernels(functions: Mapping[str, ca.Function], source: Source) -> Kernels:
@@ -308,4 +333,6 @@ def restore(payload: Payload) -> Kernels:
         return Kernels(CompiledEngine(Path(payload.library), digest), payload.source)
     import casadi as ca
 
-    return virtual_kernels({name: ca.Function.deserialize(text) for name, text in payload.functions}, payload.source)
+    return virtual_kernels(
+        {name: ca.Function.deserialize(text) for name, text in payload.functions}, payload.source
+    )

@@ -84,7 +84,9 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
     if model.time is not None:
         symbols[model.time] = t
 
-    def differentiate(values: ca.SX, prefix: str, inputs: list[ca.SX], names: list[str]) -> list[ca.Function]:
+    def differentiate(
+        values: ca.SX, prefix: str, inputs: list[ca.SX], names: list[str]
+    ) -> list[ca.Function]:
         unknowns = ca.vertcat(x, theta)
         multipliers = ca.SX.sym("mu", values.shape[0])
         jacobian = ca.jacobian(values, unknowns)
@@ -92,14 +94,26 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
         options = {"cse": True}
         return [
             ca.Function(prefix, inputs, [values], names, ["value"], options),
-            ca.Function(f"{prefix}_jacobian", inputs, [values, jacobian], names, ["value", "jacobian"], options),
             ca.Function(
-                f"{prefix}_curvature", [*inputs, multipliers], [curvature], [*names, "mu"], ["curvature"], options
+                f"{prefix}_jacobian",
+                inputs,
+                [values, jacobian],
+                names,
+                ["value", "jacobian"],
+                options,
+            ),
+            ca.Function(
+                f"{prefix}_curvature",
+                [*inputs, multipliers],
+                [curvature],
+                [*names, "mu"],
+                ["curvature"],
+                options,
             ),
         ]
 
     F = ca.vertcat(*to_casadi(model.equations, symbols))
-    h = ca.vertcat(*to_casadi(measurement.functions, symbols))
+    h = ca.vertcat(ca.SX(0, 1), *to_casadi(measurement.functions, symbols))
     return Field(
         model,
         measurement,

@@ -50,7 +50,9 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
     def slope(stage: int, argument: Sequence[ca.SX]) -> list[ca.SX]:
         start = STEP_HEAD + scheme.slot(stage) * U
         abscissa = t + float(scheme.c[stage]) * h
-        return ca.vertsplit(field.field(ca.vertcat(*argument), step[start : start + U], theta, abscissa))
+        return ca.vertsplit(
+            field.field(ca.vertcat(*argument), step[start : start + U], theta, abscissa)
+        )
 
     entries = ca.vertsplit(w)
     window = [entries[i : i + D] for i in range(0, E + D, D)]
@@ -81,7 +83,9 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
         "measure": ([x, theta], [field.measure(x, theta)]),
     }
     return {
-        name: ca.Function(name, inputs, [ca.densify(o) if _dense(name) else o for o in outputs], {"cse": True})
+        name: ca.Function(
+            name, inputs, [ca.densify(o) if _dense(name) else o for o in outputs], {"cse": True}
+        )
         for name, (inputs, outputs) in table.items()
     }
 

@@ -14,7 +14,15 @@ MAP = Scheme("map", 0, c=[0], v=[0], X=[[0]], b=[1], discrete=True, source="x_{n
 _ALL = (
     # 0 |
     #   | 1
-    Scheme("euler", 1, c=[0], v=[0], X=[[0]], b=[1], source="Euler, Institutiones calculi integralis (1768)"),
+    Scheme(
+        "euler",
+        1,
+        c=[0],
+        v=[0],
+        X=[[0]],
+        b=[1],
+        source="Euler, Institutiones calculi integralis (1768)",
+    ),
     # 0   |
     # 1/2 | 1/2
     # 1/2 | 0   1/2
@@ -87,7 +95,9 @@ def find_scheme(scheme: str | Scheme | None, *, discrete: bool) -> Scheme:
     if isinstance(scheme, str):
         if scheme not in SCHEMES:
             known = ", ".join(SCHEMES)
-            raise OptionError(f"No scheme {scheme!r}.{nearest(scheme, SCHEMES)} The schemes are: {known}.")
+            raise OptionError(
+                f"No scheme {scheme!r}.{nearest(scheme, SCHEMES)} The schemes are: {known}."
+            )
         scheme = SCHEMES[scheme]
     if not isinstance(scheme, Scheme):
         raise OptionError(

@@ -140,7 +140,9 @@ class Scheme:
                 f"Scheme {self.name!r}: X must be strictly lower triangular, so that each stage uses "
                 "earlier slopes only; reorder the stages, or express implicitness through v."
             )
-        if any(i not in range(s) for i in self.interior) or len(set(self.interior)) != len(self.interior):
+        if any(i not in range(s) for i in self.interior) or len(set(self.interior)) != len(
+            self.interior
+        ):
             raise OptionError(
                 f"Scheme {self.name!r}: interior stages {self.interior} must be distinct indices "
                 f"from 0 to {s - 1}."
@@ -196,7 +198,11 @@ class Scheme:
             ],
             4: [
                 ("sum b c^3", weigh([value**3 for value in c]), Fraction(1, 4)),
-                ("sum b c A c", weigh([ci * ai for ci, ai in zip(c, apply(c), strict=True)]), Fraction(1, 8)),
+                (
+                    "sum b c A c",
+                    weigh([ci * ai for ci, ai in zip(c, apply(c), strict=True)]),
+                    Fraction(1, 8),
+                ),
                 ("sum b A c^2", weigh(apply(squares)), Fraction(1, 12)),
                 ("sum b A A c", weigh(apply(apply(c))), Fraction(1, 24)),
             ],

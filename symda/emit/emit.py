@@ -43,23 +43,27 @@ def emit(ir: KernelIR) -> Source:
     """
     stem = module_name(ir.model, ir.scheme)
     bodies = {routine.name: format_body(routine) for routine in ir.routines}
-    text = _environment().get_template(TEMPLATE).render(
-        ir=ir,
-        stem=stem,
-        routines={routine.name: routine for routine in ir.routines},
-        bodies=bodies,
-        outside=[stage for stage in ir.stages if not stage.affine],
-        promoted=[stage for stage in ir.stages if stage.interior is not None],
-        active=sorted(set(ir.field_curvature.rows) | set(ir.field_curvature.columns)),
-        state_nonzeros=sum(column < ir.D for column in ir.field_jacobian.columns),
-        combine=_combine,
-        combination=_combination,
-        sparsity=_sparsity,
-        spread=lambda stage: _spread(ir, stage),
-        coefficient=_coefficient,
-        stage_work=_stage_work(ir),
-        point_work=2 * ir.L + ir.measure_jacobian.size + ir.measure_curvature.size,
-        zip=zip,
+    text = (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            ir=ir,
+            stem=stem,
+            routines={routine.name: routine for routine in ir.routines},
+            bodies=bodies,
+            outside=[stage for stage in ir.stages if not stage.affine],
+            promoted=[stage for stage in ir.stages if stage.interior is not None],
+            active=sorted(set(ir.field_curvature.rows) | set(ir.field_curvature.columns)),
+            state_nonzeros=sum(column < ir.D for column in ir.field_jacobian.columns),
+            combine=_combine,
+            combination=_combination,
+            sparsity=_sparsity,
+            spread=lambda stage: _spread(ir, stage),
+            coefficient=_coefficient,
+            stage_work=_stage_work(ir),
+            point_work=2 * ir.L + ir.measure_jacobian.size + ir.measure_curvature.size,
+            zip=zip,
+        )
     )
     # macros leave more blank lines than anyone wants to read
     return Source.of(stem, re.sub(r"\n{4,}", "\n\n\n", text))
@@ -123,7 +127,11 @@ def _array(values: Sequence[int], name: str, kind: str = "int") -> str:
             line = ""
         line += f"{entry}, "
     lines.append(line.rstrip().rstrip(","))
-    return f"static const {kind} {name}[{len(entries)}] = {{\n" + "\n".join(f"    {x}" for x in lines) + "};"
+    return (
+        f"static const {kind} {name}[{len(entries)}] = {{\n"
+        + "\n".join(f"    {x}" for x in lines)
+        + "};"
+    )
 
 
 def _comment(text: str) -> str:

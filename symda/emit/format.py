@@ -79,15 +79,27 @@ def format_body(routine: Routine, scalars: frozenset[str] = frozenset({"t"})) ->
             text[index], needs[index] = (f"{{{index}}}", _ATOM), frozenset({index})
     for (name, _), result in zip(routine.outputs, routine.results, strict=True):
         for position, index in enumerate(result):
-            expression, below = (text[index][0], needs[index]) if index >= 0 else ("0.0", frozenset())
+            expression, below = (
+                (text[index][0], needs[index]) if index >= 0 else ("0.0", frozenset())
+            )
             statements.append((None, f"{name}[{position}] = {expression}", below))
     return _chunk(statements)
 
 
 def _chunk(statements: list[tuple[int | None, str, frozenset[int]]]) -> Body:
     groups = [statements[i : i + CHUNK] for i in range(0, len(statements), CHUNK)] or [[]]
-    home = {index: g for g, group in enumerate(groups) for index, _, _ in group if index is not None}
-    crossing = sorted({i for g, group in enumerate(groups) for _, _, below in group for i in below if home[i] != g})
+    home = {
+        index: g for g, group in enumerate(groups) for index, _, _ in group if index is not None
+    }
+    crossing = sorted(
+        {
+            i
+            for g, group in enumerate(groups)
+            for _, _, below in group
+            for i in below
+            if home[i] != g
+        }
+    )
     names = {index: f"v{n}" for n, index in enumerate(sorted(home))}
     names |= {index: f"v[{n}]" for n, index in enumerate(crossing)}
     chunks = []
@@ -142,7 +154,10 @@ def _expression(
     if op == "not":
         return f"(1.0 if {wrap(0, _PRODUCT)} == 0.0 else 0.0)", _ATOM
     if op in ("and", "or"):
-        return f"(1.0 if {wrap(0, _PRODUCT)} != 0.0 {op} {wrap(1, _PRODUCT)} != 0.0 else 0.0)", _ATOM
+        return (
+            f"(1.0 if {wrap(0, _PRODUCT)} != 0.0 {op} {wrap(1, _PRODUCT)} != 0.0 else 0.0)",
+            _ATOM,
+        )
     if op == "if_else_zero":
         return f"({parts[1][0]} if {wrap(0, _PRODUCT)} != 0.0 else 0.0)", _ATOM
     return f"{_FUNCTIONS[op]}({', '.join(part for part, _ in parts)})", _ATOM

@@ -72,7 +72,9 @@ def lower_function(function: ca.Function, output_names: tuple[str, ...]) -> Rout
         slots[targets[0]] = len(values)
         values.append(value)
     outputs = tuple((name, function.nnz_out(i)) for i, name in enumerate(output_names))
-    return Routine(function.name(), inputs, outputs, tuple(values), tuple(tuple(r) for r in results))
+    return Routine(
+        function.name(), inputs, outputs, tuple(values), tuple(tuple(r) for r in results)
+    )
 
 
 def pattern_of(sparsity: ca.Sparsity) -> Pattern:

@@ -81,7 +81,9 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
     )
 
 
-def _point_tables(jacobian: Pattern, curvature: Pattern) -> tuple[Pattern, tuple[Pair, ...], tuple[int, ...]]:
+def _point_tables(
+    jacobian: Pattern, curvature: Pattern
+) -> tuple[Pattern, tuple[Pair, ...], tuple[int, ...]]:
     """Upper triangle of the measurement term's Hessian, and what adds to each of its nonzeros.
 
     Its nonzeros are products of two nonzeros of one row of the Jacobian, and the curvature's
@@ -98,7 +100,9 @@ def _point_tables(jacobian: Pattern, curvature: Pattern) -> tuple[Pattern, tuple
         if i <= j
     ]
     bends = list(zip(curvature.columns, curvature.rows, strict=True))
-    positions = sorted({(i, j) for *_, i, j in products} | set(bends), key=lambda ij: (ij[1], ij[0]))
+    positions = sorted(
+        {(i, j) for *_, i, j in products} | set(bends), key=lambda ij: (ij[1], ij[0])
+    )
     index = {position: n for n, position in enumerate(positions)}
     size = jacobian.shape[1]
     pattern = Pattern((size, size), tuple(i for i, _ in positions), tuple(j for _, j in positions))

@@ -50,7 +50,12 @@ class Layout:
 
 
 def step_masks(
-    layout: Layout, stages: tuple[Stage, ...], jacobian: Pattern, curvature: Pattern, *, discrete: bool
+    layout: Layout,
+    stages: tuple[Stage, ...],
+    jacobian: Pattern,
+    curvature: Pattern,
+    *,
+    discrete: bool,
 ) -> tuple[Mask, Mask]:
     """Masks of dr/d(unknowns), shape (E, W), and of the residual's curvature, shape (W, W), internal order."""
     D, P, W = layout.D, layout.P, layout.W

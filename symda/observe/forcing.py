@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -79,8 +79,19 @@ def evaluate(source: ForcingSource, time: Time | None, t: FloatArray) -> FloatAr
         Samples that do not cover `t`; an expression in another time symbol, or one that is not
         a finite real number somewhere.
     """
+    return as_function(source, time)(t)
+
+
+def as_function(source: ForcingSource, time: Time | None) -> Callable[[FloatArray], FloatArray]:
+    """`evaluate` with the work that does not depend on the times done once.
+
+    Raises
+    ------
+    DataError
+        An expression in another time symbol; when called, what `evaluate` raises.
+    """
     if isinstance(source, Samples):
-        return source(t)
+        return source
     symbols = source.free_symbols
     foreign = sorted(s.name for s in symbols if time is not None and s != time)
     if time is not None and foreign:
@@ -90,22 +101,26 @@ def evaluate(source: ForcingSource, time: Time | None, t: FloatArray) -> FloatAr
         )
     argument = next(iter(symbols), sympy.Dummy())
     function = sympy.lambdify([argument], source, modules=["scipy", "numpy"])
-    try:
-        with np.errstate(all="ignore"):  # what is not finite is reported below, with its time
-            raw = np.asarray(function(t))
-    except (NameError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"the expression {source} has no numerical form ({error}). Pass samples instead: "
-            "(times, values)."
-        ) from error
-    values = np.broadcast_to(raw, t.shape)
-    bad = t[~(np.isfinite(values) & (np.imag(values) == 0.0))]
-    if bad.size:
-        raise DataError(
-            f"the expression {source} is not a finite real number at time {bad[0]}. "
-            "Use sympy.Piecewise to give it a value there."
-        )
-    return np.real(values).astype(np.float64)
+
+    def call(t: FloatArray) -> FloatArray:
+        try:
+            with np.errstate(all="ignore"):  # what is not finite is reported below, with its time
+                raw = np.asarray(function(t))
+        except (NameError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"the expression {source} has no numerical form ({error}). Pass samples instead: "
+                "(times, values)."
+            ) from error
+        values = np.broadcast_to(raw, t.shape)
+        bad = t[~(np.isfinite(values) & (np.imag(values) == 0.0))]
+        if bad.size:
+            raise DataError(
+                f"the expression {source} is not a finite real number at time {bad[0]}. "
+                "Use sympy.Piecewise to give it a value there."
+            )
+        return np.real(values).astype(np.float64)
+
+    return call
 
 
 def match(

@@ -63,7 +63,9 @@ class Ipopt:
         If the formulation is unknown or IPOPT refuses an option.
     """
 
-    def __init__(self, kernels: Kernels, problem: Problem, *, formulation: str = "direct", **options: object) -> None:
+    def __init__(
+        self, kernels: Kernels, problem: Problem, *, formulation: str = "direct", **options: object
+    ) -> None:
         import casadi as ca
 
         if formulation not in FORMULATIONS:
@@ -103,7 +105,9 @@ class Ipopt:
         start = self._bounds.clip(path, theta)
         arguments: dict[str, FloatArray | float] = {"p": rf}
         if self._lifted:
-            residuals = self._evaluator.residual(start[: p.M * p.D].reshape(p.M, p.D), start[p.M * p.D :]).reshape(-1)
+            residuals = self._evaluator.residual(
+                start[: p.M * p.D].reshape(p.M, p.D), start[p.M * p.D :]
+            ).reshape(-1)
             free = np.full(p.N * p.E, np.inf)
             arguments |= {
                 "x0": np.concatenate([start, residuals]),

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-DEFAULTS = {"maxiter": 20_000, "maxfun": 40_000, "maxcor": 20, "ftol": 1e-13, "gtol": 1e-7, "maxls": 40}
+DEFAULTS = {
+    "maxiter": 20_000,
+    "maxfun": 40_000,
+    "maxcor": 20,
+    "ftol": 1e-13,
+    "gtol": 1e-7,
+    "maxls": 40,
+}
 
 
 class Lbfgs:
@@ -70,7 +77,9 @@ class Lbfgs:
         )
         # SciPy's 1 is a limit reached; 2 is a line search that cannot go further, the usual end at
         # rounding level
-        status: Status = "converged" if found.success else "stopped" if found.status in (1, 2) else "failed"
+        status: Status = (
+            "converged" if found.success else "stopped" if found.status in (1, 2) else "failed"
+        )
         return record(
             self._evaluator,
             np.asarray(found.x, dtype=float),

@@ -129,5 +129,3 @@ def record(
         evaluations=evaluations,
         seconds=seconds,
     )
-
-

@@ -68,7 +68,13 @@ class _Graph:
         return self.map(name, unknowns, self.layout.point_unknowns, self.problem.D, self.points)
 
     def map(
-        self, name: str, unknowns: ca.MX, index: NDArray[np.int64], states: int, data: ca.DM, *last: ca.MX
+        self,
+        name: str,
+        unknowns: ca.MX,
+        index: NDArray[np.int64],
+        states: int,
+        data: ca.DM,
+        *last: ca.MX,
     ) -> list[ca.MX]:
         """Map a function over the columns of its arguments."""
         import casadi as ca
@@ -94,7 +100,9 @@ def _scatter(assembly: Assembly, values: ca.MX) -> ca.MX:
     import casadi as ca
 
     count = len(assembly.target)
-    pattern = ca.Sparsity.triplet(assembly.nonzeros, count, assembly.target.tolist(), list(range(count)))
+    pattern = ca.Sparsity.triplet(
+        assembly.nonzeros, count, assembly.target.tolist(), list(range(count))
+    )
     nonzeros = ca.mtimes(ca.DM(pattern, 1.0), values)
     sparsity = ca.Sparsity(*assembly.size, assembly.starts.tolist(), assembly.rows.tolist())
     return ca.MX(sparsity, nonzeros)
@@ -106,7 +114,9 @@ def _gradient(graph: _Graph, *parts: tuple[ca.MX, NDArray[np.int64]]) -> ca.MX:
 
     targets = np.concatenate([index.reshape(-1) for _, index in parts])
     count = len(targets)
-    pattern = ca.Sparsity.triplet(graph.layout.unknowns, count, targets.tolist(), list(range(count)))
+    pattern = ca.Sparsity.triplet(
+        graph.layout.unknowns, count, targets.tolist(), list(range(count))
+    )
     return ca.mtimes(ca.DM(pattern, 1.0), ca.vertcat(*[ca.vec(value) for value, _ in parts]))
 
 
@@ -124,20 +134,27 @@ def direct(kernels: Kernels, problem: Problem) -> Program:
     graph = _Graph(kernels, problem)
     x = ca.MX.sym("x", graph.layout.unknowns)
     rf = graph.repeated_rf()
-    f = ca.sum2(graph.map_steps("step_action", x, rf)[0]) + ca.sum2(graph.map_points("point_action", x)[0])
+    f = ca.sum2(graph.map_steps("step_action", x, rf)[0]) + ca.sum2(
+        graph.map_points("point_action", x)[0]
+    )
     step_value, step_gradient = graph.map_steps("step_gradient", x, rf)
     point_value, point_gradient = graph.map_points("point_gradient", x)
     value = ca.sum2(step_value) + ca.sum2(point_value)
     gradient = _gradient(
-        graph, (step_gradient, graph.layout.step_unknowns), (point_gradient, graph.layout.point_unknowns)
+        graph,
+        (step_gradient, graph.layout.step_unknowns),
+        (point_gradient, graph.layout.point_unknowns),
     )
     bends = ca.vertcat(
-        _nonzeros(graph.map_steps("step_hessian", x, rf)[0]), _nonzeros(graph.map_points("point_hessian", x)[0])
+        _nonzeros(graph.map_steps("step_hessian", x, rf)[0]),
+        _nonzeros(graph.map_points("point_hessian", x)[0]),
     )
     lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", 0)
     hessian = _scatter(graph.layout.upper, lam_f * bends)
     derivatives = {
-        "grad_f": ca.Function("nlp_grad_f", [x, graph.rf], [value, gradient], ["x", "p"], ["f", "grad_f_x"]),
+        "grad_f": ca.Function(
+            "nlp_grad_f", [x, graph.rf], [value, gradient], ["x", "p"], ["f", "grad_f_x"]
+        ),
         "hess_lag": ca.Function(
             "nlp_hess_l",
             [x, graph.rf, lam_f, lam_g],
@@ -160,14 +177,19 @@ def lifted(kernels: Kernels, problem: Problem) -> Program:
     x, w = v[:unknowns], v[unknowns:]
     lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", errors)
     blocks = 1 + problem.interior
-    precision = ca.vec(ca.repmat(graph.rf, blocks, problem.N)) * ca.DM(np.repeat(problem.weight, problem.E))
+    precision = ca.vec(ca.repmat(graph.rf, blocks, problem.N)) * ca.DM(
+        np.repeat(problem.weight, problem.E)
+    )
     f = ca.sum2(graph.map_points("point_action", x)[0]) + ca.dot(precision * w, w) / 2
     point_value, point_gradient = graph.map_points("point_gradient", x)
     value = ca.sum2(point_value) + ca.dot(precision * w, w) / 2
-    gradient = ca.vertcat(_gradient(graph, (point_gradient, graph.layout.point_unknowns)), precision * w)
+    gradient = ca.vertcat(
+        _gradient(graph, (point_gradient, graph.layout.point_unknowns)), precision * w
+    )
     g = ca.vec(graph.map_steps("step_residual", x)[0]) - w
     jacobian = ca.horzcat(
-        _scatter(graph.layout.jacobian, _nonzeros(graph.map_steps("step_jacobian", x)[0])), -ca.DM.eye(errors)
+        _scatter(graph.layout.jacobian, _nonzeros(graph.map_steps("step_jacobian", x)[0])),
+        -ca.DM.eye(errors),
     )
     bends = ca.vertcat(
         _nonzeros(graph.map_steps("step_curvature", x, ca.reshape(lam_g, problem.E, problem.N))[0]),
@@ -175,8 +197,12 @@ def lifted(kernels: Kernels, problem: Problem) -> Program:
     )
     hessian = ca.diagcat(_scatter(graph.layout.upper_lifted, bends), ca.diag(lam_f * precision))
     derivatives = {
-        "grad_f": ca.Function("nlp_grad_f", [v, graph.rf], [value, gradient], ["x", "p"], ["f", "grad_f_x"]),
-        "jac_g": ca.Function("nlp_jac_g", [v, graph.rf], [g, jacobian], ["x", "p"], ["g", "jac_g_x"]),
+        "grad_f": ca.Function(
+            "nlp_grad_f", [v, graph.rf], [value, gradient], ["x", "p"], ["f", "grad_f_x"]
+        ),
+        "jac_g": ca.Function(
+            "nlp_jac_g", [v, graph.rf], [g, jacobian], ["x", "p"], ["g", "jac_g_x"]
+        ),
         "hess_lag": ca.Function(
             "nlp_hess_l",
             [v, graph.rf, lam_f, lam_g],

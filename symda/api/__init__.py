@@ -1,0 +1,20 @@
+"""The facade: what a user holds. The only package that sees every stage."""
+
+from symda.api.action import Action, VirtualMachineWarning
+from symda.api.anneal import anneal
+from symda.api.kernels import ActionKernels
+from symda.api.run import Best, Run, load
+from symda.api.simulate import Trajectory, simulate, twin
+
+__all__ = [
+    "Action",
+    "ActionKernels",
+    "Best",
+    "Run",
+    "Trajectory",
+    "VirtualMachineWarning",
+    "anneal",
+    "load",
+    "simulate",
+    "twin",
+]

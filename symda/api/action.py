@@ -1,0 +1,264 @@
+"""`Action`: what a user asks of a model, from equations to read to compiled kernels."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from symda.api.kernels import ActionKernels
+from symda.declare import Measurement, Model, Parameter, measure
+from symda.discretise import Scheme, find_scheme
+from symda.errors import OptionError
+from symda.observe import Observations, Problem, bind
+from symda.observe.weights import averaging_factors, step_weights
+
+if TYPE_CHECKING:
+    from sympy import Expr
+
+    from symda.api.check import Check
+    from symda.build import Options
+    from symda.derive.equations import Equations
+    from symda.derive.field import Field
+    from symda.emit import Source
+
+
+class VirtualMachineWarning(UserWarning):
+    """There is no compiler, so CasADi's virtual machine evaluates the model."""
+
+
+class Action:
+    """The action of a model, a set of measured quantities and a scheme: eq. 10 of Abarbanel et al. 2017.
+
+    A(X, theta) = sum_{t,l} Rm_tl/2 (h_l(x_t) - y_tl)^2 + sum_{n,a} Rf_a/2 r_na^2, r the scheme's residual.
+
+    Parameters
+    ----------
+    model : Model
+        The equations.
+    measured : sequence of Expr, or mapping of str to Expr
+        The L measured quantities h(x, theta); a mapping names the channels.
+    scheme : str or Scheme, optional
+        Name in `symda.SCHEMES` or a scheme of one's own; ``rk4`` for an ODE when left out, ``map`` for a map.
+    model_error : {"step", "rate"}
+        ``"step"``: Rf weighs the squared residual of a step, as in the papers. ``"rate"``: Rf / h_n, which has a
+        limit as h goes to 0 and makes non-uniform steps consistent.
+    averaging : str
+        ``"sum"`` (eq. 10), ``"eq2"``, ``"eq14"``, ``"minaone"`` or ``"varanneal"``: factors on the two sums, see
+        `symda.observe.weights.averaging_factors`.
+
+    Raises
+    ------
+    ModelError
+        If a measured quantity is not one.
+    OptionError
+        If the scheme, `model_error` or `averaging` is unknown or does not fit the model.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        measured: Sequence[Expr] | Mapping[str, Expr],
+        *,
+        scheme: str | Scheme | None = None,
+        model_error: str = "step",
+        averaging: str = "sum",
+    ) -> None:
+        import numpy as np
+
+        if not isinstance(model, Model):
+            raise OptionError(
+                f"Action: the first argument is a symda.Model, got {type(model).__name__}; "
+                "make one with sd.Model({x: dx/dt, ...})."
+            )
+        self.model = model
+        self.measurement: Measurement = measure(model, measured)
+        self.scheme: Scheme = find_scheme(scheme, discrete=model.discrete)
+        # refused here, where the user made the mistake, not when data come
+        averaging_factors(averaging, N=1, M=1, D=1, L=1, T=1)
+        step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
+        self.model_error = model_error
+        self.averaging = averaging
+        self._kernels: dict[Options | None, ActionKernels] = {}
+
+    def __repr__(self) -> str:
+        channels = ", ".join(self.measurement.names)
+        return f"Action({self.model.name!r}, measured=[{channels}], scheme={self.scheme.name!r})"
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All P parameters: the model's, then those of the measured quantities alone."""
+        return (*self.model.parameters, *self.measurement.parameters)
+
+    @property
+    def direct(self) -> tuple[int, ...]:
+        """For each channel the index of the state it measures as it is, else -1."""
+        states = list(self.model.states)
+        return tuple(states.index(h) if h in states else -1 for h in self.measurement.functions)
+
+    def equations(self) -> Equations:
+        """The mathematics to read: ``print`` it, or take its ``.latex()``."""
+        from symda.derive.equations import equations
+
+        return equations(
+            self.model,
+            self.measurement,
+            self.scheme,
+            model_error=self.model_error,
+            averaging=self.averaging,
+        )
+
+    def _repr_latex_(self) -> str:
+        return self.equations()._repr_latex_()
+
+    @cached_property
+    def field(self) -> Field:
+        """F and h with two derivatives as CasADi functions."""
+        from symda.derive.field import derive_field
+
+        return derive_field(self.model, self.measurement)
+
+    @cached_property
+    def emitted(self) -> Source:
+        """The Cython module of this problem, as text."""
+        from symda.emit import emit
+        from symda.lower import lower
+
+        return emit(lower(self.field, self.scheme))
+
+    def compile(
+        self, into: str | Path | None = None, *, options: Options | None = None
+    ) -> ActionKernels:
+        """Build the kernels, or take them from the cache.
+
+        Parameters
+        ----------
+        into : path, optional
+            Folder to write the emitted source to as well, ``<model>_<scheme>.pyx``.
+        options : Options, optional
+            Compiler and flags.
+
+        Returns
+        -------
+        ActionKernels
+            One set serves any data, N, Rm, Rf and choice of free parameters.
+
+        Raises
+        ------
+        BuildError
+            If the compiler fails; the message shows its words and where the source lies.
+
+        Warns
+        -----
+        VirtualMachineWarning
+            If there is no compiler: CasADi's virtual machine evaluates instead, more slowly.
+        """
+        from symda.build import NoCompiler, build, write_source
+        from symda.build.kernels import compiled_kernels, virtual_kernels
+        from symda.derive.step import derive_step
+
+        if into is not None:
+            write_source(self.emitted, into)
+        if options not in self._kernels:
+            try:
+                kernels = compiled_kernels(build(self.emitted, options))
+            except NoCompiler as reason:
+                warnings.warn(str(reason), VirtualMachineWarning, stacklevel=2)
+                kernels = virtual_kernels(derive_step(self.field, self.scheme), self.emitted)
+            self._kernels[options] = ActionKernels(self, kernels)
+        return self._kernels[options]
+
+    def bind(
+        self,
+        data: Observations | Problem,
+        *,
+        steps: int | Sequence[int] = 1,
+        max_step: float | None = None,
+        start: float | None = None,
+        stop: float | None = None,
+        midpoint_data: bool = False,
+        fixed: Mapping[str | Parameter, float | None] | None = None,
+    ) -> Problem:
+        """Put observations on this action's grid.
+
+        Parameters
+        ----------
+        data : Observations or Problem
+            What was measured; a problem made before is returned as it is.
+        steps : int or sequence of int
+            Model steps in each interval between observation times.
+        max_step : float, optional
+            Instead of `steps`: the largest step length.
+        start, stop : float, optional
+            Model time may begin before the first and end after the last observation.
+        midpoint_data : bool
+            With ``hermite-simpson``: one step spans two data intervals, every other datum lies on a midpoint.
+        fixed : mapping of parameter to float or None
+            Values to hold parameters at; None estimates one that was declared with a value.
+
+        Returns
+        -------
+        Problem
+
+        Raises
+        ------
+        DataError, OptionError
+            If the data do not fit the action.
+        """
+        if isinstance(data, Problem):
+            return self._own(data)
+        if not isinstance(data, Observations):
+            raise OptionError(
+                f"data must be a symda.Observations, got {type(data).__name__}; "
+                "make one with sd.Observations(times, values, variance=...)."
+            )
+        return bind(
+            data,
+            states=self.model.states,
+            parameters=self.parameters,
+            forcing=self.model.forcing,
+            channels=self.measurement.names,
+            direct=self.direct,
+            abscissae=self.scheme.abscissae,
+            interior=self.scheme.interior_abscissae,
+            time=self.model.time,
+            steps=steps,
+            max_step=max_step,
+            start=start,
+            stop=stop,
+            midpoint_data=midpoint_data,
+            model_error=self.model_error,
+            averaging=self.averaging,
+            fixed=fixed,
+            discrete=self.model.discrete,
+        )
+
+    def check(self, data: Observations | Problem, **grid: object) -> Check:
+        """Look before leaping: sizes, scales, what nothing constrains, memory, time to expect.
+
+        Parameters
+        ----------
+        data : Observations or Problem
+            What was measured.
+        **grid
+            As for `bind`.
+        """
+        from symda.api.check import check
+
+        return check(self, self.bind(data, **grid))  # type: ignore[arg-type]  # names checked by bind
+
+    def _own(self, problem: Problem) -> Problem:
+        names = (
+            tuple(s.name for s in self.model.states),
+            tuple(p.name for p in self.parameters),
+            self.measurement.names,
+            len(self.scheme.interior),
+        )
+        if (problem.states, problem.parameters, problem.channels, problem.interior) != names:
+            raise OptionError(
+                "This problem was made for another action: its states, parameters, channels or scheme differ. "
+                "Make it with this action's bind(data)."
+            )
+        return problem

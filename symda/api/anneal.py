@@ -1,0 +1,141 @@
+"""`anneal`: from an action and data to a run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+
+from symda.anneal import driver
+from symda.anneal.ladder import Ladder
+from symda.api.run import Run
+from symda.errors import OptionError
+
+if TYPE_CHECKING:
+    from symda.anneal.report import Reporter
+    from symda.anneal.starts import StartFunction
+    from symda.api.action import Action
+    from symda.declare import Parameter
+    from symda.observe import Observations, Problem
+
+
+def anneal(
+    action: Action,
+    data: Observations | Problem,
+    *,
+    ladder: Ladder | None = None,
+    paths: int = 100,
+    seed: int = 0,
+    solver: str = "ipopt",
+    options: Mapping[str, object] | None = None,
+    start: str | StartFunction = "uniform",
+    strategy: str = "ladder",
+    fixed: Mapping[str | Parameter, float | None] | None = None,
+    steps: int | Sequence[int] = 1,
+    max_step: float | None = None,
+    midpoint_data: bool = False,
+    executor: str | Executor | None = None,
+    workers: int | None = None,
+    keep: str = "last",
+    time_limit: float | None = None,
+    stop_after: int | None = None,
+    progress: bool | None = None,
+) -> Run:
+    """Find paths and parameters of least action by raising the model precision step by step.
+
+    Each of K paths starts at its own random point at the first rung, where Rf is small and the action nearly
+    quadratic, and is minimised again at each rung from where it ended at the one before: variational annealing,
+    section 4 of Abarbanel, Rozdeba and Shirman 2017. Compiles what it needs.
+
+    Parameters
+    ----------
+    action : Action
+        The model, what is measured, the scheme.
+    data : Observations or Problem
+        What was measured.
+    ladder : Ladder
+        The rungs Rf = rf0 alpha^beta; ``Ladder()`` is 0.01 x 2^beta, beta = 0 .. 25.
+    paths : int
+        Number of starts K.
+    seed : int
+        Path k depends on (seed, k) alone.
+    solver : str
+        ``"ipopt"`` or ``"lbfgs"``.
+    options : mapping, optional
+        The solver's own options, e.g. ``{"formulation": "lifted", "max_iter": 500}``.
+    start : str or function
+        ``"uniform"``, as in the paper: measured components at the data, the others uniform in their start range; or a
+        function ``(problem, rng) -> (X, theta)``.
+    strategy : str
+        ``"ladder"``: the whole window climbs every rung.
+    fixed : mapping of parameter to float or None
+        Values to hold parameters at; None estimates one declared with a value.
+    steps, max_step, midpoint_data
+        The grid, see `Action.bind`.
+    executor : str or concurrent.futures.Executor, optional
+        ``"processes"`` (the default), ``"threads"``, ``"serial"`` or an executor of yours.
+    workers : int, optional
+        Processes or threads; as many as cores when left out.
+    keep : {"last", "all"}
+        States of each path's last rung, or of all its rungs.
+    time_limit : float, optional
+        Seconds after which no rung is begun; what is done is returned.
+    stop_after : int, optional
+        Stop once the lowest level has been hit so often.
+    progress : bool, optional
+        Show a progress bar; when left out, if standard error is a terminal.
+
+    Returns
+    -------
+    Run
+        A path that fails is recorded with its reason and does not touch the others; Ctrl-C returns what is done.
+
+    Raises
+    ------
+    DataError, OptionError, BuildError
+        If data, options or compiler are at fault, before any path starts.
+    """
+    from symda.api.action import Action
+
+    if not isinstance(action, Action):
+        raise OptionError(
+            f"anneal: the first argument is a symda.Action, got {type(action).__name__}."
+        )
+    problem = action.bind(
+        data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
+    )
+    kernels = action.compile().machine
+    dataset = driver.anneal(
+        kernels.payload(),
+        problem,
+        solver=solver,
+        solver_options=options or {},
+        ladder=Ladder() if ladder is None else ladder,
+        paths=paths,
+        seed=seed,
+        start=start,
+        strategy=strategy,
+        executor=executor,
+        workers=workers,
+        keep=keep,
+        time_limit=time_limit,
+        stop_after=stop_after,
+        reporter=_reporter(progress),
+        attrs={
+            "model": action.model.name,
+            "scheme": action.scheme.name,
+            "model_error": action.model_error,
+            "averaging": action.averaging,
+            "kernels": kernels.kind,
+            "source_digest": kernels.emitted.digest,
+        },
+    )
+    return Run(dataset)
+
+
+def _reporter(progress: bool | None) -> Reporter:
+    from symda.show import NoProgress, ProgressBar
+
+    wanted = sys.stderr.isatty() if progress is None else progress
+    return ProgressBar() if wanted else NoProgress()

@@ -1,0 +1,109 @@
+"""`ActionKernels`: compiled kernels that take what users hold (observations, labelled paths, named parameters)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symda.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
+
+    from symda.api.action import Action
+    from symda.build.kernels import Kernels
+    from symda.observe import Observations, Problem
+
+FloatArray = NDArray[np.float64]
+Theta: TypeAlias = ArrayLike | Mapping[str, float]
+
+
+class ActionKernels:
+    """The kernels of an action.
+
+    Unknowns are ordered (flat path, theta), M D + P numbers. `X` is a path of shape (M, D), `theta` an array (P,) or a
+    mapping of names, `rf` a number or one a state, `data` the observations (put on a grid of one step an interval) or
+    what `Action.bind` made of them.
+
+    Parameters
+    ----------
+    action : Action
+        Whose kernels these are.
+    machine : Kernels
+        What evaluates them.
+    """
+
+    def __init__(self, action: Action, machine: Kernels) -> None:
+        self._action = action
+        self.machine = machine
+
+    def __repr__(self) -> str:
+        return f"<kernels of {self._action!r}, {self.kind}>"
+
+    @property
+    def kind(self) -> str:
+        """``"compiled"`` or ``"virtual machine"``."""
+        return self.machine.kind
+
+    @property
+    def source(self) -> str:
+        """The emitted Cython text."""
+        return self.machine.source
+
+    def action(
+        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
+    ) -> float:
+        """Action A(X, theta)."""
+        return self.machine.action(X, self._theta(theta), rf, self._action.bind(data))
+
+    def terms(
+        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
+    ) -> tuple[float, float]:
+        """Measurement term and model term."""
+        return self.machine.at(self._action.bind(data)).terms(X, self._theta(theta), rf)
+
+    def gradient(
+        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
+    ) -> FloatArray:
+        """Gradient, shape (M D + P,)."""
+        return self.machine.gradient(X, self._theta(theta), rf, self._action.bind(data))
+
+    def hessian(
+        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
+    ) -> csc_array:
+        """Hessian, SciPy sparse (M D + P, M D + P), symmetric."""
+        return self.machine.hessian(X, self._theta(theta), rf, self._action.bind(data))
+
+    def residual(self, X: ArrayLike, theta: Theta, data: Observations | Problem) -> FloatArray:
+        """Residuals of the steps, shape (N, E)."""
+        return self.machine.residual(X, self._theta(theta), self._action.bind(data))
+
+    def _theta(self, theta: Theta) -> FloatArray:
+        return parameter_values(theta, tuple(p.name for p in self._action.parameters))
+
+
+def parameter_values(theta: Theta, names: tuple[str, ...]) -> FloatArray:
+    """Array (P,) of an array, or of a mapping that names every parameter.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or missing.
+    """
+    if not isinstance(theta, Mapping):
+        return np.atleast_1d(np.asarray(theta, dtype=float))
+    given = {str(name): value for name, value in theta.items()}
+    for name in given:
+        if name not in names:
+            raise InputError(
+                f"There is no parameter {name!r}.{nearest(name, names)} The parameters are: {', '.join(names) or 'none'}."
+            )
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise InputError(
+            f"No value for the parameter {missing[0]!r}; every one of {', '.join(names)} needs one."
+        )
+    return np.array([given[name] for name in names], dtype=float)

@@ -1,0 +1,201 @@
+"""`Run`: what an annealing run found, to ask, plot, save and load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symda.analyse import ChiSquared, best_path, chi_squared, hits, last_rung, levels_table, wilson
+from symda.api.simulate import Trajectory
+from symda.errors import OptionError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """One path at the last rung it reached.
+
+    Attributes
+    ----------
+    path : int
+        Its index in the run.
+    action, measurement_term, model_term : float
+        The action and its two sums.
+    states : xarray.DataArray, dims (time, state)
+        The path.
+    parameters : mapping of str to float
+        All parameters, fixed ones included.
+    momenta : xarray.DataArray, dims (step, component)
+        p_n = Rf r_n.
+    """
+
+    path: int
+    action: float
+    measurement_term: float
+    model_term: float
+    states: xr.DataArray
+    parameters: Mapping[str, float]
+    momenta: xr.DataArray
+
+
+class Run:
+    """The result of an annealing run.
+
+    Everything is in `dataset`, whose variables and dimensions docs/architecture.md lists; a saved run is that
+    dataset in NetCDF, and plots work on a loaded one.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+    """
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        self.dataset = dataset
+
+    def __repr__(self) -> str:
+        a = self.dataset.attrs
+        sizes = self.dataset.sizes
+        return f"<Run of {a['model']!r}: {sizes['path']} paths, {sizes['beta']} rungs, solver {a['solver']!r}>"
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    @property
+    def levels(self) -> xr.DataArray:
+        """Action of every path at every rung, dims (path, beta); nan where a rung was not reached."""
+        return self.dataset["action"]
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the run early."""
+        return bool(self.dataset.attrs["interrupted"])
+
+    @property
+    def best(self) -> Best:
+        """The path of lowest action.
+
+        Raises
+        ------
+        SolveError
+            If no path reached a rung.
+        """
+        return self.path(best_path(self.dataset))
+
+    def path(self, index: int) -> Best:
+        """One path by its index, at the last rung it reached."""
+        d = self.dataset
+        if index not in d["path"].values:
+            raise OptionError(
+                f"There is no path {index} in this run; it has 0 to {d.sizes['path'] - 1}."
+            )
+        one = d.sel(path=index)
+        last = int(one["last_beta"])
+        if last < 0:
+            message = str(one["message"].values) or "it was not run"
+            raise OptionError(f"Path {index} reached no rung: {message}.")
+        rung = one.sel(beta=last)
+        return Best(
+            path=index,
+            action=float(rung["action"]),
+            measurement_term=float(rung["measurement_term"]),
+            model_term=float(rung["model_term"]),
+            states=one["states"],
+            parameters={
+                str(n): float(v)
+                for n, v in zip(d["parameter"].values, rung["parameters"].values, strict=True)
+            },
+            momenta=one["momenta"],
+        )
+
+    def table(self, beta: int | None = None, *, tolerance: float = 0.01) -> pd.DataFrame:
+        """Distinct action levels with their multiplicities, lowest first.
+
+        Parameters
+        ----------
+        beta : int, optional
+            Rung; the last one reached when left out.
+        tolerance : float
+            Neighbouring actions this close are one level.
+        """
+        return levels_table(self.dataset, beta, tolerance)
+
+    def chi_squared(self) -> ChiSquared:
+        """Whether the lowest level's measurement term is what the declared noise leads one to expect."""
+        return chi_squared(self.dataset)
+
+    def hit_rate(self, within: float = 0.5) -> tuple[float, tuple[float, float]]:
+        """Share of attempts that end on the lowest level, with its 95 % Wilson interval."""
+        found, attempts = hits(self.dataset, within)
+        return (found / attempts if attempts else np.nan), wilson(found, attempts)
+
+    def summary(self) -> str:
+        """What was found, in a few lines."""
+        from symda.show import summary
+
+        return summary(self.dataset)
+
+    def plot_levels(self, path: str | Path | None = None) -> Figure:
+        """Action levels against Rf, every path, with the band expected of the measurement term."""
+        from symda.show import plot_levels
+
+        return plot_levels(self.dataset, path)
+
+    def plot_states(
+        self,
+        path: str | Path | None = None,
+        *,
+        states: Sequence[str] | None = None,
+        which: int | str = "best",
+        truth: Trajectory | xr.DataArray | None = None,
+    ) -> Figure:
+        """States against data, unmeasured ones marked."""
+        from symda.show import plot_states
+
+        known = truth.states if isinstance(truth, Trajectory) else truth
+        return plot_states(self.dataset, path, states, which, known)
+
+    def plot_parameters(
+        self, path: str | Path | None = None, *, truth: Mapping[str, float] | None = None
+    ) -> Figure:
+        """Free parameters against beta, every path."""
+        from symda.show import plot_parameters
+
+        return plot_parameters(self.dataset, path, truth=truth)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the run to a NetCDF file; it appears whole or not at all."""
+        from symda.anneal.store import save
+
+        return save(self.dataset, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """Read a saved run."""
+        from symda.anneal.store import load
+
+        return cls(load(path))
+
+    @property
+    def last_beta(self) -> int:
+        """The last rung that any path reached."""
+        return last_rung(self.dataset)
+
+
+def load(path: str | Path) -> Run:
+    """Read a run written by `Run.save`.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or is not a saved run.
+    """
+    return Run.load(path)
