@@ -1,0 +1,225 @@
+"""Models, schemes and the pipeline by hand, shared by several test files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import sympy as sp
+
+import symda as sd
+from symda.build import build
+from symda.build.kernels import Kernels, compiled_kernels, virtual_kernels
+from symda.declare import Measurement, measure
+from symda.derive.field import Field, derive_field
+from symda.derive.step import derive_step
+from symda.discretise import SCHEMES, Scheme, find_scheme
+from symda.emit import Source, emit
+from symda.lower import lower
+from symda.observe import Observations, Problem, bind
+
+#: Schemes that are not in the registry; the emitted code claims to serve any tableau.
+HEUN = Scheme("heun", 2, c=[0, 1], v=[0, 0], X=[[0, 0], [1, 0]], b=["1/2", "1/2"])
+KUTTA3 = Scheme(
+    "kutta3",
+    3,
+    c=[0, "1/2", 1],
+    v=[0, 0, 0],
+    X=[[0, 0, 0], ["1/2", 0, 0], [-1, 2, 0]],
+    b=["1/6", "2/3", "1/6"],
+)
+#: Third order with one composite stage: 2/3 of the step from both ends and the first slope.
+MIRK3 = Scheme("mirk3", 3, c=[0, "2/3"], v=[0, "4/9"], X=[[0, 0], ["2/9", 0]], b=["1/4", "3/4"])
+#: Hermite-Simpson with the midpoint eliminated.
+CONDENSED = Scheme(
+    "condensed",
+    4,
+    c=[0, 1, "1/2"],
+    v=[0, 1, "1/2"],
+    X=[[0, 0, 0], [0, 0, 0], ["1/8", "-1/8", 0]],
+    b=["1/6", "1/6", "2/3"],
+)
+#: Simpson's three-eighths rule, two interior points on the cubic Hermite interpolant.
+EIGHTHS = Scheme(
+    "eighths",
+    4,
+    c=[0, 1, "1/3", "2/3"],
+    v=[0, 1, "7/27", "20/27"],
+    X=[
+        [0, 0, 0, 0],
+        [0, 0, 0, 0],
+        ["4/27", "-2/27", 0, 0],
+        ["2/27", "-4/27", 0, 0],
+    ],
+    b=["1/8", "1/8", "3/8", "3/8"],
+    interior=[2, 3],
+)
+OWN_SCHEMES = (HEUN, KUTTA3, MIRK3, CONDENSED, EIGHTHS)
+ODE_SCHEMES = tuple(scheme for scheme in SCHEMES.values() if not scheme.discrete)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model under a scheme, through the pipeline up to the emitted text."""
+
+    model: sd.Model
+    measurement: Measurement
+    scheme: Scheme
+    field: Field
+    source: Source
+    virtual: Kernels
+
+    @property
+    def compiled(self) -> Kernels:
+        return compiled_kernels(build(self.source))
+
+    def problem(
+        self,
+        times: Sequence[float],
+        values: np.ndarray,
+        variance: object = 1.0,
+        forcing: Mapping[str, object] | None = None,
+        **options: object,
+    ) -> Problem:
+        model = self.model
+        states = list(model.states)
+        return bind(
+            Observations(times, values, variance=variance, forcing=forcing),
+            states=model.states,
+            parameters=self.field.parameters,
+            forcing=model.forcing,
+            channels=self.measurement.names,
+            direct=[states.index(f) if f in states else -1 for f in self.measurement.functions],
+            abscissae=self.scheme.abscissae,
+            interior=self.scheme.interior_abscissae,
+            time=model.time,
+            discrete=model.discrete,
+            **options,
+        )
+
+
+def make_case(
+    model: sd.Model, measured: Sequence[sp.Expr], scheme: str | Scheme | None = None
+) -> Case:
+    measurement = measure(model, measured)
+    chosen = find_scheme(scheme, discrete=model.discrete)
+    field = derive_field(model, measurement)
+    source = emit(lower(field, chosen))
+    virtual = virtual_kernels(derive_step(field, chosen), source)
+    return Case(model, measurement, chosen, field, source, virtual)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a random polynomial model."""
+
+    D: int
+    P: int
+    U: int
+    L: int
+    timed: bool = False
+    discrete: bool = False
+    seed: int = 0
+
+
+def polynomial(shape: Shape) -> tuple[sd.Model, list[sp.Expr]]:
+    """Draw a cubic model with products of states, parameters, forcing and time, and what it measures.
+
+    L = D measures the states themselves; otherwise expressions, nonlinear in states and parameters,
+    the last of which has a parameter of its own when P > 0.
+    """
+    rng = np.random.default_rng([shape.seed, shape.D, shape.P, shape.U, shape.L])
+    wide = {"start": (-1.0, 1.0)}
+    x = [sd.state(f"x{a}", **wide) for a in range(shape.D)]
+    theta = [sd.parameter(f"p{j}", **wide) for j in range(shape.P)]
+    u = [sd.forcing(f"u{j}") for j in range(shape.U)]
+    t = sd.time("t")
+    inner = theta[:-1] if shape.L < shape.D and shape.P > 1 else theta
+    factors: list[sp.Expr] = [*x, *x, *inner, *u]
+
+    def monomial() -> sp.Expr:
+        chosen = rng.integers(len(factors), size=rng.integers(1, 4))
+        return round(float(rng.uniform(-1, 1)), 3) * sp.Mul(*(factors[i] for i in chosen))
+
+    equations = {a: sp.Add(*(monomial() for _ in range(rng.integers(1, 4)))) for a in x}
+    for j, symbol in enumerate([*inner, *u]):
+        equations[x[j % shape.D]] += symbol * (1 + x[j % shape.D] / 2)
+    if shape.timed:
+        equations[x[-1]] += sp.sin(2 * t) * x[0] + t / 3
+    measured: list[sp.Expr] = list(x)
+    if shape.L < shape.D:
+        measured = [x[l] * (1 + x[-1] / 3) + 0.2 * x[0] ** 2 for l in range(shape.L)]
+        if theta:
+            measured[-1] = measured[-1] * theta[-1] + theta[-1] ** 2
+    return sd.Model(equations, name=f"polynomial {shape.D}", discrete=shape.discrete), measured
+
+
+#: Random models that are compiled: odd sizes, and every scheme at least once.
+COMPILED: tuple[tuple[Shape, Scheme], ...] = (
+    (Shape(1, 0, 0, 1), SCHEMES["euler"]),
+    (Shape(3, 1, 1, 2), SCHEMES["euler"]),
+    (Shape(4, 3, 2, 4, timed=True), SCHEMES["rk4"]),
+    (Shape(2, 2, 1, 1), SCHEMES["rk4"]),
+    (Shape(3, 1, 0, 2, timed=True), SCHEMES["trapezoid"]),
+    (Shape(2, 3, 2, 2, timed=True), SCHEMES["midpoint"]),
+    (Shape(2, 2, 1, 1, timed=True), SCHEMES["hermite-simpson"]),
+    (Shape(1, 1, 1, 1), SCHEMES["hermite-simpson"]),
+    (Shape(3, 2, 1, 1, discrete=True, timed=True), SCHEMES["map"]),
+    *((Shape(2, 2, 1, 1, timed=True, seed=7), scheme) for scheme in OWN_SCHEMES),
+)
+
+
+@cache
+def compiled_case(index: int) -> Case:
+    """Case number `index` of `COMPILED`."""
+    shape, scheme = COMPILED[index]
+    return make_case(*polynomial(shape), scheme)
+
+
+def random_problem(
+    case: Case,
+    rng: np.random.Generator,
+    *,
+    N: int,
+    uniform: bool = True,
+    observed: str = "gaps",
+    **options: object,
+) -> Problem:
+    """Random data on the nodes of N steps: "all", with "gaps", or "one" value a channel."""
+    L = len(case.measurement.functions)
+    if case.model.discrete:
+        times = np.arange(N + 1.0)
+    else:
+        h = np.full(N, 0.1) if uniform else rng.uniform(0.02, 0.3, size=N)
+        times = np.concatenate([[0.3], 0.3 + np.cumsum(h)])
+    values = rng.normal(size=(N + 1, L))
+    if observed != "all":
+        seen = rng.random(values.shape) < (0.5 if observed == "gaps" else 0.0)
+        # each channel needs one value at least
+        seen[rng.integers(N + 1), np.arange(L)] = True
+        values[~seen] = np.nan
+    forcing = {u.name: (times, rng.normal(size=N + 1)) for u in case.model.forcing}
+    return case.problem(
+        times.tolist(),
+        values,
+        variance=rng.uniform(0.1, 2.0, size=values.shape),
+        forcing=forcing,
+        **options,
+    )
+
+
+def random_point(
+    problem: Problem, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A path, parameters, and Rf of each state."""
+    X = rng.normal(scale=0.7, size=(problem.M, problem.D))
+    return X, rng.normal(size=problem.P), rng.uniform(0.5, 20.0, size=problem.D)
+
+
+def relative(got: object, expected: object) -> float:
+    """Distance as a fraction of the expected value's norm."""
+    a, b = np.asarray(got, dtype=float), np.asarray(expected, dtype=float)
+    assert a.shape == b.shape
+    return float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-300))

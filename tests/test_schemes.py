@@ -1,0 +1,215 @@
+"""Schemes: what the constructor and the registry refuse, and tableaux in a second form."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+import pytest
+from models import ODE_SCHEMES, OWN_SCHEMES
+
+from symda.discretise import MAP, SCHEMES, Scheme, find_scheme, step_residual
+from symda.errors import OptionError
+
+
+def scheme(order=2, *, c=(0, 1), v=(0, 0), X=((0, 0), (1, 0)), b=("1/2", "1/2"), interior=()):
+    """Heun's tableau with one part replaced."""
+    return Scheme("mine", order, c=c, v=v, X=X, b=b, interior=interior)
+
+
+MISTAKES = {
+    "short c": (
+        {"c": [0]},
+        "Scheme 'mine': every part of the tableau needs one entry a stage (2 by b), got {'c': 1}.",
+    ),
+    "short v and row of X": (
+        {"v": [0], "X": [[0, 0], [1]]},
+        "Scheme 'mine': every part of the tableau needs one entry a stage (2 by b), "
+        "got {'v': 1, 'X[1]': 1}.",
+    ),
+    "no stage": (
+        {"c": [], "v": [], "X": [], "b": []},
+        "Scheme 'mine': every part of the tableau needs one entry a stage (0 by b), "
+        "got no stage at all.",
+    ),
+    "implicit in X": (
+        {"X": [[0, 0], ["1/2", "1/2"]]},
+        "Scheme 'mine': X must be strictly lower triangular, so that each stage uses earlier "
+        "slopes only; reorder the stages, or express implicitness through v.",
+    ),
+    "interior out of range": (
+        {"interior": [2]},
+        "Scheme 'mine': interior stages (2,) must be distinct indices from 0 to 1.",
+    ),
+    "interior twice": (
+        {"interior": [1, 1]},
+        "Scheme 'mine': interior stages (1, 1) must be distinct indices from 0 to 1.",
+    ),
+    "interior at an end": (
+        {"interior": [1]},
+        "Scheme 'mine': interior stages need distinct ascending abscissae strictly between 0 and "
+        "1, got ['1'].",
+    ),
+    "inconsistent": (
+        {"c": [0, "1/2"]},
+        "Scheme 'mine': stage 1 is inconsistent, c = 1/2 but v + sum of X = 1.",
+    ),
+    "order 0": ({"order": 0}, "Scheme 'mine': the order must be 1 to 4, got 0."),
+    "order 5": ({"order": 5}, "Scheme 'mine': the order must be 1 to 4, got 5."),
+    "weights that do not add up": (
+        {"b": ["1/2", "1/3"]},
+        "Scheme 'mine' is declared of order 2, but sum b = 5/6 where order 1 needs 1.",
+    ),
+    "order too high": (
+        {"order": 3},
+        "Scheme 'mine' is declared of order 3, but sum b c^2 = 1/2 where order 3 needs 1/3.",
+    ),
+    "order too low": (
+        {"order": 1},
+        "Scheme 'mine' is declared of order 1 but satisfies the conditions of order 2; declare "
+        "that.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_wrong_tableau_is_refused(name):
+    changes, message = MISTAKES[name]
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        scheme(**changes)
+
+
+def test_interior_stages_come_in_the_order_of_time():
+    with pytest.raises(OptionError, match=re.escape("ascending abscissae strictly between")):
+        Scheme(
+            "mine",
+            4,
+            c=[0, 1, "2/3", "1/3"],
+            v=[0, 1, "20/27", "7/27"],
+            X=[[0] * 4, [0] * 4, ["2/27", "-4/27", 0, 0], ["4/27", "-2/27", 0, 0]],
+            b=["1/8", "1/8", "3/8", "3/8"],
+            interior=[2, 3],
+        )
+
+
+def test_a_slope_that_only_a_wrong_tree_shows_is_refused():
+    # Kutta's fourth-order weights and abscissae with an order-3 wiring: b.c^k are all right
+    with pytest.raises(OptionError, match=re.escape("but sum b A c = 1/3 where order 3 needs 1/6")):
+        Scheme(
+            "mine",
+            4,
+            c=[0, "1/2", "1/2", 1],
+            v=[0, 0, 0, 0],
+            X=[[0, 0, 0, 0], ["1/2", 0, 0, 0], [0, "1/2", 0, 0], [-2, 0, 3, 0]],
+            b=["1/6", "1/3", "1/3", "1/6"],
+        )
+
+
+REFUSALS = {
+    "a slip": (
+        "rk5",
+        False,
+        "No scheme 'rk5'. Did you mean 'rk4'? The schemes are: euler, rk4, trapezoid, midpoint, "
+        "hermite-simpson, map.",
+    ),
+    "not a scheme": (
+        4,
+        False,
+        "scheme must be a name or a symda.Scheme, got int; for example scheme='rk4'.",
+    ),
+    "ODE scheme for a map": (
+        "midpoint",
+        True,
+        "The scheme 'midpoint' does not fit a discrete map: leave scheme out, a map is its own "
+        "step.",
+    ),
+    "map for an ODE": (
+        "map",
+        False,
+        "The scheme 'map' does not fit an ODE: choose e.g. scheme='rk4', or declare the model with "
+        "discrete=True.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_the_registry_refuses_what_does_not_fit(name):
+    asked, discrete, message = REFUSALS[name]
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        find_scheme(asked, discrete=discrete)
+
+
+def test_the_registry_finds_names_defaults_and_own_schemes():
+    assert find_scheme("midpoint", discrete=False) is SCHEMES["midpoint"]
+    assert find_scheme(None, discrete=False) is SCHEMES["rk4"]
+    assert find_scheme(None, discrete=True) is MAP
+    assert find_scheme(OWN_SCHEMES[0], discrete=False) is OWN_SCHEMES[0]
+    assert all(key == value.name for key, value in SCHEMES.items())
+
+
+def test_properties_of_the_registry():
+    explicit = {name for name, value in SCHEMES.items() if value.explicit}
+    assert explicit == {"euler", "rk4", "map"}
+    assert SCHEMES["rk4"].abscissae == (0.0, 0.5, 1.0)
+    assert [SCHEMES["rk4"].slot(i) for i in range(4)] == [0, 1, 1, 2]
+    assert SCHEMES["hermite-simpson"].interior_abscissae == (0.5,)
+    assert [SCHEMES["hermite-simpson"].slot(i) for i in range(3)] == [0, 2, 1]
+    assert [SCHEMES["rk4"].affine(i) for i in range(4)] == [True, False, False, False]
+    assert all(SCHEMES["hermite-simpson"].affine(i) for i in range(3))
+
+
+# Residuals as the literature writes them, against the one tableau form, in exact arithmetic.
+LITERATURE = {
+    "euler": lambda x, y, m, h, F: [y - x - h * F(x, 0)],
+    "trapezoid": lambda x, y, m, h, F: [y - x - h / 2 * (F(x, 0) + F(y, 1))],
+    "midpoint": lambda x, y, m, h, F: [y - x - h * F((x + y) / 2, Fraction(1, 2))],
+    "hermite-simpson": lambda x, y, m, h, F: [
+        y - x - h / 6 * (F(x, 0) + 4 * F(m, Fraction(1, 2)) + F(y, 1)),
+        m - (x + y) / 2 - h / 8 * (F(x, 0) - F(y, 1)),
+    ],
+    "map": lambda x, y, m, h, F: [y - F(x, 0)],
+    "rk4": lambda x, y, m, h, F: [y - x - h / 6 * _kutta(x, h, F)],
+    "eighths": lambda x, y, m, h, F: [
+        y - x - h / 8 * (F(x, 0) + 3 * F(m, Fraction(1, 3)) + 3 * F(-m, Fraction(2, 3)) + F(y, 1)),
+        m - _hermite(x, y, F(x, 0), F(y, 1), h, Fraction(1, 3)),
+        -m - _hermite(x, y, F(x, 0), F(y, 1), h, Fraction(2, 3)),
+    ],
+}
+
+
+def _kutta(x, h, F):
+    half = Fraction(1, 2)
+    k1 = F(x, 0)
+    k2 = F(x + h / 2 * k1, half)
+    k3 = F(x + h / 2 * k2, half)
+    return k1 + 2 * k2 + 2 * k3 + F(x + h * k3, 1)
+
+
+def _hermite(x, y, f, g, h, s):
+    """Cubic with the values x, y and the slopes f, g at the ends of [0, h], at s h."""
+    return (
+        x * (1 + 2 * s) * (1 - s) ** 2
+        + y * s**2 * (3 - 2 * s)
+        + h * f * s * (1 - s) ** 2
+        - h * g * s**2 * (1 - s)
+    )
+
+
+@pytest.mark.parametrize("name", LITERATURE)
+def test_the_residual_is_the_one_in_the_literature(name):
+    tableau = {one.name: one for one in (*SCHEMES.values(), *OWN_SCHEMES)}[name]
+    x, y, m, h = Fraction(2, 3), Fraction(-1, 5), Fraction(1, 7), Fraction(1, 4)
+
+    def F(value, c):
+        return value**2 - 3 * value + 5 * Fraction(c) ** 3
+
+    window = [[x], *[[m], [-m]][: len(tableau.interior)], [y]]
+    residual = step_residual(
+        tableau, lambda i, argument: [F(argument[0], tableau.c[i])], window, h, Fraction
+    )
+    assert residual == LITERATURE[name](x, y, m, h, F)
+
+
+def test_every_registered_scheme_is_compared():
+    assert set(SCHEMES) <= set(LITERATURE)
+    assert len(ODE_SCHEMES) == len(SCHEMES) - 1
