@@ -4,11 +4,11 @@ from symda.declare.check import as_expression, check_expression
 from symda.declare.functions import KNOWN, exprel, known_names
 from symda.declare.measure import Measurement, measure
 from symda.declare.model import Model
+from symda.declare.ranges import Range
 from symda.declare.symbols import (
     Declared,
     Forcing,
     Parameter,
-    Range,
     State,
     Time,
     forcing,

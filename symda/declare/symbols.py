@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import ClassVar, Self
 
 from sympy import Symbol
 
+from symda.declare.ranges import (
+    Range,
+    checked_bounds,
+    checked_start,
+    checked_typical,
+    checked_value,
+)
 from symda.errors import ModelError
 
-Range = tuple[float, float]
 UNBOUNDED: Range = (-math.inf, math.inf)
 
 
@@ -73,8 +78,8 @@ class State(Declared):
     def __new__(cls, name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -> Self:
         """Check the declaration and make the symbol."""
         what = f"State {name!r}"
-        bounds = _checked_bounds(what, bounds)
-        return cls._create(name, bounds=bounds, start=_checked_start(what, start, bounds))
+        bounds = checked_bounds(what, bounds)
+        return cls._create(name, bounds=bounds, start=checked_start(what, start, bounds))
 
 
 class Parameter(Declared):
@@ -119,13 +124,13 @@ class Parameter(Declared):
     ) -> Self:
         """Check the declaration and make the symbol."""
         what = f"Parameter {name!r}"
-        bounds = _checked_bounds(what, bounds)
+        bounds = checked_bounds(what, bounds)
         return cls._create(
             name,
             bounds=bounds,
-            start=_checked_start(what, start, bounds),
-            value=_checked_value(what, value, bounds),
-            typical=_checked_typical(what, typical),
+            start=checked_start(what, start, bounds),
+            value=checked_value(what, value, bounds),
+            typical=checked_typical(what, typical),
         )
 
 
@@ -339,80 +344,6 @@ def _checked_name(name: str, kind: str) -> str:
             f"{kind}: the name {name!r} is empty or has blanks around it; give a printable name."
         )
     return name
-
-
-def _number(what: str, value: float) -> float:
-    # NumPy's scalars and SymPy's numbers also count as numbers; booleans are most likely a slip.
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise ModelError(f"{what} must be a number, got {value!r}.")
-    return float(value)
-
-
-def _checked_range(what: str, field: str, given: Range) -> Range:
-    if isinstance(given, str) or not hasattr(given, "__len__") or len(given) != 2:
-        raise ModelError(f"{what}: {field} must be a pair (low, high), got {given!r}.")
-    low, high = (_number(f"{what}: each end of {field}", end) for end in given)
-    if math.isnan(low) or math.isnan(high):
-        raise ModelError(
-            f"{what}: {field} = ({low}, {high}) holds nan; use -inf or inf for no limit."
-        )
-    if low > high:
-        raise ModelError(
-            f"{what}: {field} = ({low}, {high}) are the wrong way round; write ({high}, {low})."
-        )
-    return low, high
-
-
-def _checked_bounds(what: str, bounds: Range) -> Range:
-    low, high = _checked_range(what, "bounds", bounds)
-    if low == high:
-        raise ModelError(
-            f"{what}: bounds = ({low}, {high}) leave no room; widen them, or declare a parameter "
-            f"with value={low} to hold it fixed."
-        )
-    if low == math.inf or high == -math.inf:
-        raise ModelError(f"{what}: bounds = ({low}, {high}) hold no finite number.")
-    return low, high
-
-
-def _checked_start(what: str, start: Range | None, bounds: Range) -> Range | None:
-    if start is None:
-        return None
-    low, high = _checked_range(what, "start", start)
-    if math.isinf(low) or math.isinf(high):
-        raise ModelError(f"{what}: start = ({low}, {high}) must be finite to draw from it.")
-    if low < bounds[0] or high > bounds[1]:
-        raise ModelError(
-            f"{what}: start = ({low}, {high}) leaves bounds = {bounds}; "
-            "narrow start or widen bounds."
-        )
-    return low, high
-
-
-def _checked_value(what: str, value: float | None, bounds: Range) -> float | None:
-    if value is None:
-        return None
-    number = _number(f"{what}: value", value)
-    if not math.isfinite(number):
-        raise ModelError(f"{what}: value = {number} must be finite.")
-    if not bounds[0] <= number <= bounds[1]:
-        raise ModelError(
-            f"{what}: value = {number} lies outside bounds = {bounds}; "
-            "change the value or widen bounds."
-        )
-    return number
-
-
-def _checked_typical(what: str, typical: float | None) -> float | None:
-    if typical is None:
-        return None
-    number = _number(f"{what}: typical", typical)
-    if not (math.isfinite(number) and number > 0.0):
-        raise ModelError(
-            f"{what}: typical = {number} must be finite and larger than zero; "
-            "it is the parameter's size, without its sign."
-        )
-    return number
 
 
 def _as_floats(value: Range | float | None) -> tuple[float, ...]:
