@@ -86,6 +86,7 @@ class Relax:
     def minimise(self, path, theta, rf):
         rung = round(np.log2(rf[0] / 0.5))
         self._misbehave(theta, rung)
+        swallowed = self._swallow(theta, rung)
         path = 0.5 * (path + path.mean(axis=0))
         action = 10.0 * float(theta.size > 0 and theta[0] < 0) + 1.0 / rf.sum()
         if self._hit("blank", theta) == rung:
@@ -97,12 +98,21 @@ class Relax:
             measurement_term=0.25 * action,
             model_term=0.75 * action,
             momenta=rf * np.diff(path, axis=0),
-            status="failed" if self._hit("stall", theta) == rung else "converged",
+            status="failed" if swallowed or self._hit("stall", theta) == rung else "converged",
             message="stalled" if self._hit("stall", theta) == rung else "fine",
             iterations=rung + 1,
             evaluations=2 * rung + 3,
             seconds=0.25,
         )
+
+    def _swallow(self, theta, rung):
+        """Meet Ctrl-C as IPOPT does in CasADi: stop, and call it a failure."""
+        try:
+            if self._hit("swallow", theta) == rung:
+                signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            return True
+        return False
 
     def _hit(self, option, theta):
         return self.options.get(option, {}).get(float(theta[0])) if theta.size else None

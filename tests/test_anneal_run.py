@@ -2,6 +2,7 @@
 
 import concurrent.futures as cf
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -206,8 +207,11 @@ def test_a_failed_path_is_no_hit():
     assert (dataset["last_beta"] == 3).all()
 
 
-def test_ctrl_c_in_this_process_keeps_the_rungs_of_the_path_under_way():
-    dataset = run(paths=5, solver_options={"interrupt": {mark(2): 2}})
+@pytest.mark.parametrize("manner", ["interrupt", "swallow"])
+def test_ctrl_c_in_this_process_keeps_the_rungs_of_the_path_under_way(manner):
+    before = signal.getsignal(signal.SIGINT)
+    dataset = run(paths=5, solver_options={manner: {mark(2): 2}})
+    assert signal.getsignal(signal.SIGINT) is before
     assert dataset.attrs["interrupted"] == 1
     assert dataset["last_beta"].values.tolist() == [3, 3, 1, -1, -1]
     assert dataset["message"].values.tolist() == [
@@ -312,6 +316,7 @@ REFUSED = [
     ),
     ({"keep": "none"}, "anneal: there is no keep 'none'; there is last, all."),
     ({"workers": 0}, "anneal: workers must be a whole number of at least 1, got 0."),
+    ({"workers": "two"}, "anneal: workers must be a whole number of at least 1, got 'two'."),
     ({"workers": 1.5}, "anneal: workers must be a whole number of at least 1, got 1.5."),
     (
         {"executor": "process"},

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from symda.anneal.executors import Crew, kill, private_pool, shared_pool
@@ -91,15 +94,36 @@ class Dispatcher:
 
     def run(self) -> Outcome:
         """Run all paths, or as many as there is time and patience for."""
-        try:
-            self._loop()
-        except KeyboardInterrupt:
-            self._interrupted = True
-        finally:
-            self._wind_up()
+        with self._listening():
+            try:
+                self._loop()
+            except KeyboardInterrupt:
+                self._interrupted = True
+            finally:
+                self._wind_up()
         if self._interrupted:
             self._ending = "interrupted"
         return Outcome(self._results, self._lost, self._ending, self._interrupted)
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Note Ctrl-C down before raising it: a solver running in this thread may swallow it."""
+        before = signal.getsignal(signal.SIGINT)
+        in_main = threading.current_thread() is threading.main_thread()
+        if not in_main or before is not signal.default_int_handler:
+            yield
+            return
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self._interrupted = True
+            self._halt.set()
+            signal.default_int_handler(number, frame)
+
+        signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _loop(self) -> None:
         while self._queue or self._pending:

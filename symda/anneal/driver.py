@@ -101,7 +101,8 @@ def anneal(
     -------
     xarray.Dataset
         As described in docs/architecture.md. Ctrl-C ends the run early and returns what is done,
-        with the attribute `interrupted` at 1.
+        with the attribute `interrupted` at 1; paths in this process keep the rungs they have,
+        once the rung under way is over.
 
     Raises
     ------

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from symda.errors import OptionError, nearest
@@ -82,9 +83,8 @@ def muster(executor: str | Executor | None, workers: int | None, paths: int) -> 
     OptionError
         An unknown name, something that is no executor, or less than one worker.
     """
-    if workers is not None and (
-        isinstance(workers, bool) or int(workers) != workers or workers < 1
-    ):
+    whole = isinstance(workers, Integral) and not isinstance(workers, bool) and workers >= 1
+    if workers is not None and not whole:
         raise OptionError(f"anneal: workers must be a whole number of at least 1, got {workers!r}.")
     if executor is not None and not isinstance(executor, str):
         if not callable(getattr(executor, "submit", None)):

@@ -187,6 +187,11 @@ def run_path(
             result.status[beta] = FAILED
             notes.append(f"rung {beta}: {type(error).__name__}: {error}")
             break
+        if halt is not None and halt.is_set() and found.status == STATUS[FAILED]:
+            # IPOPT turns Ctrl-C into a failure of its own: a rung cut off, not one that failed.
+            interrupted = True
+            notes.append(f"interrupted at rung {beta}")
+            break
         _enter_effort(result, beta, found)
         if found.status == STATUS[FAILED]:
             notes.append(f"rung {beta}: {found.message}")
