@@ -1,4 +1,4 @@
-"""The error tree. Every message says what is wrong, where, what was expected and got, and how to mend it."""
+"""The error tree. Messages say what is wrong, where, what was expected and got, and the fix."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from symda.declare import Measurement, Model, Parameter, measure
 from symda.discretise import Scheme, find_scheme
 from symda.errors import OptionError
 from symda.observe import Observations, Problem, bind
-from symda.observe.weights import averaging_factors, step_weights
+from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -30,9 +30,10 @@ class VirtualMachineWarning(UserWarning):
 
 
 class Action:
-    """The action of a model, a set of measured quantities and a scheme: eq. 10 of Abarbanel et al. 2017.
+    """The action of a model, measured quantities and a scheme: eq. 10 of Abarbanel et al. 2017.
 
-    A(X, theta) = sum_{t,l} Rm_tl/2 (h_l(x_t) - y_tl)^2 + sum_{n,a} Rf_a/2 r_na^2, r the scheme's residual.
+    A(X, theta) = sum_{t,l} Rm_tl/2 (h_l(x_t) - y_tl)^2 + sum_{n,a} Rf_a/2 r_na^2, r the scheme's
+    residual.
 
     Parameters
     ----------
@@ -41,13 +42,14 @@ class Action:
     measured : sequence of Expr, or mapping of str to Expr
         The L measured quantities h(x, theta); a mapping names the channels.
     scheme : str or Scheme, optional
-        Name in `symda.SCHEMES` or a scheme of one's own; ``rk4`` for an ODE when left out, ``map`` for a map.
+        Name in `symda.SCHEMES` or a scheme of one's own; ``rk4`` for an ODE when left out, ``map``
+        for a map.
     model_error : {"step", "rate"}
-        ``"step"``: Rf weighs the squared residual of a step, as in the papers. ``"rate"``: Rf / h_n, which has a
-        limit as h goes to 0 and makes non-uniform steps consistent.
+        ``"step"``: Rf weighs the squared residual of a step, as in the papers. ``"rate"``: Rf /
+        h_n, which has a limit as h goes to 0 and makes non-uniform steps consistent.
     averaging : str
-        ``"sum"`` (eq. 10), ``"eq2"``, ``"eq14"``, ``"minaone"`` or ``"varanneal"``: factors on the two sums, see
-        `symda.observe.weights.averaging_factors`.
+        ``"sum"`` (eq. 10), ``"eq2"``, ``"eq14"``, ``"minaone"`` or ``"varanneal"``: factors on the
+        two sums, see `symda.observe.weights.averaging_factors`.
 
     Raises
     ------
@@ -63,8 +65,8 @@ class Action:
         measured: Sequence[Expr] | Mapping[str, Expr],
         *,
         scheme: str | Scheme | None = None,
-        model_error: str = "step",
-        averaging: str = "sum",
+        model_error: ErrorForm = "step",
+        averaging: Averaging = "sum",
     ) -> None:
         import numpy as np
 
@@ -99,7 +101,7 @@ class Action:
         return tuple(states.index(h) if h in states else -1 for h in self.measurement.functions)
 
     def equations(self) -> Equations:
-        """The mathematics to read: ``print`` it, or take its ``.latex()``."""
+        """Return the mathematics to read: ``print`` it, or take its ``.latex()``."""
         from symda.derive.equations import equations
 
         return equations(
@@ -111,7 +113,7 @@ class Action:
         )
 
     def _repr_latex_(self) -> str:
-        return self.equations()._repr_latex_()
+        return str(self.equations()._repr_latex_())
 
     @cached_property
     def field(self) -> Field:
@@ -194,7 +196,8 @@ class Action:
         start, stop : float, optional
             Model time may begin before the first and end after the last observation.
         midpoint_data : bool
-            With ``hermite-simpson``: one step spans two data intervals, every other datum lies on a midpoint.
+            With ``hermite-simpson``: one step spans two data intervals, every other datum lies on
+            a midpoint.
         fixed : mapping of parameter to float or None
             Values to hold parameters at; None estimates one that was declared with a value.
 
@@ -258,7 +261,8 @@ class Action:
         )
         if (problem.states, problem.parameters, problem.channels, problem.interior) != names:
             raise OptionError(
-                "This problem was made for another action: its states, parameters, channels or scheme differ. "
+                "This problem was made for another action: its states, parameters, channels "
+                "or scheme differ. "
                 "Make it with this action's bind(data)."
             )
         return problem

@@ -44,9 +44,10 @@ def anneal(
 ) -> Run:
     """Find paths and parameters of least action by raising the model precision step by step.
 
-    Each of K paths starts at its own random point at the first rung, where Rf is small and the action nearly
-    quadratic, and is minimised again at each rung from where it ended at the one before: variational annealing,
-    section 4 of Abarbanel, Rozdeba and Shirman 2017. Compiles what it needs.
+    Each of K paths starts at its own random point at the first rung, where Rf is small and the
+    action nearly quadratic, and is minimised again at each rung from where it ended at the one
+    before: variational annealing, section 4 of Abarbanel, Rozdeba and Shirman 2017. Compiles what
+    it needs.
 
     Parameters
     ----------
@@ -65,8 +66,8 @@ def anneal(
     options : mapping, optional
         The solver's own options, e.g. ``{"formulation": "lifted", "max_iter": 500}``.
     start : str or function
-        ``"uniform"``, as in the paper: measured components at the data, the others uniform in their start range; or a
-        function ``(problem, rng) -> (X, theta)``.
+        ``"uniform"``, as in the paper: measured components at the data, the others uniform in
+        their start range; or a function ``(problem, rng) -> (X, theta)``.
     strategy : str
         ``"ladder"``: the whole window climbs every rung.
     fixed : mapping of parameter to float or None
@@ -89,7 +90,8 @@ def anneal(
     Returns
     -------
     Run
-        A path that fails is recorded with its reason and does not touch the others; Ctrl-C returns what is done.
+        A path that fails is recorded with its reason and does not touch the others; Ctrl-C returns
+        what is done.
 
     Raises
     ------

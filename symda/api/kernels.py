@@ -1,4 +1,4 @@
-"""`ActionKernels`: compiled kernels that take what users hold (observations, labelled paths, named parameters)."""
+"""`ActionKernels`: kernels that take what users hold (observations, named parameters)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Theta: TypeAlias = ArrayLike | Mapping[str, float]
 class ActionKernels:
     """The kernels of an action.
 
-    Unknowns are ordered (flat path, theta), M D + P numbers. `X` is a path of shape (M, D), `theta` an array (P,) or a
-    mapping of names, `rf` a number or one a state, `data` the observations (put on a grid of one step an interval) or
-    what `Action.bind` made of them.
+    Unknowns are ordered (flat path, theta), M D + P numbers. `X` is a path of shape (M, D),
+    `theta` an array (P,) or a mapping of names, `rf` a number or one a state, `data` the
+    observations (put on a grid of one step an interval) or what `Action.bind` made of them.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class ActionKernels:
     def action(
         self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
     ) -> float:
-        """Action A(X, theta)."""
+        """Return the action A(X, theta)."""
         return self.machine.action(X, self._theta(theta), rf, self._action.bind(data))
 
     def terms(
@@ -99,7 +99,8 @@ def parameter_values(theta: Theta, names: tuple[str, ...]) -> FloatArray:
     for name in given:
         if name not in names:
             raise InputError(
-                f"There is no parameter {name!r}.{nearest(name, names)} The parameters are: {', '.join(names) or 'none'}."
+                f"There is no parameter {name!r}.{nearest(name, names)} The parameters are: "
+                f"{', '.join(names) or 'none'}."
             )
     missing = [name for name in names if name not in given]
     if missing:

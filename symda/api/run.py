@@ -49,8 +49,8 @@ class Best:
 class Run:
     """The result of an annealing run.
 
-    Everything is in `dataset`, whose variables and dimensions docs/architecture.md lists; a saved run is that
-    dataset in NetCDF, and plots work on a loaded one.
+    Everything is in `dataset`, whose variables and dimensions docs/architecture.md lists; a saved
+    run is that dataset in NetCDF, and plots work on a loaded one.
 
     Parameters
     ----------
@@ -64,14 +64,15 @@ class Run:
     def __repr__(self) -> str:
         a = self.dataset.attrs
         sizes = self.dataset.sizes
-        return f"<Run of {a['model']!r}: {sizes['path']} paths, {sizes['beta']} rungs, solver {a['solver']!r}>"
+        counts = f"{sizes['path']} paths, {sizes['beta']} rungs"
+        return f"<Run of {a['model']!r}: {counts}, solver {a['solver']!r}>"
 
     def __str__(self) -> str:
         return self.summary()
 
     @property
     def levels(self) -> xr.DataArray:
-        """Action of every path at every rung, dims (path, beta); nan where a rung was not reached."""
+        """Action of each path at each rung, dims (path, beta); nan where it was not reached."""
         return self.dataset["action"]
 
     @property
@@ -91,7 +92,7 @@ class Run:
         return self.path(best_path(self.dataset))
 
     def path(self, index: int) -> Best:
-        """One path by its index, at the last rung it reached."""
+        """Return one path by its index, at the last rung it reached."""
         d = self.dataset
         if index not in d["path"].values:
             raise OptionError(
@@ -129,7 +130,7 @@ class Run:
         return levels_table(self.dataset, beta, tolerance)
 
     def chi_squared(self) -> ChiSquared:
-        """Whether the lowest level's measurement term is what the declared noise leads one to expect."""
+        """Compare the lowest level's measurement term with what the declared noise predicts."""
         return chi_squared(self.dataset)
 
     def hit_rate(self, within: float = 0.5) -> tuple[float, tuple[float, float]]:
@@ -138,13 +139,13 @@ class Run:
         return (found / attempts if attempts else np.nan), wilson(found, attempts)
 
     def summary(self) -> str:
-        """What was found, in a few lines."""
+        """Say what was found, in a few lines."""
         from symda.show import summary
 
         return summary(self.dataset)
 
     def plot_levels(self, path: str | Path | None = None) -> Figure:
-        """Action levels against Rf, every path, with the band expected of the measurement term."""
+        """Plot action levels against Rf, with the band expected of the measurement term."""
         from symda.show import plot_levels
 
         return plot_levels(self.dataset, path)
@@ -157,7 +158,7 @@ class Run:
         which: int | str = "best",
         truth: Trajectory | xr.DataArray | None = None,
     ) -> Figure:
-        """States against data, unmeasured ones marked."""
+        """Plot states against data, unmeasured ones marked."""
         from symda.show import plot_states
 
         known = truth.states if isinstance(truth, Trajectory) else truth
@@ -166,7 +167,7 @@ class Run:
     def plot_parameters(
         self, path: str | Path | None = None, *, truth: Mapping[str, float] | None = None
     ) -> Figure:
-        """Free parameters against beta, every path."""
+        """Plot free parameters against beta, every path."""
         from symda.show import plot_parameters
 
         return plot_parameters(self.dataset, path, truth=truth)

@@ -1,10 +1,10 @@
-"""Trajectories of a model, and twin experiments: data made by the model itself, whose truth is known."""
+"""Trajectories of a model, and twin experiments: data from a truth that is known."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from symda.observe.forcing import ForcingInput
 
 FloatArray = NDArray[np.float64]
+Method: TypeAlias = Literal["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ def simulate(
     *,
     parameters: Theta | None = None,
     forcing: Mapping[str, ForcingInput] | None = None,
-    method: str = "DOP853",
+    method: Method = "DOP853",
     rtol: float = 1e-10,
     atol: float = 1e-10,
 ) -> Trajectory:
@@ -83,7 +84,8 @@ def simulate(
     DataError
         If times, initial state, parameters or forcing do not fit the model.
     SolveError
-        If the solution cannot be continued, or leaves finite numbers; the message says at what time.
+        If the solution cannot be continued, or leaves finite numbers; the message says at what
+        time.
     """
     from symda.derive.field import derive_field
 
@@ -103,7 +105,7 @@ def twin(
     discard: float = 0.0,
     every: int = 1,
     forcing: Mapping[str, ForcingInput] | None = None,
-    method: str = "DOP853",
+    method: Method = "DOP853",
 ) -> tuple[Trajectory, Observations]:
     """Make the data of a twin experiment: a solution of the model, measured with Gaussian noise.
 
@@ -166,7 +168,7 @@ def twin(
         first = _simulate(
             field, spin, first, parameters, forcing, method, 1e-8, 1e-8
         ).states.values[-1]
-    times = dt * np.arange(steps + 1)
+    times: FloatArray = dt * np.arange(steps + 1, dtype=float)
     truth = _simulate(field, times, first, parameters, forcing, method, 1e-10, 1e-10)
     theta = _parameters(action.parameters, parameters)
     h = np.asarray(
@@ -174,7 +176,8 @@ def twin(
             truth.states.values.T, np.repeat(theta[:, None], steps + 1, 1)
         ).full()
     ).T
-    # one stream a channel's place among the states, so that measuring more leaves the other channels' noise alone
+    # one stream a channel's place among the states, so that measuring more leaves the other
+    # channels' noise alone
     places = [place if place >= 0 else field.D + l for l, place in enumerate(action.direct)]
     noise = noise_rng.standard_normal((steps + 1, field.D + field.L))[:, places]
     values = (h + np.sqrt(sigma2) * noise)[::every]
@@ -195,7 +198,7 @@ def _simulate(
     initial: ArrayLike | Mapping[str, float],
     parameters: Theta | None,
     forcing: Mapping[str, ForcingInput] | None,
-    method: str,
+    method: Method,
     rtol: float,
     atol: float,
 ) -> Trajectory:
@@ -242,7 +245,7 @@ def _integrate(
     F: Callable[[float, FloatArray], FloatArray],
     t: FloatArray,
     x0: FloatArray,
-    method: str,
+    method: Method,
     rtol: float,
     atol: float,
 ) -> FloatArray:
@@ -255,7 +258,8 @@ def _integrate(
     if not solution.success or len(values) < len(t) or not np.all(np.isfinite(values)):
         reached = float(solution.t[-1]) if solution.t.size else float(t[0])
         raise SolveError(
-            f"simulate: the solution could not be continued beyond t = {reached:.6g}: {solution.message} "
+            f"simulate: the solution could not be continued beyond t = {reached:.6g}: "
+            f"{solution.message} "
             "Look at parameters and initial state, or try method='LSODA' for a stiff model."
         )
     return values
@@ -273,7 +277,8 @@ def _iterate(
             now += 1.0
         if not np.all(np.isfinite(x)):
             raise SolveError(
-                f"simulate: the map left finite numbers before step {target:.6g}; look at parameters and initial state."
+                f"simulate: the map left finite numbers before step {target:.6g}; look at "
+                "parameters and initial state."
             )
         values.append(x)
     return np.array(values)
@@ -284,13 +289,15 @@ def _state(initial: ArrayLike | Mapping[str, float], names: tuple[str, ...]) -> 
         given = {str(name): value for name, value in initial.items()}
         if set(given) != set(names):
             raise DataError(
-                f"simulate: initial must name every state once, {', '.join(names)}; got {', '.join(given)}."
+                f"simulate: initial must name every state once, {', '.join(names)}; got "
+                f"{', '.join(given)}."
             )
         initial = [given[name] for name in names]
     x0 = np.atleast_1d(np.asarray(initial, dtype=float))
     if x0.shape != (len(names),) or not np.all(np.isfinite(x0)):
         raise DataError(
-            f"simulate: initial must be {len(names)} finite numbers, one for each of {', '.join(names)}; got {x0.tolist()}."
+            f"simulate: initial must be {len(names)} finite numbers, one for each of "
+            f"{', '.join(names)}; got {x0.tolist()}."
         )
     return x0
 
@@ -304,7 +311,8 @@ def _parameters(declared: tuple[Parameter, ...], given: Theta | None) -> FloatAr
     theta = parameter_values(given, names)
     if theta.shape != (len(names),):
         raise DataError(
-            f"parameters must be {len(names)} numbers, one for each of {', '.join(names)}; got {theta.size}."
+            f"parameters must be {len(names)} numbers, one for each of {', '.join(names)}; "
+            f"got {theta.size}."
         )
     return theta
 
@@ -314,8 +322,10 @@ def _draw(model: Model, rng: np.random.Generator) -> FloatArray:
     for state, (low, high) in zip(model.states, ranges, strict=True):
         if not (np.isfinite(low) and np.isfinite(high)):
             raise OptionError(
-                f"twin: no initial value for the state {state.name!r}: it has no start range to draw from. "
+                f"twin: no initial value for the state {state.name!r}: it has no start range "
+                "to draw from. "
                 "Pass initial=, or declare the states with start=(low, high)."
             )
     low, high = np.array(ranges, dtype=float).T
-    return rng.uniform(low, high)
+    drawn: FloatArray = rng.uniform(low, high)
+    return drawn

@@ -1,4 +1,4 @@
-"""Two machines that evaluate the same per-step functions: compiled code, and CasADi's interpreter."""
+"""Two machines that evaluate the per-step functions: compiled code, CasADi's interpreter."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ STEP_FUNCTIONS = (
 class Engine(Protocol):
     """Evaluates all steps, or all grid points, of a path at once.
 
-    Arrays are C-contiguous float64: `X` (M, D), `theta` (P,), `steps` (N, 3 + S U), `points` (M, 2 L), `rf` (D,),
-    `lam` (N, E). Sparse results are nonzeros, in the order of the function's output sparsity.
+    Arrays are C-contiguous float64: `X` (M, D), `theta` (P,), `steps` (N, 3 + S U), `points` (M, 2
+    L), `rf` (D,), `lam` (N, E). Sparse results are nonzeros, in the order of the function's output
+    sparsity.
     """
 
     kind: str

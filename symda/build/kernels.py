@@ -43,7 +43,7 @@ class Packed:
 
 
 def pack(problem: Problem) -> Packed:
-    """Lay out times, step lengths, weights, forcing and data as one row a step and one row a point."""
+    """Lay out times, step lengths, weights, forcing and data: a row a step, a row a point."""
     head = np.stack([problem.node_times[:-1], problem.h, problem.weight], axis=1)
     steps = np.hstack([head, problem.u.reshape(problem.N, -1)])
     points = np.hstack([problem.y, problem.rm])
@@ -53,8 +53,8 @@ def pack(problem: Problem) -> Packed:
 class Kernels:
     """Action, gradient and Hessian of a model under a scheme.
 
-    One set of kernels serves any data, grid, N, Rm, Rf, and any choice of free parameters. Unknowns are
-    ordered (flat path, theta): M D + P numbers.
+    One set of kernels serves any data, grid, N, Rm, Rf, and any choice of free parameters.
+    Unknowns are ordered (flat path, theta): M D + P numbers.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Kernels:
         return Evaluator(self, problem)
 
     def action(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem) -> float:
-        """Action A(X, theta) of eq. 10 at model precision `rf`, a number or one a state."""
+        """Return the action A(X, theta) of eq. 10 at precision `rf`, a number or one a state."""
         return self.at(problem).action(X, theta, rf)
 
     def gradient(
@@ -142,11 +142,13 @@ class Evaluator:
         values = np.ascontiguousarray(theta, dtype=float)
         if path.shape != (p.M, p.D):
             raise InputError(
-                f"The path X must have the shape (M, D) = {(p.M, p.D)} of this problem's grid and states, got {path.shape}."
+                f"The path X must have the shape (M, D) = {(p.M, p.D)} of this problem's grid "
+                f"and states, got {path.shape}."
             )
         if values.shape != (p.P,):
             raise InputError(
-                f"theta must have the shape (P,) = {(p.P,)}, one value for each of {p.parameters}, got {values.shape}."
+                f"theta must have the shape (P,) = {(p.P,)}, one value for each of "
+                f"{p.parameters}, got {values.shape}."
             )
         return path, values
 
@@ -158,7 +160,8 @@ class Evaluator:
             )
         except ValueError:
             raise InputError(
-                f"rf must be one number or one a state (D = {self.problem.D}), got the shape {np.shape(rf)}."
+                f"rf must be one number or one a state (D = {self.problem.D}), got the shape "
+                f"{np.shape(rf)}."
             ) from None
 
     def terms(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> tuple[float, float]:
@@ -170,13 +173,13 @@ class Evaluator:
         return float(data.sum()), float(model.sum())
 
     def action(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> float:
-        """Action of eq. 10."""
+        """Return the action of eq. 10."""
         return sum(self.terms(X, theta, rf))
 
     def value_and_gradient(
         self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike
     ) -> tuple[float, FloatArray]:
-        """Action and gradient (M D + P,)."""
+        """Return action and gradient (M D + P,)."""
         p = self.problem
         path, values = self.split(X, theta)
         engine = self.kernels.engine
@@ -205,7 +208,8 @@ class Evaluator:
         upper = self.layout.upper.assemble(
             np.concatenate([by_step.reshape(-1), by_point.reshape(-1)])
         )
-        return (upper + triu(upper, 1).T).tocsc()
+        full: csc_array = (upper + triu(upper, 1).T).tocsc()
+        return full
 
     def residual(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Residuals of the steps, shape (N, E)."""
@@ -220,7 +224,7 @@ class Evaluator:
 
 @dataclass(frozen=True, eq=False)
 class Assembly:
-    """Many small sparse matrices added up into one: entry k of their nonzeros goes to position `target[k]`.
+    """Many small sparse matrices added up: entry k of their nonzeros goes to `target[k]`.
 
     `rows` and `starts` are the compressed columns of the sum, `size` its shape.
     """

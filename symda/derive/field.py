@@ -1,4 +1,4 @@
-"""The machine form of a model: F and the measurement functions with their derivatives in CasADi SX."""
+"""The machine form of a model: F and h with their derivatives in CasADi SX."""
 
 from __future__ import annotations
 

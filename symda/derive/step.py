@@ -1,7 +1,7 @@
 """The one-step action composed and differentiated by CasADi alone.
 
-This is the virtual machine's backend where there is no C compiler, and the oracle of the emitted code:
-nothing here is shared with the loops that the templates write.
+This is the virtual machine's backend where there is no C compiler, and the oracle of the emitted
+code: nothing here is shared with the loops that the templates write.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from symda.discretise import Scheme, step_residual
 if TYPE_CHECKING:
     import casadi as ca
 
-#: What leads each step's data vector, before the forcing u of shape (S, U): time, length, weight of Rf.
+#: What leads each step's data, before the forcing u (S, U): time, length, weight of Rf.
 STEP_HEAD = 3
 
 
@@ -26,8 +26,8 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
     Returns
     -------
     mapping of name to casadi.Function
-        With w the window (E + D), `step` = (t, h, weight, u) of length 3 + S U, and `point` = (y, rm) of
-        length 2 L:
+        With w the window (E + D), `step` = (t, h, weight, u) of length 3 + S U, and `point` = (y,
+        rm) of length 2 L:
 
         - ``step_action(w, theta, step, rf)``: sum_a rf_a weight r_a^2 / 2,
         - ``step_gradient``: the same and its gradient by (w, theta), shape (E + D + P,),

@@ -45,7 +45,7 @@ _ALL = (
         v=[0, 1],
         X=[[0, 0], [0, 0]],
         b=["1/2", "1/2"],
-        source="Lobatto IIIA with 2 stages; Hairer, Lubich, Wanner, Geometric Numerical Integration, II.1",
+        source="Lobatto IIIA, 2 stages; Hairer, Lubich, Wanner, Geometric Integration, II.1",
     ),
     # x_{n+1} - x_n - h F((x_n + x_{n+1})/2)
     Scheme(
@@ -66,7 +66,7 @@ _ALL = (
         X=[[0, 0, 0], [0, 0, 0], ["1/8", "-1/8", 0]],
         b=["1/6", "1/6", "2/3"],
         interior=[2],
-        source="Hargraves and Paris, J. Guidance 10 (1987) 338; separated form: Kelly, SIAM Rev. 59 (2017) 849",
+        source="Hargraves, Paris, J. Guidance 10 (1987) 338; Kelly, SIAM Rev. 59 (2017) 849",
     ),
     MAP,
 )
@@ -101,7 +101,8 @@ def find_scheme(scheme: str | Scheme | None, *, discrete: bool) -> Scheme:
         scheme = SCHEMES[scheme]
     if not isinstance(scheme, Scheme):
         raise OptionError(
-            f"scheme must be a name or a symda.Scheme, got {type(scheme).__name__}; for example scheme='rk4'."
+            f"scheme must be a name or a symda.Scheme, got {type(scheme).__name__}; for "
+            "example scheme='rk4'."
         )
     if scheme.discrete != discrete:
         kind, fix = (

@@ -22,7 +22,8 @@ class Scheme:
 
     Stage i of the step from node n to node n + 1 (length h) has the argument and the slope
 
-        X_i = (1 - v_i) x_n + v_i x_{n+1} + h sum_{j < i} X_ij k_j,    k_i = F(X_i, u, theta, t_n + c_i h),
+        X_i = (1 - v_i) x_n + v_i x_{n+1} + h sum_{j < i} X_ij k_j,    k_i = F(X_i, u, theta, t_n +
+        c_i h),
 
     and the step has the residual x_{n+1} - x_n - h sum_i b_i k_i. A stage in `interior` is promoted
     to a grid point of its own: its argument becomes an unknown m of the path, with the further
@@ -122,7 +123,7 @@ class Scheme:
         return sorted(set(self.c)).index(self.c[stage])
 
     def affine(self, stage: int) -> bool:
-        """True when a stage's argument uses no other slope (interior points included)."""
+        """Whether a stage's argument uses no other slope (interior points included)."""
         return stage in self.interior or not any(self.X[stage])
 
     def _check_shapes(self) -> None:
@@ -132,12 +133,14 @@ class Scheme:
         wrong = {key: n for key, n in lengths.items() if n != s}
         if s == 0 or wrong:
             raise OptionError(
-                f"Scheme {self.name!r}: every part of the tableau needs one entry a stage ({s} by b), "
+                f"Scheme {self.name!r}: every part of the tableau needs one entry a stage "
+                f"({s} by b), "
                 f"got {wrong or 'no stage at all'}."
             )
         if any(self.X[i][j] for i, j in product(range(s), repeat=2) if j >= i):
             raise OptionError(
-                f"Scheme {self.name!r}: X must be strictly lower triangular, so that each stage uses "
+                f"Scheme {self.name!r}: X must be strictly lower triangular, so that each "
+                "stage uses "
                 "earlier slopes only; reorder the stages, or express implicitness through v."
             )
         if any(i not in range(s) for i in self.interior) or len(set(self.interior)) != len(
@@ -168,12 +171,14 @@ class Scheme:
             for label, got, expected in self._conditions(p):
                 if got != expected:
                     raise OptionError(
-                        f"Scheme {self.name!r} is declared of order {self.order}, but {label} = {got} "
+                        f"Scheme {self.name!r} is declared of order {self.order}, but {label} "
+                        f"= {got} "
                         f"where order {p} needs {expected}."
                     )
         if self.order < 4 and all(got == want for _, got, want in self._conditions(self.order + 1)):
             raise OptionError(
-                f"Scheme {self.name!r} is declared of order {self.order} but satisfies the conditions "
+                f"Scheme {self.name!r} is declared of order {self.order} but satisfies the "
+                "conditions "
                 f"of order {self.order + 1}; declare that."
             )
 

@@ -91,13 +91,13 @@ def _combine(weights: Sequence[Fraction], term: str) -> str:
 
 
 def _combination(weights: Sequence[Fraction], name: str) -> str:
-    """The same for people: fractions as fractions, subscripts."""
+    """Write the same for people: fractions as fractions, subscripts."""
     parts = [("" if w == 1 else f"{w} ") + f"{name}_{j}" for j, w in enumerate(weights) if w]
     return " + ".join(parts).replace("+ -", "- ")
 
 
 def _spread(ir: KernelIR, stage: Stage) -> list[tuple[int, Fraction]]:
-    """Where an affine stage's argument comes from: (first internal column, weight) of each grid point."""
+    """Return (first internal column, weight) of each grid point an affine stage uses."""
     if stage.interior is not None:
         return [(ir.D * (1 + stage.interior), Fraction(1))]
     ends = [(0, 1 - stage.v), (ir.last_column, stage.v)]
@@ -118,7 +118,7 @@ def _sparsity(pattern: Pattern) -> list[int]:
 
 
 def _array(values: Sequence[int], name: str, kind: str = "int") -> str:
-    """A static C array, wrapped to readable lines (C has no empty arrays: one zero stands in)."""
+    """Write a static C array in readable lines (C has no empty arrays: one zero stands in)."""
     entries = [str(value) for value in values] or ["0"]
     lines, line = [], ""
     for entry in entries:

@@ -11,21 +11,21 @@ from symda.lower import Routine, Value
 
 #: An expression used once is folded into its user up to this many characters.
 LONGEST_FOLD = 72
-#: Statements a function may have before it is split, so that compile time stays linear in the model.
+#: Statements a function may have before it is split, so that compile time stays linear.
 CHUNK = 250
 
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
 _FUNCTIONS = {
     name: name
-    for name in "exp log sqrt sin cos tan asin acos atan floor fmod sign copysign erf fmin fmax sinh cosh tanh "
-    "asinh acosh atanh atan2 log1p expm1 hypot".split()
+    for name in "exp log sqrt sin cos tan asin acos atan floor fmod sign copysign erf fmin fmax "
+    "sinh cosh tanh asinh acosh atanh atan2 log1p expm1 hypot".split()
 } | {"ceil": "ceil", "fabs": "fabs", "pow": "pow", "constpow": "pow"}
 _RELATIONS = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
 
 
 @dataclass(frozen=True)
 class Body:
-    """Statements of a routine: one chunk, or several that share the array ``v`` of `shared` numbers."""
+    """Statements of a routine: one chunk, or several that share ``v``, `shared` numbers."""
 
     chunks: tuple[tuple[str, ...], ...]
     shared: int
@@ -37,7 +37,7 @@ class Body:
 
 
 def number(value: float) -> str:
-    """A C literal that reads back as the same double."""
+    """Write a C literal that reads back as the same double."""
     if math.isnan(value):
         return "NAN"
     if math.isinf(value):

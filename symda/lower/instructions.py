@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 #: Operations of an SX graph that the emitted code knows, by CasADi's name without ``OP_``.
 OPERATIONS = (
-    "ADD SUB MUL DIV NEG EXP LOG POW CONSTPOW SQRT SQ TWICE SIN COS TAN ASIN ACOS ATAN LT LE EQ NE NOT AND OR "
-    "FLOOR CEIL FMOD FABS SIGN COPYSIGN IF_ELSE_ZERO ERF FMIN FMAX INV SINH COSH TANH ASINH ACOSH ATANH ATAN2 "
-    "LOG1P EXPM1 HYPOT"
+    "ADD SUB MUL DIV NEG EXP LOG POW CONSTPOW SQRT SQ TWICE SIN COS TAN ASIN ACOS ATAN LT LE EQ "
+    "NE NOT AND OR FLOOR CEIL FMOD FABS SIGN COPYSIGN IF_ELSE_ZERO ERF FMIN FMAX INV SINH COSH "
+    "TANH ASINH ACOSH ATANH ATAN2 LOG1P EXPM1 HYPOT"
 ).split()
 
 
@@ -66,7 +66,8 @@ def lower_function(function: ca.Function, output_names: tuple[str, ...]) -> Rout
             value = Value(names[op], args=tuple(slots[a] for a in arguments))
         else:
             raise BuildError(
-                f"The kernel {function.name()!r} needs CasADi's operation number {op}, which the emitted code does "
+                f"The kernel {function.name()!r} needs CasADi's operation number {op}, which "
+                "the emitted code does "
                 f"not know; it knows {', '.join(names.values())}."
             )
         slots[targets[0]] = len(values)
@@ -80,4 +81,4 @@ def lower_function(function: ca.Function, output_names: tuple[str, ...]) -> Rout
 def pattern_of(sparsity: ca.Sparsity) -> Pattern:
     """Sparsity of CasADi as rows and columns."""
     rows, columns = sparsity.get_triplet()
-    return Pattern(tuple(sparsity.shape), tuple(rows), tuple(columns))
+    return Pattern((sparsity.size1(), sparsity.size2()), tuple(rows), tuple(columns))

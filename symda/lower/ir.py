@@ -98,8 +98,8 @@ class KernelIR:
 
     Columns of the dense working arrays are in *internal* order: (x_n, theta, x_{n+1}) for explicit
     schemes, whose tangents only need the first D + P columns, and (window, theta) otherwise.
-    `columns` is the number of columns that tangents need; `theta_column` and `last_column` are where
-    theta and x_{n+1} start.
+    `columns` is the number of columns that tangents need; `theta_column` and `last_column` are
+    where theta and x_{n+1} start.
     """
 
     model: str

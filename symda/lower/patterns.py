@@ -42,7 +42,7 @@ class Layout:
         return self.D + self.P if self.explicit else self.E
 
     def internal(self) -> NDArray[np.intp]:
-        """Internal column of each external one, shape (W,)."""
+        """Return the internal column of each external one, shape (W,)."""
         order = np.arange(self.W)
         order[self.E : self.E + self.D] = self.last_column + np.arange(self.D)
         order[self.E + self.D :] = self.theta_column + np.arange(self.P)
@@ -57,7 +57,7 @@ def step_masks(
     *,
     discrete: bool,
 ) -> tuple[Mask, Mask]:
-    """Masks of dr/d(unknowns), shape (E, W), and of the residual's curvature, shape (W, W), internal order."""
+    """Masks of dr/d(unknowns) (E, W) and of the residual's curvature (W, W), internal order."""
     D, P, W = layout.D, layout.P, layout.W
     dF = _mask(jacobian)
     d2F = _mask(curvature)
@@ -92,7 +92,7 @@ def step_masks(
 
 
 def gather_rows(layout: Layout, mask: Mask) -> Gather:
-    """Jacobian mask (E, W), internal order -> nonzeros in external order out of a dense (E, W) array."""
+    """Jacobian mask (E, W), internal order -> nonzeros in external order of a dense (E, W)."""
     internal = layout.internal()
     external = mask[:, internal]
     columns, rows = np.nonzero(external.T)
@@ -101,7 +101,7 @@ def gather_rows(layout: Layout, mask: Mask) -> Gather:
 
 
 def gather_upper(layout: Layout, mask: Mask) -> Gather:
-    """Symmetric mask (W, W), internal order -> upper triangle in external order out of a dense (W, W) array.
+    """Symmetric mask (W, W), internal order -> upper triangle, external order, of a dense (W, W).
 
     The source is always in the lower triangle of the internal order, which is all that is filled.
     """

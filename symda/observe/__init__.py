@@ -5,12 +5,12 @@ from symda.observe.grid import Grid
 from symda.observe.observations import Observations
 from symda.observe.problem import Problem
 from symda.observe.samples import Rule, Samples
-from symda.observe.weights import Averaging, ModelError, averaging_factors
+from symda.observe.weights import Averaging, ErrorForm, averaging_factors
 
 __all__ = [
     "Averaging",
     "Grid",
-    "ModelError",
+    "ErrorForm",
     "Observations",
     "Problem",
     "Rule",

@@ -14,7 +14,7 @@ from symda.observe.grid import Grid
 from symda.observe.observations import Observations
 from symda.observe.problem import Problem
 from symda.observe.ranges import fixed_values, parameter_starts, state_starts, typical_sizes
-from symda.observe.weights import Averaging, ModelError, averaging_factors, step_weights
+from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
 
 
 def bind(
@@ -33,7 +33,7 @@ def bind(
     start: float | None = None,
     stop: float | None = None,
     midpoint_data: bool = False,
-    model_error: ModelError = "step",
+    model_error: ErrorForm = "step",
     averaging: Averaging = "sum",
     fixed: Mapping[str | Parameter, float | None] | None = None,
     discrete: bool = False,

@@ -10,7 +10,7 @@ from symda.errors import OptionError, nearest
 from symda.observe.arrays import FloatArray
 
 Averaging = Literal["sum", "eq2", "eq14", "minaone", "varanneal"]
-ModelError = Literal["step", "rate"]
+ErrorForm = Literal["step", "rate"]
 
 
 def averaging_factors(
@@ -58,7 +58,7 @@ def averaging_factors(
 
 
 def step_weights(
-    model_error: ModelError, c_f: float, h: FloatArray, *, discrete: bool
+    model_error: ErrorForm, c_f: float, h: FloatArray, *, discrete: bool
 ) -> FloatArray:
     """Weights (N,): Rf of step n is rf * weight[n].
 
@@ -88,7 +88,7 @@ def step_weights(
                 "Use model_error='step'."
             )
         return c_f / h
-    raise _unknown("model_error", model_error, get_args(ModelError))
+    raise _unknown("model_error", model_error, get_args(ErrorForm))
 
 
 def _unknown(option: str, got: str, known: tuple[str, ...]) -> OptionError:

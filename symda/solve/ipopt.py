@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 #: IPOPT's own defaults push a warm start off its bounds and restart the barrier far out.
-DEFAULTS: dict[str, object] = {
+DEFAULTS: dict[str, Any] = {
     "print_level": 0,
     "sb": "yes",
     "tol": 1e-8,
@@ -52,8 +52,9 @@ class Ipopt:
     problem : Problem
         Data and bounds.
     formulation : str
-        ``"direct"``: unknowns are path and parameters. ``"lifted"``: the model errors w are unknowns too, tied by
-        r = w; the constraints' multipliers are the canonical momenta, and the problem stays well conditioned as Rf grows.
+        ``"direct"``: unknowns are path and parameters. ``"lifted"``: the model errors w are
+        unknowns too, tied by r = w; the constraints' multipliers are the canonical momenta, and
+        the problem stays well conditioned as Rf grows.
     **options
         IPOPT's options by their own names, e.g. ``tol``, ``max_iter``, ``linear_solver``.
 
@@ -64,7 +65,7 @@ class Ipopt:
     """
 
     def __init__(
-        self, kernels: Kernels, problem: Problem, *, formulation: str = "direct", **options: object
+        self, kernels: Kernels, problem: Problem, *, formulation: str = "direct", **options: Any
     ) -> None:
         import casadi as ca
 
@@ -77,7 +78,7 @@ class Ipopt:
         self._bounds = Bounds.of(problem)
         self._lifted = formulation == "lifted"
         self._program = FORMULATIONS[formulation](kernels, problem)
-        settings = {
+        settings: dict[str, Any] = {
             "ipopt": DEFAULTS | options,
             "print_time": False,
             "record_time": False,
@@ -91,7 +92,7 @@ class Ipopt:
             **self._program.derivatives,
         }
         try:
-            self._solver = ca.nlpsol("symda", "ipopt", dict(self._program.nlp), settings)
+            self._solver = ca.nlpsol("symda", "ipopt", {**self._program.nlp}, settings)
         except RuntimeError as error:
             raise OptionError(
                 f"IPOPT refuses its options {sorted(options)}: {_first_line(error)} "
@@ -138,6 +139,6 @@ class Ipopt:
 
 
 def _first_line(error: BaseException) -> str:
-    """The part of CasADi's message that says what is wrong."""
+    """Return the part of CasADi's message that says what is wrong."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(error).__name__

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +37,8 @@ class Lbfgs:
     problem : Problem
         Data and bounds.
     **options
-        Options of `scipy.optimize.minimize` with ``method="L-BFGS-B"``: ``maxiter``, ``maxfun``, ``maxcor``,
-        ``ftol``, ``gtol``, ``maxls``.
+        Options of `scipy.optimize.minimize` with ``method="L-BFGS-B"``: ``maxiter``, ``maxfun``,
+        ``maxcor``, ``ftol``, ``gtol``, ``maxls``.
 
     Raises
     ------
@@ -50,15 +50,17 @@ class Lbfgs:
         for name in options:
             if name not in DEFAULTS:
                 raise OptionError(
-                    f"lbfgs has no option {name!r}.{nearest(name, DEFAULTS)} It takes {', '.join(DEFAULTS)}."
+                    f"lbfgs has no option {name!r}.{nearest(name, DEFAULTS)} "
+                    f"It takes {', '.join(DEFAULTS)}."
                 )
         self._evaluator = kernels.at(problem)
         self._bounds = Bounds.of(problem)
-        self._options = DEFAULTS | options
+        # SciPy's stubs want their own private TypedDict here
+        self._options: Any = DEFAULTS | options
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
         """Go down from (path, theta); see `Solver.minimise`."""
-        from scipy.optimize import minimize
+        import scipy.optimize
 
         started = time.perf_counter()
         p = self._evaluator.problem
@@ -67,12 +69,12 @@ class Lbfgs:
             X, values = unknowns[: p.M * p.D].reshape(p.M, p.D), unknowns[p.M * p.D :]
             return self._evaluator.value_and_gradient(X, values, rf)
 
-        found = minimize(
+        found = scipy.optimize.minimize(
             value,
             self._bounds.clip(path, theta),
             jac=True,
             method="L-BFGS-B",
-            bounds=np.stack([self._bounds.lower, self._bounds.upper], axis=1),
+            bounds=scipy.optimize.Bounds(self._bounds.lower, self._bounds.upper),
             options=self._options,
         )
         # SciPy's 1 is a limit reached; 2 is a line search that cannot go further, the usual end at

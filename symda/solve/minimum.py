@@ -94,7 +94,10 @@ class Bounds:
 
     def clip(self, path: FloatArray, theta: FloatArray) -> FloatArray:
         """Start (flat path, theta) brought inside."""
-        return np.clip(np.concatenate([np.ravel(path), theta]), self.lower, self.upper)
+        inside: FloatArray = np.clip(
+            np.concatenate([np.ravel(path), theta]), self.lower, self.upper
+        )
+        return inside
 
 
 def record(

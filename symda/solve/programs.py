@@ -26,7 +26,8 @@ class Program:
     nlp : mapping
         ``x``, ``p``, ``f`` and, lifted, ``g``.
     derivatives : mapping of option name to casadi.Function
-        Exact derivative functions made of the per-step ones, since externals carry none of their own.
+        Exact derivative functions made of the per-step ones, since externals carry none of their
+        own.
     unknowns : int
         How many of the unknowns are (flat path, theta); the rest are model errors w.
     """
@@ -167,7 +168,7 @@ def direct(kernels: Kernels, problem: Problem) -> Program:
 
 
 def lifted(kernels: Kernels, problem: Problem) -> Program:
-    """Unknowns: path, parameters and model errors w; constraints r - w = 0, whose multipliers are the momenta."""
+    """Unknowns: path, parameters, model errors w. Constraints r = w, with momenta as multipliers."""
     import casadi as ca
 
     graph = _Graph(kernels, problem)
