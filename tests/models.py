@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,11 +12,11 @@ import sympy as sp
 
 import symda as sd
 from symda.build import build
-from symda.build.kernels import Kernels, compiled_kernels, virtual_kernels
+from symda.build.kernels import Evaluator, Kernels, compiled_kernels, virtual_kernels
 from symda.declare import Measurement, measure
 from symda.derive.field import Field, derive_field
 from symda.derive.step import derive_step
-from symda.discretise import SCHEMES, Scheme, find_scheme
+from symda.discretise import SCHEMES, Scheme, find_scheme, step_residual
 from symda.emit import Source, emit
 from symda.lower import lower
 from symda.observe import Observations, Problem, bind
@@ -125,7 +126,7 @@ class Shape:
 
 
 def polynomial(shape: Shape) -> tuple[sd.Model, list[sp.Expr]]:
-    """Draw a cubic model with products of states, parameters, forcing and time, and what it measures.
+    """Draw a cubic model, with products of states, parameters, forcing, time, and its measurements.
 
     L = D measures the states themselves; otherwise expressions, nonlinear in states and parameters,
     the last of which has a parameter of its own when P > 0.
@@ -223,3 +224,120 @@ def relative(got: object, expected: object) -> float:
     a, b = np.asarray(got, dtype=float), np.asarray(expected, dtype=float)
     assert a.shape == b.shape
     return float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-300))
+
+
+def dense_steps(evaluator: Evaluator, name: str, *arguments: np.ndarray) -> np.ndarray:
+    """The sparse result of a per-step function at every step, (N, rows, columns) with its zeros."""
+    engine = evaluator.kernels.engine
+    nonzeros = getattr(engine, name)(*arguments)
+    sparsity = evaluator.kernels.functions[name].sparsity_out(0)
+    rows, columns = (np.array(part, dtype=int) for part in sparsity.get_triplet())
+    dense = np.zeros((len(nonzeros), *sparsity.shape))
+    dense[:, rows, columns] = nonzeros
+    return dense
+
+
+def everything(
+    kernels: Kernels, problem: Problem, X: np.ndarray, theta: np.ndarray, rf: np.ndarray
+) -> dict[str, np.ndarray]:
+    """All that kernels compute at one point, under names for messages."""
+    at = kernels.at(problem)
+    steps = at.packed.steps
+    lam = np.random.default_rng(0).normal(size=(problem.N, problem.E))
+    value, gradient = at.value_and_gradient(X, theta, rf)
+    return {
+        "action": np.array(at.action(X, theta, rf)),
+        "terms": np.array(at.terms(X, theta, rf)),
+        "value": np.array(value),
+        "gradient": gradient,
+        "hessian": at.hessian(X, theta, rf).toarray(),
+        "residual": at.residual(X, theta),
+        "jacobian": dense_steps(at, "step_jacobian", X, theta, steps),
+        "curvature": dense_steps(at, "step_curvature", X, theta, steps, lam),
+        "measure": kernels.measure(X, theta),
+    }
+
+
+def disagreements(
+    got: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], tolerance: float = 1e-12
+) -> dict[str, float]:
+    """What differs by more than a fraction of its norm; nan differs from everything."""
+    distances = {name: relative(got[name], expected[name]) for name in expected}
+    return {name: value for name, value in distances.items() if not value <= tolerance}
+
+
+class Jet:
+    """A number with its exact gradient and Hessian: derivatives that owe CasADi nothing."""
+
+    def __init__(self, value: float, gradient: np.ndarray, hessian: np.ndarray) -> None:
+        self.value, self.gradient, self.hessian = value, gradient, hessian
+
+    @classmethod
+    def seeds(cls, values: np.ndarray) -> list[Jet]:
+        n = values.size
+        return [cls(float(v), np.eye(n)[i], np.zeros((n, n))) for i, v in enumerate(values)]
+
+    def _lift(self, other: Jet | float) -> Jet:
+        if isinstance(other, Jet):
+            return other
+        return Jet(float(other), 0.0 * self.gradient, 0.0 * self.hessian)
+
+    def __add__(self, other: Jet | float) -> Jet:
+        b = self._lift(other)
+        return Jet(self.value + b.value, self.gradient + b.gradient, self.hessian + b.hessian)
+
+    def __mul__(self, other: Jet | float) -> Jet:
+        b = self._lift(other)
+        cross = np.outer(self.gradient, b.gradient)
+        return Jet(
+            self.value * b.value,
+            self.value * b.gradient + b.value * self.gradient,
+            self.value * b.hessian + b.value * self.hessian + cross + cross.T,
+        )
+
+    def __neg__(self) -> Jet:
+        return self * -1.0
+
+    def __sub__(self, other: Jet | float) -> Jet:
+        return self + (-self._lift(other))
+
+    def __rsub__(self, other: float) -> Jet:
+        return self._lift(other) - self
+
+    def __truediv__(self, other: float) -> Jet:
+        return self * (1.0 / other)
+
+    def __pow__(self, exponent: int) -> Jet:
+        return math.prod([self] * exponent, start=self._lift(1.0))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+def exact_action(
+    case: Case, problem: Problem, X: np.ndarray, theta: np.ndarray, rf: np.ndarray
+) -> Jet:
+    """Eq. 10 of a polynomial model summed term by term, with exact derivatives."""
+    model = case.model
+    t = model.time or sp.Symbol("t")
+    arguments = [*model.states, *case.field.parameters]
+    F = sp.lambdify([*arguments, *model.forcing, t], list(model.equations), "math")
+    measured = sp.lambdify(arguments, list(case.measurement.functions), "math")
+    unknowns = Jet.seeds(np.concatenate([X.reshape(-1), theta]))
+    D, E = problem.D, problem.E
+    flat, values = unknowns[: X.size], unknowns[X.size :]
+    total = 0.0 * flat[0]
+    for n in range(problem.N):
+        window = [flat[i : i + D] for i in range(n * E, n * E + E + 1, D)]
+
+        def slope(i: int, x: Sequence[Jet], n: int = n) -> list[Jet]:
+            when = problem.node_times[n] + float(case.scheme.c[i]) * problem.h[n]
+            return F(*x, *values, *problem.u[n, case.scheme.slot(i)], when)
+
+        h = 0.0 * flat[0] + float(problem.h[n])
+        for e, r in enumerate(step_residual(case.scheme, slope, window, h, float)):
+            total = total + r * r * (0.5 * problem.weight[n] * rf[e % D])
+    for m in range(problem.M):
+        for l, h_l in enumerate(measured(*flat[m * D : m * D + D], *values)):
+            misfit = h_l - float(problem.y[m, l])
+            total = total + misfit * misfit * (0.5 * problem.rm[m, l])
+    return total

@@ -1,0 +1,165 @@
+"""Kernels of models that are awkward on purpose: names, cases, constants, nothing curved, long."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy as sp
+from models import (
+    Case,
+    Shape,
+    disagreements,
+    everything,
+    exact_action,
+    make_case,
+    polynomial,
+    random_point,
+    random_problem,
+    relative,
+)
+
+import symda as sd
+import symda.emit.format
+from symda.build import build
+from symda.build.kernels import compiled_kernels
+from symda.discretise import find_scheme
+from symda.emit import emit
+from symda.lower import lower
+
+WIDE = {"start": (-1.0, 1.0)}
+
+
+def check(case: Case, seed: int = 0, *, N: int = 4) -> None:
+    """Compiled = virtual on random data of one case."""
+    rng = np.random.default_rng(seed)
+    problem = random_problem(case, rng, N=N, uniform=case.model.discrete)
+    point = random_point(problem, rng)
+    compiled = everything(case.compiled, problem, *point)
+    assert np.isfinite(compiled["hessian"]).all()
+    assert disagreements(compiled, everything(case.virtual, problem, *point)) == {}
+
+
+@pytest.fixture(scope="module")
+def cased():
+    """Gates and rates as in a neuron: cases, exponentials, a removable singularity, tanh, roots."""
+    x, y, z = sd.states("x y z", **WIDE)
+    a, b = sd.parameters("a b", **WIDE)
+    current = sd.forcing("I")
+    rate = (x - a) / (1 - sp.exp(-(x - a)))
+    equations = {
+        x: sp.Piecewise((x**2 + b, x < 0), (sp.log(1 + x) + b, True))
+        - y * sp.tanh(b * y)
+        + current,
+        y: sp.exp(-(x**2)) * (1 + sp.tanh((x - a) / 2)) / 2 - y * rate,
+        z: sp.Max(x, y) - sp.sqrt(1 + z**2) + sp.Abs(y) * sp.cos(z) - sp.Min(z, 0.3) * a,
+    }
+    model = sd.Model(equations, name="gates")
+    return make_case(model, [sp.exp(x / 2) + a, sp.atan2(y, 2 + z**2)], "rk4")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cases_exponentials_and_hyperbolic_tangents(cased, seed):
+    check(cased, seed)
+
+
+def test_a_removable_singularity_stays_finite(cased):
+    rng = np.random.default_rng(0)
+    problem = random_problem(cased, rng, N=2)
+    X, theta, rf = random_point(problem, rng)
+    X[:, 0] = theta[0] + np.array([0.0, 1e-9, -1e-7])
+    compiled = everything(cased.compiled, problem, X, theta, rf)
+    assert np.isfinite(compiled["hessian"]).all()
+    assert disagreements(compiled, everything(cased.virtual, problem, X, theta, rf)) == {}
+
+
+def test_both_cases_of_a_piecewise_are_taken(cased):
+    """At x = -2 the logarithm of the other case is not a number; no trace of it may be left."""
+    rng = np.random.default_rng(0)
+    problem = random_problem(cased, rng, N=2)
+    X, theta, rf = random_point(problem, rng)
+    X[:, 0] = [-2.0, -3.0, 2.0]
+    compiled = everything(cased.compiled, problem, X, theta, rf)
+    assert all(np.isfinite(value).all() for value in compiled.values())
+    assert disagreements(compiled, everything(cased.virtual, problem, X, theta, rf)) == {}
+
+
+def test_a_linear_model_has_no_curvature():
+    x, y = sd.states("x y", **WIDE)
+    u = sd.forcing("u")
+    case = make_case(sd.Model({x: -x + 2 * y + u, y: 0.5 * x - y}, name="linear"), [y], "midpoint")
+    check(case)
+    for kernels in (case.compiled, case.virtual):
+        assert kernels.functions["step_curvature"].nnz_out(0) == 0
+    rng = np.random.default_rng(3)
+    problem = random_problem(case, rng, N=3)
+    X, theta, rf = random_point(problem, rng)
+    at = case.compiled.at(problem)
+    zero = np.zeros_like(X)
+    step = -np.linalg.solve(at.hessian(zero, theta, rf).toarray(), at.gradient(zero, theta, rf))
+    there = at.gradient(step.reshape(X.shape), theta, rf)
+    assert np.linalg.norm(there) < 1e-12 * np.linalg.norm(at.gradient(zero, theta, rf))
+
+
+def test_equations_that_are_constant():
+    x, y, z = sd.states("x y z", **WIDE)
+    p = sd.parameter("p", **WIDE)
+    case = make_case(sd.Model({x: 0, y: 2.5, z: p}, name="constants"), [x, y * z], "trapezoid")
+    check(case)
+    rng = np.random.default_rng(1)
+    problem = random_problem(case, rng, N=2)
+    X, theta, _ = random_point(problem, rng)
+    expected = np.diff(X, axis=0) - problem.h[:, None] * np.array([0.0, 2.5, theta[0]])
+    np.testing.assert_allclose(case.compiled.residual(X, theta, problem), expected, atol=1e-15)
+
+
+def test_names_that_the_emitted_code_uses_itself():
+    """Names of C keywords, of the kernels' own variables, constants and functions."""
+    names = (
+        "x k J theta work h D W H v v0 w t lam rf step double for lambda pow sin NAN E S".split()
+    )
+    states = [sd.state(name, **WIDE) for name in names[:4]]
+    parameters = [sd.parameter(name, **WIDE) for name in names[4:]]
+    u, time = sd.forcing("u"), sd.time("time")
+    equations = {s: sp.Add(*parameters[i::4]) * s for i, s in enumerate(states)}
+    equations[states[0]] += u * sp.sin(time) * states[3] ** 2
+    case = make_case(sd.Model(equations, name="double"), [states[0] * states[1]], "euler")
+    assert {p.name for p in case.field.parameters} == set(names[4:])
+    check(case)
+
+
+def test_a_model_name_and_channels_that_would_end_a_docstring():
+    x = sd.state("x", **WIDE)
+    model = sd.Model({x: -(x**3)}, name='a """ */ \\ {% name %}\nof two lines')
+    case = make_case(model, {'channel """ */': x**2}, "euler")
+    check(case)
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_long_routines_are_split_without_a_change(monkeypatch, chunk):
+    case = make_case(*polynomial(Shape(3, 3, 2, 2, timed=True, seed=5)), "rk4")
+    whole = case.source
+    monkeypatch.setattr(symda.emit.format, "CHUNK", chunk)
+    source = emit(lower(case.field, find_scheme("rk4", discrete=False)))
+    assert "field_jacobian_1(" in source.text and "field_jacobian_1(" not in whole.text
+    assert source.digest != whole.digest
+    split = compiled_kernels(build(source))
+    rng = np.random.default_rng(chunk)
+    problem = random_problem(case, rng, N=3)
+    point = random_point(problem, rng)
+    virtual = everything(case.virtual, problem, *point)
+    assert disagreements(everything(split, problem, *point), virtual) == {}
+    assert relative(virtual["hessian"], exact_action(case, problem, *point).hessian) < 1e-12
+
+
+def test_a_wide_model_is_split_by_itself():
+    """Enough terms to need several functions at the true chunk length; a ring of neighbours."""
+    D = 24
+    x = sd.states("x", D, **WIDE)
+    nu = sd.parameter("nu", **WIDE)
+    ring = {
+        x[a]: x[a - 1] * (x[(a + 1) % D] - x[a - 2]) - sp.tanh(x[a]) ** 3 * sp.sin(x[a - 3]) + nu
+        for a in range(D)
+    }
+    case = make_case(sd.Model(ring, name="ring"), [x[0], x[5] * x[6]], "midpoint")
+    assert "field_curvature_1(" in case.source.text
+    check(case, N=2)
