@@ -1,0 +1,359 @@
+"""`check`: what can be known of a problem before the first path starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.anneal import Ladder
+from symda.anneal.starts import STARTS
+from symda.observe import Problem
+
+if TYPE_CHECKING:
+    import casadi as ca
+
+    from symda.api.action import Action
+    from symda.derive.field import Field
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+#: Paths of the run that memory is reckoned for; its ladder is the default one.
+PATHS = 100
+#: IPOPT's own work in an iteration over that of a gradient and a Hessian, and its iterations a
+#: rung: measured on Lorenz-96 with 165 steps.
+IPOPT_SHARE = 3.0
+ITERATIONS = 10
+#: Data beyond a bound by this many standard deviations of their noise are not the noise's doing.
+FAR = 3.0
+#: Share of a channel's values that may lie outside the start range of its state.
+OUTSIDE = 0.25
+#: A parameter whose start range is this many times off its typical size is badly scaled.
+OFF_SCALE = 100.0
+LISTED = 12
+
+
+@dataclass(frozen=True)
+class ChannelScale:
+    """Range of a channel's data, their standard deviation, and that of their noise."""
+
+    name: str
+    low: float
+    high: float
+    spread: float
+    noise: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """A preflight: sizes, scales, cost, and what looks wrong.
+
+    Attributes
+    ----------
+    model, scheme : str
+        Names.
+    N, M, D, P, L, T : int
+        Sizes; T counts the grid points that carry data.
+    free : int
+        Parameters that are estimated.
+    data_count, unknowns : int
+        Measured values; M D and the free parameters.
+    hessian_nonzeros : int
+        Of the whole symmetric matrix.
+    times, steps : (float, float)
+        First and last grid point; shortest and longest step.
+    channels : tuple of ChannelScale
+        Scales of the L channels.
+    unseen, unconstrained : tuple of str
+        States that no measurement depends on, through any number of equations; free parameters
+        that stand neither in a measured quantity nor in the equation of a state that is seen.
+    path_bytes, hessian_bytes, keep_all_bytes : int
+        Memory of one path; of the Hessian; of all rungs of 100 paths on the default ladder, as with
+        ``keep="all"``.
+    kernels : str
+        ``"compiled"`` or ``"virtual machine"``.
+    evaluation_seconds : float
+        One gradient and one Hessian, measured.
+    path_seconds : float
+        The default ladder with IPOPT on one core: an estimate, easily wrong by a factor of three.
+    warnings : tuple of str
+        What looks wrong, a sentence each.
+    """
+
+    model: str
+    scheme: str
+    N: int
+    M: int
+    D: int
+    P: int
+    L: int
+    T: int
+    free: int
+    data_count: int
+    unknowns: int
+    hessian_nonzeros: int
+    times: tuple[float, float]
+    steps: tuple[float, float]
+    channels: tuple[ChannelScale, ...]
+    unseen: tuple[str, ...]
+    unconstrained: tuple[str, ...]
+    path_bytes: int
+    hessian_bytes: int
+    keep_all_bytes: int
+    kernels: str
+    evaluation_seconds: float
+    path_seconds: float
+    warnings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing looks wrong."""
+        return not self.warnings
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        rungs = Ladder().rungs
+        low, high = self.steps
+        steps = f"{low:.6g}" if np.isclose(low, high) else f"{low:.6g} .. {high:.6g}"
+        yield (
+            f"{self.model}, scheme {self.scheme}: D = {self.D} states, P = {self.P} parameters "
+            f"({self.free} free), L = {self.L} measured channels"
+        )
+        yield (
+            f"grid: N = {self.N} steps of {steps}, M = {self.M} points, "
+            f"t = {self.times[0]:.6g} .. {self.times[1]:.6g}"
+        )
+        yield f"data: {self.data_count} values at T = {self.T} times, for {self.unknowns} unknowns"
+        yield (
+            f"memory: path {_size(self.path_bytes)}, Hessian {_size(self.hessian_bytes)} "
+            f"({self.hessian_nonzeros} nonzeros), {PATHS} paths x {rungs} rungs with "
+            f'keep="all" {_size(self.keep_all_bytes)}'
+        )
+        evaluation = _duration(self.evaluation_seconds)
+        yield f"kernels: {self.kernels}, gradient and Hessian in {evaluation}"
+        yield (
+            f"time: about {_duration(self.path_seconds)} a path on one core (an estimate for "
+            f"IPOPT: {rungs} rungs, {ITERATIONS} iterations each; it can be wrong by a factor of "
+            "3)"
+        )
+        for channel in self.channels[:LISTED]:
+            yield (
+                f"channel {channel.name}: {channel.low:.6g} .. {channel.high:.6g}, "
+                f"noise sd {channel.noise:.3g}"
+            )
+        if self.L > LISTED:
+            yield f"and {self.L - LISTED} more channels"
+        if self.ok:
+            yield "nothing looks wrong"
+        yield from (f"warning: {warning}" for warning in self.warnings)
+
+
+def check(action: Action, problem: Problem) -> Check:
+    """Look at a problem before annealing it.
+
+    Compiles the kernels if that was not done yet and evaluates them at one random start.
+
+    Parameters
+    ----------
+    action : Action
+        The action.
+    problem : Problem
+        What its `bind` made of the data.
+
+    Returns
+    -------
+    Check
+        ``print`` it; `ok` and `warnings` say whether something looks wrong.
+    """
+    seen, constrained = reachable(action.field)
+    unseen = tuple(name for name, found in zip(problem.states, seen, strict=True) if not found)
+    known = constrained | ~problem.free
+    unconstrained = tuple(
+        name for name, found in zip(problem.parameters, known, strict=True) if not found
+    )
+    kernels = action.compile().machine
+    at = kernels.at(problem)
+    X, theta = STARTS["uniform"](problem, np.random.default_rng(0))
+    rf = Ladder().values(problem.states)[0]
+    # the first evaluation also makes tables that later ones find
+    value, hessian = at.action(X, theta, rf), at.hessian(X, theta, rf)
+    elapsed = []
+    for _ in range(3):
+        began = time.perf_counter()
+        at.gradient(X, theta, rf)
+        at.hessian(X, theta, rf)
+        elapsed.append(time.perf_counter() - began)
+    evaluation = min(elapsed)
+    rungs = Ladder().rungs
+    free = int(problem.free.sum())
+    channels = tuple(_scale(problem, l) for l in range(problem.L))
+    return Check(
+        model=action.model.name,
+        scheme=action.scheme.name,
+        N=problem.N,
+        M=problem.M,
+        D=problem.D,
+        P=problem.P,
+        L=problem.L,
+        T=int((problem.rm > 0.0).any(axis=1).sum()),
+        free=free,
+        data_count=problem.data_count,
+        unknowns=problem.M * problem.D + free,
+        hessian_nonzeros=int(hessian.nnz),
+        times=(float(problem.times[0]), float(problem.times[-1])),
+        steps=(float(problem.h.min()), float(problem.h.max())),
+        channels=channels,
+        unseen=unseen,
+        unconstrained=unconstrained,
+        path_bytes=int(X.nbytes),
+        hessian_bytes=int(hessian.data.nbytes + hessian.indices.nbytes + hessian.indptr.nbytes),
+        keep_all_bytes=int(X.nbytes) * PATHS * rungs,
+        kernels=kernels.kind,
+        evaluation_seconds=evaluation,
+        path_seconds=rungs * ITERATIONS * (1.0 + IPOPT_SHARE) * evaluation,
+        warnings=(
+            *_structure_warnings(unseen, unconstrained),
+            *_count_warnings(problem, free),
+            *_channel_warnings(problem, channels),
+            *_parameter_warnings(problem),
+            *_start_warnings(value, hessian.data),
+        ),
+    )
+
+
+def reachable(field: Field) -> tuple[BoolArray, BoolArray]:
+    """Which states and parameters the measurements depend on, by the equations' sparsity.
+
+    A state is seen if a measured quantity uses it, or if the equation of a seen state does. A
+    parameter is constrained if a measured quantity or the equation of a seen state uses it.
+
+    Returns
+    -------
+    seen : (D,)
+    constrained : (P,)
+    """
+    D, P = field.D, field.P
+    uses = _pattern(field.field_jacobian, (D, D + P))
+    found: BoolArray = np.any(_pattern(field.measure_jacobian, (field.L, D + P)), axis=0)
+    for _ in range(D + 1):
+        found |= np.any(uses[found[:D]], axis=0)
+    return found[:D], found[D:]
+
+
+def _pattern(jacobian: ca.Function, shape: tuple[int, int]) -> BoolArray:
+    pattern = np.zeros(shape, dtype=bool)
+    rows, columns = jacobian.sparsity_out(1).get_triplet()
+    pattern[rows, columns] = True
+    return pattern
+
+
+def _scale(problem: Problem, channel: int) -> ChannelScale:
+    weighed = problem.rm[:, channel] > 0.0
+    y = problem.y[weighed, channel]
+    noise = np.sqrt(np.mean(problem.measurement_scale / problem.rm[weighed, channel]))
+    return ChannelScale(
+        problem.channels[channel], float(y.min()), float(y.max()), float(y.std()), float(noise)
+    )
+
+
+def _structure_warnings(unseen: Sequence[str], unconstrained: Sequence[str]) -> Iterator[str]:
+    if unseen:
+        yield (
+            f"no measurement can see {_listed('the state', unseen)}: nothing measured depends on "
+            "that, directly or through other equations. Measure something that does, or leave it "
+            "out of the model."
+        )
+    if unconstrained:
+        yield (
+            f"nothing constrains {_listed('the parameter', unconstrained)}: no measured quantity "
+            "and no equation of a state that is seen uses it. Fix it with fixed={...}."
+        )
+
+
+def _count_warnings(problem: Problem, free: int) -> Iterator[str]:
+    fitted = problem.D + free
+    if problem.data_count < fitted:
+        yield (
+            f"fewer data than fitted quantities: {problem.data_count} measured values for "
+            f"{problem.D} states at the start and {free} free parameters. Measure more, or fix "
+            "parameters."
+        )
+
+
+def _channel_warnings(problem: Problem, channels: Sequence[ChannelScale]) -> Iterator[str]:
+    for l, channel in enumerate(channels):
+        # two values have no spread worth a word
+        if np.count_nonzero(problem.rm[:, l]) > 2 and channel.spread**2 < 2.0 * channel.noise**2:
+            yield (
+                f"channel {channel.name}: the signal is smaller than its noise: the data vary with "
+                f"a standard deviation of {channel.spread:.3g}, the declared noise with "
+                f"{channel.noise:.3g}. Check the variance (sigma^2, in the data's units)."
+            )
+        state = int(problem.direct[l])
+        if state >= 0:
+            yield from _range_warnings(problem, l, state, channel)
+
+
+def _range_warnings(problem: Problem, l: int, state: int, channel: ChannelScale) -> Iterator[str]:
+    weighed = problem.rm[:, l] > 0.0
+    y = problem.y[weighed, l]
+    low, high = problem.state_bounds[state]
+    margin = FAR * channel.noise
+    if y.min() < low - margin or y.max() > high + margin:
+        yield (
+            f"channel {channel.name}: data from {channel.low:.6g} to {channel.high:.6g} lie "
+            f"outside the bounds ({low:.6g}, {high:.6g}) of the state {problem.states[state]} by "
+            f"more than {FAR:g} standard deviations of the noise. Check the units, or widen "
+            "bounds=."
+        )
+        return
+    low, high = problem.state_start[state]
+    share = float(np.mean((y < low) | (y > high)))
+    if share > OUTSIDE:
+        yield (
+            f"channel {channel.name}: {100.0 * share:.0f} % of the data, which go from "
+            f"{channel.low:.6g} to {channel.high:.6g}, lie outside the start range ({low:.6g}, "
+            f"{high:.6g}) of the state {problem.states[state]}. Check the units, or declare start= "
+            "to fit them."
+        )
+
+
+def _parameter_warnings(problem: Problem) -> Iterator[str]:
+    for j, name in enumerate(problem.parameters):
+        low, high = problem.parameter_start[j]
+        largest, typical = max(abs(low), abs(high)), float(problem.typical[j])
+        if problem.free[j] and not typical / OFF_SCALE <= largest <= typical * OFF_SCALE:
+            yield (
+                f"parameter {name}: the start range ({low:.6g}, {high:.6g}) is far from its "
+                f"typical size {typical:.6g}. Check units, start= and typical=."
+            )
+
+
+def _start_warnings(value: float, hessian: FloatArray) -> Iterator[str]:
+    if not (np.isfinite(value) and np.all(np.isfinite(hessian))):
+        yield (
+            "the action or its Hessian is not finite at a random start: an equation cannot be "
+            "evaluated everywhere in the start ranges. Narrow bounds= and start= to where it can."
+        )
+
+
+def _listed(kind: str, names: Sequence[str]) -> str:
+    return f"{kind} {names[0]}" if len(names) == 1 else f"{kind}s {', '.join(names)}"
+
+
+def _size(count: int) -> str:
+    power = next((p for p in (3, 2, 1) if count >= 1000**p), 0)
+    return f"{count / 1000**power:.3g} {('B', 'kB', 'MB', 'GB')[power]}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 0.1:
+        return f"{1e3 * seconds:.2g} ms"
+    return f"{seconds:.2g} s" if seconds < 100.0 else f"{seconds / 60.0:.0f} min"
