@@ -1,0 +1,205 @@
+"""Titled equations, as plain text and as LaTeX."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import sympy as sp
+from sympy import Expr, Symbol
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.str import StrPrinter
+
+#: Columns of the plain text.
+WIDTH = 100
+#: A right-hand side of more LaTeX characters than this is broken between its terms.
+LATEX_WIDTH = 200
+_INDENT = "  "
+#: Names that SymPy sets well; any other is set upright, character by character.
+_PLAIN_NAME = re.compile(r"[^\W\d_][^\W_]*(_[^\W_]+)*|\.\.\.")
+_SPECIAL = {"\\": r"\backslash ", "^": r"\hat{}", "~": r"\sim ", " ": r"\ "}
+_SPECIAL |= {character: "\\" + character for character in "#$%&_{}"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One equation, `left` = `right`, with a remark.
+
+    Parameters
+    ----------
+    left : Expr
+    right : Expr
+    comment : str, optional
+    ordered : bool, optional
+        True if the terms stand in an order of their own, False to print them in SymPy's.
+    """
+
+    left: Expr
+    right: Expr
+    comment: str = ""
+    ordered: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """Equations under a title, with a sentence before them."""
+
+    title: str
+    lines: tuple[Line, ...]
+    note: str = ""
+
+
+def text_of(sections: Iterable[Section]) -> str:
+    """Return the sections as plain text of at most `WIDTH` columns."""
+    return "\n\n".join("\n".join(_text_section(section)) for section in sections)
+
+
+def latex_of(sections: Iterable[Section]) -> str:
+    """Return the sections as LaTeX paragraphs with an align* environment each (amsmath)."""
+    parts = []
+    for section in sections:
+        note = f" {_escape_text(section.note)}" if section.note else ""
+        parts.append(rf"\paragraph{{{_escape_text(section.title)}.}}{note}")
+        if section.lines:
+            rows = " \\\\\n".join(row for line in section.lines for row in _latex_rows(line))
+            parts.append(f"\\begin{{align*}}\n{rows}\n\\end{{align*}}")
+    return "\n".join(parts) + "\n"
+
+
+def aligned_of(sections: Iterable[Section]) -> str:
+    """Return the sections as one display for MathJax."""
+    rows = []
+    for section in sections:
+        rows.append(rf"&\textbf{{{_escape_text(section.title)}}}")
+        if section.note:
+            rows += [rf"&\text{{{_escape_text(part)}}}" for part in textwrap.wrap(section.note, 90)]
+        rows += [row for line in section.lines for row in _latex_rows(line)]
+    body = " \\\\\n".join(rows)
+    return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
+
+
+def latex_part(expression: Expr, *, ordered: bool = False) -> str:
+    """Return one expression as LaTeX."""
+    latex: str = _Latex({"order": "none"} if ordered else {}).doprint(expression)
+    return latex
+
+
+def text_part(expression: Expr, *, ordered: bool = False) -> str:
+    """Return one expression as plain text."""
+    text: str = _Text({"order": "none"} if ordered else {}).doprint(expression)
+    # Inside of an index there are no blanks: x[n+1], r[n,a].
+    return re.sub(r"\[[^\[\]]*\]", lambda index: index[0].replace(" ", ""), text)
+
+
+def _text_section(section: Section) -> Iterator[str]:
+    yield section.title
+    yield "-" * len(section.title)
+    if section.note:
+        yield from _wrapped(section.note, _INDENT)
+    if section.note and section.lines:
+        yield ""
+    for line in section.lines:
+        yield from _text_line(line)
+
+
+def _text_line(line: Line) -> list[str]:
+    left = text_part(line.left, ordered=line.ordered)
+    right = text_part(line.right, ordered=line.ordered)
+    if len(left) + len(right) > WIDTH:
+        # Products too long for a line may break behind a factor.
+        right = re.sub(r"\S{60,}", _loosened, right)
+    # A line breaks before a sign, never behind it, and not between a sum and its limits.
+    glued = re.sub(r" ([+-]) ", " \\1\N{NO-BREAK SPACE}", right)
+    glued = re.sub(r"sum_\{[^{}]*\} ", lambda limits: _glue(limits[0]), glued)
+    glued = _glue(f"{left} = ") + glued
+    rows = _wrapped(glued, 2 * _INDENT, first=_INDENT)
+    rows = [row.replace("\N{NO-BREAK SPACE}", " ") for row in rows]
+    if line.comment:
+        comment = f"({line.comment})"
+        if len(rows[-1]) + 3 + len(comment) <= WIDTH:
+            rows[-1] += f"   {comment}"
+        else:
+            rows += _wrapped(comment, 3 * _INDENT)
+    return rows
+
+
+def _glue(text: str) -> str:
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _loosened(product: re.Match[str]) -> str:
+    return re.sub(r"(?<!\*)\*(?!\*)", "* ", product[0])
+
+
+def _wrapped(text: str, indent: str, first: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def _latex_rows(line: Line) -> Iterator[str]:
+    comment = rf" && \text{{{_escape_text(line.comment)}}}" if line.comment else ""
+    left = latex_part(line.left, ordered=line.ordered)
+    rows = list(_latex_terms(line.right, ordered=line.ordered))
+    yield f"{left} &= {rows[0]}" + (comment if len(rows) == 1 else "")
+    for position, row in enumerate(rows[1:], start=2):
+        yield rf"&\quad {row}" + (comment if position == len(rows) else "")
+
+
+def _latex_terms(expression: Expr, *, ordered: bool) -> Iterator[str]:
+    whole = latex_part(expression, ordered=ordered)
+    if len(whole) <= LATEX_WIDTH or not expression.is_Add:
+        yield whole
+        return
+    row = ""
+    for term in expression.args if ordered else expression.as_ordered_terms():
+        latex = latex_part(term, ordered=ordered)
+        signed = latex if latex.startswith("-") or not row else f"+ {latex}"
+        if row and len(row) + len(signed) > LATEX_WIDTH:
+            yield row
+            row = signed if signed.startswith(("-", "+")) else f"+ {signed}"
+        else:
+            row = f"{row} {signed}".strip()
+    yield row
+
+
+def _escape_text(text: str) -> str:
+    """Escape running text for LaTeX."""
+    words = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}"}
+    words |= {character: "\\" + character for character in "#$%&_{}"}
+    return "".join(words.get(character, character) for character in text)
+
+
+class _Text(StrPrinter):  # type: ignore[misc]  # SymPy ships no types, so its classes are Any
+    def _print_Sum(self, expression: sp.Sum) -> str:
+        limits = ", ".join(
+            f"{index}={self._print(low)}..{self._print(high)}"
+            for index, low, high in reversed(expression.limits)
+        )
+        return f"sum_{{{limits}}} ({self._print(expression.function)})"
+
+
+class _Latex(LatexPrinter):  # type: ignore[misc]  # as above
+    def _print_Sum(self, expression: sp.Sum) -> str:
+        signs = "".join(
+            rf"\sum_{{{self._print(index)}={self._print(low)}}}^{{{self._print(high)}}} "
+            for index, low, high in reversed(expression.limits)
+        )
+        body = self._print(expression.function)
+        return signs + (rf"\left({body}\right)" if expression.function.is_Add else body)
+
+    def _print_Symbol(self, expression: Symbol, style: str = "plain") -> str:
+        name: str = expression.name
+        if name == "...":
+            return r"\ldots"
+        if _PLAIN_NAME.fullmatch(name):
+            latex: str = super()._print_Symbol(expression, style)
+            return latex
+        return rf"\mathrm{{{''.join(_SPECIAL.get(character, character) for character in name)}}}"

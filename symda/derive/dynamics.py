@@ -1,0 +1,119 @@
+"""A model's field and its derivatives in SymPy, to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations_with_replacement
+
+import sympy as sp
+from sympy import Expr, Symbol
+
+from symda.declare import Model
+
+
+def vector_field(model: Model) -> sp.ImmutableMatrix:
+    """Return the right-hand sides F of an ODE, or f of a map.
+
+    Parameters
+    ----------
+    model : Model
+
+    Returns
+    -------
+    ImmutableMatrix, (D, 1)
+    """
+    return sp.ImmutableMatrix(len(model.states), 1, model.equations)
+
+
+def jacobian(model: Model, wrt: Sequence[Symbol] | None = None) -> sp.ImmutableMatrix:
+    """Return the first derivatives of the field.
+
+    Parameters
+    ----------
+    model : Model
+    wrt : sequence of Symbol, (C,), optional
+        What to differentiate by: by default the states; for example `model.parameters`.
+
+    Returns
+    -------
+    ImmutableMatrix, (D, C)
+        Entry (a, b) is dF_a/dwrt_b.
+    """
+    symbols = model.states if wrt is None else tuple(wrt)
+    entries = first_derivatives(model.equations, symbols)
+    shape = (len(model.equations), len(symbols))
+    return sp.ImmutableMatrix(*shape, lambda a, b: entries.get((int(a), int(b)), sp.S.Zero))
+
+
+def hessian_tensor(
+    model: Model, wrt: Sequence[Symbol] | None = None
+) -> Mapping[tuple[int, int, int], Expr]:
+    """Return the second derivatives of the field that are not zero.
+
+    Parameters
+    ----------
+    model : Model
+    wrt : sequence of Symbol, (C,), optional
+        What to differentiate by: by default the states.
+
+    Returns
+    -------
+    mapping of (a, b, c) to Expr
+        d2F_a/dwrt_b dwrt_c for b <= c, each pair once, in ascending order.
+    """
+    symbols = model.states if wrt is None else tuple(wrt)
+    return second_derivatives(model.equations, symbols)
+
+
+def first_derivatives(
+    expressions: Sequence[Expr], wrt: Sequence[Symbol]
+) -> dict[tuple[int, int], Expr]:
+    """Differentiate each expression by the symbols that appear in it.
+
+    Parameters
+    ----------
+    expressions : sequence of Expr
+    wrt : sequence of Symbol
+
+    Returns
+    -------
+    dict of (a, b) to Expr
+        The derivatives that are not zero, in ascending order.
+    """
+    derivatives = (
+        ((a, b), expression.diff(wrt[b]))
+        for a, expression in enumerate(expressions)
+        for b in _present(expression, wrt)
+    )
+    return {key: value for key, value in derivatives if value != 0}
+
+
+def second_derivatives(
+    expressions: Sequence[Expr], wrt: Sequence[Symbol]
+) -> dict[tuple[int, int, int], Expr]:
+    """Differentiate each expression twice by the symbols that appear in it.
+
+    Parameters
+    ----------
+    expressions : sequence of Expr
+    wrt : sequence of Symbol
+
+    Returns
+    -------
+    dict of (a, b, c) to Expr
+        The derivatives that are not zero for b <= c, in ascending order.
+    """
+    found = {}
+    for a, expression in enumerate(expressions):
+        first = {b: expression.diff(wrt[b]) for b in _present(expression, wrt)}
+        for b, c in combinations_with_replacement(first, 2):
+            if wrt[c] in first[b].free_symbols:
+                value = first[b].diff(wrt[c])
+                if value != 0:
+                    found[a, b, c] = value
+    return found
+
+
+def _present(expression: Expr, wrt: Sequence[Symbol]) -> list[int]:
+    present = expression.free_symbols
+    return [position for position, symbol in enumerate(wrt) if symbol in present]

@@ -1,0 +1,115 @@
+"""The mathematics of an action, to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import sympy as sp
+from sympy import Expr, Symbol
+
+from symda.declare import Measurement, Model
+from symda.derive.blocks import gradient_section, hessian_section
+from symda.derive.display import Section, aligned_of, latex_of, text_of
+from symda.derive.dynamics import hessian_tensor, jacobian
+from symda.derive.sections import (
+    Subject,
+    action_section,
+    field_curvature_section,
+    field_jacobian_section,
+    measured_section,
+    model_section,
+    step_derivatives_section,
+    step_section,
+)
+from symda.discretise import Scheme
+from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
+
+
+@dataclass(frozen=True)
+class Equations:
+    """What an action is made of, to print (`str`), typeset (`latex`) and compute with.
+
+    Parameters
+    ----------
+    sections : tuple of Section
+        Titled equations: model, measured functions, step, action, derivatives.
+    unknowns : tuple of Symbol, (D + P,)
+        States, then all parameters.
+    jacobian : ImmutableMatrix, (D, D)
+        DF, the derivatives of the field by the states.
+    parameter_jacobian : ImmutableMatrix, (D, P)
+        Its derivatives by the parameters.
+    second_derivatives : mapping of (a, b, c) to Expr
+        d2F_a/dunknown_b dunknown_c for b <= c, those that are not zero.
+    """
+
+    sections: tuple[Section, ...]
+    unknowns: tuple[Symbol, ...]
+    jacobian: sp.ImmutableMatrix
+    parameter_jacobian: sp.ImmutableMatrix
+    second_derivatives: Mapping[tuple[int, int, int], Expr] = field(hash=False)
+
+    def __str__(self) -> str:
+        return text_of(self.sections)
+
+    def latex(self) -> str:
+        """Return paragraphs with align* environments, to include in a document using amsmath."""
+        return latex_of(self.sections)
+
+    def _repr_latex_(self) -> str:
+        return aligned_of(self.sections)
+
+
+def equations(
+    model: Model,
+    measurement: Measurement,
+    scheme: Scheme,
+    *,
+    model_error: ErrorForm = "step",
+    averaging: Averaging = "sum",
+) -> Equations:
+    """Derive the mathematics of an action.
+
+    Parameters
+    ----------
+    model : Model
+    measurement : Measurement
+    scheme : Scheme
+    model_error : {"step", "rate"}
+        Whether Rf weighs the residual of a step, or Rf/h_n does.
+    averaging : {"sum", "eq2", "eq14", "minaone", "varanneal"}
+        Factors of the two sums; see `symda.observe.weights.averaging_factors`.
+
+    Returns
+    -------
+    Equations
+
+    Raises
+    ------
+    OptionError
+        If an option is unknown, or is "rate" for a map.
+    """
+    # Called for their checks of the options: the factors here are symbols.
+    averaging_factors(averaging, N=1, M=2, D=1, L=1, T=1)
+    step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
+    subject = Subject(model, measurement, scheme, model_error, averaging)
+    sections = (
+        model_section,
+        measured_section,
+        step_section,
+        action_section,
+        step_derivatives_section,
+        gradient_section,
+        hessian_section,
+        field_jacobian_section,
+        field_curvature_section,
+    )
+    return Equations(
+        sections=tuple(make(subject) for make in sections),
+        unknowns=subject.unknowns,
+        jacobian=jacobian(model),
+        parameter_jacobian=jacobian(model, subject.parameters),
+        second_derivatives=hessian_tensor(model, subject.unknowns),
+    )

@@ -1,0 +1,258 @@
+"""The sections of the displayed mathematics, each made of the model, the scheme and the options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sympy as sp
+from sympy import Expr, Symbol
+
+from symda.declare import Measurement, Model, Parameter, State
+from symda.derive.display import Line, Section, latex_part
+from symda.derive.dynamics import first_derivatives, second_derivatives
+from symda.derive.formulas import StepNotation, derivative_lines, residual_lines
+from symda.derive.notation import Mark, Notation, at, partial
+from symda.discretise import Scheme
+from symda.observe.weights import Averaging, ErrorForm
+
+#: Derivatives listed in one section; the others are counted.
+LISTED = 60
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the sections are about."""
+
+    model: Model
+    measurement: Measurement
+    scheme: Scheme
+    model_error: ErrorForm
+    averaging: Averaging
+
+    @property
+    def notation(self) -> Notation:
+        """The letters."""
+        return Notation.of(self.model, self.measurement)
+
+    @property
+    def step(self) -> StepNotation:
+        """The names within a step."""
+        return StepNotation(self.scheme, self.notation)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All P parameters."""
+        return (*self.model.parameters, *self.measurement.parameters)
+
+    @property
+    def unknowns(self) -> tuple[State | Parameter, ...]:
+        """States, then parameters."""
+        return (*self.model.states, *self.parameters)
+
+    @property
+    def factors(self) -> tuple[Expr, Expr]:
+        """Factors (c_m, c_f) of the averaging option; see `symda.observe.weights`."""
+        D, L, M, N, T = (self.notation.index(letter) for letter in "DLMNT")
+        one = sp.S.One
+        table: Mapping[Averaging, tuple[Expr, Expr]] = {
+            "sum": (one, one),
+            "eq2": (1 / L, one),
+            "eq14": (1 / L, 2 / (D * N)),
+            "minaone": (2 / M, 2 / M),
+            "varanneal": (2 / (L * T), 2 / (D * N)),
+        }
+        return table[self.averaging]
+
+    @property
+    def step_weight(self) -> Expr:
+        """What multiplies Rf in step n."""
+        factor = self.factors[1]
+        return factor / self.notation.h if self.model_error == "rate" else factor
+
+
+def model_section(subject: Subject) -> Section:
+    """Return the model as it was declared."""
+    model, notation = subject.model, subject.notation
+    if model.discrete:
+        n = notation.index("n")
+        symbols = (*model.states, *model.forcing)
+        now = {s: sp.Indexed(sp.IndexedBase(Symbol(s.name)), n) for s in symbols}
+        if model.time is not None:
+            now[model.time] = notation.array("t")[n]
+        lines = tuple(
+            Line(_next(state, notation), expression.xreplace(now))
+            for state, expression in zip(model.states, model.equations, strict=True)
+        )
+    else:
+        time = (model.time.name, latex_part(model.time)) if model.time else ("t", "t")
+        lines = tuple(
+            Line(_rate(state, time), expression)
+            for state, expression in zip(model.states, model.equations, strict=True)
+        )
+    sizes = [
+        _count(len(model.states), "state"),
+        _count(len(model.parameters), "parameter"),
+        _count(len(model.forcing), "forcing channel"),
+    ]
+    kind = "Map" if model.discrete else "ODE"
+    title = f"{kind} {model.name}"
+    return Section(title, lines, f"{sizes[0]}, {sizes[1]}, {sizes[2]}.")
+
+
+def measured_section(subject: Subject) -> Section:
+    """Return the measurement functions."""
+    measurement = subject.measurement
+    channels = zip(measurement.names, measurement.functions, strict=True)
+    lines = tuple(
+        Line(
+            Mark(f"h_{l}", f"h_{{{l}}}"),
+            function,
+            "" if name == str(function) else f"channel {name}",
+        )
+        for l, (name, function) in enumerate(channels, start=1)
+    )
+    new = ", ".join(parameter.name for parameter in measurement.parameters)
+    note = f"{_count(len(lines), 'channel')}."
+    return Section("Measured", lines, note + (f" Parameters of their own: {new}." if new else ""))
+
+
+def step_section(subject: Subject) -> Section:
+    """Return the residual of one step."""
+    notation, step = subject.notation, subject.step
+    where = [Line(notation.vector("x", None), _listed(subject.model.states))]
+    if subject.model.forcing:
+        where.append(Line(notation.vector("u", None), _listed(subject.model.forcing)))
+    if subject.parameters:
+        where.append(Line(notation.vector("theta", None), _listed(subject.parameters)))
+    n, t = notation["n"], notation["t"]
+    note = f"From grid time {t}[{n}] to {t}[{n}+1]"
+    if not subject.scheme.discrete:
+        note += f", {notation['h']}[{n}] apart"
+    if step.interior:
+        note += f"; {', '.join(m.name for m in step.interior)} between them is unknown as well"
+    title = "Step" if subject.scheme.discrete else f"Step: {subject.scheme.name}"
+    return Section(title, (*where, *residual_lines(step)), note + ".")
+
+
+def action_section(subject: Subject) -> Section:
+    """Return the action of eq. 10 with the factors of the options."""
+    notation = subject.notation
+    a, l, n, s = (notation.index(letter) for letter in "alns")
+    D, L, N, T = (notation.index(letter) for letter in "DLNT")
+    c_m = subject.factors[0]
+    Rm, Rf, y = notation.array("Rm"), notation.array("Rf"), notation.array("y")
+    x = notation.pair("x", None)
+    tau = f"{notation['tau']}[{s}]"
+    place = Mark(f"{x[0]}({tau})", rf"{x[1]}(\tau_{{{s}}})")
+    arguments = [place]
+    used = {
+        symbol for function in subject.measurement.functions for symbol in function.free_symbols
+    }
+    if used & set(subject.parameters):
+        arguments.append(notation.vector("theta", None))
+    measured = Mark(
+        f"h_{l}({', '.join(mark.name for mark in arguments)})",
+        f"h_{{{l}}}({', '.join(mark.latex for mark in arguments)})",
+    )
+    misfit = sp.Pow(sp.Add(measured, -y[l, s], evaluate=False), 2, evaluate=False)
+    squares = [notation.array(_letter(mark))[n, a] ** 2 for mark in subject.step.residuals]
+    residual = sp.Add(*squares, evaluate=False) if len(squares) > 1 else squares[0]
+    last = sp.Add(N, -1, evaluate=False)
+    data = sp.Sum(_weighted(c_m / 2, Rm[l, s], misfit), (l, 1, L), (s, 1, T))
+    model = sp.Sum(_weighted(subject.step_weight / 2, Rf[a], residual), (a, 1, D), (n, 0, last))
+    line = Line(Symbol(notation["A"]), sp.Add(data, model, evaluate=False), ordered=True)
+    y_name, Rm_name = (f"{notation[letter]}[{l},{s}]" for letter in ("y", "Rm"))
+    note = (
+        f"{tau} are the {T} observation times and {y_name} the values; {Rm_name} is 1/variance, 0 "
+        f"where nothing was measured. {N} is the number of steps, "
+        f"{D} = {len(subject.model.states)}, {L} = {len(subject.measurement.functions)}."
+    )
+    if notation.index("M") in c_m.free_symbols:
+        note += f" {notation['M']} is the number of grid points."
+    return Section(f"Action ({subject.averaging}, {subject.model_error})", (line,), note)
+
+
+def step_derivatives_section(subject: Subject) -> Section:
+    """Return the derivatives of the residual of one step."""
+    lines = derivative_lines(subject.step, parameters=bool(subject.model.parameters))
+    name = subject.notation["f" if subject.scheme.discrete else "F"]
+    note = f"D{name} is the Jacobian of {name} by the states"
+    if subject.model.parameters:
+        note += f", Dtheta{name} by the parameters"
+    if any(not subject.step.on_grid(stage) for stage in range(subject.scheme.stages)):
+        note += f"; the index i stands for the argument of {subject.notation['k']}i"
+    return Section("Derivatives of the step", lines, note + ". Id is the identity.")
+
+
+def field_jacobian_section(subject: Subject) -> Section:
+    """Return the first derivatives of F that are not zero."""
+    model, name = subject.model, _field_letter(subject)
+    entries = first_derivatives(model.equations, subject.unknowns)
+    lines = [
+        Line(_derivative(name, model.states[a], subject.unknowns[b]), value)
+        for (a, b), value in entries.items()
+    ]
+    return _listing(f"Jacobian of {name}", lines, "jacobian and .parameter_jacobian")
+
+
+def field_curvature_section(subject: Subject) -> Section:
+    """Return the second derivatives of F that are not zero."""
+    model, name = subject.model, _field_letter(subject)
+    entries = second_derivatives(model.equations, subject.unknowns)
+    lines = [
+        Line(_derivative(name, model.states[a], subject.unknowns[b], subject.unknowns[c]), value)
+        for (a, b, c), value in entries.items()
+    ]
+    return _listing(f"Second derivatives of {name}", lines, "second_derivatives")
+
+
+def _listing(title: str, lines: Sequence[Line], attribute: str) -> Section:
+    left_out = len(lines) - LISTED
+    note = f"{_count(len(lines), 'entry', 'entries')} not zero"
+    if left_out > 0:
+        note += f"; the first {LISTED} are listed, {left_out} left out: see .{attribute}"
+    return Section(title, tuple(lines[:LISTED]), note + ".")
+
+
+def _field_letter(subject: Subject) -> str:
+    return subject.notation["f" if subject.scheme.discrete else "F"]
+
+
+def _derivative(name: str, component: State, *by: Symbol) -> Mark:
+    what = (f"{name}[{component.name}]", f"{name}_{{{latex_part(component)}}}")
+    if len(by) == 2 and by[0] == by[1]:
+        top, bottom = rf"\partial^{{2}} {what[1]}", rf"\partial {latex_part(by[0])}^{{2}}"
+        return Mark(f"d2{what[0]}/d{by[0].name}2", rf"\frac{{{top}}}{{{bottom}}}")
+    return partial(what, *((symbol.name, latex_part(symbol)) for symbol in by))
+
+
+def _letter(mark: Mark) -> str:
+    return str(mark.name).partition("[")[0]
+
+
+def _weighted(factor: Expr, *rest: Expr) -> Expr:
+    """Return the product in this order."""
+    factors = [part for part in sp.Mul.make_args(factor) if part != 1]
+    return sp.Mul(*factors, *rest, evaluate=False)
+
+
+def _next(state: State, notation: Notation) -> Mark:
+    return at(state.name, f"{{{latex_part(state)}}}", notation.shifted(1))
+
+
+def _rate(state: State, time: tuple[str, str]) -> Mark:
+    top, bottom = rf"d {latex_part(state)}", rf"d {time[1]}"
+    return Mark(f"d{state.name}/d{time[0]}", rf"\frac{{{top}}}{{{bottom}}}")
+
+
+def _listed(symbols: Sequence[Symbol]) -> Expr | sp.Tuple:
+    if len(symbols) == 1:
+        return symbols[0]
+    if len(symbols) > 8:
+        symbols = (*symbols[:3], Symbol("..."), symbols[-1])
+    return sp.Tuple(*symbols)
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}" if number else f"no {one}"
