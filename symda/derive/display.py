@@ -180,7 +180,7 @@ def _escape_text(text: str) -> str:
 class _Text(StrPrinter):  # type: ignore[misc]  # SymPy ships no types, so its classes are Any
     def _print_Sum(self, expression: sp.Sum) -> str:
         limits = ", ".join(
-            f"{index}={self._print(low)}..{self._print(high)}"
+            f"{index}={low}..{self._print(high)}".replace(" ", "")
             for index, low, high in reversed(expression.limits)
         )
         return f"sum_{{{limits}}} ({self._print(expression.function)})"

@@ -15,6 +15,7 @@ from symda.declare import Measurement, Model
 _LETTERS = {
     "x": "X",
     "m": "xm",
+    "z": "Z",
     "theta": "Theta",
     "u": "U",
     "t": "time",
@@ -54,7 +55,7 @@ _SET = {"dt": r"\Delta t", "Rm": "R_m", "Rf": "R_f", "tau": r"\tau"}
 class Mark(Symbol):  # type: ignore[misc]  # SymPy ships no types, so its classes are Any
     """A vector, a matrix or one of their derivatives, by its name in plain text and in LaTeX.
 
-    Marks do not commute, so products of matrices keep their order.
+    Unless told otherwise marks do not commute, so products of matrices keep their order.
 
     Parameters
     ----------
@@ -62,19 +63,21 @@ class Mark(Symbol):  # type: ignore[misc]  # SymPy ships no types, so its classe
         How it prints.
     latex : str
         How it is typeset.
+    commutative : bool, optional
+        True for the name of an array of numbers.
     """
 
     __slots__ = ("latex",)
     latex: str
 
-    def __new__(cls, text: str, latex: str) -> Self:
+    def __new__(cls, text: str, latex: str, *, commutative: bool = False) -> Self:
         """Make the symbol; the cached constructor would not know the LaTeX form."""
-        mark: Self = Symbol.__xnew__(cls, text, commutative=False)
+        mark: Self = Symbol.__xnew__(cls, text, commutative=commutative)
         mark.latex = latex
         return mark
 
     def __getnewargs_ex__(self) -> tuple[tuple[str, str], dict[str, bool]]:
-        return (self.name, self.latex), {}
+        return (self.name, self.latex), {"commutative": bool(self.is_commutative)}
 
     def _hashable_content(self) -> tuple[object, ...]:
         content: tuple[object, ...] = super()._hashable_content()
@@ -151,7 +154,7 @@ class Notation:
     def array(self, letter: str) -> IndexedBase:
         """Return an array of numbers."""
         used = self[letter]
-        return IndexedBase(Mark(used, _SET.get(used, used)))
+        return IndexedBase(Mark(used, _SET.get(used, used), commutative=True))
 
     @property
     def h(self) -> Indexed:
