@@ -1,0 +1,293 @@
+"""The commands: options in, the facade called, words out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Into = Annotated[Path, typer.Option(help="Folder to write into; made if it is not there.")]
+ModelArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL.py",
+        help="Python file that defines `model`, and may define `measured`, `scheme`, `variance`.",
+        show_default=False,
+    ),
+]
+
+app = typer.Typer(
+    help="Symbolic-to-code toolkit for statistical data assimilation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cache_app = typer.Typer(
+    help="Show what has been compiled, or clear it away.", invoke_without_command=True
+)
+app.add_typer(cache_app, name="cache")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from symda import __version__
+        from symda.cli.console import say
+
+        say(f"symda {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where an error came from; works anywhere.")
+    ] = False,
+) -> None:
+    """Symbolic-to-code toolkit for statistical data assimilation."""
+
+
+@app.command()
+def demo(
+    into: Into = Path("demo-output"),
+    paths: Annotated[int, typer.Option(help="Random starts.")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of data and starts.")] = 1,
+) -> None:
+    """Anneal Lorenz-96 from its equations to levels, figures and a report."""
+    from symda.cli.demo import demonstrate
+
+    demonstrate(into, paths, seed)
+
+
+@app.command()
+def derive(
+    model: ModelArgument,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX (amsmath).")] = False,
+) -> None:
+    """Print the mathematics of a model."""
+    from symda.cli.console import note, say
+    from symda.cli.files import read_model
+
+    file = read_model(model)
+    if file.measured is None:
+        note(f"{model.name} does not define `measured`; every state is taken as measured.")
+    equations = file.action_to_read.equations()
+    say(equations.latex() if latex else str(equations), verbatim=True)
+
+
+@app.command()
+def generate(
+    model: ModelArgument,
+    into: Into = Path("generated"),
+    compile: Annotated[bool, typer.Option(help="Compile what was written.")] = True,
+) -> None:
+    """Write the Cython source of a model, and compile it."""
+    from symda.build import build, write_source
+    from symda.cli.console import note, say
+    from symda.cli.files import read_model
+
+    file = read_model(model)
+    if file.measured is None:
+        note(f"{model.name} does not define `measured`; every state is taken as measured.")
+    source = file.action_to_read.emitted
+    path = write_source(source, into)
+    say(f"wrote {path}, {len(source.text.splitlines())} lines")
+    if compile:
+        artefact = build(source)
+        how = "taken from the cache" if artefact.cached else "compiled"
+        say(f"{how} in {artefact.seconds:.1f} s: {artefact.library}")
+
+
+@app.command()
+def anneal(
+    model: ModelArgument,
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="CSV or NetCDF file whose columns are named like measured channels and forcing; "
+            "times are in the column t, or the first. Empty or nan: not measured.",
+            show_default=False,
+        ),
+    ],
+    variance: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER|NAME=NUMBER,...",
+            help="Noise variance sigma^2, one or each. Default: `variance` of MODEL.py.",
+        ),
+    ] = None,
+    rf0: Annotated[float, typer.Option(help="Rf of the first rung.")] = 0.01,
+    alpha: Annotated[float, typer.Option(help="Factor from rung to rung.")] = 2.0,
+    rungs: Annotated[int, typer.Option(help="Rungs of the ladder.")] = 26,
+    paths: Annotated[int, typer.Option(help="Random starts.")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of the starts.")] = 0,
+    solver: Annotated[str, typer.Option(help="ipopt or lbfgs.")] = "ipopt",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Option of the solver; repeatable."),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Model steps between two observation times.")] = 1,
+    max_step: Annotated[
+        float | None, typer.Option(help="Largest step, instead of --steps.", show_default=False)
+    ] = None,
+    midpoint_data: Annotated[
+        bool,
+        typer.Option("--midpoint-data", help="hermite-simpson: every other datum on a midpoint."),
+    ] = False,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=NUMBER", help="Hold a parameter at a value; repeatable."),
+    ] = None,
+    free: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Estimate a parameter declared with a value; repeatable."
+        ),
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds after which no rung is begun.", show_default=False)
+    ] = None,
+    stop_after: Annotated[
+        int | None,
+        typer.Option(help="Stop once the lowest level was hit so often.", show_default=False),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Paths at once. Default: one a core.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="NetCDF file to save the run in.", show_default=False)
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for a report with figures.", show_default=False)
+    ] = None,
+) -> None:
+    """Find the paths and parameters of least action for your data."""
+    from symda import api
+    from symda.anneal import Ladder
+    from symda.cli import files
+    from symda.cli import output as written
+    from symda.cli.console import note, say, show_levels
+
+    file = files.read_model(model)
+    action = file.action
+    observations = files.read_data(
+        data, action, file.variance if variance is None else files.parse_variance(variance)
+    )
+    fixed: dict[str, float | None] = dict.fromkeys(free or [])
+    fixed |= files.parse_values(fix or [], "--fix")
+    ladder = Ladder(rf0=rf0, alpha=alpha, rungs=rungs)
+    options = files.parse_options(option or [], "--option")
+    problem = action.bind(
+        observations, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
+    )
+    # before the work, so that a folder that cannot be made does not cost a finished run
+    for folder in (figures, output.parent if output else None):
+        if folder is not None:
+            written.make_folder(folder)
+    note(str(action.check(problem)))
+    run = api.anneal(
+        action,
+        problem,
+        ladder=ladder,
+        paths=paths,
+        seed=seed,
+        solver=solver,
+        options=options,
+        workers=workers,
+        time_limit=time_limit,
+        stop_after=stop_after,
+    )
+    if output is not None:
+        run.save(output)
+    say(run.summary())
+    finished = bool((run.dataset["last_beta"].values >= 0).any())
+    if finished:
+        show_levels(run)
+    if output is None:
+        note("the run was not saved; --output run.nc keeps it")
+    else:
+        say(f"saved in {output}")
+    if figures is not None:
+        say(f"report in {written.write_report(run, figures)[-1]}")
+    if run.interrupted:
+        raise typer.Exit(130)
+    if not finished:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN", help="File saved by --output or Run.save.", show_default=False
+        ),
+    ],
+    into: Into = Path("report"),
+) -> None:
+    """Write a report of a saved run, with figures."""
+    from symda import api
+    from symda.cli.console import say
+    from symda.cli.output import write_report
+
+    loaded = api.load(run)
+    say(loaded.summary())
+    say("\n".join(f"wrote {path}" for path in write_report(loaded, into)))
+
+
+@app.command()
+def doctor() -> None:
+    """Look whether everything symda needs works on this machine."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from symda.build import doctor as examine
+    from symda.cli.console import console, say
+
+    # without them everything still works: the virtual machine evaluates, a temporary folder serves
+    dispensable = {"compiler", "cache"}
+    checks = examine()
+    if any(check.name == "compiler" and not check.ok for check in checks):
+        dispensable |= {"test compile", "cython"}
+    broken = [check for check in checks if not check.ok and check.name not in dispensable]
+    table = Table("", "state", "detail")
+    for check in checks:
+        state = "ok" if check.ok else "not ok" if check in broken else "warning"
+        style = {"ok": "green", "warning": "yellow", "not ok": "red"}[state]
+        table.add_row(check.name, Text(state, style), check.detail)
+    console().print(table)
+    if broken:
+        say(f"not ok: {', '.join(check.name for check in broken)}")
+        raise typer.Exit(1)
+    say("all that is needed works")
+
+
+@cache_app.callback()
+def cache(ctx: typer.Context) -> None:
+    """Show what has been compiled."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from symda.build import cache_entries, cache_folder
+    from symda.cli.console import say
+
+    entries = cache_entries()
+    size = sum(entry.bytes for entry in entries) / 1e6
+    say(f"{cache_folder()}: {len(entries)} modules, {size:.1f} MB", verbatim=True)
+    for entry in entries:
+        say(
+            f"  {entry.created:%Y-%m-%d %H:%M} {entry.bytes / 1e6:6.2f} MB  {entry.name}",
+            verbatim=True,
+        )
+
+
+@cache_app.command()
+def clear() -> None:
+    """Remove every compiled module."""
+    from symda.build import cache_clear
+    from symda.cli.console import say
+
+    say(f"removed {cache_clear() / 1e6:.1f} MB")

@@ -1,0 +1,103 @@
+"""``symda demo``: the whole way from equations to levels, on Lorenz-96."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from symda.anneal import Ladder
+from symda.api import Action, Run, Trajectory, anneal, twin
+from symda.build import NoCompiler, build, write_source
+from symda.cli.console import say, show_levels
+from symda.cli.output import make_folder, write_report
+from symda.declare import Model, parameter, states
+from symda.errors import OptionError
+
+D = 11
+MEASURED = (0, 3, 6, 9)
+TRUTH = {"nu": 10.0}
+DT, STEPS, DISCARD, VARIANCE = 0.025, 165, 20.0, 0.2
+SHOWN = 8
+
+
+def lorenz96() -> Action:
+    """Lorenz-96 with eleven states, four of them measured, in classical Runge-Kutta steps."""
+    x = states("x", D, start=(-10.0, 10.0))
+    nu = parameter("nu", bounds=(0.0, 20.0), start=(5.0, 15.0))
+    equations = {x[a]: x[a - 1] * (x[(a + 1) % D] - x[a - 2]) - x[a] + nu for a in range(D)}
+    return Action(Model(equations, name="lorenz96"), [x[a] for a in MEASURED], scheme="rk4")
+
+
+def demonstrate(folder: Path, paths: int, seed: int) -> Run:
+    """Go through the demonstration and leave its results in a folder."""
+    if paths < 1 or seed < 0:
+        raise OptionError(
+            f"demo: needs --paths of at least 1 and --seed of at least 0, got {paths} and {seed}."
+        )
+    make_folder(folder)
+    action = lorenz96()
+    say(f"1. The model: Lorenz-96, D = {D} states; {len(MEASURED)} are measured, nu is unknown.")
+    _equations(action, folder)
+    say("\n2. The code: Cython for exactly this model, with gradient and sparse Hessian.")
+    _build(action, folder)
+    truth, data = twin(
+        action,
+        parameters=TRUTH,
+        dt=DT,
+        steps=STEPS,
+        variance=VARIANCE,
+        seed=seed,
+        discard=DISCARD,
+    )
+    say(
+        f"\n3. The data: a solution with nu = {TRUTH['nu']:g}, measured at {STEPS + 1} times with "
+        f"noise of variance {VARIANCE:g}."
+    )
+    ladder = Ladder()
+    say(
+        f"\n4. The annealing: {paths} paths from random starts, each over {ladder.rungs} values of "
+        "Rf. This takes about a minute for 100 paths."
+    )
+    run = anneal(action, data, ladder=ladder, paths=paths, seed=seed)
+    say(f"\n5. What was found:\n{run.summary()}")
+    show_levels(run)
+    _compare(action, run, truth)
+    files = write_report(run, folder, truth=truth, true_parameters=TRUTH)
+    saved = run.save(folder / "run.nc")
+    names = ", ".join(path.name for path in (*files, saved))
+    say(f"\n{folder}: equations.txt, {action.emitted.stem}.pyx, {names}")
+    return run
+
+
+def _equations(action: Action, folder: Path) -> None:
+    text = str(action.equations())
+    path = folder / "equations.txt"
+    path.write_text(text + "\n", encoding="utf-8")
+    lines = text.splitlines()
+    say("\n".join(f"   {line}".rstrip() for line in lines[:SHOWN]), verbatim=True)
+    say(f"   ... {len(lines) - SHOWN} more lines in {path}")
+
+
+def _build(action: Action, folder: Path) -> None:
+    path = write_source(action.emitted, folder)
+    say(f"   {len(action.emitted.text.splitlines())} lines in {path}")
+    try:
+        artefact = build(action.emitted)
+    except NoCompiler as reason:
+        say(f"   {reason}")
+        return
+    how = "taken from the cache" if artefact.cached else "compiled"
+    say(f"   {how} in {artefact.seconds:.1f} s: {artefact.library}")
+
+
+def _compare(action: Action, run: Run, truth: Trajectory) -> None:
+    """Set the best path beside the truth, which only a twin experiment knows."""
+    best = run.best
+    miss = np.sqrt(np.mean((best.states.values - truth.states.values) ** 2, axis=0))
+    hidden = [a for a in range(D) if a not in action.direct]
+    say(
+        f"against the truth: nu = {best.parameters['nu']:.4f} for {TRUTH['nu']:g}; mean distance "
+        f"of the measured states {miss[list(action.direct)].mean():.2f}, of the unmeasured "
+        f"{miss[hidden].mean():.2f} (noise {VARIANCE**0.5:.2f})"
+    )

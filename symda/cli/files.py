@@ -1,0 +1,210 @@
+"""What the command line reads: MODEL.py, DATA, and options that name things."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sympy import Expr
+
+from symda.api import Action
+from symda.declare import Model
+from symda.discretise import Scheme
+from symda.errors import DataError, ModelError, OptionError, nearest
+from symda.observe import Observations
+
+NETCDF = frozenset({".nc", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5"})
+
+Variance = float | Sequence[float] | Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What a MODEL.py defines.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    model : Model
+        Its `model`.
+    measured : sequence of Expr, mapping of str to Expr, or None
+        Its `measured`.
+    scheme : str, Scheme or None
+        Its `scheme`.
+    variance : float, sequence or mapping of str to float, or None
+        Its `variance`.
+    """
+
+    path: Path
+    model: Model
+    measured: Sequence[Expr] | Mapping[str, Expr] | None
+    scheme: str | Scheme | None
+    variance: Variance | None
+
+    @property
+    def action(self) -> Action:
+        """The action of what is measured.
+
+        Raises
+        ------
+        ModelError
+            If the file does not say what is measured.
+        """
+        if self.measured is None:
+            raise ModelError(
+                f"{self.path.name} does not say what is measured. Define `measured`, a list of "
+                f"states or expressions, for instance measured = [{self.model.states[0].name}]."
+            )
+        return Action(self.model, self.measured, scheme=self.scheme)
+
+    @property
+    def action_to_read(self) -> Action:
+        """The action, with every state measured if the file does not say what is."""
+        if self.measured is not None:
+            return self.action
+        return Action(self.model, self.model.states, scheme=self.scheme)
+
+
+def read_model(path: Path) -> ModelFile:
+    """Run a Python file that defines `model`, and perhaps `measured`, `scheme` and `variance`.
+
+    It runs under the name ``symda_model``, so what it keeps behind ``if __name__ ==
+    "__main__"`` does not run; it can import its neighbours.
+
+    Raises
+    ------
+    DataError
+        If there is no such file.
+    ModelError
+        If the file fails (the message shows its line), or defines no `model`.
+    """
+    if not path.is_file():
+        raise DataError(
+            f"there is no file {str(path)!r}. Check the path and the working directory."
+        )
+    beside = str(path.resolve().parent)
+    sys.path.insert(0, beside)
+    try:
+        names = runpy.run_path(str(path), run_name="symda_model")
+    except (Exception, SystemExit) as error:
+        raise ModelError(_blame(path, error)) from error
+    finally:
+        sys.path.remove(beside)
+    if "model" not in names:
+        others = [name for name, value in names.items() if isinstance(value, Model)]
+        hint = (
+            f" Add the line: model = {others[0]}" if others else " Write model = sd.Model({...})."
+        )
+        raise ModelError(f"{path.name} defines no `model`.{hint}")
+    model = names["model"]
+    if not isinstance(model, Model):
+        raise ModelError(
+            f"{path.name}: `model` is {_article(type(model).__name__)}, expected a symda.Model. "
+            "Write model = sd.Model({x: dx/dt, ...})."
+        )
+    return ModelFile(path, model, names.get("measured"), names.get("scheme"), names.get("variance"))
+
+
+def _blame(path: Path, error: BaseException) -> str:
+    """Say on which line of the user's file an error arose."""
+    what = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError) and error.lineno is not None:
+        # its own text ends in file and line, which the head of this message has
+        what, line, text = f"SyntaxError: {error.msg}", error.lineno, error.text or ""
+        return f"{path.name}, line {line}: {what}\n    {text.strip()}"
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
+    ]
+    if not frames:
+        return f"{path.name} cannot be run: {what}"
+    return f"{path.name}, line {frames[-1].lineno}: {what}\n    {frames[-1].line}"
+
+
+def _article(name: str) -> str:
+    return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
+
+
+def read_data(path: Path, action: Action, variance: Variance | None) -> Observations:
+    """Read the columns of a CSV or NetCDF file that are named like channels and forcing.
+
+    Raises
+    ------
+    DataError
+        If the file, a column or a variance is missing or wrong.
+    """
+    channels = action.measurement.names
+    if variance is None:
+        raise OptionError(
+            "the noise variance of the data is not known: pass --variance 0.2 (or "
+            f"--variance {channels[0]}=0.2,...), or define `variance` in the model's file."
+        )
+    read = Observations.from_netcdf if path.suffix.lower() in NETCDF else Observations.from_csv
+    return read(
+        path,
+        values=list(channels),
+        variance=_by_channel(variance, channels),
+        forcing=[symbol.name for symbol in action.model.forcing],
+    )
+
+
+def _by_channel(variance: Variance, channels: tuple[str, ...]) -> float | list[float]:
+    if not isinstance(variance, Mapping):
+        return variance if isinstance(variance, (int, float)) else list(variance)
+    named = {str(name): value for name, value in variance.items()}
+    for name in named:
+        if name not in channels:
+            raise OptionError(
+                f"variance: {name!r} is not a measured channel; there are "
+                f"{', '.join(channels)}.{nearest(name, channels)}"
+            )
+    missing = [name for name in channels if name not in named]
+    if missing:
+        raise OptionError(
+            f"variance: no value for the channel {missing[0]!r}. Give every channel one, or one "
+            "number for all."
+        )
+    return [named[name] for name in channels]
+
+
+def parse_variance(text: str) -> float | dict[str, float]:
+    """Read ``0.2`` or ``x0=0.2,x3=0.1``."""
+    if "=" not in text:
+        return _number(text, "--variance")
+    return parse_values(text.split(","), "--variance")
+
+
+def parse_values(texts: Iterable[str], option: str) -> dict[str, float]:
+    """Read ``name=number`` each."""
+    return {name: _number(value, f"{option} {name}") for name, value in _pairs(texts, option)}
+
+
+def parse_options(texts: Iterable[str], option: str) -> dict[str, object]:
+    """Read ``name=value`` each; numbers and true or false become what they mean."""
+    values: dict[str, object] = {}
+    for name, value in _pairs(texts, option):
+        try:
+            values[name] = json.loads(value)
+        except json.JSONDecodeError:
+            values[name] = value
+    return values
+
+
+def _pairs(texts: Iterable[str], option: str) -> Iterable[tuple[str, str]]:
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise OptionError(f"{option}: expected name=value, got {text!r}.")
+        yield name, value
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise OptionError(f"{option}: expected a number, got {text!r}.") from None
