@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,7 @@ class Ipopt:
             self._solver = ca.nlpsol("symda", "ipopt", {**self._program.nlp}, settings)
         except RuntimeError as error:
             raise OptionError(
-                f"IPOPT refuses its options {sorted(options)}: {_first_line(error)} "
+                f"IPOPT refuses its options {sorted(options)}: {_first_line(error)}. "
                 "See IPOPT's own list of options for names and values."
             ) from error
 
@@ -141,4 +142,4 @@ class Ipopt:
 def _first_line(error: BaseException) -> str:
     """Return the part of CasADi's message that says what is wrong."""
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
+    return re.sub(r"^\S*\.cpp:\d+: ", "", lines[-1].strip(" .")) if lines else type(error).__name__

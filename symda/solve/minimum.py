@@ -116,17 +116,19 @@ def record(
     p = evaluator.problem
     path, theta = unknowns[: p.M * p.D].reshape(p.M, p.D).copy(), unknowns[p.M * p.D :].copy()
     measurement_term, model_term = evaluator.terms(path, theta, rf)
+    action = measurement_term + model_term
     if momenta is None:
         weights = p.weight[:, None] * np.tile(rf, 1 + p.interior)
         momenta = weights * evaluator.residual(path, theta)
     return Minimum(
         path=path,
         theta=theta,
-        action=measurement_term + model_term,
+        action=action,
         measurement_term=measurement_term,
         model_term=model_term,
         momenta=momenta,
-        status=status,
+        # a line search that only met nan calls that no further progress
+        status=status if np.isfinite(action) else "failed",
         message=message,
         iterations=iterations,
         evaluations=evaluations,
