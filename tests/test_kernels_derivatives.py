@@ -98,7 +98,7 @@ def test_slopes_of_a_model_with_cases_and_exponentials():
     case = make_case(model, [sp.exp(y / 2)], "rk4")
     rng = np.random.default_rng(2)
     problem = random_problem(case, rng, N=3)
-    check_slopes(case.compiled, problem, random_point(problem, rng), rng)
+    check_slopes(case.virtual, problem, random_point(problem, rng), rng)
 
 
 def test_a_wrong_hessian_would_be_seen():
