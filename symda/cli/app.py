@@ -98,7 +98,7 @@ def generate(
     if compile:
         artefact = build(source)
         how = "taken from the cache" if artefact.cached else "compiled"
-        say(f"{how} in {artefact.seconds:.1f} s: {artefact.library}")
+        say(f"{how} in {artefact.seconds:.1f} s: {artefact.library}", verbatim=True)
 
 
 @app.command()

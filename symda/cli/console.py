@@ -44,10 +44,8 @@ def note(text: str) -> None:
 
 
 def complain(error: Exception, traced: bool) -> None:
-    """Print an error, with where it came from if asked for."""
-    if traced:
-        console(stderr=True).print("".join(traceback.format_exception(error)), soft_wrap=True)
-    note(f"error: {error}")
+    """Print an error, or all of where it came from."""
+    note("".join(traceback.format_exception(error)) if traced else f"error: {error}")
 
 
 @contextmanager

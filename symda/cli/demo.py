@@ -88,7 +88,8 @@ def _build(action: Action, folder: Path) -> None:
         say(f"   {reason}")
         return
     how = "taken from the cache" if artefact.cached else "compiled"
-    say(f"   {how} in {artefact.seconds:.1f} s: {artefact.library}")
+    say(f"   {how} in {artefact.seconds:.1f} s:")
+    say(f"   {artefact.library}", verbatim=True)
 
 
 def _compare(action: Action, run: Run, truth: Trajectory) -> None:
