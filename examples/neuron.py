@@ -18,9 +18,9 @@ import symda as sd
 
 V = sd.state("V", bounds=(-100.0, 60.0), start=(-80.0, 40.0))
 m, h, n = sd.states("m h n", bounds=(0.0, 1.0))
-gNa = sd.parameter("gNa", bounds=(50.0, 200.0), start=(80.0, 160.0))
-gK = sd.parameter("gK", bounds=(10.0, 80.0), start=(20.0, 60.0))
-gL = sd.parameter("gL", bounds=(0.05, 1.0), start=(0.1, 0.6))
+g_na = sd.parameter("gNa", bounds=(50.0, 200.0), start=(80.0, 160.0))
+g_k = sd.parameter("gK", bounds=(10.0, 80.0), start=(20.0, 60.0))
+g_l = sd.parameter("gL", bounds=(0.05, 1.0), start=(0.1, 0.6))
 current = sd.forcing("I")
 
 
@@ -31,7 +31,7 @@ def gate(g: sp.Symbol, alpha: sp.Expr, beta: sp.Expr) -> sp.Expr:
 
 model = sd.Model(
     {
-        V: current - gNa * m**3 * h * (V - 50) - gK * n**4 * (V + 77) - gL * (V + 54.4),
+        V: current - g_na * m**3 * h * (V - 50) - g_k * n**4 * (V + 77) - g_l * (V + 54.4),
         m: gate(m, 1 / sd.exprel(-(V + 40) / 10), 4 * sp.exp(-(V + 65) / 18)),
         h: gate(h, 0.07 * sp.exp(-(V + 65) / 20), 1 / (1 + sp.exp(-(V + 35) / 10))),
         n: gate(n, 0.1 / sd.exprel(-(V + 55) / 10), 0.125 * sp.exp(-(V + 65) / 80)),

@@ -1,0 +1,1048 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Kernels of lorenz96 under the scheme rk4.
+
+The model dx/dt = F(x, u, theta, t):
+
+    dx0/dt = nu - x0 + x10*(x1 - x9)
+    dx1/dt = nu + x0*(-x10 + x2) - x1
+    dx2/dt = nu + x1*(-x0 + x3) - x2
+    dx3/dt = nu + x2*(-x1 + x4) - x3
+    dx4/dt = nu + x3*(-x2 + x5) - x4
+    dx5/dt = nu + x4*(-x3 + x6) - x5
+    dx6/dt = nu + x5*(-x4 + x7) - x6
+    dx7/dt = nu + x6*(-x5 + x8) - x7
+    dx8/dt = nu + x7*(-x6 + x9) - x8
+    dx9/dt = nu + x8*(x10 - x7) - x9
+    dx10/dt = nu - x10 + x9*(x0 - x8)
+
+The measured quantities h(x, theta):
+
+    x0 = x0
+    x2 = x2
+    x4 = x4
+    x6 = x6
+    x8 = x8
+    x10 = x10
+
+In this order:
+
+    theta = (nu)
+
+Step n sees the window w = (x[n], x[n+1]) of E + D numbers, the parameters theta, and its own data
+step = (t, h, weight, u), u being the forcing at the 3 abscissae of the scheme. The action of one step is
+sum_a weight Rf_a r_a^2 / 2 with the residual r below; that of one grid point is sum_l Rm_l (h_l - y_l)^2 / 2.
+
+Written by symda; the text depends on the model, the scheme and the templates alone. Do not edit.
+"""
+
+from libc.math cimport (
+    INFINITY, NAN, acos, acosh, asin, asinh, atan, atan2, atanh, ceil, copysign, cos, cosh, erf, exp, expm1,
+    fabs, floor, fmax, fmin, fmod, hypot, log, log1p, pow, sin, sinh, sqrt, tan, tanh,
+)
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+# Sizes, and where each working array stands in the work space.
+cdef enum:
+    D = 11  # states
+    P = 1  # parameters
+    L = 6  # measured channels
+    U = 0  # forcing channels
+    S = 3  # abscissae of the scheme
+    E = 11  # unknowns and residuals a step
+    W = 23  # unknowns a step sees: window and parameters
+    STAGES = 4  # stages of the scheme
+    COLUMNS = 12  # columns of the tangents, see the note on their order below
+    THETA = 11  # internal column of theta
+    LAST = 12  # internal column of x[n+1]
+    STEP = 3  # numbers in `step`
+    FIELD_J = 55  # nonzeros of dF/d(x, theta); those of x come first
+    FIELD_JX = 44  # those of x alone
+    FIELD_C = 22  # nonzeros of the lower triangle of mu.D2F
+    MEASURE_J = 6  # nonzeros of dh/d(x, theta)
+    MEASURE_C = 0  # nonzeros of the lower triangle of mu.D2h
+    STEP_J = 143  # nonzeros of dr/d(window, theta)
+    STEP_H = 221  # nonzeros of the upper triangle of a step's Hessian
+    STEP_C = 78  # nonzeros of the upper triangle of lam.D2r
+    POINT_H = 6  # nonzeros of the upper triangle of a grid point's Hessian
+    POINT_PAIRS = 6  # products of two nonzeros of dh that add to it
+    AT_X = 0  # stage arguments, STAGES x D
+    AT_K = AT_X + STAGES*D  # slopes, STAGES x D
+    AT_R = AT_K + STAGES*D  # residual, E
+    AT_LAM = AT_R + E  # what multiplies the residual, E
+    AT_J = AT_LAM + E  # Jacobians of the slopes, STAGES x FIELD_J
+    AT_KAPPA = AT_J + STAGES*FIELD_J  # adjoints of the slopes, STAGES x D
+    AT_XI = AT_KAPPA + STAGES*D  # adjoint of one stage argument and theta, D + P
+    GRADIENT_WORK = AT_XI + D + P
+    AT_T = GRADIENT_WORK  # tangents of the stage arguments, STAGES x D x COLUMNS
+    AT_TK = AT_T + STAGES*D*COLUMNS  # tangents of the slopes, STAGES x D x COLUMNS
+    AT_Y = AT_TK + STAGES*D*COLUMNS  # mu.D2F times tangents, (D + P) x COLUMNS
+    AT_C = AT_Y + (D + P)*COLUMNS  # nonzeros of mu.D2F
+    AT_DR = AT_C + FIELD_C  # dr/d(unknowns), E x W
+    AT_H = AT_DR + E*W  # Hessian, W x W
+    HESSIAN_WORK = AT_H + W*W
+    POINT_WORK = 2*L + MEASURE_J + MEASURE_C
+
+# The order of the columns in working arrays is (x[n], theta, x[n+1]); what leaves a kernel is in
+# the order (window, theta). ROW and COLUMN are the places of nonzeros, SOURCE where an output stands in a working array,
+# PAIR which nonzeros of dh are multiplied.
+cdef extern from *:
+    """
+static const int J_ROW[55] = {
+    0, 1, 2, 10, 0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6, 4, 5, 6, 7, 5, 6, 7, 8, 6, 7, 8, 9,
+    7, 8, 9, 10, 0, 8, 9, 10, 0, 1, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+static const int J_COLUMN[55] = {
+    0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7,
+    8, 8, 8, 8, 9, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11, 11};
+static const int C_ROW[22] = {
+    1, 2, 9, 10, 2, 3, 10, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10};
+static const int C_COLUMN[22] = {
+    0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9};
+static const int MJ_ROW[6] = {
+    0, 1, 2, 3, 4, 5};
+static const int MJ_COLUMN[6] = {
+    0, 2, 4, 6, 8, 10};
+static const int STEP_J_SOURCE[143] = {
+    0, 23, 46, 69, 92, 115, 138, 161, 184, 207, 230, 1, 24, 47, 70, 93, 116, 139, 162, 185, 208, 231,
+    2, 25, 48, 71, 94, 117, 140, 163, 186, 209, 232, 3, 26, 49, 72, 95, 118, 141, 164, 187, 210, 233,
+    4, 27, 50, 73, 96, 119, 142, 165, 188, 211, 234, 5, 28, 51, 74, 97, 120, 143, 166, 189, 212, 235,
+    6, 29, 52, 75, 98, 121, 144, 167, 190, 213, 236, 7, 30, 53, 76, 99, 122, 145, 168, 191, 214, 237,
+    8, 31, 54, 77, 100, 123, 146, 169, 192, 215, 238, 9, 32, 55, 78, 101, 124, 147, 170, 193, 216,
+    239, 10, 33, 56, 79, 102, 125, 148, 171, 194, 217, 240, 12, 36, 60, 84, 108, 132, 156, 180, 204,
+    228, 252, 11, 34, 57, 80, 103, 126, 149, 172, 195, 218, 241};
+static const int STEP_H_SOURCE[221] = {
+    0, 23, 24, 46, 47, 48, 69, 70, 71, 72, 92, 93, 94, 95, 96, 115, 116, 117, 118, 119, 120, 138,
+    139, 140, 141, 142, 143, 144, 161, 162, 163, 164, 165, 166, 167, 168, 184, 185, 186, 187, 188,
+    189, 190, 191, 192, 207, 208, 209, 210, 211, 212, 213, 214, 215, 216, 230, 231, 232, 233, 234,
+    235, 236, 237, 238, 239, 240, 276, 277, 278, 279, 280, 281, 282, 283, 284, 285, 286, 288, 299,
+    300, 301, 302, 303, 304, 305, 306, 307, 308, 309, 312, 322, 323, 324, 325, 326, 327, 328, 329,
+    330, 331, 332, 336, 345, 346, 347, 348, 349, 350, 351, 352, 353, 354, 355, 360, 368, 369, 370,
+    371, 372, 373, 374, 375, 376, 377, 378, 384, 391, 392, 393, 394, 395, 396, 397, 398, 399, 400,
+    401, 408, 414, 415, 416, 417, 418, 419, 420, 421, 422, 423, 424, 432, 437, 438, 439, 440, 441,
+    442, 443, 444, 445, 446, 447, 456, 460, 461, 462, 463, 464, 465, 466, 467, 468, 469, 470, 480,
+    483, 484, 485, 486, 487, 488, 489, 490, 491, 492, 493, 504, 506, 507, 508, 509, 510, 511, 512,
+    513, 514, 515, 516, 528, 253, 254, 255, 256, 257, 258, 259, 260, 261, 262, 263, 287, 310, 333,
+    356, 379, 402, 425, 448, 471, 494, 517, 264};
+static const int STEP_C_SOURCE[78] = {
+    0, 23, 24, 46, 47, 48, 69, 70, 71, 72, 92, 93, 94, 95, 96, 115, 116, 117, 118, 119, 120, 138,
+    139, 140, 141, 142, 143, 144, 161, 162, 163, 164, 165, 166, 167, 168, 184, 185, 186, 187, 188,
+    189, 190, 191, 192, 207, 208, 209, 210, 211, 212, 213, 214, 215, 216, 230, 231, 232, 233, 234,
+    235, 236, 237, 238, 239, 240, 253, 254, 255, 256, 257, 258, 259, 260, 261, 262, 263, 264};
+static const int PAIR_ROW[6] = {
+    0, 1, 2, 3, 4, 5};
+static const int PAIR_Q[6] = {
+    0, 1, 2, 3, 4, 5};
+static const int PAIR_R[6] = {
+    0, 1, 2, 3, 4, 5};
+static const int PAIR_TARGET[6] = {
+    0, 1, 2, 3, 4, 5};
+static const int POINT_SCATTER[1] = {
+    0};
+    """
+    const int* J_ROW
+    const int* J_COLUMN
+    const int* C_ROW
+    const int* C_COLUMN
+    const int* MJ_ROW
+    const int* MJ_COLUMN
+    const int* STEP_J_SOURCE
+    const int* STEP_H_SOURCE
+    const int* STEP_C_SOURCE
+    const int* PAIR_ROW
+    const int* PAIR_Q
+    const int* PAIR_R
+    const int* PAIR_TARGET
+    const int* POINT_SCATTER
+    # Rows that do not overlap, so that the compiler may vectorise; functions that must stay apart.
+    ctypedef double* row_t "double *__restrict__"
+    ctypedef const double* source_t "const double *__restrict__"
+    ctypedef int chunk_t "__attribute__((noinline)) int"
+
+
+cdef inline double sign(double value) noexcept nogil:
+    return (1.0 if value > 0.0 else 0.0) - (1.0 if value < 0.0 else 0.0)
+
+
+cdef inline void add_row(row_t target, double factor, source_t source) noexcept nogil:
+    """target += factor * source, over the columns of the tangents."""
+    cdef int c
+    for c in range(COLUMNS):
+        target[c] += factor*source[c]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The vector field F and the measurement functions h
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef void field(const double* x, const double* u, const double* theta, double t, double* k) noexcept nogil:
+    """F(x, u, theta, t)."""
+    k[0] = (x[1] - x[9])*x[10] - x[0] + theta[0]
+    k[1] = (x[2] - x[10])*x[0] - x[1] + theta[0]
+    k[2] = (x[3] - x[0])*x[1] - x[2] + theta[0]
+    k[3] = (x[4] - x[1])*x[2] - x[3] + theta[0]
+    k[4] = (x[5] - x[2])*x[3] - x[4] + theta[0]
+    k[5] = (x[6] - x[3])*x[4] - x[5] + theta[0]
+    k[6] = (x[7] - x[4])*x[5] - x[6] + theta[0]
+    k[7] = (x[8] - x[5])*x[6] - x[7] + theta[0]
+    k[8] = (x[9] - x[6])*x[7] - x[8] + theta[0]
+    k[9] = (x[10] - x[7])*x[8] - x[9] + theta[0]
+    k[10] = (x[0] - x[8])*x[9] - x[10] + theta[0]
+
+
+cdef void field_jacobian(const double* x, const double* u, const double* theta, double t, double* k, double* J) noexcept nogil:
+    """The same and the nonzeros of its Jacobian by (x, theta), column after column."""
+    cdef double v0 = x[1] - x[9]
+    cdef double v1 = x[2] - x[10]
+    cdef double v2 = x[3] - x[0]
+    cdef double v3 = x[4] - x[1]
+    cdef double v4 = x[5] - x[2]
+    cdef double v5 = x[6] - x[3]
+    cdef double v6 = x[7] - x[4]
+    cdef double v7 = x[8] - x[5]
+    cdef double v8 = x[9] - x[6]
+    cdef double v9 = x[10] - x[7]
+    cdef double v10 = x[0] - x[8]
+    k[0] = v0*x[10] - x[0] + theta[0]
+    k[1] = v1*x[0] - x[1] + theta[0]
+    k[2] = v2*x[1] - x[2] + theta[0]
+    k[3] = v3*x[2] - x[3] + theta[0]
+    k[4] = v4*x[3] - x[4] + theta[0]
+    k[5] = v5*x[4] - x[5] + theta[0]
+    k[6] = v6*x[5] - x[6] + theta[0]
+    k[7] = v7*x[6] - x[7] + theta[0]
+    k[8] = v8*x[7] - x[8] + theta[0]
+    k[9] = v9*x[8] - x[9] + theta[0]
+    k[10] = v10*x[9] - x[10] + theta[0]
+    J[0] = -1.0
+    J[1] = v1
+    J[2] = -x[1]
+    J[3] = x[9]
+    J[4] = x[10]
+    J[5] = -1.0
+    J[6] = v2
+    J[7] = -x[2]
+    J[8] = x[0]
+    J[9] = -1.0
+    J[10] = v3
+    J[11] = -x[3]
+    J[12] = x[1]
+    J[13] = -1.0
+    J[14] = v4
+    J[15] = -x[4]
+    J[16] = x[2]
+    J[17] = -1.0
+    J[18] = v5
+    J[19] = -x[5]
+    J[20] = x[3]
+    J[21] = -1.0
+    J[22] = v6
+    J[23] = -x[6]
+    J[24] = x[4]
+    J[25] = -1.0
+    J[26] = v7
+    J[27] = -x[7]
+    J[28] = x[5]
+    J[29] = -1.0
+    J[30] = v8
+    J[31] = -x[8]
+    J[32] = x[6]
+    J[33] = -1.0
+    J[34] = v9
+    J[35] = -x[9]
+    J[36] = -x[10]
+    J[37] = x[7]
+    J[38] = -1.0
+    J[39] = v10
+    J[40] = v0
+    J[41] = -x[0]
+    J[42] = x[8]
+    J[43] = -1.0
+    J[44] = 1.0
+    J[45] = 1.0
+    J[46] = 1.0
+    J[47] = 1.0
+    J[48] = 1.0
+    J[49] = 1.0
+    J[50] = 1.0
+    J[51] = 1.0
+    J[52] = 1.0
+    J[53] = 1.0
+    J[54] = 1.0
+
+
+cdef void field_curvature(const double* x, const double* u, const double* theta, double t, const double* mu, double* C) noexcept nogil:
+    """Nonzeros of the lower triangle of sum_a mu_a D2F_a by (x, theta)."""
+    C[0] = -mu[2]
+    C[1] = mu[1]
+    C[2] = mu[10]
+    C[3] = -mu[1]
+    C[4] = -mu[3]
+    C[5] = mu[2]
+    C[6] = mu[0]
+    C[7] = -mu[4]
+    C[8] = mu[3]
+    C[9] = -mu[5]
+    C[10] = mu[4]
+    C[11] = -mu[6]
+    C[12] = mu[5]
+    C[13] = -mu[7]
+    C[14] = mu[6]
+    C[15] = -mu[8]
+    C[16] = mu[7]
+    C[17] = -mu[9]
+    C[18] = mu[8]
+    C[19] = -mu[10]
+    C[20] = mu[9]
+    C[21] = -mu[0]
+
+
+cdef void measure(const double* x, const double* theta, double* k) noexcept nogil:
+    """h(x, theta)."""
+    k[0] = x[0]
+    k[1] = x[2]
+    k[2] = x[4]
+    k[3] = x[6]
+    k[4] = x[8]
+    k[5] = x[10]
+
+
+cdef void measure_jacobian(const double* x, const double* theta, double* k, double* J) noexcept nogil:
+    """The same and the nonzeros of its Jacobian by (x, theta), column after column."""
+    k[0] = x[0]
+    k[1] = x[2]
+    k[2] = x[4]
+    k[3] = x[6]
+    k[4] = x[8]
+    k[5] = x[10]
+    J[0] = 1.0
+    J[1] = 1.0
+    J[2] = 1.0
+    J[3] = 1.0
+    J[4] = 1.0
+    J[5] = 1.0
+
+
+cdef void measure_curvature(const double* x, const double* theta, const double* mu, double* C) noexcept nogil:
+    """Nonzeros of the lower triangle of sum_l mu_l D2h_l by (x, theta)."""
+    pass
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# One step: stages, residual, adjoint, tangents, curvature
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef void slopes(const double* w, const double* theta, const double* step, double* work) noexcept nogil:
+    """Stage arguments X_i and slopes k_i = F(X_i, u, theta, t + c_i h)."""
+    cdef double t = step[0]
+    cdef double h = step[1]
+    cdef double* X = &work[AT_X]
+    cdef double* k = &work[AT_K]
+    cdef int a
+    # X_0 = x[n]
+    for a in range(D):
+        X[0*D + a] = w[a]
+    field(&X[0*D], &step[3 + 0*U], theta, t, &k[0*D])
+    # X_1 = x[n] + h (1/2 k_0)
+    for a in range(D):
+        X[1*D + a] = w[a] + h*(0.5*k[0*D + a])
+    field(&X[1*D], &step[3 + 1*U], theta, t + 0.5*h, &k[1*D])
+    # X_2 = x[n] + h (1/2 k_1)
+    for a in range(D):
+        X[2*D + a] = w[a] + h*(0.5*k[1*D + a])
+    field(&X[2*D], &step[3 + 1*U], theta, t + 0.5*h, &k[2*D])
+    # X_3 = x[n] + h (k_2)
+    for a in range(D):
+        X[3*D + a] = w[a] + h*(k[2*D + a])
+    field(&X[3*D], &step[3 + 2*U], theta, t + h, &k[3*D])
+
+
+cdef void slopes_jacobian(const double* w, const double* theta, const double* step, double* work) noexcept nogil:
+    """Stage arguments X_i and slopes k_i = F(X_i, u, theta, t + c_i h), with their Jacobians."""
+    cdef double t = step[0]
+    cdef double h = step[1]
+    cdef double* X = &work[AT_X]
+    cdef double* k = &work[AT_K]
+    cdef int a
+    # X_0 = x[n]
+    for a in range(D):
+        X[0*D + a] = w[a]
+    field_jacobian(&X[0*D], &step[3 + 0*U], theta, t, &k[0*D], &work[AT_J + 0*FIELD_J])
+    # X_1 = x[n] + h (1/2 k_0)
+    for a in range(D):
+        X[1*D + a] = w[a] + h*(0.5*k[0*D + a])
+    field_jacobian(&X[1*D], &step[3 + 1*U], theta, t + 0.5*h, &k[1*D], &work[AT_J + 1*FIELD_J])
+    # X_2 = x[n] + h (1/2 k_1)
+    for a in range(D):
+        X[2*D + a] = w[a] + h*(0.5*k[1*D + a])
+    field_jacobian(&X[2*D], &step[3 + 1*U], theta, t + 0.5*h, &k[2*D], &work[AT_J + 2*FIELD_J])
+    # X_3 = x[n] + h (k_2)
+    for a in range(D):
+        X[3*D + a] = w[a] + h*(k[2*D + a])
+    field_jacobian(&X[3*D], &step[3 + 2*U], theta, t + h, &k[3*D], &work[AT_J + 3*FIELD_J])
+
+
+cdef void residual(const double* w, const double* step, double* work) noexcept nogil:
+    """r = x[n+1] - x[n] - h (1/6 k_0 + 1/3 k_1 + 1/3 k_2 + 1/6 k_3)."""
+    cdef double h = step[1]
+    cdef double* k = &work[AT_K]
+    cdef double* r = &work[AT_R]
+    cdef int a
+    for a in range(D):
+        r[a] = w[E + a] - w[a] - h*(0.16666666666666666*k[0*D + a] + 0.3333333333333333*k[1*D + a] + 0.3333333333333333*k[2*D + a] + 0.16666666666666666*k[3*D + a])
+
+
+cdef double weigh(const double* step, const double* rf, double* work) noexcept nogil:
+    """lam_a = weight Rf_a r_a, the canonical momentum; returns the action sum_a lam_a r_a / 2."""
+    cdef double* r = &work[AT_R]
+    cdef double* lam = &work[AT_LAM]
+    cdef double total = 0.0
+    cdef int a, b
+    for b in range(1):
+        for a in range(D):
+            lam[b*D + a] = step[2]*rf[a]*r[b*D + a]
+            total += lam[b*D + a]*r[b*D + a]
+    return 0.5*total
+
+
+cdef void adjoint(const double* step, double* work, double* g) noexcept nogil:
+    """g = lam.dr/d(window, theta) by the adjoint recursion; kappa_i, the adjoint of slope i, on the way."""
+    cdef double h = step[1]
+    cdef double* lam = &work[AT_LAM]
+    cdef double* J = &work[AT_J]
+    cdef double* kappa = &work[AT_KAPPA]
+    cdef double* xi = &work[AT_XI]
+    cdef int a, q
+    for a in range(D):
+        g[a] = -lam[a]
+        g[E + a] = lam[a]
+    for a in range(P):
+        g[E + D + a] = 0.0
+    for a in range(D):
+        kappa[0*D + a] = -h*(0.16666666666666666*lam[a])
+        kappa[1*D + a] = -h*(0.3333333333333333*lam[a])
+        kappa[2*D + a] = -h*(0.3333333333333333*lam[a])
+        kappa[3*D + a] = -h*(0.16666666666666666*lam[a])
+    # back through stage 3: xi = kappa_3.dF/d(x, theta)
+    memset(xi, 0, (D + P)*sizeof(double))
+    for q in range(FIELD_J):
+        xi[J_COLUMN[q]] += J[3*FIELD_J + q]*kappa[3*D + J_ROW[q]]
+    for a in range(D):
+        g[a] += xi[a]
+        kappa[2*D + a] += h*xi[a]
+    for a in range(P):
+        g[E + D + a] += xi[D + a]
+    # back through stage 2: xi = kappa_2.dF/d(x, theta)
+    memset(xi, 0, (D + P)*sizeof(double))
+    for q in range(FIELD_J):
+        xi[J_COLUMN[q]] += J[2*FIELD_J + q]*kappa[2*D + J_ROW[q]]
+    for a in range(D):
+        g[a] += xi[a]
+        kappa[1*D + a] += h*0.5*xi[a]
+    for a in range(P):
+        g[E + D + a] += xi[D + a]
+    # back through stage 1: xi = kappa_1.dF/d(x, theta)
+    memset(xi, 0, (D + P)*sizeof(double))
+    for q in range(FIELD_J):
+        xi[J_COLUMN[q]] += J[1*FIELD_J + q]*kappa[1*D + J_ROW[q]]
+    for a in range(D):
+        g[a] += xi[a]
+        kappa[0*D + a] += h*0.5*xi[a]
+    for a in range(P):
+        g[E + D + a] += xi[D + a]
+    # back through stage 0: xi = kappa_0.dF/d(x, theta)
+    memset(xi, 0, (D + P)*sizeof(double))
+    for q in range(FIELD_J):
+        xi[J_COLUMN[q]] += J[0*FIELD_J + q]*kappa[0*D + J_ROW[q]]
+    for a in range(D):
+        g[a] += xi[a]
+    for a in range(P):
+        g[E + D + a] += xi[D + a]
+
+
+cdef void tangents(const double* step, double* work) noexcept nogil:
+    """Tangents of stage arguments and slopes, and dr/d(unknowns), columns in internal order."""
+    cdef double h = step[1]
+    cdef double* J = &work[AT_J]
+    cdef double* T = &work[AT_T]
+    cdef double* TK = &work[AT_TK]
+    cdef double* dr = &work[AT_DR]
+    cdef int a, c, q
+    memset(T, 0, 2*STAGES*D*COLUMNS*sizeof(double))
+    memset(dr, 0, E*W*sizeof(double))
+    # stage 0: its argument is a combination of grid points, so its tangent is not needed
+    for q in range(FIELD_JX):
+        TK[(0*D + J_ROW[q])*COLUMNS + J_COLUMN[q]] += J[0*FIELD_J + q]
+    for q in range(FIELD_JX, FIELD_J):
+        TK[(0*D + J_ROW[q])*COLUMNS + THETA - D + J_COLUMN[q]] += J[0*FIELD_J + q]
+    # stage 1: tangent of x[n] + h (1/2 k_0)
+    for a in range(D):
+        T[(1*D + a)*COLUMNS + a] = 1.0
+    for c in range(D*COLUMNS):
+        T[1*D*COLUMNS + c] += h*(0.5*TK[0*D*COLUMNS + c])
+    for q in range(FIELD_JX):
+        add_row(&TK[(1*D + J_ROW[q])*COLUMNS], J[1*FIELD_J + q], &T[(1*D + J_COLUMN[q])*COLUMNS])
+    for q in range(FIELD_JX, FIELD_J):
+        TK[(1*D + J_ROW[q])*COLUMNS + THETA - D + J_COLUMN[q]] += J[1*FIELD_J + q]
+    # stage 2: tangent of x[n] + h (1/2 k_1)
+    for a in range(D):
+        T[(2*D + a)*COLUMNS + a] = 1.0
+    for c in range(D*COLUMNS):
+        T[2*D*COLUMNS + c] += h*(0.5*TK[1*D*COLUMNS + c])
+    for q in range(FIELD_JX):
+        add_row(&TK[(2*D + J_ROW[q])*COLUMNS], J[2*FIELD_J + q], &T[(2*D + J_COLUMN[q])*COLUMNS])
+    for q in range(FIELD_JX, FIELD_J):
+        TK[(2*D + J_ROW[q])*COLUMNS + THETA - D + J_COLUMN[q]] += J[2*FIELD_J + q]
+    # stage 3: tangent of x[n] + h (k_2)
+    for a in range(D):
+        T[(3*D + a)*COLUMNS + a] = 1.0
+    for c in range(D*COLUMNS):
+        T[3*D*COLUMNS + c] += h*(TK[2*D*COLUMNS + c])
+    for q in range(FIELD_JX):
+        add_row(&TK[(3*D + J_ROW[q])*COLUMNS], J[3*FIELD_J + q], &T[(3*D + J_COLUMN[q])*COLUMNS])
+    for q in range(FIELD_JX, FIELD_J):
+        TK[(3*D + J_ROW[q])*COLUMNS + THETA - D + J_COLUMN[q]] += J[3*FIELD_J + q]
+    for a in range(D):
+        for c in range(COLUMNS):
+            dr[a*W + c] = -h*(0.16666666666666666*TK[(0*D + a)*COLUMNS + c] + 0.3333333333333333*TK[(1*D + a)*COLUMNS + c] + 0.3333333333333333*TK[(2*D + a)*COLUMNS + c] + 0.16666666666666666*TK[(3*D + a)*COLUMNS + c])
+        dr[a*W + a] -= 1.0
+        dr[a*W + LAST + a] += 1.0
+
+
+cdef void spread_curvature(const double* C, const int* from_column, const double* weight, int ends, double* H) noexcept nogil:
+    """Add mu.D2F of a stage whose argument is a combination of grid points: weight[e] from column from_column[e]."""
+    cdef int q, e, f, i, j, ends_i, ends_j
+    cdef double value
+    for q in range(FIELD_C):
+        ends_i = ends if C_ROW[q] < D else 1
+        ends_j = ends if C_COLUMN[q] < D else 1
+        for e in range(ends_i):
+            for f in range(ends_j):
+                value = C[q]
+                i = C_ROW[q] + THETA - D
+                j = C_COLUMN[q] + THETA - D
+                if C_ROW[q] < D:
+                    i = C_ROW[q] + from_column[e]
+                    value = value*weight[e]
+                if C_COLUMN[q] < D:
+                    j = C_COLUMN[q] + from_column[f]
+                    value = value*weight[f]
+                H[i*W + j] += value
+                if C_ROW[q] != C_COLUMN[q]:
+                    H[j*W + i] += value
+
+
+cdef void bend(const double* C, const double* T, double* Y, double* H) noexcept nogil:
+    """H += (T, I)' (mu.D2F) (T, I), T being the tangent of a stage argument and I the columns of theta."""
+    cdef int q, i, p
+    cdef double factor
+    memset(&Y[0*COLUMNS], 0, COLUMNS*sizeof(double))
+    memset(&Y[1*COLUMNS], 0, COLUMNS*sizeof(double))
+    memset(&Y[2*COLUMNS], 0, COLUMNS*sizeof(double))
+    memset(&Y[3*COLUMNS], 0, COLUMNS*sizeof(double))
+    memset(&Y[4*COLUMNS], 0, COLUMNS*sizeof(double))
+    memset(&Y[5*COLUMNS], 0, COLUMNS*sizeof(double))
+    memset(&Y[6*COLUMNS], 0, COLUMNS*sizeof(double))
+    memset(&Y[7*COLUMNS], 0, COLUMNS*sizeof(double))
+    memset(&Y[8*COLUMNS], 0, COLUMNS*sizeof(double))
+    memset(&Y[9*COLUMNS], 0, COLUMNS*sizeof(double))
+    memset(&Y[10*COLUMNS], 0, COLUMNS*sizeof(double))
+    for q in range(FIELD_C):
+        if C_COLUMN[q] < D:
+            add_row(&Y[C_ROW[q]*COLUMNS], C[q], &T[C_COLUMN[q]*COLUMNS])
+        else:
+            Y[C_ROW[q]*COLUMNS + THETA - D + C_COLUMN[q]] += C[q]
+        if C_ROW[q] == C_COLUMN[q]:
+            continue
+        if C_ROW[q] < D:
+            add_row(&Y[C_COLUMN[q]*COLUMNS], C[q], &T[C_ROW[q]*COLUMNS])
+        else:
+            Y[C_COLUMN[q]*COLUMNS + THETA - D + C_ROW[q]] += C[q]
+    for p in range(D):
+        for i in range(COLUMNS):
+            factor = T[p*COLUMNS + i]
+            if factor != 0.0:
+                add_row(&H[i*W], factor, &Y[p*COLUMNS])
+
+
+cdef void curvature(const double* theta, const double* step, double* work) noexcept nogil:
+    """H += sum_a lam_a D2r_a = sum_i (tangent of X_i, theta)' (kappa_i.D2F(X_i)) (tangent of X_i, theta)."""
+    cdef double t = step[0]
+    cdef double h = step[1]
+    cdef double* C = &work[AT_C]
+    cdef double* H = &work[AT_H]
+    cdef int from_column[2]
+    cdef double weight[2]
+    field_curvature(&work[AT_X + 0*D], &step[3 + 0*U], theta, t, &work[AT_KAPPA + 0*D], C)
+    from_column[0] = 0
+    weight[0] = 1.0
+    spread_curvature(C, from_column, weight, 1, H)
+    field_curvature(&work[AT_X + 1*D], &step[3 + 1*U], theta, t + 0.5*h, &work[AT_KAPPA + 1*D], C)
+    bend(C, &work[AT_T + 1*D*COLUMNS], &work[AT_Y], H)
+    field_curvature(&work[AT_X + 2*D], &step[3 + 1*U], theta, t + 0.5*h, &work[AT_KAPPA + 2*D], C)
+    bend(C, &work[AT_T + 2*D*COLUMNS], &work[AT_Y], H)
+    field_curvature(&work[AT_X + 3*D], &step[3 + 2*U], theta, t + h, &work[AT_KAPPA + 3*D], C)
+    bend(C, &work[AT_T + 3*D*COLUMNS], &work[AT_Y], H)
+
+
+cdef void gauss_newton(const double* step, const double* rf, double* work) noexcept nogil:
+    """H += (dr)' diag(weight Rf) (dr)."""
+    cdef double* dr = &work[AT_DR]
+    cdef double* H = &work[AT_H]
+    cdef double factor
+    cdef int a, b, i, row
+    for b in range(1):
+        for a in range(D):
+            row = (b*D + a)*W
+            for i in range(COLUMNS):
+                factor = step[2]*rf[a]*dr[row + i]
+                if factor != 0.0:
+                    add_row(&H[i*W], factor, &dr[row])
+            # x[n+1] enters the residual as it is
+            for i in range(COLUMNS):
+                H[(LAST + a)*W + i] = step[2]*rf[a]*dr[row + i]
+            H[(LAST + a)*W + LAST + a] = step[2]*rf[a]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What CasADi calls: one step or one point, CasADi's external-function signature
+# ---------------------------------------------------------------------------------------------------------------------
+
+cdef extern from *:
+    """
+    #define SYMDA_EXPORT __attribute__((visibility("default")))
+    static const long long step_action_in[12] = {
+        22, 1, 1, 1, 1, 1, 3, 1, 1, 11, 1, 1};
+    static const long long step_action_out[3] = {
+        1, 1, 1};
+    SYMDA_EXPORT long long symda_6a21794b9d0f_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_6a21794b9d0f_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_step_action_sparsity_in(long long i) {
+        return &step_action_in[3*i];
+    }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_step_action_sparsity_out(long long i) {
+        return &step_action_out[3*i];
+    }
+    SYMDA_EXPORT int symda_6a21794b9d0f_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 4; *res = 1; *iw = 0; *w = 2413;
+        return 0;
+    }
+
+    static const long long step_gradient_in[12] = {
+        22, 1, 1, 1, 1, 1, 3, 1, 1, 11, 1, 1};
+    static const long long step_gradient_out[6] = {
+        1, 1, 1, 23, 1, 1};
+    SYMDA_EXPORT long long symda_6a21794b9d0f_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_6a21794b9d0f_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_step_gradient_sparsity_in(long long i) {
+        return &step_gradient_in[3*i];
+    }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_step_gradient_sparsity_out(long long i) {
+        return &step_gradient_out[3*i];
+    }
+    SYMDA_EXPORT int symda_6a21794b9d0f_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 4; *res = 2; *iw = 0; *w = 2413;
+        return 0;
+    }
+
+    static const long long step_hessian_in[12] = {
+        22, 1, 1, 1, 1, 1, 3, 1, 1, 11, 1, 1};
+    static const long long step_hessian_out[247] = {
+        23, 23, 0, 1, 3, 6, 10, 15, 21, 28, 36, 45, 55, 66, 78, 90, 102, 114, 126, 138, 150, 162, 174,
+        186, 198, 221, 0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5,
+        6, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3,
+        4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12,
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 0, 1, 2, 3, 4, 5, 6,
+        7, 8, 9, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 17, 0,
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 18, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 19, 0, 1, 2, 3, 4, 5, 6, 7,
+        8, 9, 10, 20, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 21, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
+        14, 15, 16, 17, 18, 19, 20, 21, 22};
+    SYMDA_EXPORT long long symda_6a21794b9d0f_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_6a21794b9d0f_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_step_hessian_sparsity_in(long long i) {
+        return &step_hessian_in[3*i];
+    }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_step_hessian_sparsity_out(long long i) {
+        return &step_hessian_out[3*i];
+    }
+    SYMDA_EXPORT int symda_6a21794b9d0f_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 4; *res = 1; *iw = 0; *w = 2413;
+        return 0;
+    }
+
+    static const long long step_residual_in[9] = {
+        22, 1, 1, 1, 1, 1, 3, 1, 1};
+    static const long long step_residual_out[3] = {
+        11, 1, 1};
+    SYMDA_EXPORT long long symda_6a21794b9d0f_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_6a21794b9d0f_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_step_residual_sparsity_in(long long i) {
+        return &step_residual_in[3*i];
+    }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_step_residual_sparsity_out(long long i) {
+        return &step_residual_out[3*i];
+    }
+    SYMDA_EXPORT int symda_6a21794b9d0f_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 3; *res = 1; *iw = 0; *w = 2413;
+        return 0;
+    }
+
+    static const long long step_jacobian_in[9] = {
+        22, 1, 1, 1, 1, 1, 3, 1, 1};
+    static const long long step_jacobian_out[169] = {
+        11, 23, 0, 11, 22, 33, 44, 55, 66, 77, 88, 99, 110, 121, 122, 123, 124, 125, 126, 127, 128, 129,
+        130, 131, 132, 143, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2,
+        3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0,
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+        10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7,
+        8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    SYMDA_EXPORT long long symda_6a21794b9d0f_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_6a21794b9d0f_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_step_jacobian_sparsity_in(long long i) {
+        return &step_jacobian_in[3*i];
+    }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_step_jacobian_sparsity_out(long long i) {
+        return &step_jacobian_out[3*i];
+    }
+    SYMDA_EXPORT int symda_6a21794b9d0f_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 3; *res = 1; *iw = 0; *w = 2413;
+        return 0;
+    }
+
+    static const long long step_curvature_in[12] = {
+        22, 1, 1, 1, 1, 1, 3, 1, 1, 11, 1, 1};
+    static const long long step_curvature_out[104] = {
+        23, 23, 0, 1, 3, 6, 10, 15, 21, 28, 36, 45, 55, 66, 66, 66, 66, 66, 66, 66, 66, 66, 66, 66, 66,
+        78, 0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2,
+        3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7,
+        8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 22};
+    SYMDA_EXPORT long long symda_6a21794b9d0f_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_6a21794b9d0f_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_step_curvature_sparsity_in(long long i) {
+        return &step_curvature_in[3*i];
+    }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_step_curvature_sparsity_out(long long i) {
+        return &step_curvature_out[3*i];
+    }
+    SYMDA_EXPORT int symda_6a21794b9d0f_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 4; *res = 1; *iw = 0; *w = 2413;
+        return 0;
+    }
+
+    static const long long point_action_in[9] = {
+        11, 1, 1, 1, 1, 1, 12, 1, 1};
+    static const long long point_action_out[3] = {
+        1, 1, 1};
+    SYMDA_EXPORT long long symda_6a21794b9d0f_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_6a21794b9d0f_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_point_action_sparsity_in(long long i) {
+        return &point_action_in[3*i];
+    }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_point_action_sparsity_out(long long i) {
+        return &point_action_out[3*i];
+    }
+    SYMDA_EXPORT int symda_6a21794b9d0f_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 3; *res = 1; *iw = 0; *w = 18;
+        return 0;
+    }
+
+    static const long long point_gradient_in[9] = {
+        11, 1, 1, 1, 1, 1, 12, 1, 1};
+    static const long long point_gradient_out[6] = {
+        1, 1, 1, 12, 1, 1};
+    SYMDA_EXPORT long long symda_6a21794b9d0f_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_6a21794b9d0f_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_point_gradient_sparsity_in(long long i) {
+        return &point_gradient_in[3*i];
+    }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_point_gradient_sparsity_out(long long i) {
+        return &point_gradient_out[3*i];
+    }
+    SYMDA_EXPORT int symda_6a21794b9d0f_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 3; *res = 2; *iw = 0; *w = 18;
+        return 0;
+    }
+
+    static const long long point_hessian_in[9] = {
+        11, 1, 1, 1, 1, 1, 12, 1, 1};
+    static const long long point_hessian_out[21] = {
+        12, 12, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 0, 2, 4, 6, 8, 10};
+    SYMDA_EXPORT long long symda_6a21794b9d0f_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_6a21794b9d0f_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_point_hessian_sparsity_in(long long i) {
+        return &point_hessian_in[3*i];
+    }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_point_hessian_sparsity_out(long long i) {
+        return &point_hessian_out[3*i];
+    }
+    SYMDA_EXPORT int symda_6a21794b9d0f_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 3; *res = 1; *iw = 0; *w = 18;
+        return 0;
+    }
+
+    static const long long measure_in[6] = {
+        11, 1, 1, 1, 1, 1};
+    static const long long measure_out[3] = {
+        6, 1, 1};
+    SYMDA_EXPORT long long symda_6a21794b9d0f_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_6a21794b9d0f_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_measure_sparsity_in(long long i) {
+        return &measure_in[3*i];
+    }
+    SYMDA_EXPORT const long long* symda_6a21794b9d0f_measure_sparsity_out(long long i) {
+        return &measure_out[3*i];
+    }
+    SYMDA_EXPORT int symda_6a21794b9d0f_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 2; *res = 1; *iw = 0; *w = 18;
+        return 0;
+    }
+
+    """
+
+
+cdef public int symda_6a21794b9d0f_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """sum_a weight Rf_a r_a^2 / 2 of one step."""
+    slopes(arg[0], arg[1], arg[2], work)
+    residual(arg[0], arg[2], work)
+    cdef double action = weigh(arg[2], arg[3], work)
+    if res[0] != NULL:
+        res[0][0] = action
+    return 0
+
+
+cdef public int symda_6a21794b9d0f_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """The action of one step and its gradient by (window, theta)."""
+    slopes_jacobian(arg[0], arg[1], arg[2], work)
+    residual(arg[0], arg[2], work)
+    cdef double action = weigh(arg[2], arg[3], work)
+    if res[0] != NULL:
+        res[0][0] = action
+    if res[1] != NULL:
+        adjoint(arg[2], work, res[1])
+    return 0
+
+
+cdef public int symda_6a21794b9d0f_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """Upper triangle of the Hessian of one step's action."""
+    cdef int q
+    slopes_jacobian(arg[0], arg[1], arg[2], work)
+    tangents(arg[2], work)
+    memset(&work[AT_H], 0, W*W*sizeof(double))
+    residual(arg[0], arg[2], work)
+    weigh(arg[2], arg[3], work)
+    adjoint(arg[2], work, &work[HESSIAN_WORK])
+    curvature(arg[1], arg[2], work)
+    gauss_newton(arg[2], arg[3], work)
+    for q in range(STEP_H):
+        res[0][q] = work[AT_H + STEP_H_SOURCE[q]]
+    return 0
+
+
+cdef public int symda_6a21794b9d0f_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """The residual r of one step."""
+    cdef int e
+    slopes(arg[0], arg[1], arg[2], work)
+    residual(arg[0], arg[2], work)
+    for e in range(E):
+        res[0][e] = work[AT_R + e]
+    return 0
+
+
+cdef public int symda_6a21794b9d0f_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """Nonzeros of dr/d(window, theta)."""
+    cdef int q
+    slopes_jacobian(arg[0], arg[1], arg[2], work)
+    tangents(arg[2], work)
+    for q in range(STEP_J):
+        res[0][q] = work[AT_DR + STEP_J_SOURCE[q]]
+    return 0
+
+
+cdef public int symda_6a21794b9d0f_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """Upper triangle of sum_e lam_e D2r_e of one step."""
+    cdef int q, e
+    slopes_jacobian(arg[0], arg[1], arg[2], work)
+    for e in range(E):
+        work[AT_LAM + e] = arg[3][e]
+    adjoint(arg[2], work, &work[HESSIAN_WORK])
+    tangents(arg[2], work)
+    memset(&work[AT_H], 0, W*W*sizeof(double))
+    curvature(arg[1], arg[2], work)
+    for q in range(STEP_C):
+        res[0][q] = work[AT_H + STEP_C_SOURCE[q]]
+    return 0
+
+
+cdef public int symda_6a21794b9d0f_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point."""
+    cdef const double* y = arg[2]
+    cdef const double* rm = &arg[2][L]
+    cdef double total = 0.0
+    cdef int l
+    measure(arg[0], arg[1], work)
+    for l in range(L):
+        total += rm[l]*(work[l] - y[l])*(work[l] - y[l])
+    res[0][0] = 0.5*total
+    return 0
+
+
+cdef public int symda_6a21794b9d0f_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """The measurement term of one grid point and its gradient by (x, theta)."""
+    cdef const double* y = arg[2]
+    cdef const double* rm = &arg[2][L]
+    cdef double* J = &work[2*L]
+    cdef double total = 0.0
+    cdef int l, q
+    measure_jacobian(arg[0], arg[1], work, J)
+    for l in range(L):
+        work[L + l] = rm[l]*(work[l] - y[l])
+        total += work[L + l]*(work[l] - y[l])
+    if res[0] != NULL:
+        res[0][0] = 0.5*total
+    if res[1] != NULL:
+        memset(res[1], 0, (D + P)*sizeof(double))
+        for q in range(MEASURE_J):
+            res[1][MJ_COLUMN[q]] += J[q]*work[L + MJ_ROW[q]]
+    return 0
+
+
+cdef public int symda_6a21794b9d0f_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """Upper triangle of the Hessian of one grid point's measurement term."""
+    cdef const double* y = arg[2]
+    cdef const double* rm = &arg[2][L]
+    cdef double* J = &work[2*L]
+    cdef double* C = &work[2*L + MEASURE_J]
+    cdef int l, q
+    measure_jacobian(arg[0], arg[1], work, J)
+    memset(res[0], 0, POINT_H*sizeof(double))
+    for q in range(POINT_PAIRS):
+        res[0][PAIR_TARGET[q]] += rm[PAIR_ROW[q]]*J[PAIR_Q[q]]*J[PAIR_R[q]]
+    return 0
+
+
+cdef public int symda_6a21794b9d0f_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """h(x, theta) at one grid point."""
+    measure(arg[0], arg[1], res[0])
+    return 0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What Python calls: whole paths, addresses of C-contiguous float64 arrays checked by the caller; the GIL is released
+# ---------------------------------------------------------------------------------------------------------------------
+
+ctypedef int (*kernel_t)(const double**, double**, long long*, double*, int) noexcept nogil
+
+
+cdef int sweep(kernel_t kernel, const double* at, Py_ssize_t stride, const double* theta, const double* data, Py_ssize_t width,
+               const double* last, Py_ssize_t last_stride, Py_ssize_t count, double* first_out, Py_ssize_t first_stride,
+               double* second_out, Py_ssize_t second_stride) noexcept nogil:
+    """Call a kernel for each of `count` steps or points; -1 when there is no memory."""
+    cdef const double* arg[4]
+    cdef double* res[2]
+    cdef Py_ssize_t n
+    cdef double* work = <double*> malloc((HESSIAN_WORK + W + POINT_WORK)*sizeof(double))
+    if work == NULL:
+        return -1
+    arg[1] = theta
+    for n in range(count):
+        arg[0] = &at[n*stride]
+        arg[2] = &data[n*width]
+        arg[3] = &last[n*last_stride]
+        res[0] = &first_out[n*first_stride]
+        res[1] = &second_out[n*second_stride]
+        kernel(arg, res, NULL, work, 0)
+    free(work)
+    return 0
+
+
+cdef void require(int code) except *:
+    if code:
+        raise MemoryError("no memory for the work space of the kernels")
+
+
+def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t action, size_t gradient):
+    """Actions (N,) and gradients (N, E + D + P) of the steps."""
+    cdef int code
+    with nogil:
+        code = sweep(symda_6a21794b9d0f_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+                     <double*> action, 1, <double*> gradient, W)
+    require(code)
+
+
+def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t action):
+    """Actions (N,) of the steps."""
+    cdef int code
+    with nogil:
+        code = sweep(symda_6a21794b9d0f_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+                     <double*> action, 1, NULL, 0)
+    require(code)
+
+
+def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t hessian):
+    """Nonzeros (N, STEP_H) of the Hessians of the steps."""
+    cdef int code
+    with nogil:
+        code = sweep(symda_6a21794b9d0f_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+                     <double*> hessian, STEP_H, NULL, 0)
+    require(code)
+
+
+def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t residuals):
+    """Residuals (N, E) of the steps."""
+    cdef int code
+    with nogil:
+        code = sweep(symda_6a21794b9d0f_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+                     <double*> residuals, E, NULL, 0)
+    require(code)
+
+
+def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jacobian):
+    """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
+    cdef int code
+    with nogil:
+        code = sweep(symda_6a21794b9d0f_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+                     <double*> jacobian, STEP_J, NULL, 0)
+    require(code)
+
+
+def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t N, size_t curvatures):
+    """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
+    cdef int code
+    with nogil:
+        code = sweep(symda_6a21794b9d0f_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
+                     <double*> curvatures, STEP_C, NULL, 0)
+    require(code)
+
+
+def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t action):
+    """Measurement terms (M,) of the grid points."""
+    cdef int code
+    with nogil:
+        code = sweep(symda_6a21794b9d0f_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+                     <double*> action, 1, NULL, 0)
+    require(code)
+
+
+def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t action, size_t gradient):
+    """Measurement terms (M,) and their gradients (M, D + P)."""
+    cdef int code
+    with nogil:
+        code = sweep(symda_6a21794b9d0f_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+                     <double*> action, 1, <double*> gradient, D + P)
+    require(code)
+
+
+def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t hessian):
+    """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
+    cdef int code
+    with nogil:
+        code = sweep(symda_6a21794b9d0f_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+                     <double*> hessian, POINT_H, NULL, 0)
+    require(code)
+
+
+def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
+    """h(x, theta), shape (M, L), along a path."""
+    cdef int code
+    with nogil:
+        code = sweep(symda_6a21794b9d0f_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
+    require(code)

@@ -1,0 +1,40 @@
+"""Write the emitted sources of the example models anew, and the versions that wrote them.
+
+Run ``python generated/regenerate.py`` after a change of an example, a template or a version.
+"""
+
+import json
+import runpy
+from importlib.metadata import version
+from pathlib import Path
+
+import symda as sd
+from symda.build import write_source
+
+FOLDER = Path(__file__).resolve().parent
+EXAMPLES = ("henon", "lorenz63", "lorenz96", "neuron", "pendulum")
+#: The text of a source depends on these alone, besides symda itself.
+WRITERS = ("casadi", "jinja2", "sympy")
+
+
+def action_of(example: str) -> sd.Action:
+    """Return the action that an example's file declares."""
+    declared = runpy.run_path(str(FOLDER.parent / "examples" / f"{example}.py"))
+    return sd.Action(declared["model"], declared["measured"], scheme=declared["scheme"])
+
+
+def writers() -> dict[str, str]:
+    """Return the installed versions of what decides the text."""
+    return {name: version(name) for name in WRITERS}
+
+
+def regenerate(folder: Path = FOLDER) -> None:
+    """Write every source, and ``versions.json``."""
+    for example in EXAMPLES:
+        write_source(action_of(example).emitted, folder)
+    text = json.dumps(writers(), indent=2, sort_keys=True) + "\n"
+    (folder / "versions.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    regenerate()
