@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING
 
-from symda.emit.format import format_body, number
+from symda.emit.format import Dialect, format_body, number
 from symda.emit.source import Source
 from symda.lower import KernelIR, Pattern, Stage
 from symda.names import module_name
@@ -41,14 +41,44 @@ def emit(ir: KernelIR) -> Source:
 
     The text depends on `ir` and the templates alone: no time, no paths, floats by ``repr``.
     """
-    stem = module_name(ir.model, ir.scheme)
-    bodies = {routine.name: format_body(routine) for routine in ir.routines}
+    return render(
+        ir,
+        TEMPLATE,
+        module_name(ir.model, ir.scheme),
+        Dialect(),
+        lanes=False,
+        constant=_coefficient,
+        sparsity=_sparsity,
+        stage_work=_stage_work(ir),
+        point_work=2 * ir.L + ir.measure_jacobian.size + ir.measure_curvature.size,
+    )
+
+
+def render(ir: KernelIR, template: str, stem: str, dialect: Dialect, **further: object) -> Source:
+    """Write one module of a problem from a template.
+
+    Parameters
+    ----------
+    ir : KernelIR
+        The problem.
+    template : str
+        File in `symda.templates`.
+    stem : str
+        Module name without the digest.
+    dialect : Dialect
+        How the straight-line routines spell numbers.
+    **further
+        What this template needs besides what all of them are given.
+    """
+    bodies = {routine.name: format_body(routine, dialect=dialect) for routine in ir.routines}
     text = (
         _environment()
-        .get_template(TEMPLATE)
+        .get_template(template)
         .render(
             ir=ir,
-            stem=stem,
+            D=ir.D,
+            h="" if ir.discrete else "h*",
+            real=dialect.real,
             routines={routine.name: routine for routine in ir.routines},
             bodies=bodies,
             outside=[stage for stage in ir.stages if not stage.affine],
@@ -57,12 +87,10 @@ def emit(ir: KernelIR) -> Source:
             state_nonzeros=sum(column < ir.D for column in ir.field_jacobian.columns),
             combine=_combine,
             combination=_combination,
-            sparsity=_sparsity,
             spread=lambda stage: _spread(ir, stage),
             coefficient=_coefficient,
-            stage_work=_stage_work(ir),
-            point_work=2 * ir.L + ir.measure_jacobian.size + ir.measure_curvature.size,
             zip=zip,
+            **further,
         )
     )
     # macros leave more blank lines than anyone wants to read
@@ -76,7 +104,7 @@ def _stage_work(ir: KernelIR) -> int:
     return gradient + tangents * ir.columns + ir.field_curvature.size + (ir.E + ir.W) * ir.W + ir.W
 
 
-def _coefficient(value: Fraction) -> str:
+def _coefficient(value: Fraction | int) -> str:
     return number(float(value))
 
 

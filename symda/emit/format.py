@@ -21,6 +21,24 @@ _FUNCTIONS = {
     "sinh cosh tanh asinh acosh atanh atan2 log1p expm1 hypot".split()
 } | {"ceil": "ceil", "fabs": "fabs", "pow": "pow", "constpow": "pow"}
 _RELATIONS = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
+_LOGIC = frozenset({*_RELATIONS, "not", "and", "or", "if_else_zero"})
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How numbers are spelled.
+
+    Parameters
+    ----------
+    real : str
+        Type of the numbers a routine computes with.
+    shared : frozenset of str, optional
+        Where `real` holds a number for each of several paths: the inputs that are one plain double
+        for all of them. None: every number is a plain double.
+    """
+
+    real: str = "double"
+    shared: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +63,25 @@ def number(value: float) -> str:
     return repr(float(value))
 
 
-def format_body(routine: Routine, scalars: frozenset[str] = frozenset({"t"})) -> Body:
+@dataclass(frozen=True)
+class Text:
+    """An expression: how tightly it binds, and whether it holds a number for each path."""
+
+    words: str
+    strength: int
+    wide: bool
+
+    @property
+    def widened(self) -> str:
+        """The expression with a number for each path."""
+        return self.words if self.wide else f"splat({self.words})"
+
+
+def format_body(
+    routine: Routine,
+    scalars: frozenset[str] = frozenset({"t"}),
+    dialect: Dialect = Dialect(),
+) -> Body:
     """Write a routine as assignments to its outputs, folding values that are used once.
 
     Parameters
@@ -54,7 +90,10 @@ def format_body(routine: Routine, scalars: frozenset[str] = frozenset({"t"})) ->
         The routine.
     scalars : frozenset of str
         Inputs passed by value instead of by pointer.
+    dialect : Dialect
+        How numbers are spelled.
     """
+    lanes = dialect.shared is not None
     uses: Counter[int] = Counter()
     for value in routine.values:
         for argument in value.args:
@@ -63,30 +102,30 @@ def format_body(routine: Routine, scalars: frozenset[str] = frozenset({"t"})) ->
     for result in routine.results:
         uses.update(index for index in result if index >= 0)
 
-    text: dict[int, tuple[str, int]] = {}
+    text: dict[int, Text] = {}
     statements: list[tuple[int | None, str, frozenset[int]]] = []
     needs: dict[int, frozenset[int]] = {}
     for index, value in enumerate(routine.values):
         if not uses[index]:
             continue
-        expression, strength = _expression(value, text.__getitem__, scalars)
+        made = _expression(value, text.__getitem__, scalars, dialect)
         below = frozenset().union(*(needs[a] for a in value.args)) if value.args else frozenset()
         leaf = value.op in ("input", "const")
-        if leaf or (uses[index] == 1 and len(expression) <= LONGEST_FOLD):
-            text[index], needs[index] = (expression, strength), below
+        if leaf or (uses[index] == 1 and len(made.words) <= LONGEST_FOLD):
+            text[index], needs[index] = made, below
         else:
-            statements.append((index, expression, below))
-            text[index], needs[index] = (f"{{{index}}}", _ATOM), frozenset({index})
+            statements.append((index, made.widened if lanes else made.words, below))
+            text[index], needs[index] = Text(f"{{{index}}}", _ATOM, lanes), frozenset({index})
+    zero = Text("0.0", _ATOM, wide=False)
     for (name, _), result in zip(routine.outputs, routine.results, strict=True):
         for position, index in enumerate(result):
-            expression, below = (
-                (text[index][0], needs[index]) if index >= 0 else ("0.0", frozenset())
-            )
-            statements.append((None, f"{name}[{position}] = {expression}", below))
-    return _chunk(statements)
+            made, below = (text[index], needs[index]) if index >= 0 else (zero, frozenset())
+            words = made.widened if lanes else made.words
+            statements.append((None, f"{name}[{position}] = {words}", below))
+    return _chunk(statements, dialect.real)
 
 
-def _chunk(statements: list[tuple[int | None, str, frozenset[int]]]) -> Body:
+def _chunk(statements: list[tuple[int | None, str, frozenset[int]]], real: str) -> Body:
     groups = [statements[i : i + CHUNK] for i in range(0, len(statements), CHUNK)] or [[]]
     home = {
         index: g for g, group in enumerate(groups) for index, _, _ in group if index is not None
@@ -111,27 +150,40 @@ def _chunk(statements: list[tuple[int | None, str, frozenset[int]]]) -> Body:
             if index is None:
                 lines.append(expression)
             else:
-                declare = "" if names[index].startswith("v[") else "cdef double "
+                declare = "" if names[index].startswith("v[") else f"cdef {real} "
                 lines.append(f"{declare}{names[index]} = {expression}")
         chunks.append(tuple(lines))
     return Body(tuple(chunks), len(crossing))
 
 
 def _expression(
-    value: Value, text: Callable[[int], tuple[str, int]], scalars: frozenset[str]
-) -> tuple[str, int]:
+    value: Value, text: Callable[[int], Text], scalars: frozenset[str], dialect: Dialect
+) -> Text:
     op = value.op
     if op == "input":
         name, index = value.argument
-        return (name if name in scalars else f"{name}[{index}]"), _ATOM
+        wide = dialect.shared is not None and name not in dialect.shared
+        return Text(name if name in scalars else f"{name}[{index}]", _ATOM, wide)
     if op == "const":
         literal = number(value.number)
-        return literal, _SUM if literal.startswith("-") else _ATOM
+        return Text(literal, _SUM if literal.startswith("-") else _ATOM, wide=False)
     parts = [text(argument) for argument in value.args]
+    wide = any(part.wide for part in parts)
+    return Text(*(_lanewise(op, parts) if wide else None) or _plain(op, parts), wide)
 
+
+def _lanewise(op: str, parts: list[Text]) -> tuple[str, int] | None:
+    """Write what needs a function where it is done for several paths; None for arithmetic."""
+    name = op if op in _LOGIC else _FUNCTIONS.get(op)
+    if name is None:
+        return None
+    return f"lanes_{name}({', '.join(part.widened for part in parts)})", _ATOM
+
+
+def _plain(op: str, parts: list[Text]) -> tuple[str, int]:
     def wrap(k: int, least: int) -> str:
-        expression, strength = parts[k]
-        return expression if strength >= least else f"({expression})"
+        part = parts[k]
+        return part.words if part.strength >= least else f"({part.words})"
 
     if op == "add":
         return f"{wrap(0, _SUM)} + {wrap(1, _PRODUCT)}", _SUM
@@ -159,5 +211,5 @@ def _expression(
             _ATOM,
         )
     if op == "if_else_zero":
-        return f"({parts[1][0]} if {wrap(0, _PRODUCT)} != 0.0 else 0.0)", _ATOM
-    return f"{_FUNCTIONS[op]}({', '.join(part for part, _ in parts)})", _ATOM
+        return f"({parts[1].words} if {wrap(0, _PRODUCT)} != 0.0 else 0.0)", _ATOM
+    return f"{_FUNCTIONS[op]}({', '.join(part.words for part in parts)})", _ATOM
