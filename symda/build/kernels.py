@@ -106,10 +106,16 @@ class Kernels:
         return self.at(problem).residual(X, theta)
 
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
-        """Measurement functions along a path, shape (M, L)."""
-        return self.engine.measure(
-            np.ascontiguousarray(X, float), np.ascontiguousarray(theta, float)
-        )
+        """Measurement functions along a path of any length, shape (M, L)."""
+        path = np.ascontiguousarray(X, dtype=float)
+        values = np.ascontiguousarray(theta, dtype=float)
+        D, P = (self.functions["measure"].size1_in(i) for i in (0, 1))
+        if path.ndim != 2 or path.shape[1] != D or values.shape != (P,):
+            raise InputError(
+                f"measure needs a path X of the shape (M, {D}) and theta of the shape ({P},), got "
+                f"{path.shape} and {values.shape}."
+            )
+        return self.engine.measure(path, values)
 
     def payload(self) -> Payload:
         """Return what another process needs to rebuild these kernels with `restore`."""
@@ -128,12 +134,37 @@ class Evaluator:
         The kernels.
     problem : Problem
         The data.
+
+    Raises
+    ------
+    InputError
+        If the problem was bound for another model, measurement or scheme.
     """
 
     def __init__(self, kernels: Kernels, problem: Problem) -> None:
         self.kernels = kernels
         self.problem = problem
         self.packed = pack(problem)
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """Refuse a problem of other sizes: compiled code would read beyond its arrays."""
+        p, functions = self.problem, self.kernels.functions
+        step, point = functions["step_gradient"], functions["point_action"]
+        D = step.size1_in(3)
+        sizes = {
+            "D": (D, p.D),
+            "P": (step.size1_in(1), p.P),
+            "L": (point.size1_in(2) // 2, p.L),
+            "E": (step.size1_in(0) - D, p.E),
+            "3 + S U": (step.size1_in(2), self.packed.steps.shape[1]),
+        }
+        wrong = [f"{name} = {own}, not {its}" for name, (own, its) in sizes.items() if own != its]
+        if wrong:
+            raise InputError(
+                "The problem belongs to another model, measurement or scheme: these kernels have "
+                f"{'; '.join(wrong)}. Bind the data to the action the kernels were made from."
+            )
 
     def split(self, X: ArrayLike, theta: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Check and convert a path (M, D) and parameters (P,)."""
