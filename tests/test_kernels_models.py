@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import sympy as sp
 from models import (
+    COMPILED,
     Case,
     Shape,
     disagreements,
@@ -22,6 +25,7 @@ import symda as sd
 import symda.emit.format
 from symda.build import build
 from symda.build.kernels import compiled_kernels
+from symda.declare.functions import KNOWN
 from symda.discretise import find_scheme
 from symda.emit import emit
 from symda.lower import lower
@@ -162,3 +166,51 @@ def test_a_wide_model_is_split_by_itself():
     case = make_case(sd.Model(ring, name="ring"), [x[0], x[5] * x[6]], "midpoint")
     assert "field_curvature_1(" in case.source.text
     check(case, N=2)
+
+
+def test_every_function_a_model_may_use():
+    """Each known function once, where it is smooth; both machines against SymPy's own numbers."""
+    x, y = sd.states("x y", **WIDE)
+    a = sd.parameter("a", **WIDE)
+    inner = (1 + x * y / 4 + a / 8) / 2  # within (0, 1) for all that is drawn below
+    outer = 2 + inner
+    domain = {sp.acosh: outer, sp.acoth: outer, sp.asec: outer, sp.acsc: outer, sp.log: outer}
+    several = {
+        sp.atan2: sp.atan2(inner, outer),
+        sp.Heaviside: sp.Heaviside(x - a, 0.5) * x**2,
+        sp.Mod: sp.Mod(x + 10 * y, 3),
+        sp.Min: sp.Min(x, y**2, a),
+        sp.Max: sp.Max(x * y, sp.log(outer), a),
+        sp.Piecewise: sp.Piecewise(
+            (x**2, sp.And(x > a, sp.Or(y < 0, sp.Ne(x, y)))),
+            (y, sp.Not(x <= a)),
+            (x * y, True),
+        ),
+    }
+    terms = [several.get(f, None) or f(domain.get(f, inner)) for f in KNOWN]
+    half = len(terms) // 2
+    model = sd.Model({x: sp.Add(*terms[:half]), y: sp.Add(*terms[half:])}, name="all")
+    case = make_case(model, [x], "euler")
+    rng = np.random.default_rng(3)
+    problem = random_problem(case, rng, N=6)
+    X, theta, rf = rng.uniform(-1, 1, size=(7, 2)), rng.uniform(-1, 1, size=1), np.ones(2)
+    virtual = everything(case.virtual, problem, X, theta, rf)
+    assert disagreements(everything(case.compiled, problem, X, theta, rf), virtual) == {}
+    for n, residual in enumerate(virtual["residual"]):
+        values = {x: X[n, 0], y: X[n, 1], a: theta[0]}
+        slope = [float(equation.subs(values).evalf(30)) for equation in model.equations]
+        expected = X[n + 1] - X[n] - problem.h[n] * np.array(slope)
+        np.testing.assert_allclose(residual, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_kernels_serve_many_threads_at_once():
+    case = make_case(*polynomial(COMPILED[2][0]), "rk4")
+    rng = np.random.default_rng(0)
+    problem = random_problem(case, rng, N=50)
+    at = case.compiled.at(problem)
+    points = [random_point(problem, rng) for _ in range(16)]
+    alone = [at.hessian(*point).data for point in points]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda point: at.hessian(*point).data, points))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -75,14 +75,14 @@ def vortex(equations):
 
 
 CHANGES = {
-    "swapped arguments": vortex(lambda x, y: sp.atan2(y, x)),
-    "changed constant": vortex(lambda x, y: sp.atan2(x, 1.0000000000000002 * y)),
+    "swapped arguments": lambda x, y: sp.atan2(y, x),
+    "changed constant": lambda x, y: sp.atan2(x, 1.0000000000000002 * y),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_change_of_the_model_changes_digest_and_numbers(name):
-    base, changed = vortex(lambda x, y: sp.atan2(x, y)), CHANGES[name]
+    base, changed = vortex(lambda x, y: sp.atan2(x, y)), vortex(CHANGES[name])
     assert base.source.digest != changed.source.digest
     assert base.source.name != changed.source.name
     rng = np.random.default_rng(0)
@@ -172,6 +172,40 @@ def test_rf_of_the_wrong_shape_is_refused(bound):
         text = re.escape(message.format(np.shape(wrong)))
         with pytest.raises(InputError, match=f"^{text}$"):
             at.hessian(X, theta, wrong)
+
+
+def test_a_problem_of_another_model_or_scheme_is_refused(bound):
+    at, *_ = bound
+    message = (
+        "The problem belongs to another model, measurement or scheme: these kernels have {}. "
+        "Bind the data to the action the kernels were made from."
+    )
+    rng = np.random.default_rng(0)
+    sizes = {
+        0: "D = 2, not 1; P = 2, not 0; E = 4, not 1; 3 + S U = 6, not 3",
+        5: "P = 2, not 3; L = 1, not 2; E = 4, not 2; 3 + S U = 6, not 5",
+        # the same model under another scheme
+        9: "E = 4, not 2; 3 + S U = 6, not 5",
+    }
+    for index, told in sizes.items():
+        other = random_problem(compiled_case(index), rng, N=2)
+        with pytest.raises(InputError, match=f"^{re.escape(message.format(told))}$"):
+            at.kernels.at(other)
+
+
+@pytest.mark.parametrize("kind", ["compiled", "virtual"])
+def test_measuring_a_path_of_the_wrong_width_is_refused(kind):
+    kernels = getattr(compiled_case(6), kind)
+    text = "measure needs a path X of the shape (M, 2) and theta of the shape (2,), got {} and {}."
+    for X, theta in (
+        (np.ones((5, 3)), np.ones(2)),
+        (np.ones(2), np.ones(2)),
+        (np.ones((5, 2)), []),
+    ):
+        message = re.escape(text.format(np.shape(X), np.shape(theta)))
+        with pytest.raises(InputError, match=f"^{message}$"):
+            kernels.measure(X, theta)
+    assert kernels.measure(np.ones((5, 2)), np.ones(2)).shape == (5, 1)
 
 
 def test_lists_strides_and_other_numbers_are_converted(bound):
