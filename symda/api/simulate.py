@@ -176,10 +176,10 @@ def twin(
             truth.states.values.T, np.repeat(theta[:, None], steps + 1, 1)
         ).full()
     ).T
-    # one stream a channel's place among the states, so that measuring more leaves the other
-    # channels' noise alone
-    places = [place if place >= 0 else field.D + l for l, place in enumerate(action.direct)]
-    noise = noise_rng.standard_normal((steps + 1, field.D + field.L))[:, places]
+    # states first, then a row for each expression: measuring more leaves the others' noise alone
+    of_states = noise_rng.standard_normal((steps + 1, field.D))
+    of_channels = noise_rng.standard_normal((field.L, steps + 1)).T
+    noise = np.where(np.array(action.direct) >= 0, of_states[:, list(action.direct)], of_channels)
     values = (h + np.sqrt(sigma2) * noise)[::every]
     data = Observations(
         times[::every],

@@ -1,0 +1,182 @@
+"""`simulate` against exact solutions, and every way it can be asked wrongly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import symda as sd
+from symda.api import simulate
+from symda.errors import SymdaError
+
+
+def oscillator() -> sd.Model:
+    q, p = sd.states("q p")
+    w = sd.parameter("w", value=2.0)
+    return sd.Model({q: p, p: -(w**2) * q}, name="oscillator")
+
+
+def logistic() -> sd.Model:
+    x = sd.state("x")
+    r = sd.parameter("r")
+    return sd.Model({x: r * x * (1 - x)}, name="logistic", discrete=True)
+
+
+def driven() -> sd.Model:
+    x = sd.state("x")
+    k = sd.parameter("k")
+    I = sd.forcing("I")
+    return sd.Model({x: -k * x + I}, name="driven")
+
+
+def blow_up() -> sd.Model:
+    x = sd.state("x")
+    return sd.Model({x: x**2}, name="blow_up")
+
+
+TIMES = np.array([0.0, 0.3, 0.35, 2.0, 5.0])
+
+
+def test_harmonic_oscillator() -> None:
+    found = simulate(oscillator(), TIMES, {"p": 0.0, "q": 1.0})
+    exact = np.stack([np.cos(2 * TIMES), -2 * np.sin(2 * TIMES)], axis=1)
+    assert found.states.dims == ("time", "state")
+    assert list(found.states["state"].values) == ["q", "p"]
+    np.testing.assert_array_equal(found.times, TIMES)
+    np.testing.assert_allclose(found.states.values, exact, atol=1e-8)
+    assert found.parameters == {"w": 2.0}
+
+
+def test_a_given_value_goes_before_a_declared_one() -> None:
+    found = simulate(oscillator(), TIMES, [1.0, 0.0], parameters={"w": 3.0})
+    np.testing.assert_allclose(found.states.sel(state="q"), np.cos(3 * TIMES), atol=1e-8)
+
+
+def test_logistic_map_at_two_has_a_closed_form() -> None:
+    n = np.array([0.0, 1.0, 2.0, 5.0])
+    found = simulate(logistic(), n, [0.1], parameters={"r": 2.0})
+    np.testing.assert_allclose(found.states.values[:, 0], (1 - (1 - 0.2) ** (2**n)) / 2, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "forcing",
+    [
+        {"I": ([0.0, 2.0, 5.0], [0.0, 2.0, 5.0])},
+        {"I": TIMES},
+        {"I": sd.Samples([0.0, 5.0], [0.0, 5.0])},
+    ],
+    ids=["pair", "values at the times", "samples"],
+)
+def test_linear_equation_with_a_ramp(forcing: dict[str, object]) -> None:
+    found = simulate(driven(), TIMES, [1.0], parameters={"k": 2.0}, forcing=forcing)
+    exact = TIMES / 2 - 1 / 4 + (1 + 1 / 4) * np.exp(-2 * TIMES)
+    np.testing.assert_allclose(found.states.values[:, 0], exact, atol=1e-8)
+
+
+def test_constant_forcing_and_time_in_the_equation() -> None:
+    found = simulate(driven(), TIMES, [0.0], parameters=[2.0], forcing={"I": 4.0})
+    np.testing.assert_allclose(found.states.values[:, 0], 2 - 2 * np.exp(-2 * TIMES), atol=1e-8)
+    x, t = sd.state("x"), sd.time("t")
+    clock = sd.Model({x: 3 * t**2}, name="clock")
+    late = simulate(clock, [1.0, 2.0], [1.0])
+    np.testing.assert_allclose(late.states.values[:, 0], [1.0, 8.0], rtol=1e-10)
+
+
+def test_stiff_equation_with_an_implicit_method() -> None:
+    import sympy as sp
+
+    x, t = sd.state("x"), sd.time("t")
+    stiff = sd.Model({x: -10000 * (x - sp.cos(t)) - sp.sin(t)}, name="stiff")
+    found = simulate(stiff, TIMES, [1.0], method="LSODA")
+    np.testing.assert_allclose(found.states.values[:, 0], np.cos(TIMES), atol=1e-7)
+
+
+def test_a_single_time_is_the_initial_state() -> None:
+    assert simulate(oscillator(), [4.0], [1.0, 2.0]).states.values.tolist() == [[1.0, 2.0]]
+
+
+def test_a_solution_that_ends_names_the_time() -> None:
+    with pytest.raises(sd.SolveError, match=r"could not be continued beyond t = ([\d.]+)") as error:
+        simulate(blow_up(), [0.0, 0.5, 2.0], [1.0])
+    # dx/dt = x^2 from 1 ends at t = 1; the last point before it is at 0.5
+    assert "t = 0.5" in str(error.value)
+    assert "method='LSODA'" in str(error.value)
+
+
+def test_a_map_that_ends_names_the_step() -> None:
+    with pytest.raises(sd.SolveError, match="left finite numbers before step 20;"):
+        simulate(logistic(), [0.0, 2.0, 20.0], [3.0], parameters={"r": 4.0})
+
+
+MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "times fall": (
+        lambda: simulate(oscillator(), [0.0, 1.0, 0.5], [1.0, 0.0]),
+        "simulate: times must be finite and increasing, at least one of them.",
+    ),
+    "no times": (
+        lambda: simulate(oscillator(), [], [1.0, 0.0]),
+        "simulate: times must be finite and increasing",
+    ),
+    "a time is nan": (
+        lambda: simulate(oscillator(), [0.0, math.nan], [1.0, 0.0]),
+        "simulate: times must be finite and increasing",
+    ),
+    "initial too short": (
+        lambda: simulate(oscillator(), TIMES, [1.0]),
+        "simulate: initial must be 2 finite numbers, one for each of q, p; got [1.0].",
+    ),
+    "initial nan": (
+        lambda: simulate(oscillator(), TIMES, [1.0, math.nan]),
+        "initial must be 2 finite numbers",
+    ),
+    "initial names": (
+        lambda: simulate(oscillator(), TIMES, {"q": 1.0}),
+        "simulate: initial must name every state once, q, p; got q.",
+    ),
+    "parameter missing": (
+        lambda: simulate(logistic(), [0.0, 1.0], [0.5]),
+        "No value for the parameter 'r'; every one of r needs one.",
+    ),
+    "parameter unknown": (
+        lambda: simulate(oscillator(), TIMES, [1.0, 0.0], parameters={"omega": 1.0, "v": 2.0}),
+        "There is no parameter 'omega'. The parameters are: w.",
+    ),
+    "number of parameters": (
+        lambda: simulate(oscillator(), TIMES, [1.0, 0.0], parameters=[1.0, 2.0]),
+        "parameters must be 1 numbers, one for each of w; got 2.",
+    ),
+    "map between steps": (
+        lambda: simulate(logistic(), [0.0, 0.5], [0.5], parameters={"r": 2.0}),
+        "simulate: the times of a map must lie whole numbers apart.",
+    ),
+    "forcing missing": (
+        lambda: simulate(driven(), TIMES, [1.0], parameters={"k": 1.0}),
+        "'I'",
+    ),
+    "forcing unknown": (
+        lambda: simulate(oscillator(), TIMES, [1.0, 0.0], forcing={"J": 1.0}),
+        "'J'",
+    ),
+    "forcing too short": (
+        lambda: simulate(
+            driven(),
+            TIMES,
+            [1.0],
+            parameters={"k": 1.0},
+            forcing={"I": ([0.0, 1.0], [0.0, 1.0])},
+        ),
+        "samples are never extrapolated",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_named(name: str) -> None:
+    do, message = MISTAKES[name]
+    with pytest.raises(SymdaError) as error:
+        do()
+    assert isinstance(error.value, ValueError)
+    assert message in str(error.value)

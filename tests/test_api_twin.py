@@ -1,0 +1,153 @@
+"""Twin experiments: the truth is a solution, the noise is what was asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import symda as sd
+
+
+def oscillator(measured: str = "q") -> sd.Action:
+    q, p = sd.states("q p", start=(-1.0, 1.0))
+    channels = {"q": [q], "p": [p], "both": [q, p], "energy": {"energy": q**2 + p**2, "q": q}}
+    return sd.Action(sd.Model({q: p, p: -q}, name="oscillator"), channels[measured])
+
+
+def still() -> sd.Action:
+    """A map that stays where it is: all that varies is noise."""
+    x, y = sd.states("x y", start=(0.0, 1.0))
+    model = sd.Model({x: x, y: y}, name="still", discrete=True)
+    return sd.Action(model, [x, y])
+
+
+def twin(action: sd.Action, **options: object) -> tuple[sd.Trajectory, sd.Observations]:
+    return sd.twin(action, **({"dt": 0.1, "steps": 20, "variance": 0.5, "seed": 7} | options))
+
+
+def test_the_truth_is_the_solution_at_every_step() -> None:
+    truth, data = twin(oscillator(), initial=[1.0, 0.0])
+    t = 0.1 * np.arange(21)
+    np.testing.assert_allclose(truth.states.sel(state="q"), np.cos(t), atol=1e-9)
+    np.testing.assert_array_equal(data.times, truth.times)
+    assert data.channels == ("q",)
+    np.testing.assert_array_equal(data.variance, np.full((21, 1), 0.5))
+
+
+def test_the_truth_does_not_depend_on_what_is_measured_nor_the_noise_on_other_channels() -> None:
+    one, q = twin(oscillator("q"))
+    two, both = twin(oscillator("both"))
+    _, p = twin(oscillator("p"), variance=2.0)
+    np.testing.assert_array_equal(one.states.values, two.states.values)
+    np.testing.assert_array_equal(q.values[:, 0], both.values[:, 0])
+    momentum = two.states.sel(state="p").values
+    np.testing.assert_allclose(
+        p.values[:, 0] - momentum, 2 * (both.values[:, 1] - momentum), atol=1e-12
+    )
+
+
+def test_a_seed_is_a_truth_and_its_noise() -> None:
+    first, again, other = (twin(oscillator(), seed=seed) for seed in (7, 7, 8))
+    np.testing.assert_array_equal(first[1].values, again[1].values)
+    assert np.abs(first[0].states.values - other[0].states.values).min() > 1e-3
+    initial = first[0].states.values[0]
+    assert np.all((initial >= -1.0) & (initial <= 1.0))
+
+
+def test_noise_has_the_mean_and_variance_asked_for() -> None:
+    truth, data = twin(still(), dt=1.0, steps=3999, variance=[0.5, 9.0])
+    noise = data.values - truth.states.values
+    n = len(noise)
+    for column, sigma2 in zip(noise.T, (0.5, 9.0), strict=True):
+        assert abs(column.mean()) < 5 * math.sqrt(sigma2 / n)
+        assert abs(column.var() - sigma2) < 5 * sigma2 * math.sqrt(2 / n)
+    assert abs(np.corrcoef(noise.T)[0, 1]) < 5 / math.sqrt(n)
+    assert abs(np.corrcoef(noise[1:, 0], noise[:-1, 0])[0, 1]) < 5 / math.sqrt(n)
+
+
+def test_every_thins_the_data_and_leaves_truth_and_noise_alone() -> None:
+    truth, all_of_them = twin(oscillator())
+    same, some = twin(oscillator(), every=5)
+    np.testing.assert_array_equal(truth.states.values, same.states.values)
+    np.testing.assert_array_equal(some.times, truth.times[::5])
+    np.testing.assert_array_equal(some.values, all_of_them.values[::5])
+
+
+def test_discard_is_time_before_zero() -> None:
+    truth, _ = twin(oscillator(), initial={"q": 1.0, "p": 0.0}, discard=2.5)
+    assert truth.times[0] == 0.0
+    np.testing.assert_allclose(truth.states.values[0], [np.cos(2.5), -np.sin(2.5)], atol=1e-6)
+
+
+def test_discard_of_a_map_counts_steps() -> None:
+    x = sd.state("x", start=(0.0, 1.0))
+    action = sd.Action(sd.Model({x: 2 * x}, name="double", discrete=True), [x])
+    truth, _ = twin(action, dt=1.0, steps=2, initial=[1.0], discard=3)
+    assert truth.states.values[:, 0].tolist() == [8.0, 16.0, 32.0]
+
+
+def test_expressions_are_measured_and_exact_data_have_the_weight_one() -> None:
+    truth, data = twin(oscillator("energy"), variance=[0.0, 0.25])
+    q, p = truth.states.values.T
+    assert data.channels == ("energy", "q")
+    np.testing.assert_allclose(data.values[:, 0], q**2 + p**2, rtol=1e-14)
+    assert set(data.variance[:, 0]) == {1.0}
+    assert np.abs(data.values[:, 1] - q).max() > 0.1
+
+
+@pytest.mark.parametrize("kind", ["values", "expression"])
+def test_forcing_drives_the_truth_and_goes_with_the_data(kind: str) -> None:
+    x, t = sd.state("x", start=(0.0, 1.0)), sd.time("t")
+    I = sd.forcing("I")
+    action = sd.Action(sd.Model({x: I}, name="driven"), [x])
+    given = 0.1 * np.arange(21) if kind == "values" else t
+    truth, data = twin(action, initial=[0.0], forcing={"I": given})
+    np.testing.assert_allclose(truth.states.values[:, 0], truth.times**2 / 2, atol=1e-9)
+    assert set(data.forcing) == {"I"}
+    # RK4 integrates a ramp without error
+    residual = action.compile().residual(truth.states, [], data)
+    assert np.abs(residual).max() < 1e-9
+
+
+MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
+    "dt": (lambda: twin(oscillator(), dt=0.0), "twin: dt must be positive, got 0.0."),
+    "dt nan": (lambda: twin(oscillator(), dt=math.nan), "twin: dt must be positive, got nan."),
+    "steps": (
+        lambda: twin(oscillator(), steps=0),
+        "twin: steps must be a whole number of at least 1, got 0.",
+    ),
+    "every": (
+        lambda: twin(oscillator(), every=3),
+        "twin: every must divide steps = 20, got 3; choose e.g. every=1.",
+    ),
+    "discard": (
+        lambda: twin(oscillator(), discard=-1.0),
+        "twin: discard must be 0 or positive, got -1.0.",
+    ),
+    "variance": (
+        lambda: twin(oscillator(), variance=-0.2),
+        "twin: variance must be finite and not negative, got -0.2.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_named(name: str) -> None:
+    do, message = MISTAKES[name]
+    with pytest.raises(sd.OptionError) as error:
+        do()
+    assert str(error.value) == message
+
+
+def test_a_state_without_a_range_has_no_random_initial_value() -> None:
+    x = sd.state("x", bounds=(0.0, math.inf))
+    action = sd.Action(sd.Model({x: -x}, name="decay"), [x])
+    with pytest.raises(sd.OptionError) as error:
+        twin(action)
+    assert str(error.value) == (
+        "twin: no initial value for the state 'x': it has no start range to draw from. "
+        "Pass initial=, or declare the states with start=(low, high)."
+    )
