@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import casadi as ca
 import numpy as np
 import pytest
@@ -65,15 +68,14 @@ def test_compiled_is_the_virtual_machine(index, seed, **grid):
         U=st.integers(0, 2),
         L=st.integers(1, 4),
         timed=st.booleans(),
+        mixed=st.booleans(),
         seed=st.integers(0, 1000),
     ),
     seed=SEEDS,
     **GRIDS,
 )
 def test_the_virtual_machine_is_exact(scheme, shape, seed, **grid):
-    sizes = Shape(
-        shape.D, shape.P, shape.U, min(shape.L, shape.D), shape.timed, scheme.discrete, shape.seed
-    )
+    sizes = replace(shape, L=min(shape.L, shape.D), discrete=scheme.discrete)
     case = make_case(*polynomial(sizes), scheme)
     problem, *point = draw(case, seed, **grid | {"N": min(grid["N"], 2)})
     at = case.virtual.at(problem)
@@ -96,6 +98,12 @@ def test_a_problem_of_each_kind_has_what_it_should():
         field = compiled_case(index).field
         assert (field.D, field.P, field.U, field.L) == (shape.D, shape.P, shape.U, shape.L)
         assert (field.model.time is not None) == shape.timed
+        mixed = [
+            (a, b)
+            for a, b in itertools.pairwise(field.model.states)
+            if any(equation.diff(a, b) != 0 for equation in field.model.equations)
+        ]
+        assert len(mixed) == shape.D - 1 or not shape.mixed
 
 
 @pytest.mark.parametrize("index", [2, 6, 8, 13])

@@ -105,9 +105,12 @@ def test_a_linear_model_has_no_curvature():
 
 
 def test_equations_that_are_constant():
+    """Also names that would end a docstring or a comment, or start a template's statement."""
     x, y, z = sd.states("x y z", **WIDE)
     p = sd.parameter("p", **WIDE)
-    case = make_case(sd.Model({x: 0, y: 2.5, z: p}, name="constants"), [x, y * z], "trapezoid")
+    name = 'a """ */ \\ {% name %}\nof two lines'
+    model = sd.Model({x: 0, y: 2.5, z: p}, name=name)
+    case = make_case(model, {'channel """ */': x, "other": y * z}, "trapezoid")
     check(case)
     rng = np.random.default_rng(1)
     problem = random_problem(case, rng, N=2)
@@ -128,13 +131,6 @@ def test_names_that_the_emitted_code_uses_itself():
     equations[states[0]] += u * sp.sin(time) * states[3] ** 2
     case = make_case(sd.Model(equations, name="double"), [states[0] * states[1]], "euler")
     assert {p.name for p in case.field.parameters} == set(names[4:])
-    check(case)
-
-
-def test_a_model_name_and_channels_that_would_end_a_docstring():
-    x = sd.state("x", **WIDE)
-    model = sd.Model({x: -(x**3)}, name='a """ */ \\ {% name %}\nof two lines')
-    case = make_case(model, {'channel """ */': x**2}, "euler")
     check(case)
 
 
