@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from symda.derive.equations import Equations
     from symda.derive.field import Field
     from symda.emit import Source
+    from symda.lower import KernelIR
 
 
 class VirtualMachineWarning(UserWarning):
@@ -123,12 +124,24 @@ class Action:
         return derive_field(self.model, self.measurement)
 
     @cached_property
+    def _lowered(self) -> KernelIR:
+        from symda.lower import lower
+
+        return lower(self.field, self.scheme)
+
+    @cached_property
     def emitted(self) -> Source:
         """The Cython module of this problem, as text."""
         from symda.emit import emit
-        from symda.lower import lower
 
-        return emit(lower(self.field, self.scheme))
+        return emit(self._lowered)
+
+    @cached_property
+    def emitted_newton(self) -> Source:
+        """The Cython module of this problem's structured Newton solver, as text."""
+        from symda.emit import emit_newton
+
+        return emit_newton(self._lowered)
 
     def compile(
         self, into: str | Path | None = None, *, options: Options | None = None
@@ -165,7 +178,10 @@ class Action:
             write_source(self.emitted, into)
         if options not in self._kernels:
             try:
-                kernels = compiled_kernels(build(self.emitted, options))
+                kernels = compiled_kernels(
+                    build(self.emitted, options),
+                    lambda: build(self.emitted_newton, options).library,
+                )
             except NoCompiler as reason:
                 warnings.warn(str(reason), VirtualMachineWarning, stacklevel=2)
                 kernels = virtual_kernels(derive_step(self.field, self.scheme), self.emitted)

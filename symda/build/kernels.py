@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,11 +27,15 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Payload:
-    """Plain data that kernels are rebuilt from in another process."""
+    """Plain data that kernels are rebuilt from in another process.
+
+    `newton` is the library of the structured solver, empty unless it was asked for.
+    """
 
     source: Source
     library: str
     functions: tuple[tuple[str, str], ...]
+    newton: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +66,21 @@ class Kernels:
         What evaluates the steps.
     source : Source
         The emitted module (also where the virtual machine evaluates, to be read).
+    newton : function, optional
+        Builds the structured solver of the same problem and returns its library.
     """
 
-    def __init__(self, engine: Engine, source: Source) -> None:
+    def __init__(
+        self, engine: Engine, source: Source, newton: Callable[[], Path] | None = None
+    ) -> None:
         self.engine = engine
         self.emitted = source
+        self._newton = newton
+
+    @cached_property
+    def newton(self) -> Path | None:
+        """Library of the structured solver, built when first asked for; None: cannot be built."""
+        return None if self._newton is None else self._newton()
 
     @property
     def source(self) -> str:
@@ -117,10 +131,17 @@ class Kernels:
             )
         return self.engine.measure(path, values)
 
-    def payload(self) -> Payload:
-        """Return what another process needs to rebuild these kernels with `restore`."""
+    def payload(self, *, newton: bool = False) -> Payload:
+        """Return what another process needs to rebuild these kernels with `restore`.
+
+        Parameters
+        ----------
+        newton : bool
+            Whether the structured solver will be needed: builds it.
+        """
         if isinstance(self.engine, CompiledEngine):
-            return Payload(self.emitted, str(self.engine.library), ())
+            solver = str(self.newton or "") if newton else ""
+            return Payload(self.emitted, str(self.engine.library), (), solver)
         functions = tuple((name, f.serialize()) for name, f in self.functions.items())
         return Payload(self.emitted, "", functions)
 
@@ -349,11 +370,10 @@ class Layout:
         )
 
 
-def compiled_kernels(artefact: Artefact) -> Kernels:
-    """Kernels of a compiled module."""
-    return Kernels(
-        CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS]), artefact.source
-    )
+def compiled_kernels(artefact: Artefact, newton: Callable[[], Path] | None = None) -> Kernels:
+    """Kernels of a compiled module; `newton` builds the structured solver's library."""
+    engine = CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS])
+    return Kernels(engine, artefact.source, newton)
 
 
 def virtual_kernels(functions: Mapping[str, ca.Function], source: Source) -> Kernels:
@@ -364,8 +384,9 @@ def virtual_kernels(functions: Mapping[str, ca.Function], source: Source) -> Ker
 def restore(payload: Payload) -> Kernels:
     """Rebuild the kernels of a payload."""
     if payload.library:
-        digest = payload.source.digest[:DIGEST_DIGITS]
-        return Kernels(CompiledEngine(Path(payload.library), digest), payload.source)
+        engine = CompiledEngine(Path(payload.library), payload.source.digest[:DIGEST_DIGITS])
+        solver = Path(payload.newton)
+        return Kernels(engine, payload.source, (lambda: solver) if payload.newton else None)
     import casadi as ca
 
     return virtual_kernels(

@@ -1,0 +1,117 @@
+"""`KernelIR` -> `Source` of the structured Newton solver, which runs a path a vector lane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from symda.emit.emit import render
+from symda.emit.format import Dialect, number
+from symda.emit.source import Source
+from symda.lower import KernelIR
+from symda.names import module_name
+
+TEMPLATE = "newton.pyx.j2"
+
+#: Rows and columns of a block that stays in registers while products are added to it.
+BLOCK = 4
+
+#: A pivot must be above this share of its unknown's scale.
+LEAST_PIVOT = 1e-13
+
+
+@dataclass(frozen=True)
+class Damping:
+    """Rules of the Levenberg damping mu: factors on it, and the gain ratios they apply at.
+
+    The gain ratio is the decrease of the action over the predicted one.
+    """
+
+    first: float = 1e-3
+    indefinite: float = 10.0
+    reject: float = 10.0
+    accept: float = 1e-4
+    poor: float = 0.25
+    poorer: float = 2.0
+    good: float = 0.7
+    better: float = 0.1
+    least: float = 1e-6
+    most: float = 1e12
+
+
+DAMPING = Damping()
+
+ONE_ARGUMENT = (
+    "exp log sqrt sin cos tan asin acos atan floor ceil sign fabs erf sinh cosh tanh "
+    "asinh acosh atanh log1p expm1"
+).split()
+TWO_ARGUMENTS = "fmod copysign fmin fmax pow atan2 hypot".split()
+
+Group = tuple[int, int, int]
+
+
+def emit_newton(ir: KernelIR) -> Source:
+    """Write the Cython module of a problem's structured Newton solver.
+
+    Its straight-line routines and stages are those of the kernels, written for a number type that
+    holds one double for each of several paths.
+    """
+    after, end, products = (
+        {size for _, size, _ in groups(0, length)}
+        for length in (ir.D + ir.P, ir.D + ir.P, ir.columns)
+    )
+    own = {size for _, size, _ in groups(0, ir.E)}
+    blocks = own | after | end | {1}
+    return render(
+        ir,
+        TEMPLATE,
+        f"{module_name(ir.model, ir.scheme)}_newton",
+        Dialect("real", frozenset({"t", "u"})),
+        lanes=True,
+        constant=_splat,
+        damping=DAMPING,
+        least_pivot=LEAST_PIVOT,
+        used=sorted(
+            column - ir.D
+            for column in {*ir.field_jacobian.columns, *ir.measure_jacobian.columns}
+            if column >= ir.D
+        ),
+        groups=groups,
+        runs=runs,
+        blocks=[(r, c) for r in sorted(blocks) for c in sorted(own | after)],
+        product_blocks=[(r, c) for r in sorted(products) for c in sorted(products)],
+        block_sizes=sorted(own | end),
+        solve_blocks=[(r, c) for r in sorted(blocks) for c in sorted(own | end)],
+        one_argument=ONE_ARGUMENT,
+        two_arguments=TWO_ARGUMENTS,
+    )
+
+
+def _splat(value: Fraction | int) -> str:
+    return f"splat({number(float(value))})"
+
+
+def groups(start: int, length: int) -> list[Group]:
+    """Cut `length` rows from `start` on into blocks: (first row, rows a block, blocks) of each size.
+
+    >>> groups(0, 11)
+    [(0, 4, 2), (8, 3, 1)]
+    """
+    full, rest = divmod(length, BLOCK)
+    cut = [(start, BLOCK, full)] if full else []
+    return [*cut, (start + full * BLOCK, rest, 1)] if rest else cut
+
+
+def runs(numbers: list[int]) -> list[tuple[int, int]]:
+    """Gather ascending numbers into (first, how many in a row).
+
+    >>> runs([0, 1, 2, 5])
+    [(0, 3), (5, 1)]
+    """
+    gathered: list[tuple[int, int]] = []
+    for value in numbers:
+        if gathered and value == sum(gathered[-1]):
+            gathered[-1] = gathered[-1][0], gathered[-1][1] + 1
+        else:
+            gathered.append((value, 1))
+    return gathered
