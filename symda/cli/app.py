@@ -68,13 +68,10 @@ def derive(
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX (amsmath).")] = False,
 ) -> None:
     """Print the mathematics of a model."""
-    from symda.cli.console import note, say
-    from symda.cli.files import read_model
+    from symda.cli.console import say
+    from symda.cli.files import action_to_read
 
-    file = read_model(model)
-    if file.measured is None:
-        note(f"{model.name} does not define `measured`; every state is taken as measured.")
-    equations = file.action_to_read.equations()
+    equations = action_to_read(model).equations()
     say(equations.latex() if latex else str(equations), verbatim=True)
 
 
@@ -86,13 +83,10 @@ def generate(
 ) -> None:
     """Write the Cython source of a model, and compile it."""
     from symda.build import build, write_source
-    from symda.cli.console import note, say
-    from symda.cli.files import read_model
+    from symda.cli.console import say
+    from symda.cli.files import action_to_read
 
-    file = read_model(model)
-    if file.measured is None:
-        note(f"{model.name} does not define `measured`; every state is taken as measured.")
-    source = file.action_to_read.emitted
+    source = action_to_read(model).emitted
     path = write_source(source, into)
     say(f"wrote {path}, {len(source.text.splitlines())} lines")
     if compile:

@@ -13,6 +13,7 @@ from pathlib import Path
 from sympy import Expr
 
 from symda.api import Action
+from symda.cli.console import note
 from symda.declare import Model
 from symda.discretise import Scheme
 from symda.errors import DataError, ModelError, OptionError, nearest
@@ -63,12 +64,15 @@ class ModelFile:
             )
         return Action(self.model, self.measured, scheme=self.scheme)
 
-    @property
-    def action_to_read(self) -> Action:
-        """The action, with every state measured if the file does not say what is."""
-        if self.measured is not None:
-            return self.action
-        return Action(self.model, self.model.states, scheme=self.scheme)
+
+def action_to_read(path: Path) -> Action:
+    """Return the action of a model file, every state measured if the file does not say what is."""
+    file = read_model(path)
+    if file.measured is not None:
+        return file.action
+    action = Action(file.model, file.model.states, scheme=file.scheme)
+    note(f"{path.name} does not define `measured`; every state is taken as measured.")
+    return action
 
 
 def read_model(path: Path) -> ModelFile:

@@ -1,0 +1,170 @@
+"""Mistakes on the command line: one clean message, exit code 2, and nothing computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_shell import MODEL, Shell, symda
+
+__all__ = ["symda"]
+
+HEAD = "import symda as sd\nx = sd.state('x', start=(-1.0, 1.0))\n"
+DATA = "t,x0,x2,x3\n0,1,2,3\n0.1,1,2,3\n"
+ANNEAL = ("anneal", "model.py", "data.csv")
+
+
+@pytest.fixture
+def files(symda: Shell) -> Shell:
+    symda.write("model.py", MODEL)
+    symda.write("data.csv", DATA)
+    return symda
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + "y = 1 / 0\n", "m.py, line 3: ZeroDivisionError: division by zero\n    y = 1 / 0"),
+        (HEAD + "model = sd.Model({x: -x\n", "m.py, line 3: SyntaxError: '{' was never closed"),
+        (
+            HEAD + "def make():\n    return sd.Model({x: -z})\nmodel = make()\n",
+            "m.py, line 4: NameError: name 'z' is not defined\n    return sd.Model({x: -z})",
+        ),
+        (
+            HEAD + "z = sd.state('z')\nmodel = sd.Model({x: -z})\n",
+            "m.py, line 4: ModelError: Model 'model', equation of x: uses the state 'z'",
+        ),
+        ("import no_such_module\n", "m.py, line 1: ModuleNotFoundError: No module named"),
+        ("raise SystemExit(3)\n", "m.py, line 1: SystemExit: 3"),
+        (HEAD, "m.py defines no `model`. Write model = sd.Model({...})."),
+        (
+            HEAD + "decay = sd.Model({x: -x})\n",
+            "m.py defines no `model`. Add the line: model = decay",
+        ),
+        (
+            HEAD + "model = {x: -x}\n",
+            "m.py: `model` is a dict, expected a symda.Model. "
+            "Write model = sd.Model({x: dx/dt, ...}).",
+        ),
+        (
+            HEAD + "model = sd.Model({x: -x})\nscheme = 'rk5'\n",
+            "Did you mean 'rk4'?",
+        ),
+        (
+            HEAD + "model = sd.Model({x: -x})\nmeasured = x\n",
+            "got the expression x; put it in a list, [x].",
+        ),
+        ("\0", "m.py cannot be run: "),
+    ],
+)
+def test_a_bad_model_file(symda: Shell, text: str, message: str) -> None:
+    done = symda("derive", symda.write("m.py", text))
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: ")
+    assert message in done.err
+
+
+def test_a_model_file_may_import_its_neighbours_and_guard_its_script(symda: Shell) -> None:
+    symda.write("parts_of_it.py", HEAD)
+    text = "from parts_of_it import sd, x\nmodel = sd.Model({x: -x})\n"
+    file = symda.write("m.py", text + "if __name__ == '__main__':\n    raise RuntimeError\n")
+    assert symda("derive", file).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("derive", "none.py"), "there is no file 'none.py'."),
+        (("anneal", "none.py", "data.csv"), "there is no file 'none.py'."),
+        (("anneal", "model.py", "none.csv"), "there is no file 'none.csv'."),
+        (("anneal", "model.py", "none.nc"), "there is no file 'none.nc'."),
+        (("report", "none.nc"), "there is no file 'none.nc'"),
+        (("report", "data.csv"), "cannot be read as NetCDF"),
+        (("report", "data.csv", "--into", "x"), "cannot be read as NetCDF"),
+        ((*ANNEAL, "--variance", "much"), "--variance: expected a number, got 'much'."),
+        ((*ANNEAL, "--variance", "0"), "is 0.0, expected a positive, finite number"),
+        (
+            (*ANNEAL, "--variance", "x0=1,x1=1"),
+            "variance: 'x1' is not a measured channel; there are x0, x2, x3.",
+        ),
+        (
+            (*ANNEAL, "--variance", "x0=1,x2=1"),
+            "variance: no value for the channel 'x3'. Give every channel one, or one number",
+        ),
+        ((*ANNEAL, "--variance", "x0=1,x2"), "--variance: expected name=value, got 'x2'."),
+        ((*ANNEAL, "--fix", "nu"), "--fix: expected name=value, got 'nu'."),
+        ((*ANNEAL, "--fix", "nu=ten"), "--fix nu: expected a number, got 'ten'."),
+        ((*ANNEAL, "--fix", "mu=10"), "'mu' is no parameter"),
+        ((*ANNEAL, "--free", "mu"), "'mu' is no parameter"),
+        ((*ANNEAL, "--rungs", "0"), "rungs must be a whole number of at least 1, got 0."),
+        ((*ANNEAL, "--rf0", "-1"), "rf0 must be a positive, finite number, got -1.0."),
+        ((*ANNEAL, "--max-step", "-1"), "max_step"),
+        ((*ANNEAL, "--midpoint-data"), "midpoint_data"),
+        ((*ANNEAL, "--paths", "0"), "paths must be a whole number of at least 1, got 0."),
+        ((*ANNEAL, "--solver", "ipot"), "Did you mean 'ipopt'?"),
+        ((*ANNEAL, "--option", "max_itr=3"), "max_itr"),
+        ((*ANNEAL, "--output", "data.csv/run.nc"), "the folder 'data.csv' cannot be made"),
+        ((*ANNEAL, "--figures", "data.csv"), "the folder 'data.csv' cannot be made"),
+        (("generate", "model.py", "--into", "data.csv"), "data.csv"),
+        (("demo", "--into", "data.csv"), "the folder 'data.csv' cannot be made"),
+        (("demo", "--paths", "0"), "demo: needs --paths of at least 1"),
+        (("anneal", "model.py"), "Missing argument 'DATA'."),
+        (("derive", "model.py", "--latx"), "No such option: --latx"),
+        (("anneel",), "No such command 'anneel'."),
+        ((*ANNEAL, "--paths", "many"), "--paths"),
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_is_named(files: Shell, arguments: tuple[str, ...], message: str) -> None:
+    done = files(*arguments)
+    assert done.code == 2
+    assert message in done.err
+    assert done.out == ""
+
+
+def test_a_column_that_is_missing_is_named(files: Shell) -> None:
+    files.write("data.csv", DATA.replace("x2", "x02"))
+    done = files(*ANNEAL)
+    assert done.code == 2
+    assert "file 'data.csv' has no column 'x2' for values; it has 'x0', 'x02', 'x3'." in done.err
+
+
+def test_a_forcing_column_that_is_missing_is_named(files: Shell) -> None:
+    text = HEAD + "I = sd.forcing('I')\nmodel = sd.Model({x: I - x})\nmeasured = [x]\n"
+    files.write("model.py", text)
+    files.write("data.csv", "t,x\n0,1\n1,2\n")
+    done = files(*ANNEAL, "--variance", "1")
+    assert done.code == 2
+    assert "file 'data.csv' has no column 'I' for forcing 'I'; it has 'x'." in done.err
+
+
+def test_nothing_measured_is_named(files: Shell) -> None:
+    files.write("model.py", HEAD + "model = sd.Model({x: -x})\n")
+    done = files(*ANNEAL, "--variance", "1")
+    assert done.code == 2
+    assert done.err == (
+        "error: model.py does not say what is measured. Define `measured`, a list of states or "
+        "expressions, for instance measured = [x].\n"
+    )
+
+
+def test_a_variance_that_is_not_known_is_named(files: Shell) -> None:
+    files.write("model.py", MODEL.split("variance")[0])
+    done = files(*ANNEAL)
+    assert done.code == 2
+    assert done.err == (
+        "error: the noise variance of the data is not known: pass --variance 0.2 (or "
+        "--variance x0=0.2,...), or define `variance` in the model's file.\n"
+    )
+
+
+@pytest.mark.parametrize("place", [0, 2], ids=["before", "after"])
+def test_the_traceback_is_shown_when_asked_for(files: Shell, place: int) -> None:
+    files.write("model.py", HEAD + "y = 1 / 0\n")
+    arguments = ["derive", "model.py"]
+    arguments.insert(place, "--traceback")
+    done = files(*arguments)
+    assert done.code == 2
+    assert "Traceback (most recent call last):" in done.err
+    assert "ZeroDivisionError: division by zero" in done.err
+    assert str(Path("symda") / "cli" / "files.py") in done.err
