@@ -78,7 +78,9 @@ def main() -> None:
         "rows": [{**asdict(row), "times": row.ratio, "met": row.met} for row in rows],
     }
     given.into.mkdir(parents=True, exist_ok=True)
-    kept = given.into / f"{record['date']}.json"
+    # a partial record does not replace a complete one of the same day
+    parts = [record["date"], *(["quick"] if given.quick else []), *(given.only or [])]
+    kept = given.into / f"{'-'.join(parts)}.json"
     kept.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     text = table(rows, machine)
     print(text)

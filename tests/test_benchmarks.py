@@ -53,7 +53,7 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (kept,) = tmp_path.glob("*.json")
     record = json.loads(kept.read_text(encoding="utf-8"))
-    assert kept.stem == record["date"]
+    assert kept.stem == record["date"] + "-quick"
     assert record["size"]["name"] == "quick"
     assert set(MACHINE) <= set(record["machine"])
     sections = [r["section"] for r in record["rows"]]
