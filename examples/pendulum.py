@@ -38,11 +38,11 @@ def estimate() -> tuple[sd.Trajectory, sd.Observations, sd.Run]:
         dt=0.05,
         steps=200,
         variance=0.05**2,
-        seed=5,
-        initial={"angle": 1.0, "rate": 0.0},
-        forcing={"drive": 2 * sp.cos(sp.Rational(3, 2) * t)},
+        seed=6,
+        initial={"angle": 2.0, "rate": 0.0},
+        forcing={"drive": 1.5 * sp.cos(1.5 * t)},
     )
-    run = sd.anneal(action, data, ladder=sd.Ladder(0.01, 2.0, 26), paths=8, seed=0)
+    run = sd.anneal(action, data, ladder=sd.Ladder(1.0, 4.0, 10), paths=8, seed=0)
     return truth, data, run
 
 
