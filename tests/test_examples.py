@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from scipy.sparse.linalg import splu
 
 import symda as sd
+from symda.analyse import ChiSquared
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -91,3 +93,109 @@ def test_script_writes_into_the_folder_it_is_given(tmp_path: Path) -> None:
     subprocess.run([sys.executable, EXAMPLES / "henon.py", "--out", out], cwd=elsewhere, check=True)
     assert {path.name for path in out.iterdir()} == {"henon_levels.png", "henon_states.png"}
     assert list(elsewhere.iterdir()) == []
+
+
+@dataclass(frozen=True)
+class Judged:
+    """As much of a run as the papers' scripts judge."""
+
+    value: float
+    paths: int = 100
+
+    @property
+    def dataset(self) -> SimpleNamespace:
+        return SimpleNamespace(sizes={"path": self.paths})
+
+    def chi_squared(self) -> ChiSquared:
+        return ChiSquared(300.0, 20.0, 664, 64, 260.0, 340.0, self.value, "judged")
+
+
+@pytest.fixture
+def papers(monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(EXAMPLES / "papers"))
+    return EXAMPLES / "papers"
+
+
+# As in the paper: L, levels, lowest, next, paths on the lowest, measurement term of the lowest.
+FIGURE_1 = {
+    2: (90, 2000.0, 2400.0, 1, 1990.0),
+    4: (40, 310.0, 900.0, 6, 309.0),
+    5: (2, 310.0, 5000.0, 60, 309.0),
+    6: (1, 310.0, np.inf, 100, 309.0),
+}
+
+
+@pytest.mark.parametrize(
+    ("L", "row", "complaint"),
+    [
+        (2, (40, 2000.0, 2400.0, 1, 1990.0), "L = 2: expected many levels, found 40 for 100 paths"),
+        (2, (90, 300.0, 2400.0, 1, 290.0), "L = 2: expected none apart, but the next is 8 times"),
+        (4, (40, 310.0, 400.0, 6, 309.0), "L = 4: the next level is only 1.29 times as high"),
+        (4, (40, 400.0, 900.0, 6, 399.0), "L = 4: the lowest level is judged"),
+        (5, (21, 310.0, 900.0, 60, 309.0), "L = 5: expected few levels, found 21, with four 40"),
+        (6, (2, 310.0, 900.0, 99, 309.0), "L = 6: expected every path on one level, found 99"),
+        (None, (), ""),
+    ],
+)
+def test_figure_1_is_judged_by_what_the_paper_shows(
+    papers: Path, L: int | None, row: tuple[float, ...], complaint: str
+) -> None:
+    script = runpy.run_path(str(papers / "va1.py"))
+    rows = FIGURE_1 if L is None else FIGURE_1 | {L: row}
+    panels = [
+        script["Panel"](key, Judged(value), lowest, after - lowest, levels, hits, 312.0, 60.0)
+        for key, (levels, lowest, after, hits, value) in rows.items()
+    ]
+    wrong = script["check"](panels)
+    assert len(wrong) == (L is not None)
+    assert "".join(wrong).startswith(complaint)
+
+
+@pytest.mark.parametrize(
+    ("steps", "levels", "value", "nu", "complaint"),
+    [
+        (1, 1, 400.0, 9.0, "1 step: expected several levels"),
+        (1, 3, 300.0, 9.0, "1 step: expected a level above the band"),
+        (1, 3, 400.0, 9.95, "1 step: expected nu to be off"),
+        (6, 2, 300.0, 9.95, "6 steps: expected one level, found 2"),
+        (12, 1, 200.0, 9.95, "12 steps: the lowest level is judged"),
+        (12, 1, 300.0, 10.2, "12 steps: expected nu near 10, it is off by 0.2"),
+        (1, 3, 400.0, 9.0, None),
+        (3, 9, 900.0, 0.0, None),
+        (6, 1, 300.0, 9.95, None),
+    ],
+)
+def test_figure_2_is_judged_by_what_the_paper_shows(
+    papers: Path, steps: int, levels: int, value: float, nu: float, complaint: str | None
+) -> None:
+    script = runpy.run_path(str(papers / "va2.py"))
+    estimates = np.array([10.0, nu])
+    panel = script["Panel"](steps, Judged(value), value, levels, 1, estimates, 60.0)
+    wrong = script["check"]([panel])
+    assert len(wrong) == (complaint is not None)
+    assert "".join(wrong).startswith(complaint or "")
+
+
+def test_figure_1_in_small(papers: Path, tmp_path: Path) -> None:
+    script = runpy.run_path(str(papers / "va1.py"))
+    panel = script["anneal_panel"](
+        6, fixed=True, data_seed=1, seed=0, paths=2, ladder=sd.Ladder(0.01, 8.0, 7), steps=40
+    )
+    assert panel.run.best.parameters["nu"] == 10.0
+    assert (panel.levels, panel.hits, panel.gap) == (1, 2, np.inf)
+    assert panel.lowest == pytest.approx(panel.run.best.action) and panel.lowest < panel.true
+    script["draw"]([panel], tmp_path / "va1.png")
+    assert (tmp_path / "va1.png").stat().st_size > 10_000
+    assert f"{panel.lowest:8.2f}" in script["report"]([panel])
+
+
+def test_figure_2_in_small(papers: Path, tmp_path: Path) -> None:
+    script = runpy.run_path(str(papers / "va2.py"))
+    panel = script["anneal_panel"](
+        3, data_seed=1, seed=0, paths=2, ladder=sd.Ladder(0.01, 8.0, 7), intervals=10
+    )
+    assert panel.run.dataset.sizes["step"] == 30
+    assert np.all(np.abs(panel.estimates - 10.0) < 1.0)
+    script["draw"]([panel], tmp_path / "va2.png")
+    assert (tmp_path / "va2.png").stat().st_size > 10_000
+    assert f"{panel.lowest:8.2f}" in script["report"]([panel])
