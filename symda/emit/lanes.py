@@ -22,20 +22,29 @@ LEAST_PIVOT = 1e-13
 
 @dataclass(frozen=True)
 class Damping:
-    """Rules of the Levenberg damping mu: factors on it, and the gain ratios they apply at.
+    """Rules of the Levenberg damping mu, and the gain ratios they apply at.
 
-    The gain ratio is the decrease of the action over the predicted one.
+    The gain ratio is the decrease of the action over the predicted one. A step is taken above
+    `accept`; below `poor` mu doubles, above `good` it falls: by the factor `fast` after a time
+    without failures, else by `down` or to halfway (geometrically) above what failed, if that is
+    `near`; what failed is forgotten by the factor `forget` a step. Below `least` mu is 0. A step
+    that fails raises mu by `up`, at once again by `faster` more, from 0 to `down` times what worked
+    last (`first` on a new path). Above `most` there is no step to be found. No rung ends as converged
+    with more than a `slight` mu: the Hessian is positive definite there, or as good as.
     """
 
-    first: float = 1e-3
-    indefinite: float = 10.0
-    reject: float = 10.0
+    first: float = 1.0
     accept: float = 1e-4
     poor: float = 0.25
-    poorer: float = 2.0
-    good: float = 0.7
-    better: float = 0.1
-    least: float = 1e-6
+    good: float = 0.75
+    up: float = 4.0
+    faster: float = 2.0
+    down: float = 0.25
+    fast: float = 0.1
+    near: float = 1.5
+    forget: float = 0.6
+    least: float = 1e-8
+    slight: float = 1e-7
     most: float = 1e12
 
 

@@ -107,7 +107,7 @@ class Newton:
         problem: Problem,
         *,
         hessian: str = "exact",
-        tol: float = 1e-10,
+        tol: float = 1e-9,
         max_iter: int = 500,
     ) -> None:
         if hessian not in HESSIANS:
