@@ -262,7 +262,7 @@ def test_a_solver_that_does_not_exist_is_an_error_at_the_call():
     with pytest.raises(OptionError) as caught:
         run(solver="ipotp", prepare=prepare)
     assert str(caught.value) == (
-        "anneal: there is no solver 'ipotp'; there is ipopt, lbfgs. Did you mean 'ipopt'?"
+        "anneal: there is no solver 'ipotp'; there is ipopt, newton, lbfgs. Did you mean 'ipopt'?"
     )
 
 

@@ -7,14 +7,15 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from symda.anneal.executors import Crew, kill, private_pool, shared_pool
-from symda.anneal.task import Job, PathResult, run_path
+from symda.anneal.group import Halt, Paths, run_group
+from symda.anneal.task import Job, PathResult
 
 if TYPE_CHECKING:
     from loky import ProcessPoolExecutor
@@ -53,8 +54,8 @@ class Dispatcher:
     ----------
     job
         What the paths share.
-    paths
-        Number of paths, K.
+    tasks
+        The numbers of all paths, those together that run in one task.
     crew
         Where they run.
     time_limit
@@ -68,7 +69,7 @@ class Dispatcher:
     def __init__(
         self,
         job: Job,
-        paths: int,
+        tasks: Sequence[Paths],
         crew: Crew,
         *,
         time_limit: float | None,
@@ -81,12 +82,12 @@ class Dispatcher:
         self._deadline = None if time_limit is None else time.time() + time_limit
         self._enough = enough
         self._done = done
-        self._queue = deque(range(paths))
+        self._queue = deque(tasks)
         self._pool: Executor = crew.executor
-        self._halt = threading.Event()
-        self._pending: dict[Future[PathResult], tuple[int, Executor]] = {}
+        self._halt = Halt()
+        self._pending: dict[Future[list[PathResult]], tuple[Paths, Executor]] = {}
         self._suspects: set[int] = set()
-        self._private: dict[Future[PathResult], ProcessPoolExecutor] = {}
+        self._private: dict[Future[list[PathResult]], ProcessPoolExecutor] = {}
         self._results: dict[int, PathResult] = {}
         self._lost: dict[int, str] = {}
         self._ending = ""
@@ -142,52 +143,55 @@ class Dispatcher:
                 self._ending = f"time limit of {self._limit:g} s reached"
                 self._queue.clear()
                 return
-            alone = self._queue[0] in self._suspects
+            alone = self._queue[0][0] in self._suspects
             if alone and len(self._private) >= self._crew.workers:
                 return
             self._start(self._queue.popleft(), alone)
 
-    def _start(self, k: int, alone: bool) -> None:
+    def _start(self, paths: Paths, alone: bool) -> None:
         pool: Executor = private_pool() if alone else self._pool
         halt = self._halt if self._crew.local and pool is self._crew.executor else None
         try:
-            future = pool.submit(run_path, self._job, k, self._deadline, halt)
+            future = pool.submit(run_group, self._job, paths, self._deadline, halt)
         except BrokenExecutor as error:
-            self._broken(k, pool, error)
+            self._broken(paths, pool, error)
             return
-        self._pending[future] = k, pool
+        self._pending[future] = paths, pool
         if alone:
             self._private[future] = pool
 
-    def _take(self, future: Future[PathResult]) -> None:
-        k, pool = self._pending.pop(future)
+    def _take(self, future: Future[list[PathResult]]) -> None:
+        paths, pool = self._pending.pop(future)
         private = self._private.pop(future, None)
         try:
-            result = future.result()
+            results = future.result()
         except BrokenExecutor as error:
-            self._broken(k, pool, error)
+            self._broken(paths, pool, error)
         except Exception as error:
-            self._lose(k, f"{type(error).__name__}: {error}")
+            for k in paths:
+                self._lose(k, f"{type(error).__name__}: {error}")
         else:
-            self._keep(result)
+            self._keep(results)
         if private is not None:
             private.shutdown(wait=False)
 
-    def _keep(self, result: PathResult) -> None:
-        self._results[result.path] = result
-        self._interrupted = self._interrupted or result.interrupted
-        self._done(result.path, result)
+    def _keep(self, results: list[PathResult]) -> None:
+        for result in results:
+            self._results[result.path] = result
+            self._interrupted = self._interrupted or result.interrupted
+            self._done(result.path, result)
 
     def _lose(self, k: int, reason: str) -> None:
         self._lost[k] = reason
         self._done(k, None)
 
-    def _broken(self, k: int, pool: Executor, error: BrokenExecutor) -> None:
-        if k in self._suspects:
-            self._lose(k, f"its worker process died twice: {' '.join(str(error).split())}")
-        else:
-            self._suspects.add(k)
-            self._queue.appendleft(k)
+    def _broken(self, paths: Paths, pool: Executor, error: BrokenExecutor) -> None:
+        for k in reversed(paths):
+            if k in self._suspects:
+                self._lose(k, f"its worker process died twice: {' '.join(str(error).split())}")
+            else:
+                self._suspects.add(k)
+                self._queue.appendleft((k,))
         if pool is self._pool:
             self._pool = shared_pool(self._crew.workers)
 

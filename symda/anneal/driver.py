@@ -13,6 +13,7 @@ import numpy as np
 from symda.anneal.dataset import assemble
 from symda.anneal.dispatch import Dispatcher, Outcome
 from symda.anneal.executors import muster
+from symda.anneal.group import grouped
 from symda.anneal.ladder import Ladder
 from symda.anneal.provenance import provenance
 from symda.anneal.report import Reporter, Silent
@@ -77,7 +78,8 @@ def anneal(
     strategy
         How the ladder is climbed: `"ladder"`, all of the path from rung to rung.
     executor
-        None for processes (or this process, when one path or one worker is all there is),
+        None for processes (or this process, when one path or one worker is all there is; threads,
+        when the solver takes groups of paths up the ladder without holding the GIL),
         `"processes"`, `"threads"`, `"serial"`, or any `concurrent.futures.Executor`, which is left
         running. On an executor of yours only paths that have not begun can be taken back when a
         run stops early.
@@ -109,6 +111,8 @@ def anneal(
     OptionError
         An option that is out of range or not known.
     """
+    from symda.solve import Climber
+
     began = time.monotonic()
     reporter = Silent() if reporter is None else reporter
     _whole("paths", paths, 1)
@@ -137,8 +141,9 @@ def anneal(
         prepare=prepare,
     )
     # Here too, and first: a solver that does not exist is one error, not K failed paths.
-    bench(job)
-    crew = muster(executor, workers, paths)
+    climbs = isinstance(bench(job).solver, Climber)
+    # Compiled climbs hold no lock, so threads will do and nothing needs to be sent around.
+    crew = muster("threads" if executor is None and climbs else executor, workers, paths)
 
     def enough(results: Mapping[int, PathResult]) -> str:
         if stop_after is None or _hits(results, problem.measurement_scale) < stop_after:
@@ -154,7 +159,12 @@ def anneal(
     reporter.start(paths)
     try:
         outcome = Dispatcher(
-            job, paths, crew, time_limit=time_limit, enough=enough, done=done
+            job,
+            grouped(job, paths, crew.workers),
+            crew,
+            time_limit=time_limit,
+            enough=enough,
+            done=done,
         ).run()
     finally:
         reporter.stop()

@@ -62,7 +62,8 @@ def anneal(
     seed : int
         Path k depends on (seed, k) alone.
     solver : str
-        ``"ipopt"`` or ``"lbfgs"``.
+        ``"ipopt"``, the reference; ``"newton"``, many times faster, compiled for this model;
+        ``"lbfgs"``, which needs least memory.
     options : mapping, optional
         The solver's own options, e.g. ``{"formulation": "lifted", "max_iter": 500}``.
     start : str or function
@@ -75,7 +76,8 @@ def anneal(
     steps, max_step, midpoint_data
         The grid, see `Action.bind`.
     executor : str or concurrent.futures.Executor, optional
-        ``"processes"`` (the default), ``"threads"``, ``"serial"`` or an executor of yours.
+        ``"processes"`` (the default; with ``"newton"`` threads), ``"threads"``,
+        ``"serial"`` or an executor of yours.
     workers : int, optional
         Processes or threads; as many as cores when left out.
     keep : {"last", "all"}
@@ -109,7 +111,7 @@ def anneal(
     )
     kernels = action.compile().machine
     dataset = driver.anneal(
-        kernels.payload(),
+        kernels.payload(newton=solver == "newton"),
         problem,
         solver=solver,
         solver_options=options or {},

@@ -29,8 +29,8 @@ class Damping:
     without failures, else by `down` or to halfway (geometrically) above what failed, if that is
     `near`; what failed is forgotten by the factor `forget` a step. Below `least` mu is 0. A step
     that fails raises mu by `up`, at once again by `faster` more, from 0 to `down` times what worked
-    last (`first` on a new path). Above `most` there is no step to be found. No rung ends as converged
-    with more than a `slight` mu: the Hessian is positive definite there, or as good as.
+    last (`first` on a new path). Above `most` there is no step to be found. No rung ends as
+    converged with more than a `slight` mu: the Hessian is positive definite there, or as good as.
     """
 
     first: float = 1.0
@@ -101,7 +101,7 @@ def _splat(value: Fraction | int) -> str:
 
 
 def groups(start: int, length: int) -> list[Group]:
-    """Cut `length` rows from `start` on into blocks: (first row, rows a block, blocks) of each size.
+    """Cut `length` rows from `start` on into (first row, rows a block, blocks) of each size.
 
     >>> groups(0, 11)
     [(0, 4, 2), (8, 3, 1)]

@@ -7,9 +7,12 @@ from types import MappingProxyType
 
 from symda.solve.ipopt import Ipopt
 from symda.solve.lbfgs import Lbfgs
-from symda.solve.minimum import Factory, Minimum, Solver, Status
+from symda.solve.minimum import Climb, Climber, Factory, Minimum, Solver, Status
+from symda.solve.newton import Newton
 
 #: Name -> what makes the solver of (kernels, problem, **options).
-SOLVERS: Mapping[str, Factory] = MappingProxyType({"ipopt": Ipopt, "lbfgs": Lbfgs})
+SOLVERS: Mapping[str, Factory] = MappingProxyType(
+    {"ipopt": Ipopt, "newton": Newton, "lbfgs": Lbfgs}
+)
 
-__all__ = ["SOLVERS", "Ipopt", "Lbfgs", "Minimum", "Solver", "Status"]
+__all__ = ["SOLVERS", "Climb", "Climber", "Ipopt", "Lbfgs", "Minimum", "Newton", "Solver", "Status"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,78 @@ class Solver(Protocol):
         rf : ndarray, shape (D,)
             Model precision of each state.
         """
+
+
+@dataclass(frozen=True, eq=False)
+class Climb:
+    """K paths that climbed B rungs together.
+
+    Attributes
+    ----------
+    paths : ndarray, shape (K, M, D)
+        At the last rung reached.
+    all_paths : ndarray, shape (K, B, M, D), or None
+        At every rung, if they were kept.
+    thetas : ndarray, shape (K, B, P)
+    measurement_terms, model_terms, seconds : ndarray, shape (K, B)
+        nan where a rung was not reached. The seconds of a sweep are shared among the paths in it.
+    status, iterations : ndarray, shape (K, B)
+        Codes: 0 not reached, 1 converged, 3 stopped, 4 failed.
+    interrupted : bool
+        Whether Ctrl-C cut the climb short.
+    """
+
+    paths: FloatArray
+    all_paths: FloatArray | None
+    thetas: FloatArray
+    measurement_terms: FloatArray
+    model_terms: FloatArray
+    seconds: FloatArray
+    status: NDArray[np.int32]
+    iterations: NDArray[np.int32]
+    interrupted: bool
+
+
+@runtime_checkable
+class Climber(Solver, Protocol):
+    """A solver that takes many paths up a ladder in one call, without holding the GIL."""
+
+    @property
+    def lanes(self) -> int:
+        """Paths that it takes at once; more of them take turns."""
+
+    def ladder(
+        self,
+        paths: FloatArray,
+        thetas: FloatArray,
+        rf: FloatArray,
+        *,
+        keep: bool = False,
+        halt: NDArray[np.int32] | None = None,
+        time_left: float = math.inf,
+    ) -> Climb:
+        """Take K paths up a ladder, each minimum the start of the next rung.
+
+        A path does not depend on its company. A rung that fails ends its path's climb.
+
+        Parameters
+        ----------
+        paths : ndarray, shape (K, M, D)
+            Starts; brought inside the bounds.
+        thetas : ndarray, shape (K, P)
+            Starts; fixed parameters keep the problem's value.
+        rf : ndarray, shape (B, D)
+            Model precision of each rung and state.
+        keep : bool
+            Whether to keep the path of every rung.
+        halt : ndarray of int32, shape (1,), optional
+            Set it to 1 from another thread to stop soon; rungs under way are dropped.
+        time_left : float
+            Seconds after which it stops by itself.
+        """
+
+    def minimum(self, climb: Climb, k: int, beta: int, rf: FloatArray, seconds: float) -> Minimum:
+        """Return the record of path k at rung beta, the last it reached."""
 
 
 #: Makes a solver of kernels, a problem and the solver's own options.

@@ -1,18 +1,20 @@
-"""Structured Newton: the block-tridiagonal Hessian bordered by the parameters, many paths at once."""
+"""Structured Newton: a block-tridiagonal Hessian bordered by parameters, many paths at once."""
 
 from __future__ import annotations
 
 import math
+import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symda.errors import OptionError, nearest
-from symda.solve.minimum import Bounds, Minimum, Status, record
+from symda.solve.minimum import Bounds, Climb, Minimum, Status, record
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
@@ -37,33 +39,6 @@ MESSAGE: dict[Status, str] = {
     "stopped": "max_iter reached, or no step lowers the action any more",
     "failed": "the action or its derivatives are not finite",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Climb:
-    """K paths that climbed B rungs together.
-
-    Attributes
-    ----------
-    paths : ndarray, shape (K, M, D)
-        At the last rung reached.
-    all_paths : ndarray, shape (K, B, M, D), or None
-        At every rung, if they were kept.
-    thetas : ndarray, shape (K, B, P)
-    measurement_terms, model_terms, seconds : ndarray, shape (K, B)
-        nan where a rung was not reached. The seconds of a sweep are shared among the paths in it.
-    status, iterations : ndarray, shape (K, B)
-        Codes of `STATUS`, 0 where a rung was not reached.
-    """
-
-    paths: FloatArray
-    all_paths: FloatArray | None
-    thetas: FloatArray
-    measurement_terms: FloatArray
-    model_terms: FloatArray
-    seconds: FloatArray
-    status: Flags
-    iterations: Flags
 
 
 class Newton:
@@ -97,9 +72,6 @@ class Newton:
         If an option is out of range, a free parameter is used by no equation, or the kernels were
         not compiled.
     """
-
-    #: Paths in groups are welcome: see `ladder`.
-    batched: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -150,10 +122,12 @@ class Newton:
         """Go down from (path, theta); see `Solver.minimise`."""
         started = time.perf_counter()
         climb = self.ladder(path[None], theta[None], np.atleast_2d(rf))
+        if climb.interrupted:
+            raise KeyboardInterrupt
         return self.minimum(climb, 0, 0, rf, time.perf_counter() - started)
 
     def minimum(self, climb: Climb, k: int, beta: int, rf: FloatArray, seconds: float) -> Minimum:
-        """Record of one path at the last rung it reached."""
+        """Return the record of path k at rung beta; see `Climber.minimum`."""
         status = STATUS.get(int(climb.status[k, beta]), "stopped")
         return record(
             self._evaluator,
@@ -176,25 +150,7 @@ class Newton:
         halt: Flags | None = None,
         time_left: float = math.inf,
     ) -> Climb:
-        """Take K paths up a ladder, each minimum the start of the next rung.
-
-        A rung that fails ends its path's climb. The GIL is not held.
-
-        Parameters
-        ----------
-        paths : ndarray, shape (K, M, D)
-            Starts; brought inside the bounds.
-        thetas : ndarray, shape (K, P)
-            Starts; fixed parameters keep the problem's value.
-        rf : ndarray, shape (B, D)
-            Model precision of each rung and state.
-        keep : bool
-            Whether to keep the path of every rung.
-        halt : ndarray of int32, shape (1,), optional
-            Set it to 1 from another thread to stop after the sweep under way.
-        time_left : float
-            Seconds after which no sweep begins.
-        """
+        """Take K paths up a ladder; see `Climber.ladder`."""
         p = self._evaluator.problem
         K, B = len(paths), len(rf)
         start = np.stack([self._bounds.clip(x, t) for x, t in zip(paths, thetas, strict=True)])
@@ -203,29 +159,52 @@ class Newton:
             np.ascontiguousarray(start[:, : p.M * p.D]),
             np.ascontiguousarray(start[:, p.M * p.D :]),
         )
-        found = Climb(
-            paths=inputs[1].reshape(K, p.M, p.D).copy(),
-            all_paths=np.full((K, B, p.M, p.D), np.nan) if keep else None,
-            thetas=np.full((K, B, p.P), np.nan),
-            measurement_terms=np.full((K, B), np.nan),
-            model_terms=np.full((K, B), np.nan),
-            seconds=np.full((K, B), np.nan),
-            status=np.zeros((K, B), np.int32),
-            iterations=np.zeros((K, B), np.int32),
-        )
-        terms = np.full((K, B, 2), np.nan)
+        ends = inputs[1].copy()
+        every = np.full((K, B, p.M, p.D), np.nan) if keep else None
+        thetas_out, terms = np.full((K, B, p.P), np.nan), np.full((K, B, 2), np.nan)
+        seconds = np.full((K, B), np.nan)
+        status, iterations = np.zeros((K, B), np.int32), np.zeros((K, B), np.int32)
         halt = np.zeros(1, np.int32) if halt is None else halt
         packed = self._evaluator.packed
-        self._module.climb(
+        arguments = (
             *(p.N, K, B),
-            *_at(packed.steps, packed.points, self._measured, *self._box, *inputs, found.paths),
-            0 if found.all_paths is None else _at(found.all_paths)[0],
-            *_at(found.thetas, terms, found.seconds, found.status, found.iterations, halt),
+            *_at(packed.steps, packed.points, self._measured, *self._box, *inputs, ends),
+            0 if every is None else _at(every)[0],
+            *_at(thetas_out, terms, seconds, status, iterations, halt),
             time_left,
             *self._options,
         )
-        found.measurement_terms[:], found.model_terms[:] = terms[..., 0], terms[..., 1]
-        return found
+        return Climb(
+            interrupted=_heeding_interrupts(lambda: self._module.climb(*arguments), halt),
+            paths=ends.reshape(K, p.M, p.D),
+            all_paths=every,
+            thetas=thetas_out,
+            measurement_terms=terms[..., 0],
+            model_terms=terms[..., 1],
+            seconds=seconds,
+            status=status,
+            iterations=iterations,
+        )
+
+
+def _heeding_interrupts(call: Callable[[], None], halt: Flags) -> bool:
+    """Make a call that Ctrl-C can halt; return whether it did.
+
+    Python sees signals in the main thread, between its own instructions only, so compiled code is
+    run in another thread there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        call()
+        return False
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(call)
+        try:
+            done.result()
+        except KeyboardInterrupt:
+            halt[0] = 1
+            done.result()
+            return True
+    return False
 
 
 def _module(kernels: Kernels) -> ModuleType:

@@ -1,0 +1,154 @@
+"""Several paths at once: for solvers that take a group of them up the ladder in one call."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.anneal.starts import Point
+from symda.anneal.task import (
+    FAILED,
+    Job,
+    PathResult,
+    bench,
+    blank,
+    first_point,
+    run_path,
+    unrun,
+)
+
+if TYPE_CHECKING:
+    from symda.solve import Climb, Climber
+
+#: Paths a group has for each lane: enough that few lanes stand idle while the last paths finish.
+TURNS = 8
+
+Paths: TypeAlias = tuple[int, ...]
+
+
+class Halt(threading.Event):
+    """An event that compiled code sees as well: `flag` becomes 1 when it is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flag: NDArray[np.int32] = np.zeros(1, np.int32)
+
+    def set(self) -> None:
+        """Set the event and the flag."""
+        self.flag[0] = 1
+        super().set()
+
+
+def grouped(job: Job, paths: int, workers: int) -> list[Paths]:
+    """Cut the numbers of all paths into tasks: single paths, or groups where the solver takes them.
+
+    Parameters
+    ----------
+    job
+        What the paths share.
+    paths
+        Number of paths, K.
+    workers
+        Tasks that run at once; each gets one at least, if there are enough paths.
+    """
+    from symda.solve import Climber
+
+    solver = bench(job).solver
+    size = 1
+    if isinstance(solver, Climber):
+        size = min(TURNS * solver.lanes, math.ceil(paths / workers))
+    return [tuple(range(k, min(k + size, paths))) for k in range(0, paths, size)]
+
+
+def run_group(
+    job: Job, paths: Sequence[int], deadline: float | None = None, halt: Halt | None = None
+) -> list[PathResult]:
+    """Climb the ladder with some paths; the results are those of the paths one by one.
+
+    Parameters
+    ----------
+    job
+        What the paths share.
+    paths
+        Numbers of the paths.
+    deadline
+        `time.time()` after which no rung begins.
+    halt
+        Set by a caller in the same process who wants no further rung.
+    """
+    from symda.solve import Climber
+
+    solver = bench(job).solver
+    if not isinstance(solver, Climber):
+        return [run_path(job, k, deadline, halt) for k in paths]
+    results: list[PathResult] = []
+    starts: dict[int, Point] = {}
+    for k in paths:
+        try:
+            starts[k] = first_point(job, k)
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+            results.append(unrun(job, k, message, failed=True))
+    if not starts:
+        return results
+    climb = solver.ladder(
+        np.stack([path for path, _ in starts.values()]),
+        np.stack([theta for _, theta in starts.values()]),
+        job.rf,
+        keep=job.keep == "all",
+        halt=None if halt is None else halt.flag,
+        time_left=math.inf if deadline is None else deadline - time.time(),
+    )
+    interrupted = climb.interrupted
+    for i, k in enumerate(starts):
+        results.append(_result(job, k, solver, climb, i, interrupted))
+    return results
+
+
+def _result(
+    job: Job, k: int, solver: Climber, climb: Climb, i: int, interrupted: bool
+) -> PathResult:
+    """Take path i of a climb out as the result of path k."""
+    result = blank(job, k)
+    result.status[:] = climb.status[i]
+    result.iterations[:] = climb.iterations[i]
+    tried = climb.status[i] > 0
+    result.evaluations[tried] = climb.iterations[i, tried] + 1
+    result.seconds[tried] = climb.seconds[i, tried]
+    reached = tried & (climb.status[i] != FAILED)
+    result.measurement_term[reached] = climb.measurement_terms[i, reached]
+    result.model_term[reached] = climb.model_terms[i, reached]
+    result.action[reached] = result.measurement_term[reached] + result.model_term[reached]
+    result.theta[reached] = climb.thetas[i, reached]
+    last = int(reached.sum()) - 1
+    if last >= 0:
+        found = solver.minimum(climb, i, last, job.rf[last], 0.0)
+        result.states[:] = found.path
+        result.momenta[:] = found.momenta
+        result.fit[:] = bench(job).kernels.measure(found.path, found.theta)
+        if result.states_by_beta is not None and climb.all_paths is not None:
+            result.states_by_beta[reached] = climb.all_paths[i, reached]
+    cut = not tried[-1] and FAILED not in climb.status[i]
+    return replace(
+        result,
+        last_beta=last,
+        message=_why(climb, i, last, interrupted),
+        interrupted=interrupted and cut,
+    )
+
+
+def _why(climb: Climb, i: int, last: int, interrupted: bool) -> str:
+    """Return why a path did not reach the last rung, or an empty string."""
+    rung = last + 1
+    if rung == climb.status.shape[1]:
+        return ""
+    if climb.status[i, rung] == FAILED:
+        return f"rung {rung}: the action or its derivatives are not finite"
+    return f"{'interrupted' if interrupted else 'stopped'} at rung {rung}"
