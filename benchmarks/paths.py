@@ -33,7 +33,7 @@ import symda as sd
 from symda.build.kernels import virtual_kernels
 from symda.derive.step import derive_step
 from symda.solve import Ipopt, Solver
-from symda.solve.ipopt import DEFAULTS
+from symda.solve.ipopt import DIRECT_DEFAULTS
 
 SECTION = "path"
 TARGET = 3.5
@@ -102,8 +102,8 @@ def measure(size: Size) -> list[Row]:
             "direct": by_symda(Ipopt(kernels, problem), size),
             "lifted": by_symda(Ipopt(kernels, problem, formulation="lifted"), size),
             "direct, no compiler": by_symda(Ipopt(interpreted, problem), size),
-            "CasADi virtual machine": by_hand(virtual_machine(twin, DEFAULTS), twin, size),
-            "CasADi's C export": by_hand(exported(library, DEFAULTS), twin, size),
+            "CasADi virtual machine": by_hand(virtual_machine(twin, DIRECT_DEFAULTS), twin, size),
+            "CasADi's C export": by_hand(exported(library, DIRECT_DEFAULTS), twin, size),
         }
         climbs: dict[str, list[Climb]] = {name: [] for name in machines}
         for number in range(size.paths):  # in turns, so that a change of load meets all of them

@@ -168,7 +168,7 @@ def direct(kernels: Kernels, problem: Problem) -> Program:
 
 
 def lifted(kernels: Kernels, problem: Problem) -> Program:
-    """Unknowns: path, parameters, model errors w. Constraints r = w, with momenta as multipliers."""
+    """Unknowns: path, parameters, model errors w. Constraints r = w; multipliers are momenta."""
     import casadi as ca
 
     graph = _Graph(kernels, problem)
