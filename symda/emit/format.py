@@ -173,7 +173,12 @@ def _expression(
 
 
 def _lanewise(op: str, parts: list[Text]) -> tuple[str, int] | None:
-    """Write what needs a function where it is done for several paths; None for arithmetic."""
+    """Write what cannot be as for one path: functions, and quotients, where Cython casts."""
+    if op in ("div", "inv"):
+        upper, lower = parts if op == "div" else [Text("1.0", _ATOM, wide=False), *parts]
+        over = lower.widened if lower.strength == _ATOM or not lower.wide else f"({lower.words})"
+        under = upper.widened if upper.strength != _SUM or not upper.wide else f"({upper.words})"
+        return f"{under}/{over}", _PRODUCT
     name = op if op in _LOGIC else _FUNCTIONS.get(op)
     if name is None:
         return None

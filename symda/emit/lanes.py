@@ -80,11 +80,6 @@ def emit_newton(ir: KernelIR) -> Source:
         constant=_splat,
         damping=DAMPING,
         least_pivot=LEAST_PIVOT,
-        used=sorted(
-            column - ir.D
-            for column in {*ir.field_jacobian.columns, *ir.measure_jacobian.columns}
-            if column >= ir.D
-        ),
         groups=groups,
         runs=runs,
         blocks=[(r, c) for r in sorted(blocks) for c in sorted(own | after)],

@@ -69,8 +69,7 @@ class Newton:
     Raises
     ------
     OptionError
-        If an option is out of range, a free parameter is used by no equation, or the kernels were
-        not compiled.
+        If an option is out of range, or the kernels were not compiled.
     """
 
     def __init__(
@@ -105,13 +104,6 @@ class Newton:
         )
         self._box = _box(problem)
         self._measured = np.ascontiguousarray((problem.rm > 0.0).any(axis=1), dtype=np.int32)
-        for p in np.flatnonzero(problem.free):
-            if p not in self._module.used:
-                raise OptionError(
-                    f"newton: no equation and no measured quantity uses the parameter "
-                    f"{problem.parameters[p]!r}, so the data cannot determine it. Fix it with "
-                    f"fixed={{{problem.parameters[p]!r}: value}}, or leave it out of the model."
-                )
 
     @property
     def lanes(self) -> int:
