@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from symda.emit.emit import render
 from symda.emit.format import Dialect, number
 from symda.emit.source import Source
-from symda.lower import KernelIR
+from symda.lower import KernelIR, Pattern
 from symda.names import module_name
 
 TEMPLATE = "newton.pyx.j2"
@@ -80,6 +81,8 @@ def emit_newton(ir: KernelIR) -> Source:
         constant=_splat,
         damping=DAMPING,
         least_pivot=LEAST_PIVOT,
+        jacobian_rows=Rows.of(_nonzeros(ir.field_jacobian), ir.D, ir.D),
+        curvature_rows=Rows.of(_mirrored(ir.field_curvature), ir.D + ir.P, ir.D),
         groups=groups,
         runs=runs,
         blocks=[(r, c) for r in sorted(blocks) for c in sorted(own | after)],
@@ -89,6 +92,36 @@ def emit_newton(ir: KernelIR) -> Source:
         one_argument=ONE_ARGUMENT,
         two_arguments=TWO_ARGUMENTS,
     )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A sparse matrix row after row: row a has the nonzeros `starts[a]` .. `starts[a + 1]`.
+
+    `entries` are their positions among the pattern's nonzeros, `columns` where they stand.
+    """
+
+    starts: tuple[int, ...]
+    entries: tuple[int, ...]
+    columns: tuple[int, ...]
+
+    @classmethod
+    def of(cls, nonzeros: Sequence[tuple[int, int, int]], rows: int, columns: int) -> Rows:
+        """Sort the (row, column, entry) of the first `columns` columns."""
+        kept = sorted(nonzero for nonzero in nonzeros if nonzero[1] < columns)
+        starts = [sum(row < a for row, _, _ in kept) for a in range(rows + 1)]
+        return cls(tuple(starts), tuple(e for _, _, e in kept), tuple(c for _, c, _ in kept))
+
+
+def _nonzeros(pattern: Pattern) -> list[tuple[int, int, int]]:
+    """(row, column, entry) of each nonzero."""
+    return list(zip(pattern.rows, pattern.columns, range(pattern.size), strict=True))
+
+
+def _mirrored(pattern: Pattern) -> list[tuple[int, int, int]]:
+    """The same of the symmetric matrix whose lower triangle has the pattern."""
+    lower = _nonzeros(pattern)
+    return [*lower, *((j, i, entry) for i, j, entry in lower if i != j)]
 
 
 def _splat(value: Fraction | int) -> str:
