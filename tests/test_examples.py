@@ -179,7 +179,14 @@ def test_figure_2_is_judged_by_what_the_paper_shows(
 def test_figure_1_in_small(papers: Path, tmp_path: Path) -> None:
     script = runpy.run_path(str(papers / "va1.py"))
     panel = script["anneal_panel"](
-        6, fixed=True, data_seed=1, seed=0, paths=2, ladder=sd.Ladder(0.01, 8.0, 7), steps=40
+        6,
+        fixed=True,
+        data_seed=1,
+        seed=0,
+        paths=2,
+        solver="ipopt",
+        ladder=sd.Ladder(0.01, 8.0, 7),
+        steps=40,
     )
     assert panel.run.best.parameters["nu"] == 10.0
     assert (panel.levels, panel.hits, panel.gap) == (1, 2, np.inf)
@@ -192,7 +199,13 @@ def test_figure_1_in_small(papers: Path, tmp_path: Path) -> None:
 def test_figure_2_in_small(papers: Path, tmp_path: Path) -> None:
     script = runpy.run_path(str(papers / "va2.py"))
     panel = script["anneal_panel"](
-        3, data_seed=1, seed=0, paths=2, ladder=sd.Ladder(0.01, 8.0, 7), intervals=10
+        3,
+        data_seed=1,
+        seed=0,
+        paths=2,
+        solver="ipopt",
+        ladder=sd.Ladder(0.01, 8.0, 7),
+        intervals=10,
     )
     assert panel.run.dataset.sizes["step"] == 30
     assert np.all(np.abs(panel.estimates - 10.0) < 1.0)
