@@ -131,7 +131,7 @@ FIGURE_1 = {
         (2, (40, 2000.0, 2400.0, 1, 1990.0), "L = 2: expected many levels, found 40 for 100 paths"),
         (2, (90, 300.0, 2400.0, 1, 290.0), "L = 2: expected none apart, but the next is 8 times"),
         (4, (40, 310.0, 400.0, 6, 309.0), "L = 4: the next level is only 1.29 times as high"),
-        (4, (40, 400.0, 900.0, 6, 399.0), "L = 4: the lowest level is judged"),
+        (4, (40, 350.0, 900.0, 6, 349.0), "L = 4: the lowest level is judged"),
         (5, (21, 310.0, 900.0, 60, 309.0), "L = 5: expected few levels, found 21, with four 40"),
         (6, (2, 310.0, 900.0, 99, 309.0), "L = 6: expected every path on one level, found 99"),
         (None, (), ""),
