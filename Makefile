@@ -9,12 +9,13 @@ export MPLBACKEND ?= Agg
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types examples bench reproduce clean
+.PHONY: help demo test check lint types examples generated bench reproduce clean
 
 help:
 	@echo "make demo       install, then run the annealing demonstration into demo-output/"
 	@echo "make test       install with the development tools, then run every test"
 	@echo "make check      what CI runs: tests, ruff, mypy, examples"
+	@echo "make generated  write the examples' emitted sources anew"
 	@echo "make bench      measure build and solve times"
 	@echo "make reproduce  run the papers' experiments at full size into reproduce-output/"
 	@echo "make clean      remove what these targets made, the environment included"
@@ -52,6 +53,9 @@ examples: $(VENV)/.installed-dev
 	    echo "$$script"; folder=$$(mktemp -d); \
 	    (cd "$$folder" && $(abspath $(BIN))/python "$$script"); rm -r "$$folder"; \
 	done
+
+generated: $(VENV)/.installed
+	$(BIN)/python generated/regenerate.py
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/run.py

@@ -68,6 +68,8 @@ cdef enum:
     AT_DR = AT_C + FIELD_C  # dr/d(unknowns), E x W
     AT_H = AT_DR + E*W  # Hessian, W x W
     HESSIAN_WORK = AT_H + W*W
+    AT_G = HESSIAN_WORK  # gradient of one step on the way to its Hessian, W
+    STEP_WORK = AT_G + W
     POINT_WORK = 2*L + MEASURE_J + MEASURE_C
 
 # The order of the columns in working arrays is (window, theta); what leaves a kernel is in
@@ -102,8 +104,6 @@ static const int PAIR_R[1] = {
     0};
 static const int PAIR_TARGET[1] = {
     0};
-static const int POINT_SCATTER[1] = {
-    0};
     """
     const int* J_ROW
     const int* J_COLUMN
@@ -118,7 +118,6 @@ static const int POINT_SCATTER[1] = {
     const int* PAIR_Q
     const int* PAIR_R
     const int* PAIR_TARGET
-    const int* POINT_SCATTER
     # Rows that do not overlap, so that the compiler may vectorise; functions that must stay apart.
     ctypedef double* row_t "double *__restrict__"
     ctypedef const double* source_t "const double *__restrict__"
@@ -382,15 +381,15 @@ cdef extern from *:
         6, 1, 1, 3, 1, 1, 3, 1, 1, 3, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b86918424e49_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_b86918424e49_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b86918424e49_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b86918424e49_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_7f9a2b24b4d7_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b86918424e49_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 337;
         return 0;
     }
@@ -399,15 +398,15 @@ cdef extern from *:
         6, 1, 1, 3, 1, 1, 3, 1, 1, 3, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 9, 1, 1};
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b86918424e49_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_b86918424e49_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_b86918424e49_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b86918424e49_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_7f9a2b24b4d7_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b86918424e49_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 337;
         return 0;
     }
@@ -417,15 +416,15 @@ cdef extern from *:
     static const long long step_hessian_out[52] = {
         9, 9, 0, 1, 3, 6, 10, 15, 21, 26, 33, 40, 0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1, 2,
         3, 4, 5, 0, 1, 3, 4, 6, 0, 1, 2, 3, 4, 5, 7, 0, 1, 2, 3, 4, 5, 8};
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b86918424e49_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_b86918424e49_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b86918424e49_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b86918424e49_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_7f9a2b24b4d7_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b86918424e49_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 337;
         return 0;
     }
@@ -434,15 +433,15 @@ cdef extern from *:
         6, 1, 1, 3, 1, 1, 3, 1, 1};
     static const long long step_residual_out[3] = {
         3, 1, 1};
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b86918424e49_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_b86918424e49_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b86918424e49_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b86918424e49_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_7f9a2b24b4d7_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b86918424e49_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 337;
         return 0;
     }
@@ -452,15 +451,15 @@ cdef extern from *:
     static const long long step_jacobian_out[31] = {
         3, 9, 0, 3, 6, 8, 11, 14, 16, 17, 18, 19, 0, 1, 2, 0, 1, 2, 1, 2, 0, 1, 2, 0, 1, 2, 1, 2, 0, 1,
         2};
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b86918424e49_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_b86918424e49_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b86918424e49_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b86918424e49_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_7f9a2b24b4d7_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b86918424e49_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 337;
         return 0;
     }
@@ -469,15 +468,15 @@ cdef extern from *:
         6, 1, 1, 3, 1, 1, 3, 1, 1, 3, 1, 1};
     static const long long step_curvature_out[24] = {
         9, 9, 0, 0, 1, 2, 2, 3, 4, 8, 10, 12, 0, 0, 3, 3, 0, 1, 3, 4, 0, 3, 2, 5};
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b86918424e49_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_b86918424e49_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b86918424e49_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b86918424e49_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_7f9a2b24b4d7_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b86918424e49_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 337;
         return 0;
     }
@@ -486,15 +485,15 @@ cdef extern from *:
         3, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b86918424e49_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_b86918424e49_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b86918424e49_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b86918424e49_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_7f9a2b24b4d7_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b86918424e49_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -503,15 +502,15 @@ cdef extern from *:
         3, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 6, 1, 1};
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b86918424e49_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_b86918424e49_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_b86918424e49_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b86918424e49_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_7f9a2b24b4d7_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b86918424e49_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 2; *iw = 0; *w = 3;
         return 0;
     }
@@ -520,15 +519,15 @@ cdef extern from *:
         3, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_hessian_out[10] = {
         6, 6, 0, 1, 1, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b86918424e49_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_b86918424e49_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b86918424e49_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b86918424e49_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_7f9a2b24b4d7_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b86918424e49_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -537,15 +536,15 @@ cdef extern from *:
         3, 1, 1, 3, 1, 1};
     static const long long measure_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_7f9a2b24b4d7_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b86918424e49_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_b86918424e49_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b86918424e49_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_7f9a2b24b4d7_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b86918424e49_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_7f9a2b24b4d7_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b86918424e49_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -553,7 +552,7 @@ cdef extern from *:
     """
 
 
-cdef public int symda_7f9a2b24b4d7_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b86918424e49_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
     slopes(arg[0], arg[1], arg[2], work)
     residual(arg[0], arg[2], work)
@@ -563,7 +562,7 @@ cdef public int symda_7f9a2b24b4d7_step_action(const double** arg, double** res,
     return 0
 
 
-cdef public int symda_7f9a2b24b4d7_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b86918424e49_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
     slopes_jacobian(arg[0], arg[1], arg[2], work)
     residual(arg[0], arg[2], work)
@@ -575,15 +574,17 @@ cdef public int symda_7f9a2b24b4d7_step_gradient(const double** arg, double** re
     return 0
 
 
-cdef public int symda_7f9a2b24b4d7_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b86918424e49_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
+    if res[0] == NULL:
+        return 0
     slopes_jacobian(arg[0], arg[1], arg[2], work)
     tangents(arg[2], work)
     memset(&work[AT_H], 0, W*W*sizeof(double))
     residual(arg[0], arg[2], work)
     weigh(arg[2], arg[3], work)
-    adjoint(arg[2], work, &work[HESSIAN_WORK])
+    adjoint(arg[2], work, &work[AT_G])
     curvature(arg[1], arg[2], work)
     gauss_newton(arg[2], arg[3], work)
     for q in range(STEP_H):
@@ -591,9 +592,11 @@ cdef public int symda_7f9a2b24b4d7_step_hessian(const double** arg, double** res
     return 0
 
 
-cdef public int symda_7f9a2b24b4d7_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b86918424e49_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
+    if res[0] == NULL:
+        return 0
     slopes(arg[0], arg[1], arg[2], work)
     residual(arg[0], arg[2], work)
     for e in range(E):
@@ -601,9 +604,11 @@ cdef public int symda_7f9a2b24b4d7_step_residual(const double** arg, double** re
     return 0
 
 
-cdef public int symda_7f9a2b24b4d7_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b86918424e49_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
+    if res[0] == NULL:
+        return 0
     slopes_jacobian(arg[0], arg[1], arg[2], work)
     tangents(arg[2], work)
     for q in range(STEP_J):
@@ -611,13 +616,15 @@ cdef public int symda_7f9a2b24b4d7_step_jacobian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_7f9a2b24b4d7_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b86918424e49_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
+    if res[0] == NULL:
+        return 0
     slopes_jacobian(arg[0], arg[1], arg[2], work)
     for e in range(E):
         work[AT_LAM + e] = arg[3][e]
-    adjoint(arg[2], work, &work[HESSIAN_WORK])
+    adjoint(arg[2], work, &work[AT_G])
     tangents(arg[2], work)
     memset(&work[AT_H], 0, W*W*sizeof(double))
     curvature(arg[1], arg[2], work)
@@ -626,12 +633,14 @@ cdef public int symda_7f9a2b24b4d7_step_curvature(const double** arg, double** r
     return 0
 
 
-cdef public int symda_7f9a2b24b4d7_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b86918424e49_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
     cdef double total = 0.0
     cdef int l
+    if res[0] == NULL:
+        return 0
     measure(arg[0], arg[1], work)
     for l in range(L):
         total += rm[l]*(work[l] - y[l])*(work[l] - y[l])
@@ -639,7 +648,7 @@ cdef public int symda_7f9a2b24b4d7_point_action(const double** arg, double** res
     return 0
 
 
-cdef public int symda_7f9a2b24b4d7_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b86918424e49_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The measurement term of one grid point and its gradient by (x, theta)."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -659,13 +668,13 @@ cdef public int symda_7f9a2b24b4d7_point_gradient(const double** arg, double** r
     return 0
 
 
-cdef public int symda_7f9a2b24b4d7_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b86918424e49_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one grid point's measurement term."""
-    cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
     cdef double* J = &work[2*L]
-    cdef double* C = &work[2*L + MEASURE_J]
-    cdef int l, q
+    cdef int q
+    if res[0] == NULL:
+        return 0
     measure_jacobian(arg[0], arg[1], work, J)
     memset(res[0], 0, POINT_H*sizeof(double))
     for q in range(POINT_PAIRS):
@@ -673,9 +682,10 @@ cdef public int symda_7f9a2b24b4d7_point_hessian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_7f9a2b24b4d7_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b86918424e49_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """h(x, theta) at one grid point."""
-    measure(arg[0], arg[1], res[0])
+    if res[0] != NULL:
+        measure(arg[0], arg[1], res[0])
     return 0
 
 
@@ -693,7 +703,7 @@ cdef int sweep(kernel_t kernel, const double* at, Py_ssize_t stride, const doubl
     cdef const double* arg[4]
     cdef double* res[2]
     cdef Py_ssize_t n
-    cdef double* work = <double*> malloc((HESSIAN_WORK + W + POINT_WORK)*sizeof(double))
+    cdef double* work = <double*> malloc((STEP_WORK + POINT_WORK)*sizeof(double))
     if work == NULL:
         return -1
     arg[1] = theta
@@ -717,7 +727,7 @@ def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N,
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_7f9a2b24b4d7_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_b86918424e49_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, <double*> gradient, W)
     require(code)
 
@@ -726,7 +736,7 @@ def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, s
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_7f9a2b24b4d7_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_b86918424e49_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, NULL, 0)
     require(code)
 
@@ -735,7 +745,7 @@ def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, 
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_7f9a2b24b4d7_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_b86918424e49_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> hessian, STEP_H, NULL, 0)
     require(code)
 
@@ -744,7 +754,7 @@ def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t res
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_7f9a2b24b4d7_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = sweep(symda_b86918424e49_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> residuals, E, NULL, 0)
     require(code)
 
@@ -753,7 +763,7 @@ def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jac
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = sweep(symda_7f9a2b24b4d7_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = sweep(symda_b86918424e49_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> jacobian, STEP_J, NULL, 0)
     require(code)
 
@@ -762,7 +772,7 @@ def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t 
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = sweep(symda_7f9a2b24b4d7_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
+        code = sweep(symda_b86918424e49_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
                      <double*> curvatures, STEP_C, NULL, 0)
     require(code)
 
@@ -771,7 +781,7 @@ def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t act
     """Measurement terms (M,) of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_7f9a2b24b4d7_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_b86918424e49_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, NULL, 0)
     require(code)
 
@@ -780,7 +790,7 @@ def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t a
     """Measurement terms (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = sweep(symda_7f9a2b24b4d7_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_b86918424e49_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, <double*> gradient, D + P)
     require(code)
 
@@ -789,7 +799,7 @@ def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t he
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_7f9a2b24b4d7_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_b86918424e49_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> hessian, POINT_H, NULL, 0)
     require(code)
 
@@ -798,5 +808,5 @@ def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
     """h(x, theta), shape (M, L), along a path."""
     cdef int code
     with nogil:
-        code = sweep(symda_7f9a2b24b4d7_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
+        code = sweep(symda_b86918424e49_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
     require(code)

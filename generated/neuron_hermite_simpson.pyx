@@ -70,6 +70,8 @@ cdef enum:
     AT_DR = AT_C + FIELD_C  # dr/d(unknowns), E x W
     AT_H = AT_DR + E*W  # Hessian, W x W
     HESSIAN_WORK = AT_H + W*W
+    AT_G = HESSIAN_WORK  # gradient of one step on the way to its Hessian, W
+    STEP_WORK = AT_G + W
     POINT_WORK = 2*L + MEASURE_J + MEASURE_C
 
 # The order of the columns in working arrays is (window, theta); what leaves a kernel is in
@@ -111,8 +113,6 @@ static const int PAIR_R[1] = {
     0};
 static const int PAIR_TARGET[1] = {
     0};
-static const int POINT_SCATTER[1] = {
-    0};
     """
     const int* J_ROW
     const int* J_COLUMN
@@ -127,7 +127,6 @@ static const int POINT_SCATTER[1] = {
     const int* PAIR_Q
     const int* PAIR_R
     const int* PAIR_TARGET
-    const int* POINT_SCATTER
     # Rows that do not overlap, so that the compiler may vectorise; functions that must stay apart.
     ctypedef double* row_t "double *__restrict__"
     ctypedef const double* source_t "const double *__restrict__"
@@ -788,15 +787,15 @@ cdef extern from *:
         12, 1, 1, 3, 1, 1, 6, 1, 1, 4, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_29433ca0089e_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_29433ca0089e_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b170ace2838e_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_b170ace2838e_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b170ace2838e_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b170ace2838e_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_29433ca0089e_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b170ace2838e_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -805,15 +804,15 @@ cdef extern from *:
         12, 1, 1, 3, 1, 1, 6, 1, 1, 4, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 15, 1, 1};
-    SYMDA_EXPORT long long symda_29433ca0089e_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_29433ca0089e_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b170ace2838e_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_b170ace2838e_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_b170ace2838e_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b170ace2838e_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_29433ca0089e_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b170ace2838e_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 936;
         return 0;
     }
@@ -826,15 +825,15 @@ cdef extern from *:
         5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6,
         7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
         12, 13, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
-    SYMDA_EXPORT long long symda_29433ca0089e_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_29433ca0089e_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b170ace2838e_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_b170ace2838e_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b170ace2838e_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b170ace2838e_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_29433ca0089e_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b170ace2838e_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -843,15 +842,15 @@ cdef extern from *:
         12, 1, 1, 3, 1, 1, 6, 1, 1};
     static const long long step_residual_out[3] = {
         8, 1, 1};
-    SYMDA_EXPORT long long symda_29433ca0089e_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_29433ca0089e_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b170ace2838e_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_b170ace2838e_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b170ace2838e_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b170ace2838e_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_29433ca0089e_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b170ace2838e_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -862,15 +861,15 @@ cdef extern from *:
         8, 15, 0, 8, 12, 16, 20, 25, 28, 31, 34, 42, 46, 50, 54, 56, 58, 60, 0, 1, 2, 3, 4, 5, 6, 7, 0,
         1, 4, 5, 0, 2, 4, 6, 0, 3, 4, 7, 0, 1, 2, 3, 4, 0, 1, 5, 0, 2, 6, 0, 3, 7, 0, 1, 2, 3, 4, 5, 6,
         7, 0, 1, 4, 5, 0, 2, 4, 6, 0, 3, 4, 7, 0, 4, 0, 4, 0, 4};
-    SYMDA_EXPORT long long symda_29433ca0089e_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_29433ca0089e_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b170ace2838e_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_b170ace2838e_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b170ace2838e_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b170ace2838e_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_29433ca0089e_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b170ace2838e_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -880,15 +879,15 @@ cdef extern from *:
     static const long long step_curvature_out[57] = {
         15, 15, 0, 1, 3, 5, 7, 8, 10, 12, 14, 15, 17, 19, 21, 24, 30, 39, 0, 0, 1, 0, 1, 0, 3, 4, 4, 5,
         4, 5, 4, 7, 8, 8, 9, 8, 9, 8, 11, 0, 4, 8, 0, 3, 4, 7, 8, 11, 0, 1, 2, 4, 5, 6, 8, 9, 10};
-    SYMDA_EXPORT long long symda_29433ca0089e_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_29433ca0089e_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b170ace2838e_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_b170ace2838e_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b170ace2838e_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b170ace2838e_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_29433ca0089e_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b170ace2838e_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -897,15 +896,15 @@ cdef extern from *:
         4, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_29433ca0089e_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_29433ca0089e_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b170ace2838e_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_b170ace2838e_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b170ace2838e_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b170ace2838e_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_29433ca0089e_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b170ace2838e_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -914,15 +913,15 @@ cdef extern from *:
         4, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 7, 1, 1};
-    SYMDA_EXPORT long long symda_29433ca0089e_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_29433ca0089e_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b170ace2838e_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_b170ace2838e_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_b170ace2838e_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b170ace2838e_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_29433ca0089e_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b170ace2838e_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 2; *iw = 0; *w = 3;
         return 0;
     }
@@ -931,15 +930,15 @@ cdef extern from *:
         4, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_hessian_out[11] = {
         7, 7, 0, 1, 1, 1, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_29433ca0089e_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_29433ca0089e_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b170ace2838e_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_b170ace2838e_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b170ace2838e_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b170ace2838e_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_29433ca0089e_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b170ace2838e_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -948,15 +947,15 @@ cdef extern from *:
         4, 1, 1, 3, 1, 1};
     static const long long measure_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_29433ca0089e_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_29433ca0089e_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_b170ace2838e_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_b170ace2838e_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_b170ace2838e_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_29433ca0089e_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_b170ace2838e_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_29433ca0089e_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_b170ace2838e_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -964,7 +963,7 @@ cdef extern from *:
     """
 
 
-cdef public int symda_29433ca0089e_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b170ace2838e_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
     slopes(arg[0], arg[1], arg[2], work)
     residual(arg[0], arg[2], work)
@@ -974,7 +973,7 @@ cdef public int symda_29433ca0089e_step_action(const double** arg, double** res,
     return 0
 
 
-cdef public int symda_29433ca0089e_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b170ace2838e_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
     slopes_jacobian(arg[0], arg[1], arg[2], work)
     residual(arg[0], arg[2], work)
@@ -986,15 +985,17 @@ cdef public int symda_29433ca0089e_step_gradient(const double** arg, double** re
     return 0
 
 
-cdef public int symda_29433ca0089e_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b170ace2838e_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
+    if res[0] == NULL:
+        return 0
     slopes_jacobian(arg[0], arg[1], arg[2], work)
     tangents(arg[2], work)
     memset(&work[AT_H], 0, W*W*sizeof(double))
     residual(arg[0], arg[2], work)
     weigh(arg[2], arg[3], work)
-    adjoint(arg[2], work, &work[HESSIAN_WORK])
+    adjoint(arg[2], work, &work[AT_G])
     curvature(arg[1], arg[2], work)
     gauss_newton(arg[2], arg[3], work)
     for q in range(STEP_H):
@@ -1002,9 +1003,11 @@ cdef public int symda_29433ca0089e_step_hessian(const double** arg, double** res
     return 0
 
 
-cdef public int symda_29433ca0089e_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b170ace2838e_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
+    if res[0] == NULL:
+        return 0
     slopes(arg[0], arg[1], arg[2], work)
     residual(arg[0], arg[2], work)
     for e in range(E):
@@ -1012,9 +1015,11 @@ cdef public int symda_29433ca0089e_step_residual(const double** arg, double** re
     return 0
 
 
-cdef public int symda_29433ca0089e_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b170ace2838e_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
+    if res[0] == NULL:
+        return 0
     slopes_jacobian(arg[0], arg[1], arg[2], work)
     tangents(arg[2], work)
     for q in range(STEP_J):
@@ -1022,13 +1027,15 @@ cdef public int symda_29433ca0089e_step_jacobian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_29433ca0089e_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b170ace2838e_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
+    if res[0] == NULL:
+        return 0
     slopes_jacobian(arg[0], arg[1], arg[2], work)
     for e in range(E):
         work[AT_LAM + e] = arg[3][e]
-    adjoint(arg[2], work, &work[HESSIAN_WORK])
+    adjoint(arg[2], work, &work[AT_G])
     tangents(arg[2], work)
     memset(&work[AT_H], 0, W*W*sizeof(double))
     curvature(arg[1], arg[2], work)
@@ -1037,12 +1044,14 @@ cdef public int symda_29433ca0089e_step_curvature(const double** arg, double** r
     return 0
 
 
-cdef public int symda_29433ca0089e_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b170ace2838e_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
     cdef double total = 0.0
     cdef int l
+    if res[0] == NULL:
+        return 0
     measure(arg[0], arg[1], work)
     for l in range(L):
         total += rm[l]*(work[l] - y[l])*(work[l] - y[l])
@@ -1050,7 +1059,7 @@ cdef public int symda_29433ca0089e_point_action(const double** arg, double** res
     return 0
 
 
-cdef public int symda_29433ca0089e_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b170ace2838e_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The measurement term of one grid point and its gradient by (x, theta)."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -1070,13 +1079,13 @@ cdef public int symda_29433ca0089e_point_gradient(const double** arg, double** r
     return 0
 
 
-cdef public int symda_29433ca0089e_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b170ace2838e_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one grid point's measurement term."""
-    cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
     cdef double* J = &work[2*L]
-    cdef double* C = &work[2*L + MEASURE_J]
-    cdef int l, q
+    cdef int q
+    if res[0] == NULL:
+        return 0
     measure_jacobian(arg[0], arg[1], work, J)
     memset(res[0], 0, POINT_H*sizeof(double))
     for q in range(POINT_PAIRS):
@@ -1084,9 +1093,10 @@ cdef public int symda_29433ca0089e_point_hessian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_29433ca0089e_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_b170ace2838e_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """h(x, theta) at one grid point."""
-    measure(arg[0], arg[1], res[0])
+    if res[0] != NULL:
+        measure(arg[0], arg[1], res[0])
     return 0
 
 
@@ -1104,7 +1114,7 @@ cdef int sweep(kernel_t kernel, const double* at, Py_ssize_t stride, const doubl
     cdef const double* arg[4]
     cdef double* res[2]
     cdef Py_ssize_t n
-    cdef double* work = <double*> malloc((HESSIAN_WORK + W + POINT_WORK)*sizeof(double))
+    cdef double* work = <double*> malloc((STEP_WORK + POINT_WORK)*sizeof(double))
     if work == NULL:
         return -1
     arg[1] = theta
@@ -1128,7 +1138,7 @@ def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N,
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_29433ca0089e_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_b170ace2838e_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, <double*> gradient, W)
     require(code)
 
@@ -1137,7 +1147,7 @@ def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, s
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_29433ca0089e_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_b170ace2838e_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, NULL, 0)
     require(code)
 
@@ -1146,7 +1156,7 @@ def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, 
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_29433ca0089e_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_b170ace2838e_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> hessian, STEP_H, NULL, 0)
     require(code)
 
@@ -1155,7 +1165,7 @@ def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t res
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_29433ca0089e_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = sweep(symda_b170ace2838e_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> residuals, E, NULL, 0)
     require(code)
 
@@ -1164,7 +1174,7 @@ def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jac
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = sweep(symda_29433ca0089e_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = sweep(symda_b170ace2838e_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> jacobian, STEP_J, NULL, 0)
     require(code)
 
@@ -1173,7 +1183,7 @@ def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t 
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = sweep(symda_29433ca0089e_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
+        code = sweep(symda_b170ace2838e_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
                      <double*> curvatures, STEP_C, NULL, 0)
     require(code)
 
@@ -1182,7 +1192,7 @@ def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t act
     """Measurement terms (M,) of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_29433ca0089e_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_b170ace2838e_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, NULL, 0)
     require(code)
 
@@ -1191,7 +1201,7 @@ def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t a
     """Measurement terms (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = sweep(symda_29433ca0089e_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_b170ace2838e_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, <double*> gradient, D + P)
     require(code)
 
@@ -1200,7 +1210,7 @@ def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t he
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_29433ca0089e_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_b170ace2838e_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> hessian, POINT_H, NULL, 0)
     require(code)
 
@@ -1209,5 +1219,5 @@ def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
     """h(x, theta), shape (M, L), along a path."""
     cdef int code
     with nogil:
-        code = sweep(symda_29433ca0089e_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
+        code = sweep(symda_b170ace2838e_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
     require(code)

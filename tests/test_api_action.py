@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import api_cases as cases
@@ -153,8 +154,7 @@ def mistakes() -> dict[str, tuple[object, str]]:
         ),
         "problem of another action": (
             lambda: action.bind(other.bind(sd.Observations([0.0, 1.0], [0.0, 1.0], variance=1.0))),
-            "This problem was made for another action: its states, parameters, channels or "
-            "scheme differ.",
+            "This problem was made for another action: its channels",
         ),
         "fixed name": (lambda: action.bind(data, fixed={"mu": 1.0}), "'mu' is no parameter"),
         "fixed value": (lambda: action.bind(data, fixed={"nu": 30.0}), "within the bounds"),
@@ -198,3 +198,39 @@ def test_a_labelled_path_is_read_by_position(point: np.ndarray) -> None:
     _, data = cases.experiment()
     kernels = cases.action().compile()
     assert kernels.action(array, [7.0], 1.0, data) == kernels.action(point, [7.0], 1.0, data)
+
+
+def test_a_problem_of_other_options_or_abscissae_is_refused() -> None:
+    x, u = sd.state("x", start=(-1.0, 1.0)), sd.forcing("u")
+    model = sd.Model({x: u - x}, name="driven")
+    data = sd.Observations(
+        [0.0, 1.0, 2.0], [0.0, 0.5, 0.7], variance=0.1, forcing={"u": [0.0, 1.0, 2.0]}
+    )
+    makers = {
+        "abscissae": sd.Action(model, [x], scheme="euler"),
+        "averaging": sd.Action(model, [x], scheme="midpoint", averaging="eq14"),
+        "model_error": sd.Action(model, [x], scheme="midpoint", model_error="rate"),
+    }
+    action = sd.Action(model, [x], scheme="midpoint")
+    for what, maker in makers.items():
+        with pytest.raises(sd.OptionError, match=f"made for another action: its {what} is"):
+            action.bind(maker.bind(data))
+    assert action.bind(action.bind(data)).digest == action.bind(data).digest
+
+
+def test_a_bound_problem_takes_no_further_grid() -> None:
+    x, k = sd.state("x", start=(-1.0, 1.0)), sd.parameter("k", start=(0.0, 2.0))
+    action = sd.Action(sd.Model({x: -k * x}, name="decay"), [x])
+    problem = action.bind(sd.Observations([0.0, 1.0], [1.0, 0.4], variance=0.1))
+    for extra in ({"steps": 3}, {"fixed": {"k": 1.0}}, {"max_step": 0.1}, {"stop": 3.0}):
+        with pytest.raises(sd.OptionError, match="data is a problem already"):
+            action.bind(problem, **extra)
+
+
+def test_an_action_survives_pickling_after_it_was_compiled() -> None:
+    x, k = sd.state("x", start=(-1.0, 1.0)), sd.parameter("k", start=(0.0, 2.0))
+    action = sd.Action(sd.Model({x: -k * x}, name="decay"), [x])
+    data = sd.Observations([0.0, 1.0], [1.0, 0.4], variance=0.1)
+    value = action.compile().action([[1.0], [0.5]], [0.7], 2.0, data)
+    copy = pickle.loads(pickle.dumps(action))
+    assert copy.compile().action([[1.0], [0.5]], [0.7], 2.0, data) == value

@@ -145,7 +145,8 @@ def test_arrays_are_read_only_and_the_users_are_left_alone() -> None:
             {},
             DataError,
             "a grid needs two times, got one observation at 1.0. "
-            "Pass start= or stop= for the model's time.",
+            "Let the model's time begin before it or end after it: action.bind(data, stop=...), or "
+            "start=.",
         ),
         (
             [0, 1, 2],

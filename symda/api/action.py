@@ -90,6 +90,11 @@ class Action:
         channels = ", ".join(self.measurement.names)
         return f"Action({self.model.name!r}, measured=[{channels}], scheme={self.scheme.name!r})"
 
+    def __getstate__(self) -> dict[str, object]:
+        # what was derived and built is made anew where it is needed
+        kept = ("model", "measurement", "scheme", "model_error", "averaging")
+        return {name: self.__dict__[name] for name in kept} | {"_kernels": {}}
+
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """All P parameters: the model's, then those of the measured quantities alone."""
@@ -227,6 +232,12 @@ class Action:
             If the data do not fit the action.
         """
         if isinstance(data, Problem):
+            grid = (steps, max_step, start, stop, midpoint_data, fixed)
+            if grid != (1, None, None, None, False, None):
+                raise OptionError(
+                    "data is a problem already, with its grid and its fixed parameters; steps, "
+                    "max_step, start, stop, midpoint_data and fixed go to the bind that makes it."
+                )
             return self._own(data)
         if not isinstance(data, Observations):
             raise OptionError(
@@ -269,16 +280,20 @@ class Action:
         return check(self, self.bind(data, **grid))  # type: ignore[arg-type]  # names checked by bind
 
     def _own(self, problem: Problem) -> Problem:
-        names = (
-            tuple(s.name for s in self.model.states),
-            tuple(p.name for p in self.parameters),
-            self.measurement.names,
-            len(self.scheme.interior),
-        )
-        if (problem.states, problem.parameters, problem.channels, problem.interior) != names:
-            raise OptionError(
-                "This problem was made for another action: its states, parameters, channels "
-                "or scheme differ. "
-                "Make it with this action's bind(data)."
-            )
+        wanted = {
+            "states": tuple(s.name for s in self.model.states),
+            "parameters": tuple(p.name for p in self.parameters),
+            "channels": self.measurement.names,
+            "interior": len(self.scheme.interior),
+            "abscissae": self.scheme.abscissae,
+            "model_error": self.model_error,
+            "averaging": self.averaging,
+        }
+        for what, value in wanted.items():
+            if getattr(problem, what) != value:
+                raise OptionError(
+                    f"This problem was made for another action: its {what} is "
+                    f"{getattr(problem, what)!r}, this action's {value!r}. "
+                    "Make it with this action's bind(data)."
+                )
         return problem

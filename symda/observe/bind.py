@@ -135,6 +135,9 @@ def bind(
         channels=channels,
         interior=len(interior),
         measurement_scale=c_m,
+        abscissae=abscissae,
+        model_error=model_error,
+        averaging=averaging,
     )
 
 

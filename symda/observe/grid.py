@@ -193,8 +193,8 @@ def _with_ends(when: FloatArray, start: float | None, stop: float | None) -> Flo
     ends = np.concatenate((before, when, after))
     if ends.size < 2:
         raise DataError(
-            f"a grid needs two times, got one observation at {when[0]}. Pass start= or stop= for "
-            "the model's time."
+            f"a grid needs two times, got one observation at {when[0]}. Let the model's time begin "
+            "before it or end after it: action.bind(data, stop=...), or start=."
         )
     return ends
 

@@ -49,6 +49,10 @@ class Problem:
         Interior points per step, I.
     measurement_scale
         Factor c_m of the averaging option on the measurement sum; 1 for the plain sum.
+    abscissae : (S,)
+        Abscissae of the scheme that `u` was evaluated at.
+    model_error, averaging
+        The options that `weight` and `rm` were made with.
 
     Raises
     ------
@@ -75,6 +79,9 @@ class Problem:
     channels: tuple[str, ...]
     interior: int
     measurement_scale: float = 1.0
+    abscissae: tuple[float, ...] = (0.0,)
+    model_error: str = "step"
+    averaging: str = "sum"
 
     def __post_init__(self) -> None:
         M, N, D, P, L = self.M, self.N, self.D, self.P, self.L
