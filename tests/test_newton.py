@@ -143,7 +143,7 @@ def test_a_linear_gaussian_problem_takes_one_step():
     map_ = sd.Model({x: 0.9 * x + 0.3 * y, y: -0.2 * x + 0.8 * y}, name="turn", discrete=True)
     case = make_case(map_, [x + 2 * y])
     rng = np.random.default_rng(2)
-    N, rm, rf = 30, 4.0, np.array([3e3, 1e5])
+    N, rm, rf = 30, 4.0, np.array([4e6, 1e5])
     values = rng.normal(size=(N + 1, 1))
     values[rng.random(N + 1) < 0.4] = np.nan
     problem = case.problem(np.arange(N + 1.0).tolist(), values, variance=1 / rm)

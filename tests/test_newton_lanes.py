@@ -17,7 +17,7 @@ import symda as sd
 from symda.build import Options
 from symda.build.toolchain import DEFAULT_FLAGS
 from symda.emit import emit_newton
-from symda.errors import OptionError
+from symda.errors import InputError, OptionError
 from symda.lower import lower
 from symda.solve import Newton
 
@@ -231,7 +231,7 @@ def test_a_path_that_fails_is_recorded_in_the_run():
 
 def test_time_limit_and_stop_after_end_a_run_early(ring):
     action, data = ring[:2]
-    run = sd.anneal(action, data, solver="newton", paths=400, time_limit=0.3)
+    run = sd.anneal(action, data, solver="newton", paths=8000, time_limit=1.0)
     status = run.dataset["status"].values
     assert (status == 0).any() and (status == 1).any()
     assert any("stopped at rung" in message for message in run.dataset["message"].values)
@@ -242,6 +242,8 @@ def test_time_limit_and_stop_after_end_a_run_early(ring):
 WRONG = {
     "hessian": ({"hessian": "exakt"}, "newton has no hessian 'exakt'. Did you mean 'exact'? It has "
                 "exact and gauss-newton."),
+    "unknown": ({"tolerance": 1e-3}, "newton has no option 'tolerance'. Did you mean 'tol'? It "
+                "takes hessian, tol, max_iter."),
     "tol": ({"tol": 0.0}, "newton: tol must be a number between 0 and 1, got 0.0."),
     "max_iter": ({"max_iter": 0}, "newton: max_iter must be a whole number of at least 1, got 0."),
 }  # fmt: skip
@@ -252,6 +254,17 @@ def test_wrong_options_are_named(ring, options, message):
     with pytest.raises(OptionError) as caught:
         Newton(ring[3], ring[2], **options)
     assert str(caught.value) == message
+
+
+def test_wrong_shapes_do_not_reach_compiled_code(ring):
+    _, _, problem, kernels, (X, theta), rf = ring
+    newton = Newton(kernels, problem)
+    with pytest.raises(InputError, match=r"shape \(M, D\) = \(41, 5\).* got \(40, 5\)"):
+        newton.ladder(X[:2, :40], theta[:2], rf)
+    with pytest.raises(InputError, match=r"shape \(P,\) = \(1,\)"):
+        newton.ladder(X[:2], np.ones((2, 2)), rf)
+    with pytest.raises(InputError, match="rf must be one number or one a state"):
+        newton.ladder(X[:2], theta[:2], rf[:, :3])
 
 
 def test_without_a_compiler_it_says_what_to_use_instead(monkeypatch):

@@ -119,7 +119,7 @@ def _nonzeros(pattern: Pattern) -> list[tuple[int, int, int]]:
 
 
 def _mirrored(pattern: Pattern) -> list[tuple[int, int, int]]:
-    """The same of the symmetric matrix whose lower triangle has the pattern."""
+    """Mirror a lower triangle: the same of the whole symmetric matrix."""
     lower = _nonzeros(pattern)
     return [*lower, *((j, i, entry) for i, j, entry in lower if i != j)]
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 Flags = NDArray[np.int32]
 
+OPTIONS = ("hessian", "tol", "max_iter")
 HESSIANS = ("exact", "gauss-newton")
 
 #: An unknown this share of its bounds' distance away from one of them counts as there.
@@ -65,6 +66,8 @@ class Newton:
         and no unknown alone by more than that.
     max_iter : int
         Iterations a rung.
+    **unknown
+        Refused by name.
 
     Raises
     ------
@@ -80,7 +83,13 @@ class Newton:
         hessian: str = "exact",
         tol: float = 1e-9,
         max_iter: int = 500,
+        **unknown: object,
     ) -> None:
+        for name in unknown:
+            raise OptionError(
+                f"newton has no option {name!r}.{nearest(name, OPTIONS)} "
+                f"It takes {', '.join(OPTIONS)}."
+            )
         if hessian not in HESSIANS:
             raise OptionError(
                 f"newton has no hessian {hessian!r}.{nearest(str(hessian), HESSIANS)} "
@@ -145,9 +154,10 @@ class Newton:
         """Take K paths up a ladder; see `Climber.ladder`."""
         p = self._evaluator.problem
         K, B = len(paths), len(rf)
-        start = np.stack([self._bounds.clip(x, t) for x, t in zip(paths, thetas, strict=True)])
+        starts = [self._evaluator.split(x, t) for x, t in zip(paths, thetas, strict=True)]
+        start = np.stack([self._bounds.clip(x, t) for x, t in starts])
         inputs = (
-            np.ascontiguousarray(rf, dtype=float),
+            np.stack([self._evaluator.precision(row) for row in rf]),
             np.ascontiguousarray(start[:, : p.M * p.D]),
             np.ascontiguousarray(start[:, p.M * p.D :]),
         )
