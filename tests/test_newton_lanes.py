@@ -17,6 +17,7 @@ import symda as sd
 from symda.build import Options
 from symda.build.toolchain import DEFAULT_FLAGS
 from symda.emit import emit_newton
+from symda.emit.lanes import Rows, groups, runs
 from symda.errors import InputError, OptionError
 from symda.lower import lower
 from symda.solve import Newton
@@ -155,6 +156,32 @@ def test_long_routines_are_split_in_lanes_too(monkeypatch):
     X, theta, rf = random_point(problem, np.random.default_rng(1))
     found = Newton(kernels, problem).minimise(X, theta, rf)
     assert found.status == "converged" and abs(polished(kernels, problem, found, rf)) < 1e-8
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 4, 11, 12])
+def test_blocks_cover_every_row_once(length):
+    rows = [
+        first + size * b + i
+        for first, size, count in groups(5, length)
+        for b in range(count)
+        for i in range(size)
+    ]
+    assert rows == list(range(5, 5 + length))
+
+
+def test_runs_and_sparse_rows():
+    assert runs([0, 1, 2, 5, 7, 8]) == [(0, 3), (5, 1), (7, 2)] and runs([]) == []
+    rng = np.random.default_rng(0)
+    dense = rng.normal(size=(4, 6)) * (rng.random((4, 6)) < 0.5)
+    entries = [(i, j, q) for q, (j, i) in enumerate(np.argwhere(dense.T))]
+    nonzeros = [dense[i, j] for i, j, _ in entries]
+    rows = Rows.of(entries, 4, 5)
+    x = rng.normal(size=5)
+    product = [
+        sum(nonzeros[rows.entries[q]] * x[rows.columns[q]] for q in range(*rows.starts[a : a + 2]))
+        for a in range(4)
+    ]
+    np.testing.assert_allclose(product, dense[:, :5] @ x, rtol=1e-14)
 
 
 def test_the_text_depends_on_the_problem_alone(ring):

@@ -17,6 +17,9 @@ TEMPLATE = "newton.pyx.j2"
 #: Rows and columns of a block that stays in registers while products are added to it.
 BLOCK = 4
 
+#: Columns of a row that stay in registers while a sparse row is multiplied.
+ROW_BLOCK = 12
+
 #: A pivot must be above this share of its unknown's scale.
 LEAST_PIVOT = 1e-13
 
@@ -84,6 +87,7 @@ def emit_newton(ir: KernelIR) -> Source:
         jacobian_rows=Rows.of(_nonzeros(ir.field_jacobian), ir.D, ir.D),
         curvature_rows=Rows.of(_mirrored(ir.field_curvature), ir.D + ir.P, ir.D),
         groups=groups,
+        row_groups=groups(0, ir.columns, ROW_BLOCK),
         runs=runs,
         blocks=[(r, c) for r in sorted(blocks) for c in sorted(own | after)],
         product_blocks=[(r, c) for r in sorted(products) for c in sorted(products)],
@@ -128,15 +132,15 @@ def _splat(value: Fraction | int) -> str:
     return f"splat({number(float(value))})"
 
 
-def groups(start: int, length: int) -> list[Group]:
+def groups(start: int, length: int, block: int = BLOCK) -> list[Group]:
     """Cut `length` rows from `start` on into (first row, rows a block, blocks) of each size.
 
     >>> groups(0, 11)
     [(0, 4, 2), (8, 3, 1)]
     """
-    full, rest = divmod(length, BLOCK)
-    cut = [(start, BLOCK, full)] if full else []
-    return [*cut, (start + full * BLOCK, rest, 1)] if rest else cut
+    full, rest = divmod(length, block)
+    cut = [(start, block, full)] if full else []
+    return [*cut, (start + full * block, rest, 1)] if rest else cut
 
 
 def runs(numbers: list[int]) -> list[tuple[int, int]]:
