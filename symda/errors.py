@@ -34,7 +34,17 @@ class SolveError(SymdaError, RuntimeError):
     """A solver could not even start; failures on the way are recorded per path instead."""
 
 
-def nearest(name: str, choices: Iterable[str]) -> str:
-    """Return `" Did you mean 'x'?"` for the closest choice, or an empty string."""
-    close = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
-    return f" Did you mean {close[0]!r}?" if close else ""
+def nearest(name: object, choices: Iterable[object]) -> str:
+    """Return `" Did you mean 'x'?"` for the closest choice, or an empty string.
+
+    Upper and lower case count as the same. What is no text has no neighbours, and neither has
+    `"None"`, the text of an option that somebody left empty.
+    """
+    if not isinstance(name, str) or name == str(None):
+        return ""
+    folded: dict[str, str] = {}
+    for choice in choices:
+        if isinstance(choice, str):
+            folded.setdefault(choice.casefold(), choice)
+    close = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5)
+    return f" Did you mean {folded[close[0]]!r}?" if close else ""

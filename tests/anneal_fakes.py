@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from symda.anneal import Ladder
+from symda.anneal import Ladder, Settings
 from symda.anneal.driver import anneal
-from symda.anneal.task import Job, first_point, prepare
+from symda.anneal.task import Job, first_point
 from symda.build.kernels import Payload
 from symda.emit import Source
 from symda.observe import Problem
@@ -137,28 +137,24 @@ def relax(job: Job):
     return Measurement(job.problem), Relax(job.problem, **job.options)
 
 
-def run(problem=None, **settings):
-    """Anneal with the fakes."""
-    settings = {
-        "solver": "relax",
-        "solver_options": {},
-        "ladder": LADDER,
-        "paths": 4,
-        "seed": 7,
-        "start": "uniform",
-        "executor": "serial",
-        "attrs": {"model": "two wells", "scheme": "rk4"},
-        "prepare": relax,
-        **settings,
-    }
-    return anneal(PAYLOAD, make_problem() if problem is None else problem, **settings)
+def run(problem=None, *, prepare=relax, reporter=None, **settings):
+    """Anneal with the fakes, which stand in for the solver that the settings name."""
+    chosen = {"ladder": LADDER, "paths": 4, "seed": 7, "executor": "serial", **settings}
+    return anneal(
+        PAYLOAD,
+        make_problem() if problem is None else problem,
+        Settings(**chosen),
+        reporter=reporter,
+        attrs={"model": "two wells", "scheme": "rk4"},
+        prepare=prepare,
+    )
 
 
 def start_of(k, problem=None, seed=7):
     """Return the start of path k, (M, D) and (P,)."""
     problem = make_problem() if problem is None else problem
     return first_point(
-        Job(PAYLOAD, problem, "", {}, np.ones((1, problem.D)), seed, "uniform", "last", prepare), k
+        Job(PAYLOAD, problem, "", {}, np.ones((1, problem.D)), seed, "uniform", "last", relax), k
     )
 
 

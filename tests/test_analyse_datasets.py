@@ -29,6 +29,8 @@ class Case:
     stopped: Mapping[int, int] | None = None  # path -> rungs done before an interruption
     scale: float = 1.0
     per_state_rf: bool = False
+    ending: Mapping[int, int] | None = None  # path -> status of its last rung
+    stop_after: int | None = None
 
 
 def make_run(case: Case | None = None) -> xr.Dataset:
@@ -50,6 +52,8 @@ def make_run(case: Case | None = None) -> xr.Dataset:
     for k, done in (case.stopped or {}).items():
         action[k, done:] = np.nan
         status[k, done:] = NOT_RUN
+    for k, code in (case.ending or {}).items():
+        status[k, np.flatnonzero(status[k])[-1]] = code
     time = 0.1 * np.arange(N + 1)
     truth = np.sin(time[:, None] + np.arange(D))
     states = truth + 0.02 * rng.standard_normal((K, N + 1, D))
@@ -121,6 +125,7 @@ def make_run(case: Case | None = None) -> xr.Dataset:
             "interrupted": int(bool(case.stopped)),
             "provenance": json.dumps(
                 {"seed": 3, "versions": {"symda": "0.1", "numpy": "2.4"}, "seconds": 4.5}
+                | ({"settings": {"stop_after": case.stop_after}} if case.stop_after else {})
             ),
         },
     )
@@ -142,6 +147,8 @@ CASES = {
     "unfinished": Case(stopped={1: 3, 2: 0}),
     "per-state Rf": Case(per_state_rf=True),
     "averaged": Case(scale=0.01),
+    "not converged": Case(ending={0: STOPPED, 1: STOPPED, 2: STOPPED}),
+    "stopped after hits": Case(stop_after=2),
 }
 
 

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_analyse_datasets import CASES, Case, make_run, through_file
+from test_analyse_datasets import ACCEPTABLE, CASES, STOPPED, Case, make_run, through_file
 
 from symda.analyse import (
     best_path,
     chi_squared,
+    endings,
     free_parameters,
     hits,
     level_members,
     levels_table,
     path_counts,
+    stopped_after,
     wilson,
 )
 from symda.errors import OptionError, SolveError
@@ -47,7 +49,7 @@ def test_the_table_of_levels() -> None:
     np.testing.assert_allclose(table["nu"], [10.15, 10.0])  # nu = 10 + k / 10
     # n = 22 data, p = 3 states + nu: mean 9, sd 3.
     np.testing.assert_allclose(table["chi2_z"], [(15.0015 - 9) / 3, (26.25 - 9) / 3])
-    assert table.attrs == {"beta": 5, "unfinished": 0}
+    assert table.attrs == {"beta": 5, "unfinished": 0, "stopped": 0}
 
 
 def test_the_tolerance_scales_with_the_averaging() -> None:
@@ -78,7 +80,7 @@ def test_paths_that_failed_or_were_stopped_are_reported_not_counted() -> None:
 
 def test_a_run_stopped_half_way_is_judged_at_the_last_rung_reached() -> None:
     dataset = make_run(Case(ends=(40.0, 20.0), stopped={0: 3, 1: 2}))
-    assert levels_table(dataset).attrs == {"beta": 2, "unfinished": 1}
+    assert levels_table(dataset).attrs == {"beta": 2, "unfinished": 1, "stopped": 0}
     assert best_path(dataset) == 0
 
 
@@ -96,7 +98,7 @@ def test_ties_go_to_the_lowest_index() -> None:
 def test_a_rung_nobody_reached_gives_an_empty_table() -> None:
     table = levels_table(make_run(Case(ends=(20.0,), stopped={0: 3})), beta=5)
     assert len(table) == 0
-    assert table.attrs == {"beta": 5, "unfinished": 1}
+    assert table.attrs == {"beta": 5, "unfinished": 1, "stopped": 0}
 
 
 def test_only_free_parameters_have_columns_and_no_name_is_lost() -> None:
@@ -231,9 +233,7 @@ def test_messages() -> None:
     )
     with pytest.raises(OptionError) as caught:
         wilson(3, 2)
-    assert str(caught.value) == (
-        "hits, attempts: expected 0 <= hits <= attempts and attempts >= 1, got 3 and 2"
-    )
+    assert str(caught.value) == ("hits, attempts: expected 0 <= hits <= attempts, got 3 and 2")
     with pytest.raises(OptionError) as caught:
         wilson(1, 2, confidence=95)
     assert str(caught.value) == "confidence: expected a number inside (0, 1), got 95"
@@ -241,7 +241,7 @@ def test_messages() -> None:
 
 def test_a_run_without_any_path_says_why() -> None:
     dataset = make_run(Case(ends=(1.0, 1.0, 1.0), failed={0: 0, 1: 0}, stopped={2: 0}))
-    for judge in (best_path, levels_table, chi_squared, hits):
+    for judge in (best_path, levels_table, chi_squared):
         with pytest.raises(SolveError) as caught:
             judge(dataset)
         assert str(caught.value) == (
@@ -251,3 +251,30 @@ def test_a_run_without_any_path_says_why() -> None:
         )
     counts = path_counts(dataset)
     assert (counts.finished, counts.failed, counts.unfinished) == (0, 2, 1)
+    assert endings(dataset) == {}
+
+
+def test_hits_of_a_run_in_which_nothing_finished() -> None:
+    dataset = make_run(Case(ends=(1.0, 1.0, 1.0), failed={0: 0, 1: 0}, stopped={2: 0}))
+    assert hits(dataset) == hits(dataset, level=10.0) == (0, 2)
+    assert hits(make_run(Case(ends=(1.0, 1.0), stopped={0: 0, 1: 0}))) == (0, 0)
+    # Nothing tried, nothing known.
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_endings_are_counted_at_the_last_rung_reached() -> None:
+    case = Case(
+        ends=(20.0, 20.0, 21.0, 22.0, 23.0, 24.0),
+        failed={0: 3},
+        stopped={1: 2},
+        ending={1: STOPPED, 2: ACCEPTABLE, 4: STOPPED, 5: STOPPED},
+    )
+    dataset = make_run(case)
+    assert endings(dataset) == {"converged": 1, "acceptable": 1, "stopped": 2}
+    assert levels_table(dataset).attrs == {"beta": 5, "unfinished": 2, "stopped": 2}
+    assert levels_table(dataset, beta=1).attrs == {"beta": 1, "unfinished": 0, "stopped": 1}
+
+
+def test_stop_after_is_remembered(tmp_path: Path) -> None:
+    assert stopped_after(make_run()) is None
+    assert stopped_after(through_file(make_run(Case(stop_after=2)), tmp_path)) == 2

@@ -36,7 +36,7 @@ NAMES = {
 
 def full():
     problem = make_problem(measured=(1, -1), fixed=(np.nan, 2.5), gaps=[(2, 0), (0, 1)], scale=0.5)
-    return run(problem, paths=3, keep="all", solver_options={"crash": {mark(1, problem): 2}})
+    return run(problem, paths=3, keep="all", options={"crash": {mark(1, problem): 2}})
 
 
 def test_variables_and_their_dimensions():
@@ -93,7 +93,7 @@ def test_attributes():
     assert dataset.attrs == {
         "model": "two wells",
         "scheme": "rk4",
-        "solver": "relax",
+        "solver": "ipopt",
         "start": "uniform",
         "strategy": "ladder",
         "interrupted": 0,
@@ -161,6 +161,11 @@ def test_refused_files(tmp_path):
     with pytest.raises(DataError) as caught:
         load(missing)
     assert str(caught.value) == f"load: there is no file {str(missing)!r}."
+
+    for call, name in ((lambda x: save(full(), x), "save"), (load, "load")):
+        with pytest.raises(DataError) as caught:
+            call(5)
+        assert str(caught.value) == f"{name}: expected the name of a file, such as 'run.nc', got 5."
 
     text = tmp_path / "text.nc"
     text.write_text("not a run")

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from anneal_fakes import make_problem, mark, run, start_of
 
-from symda.anneal import Ladder
+from symda.anneal import STARTS, Ladder, Settings
 from symda.anneal.executors import muster
-from symda.anneal.task import prepare
+from symda.api import Run
 from symda.errors import OptionError
+from symda.solve import SOLVERS
 
 
 class Recorder:
@@ -88,19 +89,19 @@ def test_an_executor_that_can_only_submit():
 @pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
 def test_the_solver_is_made_once_for_each_worker(executor, tmp_path):
     log = tmp_path / "built"
-    run(paths=12, executor=executor, workers=2, solver_options={"built": str(log)})
+    run(paths=12, executor=executor, workers=2, options={"built": str(log)})
     # The caller makes one as well, to find wrong options; in a serial run it is also the worker.
     assert len(log.read_text().split()) <= {"serial": 1, "threads": 3, "processes": 3}[executor]
 
 
 def test_threads_do_not_share_a_solver(tmp_path):
     log = tmp_path / "built"
-    run(paths=6, executor="threads", workers=2, solver_options={"built": str(log), "nap": 0.01})
+    run(paths=6, executor="threads", workers=2, options={"built": str(log), "nap": 0.01})
     assert len(log.read_text().split()) == 3
 
 
 def test_an_exception_ends_its_path_alone():
-    dataset = run(paths=4, solver_options={"crash": {mark(1): 2}})
+    dataset = run(paths=4, options={"crash": {mark(1): 2}})
     assert dataset["message"].values.tolist() == [
         "",
         "rung 2: ArithmeticError: the pivot is zero",
@@ -117,7 +118,7 @@ def test_an_exception_ends_its_path_alone():
 
 
 def test_numbers_that_are_not_finite_end_a_path_at_the_rung_before():
-    dataset = run(paths=2, solver_options={"blank": {mark(0): 1}})
+    dataset = run(paths=2, options={"blank": {mark(0): 1}})
     assert dataset["message"][0] == "rung 1: the solver returned values that are not finite"
     assert dataset["status"][0].values.tolist() == [1, 4, 0, 0]
     assert np.array_equal(dataset["iterations"][0], [1, 2, 0, 0])
@@ -125,17 +126,32 @@ def test_numbers_that_are_not_finite_end_a_path_at_the_rung_before():
     assert np.array_equal(dataset["states"][0], 0.5 * (path + path.mean(axis=0)))
 
 
-def test_a_rung_that_fails_with_a_point_is_recorded_and_climbed_from():
-    dataset = run(paths=2, solver_options={"stall": {mark(0): 1}})
+def test_a_rung_that_fails_with_finite_numbers_ends_its_path_at_the_rung_before():
+    dataset = run(paths=2, keep="all", options={"stall": {mark(0): 1}})
     assert dataset["message"][0] == "rung 1: stalled"
-    assert dataset["status"][0].values.tolist() == [1, 4, 1, 1]
-    plain = run(paths=2)
-    assert dataset["states"].identical(plain["states"])
-    assert dataset["action"].identical(plain["action"])
+    assert dataset["status"][0].values.tolist() == [1, 4, 0, 0]
+    assert dataset["last_beta"].values.tolist() == [0, 3]
+    # The effort was spent, the point is no minimum.
+    assert dataset["iterations"][0].values.tolist() == [1, 2, 0, 0]
+    assert dataset["seconds"][0, 1] == 0.25
+    assert np.isfinite(dataset["action"][0]).values.tolist() == [True, False, False, False]
+    assert dataset["states_by_beta"][0, 1:].isnull().all()
+    path, _ = start_of(0)
+    assert np.array_equal(dataset["states"][0], 0.5 * (path + path.mean(axis=0)))
+
+
+def test_when_every_path_fails_at_the_last_rung_the_run_is_the_one_before():
+    stalled = {mark(k): 3 for k in range(3)}
+    found = Run(run(paths=3, options={"stall": stalled}))
+    assert found.last_beta == 2
+    assert set(found.dataset["last_beta"].values) == {2}
+    best = found.best
+    assert best.action == found.levels[best.path, 2] == found.table()["level"][0]
+    assert best.measurement_term == found.chi_squared().value
 
 
 def test_a_path_that_fails_at_once_has_nothing():
-    dataset = run(paths=1, solver_options={"crash": {mark(0): 0}})
+    dataset = run(paths=1, options={"crash": {mark(0): 0}})
     assert dataset["last_beta"].item() == -1
     for name in ("action", "states", "parameters", "momenta", "fit", "seconds"):
         assert dataset[name].isnull().all(), name
@@ -150,7 +166,7 @@ def test_time_limit_keeps_the_rungs_done(executor):
         executor=executor,
         workers=2,
         time_limit=0.7,
-        solver_options={"nap": 0.05},
+        options={"nap": 0.05},
     )
     assert dataset.attrs["interrupted"] == 0
     last = dataset["last_beta"].values
@@ -178,7 +194,7 @@ def test_stop_after_so_many_hits(executor):
         executor=executor,
         workers=2,
         stop_after=3,
-        solver_options={} if executor == "serial" else {"nap": 0.01},
+        options={} if executor == "serial" else {"nap": 0.01},
     )
     done = dataset["last_beta"].values == 3
     assert hits(dataset, 0.5) >= 3
@@ -203,14 +219,14 @@ def test_hits_are_counted_on_the_scale_of_the_measurement_term(scale, runs):
 
 def test_a_failed_path_is_no_hit():
     stalled = {mark(k): 3 for k in range(40)}
-    dataset = run(paths=40, stop_after=1, solver_options={"stall": stalled})
-    assert (dataset["last_beta"] == 3).all()
+    dataset = run(paths=40, stop_after=1, options={"stall": stalled})
+    assert (dataset["last_beta"] == 2).all()
 
 
 @pytest.mark.parametrize("manner", ["interrupt", "swallow"])
 def test_ctrl_c_in_this_process_keeps_the_rungs_of_the_path_under_way(manner):
     before = signal.getsignal(signal.SIGINT)
-    dataset = run(paths=5, solver_options={manner: {mark(2): 2}})
+    dataset = run(paths=5, options={manner: {mark(2): 2}})
     assert signal.getsignal(signal.SIGINT) is before
     assert dataset.attrs["interrupted"] == 1
     assert dataset["last_beta"].values.tolist() == [3, 3, 1, -1, -1]
@@ -226,7 +242,7 @@ def test_ctrl_c_in_this_process_keeps_the_rungs_of_the_path_under_way(manner):
 def test_the_reporter_hears_of_every_path():
     recorder = Recorder()
     crash = {"crash": {mark(1): 2}}
-    dataset = run(paths=3, reporter=recorder, solver_options=crash)
+    dataset = run(paths=3, reporter=recorder, options=crash)
     assert recorder.events[0] == ("start", 3)
     assert recorder.events[-1] == ("stop",)
     assert recorder.events[1] == (0, dataset["action"][0, -1].item(), "converged")
@@ -251,19 +267,26 @@ def test_a_reporter_that_raises_stops_the_run_and_is_stopped(executor):
 def test_a_job_that_cannot_travel_is_a_failure_with_its_reason():
     import threading
 
-    dataset = run(
-        paths=2, executor="processes", workers=2, solver_options={"lock": threading.Lock()}
-    )
+    dataset = run(paths=2, executor="processes", workers=2, options={"lock": threading.Lock()})
     assert (dataset["status"][:, 0] == 4).all()
     assert "pickle" in dataset["message"][0].item()
 
 
 def test_a_solver_that_does_not_exist_is_an_error_at_the_call():
     with pytest.raises(OptionError) as caught:
-        run(solver="ipotp", prepare=prepare)
+        run(solver="ipotp")
     assert str(caught.value) == (
-        "anneal: there is no solver 'ipotp'; there is ipopt, newton, lbfgs. Did you mean 'ipopt'?"
+        f"anneal: there is no solver 'ipotp'; there is {', '.join(SOLVERS)}. Did you mean 'ipopt'?"
     )
+
+
+def test_a_solver_that_runs_on_the_structured_module_says_so_itself(monkeypatch):
+    class Another:
+        structured = True
+
+    assert [name for name in SOLVERS if Settings(solver=name).structured] == ["newton"]
+    monkeypatch.setattr("symda.solve.SOLVERS", {"another": Another})
+    assert Settings(solver="another").structured
 
 
 def test_wrong_solver_options_are_an_error_at_the_call():
@@ -314,6 +337,43 @@ REFUSED = [
         {"strategy": "ladders"},
         "anneal: there is no strategy 'ladders'; there is ladder. Did you mean 'ladder'?",
     ),
+    *(
+        (
+            {"time_limit": value},
+            f"anneal: time_limit must be a positive number of seconds, got {value!r}. Leave it "
+            "out for no limit.",
+        )
+        for value in ("5", True, float("nan"), float("inf"))
+    ),
+    *(
+        (
+            {"ladder": value},
+            "anneal: ladder must be a symda.Ladder, such as "
+            f"sd.Ladder(rf0=0.01, alpha=2.0, rungs=26), got {value!r}.",
+        )
+        for value in (5, [0.01, 0.02], {"rf0": 1.0})
+    ),
+    *(
+        (
+            {"solver": value},
+            f"anneal: solver must be {' or '.join(map(repr, SOLVERS))}, got {value!r}.",
+        )
+        for value in (None, ["ipopt"])
+    ),
+    *(
+        (
+            {"options": value},
+            "anneal: options must be a mapping of the solver's options to values, such as "
+            f"{{'max_iter': 500}}, got {value!r}.",
+        )
+        for value in ("max_iter=3", ["max_iter"], {3: 1})
+    ),
+    (
+        {"start": np.ones(3)},
+        f"anneal: start must be {' or '.join(map(repr, STARTS))}, or a function (problem, rng) -> "
+        "(X, theta), got array([1., 1., 1.]).",
+    ),
+    ({"keep": 1}, "anneal: keep must be 'last' or 'all', got 1."),
     ({"keep": "none"}, "anneal: there is no keep 'none'; there is last, all."),
     ({"workers": 0}, "anneal: workers must be a whole number of at least 1, got 0."),
     ({"workers": "two"}, "anneal: workers must be a whole number of at least 1, got 'two'."),
@@ -336,7 +396,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("options", "message"), REFUSED, ids=[m[8:40] for _, m in REFUSED])
+@pytest.mark.parametrize(("options", "message"), REFUSED, ids=[f"{o}" for o, _ in REFUSED])
 def test_refused(options, message):
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         run(**options)

@@ -1,13 +1,18 @@
 """Starts: what `uniform` draws and where it takes the data instead."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
-from anneal_fakes import make_problem, run, start_of
+from anneal_fakes import make_problem, mark, run, start_of
 
 from symda.anneal.starts import STARTS, uniform
 from symda.errors import OptionError
+
+EXPECTED = (
+    "Expected a function (problem, rng) -> (X, theta), X of shape (5, 2) and theta of shape (1,)."
+)
 
 
 def draw(problem, seed=0):
@@ -104,25 +109,57 @@ def test_a_start_function_of_ones_own():
     [
         (
             lambda problem, rng: (np.zeros(5), np.zeros(1)),
-            "OptionError: anneal: the start function returned shapes (5,) and (1,); expected a "
-            "path of shape (5, 2) and parameters of shape (1,).",
+            "anneal: the start function returned shapes (5,) and (1,); expected a path of shape "
+            "(5, 2) and parameters of shape (1,).",
         ),
         (
             lambda problem, rng: (np.full((5, 2), np.nan), np.zeros(1)),
-            "OptionError: anneal: the start function returned values that are not finite; every "
-            "grid point, state and parameter needs a number to start from.",
+            "anneal: the start function returned values that are not finite; every grid point, "
+            "state and parameter needs a number to start from.",
+        ),
+        (
+            lambda problem: (np.zeros((5, 2)), np.zeros(1)),
+            "anneal: the start function '<lambda>' fails: TypeError: <lambda>() takes 1 "
+            f"positional argument but 2 were given. {EXPECTED}",
+        ),
+        (
+            lambda problem, rng: np.zeros((5, 2)),
+            "anneal: the start function '<lambda>' fails: ValueError: too many values to unpack "
+            f"(expected 2). {EXPECTED}",
+        ),
+        (
+            lambda problem, rng: None,
+            "anneal: the start function '<lambda>' fails: TypeError: 'NoneType' object is not "
+            f"iterable. {EXPECTED}",
         ),
     ],
 )
-def test_a_start_function_that_returns_nonsense_fails_the_path(start, message):
-    dataset = run(start=start, paths=1)
-    assert dataset["message"].item() == message
-    assert dataset["status"][0].values.tolist() == [4, 0, 0, 0]
+@pytest.mark.parametrize("executor", ["serial", "processes"])
+def test_a_start_function_that_is_wrong_is_one_error_at_the_call(executor, start, message):
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        run(start=start, paths=3, executor=executor, workers=2)
+
+
+def test_a_start_that_fails_on_a_later_path_fails_that_path_alone():
+    bad = mark(1)
+
+    def sometimes(problem, rng):
+        path, theta = uniform(problem, rng)
+        return path, theta if theta[0] != bad else np.full(1, np.inf)
+
+    dataset = run(start=sometimes, paths=3)
+    assert dataset["message"][1].item() == (
+        "OptionError: anneal: the start function returned values that are not finite; every grid "
+        "point, state and parameter needs a number to start from."
+    )
+    assert dataset["status"][1].values.tolist() == [4, 0, 0, 0]
+    assert dataset["last_beta"].values.tolist() == [3, -1, 3]
 
 
 def test_unknown_start():
     with pytest.raises(OptionError) as caught:
         run(start="unifrom")
     assert str(caught.value) == (
-        "anneal: there is no start 'unifrom'; there is uniform. Did you mean 'uniform'?"
+        f"anneal: there is no start 'unifrom'; there is {', '.join(STARTS)}. "
+        "Did you mean 'uniform'?"
     )

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 def test_a_worker_killed_once_costs_nothing(tmp_path):
     options = {"kill_once": {mark(2): 1}, "marker": str(tmp_path / "killed"), "nap": 0.01}
-    dataset = run(paths=6, executor="processes", workers=2, solver_options=options)
+    dataset = run(paths=6, executor="processes", workers=2, options=options)
     assert (tmp_path / "killed").exists()
     plain = run(paths=6)
     assert dataset["message"].values.tolist() == [""] * 6
@@ -30,7 +30,7 @@ def test_a_worker_killed_once_costs_nothing(tmp_path):
 
 def test_a_path_whose_worker_dies_twice_fails_alone():
     options = {"kill": {mark(1): 2}, "nap": 0.01}
-    dataset = run(paths=5, executor="processes", workers=2, solver_options=options)
+    dataset = run(paths=5, executor="processes", workers=2, options=options)
     message = dataset["message"][1].item()
     assert message.startswith("its worker process died twice: ")
     assert "SIGKILL" in message
@@ -45,7 +45,7 @@ def test_a_path_whose_worker_dies_twice_fails_alone():
 def test_a_broken_executor_of_ones_own_is_replaced():
     options = {"kill": {mark(0): 1}}
     with cf.ProcessPoolExecutor(max_workers=1) as executor:
-        dataset = run(paths=3, executor=executor, workers=1, solver_options=options)
+        dataset = run(paths=3, executor=executor, workers=1, options=options)
     assert dataset["message"][0].item().startswith("its worker process died twice: ")
     assert (dataset["status"][1:] == 1).all()
 
@@ -69,7 +69,7 @@ CTRL_C = """
             print("stopped", flush=True)
 
     if __name__ == "__main__":
-        dataset = run(paths=50, executor=executor, workers=2, solver_options={"nap": 0.05},
+        dataset = run(paths=50, executor=executor, workers=2, options={"nap": 0.05},
                       reporter=Watch())
         from symda.anneal import save
         save(dataset, result)

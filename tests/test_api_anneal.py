@@ -241,7 +241,46 @@ def mistakes() -> dict[str, tuple[Callable[[], object], str]]:
         "workers": (lambda: anneal(workers=0), "workers must be a whole number"),
         "midpoint data": (lambda: anneal(midpoint_data=True), "midpoint_data"),
         "steps": (lambda: anneal(steps=0), "steps"),
+        "ladder": (lambda: anneal(ladder=5), "ladder must be a symda.Ladder"),
+        "list of solvers": (lambda: anneal(solver=["ipopt"]), "solver must be 'ipopt' or "),
+        "solver in capitals": (lambda: anneal(solver="IPOPT"), "Did you mean 'ipopt'?"),
+        "options as text": (lambda: anneal(options="max_iter=3"), "options must be a mapping"),
+        "newton's option": (
+            lambda: anneal(solver="newton", options={"max_itr": 0}),
+            "newton has no option 'max_itr'. Did you mean 'max_iter'?",
+        ),
+        "array of starts": (lambda: anneal(start=np.ones(3)), "start must be 'uniform'"),
+        "start function": (lambda: anneal(start=lambda problem: None), "the start function"),
+        "time limit as text": (lambda: anneal(time_limit="5"), "time_limit must be a positive"),
+        "list of fixed": (
+            lambda: anneal(fixed=["nu"]),
+            "fixed: expected a mapping of parameters to values, such as {'nu': 1.0}, got ['nu'].",
+        ),
+        "name of fixed": (
+            lambda: anneal(fixed="nu"),
+            "fixed: expected a mapping of parameters to values, such as {'nu': 1.0}, got 'nu'.",
+        ),
+        "index of fixed": (
+            lambda: anneal(fixed={0: 1.0}),
+            "fixed: expected parameters or their names for keys, as in {'nu': 1.0}, got 0.",
+        ),
+        "fixed at True": (
+            lambda: anneal(fixed={"nu": True}),
+            "fixed['nu']: expected a finite number, or None to estimate the parameter, got True.",
+        ),
     }
+
+
+def test_what_can_be_checked_is_checked_before_anything_is_compiled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def compile_(action: sd.Action) -> None:
+        raise AssertionError("compiled first")
+
+    monkeypatch.setattr(sd.Action, "compile", compile_)
+    for wrong in ({"paths": 0}, {"solver": "ipot"}, {"executor": "thread"}, {"ladder": 5}):
+        with pytest.raises(sd.OptionError):
+            cases.anneal(**wrong)
 
 
 @pytest.mark.parametrize("name", mistakes())

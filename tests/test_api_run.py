@@ -48,6 +48,31 @@ def test_the_hit_rate_is_the_share_near_the_lowest_level() -> None:
     assert run.hit_rate(within=1e9)[0] == 1.0
 
 
+def test_a_run_in_which_nothing_ran_can_be_asked() -> None:
+    run = cases.anneal(time_limit=1e-9)
+    assert "paths: 0 of 5 finished, 0 failed, 5 not finished" in str(run)
+    rate, interval = run.hit_rate()
+    assert np.isnan(rate) and interval == (0.0, 1.0)
+    with pytest.raises(sd.SolveError, match="allow more time"):
+        str(run.best)
+
+
+def test_a_run_cut_off_by_its_iterations_says_so() -> None:
+    run = cases.anneal(paths=2, solver="lbfgs", options={"maxiter": 0})
+    assert "ends: 2 stopped\nwarning: no path converged" in run.summary()
+    assert run.table().attrs["stopped"] == 2
+
+
+def test_after_stop_after_the_rate_is_called_biased() -> None:
+    run = cases.anneal(paths=50, stop_after=2)
+    assert "%); biased upwards, since the run was to stop after 2 hits\n" in run.summary()
+
+
+def test_a_file_name_that_is_none_is_refused() -> None:
+    with pytest.raises(sd.DataError, match=r"^save: expected the name of a file, .* got 5\.$"):
+        cases.run().save(5)
+
+
 def test_a_saved_run_is_the_same_run(tmp_path: Path) -> None:
     run = cases.run()
     path = run.save(tmp_path / "run.nc")

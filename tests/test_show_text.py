@@ -44,6 +44,37 @@ def test_summary_of_a_run_in_which_nothing_finished() -> None:
     ]
 
 
+def test_summary_of_paths_that_did_not_converge() -> None:
+    some = Case(ends=(20.0, 20.0, 35.0, 36.0), ending={1: 2, 2: 3})
+    lines = summary(make_run(some)).splitlines()
+    assert lines[2] == "paths: 4 of 4 finished, 0 failed, 0 not finished"
+    assert lines[3] == "ends: 2 converged, 1 acceptable, 1 stopped"
+    assert lines[4].startswith("lowest level: 20 ")
+    lowest = Case(ends=(20.0, 30.0), ending={0: 3})
+    assert summary(make_run(lowest)).splitlines()[3:5] == [
+        "ends: 1 converged, 1 stopped",
+        "warning: the lowest path did not converge; allow the solver more iterations",
+    ]
+    none = Case(ends=(20.0, 30.0), ending={0: 3, 1: 3})
+    assert summary(make_run(none)).splitlines()[3:5] == [
+        "ends: 2 stopped",
+        "warning: no path converged, so what follows are the points where the solver stopped, "
+        "not minima; allow it more iterations",
+    ]
+    assert (
+        "of the measurement term from its expectation. 2 of those that did stopped before they "
+        "converged.\n"
+    ) in report_markdown(make_run(none), {})
+
+
+def test_a_rate_after_stop_after_is_called_biased() -> None:
+    bias = "; biased upwards, since the run was to stop after 2 hits"
+    for number, ends, said in ((2, (1.0, 1.0, 9.0), bias), (2, (1.0, 9.0), ""), (None, (1.0,), "")):
+        line = summary(make_run(Case(ends=ends, stop_after=number))).splitlines()[3]
+        assert line.startswith("lowest level: 1 ")
+        assert line.endswith(f" %){said}")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_loaded_files_give_the_same_words(name: str, tmp_path: Path) -> None:
     dataset = make_run(CASES[name])

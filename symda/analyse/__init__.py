@@ -4,11 +4,11 @@ Every function here takes the `xarray.Dataset` of a run (fresh or loaded from Ne
 plain numbers or a table. Plots of the same numbers live in `symda.show`.
 """
 
-from symda.analyse.judge import ChiSquared, chi_squared, hits, wilson
+from symda.analyse.judge import ChiSquared, chi_squared, hits, stopped_after, wilson
 from symda.analyse.levels import (
-    FAILED,
     PathCounts,
     best_path,
+    endings,
     expected_measurement_term,
     free_parameters,
     last_rung,
@@ -17,6 +17,7 @@ from symda.analyse.levels import (
     path_counts,
     reached,
 )
+from symda.anneal.levels import FAILED
 
 __all__ = [
     "FAILED",
@@ -24,6 +25,7 @@ __all__ = [
     "PathCounts",
     "best_path",
     "chi_squared",
+    "endings",
     "expected_measurement_term",
     "free_parameters",
     "hits",
@@ -32,5 +34,6 @@ __all__ = [
     "levels_table",
     "path_counts",
     "reached",
+    "stopped_after",
     "wilson",
 ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from symda.analyse.levels import (
     best_path,
@@ -16,6 +15,7 @@ from symda.analyse.levels import (
     path_counts,
     reached,
 )
+from symda.anneal.levels import HIT, count_hits
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _verdict(value: float, low: float, high: float, n: int, p: int) -> str:
     return f"consistent with the data: {value:.6g} lies in the expected band {band}"
 
 
-def hits(dataset: xr.Dataset, within: float = 0.5, level: float | None = None) -> tuple[int, int]:
+def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -> tuple[int, int]:
     """Count the paths that found the lowest level.
 
     Parameters
@@ -118,14 +118,13 @@ def hits(dataset: xr.Dataset, within: float = 0.5, level: float | None = None) -
     -------
     hits, attempts : int
         Failed paths are attempts that missed; paths that an interruption or a time limit cut
-        short are no attempts.
+        short are no attempts. After `stop_after` their ratio is biased upwards, since such a run
+        ends on a hit.
 
     Raises
     ------
     OptionError
         If `within` is not a number >= 0 or `level` is not finite.
-    SolveError
-        If no path reached any rung.
     """
     if not (math.isfinite(within) and within >= 0):
         raise OptionError(f"within: expected a finite number >= 0 (action), got {within!r}")
@@ -133,12 +132,20 @@ def hits(dataset: xr.Dataset, within: float = 0.5, level: float | None = None) -
         raise OptionError(
             f"level: expected a finite action, got {level!r}; leave it out to use the run's lowest"
         )
-    rung = last_rung(dataset)
-    action = dataset["action"].values[reached(dataset)[:, rung], rung]
-    lowest = float(action.min()) if level is None else level
-    limit = lowest + within * float(dataset.attrs["measurement_scale"])
     counts = path_counts(dataset)
-    return int(np.count_nonzero(action <= limit)), counts.finished + counts.failed
+    found = 0
+    if counts.finished:
+        rung = last_rung(dataset)
+        action = dataset["action"].values[reached(dataset)[:, rung], rung]
+        found = count_hits(action, float(dataset.attrs["measurement_scale"]), within, level)
+    return found, counts.finished + counts.failed
+
+
+def stopped_after(dataset: xr.Dataset) -> int | None:
+    """Return the `stop_after` that the run was given, None if there was none."""
+    settings = json.loads(dataset.attrs["provenance"]).get("settings", {})
+    number = settings.get("stop_after")
+    return None if number is None else int(number)
 
 
 def wilson(hits: int, attempts: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -150,7 +157,7 @@ def wilson(hits: int, attempts: int, confidence: float = 0.95) -> tuple[float, f
     Parameters
     ----------
     hits, attempts : int
-        0 <= hits <= attempts, attempts >= 1.
+        0 <= hits <= attempts; without an attempt nothing is known, and the interval is (0, 1).
     confidence : float
         Coverage, inside (0, 1).
 
@@ -168,13 +175,14 @@ def wilson(hits: int, attempts: int, confidence: float = 0.95) -> tuple[float, f
     E. B. Wilson, Probable inference, the law of succession, and statistical inference,
     J. Am. Stat. Assoc. 22 (1927) 209.
     """
-    if attempts < 1 or not 0 <= hits <= attempts:
+    if not 0 <= hits <= attempts:
         raise OptionError(
-            f"hits, attempts: expected 0 <= hits <= attempts and attempts >= 1, "
-            f"got {hits!r} and {attempts!r}"
+            f"hits, attempts: expected 0 <= hits <= attempts, got {hits!r} and {attempts!r}"
         )
     if not 0 < confidence < 1:
         raise OptionError(f"confidence: expected a number inside (0, 1), got {confidence!r}")
+    if attempts == 0:
+        return 0.0, 1.0
     z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
     rate, n = hits / attempts, attempts
     centre = rate + z2 / (2 * n)

@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.levels import FAILED, GAP, MINIMA, STATUS, STOPPED
 from symda.errors import OptionError, SolveError
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-FAILED = 4
-"""Code of a failed rung in the variable `status`."""
-
-MINIMA = (1, 2, 3)
-"""Codes of rungs that ended with a path: converged, acceptable, stopped."""
 
 COLUMNS = ("level", "paths", "share", "measurement_term", "model_term", "chi2_z")
 """Columns of every table of levels; the free parameters stand before the last one."""
@@ -87,6 +82,24 @@ def path_counts(dataset: xr.Dataset) -> PathCounts:
     return PathCounts(finished=count, failed=failed, unfinished=done.shape[0] - count - failed)
 
 
+def endings(dataset: xr.Dataset) -> dict[str, int]:
+    """Count how the finished paths ended at the last rung that any path reached.
+
+    Returns
+    -------
+    dict of str to int
+        Status to number of paths, for `converged`, `acceptable` and `stopped` in this order, those
+        that occur; empty if no path reached a rung. A path that `stopped` ran into a limit of
+        iterations or found no further way down: its numbers need not be those of a minimum.
+    """
+    done = reached(dataset)
+    rungs = np.flatnonzero(done.any(axis=0))
+    if rungs.size == 0:
+        return {}
+    status = dataset["status"].values[done[:, rungs[-1]], rungs[-1]]
+    return {STATUS[code]: int((status == code).sum()) for code in MINIMA if code in status}
+
+
 def best_path(dataset: xr.Dataset) -> int:
     """Return the index of the path with the lowest action.
 
@@ -129,7 +142,7 @@ def expected_measurement_term(dataset: xr.Dataset) -> tuple[float, float]:
 
 
 def level_members(
-    dataset: xr.Dataset, beta: int | None = None, tolerance: float = 0.01
+    dataset: xr.Dataset, beta: int | None = None, tolerance: float = GAP
 ) -> list[NDArray[np.intp]]:
     """Group the paths by level, the lowest first.
 
@@ -175,7 +188,7 @@ def level_members(
 
 
 def levels_table(
-    dataset: xr.Dataset, beta: int | None = None, tolerance: float = 0.01
+    dataset: xr.Dataset, beta: int | None = None, tolerance: float = GAP
 ) -> pd.DataFrame:
     """Tabulate the distinct action levels with their multiplicities.
 
@@ -196,8 +209,8 @@ def levels_table(
         parameter by its name, `chi2_z` (standard deviations of the measurement term from its
         expectation, nan without a degree of freedom). Level, terms and parameters are means over
         the level's paths. A parameter named like another column is listed as "name (parameter)".
-        `.attrs` holds `beta`, and `unfinished`: how many paths did not reach it, which are not
-        counted.
+        `.attrs` holds `beta`; `unfinished`: how many paths did not reach it, which are not
+        counted; and `stopped`: how many of those counted ran into a limit before they converged.
 
     Raises
     ------
@@ -233,6 +246,8 @@ def levels_table(
     table = pd.DataFrame(columns)
     table.attrs["beta"] = int(dataset["beta"].values[rung])
     table.attrs["unfinished"] = dataset.sizes["path"] - counted
+    stopped = dataset["status"].values[:, rung] == STOPPED
+    table.attrs["stopped"] = int(np.count_nonzero(stopped & reached(dataset)[:, rung]))
     return table
 
 

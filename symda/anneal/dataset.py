@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from symda.anneal.task import STATUS, PathResult
+from symda.anneal.levels import STATUS
+from symda.anneal.task import PathResult
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from numbers import Integral
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from symda.errors import OptionError, nearest
@@ -77,35 +76,38 @@ def muster(executor: str | Executor | None, workers: int | None, paths: int) -> 
         Tasks at once; the default is the number of usable cores.
     paths
         Number of tasks in all, K.
-
-    Raises
-    ------
-    OptionError
-        An unknown name, something that is no executor, or less than one worker.
     """
-    whole = isinstance(workers, Integral) and not isinstance(workers, bool) and workers >= 1
-    if workers is not None and not whole:
-        raise OptionError(f"anneal: workers must be a whole number of at least 1, got {workers!r}.")
     if executor is not None and not isinstance(executor, str):
-        if not callable(getattr(executor, "submit", None)):
-            raise OptionError(
-                f"anneal: executor must be None, one of {', '.join(EXECUTORS)}, or an object with "
-                f"the `submit` of concurrent.futures.Executor, got {type(executor).__name__}."
-            )
         many = workers or cores()
         local = isinstance(executor, (ThreadPoolExecutor, SerialExecutor))
         return Crew(type(executor).__name__, executor, many, 2 * many, local, owned=False)
-    if executor is not None and executor not in EXECUTORS:
-        raise OptionError(
-            f"anneal: there is no executor {executor!r}; there are {', '.join(EXECUTORS)}, or pass "
-            f"a concurrent.futures.Executor.{nearest(executor, EXECUTORS)}"
-        )
     many = min(workers or cores(), paths)
     if executor == "serial" or (executor is None and many == 1):
         return Crew("serial", SerialExecutor(), 1, 1, local=True, owned=True)
     if executor == "threads":
         return Crew("threads", ThreadPoolExecutor(many), many, 2 * many, local=True, owned=True)
     return Crew("processes", shared_pool(many), many, 2 * many, local=False, owned=True)
+
+
+def check_executor(executor: object) -> None:
+    """Refuse what `muster` cannot use.
+
+    Raises
+    ------
+    OptionError
+        An unknown name, or something that is no executor.
+    """
+    if isinstance(executor, str):
+        if executor not in EXECUTORS:
+            raise OptionError(
+                f"anneal: there is no executor {executor!r}; there are {', '.join(EXECUTORS)}, or "
+                f"pass a concurrent.futures.Executor.{nearest(executor, EXECUTORS)}"
+            )
+    elif executor is not None and not callable(getattr(executor, "submit", None)):
+        raise OptionError(
+            f"anneal: executor must be None, one of {', '.join(EXECUTORS)}, or an object with "
+            f"the `submit` of concurrent.futures.Executor, got {type(executor).__name__}."
+        )
 
 
 def cores() -> int:

@@ -12,17 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.levels import FAILED
 from symda.anneal.starts import Point
-from symda.anneal.task import (
-    FAILED,
-    Job,
-    PathResult,
-    bench,
-    blank,
-    first_point,
-    run_path,
-    unrun,
-)
+from symda.anneal.task import Job, PathResult, bench, blank, first_point, run_path, unrun
 
 if TYPE_CHECKING:
     from symda.solve import Climb, Climber

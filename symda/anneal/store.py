@@ -24,7 +24,7 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     DataError
         The folder does not exist, or the file cannot be written.
     """
-    target = Path(path)
+    target = _file("save", path)
     if not target.parent.is_dir():
         raise DataError(f"save: there is no folder {str(target.parent)!r}. Make it first.")
     if target.is_dir():
@@ -52,7 +52,7 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     """
     import xarray as xr
 
-    source = Path(path)
+    source = _file("load", path)
     if not source.is_file():
         raise DataError(f"load: there is no file {str(source)!r}.")
     try:
@@ -77,3 +77,9 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
         {n: dataset[n].astype(str) for n in texts if n in dataset.coords}
     )
     return dataset.drop_encoding()
+
+
+def _file(call: str, path: object) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise DataError(f"{call}: expected the name of a file, such as 'run.nc', got {path!r}.")
+    return Path(path)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.levels import FAILED, STATUS
 from symda.anneal.starts import STARTS, Point, StartFunction
-from symda.errors import OptionError, nearest
+from symda.errors import OptionError
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels, Payload
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
     from symda.solve import Minimum, Solver
 
 FloatArray = NDArray[np.float64]
-
-#: Codes of the dataset's `status`; a rung that was not reached keeps code 0.
-STATUS = ("not_run", "converged", "acceptable", "stopped", "failed")
-FAILED = STATUS.index("failed")
-
 
 Tools: TypeAlias = "tuple[Kernels, Solver]"
 Prepare: TypeAlias = Callable[["Job"], Tools]
@@ -100,7 +96,7 @@ class PathResult:
     @property
     def level(self) -> float:
         """The action at the last rung, nan if the path failed there or never got there."""
-        return float("nan") if self.status[-1] == FAILED else float(self.action[-1])
+        return float(self.action[-1])
 
     @property
     def outcome(self) -> str:
@@ -110,21 +106,10 @@ class PathResult:
 
 
 def prepare(job: Job) -> Tools:
-    """Rebuild the kernels and make the solver.
-
-    Raises
-    ------
-    OptionError
-        A solver that is not in the registry.
-    """
+    """Rebuild the kernels and make the solver."""
     from symda.build.kernels import restore
     from symda.solve import SOLVERS
 
-    if job.solver not in SOLVERS:
-        raise OptionError(
-            f"anneal: there is no solver {job.solver!r}; there is {', '.join(SOLVERS)}."
-            f"{nearest(job.solver, SOLVERS)}"
-        )
     kernels = restore(job.payload)
     return kernels, SOLVERS[job.solver](kernels, job.problem, **job.options)
 
@@ -151,7 +136,7 @@ def run_path(
 ) -> PathResult:
     """Climb the ladder with path k, each minimum the start of the next rung.
 
-    A rung that fails is recorded and the rungs before it are kept.
+    A rung that fails is recorded and ends the climb; the rungs before it are kept.
 
     Parameters
     ----------
@@ -195,9 +180,10 @@ def run_path(
         _enter_effort(result, beta, found)
         if found.status == STATUS[FAILED]:
             notes.append(f"rung {beta}: {found.message}")
-        if not _finite(found):
+        elif not _finite(found):
             result.status[beta] = FAILED
             notes.append(f"rung {beta}: the solver returned values that are not finite")
+        if result.status[beta] == FAILED:
             break
         path, theta, last = found.path, found.theta, beta
         _enter_point(result, beta, found)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from symda.anneal import driver
 from symda.anneal.ladder import Ladder
+from symda.anneal.settings import Settings
 from symda.api.run import Run
 from symda.errors import OptionError
 
@@ -106,15 +107,9 @@ def anneal(
         raise OptionError(
             f"anneal: the first argument is a symda.Action, got {type(action).__name__}."
         )
-    problem = action.bind(
-        data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
-    )
-    kernels = action.compile().machine
-    dataset = driver.anneal(
-        kernels.payload(newton=solver == "newton"),
-        problem,
+    settings = Settings(
         solver=solver,
-        solver_options=options or {},
+        options={} if options is None else options,
         ladder=Ladder() if ladder is None else ladder,
         paths=paths,
         seed=seed,
@@ -125,6 +120,15 @@ def anneal(
         keep=keep,
         time_limit=time_limit,
         stop_after=stop_after,
+    )
+    problem = action.bind(
+        data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
+    )
+    kernels = action.compile().machine
+    dataset = driver.anneal(
+        kernels.payload(newton=settings.structured),
+        problem,
+        settings,
         reporter=_reporter(progress),
         attrs={
             "model": action.model.name,

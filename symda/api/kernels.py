@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from reprlib import repr as short
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
     from symda.api.action import Action
-    from symda.build.kernels import Kernels
+    from symda.build.kernels import Evaluator, Kernels
     from symda.observe import Observations, Problem
 
 FloatArray = NDArray[np.float64]
@@ -57,32 +58,51 @@ class ActionKernels:
         self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
     ) -> float:
         """Return the action A(X, theta)."""
-        return self.machine.action(X, self._theta(theta), rf, self._action.bind(data))
+        return self._at(data).action(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
 
     def terms(
         self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
     ) -> tuple[float, float]:
         """Measurement term and model term."""
-        return self.machine.at(self._action.bind(data)).terms(X, self._theta(theta), rf)
+        return self._at(data).terms(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
 
     def gradient(
         self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
     ) -> FloatArray:
         """Gradient, shape (M D + P,)."""
-        return self.machine.gradient(X, self._theta(theta), rf, self._action.bind(data))
+        return self._at(data).gradient(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
 
     def hessian(
         self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
     ) -> csc_array:
         """Hessian, SciPy sparse (M D + P, M D + P), symmetric."""
-        return self.machine.hessian(X, self._theta(theta), rf, self._action.bind(data))
+        return self._at(data).hessian(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
 
     def residual(self, X: ArrayLike, theta: Theta, data: Observations | Problem) -> FloatArray:
         """Residuals of the steps, shape (N, E)."""
-        return self.machine.residual(X, self._theta(theta), self._action.bind(data))
+        return self._at(data).residual(numbers(X, "X"), self._theta(theta))
+
+    def _at(self, data: Observations | Problem) -> Evaluator:
+        return self.machine.at(self._action.bind(data))
 
     def _theta(self, theta: Theta) -> FloatArray:
         return parameter_values(theta, tuple(p.name for p in self._action.parameters))
+
+
+def numbers(values: object, name: str) -> FloatArray:
+    """Return an array of what the user passed.
+
+    Raises
+    ------
+    InputError
+        If it is not made of numbers.
+    """
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{name}: expected numbers, got {short(values)}. Pass a number or a rectangular array."
+        ) from None
 
 
 def parameter_values(theta: Theta, names: tuple[str, ...]) -> FloatArray:
@@ -91,10 +111,10 @@ def parameter_values(theta: Theta, names: tuple[str, ...]) -> FloatArray:
     Raises
     ------
     InputError
-        If a name is unknown or missing.
+        If a name is unknown or missing, or a value is not a number.
     """
     if not isinstance(theta, Mapping):
-        return np.atleast_1d(np.asarray(theta, dtype=float))
+        return np.atleast_1d(numbers(theta, "theta"))
     given = {str(name): value for name, value in theta.items()}
     for name in given:
         if name not in names:
@@ -107,4 +127,4 @@ def parameter_values(theta: Theta, names: tuple[str, ...]) -> FloatArray:
         raise InputError(
             f"No value for the parameter {missing[0]!r}; every one of {', '.join(names)} needs one."
         )
-    return np.array([given[name] for name in names], dtype=float)
+    return np.array([numbers(given[name], f"theta[{name!r}]") for name in names], dtype=float)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.analyse import ChiSquared, best_path, chi_squared, hits, last_rung, levels_table, wilson
+from symda.anneal.levels import GAP, HIT
 from symda.api.simulate import Trajectory
 from symda.errors import OptionError
 
@@ -117,7 +118,7 @@ class Run:
             momenta=one["momenta"],
         )
 
-    def table(self, beta: int | None = None, *, tolerance: float = 0.01) -> pd.DataFrame:
+    def table(self, beta: int | None = None, *, tolerance: float = GAP) -> pd.DataFrame:
         """Distinct action levels with their multiplicities, lowest first.
 
         Parameters
@@ -133,8 +134,12 @@ class Run:
         """Compare the lowest level's measurement term with what the declared noise predicts."""
         return chi_squared(self.dataset)
 
-    def hit_rate(self, within: float = 0.5) -> tuple[float, tuple[float, float]]:
-        """Share of attempts that end on the lowest level, with its 95 % Wilson interval."""
+    def hit_rate(self, within: float = HIT) -> tuple[float, tuple[float, float]]:
+        """Share of attempts that end on the lowest level, with its 95 % Wilson interval.
+
+        Without an attempt (nothing ran to an end) it is nan, with the interval (0, 1). After
+        `stop_after` it is biased upwards, since such a run ends on a hit.
+        """
         found, attempts = hits(self.dataset, within)
         return (found / attempts if attempts else np.nan), wilson(found, attempts)
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from symda.solve import SOLVERS
+
 Into = Annotated[Path, typer.Option(help="Folder to write into; made if it is not there.")]
 ModelArgument = Annotated[
     Path,
@@ -114,12 +116,13 @@ def anneal(
             help="Noise variance sigma^2, one or each. Default: `variance` of MODEL.py.",
         ),
     ] = None,
+    separator: Annotated[str, typer.Option(help="What separates the columns of a CSV file.")] = ",",
     rf0: Annotated[float, typer.Option(help="Rf of the first rung.")] = 0.01,
     alpha: Annotated[float, typer.Option(help="Factor from rung to rung.")] = 2.0,
     rungs: Annotated[int, typer.Option(help="Rungs of the ladder.")] = 26,
     paths: Annotated[int, typer.Option(help="Random starts.")] = 100,
     seed: Annotated[int, typer.Option(help="Seed of the starts.")] = 0,
-    solver: Annotated[str, typer.Option(help="ipopt or lbfgs.")] = "ipopt",
+    solver: Annotated[str, typer.Option(help=f"One of {', '.join(SOLVERS)}.")] = "ipopt",
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Option of the solver; repeatable."),
@@ -161,20 +164,31 @@ def anneal(
 ) -> None:
     """Find the paths and parameters of least action for your data."""
     from symda import api
-    from symda.anneal import Ladder
+    from symda.anneal import Ladder, Settings
     from symda.cli import files
     from symda.cli import output as written
     from symda.cli.console import note, say, show_levels
 
-    file = files.read_model(model)
-    action = file.action
-    observations = files.read_data(
-        data, action, file.variance if variance is None else files.parse_variance(variance)
+    files.refuse_swapped(model, data)
+    # what can be checked without running the model's file is checked before
+    settings = Settings(
+        solver=solver,
+        options=files.parse_options(option or [], "--option"),
+        ladder=Ladder(rf0=rf0, alpha=alpha, rungs=rungs),
+        paths=paths,
+        seed=seed,
+        workers=workers,
+        time_limit=time_limit,
+        stop_after=stop_after,
     )
     fixed: dict[str, float | None] = dict.fromkeys(free or [])
     fixed |= files.parse_values(fix or [], "--fix")
-    ladder = Ladder(rf0=rf0, alpha=alpha, rungs=rungs)
-    options = files.parse_options(option or [], "--option")
+    given = None if variance is None else files.parse_variance(variance)
+    file = files.read_model(model)
+    action = file.action
+    observations = files.read_data(
+        data, action, file.variance if given is None else given, separator
+    )
     problem = action.bind(
         observations, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
     )
@@ -186,11 +200,11 @@ def anneal(
     run = api.anneal(
         action,
         problem,
-        ladder=ladder,
+        ladder=settings.ladder,
         paths=paths,
         seed=seed,
         solver=solver,
-        options=options,
+        options=settings.options,
         workers=workers,
         time_limit=time_limit,
         stop_after=stop_after,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import runpy
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sympy import Expr
@@ -20,6 +22,9 @@ from symda.errors import DataError, ModelError, OptionError, nearest
 from symda.observe import Observations
 
 NETCDF = frozenset({".nc", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5"})
+
+#: What a model's file is called; nothing else is run.
+PYTHON = ".py"
 
 Variance = float | Sequence[float] | Mapping[str, float]
 
@@ -86,8 +91,13 @@ def read_model(path: Path) -> ModelFile:
     DataError
         If there is no such file.
     ModelError
-        If the file fails (the message shows its line), or defines no `model`.
+        If the file is not called .py, fails (the message shows its line), or defines no `model`.
     """
+    # runpy would take any text for a program
+    if path.suffix != PYTHON:
+        raise ModelError(
+            f"MODEL: expected a Python file, whose name ends in {PYTHON}, got {str(path)!r}."
+        )
     if not path.is_file():
         raise DataError(
             f"there is no file {str(path)!r}. Check the path and the working directory."
@@ -115,6 +125,21 @@ def read_model(path: Path) -> ModelFile:
     return ModelFile(path, model, names.get("measured"), names.get("scheme"), names.get("variance"))
 
 
+def refuse_swapped(model: Path, data: Path) -> None:
+    """Refuse DATA that is a Python file, before anything is run.
+
+    Raises
+    ------
+    DataError
+        If it is.
+    """
+    if data.suffix == PYTHON:
+        raise DataError(
+            f"DATA: expected a CSV or NetCDF file, got the Python file {str(data)!r}. "
+            f"The model comes first: symda anneal MODEL.py DATA; got {str(model)!r} for it."
+        )
+
+
 def _blame(path: Path, error: BaseException) -> str:
     """Say on which line of the user's file an error arose."""
     what = f"{type(error).__name__}: {error}"
@@ -134,7 +159,9 @@ def _article(name: str) -> str:
     return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
 
 
-def read_data(path: Path, action: Action, variance: Variance | None) -> Observations:
+def read_data(
+    path: Path, action: Action, variance: Variance | None, separator: str = ","
+) -> Observations:
     """Read the columns of a CSV or NetCDF file that are named like channels and forcing.
 
     Raises
@@ -148,13 +175,42 @@ def read_data(path: Path, action: Action, variance: Variance | None) -> Observat
             "the noise variance of the data is not known: pass --variance 0.2 (or "
             f"--variance {channels[0]}=0.2,...), or define `variance` in the model's file."
         )
-    read = Observations.from_netcdf if path.suffix.lower() in NETCDF else Observations.from_csv
-    return read(
-        path,
-        values=list(channels),
-        variance=_by_channel(variance, channels),
-        forcing=[symbol.name for symbol in action.model.forcing],
-    )
+    noise = _by_channel(variance, channels)
+    values, forcing = list(channels), [symbol.name for symbol in action.model.forcing]
+    if path.suffix.lower() in NETCDF:
+        return Observations.from_netcdf(path, values=values, variance=noise, forcing=forcing)
+    try:
+        return Observations.from_csv(
+            path, values=values, variance=noise, forcing=forcing, separator=separator
+        )
+    except DataError as error:
+        date = _refused_date(path, separator, str(error))
+        if date is None:
+            raise
+        raise DataError(
+            f"{path.name}: {date!r} is a date, and times are plain numbers in your own units. "
+            "Convert the column first, for instance with pandas: "
+            "t = pd.to_datetime(column); (t - t[0]).dt.total_seconds()"
+        ) from error
+
+
+def _refused_date(path: Path, separator: str, message: str) -> str | None:
+    """Return the date among the cells of the first row that the message of a refusal quotes."""
+    if not path.is_file():
+        return None
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        rows = csv.reader(file, delimiter=separator)
+        next(rows, None)
+        cells = [cell.strip() for cell in next(rows, [])]
+    return next((cell for cell in cells if _is_date(cell) and repr(cell) in message), None)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _by_channel(variance: Variance, channels: tuple[str, ...]) -> float | list[float]:

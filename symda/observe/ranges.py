@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping, Sequence
+from reprlib import repr as short
 
 import numpy as np
 
@@ -31,11 +32,23 @@ def fixed_values(
     Raises
     ------
     OptionError
-        An unknown parameter, or a value that is not a number within the bounds.
+        Something that is no mapping, an unknown parameter, or a value that is not a number within
+        the bounds.
     """
     names = [p.name for p in parameters]
     chosen = {p.name: p.value for p in parameters}
+    example = f"{{{(names or ['k'])[0]!r}: 1.0}}"
+    if fixed is not None and not isinstance(fixed, Mapping):
+        raise OptionError(
+            f"fixed: expected a mapping of parameters to values, such as {example}, got "
+            f"{short(fixed)}."
+        )
     for key, value in (fixed or {}).items():
+        if not isinstance(key, (str, Parameter)):
+            raise OptionError(
+                f"fixed: expected parameters or their names for keys, as in {example}, got "
+                f"{short(key)}."
+            )
         name = key if isinstance(key, str) else key.name
         if name not in chosen:
             has = ", ".join(names) if names else "no parameters"
@@ -43,7 +56,8 @@ def fixed_values(
                 f"fixed: {name!r} is no parameter; the model has {has}.{nearest(name, names)}"
             )
         bounds = parameters[names.index(name)].bounds
-        if value is not None and not (isinstance(value, numbers.Real) and math.isfinite(value)):
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if value is not None and not (real and math.isfinite(value)):
             raise OptionError(
                 f"fixed[{name!r}]: expected a finite number, or None to estimate the parameter, "
                 f"got {value!r}."

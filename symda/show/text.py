@@ -12,14 +12,17 @@ from symda.analyse import (
     PathCounts,
     best_path,
     chi_squared,
+    endings,
     free_parameters,
     hits,
     last_rung,
     level_members,
     levels_table,
     path_counts,
+    stopped_after,
     wilson,
 )
+from symda.anneal.levels import HIT, STOPPED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,13 +42,15 @@ def summary(dataset: xr.Dataset) -> str:
     Returns
     -------
     str
-        Model, scheme and sizes; paths finished and failed; the lowest level with its multiplicity
-        and the interval of its hit rate; the chi-squared verdict; each free parameter of the best
-        path with its range over the lowest level; solver time.
+        Model, scheme and sizes; paths finished and failed; how they ended, unless all converged;
+        the lowest level with its multiplicity and the interval of its hit rate; the chi-squared
+        verdict; each free parameter of the best path with its range over the lowest level; solver
+        time.
     """
     counts = path_counts(dataset)
     lines = [_heading(dataset), "paths: " + _paths(dataset, counts)]
     if counts.finished:
+        lines += _endings(dataset)
         lines += [_lowest(dataset), "measurement term: " + chi_squared(dataset).verdict]
         lines += _parameters(dataset)
     else:
@@ -100,6 +105,20 @@ def _paths(dataset: xr.Dataset, counts: PathCounts) -> str:
     return text + " (interrupted)" * bool(dataset.attrs["interrupted"])
 
 
+def _endings(dataset: xr.Dataset) -> Iterator[str]:
+    ends = endings(dataset)
+    if "stopped" not in ends:
+        return
+    yield f"ends: {', '.join(f'{count} {status}' for status, count in ends.items())}"
+    if len(ends) == 1:
+        yield (
+            "warning: no path converged, so what follows are the points where the solver stopped, "
+            "not minima; allow it more iterations"
+        )
+    elif dataset["status"].values[best_path(dataset), last_rung(dataset)] == STOPPED:
+        yield "warning: the lowest path did not converge; allow the solver more iterations"
+
+
 def _messages(dataset: xr.Dataset) -> list[str]:
     texts = [(k, str(text)) for k, text in enumerate(dataset["message"].values) if str(text)]
     return [f"path {k}: {text}" for k, text in texts[:3]]
@@ -111,10 +130,15 @@ def _lowest(dataset: xr.Dataset) -> str:
     level = float(dataset["action"].values[best_path(dataset), rung])
     found, attempts = hits(dataset)
     low, high = wilson(found, attempts)
+    limit = stopped_after(dataset)
+    bias = ""
+    if limit is not None and found >= limit:
+        bias = f"; biased upwards, since the run was to stop after {limit} hits"
     return (
         f"lowest level: {level:.6g} at beta = {int(dataset['beta'].values[rung])}, "
-        f"multiplicity {members}; {found} of {attempts} attempts within 0.5 "
+        f"multiplicity {members}; {found} of {attempts} attempts within {HIT:g} "
         f"({100 * found / attempts:.3g} %, 95 % interval {100 * low:.3g} .. {100 * high:.3g} %)"
+        f"{bias}"
     )
 
 
@@ -138,10 +162,13 @@ def _levels_markdown(dataset: xr.Dataset) -> str:
     lines = ["| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows]
     if len(table) > ROWS:
         lines.append(f"\n{len(table) - ROWS} higher levels are not listed.")
+    stopped = ""
+    if table.attrs["stopped"]:
+        stopped = f" {table.attrs['stopped']} of those that did stopped before they converged."
     lines.append(
         f"\nAt beta = {table.attrs['beta']}; {table.attrs['unfinished']} paths did not reach it. "
         "Terms and parameters are means over a level's paths; chi2_z counts standard deviations "
-        "of the measurement term from its expectation."
+        f"of the measurement term from its expectation.{stopped}"
     )
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,9 @@ class Newton:
     OptionError
         If an option is out of range, or the kernels were not compiled.
     """
+
+    #: Needs the compiled structured module, which `Kernels.payload` builds when it is asked to.
+    structured: ClassVar[bool] = True
 
     def __init__(
         self,

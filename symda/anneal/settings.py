@@ -1,0 +1,138 @@
+"""What a user may choose of an annealing run, checked before anything is compiled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from reprlib import repr as short
+
+from symda.anneal.executors import check_executor
+from symda.anneal.ladder import Ladder
+from symda.anneal.starts import STARTS, StartFunction
+from symda.errors import OptionError, nearest
+
+STRATEGIES = ("ladder",)
+KEEP = ("last", "all")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to anneal.
+
+    Parameters
+    ----------
+    solver, options
+        Name in `symda.solve.SOLVERS`, and options for it.
+    ladder
+        The values of Rf.
+    paths
+        Number of paths, K.
+    seed
+        Seed of the run, a whole number of at least 0. Path k depends on `seed` and k alone.
+    start
+        Name in `STARTS`, or a function `(problem, rng) -> (X (M, D), theta (P,))`.
+    strategy
+        How the ladder is climbed: `"ladder"`, all of the path from rung to rung.
+    executor
+        None for processes (or this process, when one path or one worker is all there is; threads,
+        when the solver takes groups of paths up the ladder without holding the GIL),
+        `"processes"`, `"threads"`, `"serial"`, or any `concurrent.futures.Executor`, which is left
+        running. On an executor of yours only paths that have not begun can be taken back when a
+        run stops early.
+    workers
+        Paths at once; the default is the number of usable cores.
+    keep
+        `"last"`, or `"all"` to keep the states of every rung.
+    time_limit
+        Seconds after which no path and no rung begins; what is there by then is kept.
+    stop_after
+        Stop when so many paths have reached the lowest level found so far, to within
+        `symda.anneal.levels.HIT` times the problem's measurement scale.
+
+    Raises
+    ------
+    OptionError
+        A choice that is out of range, of the wrong kind, or not known.
+    """
+
+    solver: str = "ipopt"
+    options: Mapping[str, object] = field(default_factory=dict)
+    ladder: Ladder = field(default_factory=Ladder)
+    paths: int = 100
+    seed: int = 0
+    start: str | StartFunction = "uniform"
+    strategy: str = "ladder"
+    executor: str | Executor | None = None
+    workers: int | None = None
+    keep: str = "last"
+    time_limit: float | None = None
+    stop_after: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every choice by itself."""
+        from symda.solve import SOLVERS
+
+        if not isinstance(self.ladder, Ladder):
+            raise OptionError(
+                "anneal: ladder must be a symda.Ladder, such as "
+                f"sd.Ladder(rf0=0.01, alpha=2.0, rungs=26), got {short(self.ladder)}."
+            )
+        _known("solver", self.solver, tuple(SOLVERS))
+        if not isinstance(self.options, Mapping) or not all(
+            isinstance(name, str) for name in self.options
+        ):
+            raise OptionError(
+                "anneal: options must be a mapping of the solver's options to values, such as "
+                f"{{'max_iter': 500}}, got {short(self.options)}."
+            )
+        _whole("paths", self.paths, 1)
+        _whole("seed", self.seed, 0)
+        if not callable(self.start):
+            _known("start", self.start, tuple(STARTS), "or a function (problem, rng) -> (X, theta)")
+        _known("strategy", self.strategy, STRATEGIES)
+        check_executor(self.executor)
+        if self.workers is not None:
+            _whole("workers", self.workers, 1)
+        _known("keep", self.keep, KEEP)
+        if self.time_limit is not None:
+            _seconds("time_limit", self.time_limit)
+        if self.stop_after is not None:
+            _whole("stop_after", self.stop_after, 1)
+
+    @property
+    def structured(self) -> bool:
+        """Whether the solver runs on the structured module of the kernels; its factory says so."""
+        from symda.solve import SOLVERS
+
+        return bool(getattr(SOLVERS[self.solver], "structured", False))
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise OptionError(
+            f"anneal: {name} must be a whole number of at least {least}, got {short(value)}."
+        )
+
+
+def _seconds(name: str, value: object) -> None:
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0.0 < float(value) < math.inf:
+        raise OptionError(
+            f"anneal: {name} must be a positive number of seconds, got {short(value)}. Leave it "
+            "out for no limit."
+        )
+
+
+def _known(name: str, value: object, choices: tuple[str, ...], other: str = "") -> None:
+    if not isinstance(value, str):
+        raise OptionError(
+            f"anneal: {name} must be {' or '.join(map(repr, choices))}{f', {other}' * bool(other)}"
+            f", got {short(value)}."
+        )
+    if value not in choices:
+        raise OptionError(
+            f"anneal: there is no {name} {value!r}; there is {', '.join(choices)}."
+            f"{nearest(value, choices)}"
+        )
