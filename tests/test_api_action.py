@@ -178,11 +178,44 @@ def mistakes() -> dict[str, tuple[object, str]]:
             lambda: kernels.action(X, [8.0], [1.0, 2.0], data),
             "rf must be one number or one a state (D = 5), got the shape (2,).",
         ),
+        "path as text": (
+            lambda: kernels.action("here", [8.0], 1.0, data),
+            "X: expected numbers, got 'here'. Pass a number or a rectangular array.",
+        ),
+        "ragged path": (
+            lambda: kernels.residual([[1.0], [1.0, 2.0]], [8.0], data),
+            "X: expected numbers, got [[1.0], [1.0, 2.0]].",
+        ),
+        "rf as text": (
+            lambda: kernels.hessian(X, [8.0], "large", data),
+            "rf: expected numbers, got 'large'.",
+        ),
+        "theta as text": (
+            lambda: kernels.terms(X, "nu", 1.0, data),
+            "theta: expected numbers, got 'nu'.",
+        ),
+        "value as text": (
+            lambda: kernels.gradient(X, {"nu": "large"}, 1.0, data),
+            "theta['nu']: expected numbers, got 'large'.",
+        ),
+        "value of two numbers": (
+            lambda: kernels.gradient(X, {"nu": [1.0, 2.0]}, 1.0, data),
+            "theta['nu']: expected one number, got [1.0, 2.0].",
+        ),
         "compiler": (
             lambda: action.compile(options=sd.build.Options(flags=("-ffast-math",))),
             "-ffast-math",
         ),
     }
+
+
+def test_an_option_left_empty_has_no_near_name() -> None:
+    model, x = cases.lorenz96()
+    with pytest.raises(sd.OptionError) as error:
+        sd.Action(model, [x[0]], averaging=None)
+    assert str(error.value) == (
+        "averaging: expected one of sum, eq2, eq14, minaone, varanneal, got None."
+    )
 
 
 @pytest.mark.parametrize("name", mistakes())

@@ -76,6 +76,16 @@ def test_a_model_file_may_import_its_neighbours_and_guard_its_script(symda: Shel
     [
         (("derive", "none.py"), "there is no file 'none.py'."),
         (("anneal", "none.py", "data.csv"), "there is no file 'none.py'."),
+        (
+            ("derive", "data.csv"),
+            "MODEL: expected a Python file, whose name ends in .py, got 'data.csv'.",
+        ),
+        (
+            ("anneal", "model.txt", "data.csv"),
+            "MODEL: expected a Python file, whose name ends in .py, got 'model.txt'.",
+        ),
+        ((*ANNEAL, "--separator", ";;"), "separator: expected one character"),
+        ((*ANNEAL, "--time-limit", "0"), "time_limit must be a positive number of seconds"),
         (("anneal", "model.py", "none.csv"), "there is no file 'none.csv'."),
         (("anneal", "model.py", "none.nc"), "there is no file 'none.nc'."),
         (("report", "none.nc"), "there is no file 'none.nc'"),
@@ -120,6 +130,64 @@ def test_a_mistake_is_named(files: Shell, arguments: tuple[str, ...], message: s
     assert done.code == 2
     assert message in done.err
     assert done.out == ""
+
+
+def test_swapped_arguments_run_nothing(files: Shell) -> None:
+    # Both would run: data can be a program, and a program is text.
+    files.write("data.csv", "open('ran', 'w').close()\n")
+    files.write("model.py", "open('ran', 'w').close()\n")
+    done = files("anneal", "data.csv", "model.py")
+    assert done.code == 2
+    assert done.err == (
+        "error: DATA: expected a CSV or NetCDF file, got the Python file 'model.py'. The model "
+        "comes first: symda anneal MODEL.py DATA; got 'data.csv' for it.\n"
+    )
+    assert files("derive", "data.csv").code == files("generate", "data.csv").code == 2
+    assert not (files.folder / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--paths", "0"),
+        ("--seed", "-1"),
+        ("--solver", "ipot"),
+        ("--workers", "0"),
+        ("--stop-after", "0"),
+        ("--rungs", "0"),
+        ("--fix", "nu"),
+        ("--variance", "much"),
+    ],
+    ids=" ".join,
+)
+def test_options_are_checked_before_anything_is_run(files: Shell, wrong: tuple[str, ...]) -> None:
+    files.write("model.py", "open('ran', 'w').close()\n" + MODEL)
+    assert files(*ANNEAL, *wrong).code == 2
+    assert not (files.folder / "ran").exists()
+
+
+def test_a_column_of_dates_says_how_to_convert_it(files: Shell) -> None:
+    files.write("data.csv", DATA.replace("0,1", "2026-01-01,1").replace("0.1,1", "2026-01-02,1"))
+    done = files(*ANNEAL)
+    assert done.code == 2
+    assert done.err == (
+        "error: data.csv: '2026-01-01' is a date, and times are plain numbers in your own units. "
+        "Convert the column first, for instance with pandas: t = pd.to_datetime(column); "
+        "(t - t[0]).dt.total_seconds()\n"
+    )
+    # A date that nobody reads is not the mistake.
+    files.write("data.csv", "t,x0,x2,x3,day\n0,a,2,3,2026-01-01\n0.1,1,2,3,2026-01-02\n")
+    done = files(*ANNEAL)
+    assert "got text ('a')" in done.err and "date" not in done.err
+
+
+def test_other_separators_have_an_option(files: Shell) -> None:
+    files.write("data.csv", DATA.replace(",", ";"))
+    assert "separator" in files(*ANNEAL).err
+    # Past the data: what is refused now is the parameter.
+    done = files(*ANNEAL, "--separator", ";", "--fix", "mu=1")
+    assert done.code == 2
+    assert "'mu' is no parameter" in done.err
 
 
 def test_a_column_that_is_missing_is_named(files: Shell) -> None:

@@ -127,4 +127,8 @@ def parameter_values(theta: Theta, names: tuple[str, ...]) -> FloatArray:
         raise InputError(
             f"No value for the parameter {missing[0]!r}; every one of {', '.join(names)} needs one."
         )
-    return np.array([numbers(given[name], f"theta[{name!r}]") for name in names], dtype=float)
+    values = [numbers(given[name], f"theta[{name!r}]") for name in names]
+    for name, value in zip(names, values, strict=True):
+        if value.size != 1:
+            raise InputError(f"theta[{name!r}]: expected one number, got {short(given[name])}.")
+    return np.array([value.item() for value in values])
