@@ -37,6 +37,11 @@ def blow_up() -> sd.Model:
     return sd.Model({x: x**2}, name="blow_up")
 
 
+def hyperbola() -> sd.Model:
+    x = sd.state("x")
+    return sd.Model({x: 1 / x}, name="hyperbola")
+
+
 TIMES = np.array([0.0, 0.3, 0.35, 2.0, 5.0])
 
 
@@ -114,23 +119,43 @@ def test_a_map_that_ends_names_the_step() -> None:
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "times fall": (
         lambda: simulate(oscillator(), [0.0, 1.0, 0.5], [1.0, 0.0]),
-        "simulate: times must be finite and increasing, at least one of them.",
+        "times of simulate: must be strictly increasing, but entry 2 is 0.5 after 1.0. "
+        "Sort the rows by time and merge rows of the same time.",
     ),
     "no times": (
         lambda: simulate(oscillator(), [], [1.0, 0.0]),
-        "simulate: times must be finite and increasing",
+        "times of simulate: expected at least one time, got none.",
     ),
     "a time is nan": (
         lambda: simulate(oscillator(), [0.0, math.nan], [1.0, 0.0]),
-        "simulate: times must be finite and increasing",
+        "times of simulate: entry 1 is nan, expected a finite number. Drop the rows without a "
+        "time.",
+    ),
+    "times are text": (
+        lambda: simulate(oscillator(), ["now", "then"], [1.0, 0.0]),
+        "times of simulate: expected numbers, got text ('now').",
     ),
     "initial too short": (
         lambda: simulate(oscillator(), TIMES, [1.0]),
-        "simulate: initial must be 2 finite numbers, one for each of q, p; got [1.0].",
+        "simulate: initial must have length 2, one for each of q, p; got 1 values: pass numbers, "
+        "or a mapping such as initial={'q': 0.0}.",
     ),
     "initial nan": (
         lambda: simulate(oscillator(), TIMES, [1.0, math.nan]),
-        "initial must be 2 finite numbers",
+        "simulate: initial['p'] must be a finite number, got nan; pass numbers, or a mapping such "
+        "as initial={'q': 0.0}.",
+    ),
+    "initial is text": (
+        lambda: simulate(oscillator(), TIMES, "rest"),
+        "simulate: initial must have length 2, one for each of q, p; got 1 values:",
+    ),
+    "initial has text": (
+        lambda: simulate(oscillator(), TIMES, {"q": "one", "p": 0.0}),
+        "simulate: initial['q'] must be a finite number, got 'one';",
+    ),
+    "initial in two dimensions": (
+        lambda: simulate(oscillator(), TIMES, np.zeros((2, 1))),
+        "simulate: initial['q'] must be a finite number, got array([0.]);",
     ),
     "initial names": (
         lambda: simulate(oscillator(), TIMES, {"q": 1.0}),
@@ -146,7 +171,52 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "number of parameters": (
         lambda: simulate(oscillator(), TIMES, [1.0, 0.0], parameters=[1.0, 2.0]),
-        "parameters must be 1 numbers, one for each of w; got 2.",
+        "simulate: parameters must have length 1, one for each of w; got 2 values: "
+        "pass numbers, or a mapping of names to numbers.",
+    ),
+    "parameter is text": (
+        lambda: simulate(logistic(), [0.0, 1.0], [0.5], parameters={"r": "ten"}),
+        "simulate: parameters['r'] must be a finite number, got 'ten'; "
+        "pass numbers, or a mapping of names to numbers.",
+    ),
+    "parameters are text": (
+        lambda: simulate(logistic(), [0.0, 1.0], [0.5], parameters="ten"),
+        "simulate: parameters['r'] must be a finite number, got 'ten';",
+    ),
+    "parameter is nan": (
+        lambda: simulate(oscillator(), TIMES, [1.0, 0.0], parameters={"w": math.nan}),
+        "simulate: parameters['w'] must be a finite number, got nan;",
+    ),
+    "parameter is infinite": (
+        lambda: simulate(oscillator(), TIMES, [1.0, 0.0], parameters=[math.inf]),
+        "simulate: parameters['w'] must be a finite number, got inf;",
+    ),
+    "parameter is a symbol": (
+        lambda: simulate(oscillator(), TIMES, [1.0, 0.0], parameters={"w": sd.parameter("v")}),
+        "simulate: parameters['w'] must be a finite number, got v;",
+    ),
+    "not a model": (
+        lambda: simulate(sd.Action(oscillator(), oscillator().states), TIMES, [1.0, 0.0]),
+        "simulate: the first argument is a symda.Model, got Action; of an action, pass "
+        "action.model.",
+    ),
+    "method": (
+        lambda: simulate(oscillator(), TIMES, [1.0, 0.0], method="rk4"),
+        "simulate: method must be one of RK23, RK45, DOP853, Radau, BDF, LSODA, got 'rk4'. "
+        "Did you mean 'RK45'?",
+    ),
+    "rtol": (
+        lambda: simulate(oscillator(), TIMES, [1.0, 0.0], rtol=-1),
+        "simulate: rtol must be a positive number, got -1; the default is 1e-10.",
+    ),
+    "atol": (
+        lambda: simulate(oscillator(), TIMES, [1.0, 0.0], atol="small"),
+        "simulate: atol must be a positive number, got 'small'; the default is 1e-10.",
+    ),
+    "singular at the start": (
+        lambda: simulate(hyperbola(), [0.0, 1.0], [0.0]),
+        "simulate: the right-hand side of 'x' is inf at time 0, expected a finite number. "
+        "Look at parameters, initial state and forcing.",
     ),
     "map between steps": (
         lambda: simulate(logistic(), [0.0, 0.5], [0.5], parameters={"r": 2.0}),
@@ -154,11 +224,12 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "forcing missing": (
         lambda: simulate(driven(), TIMES, [1.0], parameters={"k": 1.0}),
-        "'I'",
+        "forcing 'I' of the model is missing from simulate(...). Pass simulate(..., "
+        "forcing={'I': ...}) with samples or an expression in time.",
     ),
     "forcing unknown": (
         lambda: simulate(oscillator(), TIMES, [1.0, 0.0], forcing={"J": 1.0}),
-        "'J'",
+        "forcing 'J' is given with simulate(...), but the model has none.",
     ),
     "forcing too short": (
         lambda: simulate(
@@ -168,7 +239,8 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
             parameters={"k": 1.0},
             forcing={"I": ([0.0, 1.0], [0.0, 1.0])},
         ),
-        "samples are never extrapolated",
+        "simulate: forcing 'I': samples cover times 0 to 1, but values are needed from 0 to 5; "
+        "samples are never extrapolated. Add samples, or choose times within that range.",
     ),
 }
 

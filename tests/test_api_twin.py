@@ -89,12 +89,12 @@ def test_discard_of_a_map_counts_steps() -> None:
     assert truth.states.values[:, 0].tolist() == [8.0, 16.0, 32.0]
 
 
-def test_expressions_are_measured_and_exact_data_have_the_weight_one() -> None:
-    truth, data = twin(oscillator("energy"), variance=[0.0, 0.25])
+def test_expressions_are_measured() -> None:
+    truth, data = twin(oscillator("energy"), variance=[1e-30, 0.25])
     q, p = truth.states.values.T
     assert data.channels == ("energy", "q")
-    np.testing.assert_allclose(data.values[:, 0], q**2 + p**2, rtol=1e-14)
-    assert set(data.variance[:, 0]) == {1.0}
+    np.testing.assert_allclose(data.values[:, 0], q**2 + p**2, rtol=1e-13)
+    np.testing.assert_array_equal(data.variance, np.tile([1e-30, 0.25], (21, 1)))
     assert np.abs(data.values[:, 1] - q).max() > 0.1
 
 
@@ -112,12 +112,59 @@ def test_forcing_drives_the_truth_and_goes_with_the_data(kind: str) -> None:
     assert np.abs(residual).max() < 1e-9
 
 
+WEIGHT = "pass the variance the data should be weighted with; for exact data take simulate"
+
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
-    "dt": (lambda: twin(oscillator(), dt=0.0), "twin: dt must be positive, got 0.0."),
-    "dt nan": (lambda: twin(oscillator(), dt=math.nan), "twin: dt must be positive, got nan."),
+    "dt": (
+        lambda: twin(oscillator(), dt=0.0),
+        "twin: dt must be a positive number, got 0.0; e.g. dt=0.01.",
+    ),
+    "dt nan": (
+        lambda: twin(oscillator(), dt=math.nan),
+        "twin: dt must be a positive number, got nan; e.g. dt=0.01.",
+    ),
+    "dt is text": (
+        lambda: twin(oscillator(), dt="0.1"),
+        "twin: dt must be a positive number, got '0.1'; e.g. dt=0.01.",
+    ),
+    "dt of a map": (
+        lambda: twin(still(), dt=0.1),
+        "twin: dt of a map must be a whole number of at least 1, got 0.1; e.g. dt=1.",
+    ),
+    "discard of a map": (
+        lambda: twin(still(), dt=1, discard=2.5),
+        "twin: discard of a map must be a whole number of at least 0, got 2.5; discard=0 keeps "
+        "everything.",
+    ),
     "steps": (
         lambda: twin(oscillator(), steps=0),
-        "twin: steps must be a whole number of at least 1, got 0.",
+        "twin: steps must be a whole number of at least 1, got 0; e.g. steps=100.",
+    ),
+    "steps is text": (
+        lambda: twin(oscillator(), steps="5"),
+        "twin: steps must be a whole number of at least 1, got '5'; e.g. steps=100.",
+    ),
+    "every is a fraction": (
+        lambda: twin(oscillator(), every=2.5),
+        "twin: every must be a whole number of at least 1, got 2.5; e.g. every=1.",
+    ),
+    "seed is text": (
+        lambda: twin(oscillator(), seed="a"),
+        "twin: seed must be a whole number of at least 0, got 'a'; e.g. seed=0.",
+    ),
+    "seed is negative": (
+        lambda: twin(oscillator(), seed=-1),
+        "twin: seed must be a whole number of at least 0, got -1; e.g. seed=0.",
+    ),
+    "method": (
+        lambda: twin(oscillator(), method="lsoda"),
+        "twin: method must be one of RK23, RK45, DOP853, Radau, BDF, LSODA, got 'lsoda'. "
+        "Did you mean 'LSODA'?",
+    ),
+    "not an action": (
+        lambda: twin(oscillator().model),
+        "twin: the first argument is a symda.Action, got Model; make one with "
+        "sd.Action(model, measured).",
     ),
     "every": (
         lambda: twin(oscillator(), every=3),
@@ -125,11 +172,23 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "discard": (
         lambda: twin(oscillator(), discard=-1.0),
-        "twin: discard must be 0 or positive, got -1.0.",
+        "twin: discard must be a non-negative number, got -1.0; discard=0 keeps everything.",
     ),
     "variance": (
         lambda: twin(oscillator(), variance=-0.2),
-        "twin: variance must be finite and not negative, got -0.2.",
+        f"twin: variance['q'] must be a positive number, got -0.2; {WEIGHT}.",
+    ),
+    "variance zero": (
+        lambda: twin(oscillator("both"), variance=[0.5, 0.0]),
+        f"twin: variance['p'] must be a positive number, got 0.0; {WEIGHT}.",
+    ),
+    "variance is text": (
+        lambda: twin(oscillator(), variance="a"),
+        f"twin: variance['q'] must be a positive number, got 'a'; {WEIGHT}.",
+    ),
+    "length of variance": (
+        lambda: twin(oscillator("both"), variance=[0.5]),
+        f"twin: variance must have length 2, one for each of q, p; got 1 values: {WEIGHT}.",
     ),
 }
 

@@ -4,7 +4,8 @@ from symda.api.action import Action, VirtualMachineWarning
 from symda.api.anneal import anneal
 from symda.api.kernels import ActionKernels
 from symda.api.run import Best, Run, load
-from symda.api.simulate import Trajectory, simulate, twin
+from symda.api.simulate import Trajectory, simulate
+from symda.api.twin import twin
 
 __all__ = [
     "Action",

@@ -124,9 +124,22 @@ def as_function(source: ForcingSource, time: Time | None) -> Callable[[FloatArra
 
 
 def match(
-    names: tuple[str, ...], forcing: Mapping[str, ForcingSource]
+    names: tuple[str, ...],
+    forcing: Mapping[str, ForcingSource],
+    *,
+    place: str = "the observations",
+    call: str = "Observations",
 ) -> tuple[ForcingSource, ...]:
     """Put the sources in the order of the model's forcing channels `names`.
+
+    Parameters
+    ----------
+    names
+        The model's channels.
+    forcing
+        Sources by name.
+    place, call
+        How messages name what the sources were given with, and the call that takes them.
 
     Raises
     ------
@@ -137,14 +150,14 @@ def match(
         if name not in names:
             has = f"has {', '.join(names)}" if names else "has none"
             raise DataError(
-                f"forcing {name!r} is given with the observations, but the model "
+                f"forcing {name!r} is given with {place}, but the model "
                 f"{has}.{nearest(name, names)}"
             )
     for name in names:
         if name not in forcing:
             raise DataError(
-                f"forcing {name!r} of the model is missing from the observations. Pass "
-                f"Observations(..., forcing={{{name!r}: ...}}) with samples or an expression in "
+                f"forcing {name!r} of the model is missing from {place}. Pass "
+                f"{call}(..., forcing={{{name!r}: ...}}) with samples or an expression in "
                 "time."
             )
     return tuple(forcing[name] for name in names)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.errors import DataError, OptionError, nearest
 from symda.observe.arrays import FloatArray, as_floats, as_times, readonly
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
 
 Rule = Literal["linear", "hold", "cubic"]
 
@@ -90,10 +94,25 @@ class Samples:
         if self.rule == "hold":
             return self.values[np.searchsorted(self.times, t, side="right") - 1]
         if self.rule == "cubic":
-            from scipy.interpolate import CubicSpline
-
-            return np.asarray(CubicSpline(self.times, self.values)(t), dtype=np.float64)
+            return np.asarray(self._spline(t), dtype=np.float64)
         return np.asarray(np.interp(t, self.times, self.values), dtype=np.float64)
+
+    @property
+    def breaks(self) -> FloatArray:
+        """Times where one polynomial piece ends and another begins: jumps, kinks, inner knots."""
+        if self.rule == "hold":
+            joints, changes = self.times[1:], np.diff(self.values) != 0.0
+        else:
+            slopes = np.diff(self.values) / np.diff(self.times)
+            joints, changes = self.times[1:-1], np.diff(slopes) != 0.0
+        found: FloatArray = joints if self.rule == "cubic" else joints[changes]
+        return found
+
+    @cached_property
+    def _spline(self) -> CubicSpline:
+        from scipy.interpolate import CubicSpline
+
+        return CubicSpline(self.times, self.values)
 
     def __repr__(self) -> str:
         span = f"{self.times[0]} to {self.times[-1]}"

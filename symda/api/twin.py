@@ -1,0 +1,182 @@
+"""Twin experiments: data from a truth that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symda.api.inputs import number, vector, whole
+from symda.api.integrate import Method, Options, System
+from symda.api.simulate import (
+    Trajectory,
+    forcing_sources,
+    initial_state,
+    integration_options,
+    parameter_vector,
+    trajectory,
+)
+from symda.declare import Model
+from symda.errors import DataError, OptionError
+from symda.observe import Observations, Samples
+
+if TYPE_CHECKING:
+    from symda.api.action import Action
+    from symda.api.kernels import Theta
+    from symda.observe.forcing import ForcingInput
+
+FloatArray = NDArray[np.float64]
+
+#: Tolerance of the time before 0, of which only the end is kept.
+SPIN_UP = 1e-8
+
+
+def twin(
+    action: Action,
+    *,
+    parameters: Theta | None = None,
+    dt: float,
+    steps: int,
+    variance: ArrayLike,
+    seed: int,
+    initial: ArrayLike | Mapping[str, float] | None = None,
+    discard: float = 0.0,
+    every: int = 1,
+    forcing: Mapping[str, ForcingInput] | None = None,
+    method: Method = "DOP853",
+) -> tuple[Trajectory, Observations]:
+    """Make the data of a twin experiment: a solution of the model, measured with Gaussian noise.
+
+    Parameters
+    ----------
+    action : Action
+        Its model is solved, its measured quantities are the data.
+    parameters : array_like (P,) or mapping of str to float
+        True values; those left out take the value they were declared with.
+    dt : float
+        Time between points of the truth (a whole number for a map).
+    steps : int
+        Number of such intervals, from time 0.
+    variance : float, or array_like (L,)
+        Variance sigma^2 of the noise, positive: it is the weight of the data too.
+    seed : int
+        Seed of initial state and noise; the same seed gives the same truth whatever is measured.
+    initial : array_like (D,) or mapping, optional
+        Initial state; drawn uniformly from the states' start ranges when left out.
+    discard : float
+        Time solved and thrown away before time 0, so that the truth lies on the attractor. A
+        sampled forcing must cover it.
+    every : int
+        Measure at every so many points of the truth.
+    forcing : mapping of str to forcing
+        As for `Observations`; plain values hold at the steps + 1 points of the truth.
+    method : str
+        Method of `solve_ivp`.
+
+    Returns
+    -------
+    truth : Trajectory
+        The solution at times 0, dt, .., steps dt.
+    data : Observations
+        What is measured of it.
+
+    Raises
+    ------
+    OptionError
+        If one of the numbers, or the method, is wrong.
+    DataError, SolveError
+        As for `simulate`.
+    """
+    from symda.api.action import Action
+
+    if not isinstance(action, Action):
+        raise OptionError(
+            f"twin: the first argument is a symda.Action, got {type(action).__name__}; "
+            "make one with sd.Action(model, measured)."
+        )
+    model, field = action.model, action.field
+    dt = _duration(dt, "dt", "e.g. dt=1" if model.discrete else "e.g. dt=0.01", model)
+    steps = whole(steps, "twin: steps", "e.g. steps=100", least=1)
+    every = whole(every, "twin: every", "e.g. every=1", least=1)
+    if steps % every:
+        raise OptionError(
+            f"twin: every must divide steps = {steps}, got {every!r}; choose e.g. every=1."
+        )
+    discard = _duration(discard, "discard", "discard=0 keeps everything", model, zero=True)
+    sigma2 = vector(
+        variance,
+        action.measurement.names,
+        "twin: variance",
+        "pass the variance the data should be weighted with; for exact data take simulate",
+        kind="positive",
+        broadcast=True,
+        error=OptionError,
+    )
+    seed = whole(seed, "twin: seed", "e.g. seed=0", least=0)
+    options = integration_options(method, 1e-10, 1e-10, where="twin")
+    theta = parameter_vector(action.parameters, parameters, where="twin")
+    times: FloatArray = dt * np.arange(steps + 1, dtype=float)
+    sources = forcing_sources(model, forcing, times, where="twin")
+    system = System(field, theta, sources)
+
+    start_rng, noise_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
+    first = (
+        _draw(model, start_rng) if initial is None else initial_state(model, initial, where="twin")
+    )
+    if discard:
+        _require_forcing_before(system, discard)
+        spin_up = Options(method, SPIN_UP, SPIN_UP)
+        before = np.array([-discard, 0.0])
+        way_in = trajectory(system, before, first, spin_up, longest=dt, where="twin")
+        first = way_in.states.values[-1]
+    truth = trajectory(system, times, first, options, longest=dt, where="twin")
+    h = np.asarray(
+        field.measure.map(steps + 1)(
+            truth.states.values.T, np.repeat(theta[:, None], steps + 1, 1)
+        ).full()
+    ).T
+    # states first, then a row for each expression: measuring more leaves the others' noise alone
+    of_states = noise_rng.standard_normal((steps + 1, field.D))
+    of_channels = noise_rng.standard_normal((field.L, steps + 1)).T
+    noise = np.where(np.array(action.direct) >= 0, of_states[:, list(action.direct)], of_channels)
+    data = Observations(
+        times[::every],
+        (h + np.sqrt(sigma2) * noise)[::every],
+        variance=sigma2,
+        channels=action.measurement.names,
+        forcing={f.name: source for f, source in zip(model.forcing, sources, strict=True)},
+    )
+    return truth, data
+
+
+def _duration(value: float, name: str, fix: str, model: Model, *, zero: bool = False) -> float:
+    """`value` as a float: a time, or for a map a number of iterations."""
+    if model.discrete:
+        return float(whole(value, f"twin: {name} of a map", fix, least=0 if zero else 1))
+    return number(value, f"twin: {name}", fix, kind="non-negative" if zero else "positive")
+
+
+def _require_forcing_before(system: System, discard: float) -> None:
+    for channel, source in zip(system.field.model.forcing, system.sources, strict=True):
+        if isinstance(source, Samples) and source.times[0] > -discard:
+            raise DataError(
+                f"twin: discard={discard:g} needs the forcing {channel.name!r} from time "
+                f"{-discard:g} on, but its samples begin at {source.times[0]:g}; pass (times, "
+                "values) covering it, or discard=0."
+            )
+
+
+def _draw(model: Model, rng: np.random.Generator) -> FloatArray:
+    ranges = [s.start or s.bounds for s in model.states]
+    for state, (low, high) in zip(model.states, ranges, strict=True):
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise OptionError(
+                f"twin: no initial value for the state {state.name!r}: it has no start range "
+                "to draw from. "
+                "Pass initial=, or declare the states with start=(low, high)."
+            )
+    low, high = np.array(ranges, dtype=float).T
+    drawn: FloatArray = rng.uniform(low, high)
+    return drawn
