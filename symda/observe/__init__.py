@@ -9,8 +9,8 @@ from symda.observe.weights import Averaging, ErrorForm, averaging_factors
 
 __all__ = [
     "Averaging",
-    "Grid",
     "ErrorForm",
+    "Grid",
     "Observations",
     "Problem",
     "Rule",
