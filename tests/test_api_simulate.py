@@ -99,6 +99,112 @@ def test_stiff_equation_with_an_implicit_method() -> None:
     np.testing.assert_allclose(found.states.values[:, 0], np.cos(TIMES), atol=1e-7)
 
 
+def pulse(rule: str) -> sd.Samples:
+    """Return 1 from time 5 to 5.2, or a triangle of height 1 and width 0.2 around 50."""
+    if rule == "hold":
+        return sd.Samples([0.0, 5.0, 5.2, 100.0], [0.0, 1.0, 0.0, 0.0], "hold")
+    return sd.Samples([0.0, 49.9, 50.0, 50.1, 100.0], [0.0, 0.0, 1.0, 0.0, 0.0])
+
+
+def response(rule: str, t: np.ndarray, k: float) -> np.ndarray:
+    """Response of x' = -k x + u, x(0) = 0, to that pulse."""
+    if rule == "hold":  # a step up and a step down
+        since = (np.maximum(t - s, 0.0) for s in (5.0, 5.2))
+        up, down = (-np.expm1(-k * s) / k for s in since)
+        return up - down
+    since = (np.maximum(t - s, 0.0) for s in (49.9, 50.0, 50.1))  # ramps of slope 10, -20, 10
+    first, second, third = (10.0 * (s / k + np.expm1(-k * s) / k**2) for s in since)
+    return first - 2.0 * second + third
+
+
+@pytest.mark.parametrize("method", ["DOP853", "RK45", "LSODA", "Radau"])
+@pytest.mark.parametrize("every", [0.1, 1.0, 100.0])
+@pytest.mark.parametrize("rule", ["hold", "linear"])
+def test_no_pulse_is_stepped_over(rule: str, every: float, method: str) -> None:
+    t = every * np.arange(round(100.0 / every) + 1)
+    forcing = {"I": pulse(rule)}
+    found = simulate(driven(), t, [0.0], parameters={"k": 0.05}, forcing=forcing, method=method)
+    np.testing.assert_allclose(found.states.values[:, 0], response(rule, t, 0.05), atol=1e-8)
+
+
+def test_a_narrow_bump_of_a_spline_is_not_stepped_over() -> None:
+    from scipy.interpolate import CubicSpline
+
+    knots = np.arange(101.0)
+    values = np.where(knots == 50.0, 1.0, 0.0)
+    exact = CubicSpline(knots, values).antiderivative()
+    forcing = {"I": sd.Samples(knots, values, "cubic")}
+    t = np.array([0.0, 50.5, 100.0])
+    found = simulate(driven(), t, [0.0], parameters={"k": 0.0}, forcing=forcing)
+    np.testing.assert_allclose(found.states.values[:, 0], exact(t), atol=1e-12)
+
+
+@pytest.mark.parametrize("outputs", [1, 150, 600, 1300])
+def test_rough_samples_are_integrated_by_the_trapezoidal_rule(outputs: int) -> None:
+    when = np.linspace(0.0, 30.0, 601)
+    noise = np.random.default_rng(3).standard_normal(601)
+    t = np.linspace(0.0, 30.0, outputs + 1)
+    samples = sd.Samples(when, noise)
+    found = simulate(driven(), t, [2.0], parameters={"k": 0.0}, forcing={"I": samples})
+    nodes = np.union1d(when, t)
+    area = np.cumsum(np.diff(nodes) * (samples(nodes[1:]) + samples(nodes[:-1])) / 2)
+    exact = 2.0 + np.append(0.0, area)[np.searchsorted(nodes, t)]
+    np.testing.assert_allclose(found.states.values[:, 0], exact, atol=1e-10)
+
+
+def test_a_jump_at_the_last_time_comes_too_late_to_matter() -> None:
+    forcing = {"I": sd.Samples([0.0, 1.0], [1.0, 1e6], "hold")}
+    found = simulate(driven(), [0.0, 1.0], [0.0], parameters={"k": 0.0}, forcing=forcing)
+    assert found.states.values[1, 0] == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("method", ["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"])
+def test_two_channels_may_jump_a_rounding_error_apart(method: str) -> None:
+    x = sd.state("x")
+    u, v = sd.forcing("u"), sd.forcing("v")
+    one = sd.Samples([0.0, 0.3, 1.0], [0.0, 1.0, 1.0], "hold")
+    two = sd.Samples([0.0, 0.1 * 3, 1.0], [0.0, 2.0, 2.0], "hold")
+    model = sd.Model({x: u + v}, name="two")
+    found = simulate(model, [0.0, 0.3, 1.0], [0.5], forcing={"u": one, "v": two}, method=method)
+    np.testing.assert_allclose(found.states.values[:, 0], [0.5, 0.5, 2.6], atol=1e-12)
+
+
+def test_only_where_a_forcing_is_not_smooth_does_a_piece_end() -> None:
+    t, values = [0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 2.0, 4.0]
+    assert sd.Samples(t, values, "hold").breaks.tolist() == [3.0, 4.0]
+    assert sd.Samples(t, values, "linear").breaks.tolist() == [2.0]
+    assert sd.Samples(t, values, "cubic").breaks.tolist() == [1.0, 2.0, 3.0]
+    assert sd.Samples([1.0], [2.0]).breaks.size == 0
+
+
+@pytest.mark.parametrize("place", ["forcing", "equation"])
+def test_an_expression_in_time_is_seen_at_the_scale_of_the_times(place: str) -> None:
+    import sympy as sp
+
+    x, t = sd.state("x"), sd.time("t")
+    bump = 2 / (sp.exp(4 * (t - 50)) + sp.exp(4 * (50 - t)))
+    model = sd.Model({x: bump}, name="bump") if place == "equation" else driven()
+    given = {} if place == "equation" else {"parameters": {"k": 0}, "forcing": {"I": bump}}
+    found = simulate(model, np.arange(101.0), [0.0], **given)
+    assert found.states.values[50, 0] == pytest.approx(math.pi / 8, abs=1e-8)
+    assert found.states.values[100, 0] == pytest.approx(math.pi / 4, abs=1e-8)
+
+
+def test_a_state_that_nothing_changes_stays() -> None:
+    x, y = sd.states("x y")
+    found = simulate(sd.Model({x: 0 * x, y: x}, name="drift"), [0.0, 1.0, 3.0], [2.0, 0.0])
+    np.testing.assert_allclose(found.states.values, [[2.0, 0.0], [2.0, 2.0], [2.0, 6.0]])
+
+
+def test_numbers_of_other_libraries_are_numbers() -> None:
+    import sympy as sp
+
+    at_rest = simulate(logistic(), [0, 1], sp.Rational(1, 2), parameters={"r": sp.Integer(2)})
+    assert at_rest.states.values.tolist() == [[0.5], [0.5]]
+    again = simulate(logistic(), [0, 1], at_rest.states[-1], parameters=np.array(2))
+    assert again.states.values.tolist() == [[0.5], [0.5]]
+
+
 def test_a_single_time_is_the_initial_state() -> None:
     assert simulate(oscillator(), [4.0], [1.0, 2.0]).states.values.tolist() == [[1.0, 2.0]]
 
@@ -109,6 +215,31 @@ def test_a_solution_that_ends_names_the_time() -> None:
     # dx/dt = x^2 from 1 ends at t = 1; the last point before it is at 0.5
     assert "t = 0.5" in str(error.value)
     assert "method='LSODA'" in str(error.value)
+
+
+@pytest.mark.parametrize("method", ["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"])
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value", "ignore:lsoda")
+def test_every_method_comes_back_from_a_solution_that_ends(method: str) -> None:
+    import sympy as sp
+
+    with pytest.raises(sd.SolveError, match="could not be continued beyond t ="):
+        simulate(blow_up(), [0.0, 0.5, 2.0], [1.0], method=method)
+    x = sd.state("x")
+    root = sd.Model({x: -sp.sqrt(x) - 1}, name="root")  # x falls through 0 before time 1
+    with pytest.raises(sd.SolveError, match=r"could not be continued beyond t = 0"):
+        simulate(root, [0.0, 2.0], [0.3], method=method)
+
+
+def test_a_forcing_that_the_equations_do_not_bear_is_named_with_its_time() -> None:
+    x = sd.state("x")
+    I = sd.forcing("I")
+    forcing = {"I": sd.Samples([0.0, 1.0, 2.0], [1.0, 0.0, 0.0], "hold")}
+    with pytest.raises(sd.SolveError) as error:
+        simulate(sd.Model({x: x / I}, name="ratio"), [0.0, 2.0], [1.0], forcing=forcing)
+    assert str(error.value) == (
+        "simulate: the right-hand side of 'x' is inf at time 1, expected a finite number. "
+        "Look at parameters, initial state and forcing."
+    )
 
 
 def test_a_map_that_ends_names_the_step() -> None:

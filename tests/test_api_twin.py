@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import symda as sd
+from symda.errors import InputError
 
 
 def oscillator(measured: str = "q") -> sd.Action:
@@ -112,6 +113,58 @@ def test_forcing_drives_the_truth_and_goes_with_the_data(kind: str) -> None:
     assert np.abs(residual).max() < 1e-9
 
 
+def driven() -> sd.Action:
+    x, k, u = sd.state("x", start=(0.0, 1.0)), sd.parameter("k"), sd.forcing("u")
+    return sd.Action(sd.Model({x: -k * x + u}, name="driven"), [x])
+
+
+def test_the_truth_sees_a_pulse_of_the_forcing() -> None:
+    samples = sd.Samples([0.0, 5.0, 5.2, 10.0], [0.0, 1.0, 0.0, 0.0], "hold")
+    truth, data = twin(
+        driven(), steps=100, initial=[0.0], parameters={"k": 1.0}, forcing={"u": samples}
+    )
+    assert float(truth.states.max()) == pytest.approx(1 - math.exp(-0.2), abs=1e-9)
+    assert data.forcing["u"] is samples
+
+
+def test_discard_sees_the_forcing_before_time_zero() -> None:
+    import sympy as sp
+
+    options = {"initial": [0.0], "parameters": {"k": 0.0}, "discard": 100.0}
+    samples = sd.Samples([-100.0, -50.1, -50.0, -49.9, 2.0], [0.0, 0.0, 1.0, 0.0, 0.0])
+    truth, _ = twin(driven(), forcing={"u": samples}, **options)
+    np.testing.assert_allclose(truth.states.values, 0.1, atol=1e-9)
+    t = sd.time("t")
+    bump = 2 / (sp.exp(4 * (t + 50)) + sp.exp(-4 * (50 + t)))
+    truth, _ = twin(driven(), forcing={"u": bump}, **options)
+    np.testing.assert_allclose(truth.states.values, math.pi / 4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["map", "flow"])
+def test_discard_needs_samples_that_reach_back(kind: str) -> None:
+    x, u = sd.state("x", start=(0.0, 1.0)), sd.forcing("u")
+    model = sd.Model({x: x / 2 + u}, name="driven", discrete=kind == "map")
+    with pytest.raises(sd.DataError) as error:
+        twin(sd.Action(model, [x]), dt=1.0, discard=20, forcing={"u": np.ones(21)})
+    assert str(error.value) == (
+        "twin: discard=20 needs the forcing 'u' from time -20 on, but its samples begin at 0; "
+        "pass (times, values) covering it, or discard=0."
+    )
+    covering = (np.arange(-20.0, 21.0), np.ones(41))
+    truth, _ = twin(sd.Action(model, [x]), dt=1.0, discard=20, forcing={"u": covering})
+    if kind == "map":  # halfway to 2 each step
+        np.testing.assert_allclose(truth.states.values, 2.0, atol=1e-5)
+
+
+def test_whole_numbers_may_come_as_numpy_or_float() -> None:
+    _, data = twin(oscillator())
+    _, same = twin(oscillator(), steps=20.0, seed=np.int64(7), every=np.float64(1))
+    np.testing.assert_array_equal(data.values, same.values)
+    _, far = twin(oscillator(), seed=2**60 + 1)
+    _, near = twin(oscillator(), seed=2**60)
+    assert np.abs(far.values - near.values).max() > 1e-3
+
+
 WEIGHT = "pass the variance the data should be weighted with; for exact data take simulate"
 
 MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
@@ -161,6 +214,18 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
         "twin: method must be one of RK23, RK45, DOP853, Radau, BDF, LSODA, got 'lsoda'. "
         "Did you mean 'LSODA'?",
     ),
+    "parameter is nan": (
+        lambda: sd.twin(
+            driven(), dt=0.1, steps=5, variance=1.0, seed=0, parameters={"k": math.nan}
+        ),
+        "twin: parameters['k'] must be a finite number, got nan; pass numbers, or a mapping of "
+        "names to numbers.",
+    ),
+    "initial": (
+        lambda: twin(oscillator(), initial=[1.0, math.inf]),
+        "twin: initial['p'] must be a finite number, got inf; pass numbers, or a mapping such as "
+        "initial={'q': 0.0}.",
+    ),
     "not an action": (
         lambda: twin(oscillator().model),
         "twin: the first argument is a symda.Action, got Model; make one with "
@@ -196,7 +261,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_named(name: str) -> None:
     do, message = MISTAKES[name]
-    with pytest.raises(sd.OptionError) as error:
+    with pytest.raises(InputError) as error:
         do()
     assert str(error.value) == message
 

@@ -77,6 +77,24 @@ class _Buffer(Protocol):
     def set_res(self, i: int, a: memoryview) -> None: ...
 
 
+class _Watch:
+    """F that gives up when time stands still: LSODA goes on for ever with steps of no length."""
+
+    def __init__(self, F: _Function, time: float) -> None:
+        self._F = F
+        self.time = time
+        self._calls = 0
+
+    def __call__(self, t: float, x: FloatArray) -> FloatArray:
+        if abs(t - self.time) > 1e-14 * abs(t):
+            self.time, self._calls = t, 0
+        self._calls += 1
+        # a Jacobian by differences takes D calls at one time
+        if self._calls > 1000 * (1 + x.size):
+            raise ArithmeticError("the steps have shrunk to nothing")
+        return self._F(t, x)
+
+
 class _RightHandSide:
     """F(t, x) of a system; a call on buffers takes a microsecond, one with arrays about forty."""
 
@@ -209,9 +227,10 @@ def _solve(
     from scipy.integrate import solve_ivp
 
     reached, why = span[0], ""
+    watch = _Watch(F, span[0])
     try:
         solution = solve_ivp(
-            F,
+            watch,
             span,
             x,
             method=options.method,
@@ -222,19 +241,23 @@ def _solve(
         )
     except SymdaError:
         raise
-    except (ValueError, np.linalg.LinAlgError) as error:
-        # implicit methods factorise a Jacobian that is no longer finite
-        why = f"{error}."
+    except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+        # the watch's own, or an implicit method that factorises what is no longer finite
+        reached, why = watch.time, f"{error}."
     else:
-        if len(solution.t):  # SciPy gives empty lists when it did not reach the first time
-            reached = float(solution.t[-1])
-            values: FloatArray = np.asarray(solution.y.T)
-            if solution.success and np.all(np.isfinite(values)):
-                return values
         why = str(solution.message)
+        if len(solution.t):  # SciPy gives empty lists when it did not reach the first time
+            values: FloatArray = np.asarray(solution.y.T)
+            good = int(np.logical_and.accumulate(np.isfinite(values).all(axis=1)).sum())
+            if solution.success and good == len(values):
+                return values
+            reached = float(solution.t[max(good - 1, 0)])
+            if good < len(values):
+                why = "it left finite numbers."
+    stiff = "" if options.method == "LSODA" else ", or try method='LSODA' for a stiff model"
     raise SolveError(
         f"{where}: the solution could not be continued beyond t = {reached:.6g}: {why} "
-        "Look at parameters and initial state, or try method='LSODA' for a stiff model."
+        f"Look at parameters and initial state{stiff}."
     )
 
 
