@@ -61,7 +61,7 @@ def estimate() -> tuple[sd.Trajectory, sd.Observations, sd.Run]:
     )
     # An error of 0.01 in a gate weighs like one of 1 mV in the voltage.
     rf0 = {"V": 0.01, "m": 100.0, "h": 100.0, "n": 100.0}
-    run = sd.anneal(action, data, ladder=sd.Ladder(rf0, 8.0, 9), paths=4, seed=0)
+    run = sd.anneal(action, data, ladder=sd.Ladder(rf0, 8.0, 8), paths=4, seed=0)
     return truth, data, run
 
 

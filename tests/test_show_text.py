@@ -59,7 +59,7 @@ def test_summary_of_paths_that_did_not_converge() -> None:
     assert summary(make_run(none)).splitlines()[3:5] == [
         "ends: 2 stopped",
         "warning: no path converged, so what follows are the points where the solver stopped, "
-        "not minima; allow it more iterations",
+        "not minima; allow it more iterations, or end the ladder a rung earlier",
     ]
     assert (
         "of the measurement term from its expectation. 2 of those that did stopped before they "

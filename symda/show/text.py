@@ -113,7 +113,7 @@ def _endings(dataset: xr.Dataset) -> Iterator[str]:
     if len(ends) == 1:
         yield (
             "warning: no path converged, so what follows are the points where the solver stopped, "
-            "not minima; allow it more iterations"
+            "not minima; allow it more iterations, or end the ladder a rung earlier"
         )
     elif dataset["status"].values[best_path(dataset), last_rung(dataset)] == STOPPED:
         yield "warning: the lowest path did not converge; allow the solver more iterations"
