@@ -134,7 +134,7 @@ def draw(panels: Sequence[Panel], file: Path) -> None:
     axes = figure.subplots(len(panels), 2, squeeze=False)
     for (left, right), p in zip(axes, panels, strict=True):
         plot_levels(p.run.dataset, ax=left)
-        left.set_title(f"{p.steps} steps between observations", fontsize=10)
+        left.set_title(f"{p.steps} step{'s' * (p.steps > 1)} between observations", fontsize=10)
         rf = p.run.dataset["rf"].values[:, 0]
         every = p.run.dataset["parameters"].sel(parameter="nu").values
         right.semilogx(rf, every.T, color="#0072B2", lw=0.9, alpha=0.25)

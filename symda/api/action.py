@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from symda.api.kernels import ActionKernels
 from symda.declare import Measurement, Model, Parameter, measure
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
     from symda.derive.field import Field
     from symda.emit import Source
     from symda.lower import KernelIR
+
+
+class GridOptions(TypedDict, total=False):
+    """What `Action.bind` takes besides the data."""
+
+    steps: int | Sequence[int]
+    max_step: float | None
+    start: float | None
+    stop: float | None
+    midpoint_data: bool
+    fixed: Mapping[str | Parameter, float | None] | None
 
 
 class VirtualMachineWarning(UserWarning):
@@ -265,7 +276,7 @@ class Action:
             discrete=self.model.discrete,
         )
 
-    def check(self, data: Observations | Problem, **grid: object) -> Check:
+    def check(self, data: Observations | Problem, **grid: Unpack[GridOptions]) -> Check:
         """Look before leaping: sizes, scales, what nothing constrains, memory, time to expect.
 
         Parameters
@@ -277,7 +288,7 @@ class Action:
         """
         from symda.api.check import check
 
-        return check(self, self.bind(data, **grid))  # type: ignore[arg-type]  # names checked by bind
+        return check(self, self.bind(data, **grid))
 
     def _own(self, problem: Problem) -> Problem:
         wanted = {
