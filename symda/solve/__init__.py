@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from symda.solve.dispatch import NewtonFactory
 from symda.solve.ipopt import Ipopt
 from symda.solve.lbfgs import Lbfgs
 from symda.solve.minimum import Climb, Climber, Factory, Minimum, Solver, Status
@@ -12,7 +13,17 @@ from symda.solve.newton import Newton
 
 #: Name -> what makes the solver of (kernels, problem, **options).
 SOLVERS: Mapping[str, Factory] = MappingProxyType(
-    {"ipopt": Ipopt, "newton": Newton, "lbfgs": Lbfgs}
+    {"ipopt": Ipopt, "newton": NewtonFactory(), "lbfgs": Lbfgs}
 )
 
-__all__ = ["SOLVERS", "Climb", "Climber", "Ipopt", "Lbfgs", "Minimum", "Newton", "Solver", "Status"]
+__all__ = [
+    "SOLVERS",
+    "Climb",
+    "Climber",
+    "Ipopt",
+    "Lbfgs",
+    "Minimum",
+    "Newton",
+    "Solver",
+    "Status",
+]

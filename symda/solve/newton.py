@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symda.errors import OptionError, nearest
+from symda.errors import OptionError
 from symda.solve.minimum import Bounds, Climb, Minimum, Status, record
+from symda.solve.options import MARGIN, MESSAGE, UNDETERMINED, NewtonOptions, least_action
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
@@ -23,23 +24,8 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 Flags = NDArray[np.int32]
 
-OPTIONS = ("hessian", "tol", "max_iter")
-HESSIANS = ("exact", "gauss-newton")
-
-#: An unknown this share of its bounds' distance away from one of them counts as there.
-MARGIN = 1e-7
-#: An action below this share of the data's own size is rounding error.
-ROUNDING = 1e-16
-#: A parameter whose change by its typical size moves the action by less is undetermined.
-UNDETERMINED = 1e-8
-
 #: The compiled solver's statuses.
 STATUS: dict[int, Status] = {1: "converged", 3: "stopped", 4: "failed"}
-MESSAGE: dict[Status, str] = {
-    "converged": "the gradient and the predicted decrease are below the tolerance",
-    "stopped": "max_iter reached, or no step lowers the action any more",
-    "failed": "the action or its derivatives are not finite",
-}
 
 
 class Newton:
@@ -59,60 +45,26 @@ class Newton:
         What evaluates the action.
     problem : Problem
         Data and bounds.
-    hessian : {"exact", "gauss-newton"}
-        ``"gauss-newton"`` leaves out the residuals' curvature.
-    tol : float
-        A rung has converged when the next step would lower the action by less than this share,
-        and no unknown alone by more than that.
-    max_iter : int
-        Iterations a rung.
-    **unknown
-        Refused by name.
+    **options
+        See `NewtonOptions`.
 
     Raises
     ------
     OptionError
-        If an option is out of range, or the kernels were not compiled.
+        If an option is unknown or out of range, or the kernels were not compiled.
     """
 
-    #: Needs the compiled structured module, which `Kernels.payload` builds when it is asked to.
-    structured: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        kernels: Kernels,
-        problem: Problem,
-        *,
-        hessian: str = "exact",
-        tol: float = 1e-9,
-        max_iter: int = 500,
-        **unknown: object,
-    ) -> None:
-        for name in unknown:
-            raise OptionError(
-                f"newton has no option {name!r}.{nearest(name, OPTIONS)} "
-                f"It takes {', '.join(OPTIONS)}."
-            )
-        if hessian not in HESSIANS:
-            raise OptionError(
-                f"newton has no hessian {hessian!r}.{nearest(str(hessian), HESSIANS)} "
-                f"It has {' and '.join(HESSIANS)}."
-            )
-        if not isinstance(tol, (int, float)) or not 0.0 < tol < 1.0:
-            raise OptionError(f"newton: tol must be a number between 0 and 1, got {tol!r}.")
-        if not isinstance(max_iter, int) or isinstance(max_iter, bool) or max_iter < 1:
-            raise OptionError(
-                f"newton: max_iter must be a whole number of at least 1, got {max_iter!r}."
-            )
+    def __init__(self, kernels: Kernels, problem: Problem, **options: object) -> None:
+        chosen = NewtonOptions.of(**options)
         self._evaluator = kernels.at(problem)
         self._bounds = Bounds.of(problem)
         self._module = _module(kernels)
         self._options = (
-            float(tol),
-            float(tol),
-            ROUNDING * float(0.5 * np.sum(problem.rm * problem.y**2)),
-            1.0 if hessian == "exact" else 0.0,
-            max_iter,
+            float(chosen.tol),
+            float(chosen.tol),
+            least_action(problem),
+            1.0 if chosen.hessian == "exact" else 0.0,
+            chosen.max_iter,
         )
         self._box = _box(problem)
         self._measured = np.ascontiguousarray((problem.rm > 0.0).any(axis=1), dtype=np.int32)

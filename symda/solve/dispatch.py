@@ -1,0 +1,38 @@
+"""`solver="newton"`: which of its forms takes a problem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symda.solve.minimum import Solver
+from symda.solve.newton import Newton
+
+if TYPE_CHECKING:
+    from symda.build.kernels import Kernels
+    from symda.observe import Problem
+
+
+class NewtonFactory:
+    """Makes the Newton solver that suits the kernels."""
+
+    #: Runs on the structured module of the kernels where it can be built, see `Kernels.payload`.
+    structured = True
+
+    def __call__(self, kernels: Kernels, problem: Problem, **options: object) -> Solver:
+        """Make the solver.
+
+        Parameters
+        ----------
+        kernels : Kernels
+            What evaluates the action.
+        problem : Problem
+            Data and bounds.
+        **options
+            See `symda.solve.options.NewtonOptions`.
+
+        Raises
+        ------
+        OptionError
+            If an option is unknown or out of range.
+        """
+        return Newton(kernels, problem, **options)
