@@ -59,10 +59,22 @@ def make_problem(
 
 
 class Measurement:
-    """Kernels that can only measure: channel l is its state, or the sum of all."""
+    """Kernels that can only measure: channel l is its state, or the sum of all.
+
+    Bound to the problem, nothing is amiss with any point.
+    """
 
     def __init__(self, problem: Problem):
         self.problem = problem
+
+    def at(self, problem):
+        return self
+
+    def terms(self, path, theta, rf):
+        return 0.0, 0.0
+
+    def gradient(self, path, theta, rf):
+        return np.zeros(path.size + theta.size)
 
     def measure(self, path, theta):
         columns = [path[:, d] if d >= 0 else path.sum(axis=1) for d in self.problem.direct]

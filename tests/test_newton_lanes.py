@@ -252,7 +252,10 @@ def test_a_path_that_fails_is_recorded_in_the_run():
     status, messages = run.dataset["status"].values, run.dataset["message"].values
     failed = status[:, 0] == 4
     assert 0 < failed.sum() < 12
-    assert set(messages[failed]) == {"rung 0: the action or its derivatives are not finite"}
+    assert set(messages[failed]) == {
+        "rung 0: step 0 of x is not finite where the rung starts: narrow bounds= and start= to "
+        "where the equations can be evaluated (the action or its derivatives are not finite)"
+    }
     assert (status[~failed] == 1).all() and set(messages[~failed]) == {""}
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.failure import explain
 from symda.anneal.levels import FAILED
 from symda.anneal.starts import Point
 from symda.anneal.task import Job, PathResult, bench, blank, first_point, run_path, unrun
@@ -100,14 +101,14 @@ def run_group(
     )
     interrupted = climb.interrupted
     for i, k in enumerate(starts):
-        results.append(_result(job, k, solver, climb, i, interrupted))
+        results.append(_result(job, k, solver, climb, i, interrupted, starts[k]))
     return results
 
 
 def _result(
-    job: Job, k: int, solver: Climber, climb: Climb, i: int, interrupted: bool
+    job: Job, k: int, solver: Climber, climb: Climb, i: int, interrupted: bool, start: Point
 ) -> PathResult:
-    """Take path i of a climb out as the result of path k."""
+    """Take path i of a climb, which began at `start`, out as the result of path k."""
     result = blank(job, k)
     result.status[:] = climb.status[i]
     result.iterations[:] = climb.iterations[i]
@@ -131,16 +132,18 @@ def _result(
     return replace(
         result,
         last_beta=last,
-        message=_why(climb, i, last, interrupted),
+        message=_why(job, climb, i, last, interrupted, start),
         interrupted=interrupted and cut,
     )
 
 
-def _why(climb: Climb, i: int, last: int, interrupted: bool) -> str:
+def _why(job: Job, climb: Climb, i: int, last: int, interrupted: bool, start: Point) -> str:
     """Return why a path did not reach the last rung, or an empty string."""
     rung = last + 1
     if rung == climb.status.shape[1]:
         return ""
     if climb.status[i, rung] == FAILED:
-        return f"rung {rung}: the action or its derivatives are not finite"
+        words = "the action or its derivatives are not finite"
+        at = start if last < 0 else (climb.paths[i], climb.thetas[i, last])
+        return f"rung {rung}: {explain(bench(job).kernels, job.problem, at, job.rf[rung], words)}"
     return f"{'interrupted' if interrupted else 'stopped'} at rung {rung}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.failure import explain
 from symda.anneal.levels import FAILED, STATUS
 from symda.anneal.starts import STARTS, Point, StartFunction
 from symda.errors import OptionError
@@ -179,7 +180,8 @@ def run_path(
             break
         _enter_effort(result, beta, found)
         if found.status == STATUS[FAILED]:
-            notes.append(f"rung {beta}: {found.message}")
+            why = explain(tools.kernels, job.problem, (path, theta), rf, found.message)
+            notes.append(f"rung {beta}: {why}")
         elif not _finite(found):
             result.status[beta] = FAILED
             notes.append(f"rung {beta}: the solver returned values that are not finite")

@@ -1,0 +1,90 @@
+"""Why a rung failed, in words that say what to change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from symda.build.kernels import Evaluator, Kernels
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+
+#: The model's precision in units of the data's beyond which doubles, with their 16 digits, no
+#: longer see the data.
+DIGITS = 1e16
+
+_NARROW = "narrow bounds= and start= to where the equations can be evaluated"
+
+
+def explain(
+    kernels: Kernels,
+    problem: Problem,
+    start: tuple[FloatArray, FloatArray],
+    rf: FloatArray,
+    words: str,
+) -> str:
+    """Look at the point a failed rung started from.
+
+    Parameters
+    ----------
+    kernels, problem
+        What the solver minimised.
+    start : (M, D) and (P,)
+        Path and parameters where the rung started.
+    rf : (D,)
+        Its model precision.
+    words
+        The solver's own message.
+
+    Returns
+    -------
+    str
+        What is not finite there, or which numbers doubles cannot hold together; the solver's words
+        in brackets, or alone if nothing is wrong with the point.
+    """
+    words = words.strip(" :.")
+    with np.errstate(all="ignore"):
+        reason = _reason(kernels.at(problem), *start, rf)
+    return f"{reason} ({words})" if reason else words
+
+
+def _reason(at: Evaluator, path: FloatArray, theta: FloatArray, rf: FloatArray) -> str:
+    problem, most = at.problem, float(rf.max())
+    beyond = f"Rf = {most:.3g} is too large for doubles"
+    end = "end the ladder before this rung"
+    if not np.isfinite(most * problem.weight.max()):
+        return f"{beyond}, divided by a step of {problem.h.min():.3g}: {end}"
+    measurement_term, model_term = at.terms(path, theta, rf)
+    if not np.isfinite(measurement_term):
+        fits = np.isfinite(at.kernels.measure(path, theta)).all(axis=0)
+        if fits.all():
+            return "(h - y)^2 / variance is too large for doubles: scale the data"
+        channel = problem.channels[int(np.argmin(fits))]
+        return f"the measured quantity {channel} is not finite where the rung starts: {_NARROW}"
+    if not np.isfinite(model_term):
+        residual = at.residual(path, theta)
+        bad = np.argwhere(~np.isfinite(residual))
+        if bad.size:
+            n, a = bad[0]
+            state = problem.states[int(a) % problem.D]
+            return f"step {n} of {state} is not finite where the rung starts: {_NARROW}"
+        largest = float(np.abs(residual).max())
+        if not np.isfinite(largest**2):
+            return f"model errors of {largest:.3g}, squared, are too large for doubles: {_NARROW}"
+        return f"{beyond}, times the squared residual: {end}"
+    if not np.isfinite(at.gradient(path, theta, rf)).all():
+        return f"the action has no finite derivatives where the rung starts: {_NARROW}"
+    ratio = precision_ratio(problem, rf)
+    if ratio > DIGITS:
+        return f"Rf = {most:.3g} is {ratio:.1g} times Rm, and doubles have 16 digits: {end}"
+    return ""
+
+
+def precision_ratio(problem: Problem, rf: FloatArray) -> float:
+    """Return the largest weight of a squared model error in units of the data's, Rf / Rm."""
+    with np.errstate(over="ignore"):
+        return float(rf.max() * problem.weight.max() / problem.rm.max())
