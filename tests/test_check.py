@@ -10,7 +10,8 @@ import pytest
 import sympy as sp
 
 import symda as sd
-from symda.api.check import check, reachable
+from symda.api.check import check
+from symda.api.preflight import reachable
 
 T = np.linspace(0.0, 2.0, 21)
 

@@ -72,8 +72,8 @@ def _reason(at: Evaluator, path: FloatArray, theta: FloatArray, rf: FloatArray) 
             n, a = bad[0]
             state = problem.states[int(a) % problem.D]
             return f"step {n} of {state} is not finite where the rung starts: {_NARROW}"
-        largest = float(np.abs(residual).max())
-        if not np.isfinite(largest**2):
+        largest = np.abs(residual).max()
+        if not np.isfinite(np.square(largest)):
             return f"model errors of {largest:.3g}, squared, are too large for doubles: {_NARROW}"
         return f"{beyond}, times the squared residual: {end}"
     if not np.isfinite(at.gradient(path, theta, rf)).all():

@@ -3,6 +3,7 @@
 from symda.api.action import Action, VirtualMachineWarning
 from symda.api.anneal import anneal
 from symda.api.kernels import ActionKernels
+from symda.api.preflight import ProblemWarning
 from symda.api.run import Best, Run, load
 from symda.api.simulate import Trajectory, simulate
 from symda.api.twin import twin
@@ -11,6 +12,7 @@ __all__ = [
     "Action",
     "ActionKernels",
     "Best",
+    "ProblemWarning",
     "Run",
     "Trajectory",
     "VirtualMachineWarning",

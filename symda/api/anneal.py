@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from symda.anneal import driver
 from symda.anneal.ladder import Ladder
 from symda.anneal.settings import Settings
+from symda.api import preflight
 from symda.api.run import Run
 from symda.errors import OptionError
 
@@ -100,6 +101,12 @@ def anneal(
     ------
     DataError, OptionError, BuildError
         If data, options or compiler are at fault, before any path starts.
+
+    Warns
+    -----
+    ProblemWarning
+        Of what no solver can mend: parameters that nothing constrains or that have no effect, data
+        of zero variance or outside bounds, a ladder that ends beyond the digits of doubles.
     """
     from symda.api.action import Action
 
@@ -125,6 +132,9 @@ def anneal(
         data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
     )
     kernels = action.compile().machine
+    preflight.warn(
+        action.field, kernels.at(problem), settings.ladder.values(problem.states), stacklevel=2
+    )
     dataset = driver.anneal(
         kernels.payload(newton=settings.structured),
         problem,

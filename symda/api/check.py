@@ -11,17 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.anneal import Ladder
-from symda.anneal.starts import STARTS
+from symda.anneal.starts.uniform import uniform
+from symda.api.preflight import (
+    bounds_warnings,
+    constant_warnings,
+    idle_warnings,
+    loose,
+    unconstrained_warnings,
+    unseen_warnings,
+)
 from symda.observe import Problem
 
 if TYPE_CHECKING:
-    import casadi as ca
-
     from symda.api.action import Action
-    from symda.derive.field import Field
 
 FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 #: Paths of the run that memory is reckoned for; its ladder is the default one.
 PATHS = 100
@@ -29,8 +33,6 @@ PATHS = 100
 #: what Lorenz-96 takes with 5 to 20 states and 40 to 500 steps (4 to 19 iterations).
 IPOPT_SECONDS = 4e-8
 ITERATIONS = 10
-#: Data beyond a bound by this many standard deviations of their noise are not the noise's doing.
-FAR = 3.0
 #: Share of a channel's values that may lie outside the start range of its state.
 OUTSIDE = 0.25
 #: A parameter whose start range is this many times off its typical size is badly scaled.
@@ -172,15 +174,10 @@ def check(action: Action, problem: Problem) -> Check:
     Check
         ``print`` it; `ok` and `warnings` say whether something looks wrong.
     """
-    seen, constrained = reachable(action.field)
-    unseen = tuple(name for name, found in zip(problem.states, seen, strict=True) if not found)
-    known = constrained | ~problem.free
-    unconstrained = tuple(
-        name for name, found in zip(problem.parameters, known, strict=True) if not found
-    )
+    unseen, unconstrained = loose(action.field, problem)
     kernels = action.compile().machine
     at = kernels.at(problem)
-    X, theta = STARTS["uniform"](problem, np.random.default_rng(0))
+    X, theta = uniform(problem, np.random.default_rng(0))
     rf = Ladder().values(problem.states)[0]
     # the first evaluation also makes tables that later ones find
     value, hessian = at.action(X, theta, rf), at.hessian(X, theta, rf)
@@ -220,39 +217,16 @@ def check(action: Action, problem: Problem) -> Check:
         evaluation_seconds=evaluation,
         path_seconds=rungs * ITERATIONS * (evaluation + IPOPT_SECONDS * hessian.nnz),
         warnings=(
-            *_structure_warnings(unseen, unconstrained),
+            *unseen_warnings(unseen),
+            *unconstrained_warnings(unconstrained),
+            *idle_warnings(at, rf, unconstrained),
+            *constant_warnings(problem),
             *_count_warnings(problem, free),
             *_channel_warnings(problem, channels),
             *_parameter_warnings(problem),
             *_start_warnings(value, hessian.data),
         ),
     )
-
-
-def reachable(field: Field) -> tuple[BoolArray, BoolArray]:
-    """Which states and parameters the measurements depend on, by the equations' sparsity.
-
-    A state is seen if a measured quantity uses it, or if the equation of a seen state does. A
-    parameter is constrained if a measured quantity or the equation of a seen state uses it.
-
-    Returns
-    -------
-    seen : (D,)
-    constrained : (P,)
-    """
-    D, P = field.D, field.P
-    uses = _pattern(field.field_jacobian, (D, D + P))
-    found: BoolArray = np.any(_pattern(field.measure_jacobian, (field.L, D + P)), axis=0)
-    for _ in range(D + 1):
-        found |= np.any(uses[found[:D]], axis=0)
-    return found[:D], found[D:]
-
-
-def _pattern(jacobian: ca.Function, shape: tuple[int, int]) -> BoolArray:
-    pattern = np.zeros(shape, dtype=bool)
-    rows, columns = jacobian.sparsity_out(1).get_triplet()
-    pattern[rows, columns] = True
-    return pattern
 
 
 def _scale(problem: Problem, channel: int) -> ChannelScale:
@@ -262,20 +236,6 @@ def _scale(problem: Problem, channel: int) -> ChannelScale:
     return ChannelScale(
         problem.channels[channel], float(y.min()), float(y.max()), float(y.std()), float(noise)
     )
-
-
-def _structure_warnings(unseen: Sequence[str], unconstrained: Sequence[str]) -> Iterator[str]:
-    if unseen:
-        yield (
-            f"no measurement can see {_listed('the state', unseen)}: nothing measured depends on "
-            "that, directly or through other equations. Measure something that does, or leave it "
-            "out of the model."
-        )
-    if unconstrained:
-        yield (
-            f"nothing constrains {_listed('the parameter', unconstrained)}: no measured quantity "
-            "and no equation of a state that is seen uses it. Fix it with fixed={...}."
-        )
 
 
 def _count_warnings(problem: Problem, free: int) -> Iterator[str]:
@@ -290,8 +250,9 @@ def _count_warnings(problem: Problem, free: int) -> Iterator[str]:
 
 def _channel_warnings(problem: Problem, channels: Sequence[ChannelScale]) -> Iterator[str]:
     for l, channel in enumerate(channels):
-        # two values have no spread worth a word
-        if np.count_nonzero(problem.rm[:, l]) > 2 and channel.spread**2 < 2.0 * channel.noise**2:
+        # two values have no spread worth a word, and equal ones have had theirs
+        few = np.count_nonzero(problem.rm[:, l]) <= 2 or channel.low == channel.high
+        if not few and channel.spread**2 < 2.0 * channel.noise**2:
             yield (
                 f"channel {channel.name}: the signal is smaller than its noise: the data vary with "
                 f"a standard deviation of {channel.spread:.3g}, the declared noise with "
@@ -303,18 +264,11 @@ def _channel_warnings(problem: Problem, channels: Sequence[ChannelScale]) -> Ite
 
 
 def _range_warnings(problem: Problem, l: int, state: int, channel: ChannelScale) -> Iterator[str]:
-    weighed = problem.rm[:, l] > 0.0
-    y = problem.y[weighed, l]
-    low, high = problem.state_bounds[state]
-    margin = FAR * channel.noise
-    if y.min() < low - margin or y.max() > high + margin:
-        yield (
-            f"channel {channel.name}: data from {channel.low:.6g} to {channel.high:.6g} lie "
-            f"outside the bounds ({low:.6g}, {high:.6g}) of the state {problem.states[state]} by "
-            f"more than {FAR:g} standard deviations of the noise. Check the units, or widen "
-            "bounds=."
-        )
+    outside = list(bounds_warnings(problem, l))
+    if outside:
+        yield from outside
         return
+    y = problem.y[problem.rm[:, l] > 0.0, l]
     low, high = problem.state_start[state]
     share = float(np.mean((y < low) | (y > high)))
     if share > OUTSIDE:
@@ -343,10 +297,6 @@ def _start_warnings(value: float, hessian: FloatArray) -> Iterator[str]:
             "the action or its Hessian is not finite at a random start: an equation cannot be "
             "evaluated everywhere in the start ranges. Narrow bounds= and start= to where it can."
         )
-
-
-def _listed(kind: str, names: Sequence[str]) -> str:
-    return f"{kind} {names[0]}" if len(names) == 1 else f"{kind}s {', '.join(names)}"
 
 
 def _size(count: int) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from symda.api import Run, VirtualMachineWarning
+from symda.api import ProblemWarning, Run, VirtualMachineWarning
 from symda.build import CacheWarning
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def show_warnings() -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        if issubclass(category, (VirtualMachineWarning, CacheWarning)):
+        if issubclass(category, (VirtualMachineWarning, ProblemWarning, CacheWarning)):
             note(f"warning: {message}")
         else:
             usual(message, category, filename, lineno, file, line)

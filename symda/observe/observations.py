@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
+#: The smallest normal double: its inverse, Rm, is a number.
+LEAST_VARIANCE = float(np.finfo(np.float64).tiny)
+
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
 class Observations:
@@ -302,12 +305,16 @@ def _as_variance(variance: ArrayLike, data: FloatArray) -> FloatArray:
             f"{given.shape}. Pass one variance, one for each channel, or one for each value."
         )
     full = np.broadcast_to(given, data.shape).copy()
-    bad = np.argwhere(~np.isnan(data) & ~(np.isfinite(full) & (full > 0.0)))
+    bad = np.argwhere(~np.isnan(data) & ~(np.isfinite(full) & (full >= LEAST_VARIANCE)))
     if bad.size:
         t, channel = bad[0]
-        exact = " For exact data use a small one." if full[t, channel] == 0.0 else ""
+        value, exact = full[t, channel], ""
+        if value == 0.0:
+            exact = " For exact data use a small one."
+        elif 0.0 < value < LEAST_VARIANCE:
+            exact = " The inverse of this one is beyond doubles: use a larger one."
         raise DataError(
-            f"variance of Observations: entry [{t}, {channel}] is {full[t, channel]}, expected a "
-            f"positive, finite number. Pass the variance sigma^2 of the measurement noise.{exact}"
+            f"variance of Observations: entry [{t}, {channel}] is {value}, expected a positive, "
+            f"finite number. Pass the variance sigma^2 of the measurement noise.{exact}"
         )
     return full

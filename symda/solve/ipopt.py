@@ -14,10 +14,15 @@ from symda.solve.minimum import Bounds, Minimum, Status, record
 from symda.solve.programs import FORMULATIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import casadi as ca
+
     from symda.build.kernels import Kernels
     from symda.observe import Problem
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 #: IPOPT's own defaults push a warm start off its bounds and restart the barrier far out; its linear
 #: algebra guards against scalings that this Hessian does not have. Measured on Lorenz-96 and a
@@ -110,22 +115,15 @@ class Ipopt:
         started = time.perf_counter()
         p, count = self._evaluator.problem, self._program.unknowns
         start = self._bounds.clip(path, theta)
-        arguments: dict[str, FloatArray | float] = {"p": rf}
-        if self._lifted:
-            residuals = self._evaluator.residual(
-                start[: p.M * p.D].reshape(p.M, p.D), start[p.M * p.D :]
-            ).reshape(-1)
-            free = np.full(p.N * p.E, np.inf)
-            arguments |= {
-                "x0": np.concatenate([start, residuals]),
-                "lbx": np.concatenate([self._bounds.lower, -free]),
-                "ubx": np.concatenate([self._bounds.upper, free]),
-                "lbg": 0.0,
-                "ubg": 0.0,
-            }
-        else:
-            arguments |= {"x0": start, "lbx": self._bounds.lower, "ubx": self._bounds.upper}
-        solution = self._solver(**arguments)
+        held = self._idle(start, rf)
+        solution = self._solve(start, rf, held)
+        if (
+            held.any()
+            and not self._idle(np.asarray(solution["x"].full()).reshape(-1), rf)[held].all()
+        ):
+            # on its way the path came to where they matter
+            held[:] = False
+            solution = self._solve(start, rf, held)
         stats = self._solver.stats()
         unknowns = np.asarray(solution["x"].full()).reshape(-1)[:count]
         momenta = np.asarray(solution["lam_g"].full()).reshape(p.N, p.E) if self._lifted else None
@@ -142,6 +140,44 @@ class Ipopt:
             evaluations=int(stats.get("n_call_nlp_f", 0)),
             seconds=time.perf_counter() - started,
         )
+
+    def _solve(self, start: FloatArray, rf: FloatArray, held: BoolArray) -> Mapping[str, ca.DM]:
+        """Run IPOPT with some parameters held where they start."""
+        p = self._evaluator.problem
+        count = p.M * p.D
+        lower, upper = self._bounds.lower.copy(), self._bounds.upper.copy()
+        lower[count:][held] = upper[count:][held] = start[count:][held]
+        arguments: dict[str, FloatArray | float] = {"p": rf}
+        if self._lifted:
+            residuals = self._evaluator.residual(
+                start[:count].reshape(p.M, p.D), start[count:]
+            ).reshape(-1)
+            free = np.full(p.N * p.E, np.inf)
+            arguments |= {
+                "x0": np.concatenate([start, residuals]),
+                "lbx": np.concatenate([lower, -free]),
+                "ubx": np.concatenate([upper, free]),
+                "lbg": 0.0,
+                "ubg": 0.0,
+            }
+        else:
+            arguments |= {"x0": start, "lbx": lower, "ubx": upper}
+        solution: Mapping[str, ca.DM] = self._solver(**arguments)
+        return solution
+
+    def _idle(self, unknowns: FloatArray, rf: FloatArray) -> BoolArray:
+        """Free parameters without any effect here, first and second derivatives zero, (P,).
+
+        The barrier would carry them to the middle of their bounds.
+        """
+        p = self._evaluator.problem
+        count = p.M * p.D
+        X, theta = unknowns[:count].reshape(p.M, p.D), unknowns[count : count + p.P]
+        idle: BoolArray = p.free & (self._evaluator.gradient(X, theta, rf)[count:] == 0.0)
+        if idle.any():
+            border = self._evaluator.hessian(X, theta, rf)[:, count:]
+            idle &= abs(border).sum(axis=0) == 0.0
+        return idle
 
 
 def _first_line(error: BaseException) -> str:

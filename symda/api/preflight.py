@@ -1,0 +1,193 @@
+"""What is wrong with a problem whichever way it is annealed: for `check`, and said by `anneal`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.anneal.failure import DIGITS, precision_ratio
+from symda.anneal.starts.uniform import uniform
+from symda.observe import Problem
+
+if TYPE_CHECKING:
+    import casadi as ca
+
+    from symda.build.kernels import Evaluator
+    from symda.derive.field import Field
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+#: Data beyond a bound by this many standard deviations of their noise are not the noise's doing.
+FAR = 3.0
+#: A change of the action by its own parameter's typical size below this share is rounding.
+IDLE = 1e-15
+#: Random starts at which a parameter must do nothing to be called idle.
+TRIALS = 2
+
+
+class ProblemWarning(UserWarning):
+    """Something about data, parameters or ladder that annealing cannot mend."""
+
+
+def warn(field: Field, at: Evaluator, rf: FloatArray, *, stacklevel: int) -> None:
+    """Say what will spoil a run before it starts, as `ProblemWarning`.
+
+    Parameters
+    ----------
+    field : Field
+        F and h.
+    at : Evaluator
+        Kernels with the problem.
+    rf : (B, D)
+        The ladder.
+    stacklevel : int
+        As for `warnings.warn`, counted from the caller.
+    """
+    problem = at.problem
+    _, unconstrained = loose(field, problem)
+    for text in (
+        *unconstrained_warnings(unconstrained),
+        *idle_warnings(at, rf[0], unconstrained),
+        *constant_warnings(problem),
+        *(text for l in range(problem.L) for text in bounds_warnings(problem, l)),
+        *ladder_warnings(problem, rf),
+    ):
+        warnings.warn(text, ProblemWarning, stacklevel=stacklevel + 1)
+
+
+def loose(field: Field, problem: Problem) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the states that nothing measured sees, and of free parameters nothing constrains."""
+    seen, constrained = reachable(field)
+    known = constrained | ~problem.free
+    return (
+        tuple(name for name, found in zip(problem.states, seen, strict=True) if not found),
+        tuple(name for name, found in zip(problem.parameters, known, strict=True) if not found),
+    )
+
+
+def reachable(field: Field) -> tuple[BoolArray, BoolArray]:
+    """Which states and parameters the measurements depend on, by the equations' sparsity.
+
+    A state is seen if a measured quantity uses it, or if the equation of a seen state does. A
+    parameter is constrained if a measured quantity or the equation of a seen state uses it.
+
+    Returns
+    -------
+    seen : (D,)
+    constrained : (P,)
+    """
+    D, P = field.D, field.P
+    uses = _pattern(field.field_jacobian, (D, D + P))
+    found: BoolArray = np.any(_pattern(field.measure_jacobian, (field.L, D + P)), axis=0)
+    for _ in range(D + 1):
+        found |= np.any(uses[found[:D]], axis=0)
+    return found[:D], found[D:]
+
+
+def _pattern(jacobian: ca.Function, shape: tuple[int, int]) -> BoolArray:
+    pattern = np.zeros(shape, dtype=bool)
+    rows, columns = jacobian.sparsity_out(1).get_triplet()
+    pattern[rows, columns] = True
+    return pattern
+
+
+def unseen_warnings(names: Sequence[str]) -> Iterator[str]:
+    """Name the states that no measurement can see."""
+    if names:
+        yield (
+            f"no measurement can see {_listed('the state', names)}: nothing measured depends on "
+            "that, directly or through other equations. Measure something that does, or leave it "
+            "out of the model."
+        )
+
+
+def unconstrained_warnings(names: Sequence[str]) -> Iterator[str]:
+    """Name the free parameters that stand in no equation that matters."""
+    if names:
+        yield (
+            f"nothing constrains {_listed('the parameter', names)}: no measured quantity and no "
+            "equation of a state that is seen uses it. Fix it with fixed={...}."
+        )
+
+
+def idle_warnings(at: Evaluator, rf: FloatArray, named: Sequence[str]) -> Iterator[str]:
+    """Name the free parameters, but for those `named` before, that do nothing at random starts.
+
+    Parameters
+    ----------
+    at : Evaluator
+        Kernels with the problem.
+    rf : (D,)
+        Model precision to look at.
+    named : sequence of str
+        Parameters that need no second word.
+    """
+    problem = at.problem
+    idle = problem.free & np.array([name not in named for name in problem.parameters], dtype=bool)
+    for trial in range(TRIALS if idle.any() else 0):
+        X, theta = uniform(problem, np.random.default_rng(trial))
+        with np.errstate(all="ignore"):
+            action, gradient = at.value_and_gradient(X, theta, rf)
+            change = np.abs(gradient[problem.M * problem.D :]) * problem.typical
+            # an action that is not finite tells nothing
+            idle &= change <= IDLE * action
+    names = [name for name, still in zip(problem.parameters, idle, strict=True) if still]
+    if names:
+        yield (
+            f"nothing depends on {_listed('the parameter', names)}: the action's derivative is "
+            "zero at random starts, as behind a forcing that is zero or in a case that never "
+            "applies. What it starts at is what it ends at. Fix it with fixed={...}, or leave it "
+            "out of the model."
+        )
+
+
+def constant_warnings(problem: Problem) -> Iterator[str]:
+    """Name the channels whose data are all the same number."""
+    for l, name in enumerate(problem.channels):
+        y = problem.y[problem.rm[:, l] > 0.0, l]
+        # two equal values may be chance
+        if y.size > 2 and y.min() == y.max():
+            yield (
+                f"channel {name}: all {y.size} measured values are {y[0]:.6g}, data of zero "
+                "variance, which any model at rest explains. Check that the right column was "
+                "read; leave the channel out if the instrument was stuck."
+            )
+
+
+def bounds_warnings(problem: Problem, l: int) -> Iterator[str]:
+    """Say whether data of channel l lie outside the bounds of the state it measures."""
+    state = int(problem.direct[l])
+    if state < 0:
+        return
+    weighed = problem.rm[:, l] > 0.0
+    y = problem.y[weighed, l]
+    noise = np.sqrt(np.mean(problem.measurement_scale / problem.rm[weighed, l]))
+    low, high = problem.state_bounds[state]
+    if y.min() < low - FAR * noise or y.max() > high + FAR * noise:
+        yield (
+            f"channel {problem.channels[l]}: data from {y.min():.6g} to {y.max():.6g} lie outside "
+            f"the bounds ({low:.6g}, {high:.6g}) of the state {problem.states[state]} by more "
+            f"than {FAR:g} standard deviations of the noise. Check the units, or widen bounds=."
+        )
+
+
+def ladder_warnings(problem: Problem, rf: FloatArray) -> Iterator[str]:
+    """Say from which rung on doubles no longer hold the model's precision beside the data's."""
+    ratios = [precision_ratio(problem, row) for row in rf]
+    beyond = [beta for beta, ratio in enumerate(ratios) if ratio > DIGITS]
+    if beyond:
+        beta = beyond[0]
+        yield (
+            f"from beta = {beta} on, Rf = {rf[beta].max():.3g} is more than {DIGITS:.0e} times "
+            "the data's Rm, and doubles have 16 digits: rungs there fail, or stop before they "
+            f"converge. Take {f'rungs={beta}' if beta else 'a smaller rf0'}."
+        )
+
+
+def _listed(kind: str, names: Sequence[str]) -> str:
+    return f"{kind} {names[0]}" if len(names) == 1 else f"{kind}s {', '.join(names)}"
