@@ -115,6 +115,12 @@ class Kernels:
         """Hessian of the action, sparse (M D + P, M D + P), symmetric."""
         return self.at(problem).hessian(X, theta, rf)
 
+    def hessian_product(
+        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem, v: ArrayLike
+    ) -> FloatArray:
+        """Hessian of the action times `v`, (M D + P,), whatever the size of the model."""
+        return self.at(problem).hessian_product(X, theta, rf, v)
+
     def residual(self, X: ArrayLike, theta: ArrayLike, problem: Problem) -> FloatArray:
         """Residuals r of the steps, shape (N, E)."""
         return self.at(problem).residual(X, theta)
@@ -263,6 +269,24 @@ class Evaluator:
         full: csc_array = (upper + triu(upper, 1).T).tocsc()
         return full
 
+    def direction(self, v: ArrayLike) -> FloatArray:
+        """Check and convert a direction (M D + P,)."""
+        p = self.problem
+        direction = np.ascontiguousarray(v, dtype=float)
+        if direction.shape != (p.M * p.D + p.P,):
+            raise InputError(
+                f"v must have the shape (M D + P,) = {(p.M * p.D + p.P,)}, a number for each "
+                f"unknown, got {direction.shape}."
+            )
+        return direction
+
+    def hessian_product(
+        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, v: ArrayLike
+    ) -> FloatArray:
+        """Hessian of the action times `v`, (M D + P,)."""
+        product: FloatArray = self.hessian(X, theta, rf) @ self.direction(v)
+        return product
+
     def residual(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Residuals of the steps, shape (N, E)."""
         path, values = self.split(X, theta)
@@ -301,11 +325,14 @@ class Assembly:
         return len(self.rows)
 
     def assemble(self, values: FloatArray) -> csc_array:
-        """Add up."""
+        """Add up to a sparse matrix."""
         from scipy.sparse import csc_array
 
-        data = np.bincount(self.target, weights=values, minlength=self.nonzeros)
-        return csc_array((data, self.rows, self.starts), shape=self.size)
+        return csc_array((self.add_up(values), self.rows, self.starts), shape=self.size)
+
+    def add_up(self, values: FloatArray) -> FloatArray:
+        """Nonzeros of the sum."""
+        return np.bincount(self.target, values, self.nonzeros).astype(float, copy=False)
 
 
 class Layout:
@@ -383,6 +410,10 @@ def virtual_kernels(functions: Mapping[str, ca.Function], source: Source) -> Ker
 
 def restore(payload: Payload) -> Kernels:
     """Rebuild the kernels of a payload."""
+    from symda.build.lattice import LatticePayload, restore_lattice
+
+    if isinstance(payload, LatticePayload):
+        return restore_lattice(payload)
     if payload.library:
         engine = CompiledEngine(Path(payload.library), payload.source.digest[:DIGEST_DIGITS])
         solver = Path(payload.newton)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from symda.solve.banded import BandedNewton
 from symda.solve.dispatch import NewtonFactory
 from symda.solve.ipopt import Ipopt
 from symda.solve.lbfgs import Lbfgs
@@ -18,6 +19,7 @@ SOLVERS: Mapping[str, Factory] = MappingProxyType(
 
 __all__ = [
     "SOLVERS",
+    "BandedNewton",
     "Climb",
     "Climber",
     "Ipopt",

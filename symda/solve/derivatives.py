@@ -1,0 +1,124 @@
+"""The action's derivatives as the banded solver wants them: nonzeros, and what damping is of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.emit.lanes import LEAST_PIVOT
+from symda.solve.bordered import Bordered
+from symda.solve.options import UNDETERMINED
+
+if TYPE_CHECKING:
+    from symda.build.kernels import Evaluator
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """The action at one point with its derivatives by (flat path, theta).
+
+    Attributes
+    ----------
+    action : float
+    gradient, scale : ndarray, shape (M D + P,)
+        `scale` is the diagonal of the Gauss-Newton Hessian.
+    hessian : ndarray, shape (nonzeros,)
+    pattern : Bordered
+        Where the nonzeros stand.
+    """
+
+    action: float
+    gradient: FloatArray
+    scale: FloatArray
+    hessian: FloatArray
+    pattern: Bordered
+
+    @property
+    def finite(self) -> bool:
+        """Whether there is a way on from here."""
+        return math.isfinite(self.action) and bool(np.isfinite(self.gradient).all())
+
+    def steepest(self, held: Mask) -> float:
+        """Return max g^2/scale over the unknowns that are not held."""
+        felt = (self.scale > 0.0) & ~held
+        return float(np.max(self.gradient[felt] ** 2 / self.scale[felt], initial=0.0))
+
+    def step(self, mu: float, held: Mask) -> FloatArray | None:
+        """Newton step with damping mu; None where the Hessian is not positive definite."""
+        least = LEAST_PIVOT * self.scale
+        return self.pattern.solve(self.hessian, mu * self.scale, -self.gradient, held, least)
+
+
+class Derivatives:
+    """Action, gradient, Hessian and Gauss-Newton diagonal of a problem.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Kernels with the data of the problem.
+    exact : bool
+        Whether the Hessian has the residuals' curvature.
+    """
+
+    def __init__(self, evaluator: Evaluator, *, exact: bool) -> None:
+        p, layout = evaluator.problem, evaluator.layout
+        self._evaluator = evaluator
+        self._exact = exact
+        self._upper = layout.upper
+        columns = np.repeat(np.arange(layout.unknowns), np.diff(layout.upper.starts))
+        self._pattern = Bordered(layout.upper.rows, columns, p.M * p.D, p.P)
+        self._residual, unknown = self._triplet("step_jacobian")
+        self._felt = layout.step_unknowns[:, unknown].reshape(-1)
+        rows, columns = self._triplet("point_hessian")
+        self._diagonal = np.flatnonzero(rows == columns)
+        self._seen = layout.point_unknowns[:, rows[self._diagonal]].reshape(-1)
+        self._floor = np.zeros(layout.unknowns)
+        self._floor[p.M * p.D :] = UNDETERMINED / p.typical**2
+
+    def _triplet(self, name: str) -> tuple[IntArray, IntArray]:
+        rows, columns = self._evaluator.kernels.functions[name].sparsity_out(0).get_triplet()
+        return np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64)
+
+    def _split(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        p = self._evaluator.problem
+        return x[: p.M * p.D].reshape(p.M, p.D), x[p.M * p.D :]
+
+    def action(self, x: FloatArray, rf: FloatArray) -> float:
+        """Return the action."""
+        return self._evaluator.action(*self._split(x), rf)
+
+    def at(self, x: FloatArray, rf: FloatArray) -> Point:
+        """Return the action with its derivatives."""
+        p, packed = self._evaluator.problem, self._evaluator.packed
+        engine, (X, theta) = self._evaluator.kernels.engine, self._split(x)
+        action, gradient = self._evaluator.value_and_gradient(X, theta, rf)
+        weights = p.weight[:, None] * np.tile(rf, 1 + p.interior)
+        steps = engine.step_hessian(X, theta, packed.steps, rf)
+        # Data that h fits leave no misfit, so no curvature of h either.
+        fitted = np.hstack([engine.measure(X, theta), packed.points[:, p.L :]])
+        points = least = engine.point_hessian(X, theta, fitted)
+        if self._exact:
+            points = engine.point_hessian(X, theta, packed.points)
+        else:
+            lam = weights * engine.step_residual(X, theta, packed.steps)
+            self._take_curvature(steps, engine.step_curvature(X, theta, packed.steps, lam))
+        jacobian = engine.step_jacobian(X, theta, packed.steps)
+        squares = jacobian**2 * weights[:, self._residual]
+        scale = self._floor + np.bincount(self._felt, squares.reshape(-1), len(x))
+        scale += np.bincount(self._seen, least[:, self._diagonal].reshape(-1), len(x))
+        hessian = self._upper.add_up(np.concatenate([steps.reshape(-1), points.reshape(-1)]))
+        return Point(action, gradient, scale, hessian, self._pattern)
+
+    def _take_curvature(self, steps: FloatArray, curvature: FloatArray) -> None:
+        """Take the residuals' curvature off the Hessians of the steps, whose pattern holds its."""
+        place = {at: k for k, at in enumerate(zip(*self._triplet("step_hessian"), strict=True))}
+        at = zip(*self._triplet("step_curvature"), strict=True)
+        steps[:, [place[entry] for entry in at]] -= curvature
