@@ -16,7 +16,7 @@ import pytest
 import symda as sd
 from symda.build import Options, build
 from symda.build.toolchain import DEFAULT_FLAGS
-from symda.emit.emit import _environment
+from symda.emit.emit import environment
 
 X = np.array([[0.3, -1.2], [0.9, 0.4]])
 
@@ -70,8 +70,8 @@ def test_a_changed_template_is_a_new_binary(
     text = stage.read_text()
     assert "return 0.5*total" in text
     stage.write_text(text.replace("return 0.5*total", "return 0.25*total"))
-    monkeypatch.setattr(_environment(), "loader", jinja2.FileSystemLoader(templates))
-    monkeypatch.setattr(_environment(), "cache", None)
+    monkeypatch.setattr(environment(), "loader", jinja2.FileSystemLoader(templates))
+    monkeypatch.setattr(environment(), "cache", None)
     changed = action_of()
     measured = (X[0, 0] - 0.2) ** 2 / 0.5 / 2
     assert value(changed) - measured == pytest.approx((plain - measured) / 2, rel=1e-12)

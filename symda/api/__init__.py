@@ -1,8 +1,9 @@
 """The facade: what a user holds. The only package that sees every stage."""
 
-from symda.api.action import Action, VirtualMachineWarning
+from symda.api.action import Action
 from symda.api.anneal import anneal
 from symda.api.kernels import ActionKernels
+from symda.api.machine import VirtualMachineWarning
 from symda.api.preflight import ProblemWarning
 from symda.api.run import Best, Run, load
 from symda.api.simulate import Trajectory, simulate

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from symda.api.kernels import ActionKernels
-from symda.declare import Measurement, Model, Parameter, measure
+from symda.api.machine import machine
+from symda.declare import LatticeModel, Measurement, Model, Parameter, measure
 from symda.discretise import Scheme, find_scheme
 from symda.errors import OptionError
 from symda.observe import Observations, Problem, bind
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from symda.api.check import Check
     from symda.build import Options
     from symda.derive.equations import Equations
-    from symda.derive.field import Field
+    from symda.derive.lattice import MachineField
     from symda.emit import Source
     from symda.lower import KernelIR
 
@@ -37,8 +37,10 @@ class GridOptions(TypedDict, total=False):
     fixed: Mapping[str | Parameter, float | None] | None
 
 
-class VirtualMachineWarning(UserWarning):
-    """There is no compiler, so CasADi's virtual machine evaluates the model."""
+#: States above which a model with sites is matrix-free unless told otherwise.
+DENSE = 200
+#: Channels named in a representation.
+LISTED = 12
 
 
 class Action:
@@ -62,13 +64,18 @@ class Action:
     averaging : str
         ``"sum"`` (eq. 10), ``"eq2"``, ``"eq14"``, ``"minaone"`` or ``"varanneal"``: factors on the
         two sums, see `symda.observe.weights.averaging_factors`.
+    matrix_free : bool, optional
+        Of a model with sites: emit loops over sites and products with derivatives instead of
+        matrices, for solvers ``"newton"`` (truncated) and ``"lbfgs"``; when left out, above
+        `DENSE` = 200 states.
 
     Raises
     ------
     ModelError
         If a measured quantity is not one.
     OptionError
-        If the scheme, `model_error` or `averaging` is unknown or does not fit the model.
+        If the scheme, `model_error` or `averaging` is unknown or does not fit the model, or
+        `matrix_free` is asked of a model without sites.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class Action:
         scheme: str | Scheme | None = None,
         model_error: ErrorForm = "step",
         averaging: Averaging = "sum",
+        matrix_free: bool | None = None,
     ) -> None:
         import numpy as np
 
@@ -95,15 +103,17 @@ class Action:
         step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
         self.model_error = model_error
         self.averaging = averaging
+        self.matrix_free = _is_matrix_free(model, matrix_free)
         self._kernels: dict[Options | None, ActionKernels] = {}
 
     def __repr__(self) -> str:
-        channels = ", ".join(self.measurement.names)
+        names = self.measurement.names
+        channels = ", ".join(names if len(names) <= LISTED else (*names[:3], "...", names[-1]))
         return f"Action({self.model.name!r}, measured=[{channels}], scheme={self.scheme.name!r})"
 
     def __getstate__(self) -> dict[str, object]:
         # what was derived and built is made anew where it is needed
-        kept = ("model", "measurement", "scheme", "model_error", "averaging")
+        kept = ("model", "measurement", "scheme", "model_error", "averaging", "matrix_free")
         return {name: self.__dict__[name] for name in kept} | {"_kernels": {}}
 
     @property
@@ -114,8 +124,8 @@ class Action:
     @property
     def direct(self) -> tuple[int, ...]:
         """For each channel the index of the state it measures as it is, else -1."""
-        states = list(self.model.states)
-        return tuple(states.index(h) if h in states else -1 for h in self.measurement.functions)
+        index = {state: a for a, state in enumerate(self.model.states)}
+        return tuple(index.get(h, -1) for h in self.measurement.functions)
 
     def equations(self) -> Equations:
         """Return the mathematics to read: ``print`` it, or take its ``.latex()``."""
@@ -133,23 +143,36 @@ class Action:
         return str(self.equations()._repr_latex_())
 
     @cached_property
-    def field(self) -> Field:
+    def field(self) -> MachineField:
         """F and h with two derivatives as CasADi functions."""
         from symda.derive.field import derive_field
+        from symda.derive.lattice import derive_lattice
 
+        if self.matrix_free and isinstance(self.model, LatticeModel):
+            return derive_lattice(self.model, self.measurement)
         return derive_field(self.model, self.measurement)
 
     @cached_property
     def _lowered(self) -> KernelIR:
+        from symda.derive.field import Field
         from symda.lower import lower
 
+        if not isinstance(self.field, Field):
+            raise OptionError(
+                f"{self!r} is matrix-free: there is no structured solver to emit for it; "
+                "solver='newton' is a truncated Newton method there."
+            )
         return lower(self.field, self.scheme)
 
     @cached_property
     def emitted(self) -> Source:
         """The Cython module of this problem, as text."""
-        from symda.emit import emit
+        from symda.derive.field import Field
+        from symda.emit import emit, emit_lattice
+        from symda.lower import lower_lattice
 
+        if not isinstance(self.field, Field):
+            return emit_lattice(lower_lattice(self.field, self.scheme))
         return emit(self._lowered)
 
     @cached_property
@@ -186,22 +209,12 @@ class Action:
         VirtualMachineWarning
             If there is no compiler: CasADi's virtual machine evaluates instead, more slowly.
         """
-        from symda.build import NoCompiler, build, write_source
-        from symda.build.kernels import compiled_kernels, virtual_kernels
-        from symda.derive.step import derive_step
+        from symda.build import write_source
 
         if into is not None:
             write_source(self.emitted, into)
         if options not in self._kernels:
-            try:
-                kernels = compiled_kernels(
-                    build(self.emitted, options),
-                    lambda: build(self.emitted_newton, options).library,
-                )
-            except NoCompiler as reason:
-                warnings.warn(str(reason), VirtualMachineWarning, stacklevel=2)
-                kernels = virtual_kernels(derive_step(self.field, self.scheme), self.emitted)
-            self._kernels[options] = ActionKernels(self, kernels)
+            self._kernels[options] = ActionKernels(self, machine(self, options))
         return self._kernels[options]
 
     def bind(
@@ -308,3 +321,15 @@ class Action:
                     "Make it with this action's bind(data)."
                 )
         return problem
+
+
+def _is_matrix_free(model: Model, wanted: bool | None) -> bool:
+    if wanted is not None and not isinstance(wanted, bool):
+        raise OptionError(f"Action: matrix_free must be True, False or None, got {wanted!r}.")
+    if wanted and not isinstance(model, LatticeModel):
+        raise OptionError(
+            "Action: matrix_free=True needs a model with sites, {x[i]: ...} with i = sd.site(...); "
+            f"{model.name!r} has an equation for each state."
+        )
+    large = isinstance(model, LatticeModel) and len(model.states) > DENSE
+    return large if wanted is None else wanted

@@ -24,6 +24,7 @@ from symda.observe import Problem
 
 if TYPE_CHECKING:
     from symda.api.action import Action
+    from symda.build.kernels import Evaluator
 
 FloatArray = NDArray[np.float64]
 
@@ -33,6 +34,8 @@ PATHS = 100
 #: what Lorenz-96 takes with 5 to 20 states and 40 to 500 steps (4 to 19 iterations).
 IPOPT_SECONDS = 4e-8
 ITERATIONS = 10
+#: Hessian products an iteration of truncated Newton takes, about.
+PRODUCTS = 50
 #: Share of a channel's values that may lie outside the start range of its state.
 OUTSIDE = 0.25
 #: A parameter whose start range is this many times off its typical size is badly scaled.
@@ -66,7 +69,7 @@ class Check:
     data_count, unknowns : int
         Measured values; M D and the free parameters.
     hessian_nonzeros : int
-        Of the whole symmetric matrix.
+        Of the whole symmetric matrix; 0 where none is formed (a large lattice).
     times, steps : (float, float)
         First and last grid point; shortest and longest step.
     channels : tuple of ChannelScale
@@ -82,7 +85,8 @@ class Check:
     evaluation_seconds : float
         One gradient and one Hessian, measured.
     path_seconds : float
-        The default ladder with IPOPT on one core: an estimate, easily wrong by a factor of three.
+        The default ladder on one core, with IPOPT or, of a large lattice, truncated Newton: an
+        estimate, easily wrong by a factor of three.
     warnings : tuple of str
         What looks wrong, a sentence each.
     """
@@ -133,17 +137,20 @@ class Check:
             f"t = {self.times[0]:.6g} .. {self.times[1]:.6g}"
         )
         yield f"data: {self.data_count} values at T = {self.T} times, for {self.unknowns} unknowns"
+        matrix = f"Hessian {_size(self.hessian_bytes)} ({self.hessian_nonzeros} nonzeros)"
+        second, solver = "Hessian", "IPOPT"
+        if not self.hessian_nonzeros:
+            matrix, second, solver = "no Hessian is formed", "a Hessian product", "truncated Newton"
         yield (
-            f"memory: path {_size(self.path_bytes)}, Hessian {_size(self.hessian_bytes)} "
-            f"({self.hessian_nonzeros} nonzeros), {PATHS} paths x {rungs} rungs with "
+            f"memory: path {_size(self.path_bytes)}, {matrix}, {PATHS} paths x {rungs} rungs with "
             f'keep="all" {_size(self.keep_all_bytes)}'
         )
         evaluation = _duration(self.evaluation_seconds)
-        yield f"kernels: {self.kernels}, gradient and Hessian in {evaluation}"
+        yield f"kernels: {self.kernels}, gradient and {second} in {evaluation}"
         yield (
             f"time: about {_duration(self.path_seconds)} a path on one core (an estimate for "
-            f"IPOPT: {rungs} rungs, {ITERATIONS} iterations each; it can be wrong by a factor of "
-            "3)"
+            f"{solver}: {rungs} rungs, {ITERATIONS} iterations each; it can be wrong by a factor "
+            "of 3)"
         )
         for channel in self.channels[:LISTED]:
             yield (
@@ -154,7 +161,9 @@ class Check:
             yield f"and {self.L - LISTED} more channels"
         if self.ok:
             yield "nothing looks wrong"
-        yield from (f"warning: {warning}" for warning in self.warnings)
+        yield from (f"warning: {warning}" for warning in self.warnings[: 2 * LISTED])
+        if len(self.warnings) > 2 * LISTED:
+            yield f"and {len(self.warnings) - 2 * LISTED} more warnings"
 
 
 def check(action: Action, problem: Problem) -> Check:
@@ -180,13 +189,13 @@ def check(action: Action, problem: Problem) -> Check:
     X, theta = uniform(problem, np.random.default_rng(0))
     rf = Ladder().values(problem.states)[0]
     # the first evaluation also makes tables that later ones find
-    value, hessian = at.action(X, theta, rf), at.hessian(X, theta, rf)
+    value, hessian = at.action(X, theta, rf), _curvature(at, X, theta, rf)
     elapsed = []
     for _ in range(3):
         # of this process alone, so that a busy machine does not count
         began = time.process_time()
         at.gradient(X, theta, rf)
-        at.hessian(X, theta, rf)
+        _curvature(at, X, theta, rf)
         elapsed.append(time.process_time() - began)
     evaluation = min(elapsed)
     rungs = Ladder().rungs
@@ -204,18 +213,23 @@ def check(action: Action, problem: Problem) -> Check:
         free=free,
         data_count=problem.data_count,
         unknowns=problem.M * problem.D + free,
-        hessian_nonzeros=int(hessian.nnz),
+        hessian_nonzeros=hessian.nonzeros,
         times=(float(problem.times[0]), float(problem.times[-1])),
         steps=(float(problem.h.min()), float(problem.h.max())),
         channels=channels,
         unseen=unseen,
         unconstrained=unconstrained,
         path_bytes=int(X.nbytes),
-        hessian_bytes=int(hessian.data.nbytes + hessian.indices.nbytes + hessian.indptr.nbytes),
+        hessian_bytes=hessian.bytes,
         keep_all_bytes=int(X.nbytes) * PATHS * rungs,
         kernels=kernels.kind,
         evaluation_seconds=evaluation,
-        path_seconds=rungs * ITERATIONS * (evaluation + IPOPT_SECONDS * hessian.nnz),
+        path_seconds=rungs
+        * ITERATIONS
+        * (
+            evaluation * (PRODUCTS if at.kernels.matrix_free else 1)
+            + IPOPT_SECONDS * hessian.nonzeros
+        ),
         warnings=(
             *unseen_warnings(unseen),
             *unconstrained_warnings(unconstrained),
@@ -224,9 +238,27 @@ def check(action: Action, problem: Problem) -> Check:
             *_count_warnings(problem, free),
             *_channel_warnings(problem, channels),
             *_parameter_warnings(problem),
-            *_start_warnings(value, hessian.data),
+            *_start_warnings(value, hessian.values),
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Curvature:
+    """Second derivatives as the kernels have them: a matrix, or without one a product."""
+
+    values: FloatArray
+    nonzeros: int
+    bytes: int
+
+
+def _curvature(at: Evaluator, X: FloatArray, theta: FloatArray, rf: FloatArray) -> _Curvature:
+    if at.kernels.matrix_free:
+        product = at.hessian_product(X, theta, rf, np.ones(X.size + theta.size))
+        return _Curvature(product, 0, 0)
+    matrix = at.hessian(X, theta, rf)
+    size = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+    return _Curvature(matrix.data, int(matrix.nnz), int(size))
 
 
 def _scale(problem: Problem, channel: int) -> ChannelScale:

@@ -16,7 +16,7 @@ from symda.observe import Samples
 from symda.observe.forcing import ForcingSource, as_function
 
 if TYPE_CHECKING:
-    from symda.derive.field import Field
+    from symda.derive.lattice import MachineField
 
 FloatArray = NDArray[np.float64]
 Method: TypeAlias = Literal["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"]
@@ -46,7 +46,7 @@ class System:
         In the model's order.
     """
 
-    field: Field
+    field: MachineField
     theta: FloatArray
     sources: tuple[ForcingSource, ...]
 

@@ -78,6 +78,15 @@ class ActionKernels:
         """Hessian, SciPy sparse (M D + P, M D + P), symmetric."""
         return self._at(data).hessian(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
 
+    def hessian_product(
+        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem, v: ArrayLike
+    ) -> FloatArray:
+        """Hessian times `v`, shape (M D + P,), whatever the size of the model."""
+        at = self._at(data)
+        return at.hessian_product(
+            numbers(X, "X"), self._theta(theta), numbers(rf, "rf"), numbers(v, "v")
+        )
+
     def residual(self, X: ArrayLike, theta: Theta, data: Observations | Problem) -> FloatArray:
         """Residuals of the steps, shape (N, E)."""
         return self._at(data).residual(numbers(X, "X"), self._theta(theta))

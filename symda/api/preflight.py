@@ -14,10 +14,8 @@ from symda.anneal.starts.uniform import uniform
 from symda.observe import Problem
 
 if TYPE_CHECKING:
-    import casadi as ca
-
     from symda.build.kernels import Evaluator
-    from symda.derive.field import Field
+    from symda.derive.lattice import MachineField
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -34,7 +32,7 @@ class ProblemWarning(UserWarning):
     """Something about data, parameters or ladder that annealing cannot mend."""
 
 
-def warn(field: Field, at: Evaluator, rf: FloatArray, *, stacklevel: int) -> None:
+def warn(field: MachineField, at: Evaluator, rf: FloatArray, *, stacklevel: int) -> None:
     """Say what will spoil a run before it starts, as `ProblemWarning`.
 
     Parameters
@@ -60,7 +58,7 @@ def warn(field: Field, at: Evaluator, rf: FloatArray, *, stacklevel: int) -> Non
         warnings.warn(text, ProblemWarning, stacklevel=stacklevel + 1)
 
 
-def loose(field: Field, problem: Problem) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def loose(field: MachineField, problem: Problem) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the states that nothing measured sees, and of free parameters nothing constrains."""
     seen, constrained = reachable(field)
     known = constrained | ~problem.free
@@ -70,7 +68,7 @@ def loose(field: Field, problem: Problem) -> tuple[tuple[str, ...], tuple[str, .
     )
 
 
-def reachable(field: Field) -> tuple[BoolArray, BoolArray]:
+def reachable(field: MachineField) -> tuple[BoolArray, BoolArray]:
     """Which states and parameters the measurements depend on, by the equations' sparsity.
 
     A state is seen if a measured quantity uses it, or if the equation of a seen state does. A
@@ -81,19 +79,17 @@ def reachable(field: Field) -> tuple[BoolArray, BoolArray]:
     seen : (D,)
     constrained : (P,)
     """
-    D, P = field.D, field.P
-    uses = _pattern(field.field_jacobian, (D, D + P))
-    found: BoolArray = np.any(_pattern(field.measure_jacobian, (field.L, D + P)), axis=0)
-    for _ in range(D + 1):
-        found |= np.any(uses[found[:D]], axis=0)
+    uses, measured = field.structure()
+    D = field.D
+    found: BoolArray = np.zeros(D + field.P, dtype=bool)
+    found[measured.indices] = True
+    fresh = found[:D].copy()
+    while fresh.any():
+        met = np.zeros_like(found)
+        met[uses[np.flatnonzero(fresh)].indices] = True
+        fresh = (met & ~found)[:D]
+        found |= met
     return found[:D], found[D:]
-
-
-def _pattern(jacobian: ca.Function, shape: tuple[int, int]) -> BoolArray:
-    pattern = np.zeros(shape, dtype=bool)
-    rows, columns = jacobian.sparsity_out(1).get_triplet()
-    pattern[rows, columns] = True
-    return pattern
 
 
 def unseen_warnings(names: Sequence[str]) -> Iterator[str]:

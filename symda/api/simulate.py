@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from symda.api.inputs import choice, number, vector
 from symda.api.integrate import Method, Options, System, integrate, iterate
 from symda.api.kernels import Theta, parameter_values
-from symda.declare import Measurement, Model, Parameter
+from symda.declare import LatticeModel, Measurement, Model, Parameter
 from symda.errors import DataError, OptionError
 from symda.observe import Samples
 from symda.observe.arrays import as_times
@@ -95,6 +95,7 @@ def simulate(
         time.
     """
     from symda.derive.field import derive_field
+    from symda.derive.lattice import derive_lattice
 
     if not isinstance(model, Model):
         raise OptionError(
@@ -103,8 +104,11 @@ def simulate(
         )
     options = integration_options(method, rtol, atol, where="simulate")
     t = as_times(times, "times of simulate")
+    nothing = Measurement((), (), ())
     system = System(
-        derive_field(model, Measurement((), (), ())),
+        derive_lattice(model, nothing)
+        if isinstance(model, LatticeModel)
+        else derive_field(model, nothing),
         parameter_vector(model.parameters, parameters, where="simulate"),
         forcing_sources(model, forcing, t, where="simulate"),
     )

@@ -123,7 +123,7 @@ class CompiledEngine:
     ) -> FloatArray:
         """(N,)."""
         out = np.empty(len(steps))
-        self._module.step_action(*_at(X, theta, steps, rf), len(steps), *_at(out))
+        self._module.step_action(*addresses(X, theta, steps, rf), len(steps), *addresses(out))
         return out
 
     def step_gradient(
@@ -131,7 +131,7 @@ class CompiledEngine:
     ) -> tuple[FloatArray, FloatArray]:
         """(N,) and (N, E + D + P)."""
         out = np.empty(len(steps)), np.empty((len(steps), self._width["step_gradient"]))
-        self._module.step_gradient(*_at(X, theta, steps, rf), len(steps), *_at(*out))
+        self._module.step_gradient(*addresses(X, theta, steps, rf), len(steps), *addresses(*out))
         return out
 
     def step_hessian(
@@ -139,19 +139,19 @@ class CompiledEngine:
     ) -> FloatArray:
         """(N, nonzeros)."""
         out = np.empty((len(steps), self._width["step_hessian"]))
-        self._module.step_hessian(*_at(X, theta, steps, rf), len(steps), *_at(out))
+        self._module.step_hessian(*addresses(X, theta, steps, rf), len(steps), *addresses(out))
         return out
 
     def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
         """(N, E)."""
         out = np.empty((len(steps), self._width["step_residual"]))
-        self._module.step_residual(*_at(X, theta, steps), len(steps), *_at(out))
+        self._module.step_residual(*addresses(X, theta, steps), len(steps), *addresses(out))
         return out
 
     def step_jacobian(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
         """(N, nonzeros)."""
         out = np.empty((len(steps), self._width["step_jacobian"]))
-        self._module.step_jacobian(*_at(X, theta, steps), len(steps), *_at(out))
+        self._module.step_jacobian(*addresses(X, theta, steps), len(steps), *addresses(out))
         return out
 
     def step_curvature(
@@ -159,13 +159,13 @@ class CompiledEngine:
     ) -> FloatArray:
         """(N, nonzeros)."""
         out = np.empty((len(steps), self._width["step_curvature"]))
-        self._module.step_curvature(*_at(X, theta, steps, lam), len(steps), *_at(out))
+        self._module.step_curvature(*addresses(X, theta, steps, lam), len(steps), *addresses(out))
         return out
 
     def point_action(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
         """(M,)."""
         out = np.empty(len(points))
-        self._module.point_action(*_at(X, theta, points), len(points), *_at(out))
+        self._module.point_action(*addresses(X, theta, points), len(points), *addresses(out))
         return out
 
     def point_gradient(
@@ -173,19 +173,19 @@ class CompiledEngine:
     ) -> tuple[FloatArray, FloatArray]:
         """(M,) and (M, D + P)."""
         out = np.empty(len(points)), np.empty((len(points), self._width["point_gradient"]))
-        self._module.point_gradient(*_at(X, theta, points), len(points), *_at(*out))
+        self._module.point_gradient(*addresses(X, theta, points), len(points), *addresses(*out))
         return out
 
     def point_hessian(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
         """(M, nonzeros)."""
         out = np.empty((len(points), self._width["point_hessian"]))
-        self._module.point_hessian(*_at(X, theta, points), len(points), *_at(out))
+        self._module.point_hessian(*addresses(X, theta, points), len(points), *addresses(out))
         return out
 
     def measure(self, X: FloatArray, theta: FloatArray) -> FloatArray:
         """(M, L)."""
         out = np.empty((len(X), self._width["measure"]))
-        self._module.measure_path(*_at(X, theta), len(X), *_at(out))
+        self._module.measure_path(*addresses(X, theta), len(X), *addresses(out))
         return out
 
 
@@ -290,7 +290,7 @@ class VirtualEngine:
         return self._points("measure", X, theta)[0]
 
 
-def _at(*arrays: FloatArray) -> tuple[int, ...]:
+def addresses(*arrays: FloatArray) -> tuple[int, ...]:
     """Addresses; the kernels read C-contiguous doubles and check nothing."""
     for array in arrays:
         if array.dtype != np.float64 or not array.flags.c_contiguous:

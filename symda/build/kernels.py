@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,7 +58,8 @@ class Kernels:
     """Action, gradient and Hessian of a model under a scheme.
 
     One set of kernels serves any data, grid, N, Rm, Rf, and any choice of free parameters.
-    Unknowns are ordered (flat path, theta): M D + P numbers.
+    Unknowns are ordered (flat path, theta): M D + P numbers. Those of large lattices,
+    `symda.build.lattice.LatticeKernels`, are `matrix_free`.
 
     Parameters
     ----------
@@ -69,6 +70,9 @@ class Kernels:
     newton : function, optional
         Builds the structured solver of the same problem and returns its library.
     """
+
+    #: Whether there are products with the Hessian only, never the matrix.
+    matrix_free: ClassVar[bool] = False
 
     def __init__(
         self, engine: Engine, source: Source, newton: Callable[[], Path] | None = None

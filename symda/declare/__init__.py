@@ -2,9 +2,11 @@
 
 from symda.declare.check import as_expression, check_expression
 from symda.declare.functions import KNOWN, exprel, known_names
+from symda.declare.lattice import LatticeModel
 from symda.declare.measure import Measurement, measure
 from symda.declare.model import Model
 from symda.declare.ranges import Range
+from symda.declare.site import Lattice, Site, SiteState, StateField, site, states
 from symda.declare.symbols import (
     Declared,
     Forcing,
@@ -15,7 +17,6 @@ from symda.declare.symbols import (
     parameter,
     parameters,
     state,
-    states,
     time,
 )
 
@@ -23,11 +24,16 @@ __all__ = [
     "KNOWN",
     "Declared",
     "Forcing",
+    "Lattice",
+    "LatticeModel",
     "Measurement",
     "Model",
     "Parameter",
     "Range",
+    "Site",
+    "SiteState",
     "State",
+    "StateField",
     "Time",
     "as_expression",
     "check_expression",
@@ -37,6 +43,7 @@ __all__ = [
     "measure",
     "parameter",
     "parameters",
+    "site",
     "state",
     "states",
     "time",

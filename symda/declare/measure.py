@@ -15,6 +15,7 @@ from symda.declare.check import (
     symbols_in,
 )
 from symda.declare.model import Model
+from symda.declare.site import SiteState
 from symda.declare.symbols import Declared, Parameter, State
 from symda.errors import ModelError, nearest
 
@@ -70,13 +71,15 @@ def measure(model: Model, measured: Sequence[Expr] | Mapping[str, Expr]) -> Meas
     if model.time is not None:
         known.append(model.time)
     used = [symbol for symbol in symbols_in(functions) if isinstance(symbol, Declared)]
+    names, states = {symbol.name for symbol in (*known, *used)}, set(model.states)
     for function, here in zip(functions, wheres, strict=True):
         check_expression(function, here)
-        check_declared(symbols_in([function]), {symbol.name for symbol in (*known, *used)}, here)
-        _check_symbols(function, model, here)
+        check_declared(symbols_in([function]), names, here)
+        _check_symbols(function, model, states, here)
     check_alike((*known, *used), where)
+    firsts: dict[Expr, int] = {}
     for position, function in enumerate(functions):
-        first = functions.index(function)
+        first = firsts.setdefault(function, position)
         if first != position:
             raise ModelError(
                 f"{wheres[position]}: {function} is measured twice, also as {given[first][0]}; "
@@ -119,13 +122,19 @@ def _pairs(
     return pairs
 
 
-def _check_symbols(function: Expr, model: Model, where: str) -> None:
+def _check_symbols(function: Expr, model: Model, states: set[State], where: str) -> None:
     measures_state = False
     for symbol in symbols_in([function]):
         if isinstance(symbol, State):
             measures_state = True
-            if symbol not in model.states:
+            if symbol not in states:
                 _refuse_state(symbol, model, where)
+        elif isinstance(symbol, SiteState):
+            raise ModelError(
+                f"{where}: {symbol.name} is the state of every site; measured are states of "
+                f"certain sites, {symbol.field.name}[0], {symbol.field.name}[::3] or all of "
+                f"{symbol.field.name}."
+            )
         elif not isinstance(symbol, Parameter):
             raise ModelError(
                 f"{where}: uses {symbol.name!r}, a {type(symbol).__name__}; a measurement is a "

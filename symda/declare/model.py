@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from sympy import Expr, Symbol
 
@@ -16,6 +16,7 @@ from symda.declare.check import (
     describe,
     symbols_in,
 )
+from symda.declare.site import Site, SiteState
 from symda.declare.symbols import Declared, Forcing, Parameter, State, Time
 from symda.errors import ModelError, nearest
 
@@ -29,7 +30,9 @@ class Model:
     Parameters
     ----------
     equations : mapping of State to Expr or number
-        One right-hand side for each state, D of them; their order is the order of the states.
+        One right-hand side for each state, D of them; their order is the order of the states. With
+        sites (see `site`) one for each field, ``{x[i]: x[i+1] - x[i]}``; the model then is a
+        `LatticeModel`.
     name : str
         What to call the model; the names of generated modules begin with it.
     discrete : bool, optional
@@ -62,9 +65,16 @@ class Model:
     time: Time | None
     equations: tuple[Expr, ...]
 
+    def __new__(cls, equations: object = None, **options: object) -> Self:
+        """Equations of sites, {x[i]: ...}, make a `LatticeModel`."""
+        from symda.declare.lattice import LatticeModel
+
+        sites = isinstance(equations, Mapping) and any(isinstance(k, SiteState) for k in equations)
+        return object.__new__(LatticeModel if sites else cls)  # type: ignore[return-value]
+
     def __init__(
         self,
-        equations: Mapping[State, Expr | float],
+        equations: Mapping[State, Expr | float] | Mapping[SiteState, Expr | float],
         *,
         name: str = "model",
         discrete: bool = False,
@@ -93,6 +103,11 @@ class Model:
             check_expression(expression, where)
             check_declared(symbols_in([expression]), names, where)
             for symbol in symbols_in([expression]):
+                if isinstance(symbol, Site | SiteState):
+                    raise ModelError(
+                        f"{where}: uses {symbol.name}, which needs equations of sites, "
+                        "{x[i]: ...}; the left-hand side here is one state."
+                    )
                 if isinstance(symbol, State) and symbol not in states:
                     raise ModelError(
                         f"{where}: uses the state {symbol.name!r}, which has no equation."

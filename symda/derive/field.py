@@ -10,6 +10,7 @@ from symda.derive.translate import to_casadi
 
 if TYPE_CHECKING:
     import casadi as ca
+    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,24 @@ class Field:
     def U(self) -> int:
         """Number of forcing channels."""
         return len(self.model.forcing)
+
+    def structure(self) -> tuple[csr_array, csr_array]:
+        """Which unknowns (x, theta) each equation uses, (D, D + P), and each channel, (L, D + P).
+
+        A stored entry is one that is used.
+        """
+        equations, channels = (
+            sparse_pattern(f.sparsity_out(1)) for f in (self.field_jacobian, self.measure_jacobian)
+        )
+        return equations, channels
+
+
+def sparse_pattern(sparsity: ca.Sparsity) -> csr_array:
+    """Matrix with a one at each structural nonzero."""
+    from scipy.sparse import csr_array
+
+    rows, columns = sparsity.get_triplet()
+    return csr_array(([1.0] * len(rows), (rows, columns)), shape=sparsity.shape)
 
 
 def derive_field(model: Model, measurement: Measurement) -> Field:

@@ -2,6 +2,7 @@
 
 from symda.emit.emit import emit
 from symda.emit.lanes import emit_newton
+from symda.emit.lattice import emit_lattice
 from symda.emit.source import Source
 
-__all__ = ["Source", "emit", "emit_newton"]
+__all__ = ["Source", "emit", "emit_lattice", "emit_newton"]

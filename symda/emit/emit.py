@@ -20,20 +20,21 @@ TEMPLATE = "kernels.pyx.j2"
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where templates are found, and how they are read."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("symda.templates", package_path=""),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["number"] = number
-    environment.filters["array"] = _array
-    environment.filters["comment"] = _comment
-    return environment
+    made.filters["number"] = number
+    made.filters["array"] = _array
+    made.filters["comment"] = _comment
+    return made
 
 
 def emit(ir: KernelIR) -> Source:
@@ -47,7 +48,7 @@ def emit(ir: KernelIR) -> Source:
         module_name(ir.model, ir.scheme),
         Dialect(),
         lanes=False,
-        constant=_coefficient,
+        constant=coefficient,
         sparsity=_sparsity,
         stage_work=_stage_work(ir),
         point_work=2 * ir.L + ir.measure_jacobian.size + ir.measure_curvature.size,
@@ -72,7 +73,7 @@ def render(ir: KernelIR, template: str, stem: str, dialect: Dialect, **further: 
     """
     bodies = {routine.name: format_body(routine, dialect=dialect) for routine in ir.routines}
     text = (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             ir=ir,
@@ -85,10 +86,10 @@ def render(ir: KernelIR, template: str, stem: str, dialect: Dialect, **further: 
             promoted=[stage for stage in ir.stages if stage.interior is not None],
             active=sorted(set(ir.field_curvature.rows) | set(ir.field_curvature.columns)),
             state_nonzeros=sum(column < ir.D for column in ir.field_jacobian.columns),
-            combine=_combine,
-            combination=_combination,
+            combine=combine,
+            combination=combination,
             spread=lambda stage: _spread(ir, stage),
-            coefficient=_coefficient,
+            coefficient=coefficient,
             zip=zip,
             **further,
         )
@@ -104,21 +105,22 @@ def _stage_work(ir: KernelIR) -> int:
     return gradient + tangents * ir.columns + ir.field_curvature.size + (ir.E + ir.W) * ir.W + ir.W
 
 
-def _coefficient(value: Fraction | int) -> str:
+def coefficient(value: Fraction | int) -> str:
+    """Write a coefficient of a tableau."""
     return number(float(value))
 
 
-def _combine(weights: Sequence[Fraction], term: str) -> str:
+def combine(weights: Sequence[Fraction], term: str) -> str:
     """Sum of weights times ``term`` with ``{j}`` replaced, zeros left out, or an empty string."""
     parts = []
     for j, weight in enumerate(weights):
         if weight:
-            factor = "" if weight == 1 else f"{_coefficient(weight)}*"
+            factor = "" if weight == 1 else f"{coefficient(weight)}*"
             parts.append(factor + term.replace("{j}", str(j)))
     return " + ".join(parts)
 
 
-def _combination(weights: Sequence[Fraction], name: str) -> str:
+def combination(weights: Sequence[Fraction], name: str) -> str:
     """Write the same for people: fractions as fractions, subscripts."""
     parts = [("" if w == 1 else f"{w} ") + f"{name}_{j}" for j, w in enumerate(weights) if w]
     return " + ".join(parts).replace("+ -", "- ")

@@ -16,19 +16,7 @@ if TYPE_CHECKING:
 def lower(field: Field, scheme: Scheme) -> KernelIR:
     """Lower a problem: straight-line routines for F and h, tables for everything that is a loop."""
     model = field.model
-    stages = tuple(
-        Stage(
-            i,
-            scheme.c[i],
-            scheme.v[i],
-            scheme.b[i],
-            scheme.X[i],
-            scheme.slot(i),
-            scheme.interior.index(i) if i in scheme.interior else None,
-            scheme.affine(i),
-        )
-        for i in range(scheme.stages)
-    )
+    stages = lower_stages(scheme)
     layout = Layout(field.D, field.P, field.D * (1 + len(scheme.interior)), scheme.explicit)
     field_jacobian = pattern_of(field.field_jacobian.sparsity_out(1))
     field_curvature = pattern_of(field.field_curvature.sparsity_out(0))
@@ -78,6 +66,23 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
         point_hessian=point_hessian,
         point_pairs=pairs,
         point_scatter=scatter,
+    )
+
+
+def lower_stages(scheme: Scheme) -> tuple[Stage, ...]:
+    """Return the stages of a scheme as templates need them."""
+    return tuple(
+        Stage(
+            i,
+            scheme.c[i],
+            scheme.v[i],
+            scheme.b[i],
+            scheme.X[i],
+            scheme.slot(i),
+            scheme.interior.index(i) if i in scheme.interior else None,
+            scheme.affine(i),
+        )
+        for i in range(scheme.stages)
     )
 
 

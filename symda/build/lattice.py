@@ -1,0 +1,461 @@
+"""Kernels of large lattices: the action and products of its derivatives, never a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symda.build.engines import addresses
+from symda.build.kernels import Evaluator, Kernels, Layout, Payload
+from symda.build.load import load
+from symda.errors import InputError, OptionError
+
+if TYPE_CHECKING:
+    import casadi as ca
+    from scipy.sparse import csc_array
+
+    from symda.build.compile import Artefact
+    from symda.derive.lattice import LatticeField
+    from symda.discretise import Scheme
+    from symda.emit.source import Source
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+
+
+class LatticeEngine(Protocol):
+    """Evaluates the model term of a whole path.
+
+    Arrays are C-contiguous float64: `X` and `V` (M, D), `theta` and `v` (P,), `steps` (N, 3 + S U),
+    `rf` (D,), `out` (M D + P,).
+    """
+
+    kind: str
+
+    def action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> float:
+        """Return the model term."""
+
+    def gradient(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray, out: FloatArray
+    ) -> float:
+        """Return the model term and add its gradient to `out`."""
+
+    def product(
+        self,
+        X: FloatArray,
+        theta: FloatArray,
+        V: FloatArray,
+        v: FloatArray,
+        steps: FloatArray,
+        rf: FloatArray,
+        out: FloatArray,
+    ) -> None:
+        """Add its Hessian times (V, v) to `out`."""
+
+    def residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """(N, E)."""
+
+
+@dataclass(frozen=True)
+class LatticeShape:
+    """What evaluating needs to know besides the functions.
+
+    Attributes
+    ----------
+    D, P, L, E, width : int
+        Sizes; `width` counts the numbers of data a step has.
+    direct : tuple of int, (L,)
+        State index where a channel is a plain state, else -1.
+    channels, states : tuple of int
+        The channels that are expressions, and the states they use.
+    """
+
+    D: int
+    P: int
+    L: int
+    E: int
+    width: int
+    direct: tuple[int, ...]
+    channels: tuple[int, ...]
+    states: tuple[int, ...]
+
+    @classmethod
+    def of(cls, field: LatticeField, scheme: Scheme) -> LatticeShape:
+        """Shape of a lattice problem."""
+        own = field.expressions
+        E, width = field.D * (1 + len(scheme.interior)), 3 + len(scheme.abscissae) * field.U
+        return cls(field.D, field.P, field.L, E, width, field.direct, own.channels, own.states)
+
+
+@dataclass(frozen=True)
+class LatticePayload(Payload):
+    """Plain data that lattice kernels are rebuilt from in another process."""
+
+    shape: LatticeShape = LatticeShape(0, 0, 0, 0, 0, (), (), ())
+
+
+class CompiledLattice:
+    """The emitted module.
+
+    Parameters
+    ----------
+    library : Path
+        The compiled module.
+    """
+
+    kind = "compiled"
+
+    def __init__(self, library: Path) -> None:
+        self.library = library
+        self._module = load(library)
+
+    def action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> float:
+        """Return the model term."""
+        return float(self._module.action(*addresses(X, theta, steps, rf), len(steps)))
+
+    def gradient(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray, out: FloatArray
+    ) -> float:
+        """Return the model term and add its gradient to `out`."""
+        at = addresses(X, theta, steps, rf)
+        return float(self._module.gradient(*at, len(steps), *addresses(out)))
+
+    def product(
+        self,
+        X: FloatArray,
+        theta: FloatArray,
+        V: FloatArray,
+        v: FloatArray,
+        steps: FloatArray,
+        rf: FloatArray,
+        out: FloatArray,
+    ) -> None:
+        """Add its Hessian times (V, v) to `out`."""
+        at = addresses(X, theta, V, v, steps, rf)
+        self._module.product(*at, len(steps), *addresses(out))
+
+    def residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """(N, E)."""
+        E = (len(X) - 1) * X.shape[1] // len(steps)
+        out = np.empty((len(steps), E))
+        self._module.residuals(*addresses(X, theta, steps), len(steps), *addresses(out))
+        return out
+
+
+class VirtualLattice:
+    """CasADi's interpreter, step by step; slower, no compiler needed.
+
+    Parameters
+    ----------
+    functions : mapping of name to casadi.Function
+        See `symda.derive.lattice.derive_lattice_step`.
+    """
+
+    kind = "virtual machine"
+
+    def __init__(self, functions: Mapping[str, ca.Function]) -> None:
+        self.functions = functions
+
+    def action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> float:
+        """Return the model term."""
+        r = self.residual(X, theta, steps)
+        weights = steps[:, 2:3] * np.tile(rf, r.shape[1] // len(rf))
+        return float(0.5 * np.sum(weights * r * r))
+
+    def gradient(
+        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray, out: FloatArray
+    ) -> float:
+        """Return the model term and add its gradient to `out`."""
+        total, D = 0.0, X.shape[1]
+        for at, window, step in self._windows(X, steps):
+            value, g = self.functions["step_gradient"](window, theta, step, rf)
+            self._add(out, at, D, g)
+            total += float(value)
+        return total
+
+    def product(
+        self,
+        X: FloatArray,
+        theta: FloatArray,
+        V: FloatArray,
+        v: FloatArray,
+        steps: FloatArray,
+        rf: FloatArray,
+        out: FloatArray,
+    ) -> None:
+        """Add its Hessian times (V, v) to `out`."""
+        for at, window, step in self._windows(X, steps):
+            direction = V.reshape(-1)[at : at + len(window)]
+            self._add(
+                out,
+                at,
+                X.shape[1],
+                self.functions["step_product"](window, theta, step, rf, direction, v),
+            )
+
+    def residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """(N, E)."""
+        rows = [
+            np.asarray(self.functions["step_residual"](window, theta, step).full()).reshape(-1)
+            for _, window, step in self._windows(X, steps)
+        ]
+        return np.array(rows)
+
+    def _windows(
+        self, X: FloatArray, steps: FloatArray
+    ) -> list[tuple[int, FloatArray, FloatArray]]:
+        flat, D = X.reshape(-1), X.shape[1]
+        E = (flat.size - D) // len(steps)
+        return [(n * E, flat[n * E : n * E + E + D], step) for n, step in enumerate(steps)]
+
+    def _add(self, out: FloatArray, at: int, D: int, g: ca.DM) -> None:
+        values = np.asarray(g.full()).reshape(-1)
+        P = self.functions["step_residual"].size1_in(1)
+        window = values.size - P
+        out[at : at + window] += values[:window]
+        out[out.size - P :] += values[window:]
+
+
+class LatticeKernels(Kernels):
+    """Action, gradient and Hessian products of a lattice model under a scheme.
+
+    Parameters
+    ----------
+    engine : LatticeEngine
+        What evaluates the model term.
+    source : Source
+        The emitted module.
+    shape : LatticeShape
+        Sizes and what is measured.
+    expressions : mapping of name to casadi.Function
+        ``value``, ``gradient`` and ``product`` of the measured expressions.
+    """
+
+    matrix_free = True
+
+    def __init__(
+        self,
+        engine: LatticeEngine,
+        source: Source,
+        shape: LatticeShape,
+        expressions: Mapping[str, ca.Function],
+    ) -> None:
+        self.lattice = engine
+        self.emitted = source
+        self.shape = shape
+        self.expressions = expressions
+        self._newton = None
+
+    @property
+    def kind(self) -> str:
+        """``"compiled"`` or ``"virtual machine"``."""
+        return self.lattice.kind
+
+    @property
+    def functions(self) -> Mapping[str, ca.Function]:
+        """There are none for a single step.
+
+        Raises
+        ------
+        OptionError
+            Always.
+        """
+        raise OptionError(
+            f"These kernels are matrix-free (D = {self.shape.D} states of a lattice), so there "
+            "are no Jacobians or Hessians of a step, which 'ipopt' works with. Use "
+            "solver='newton' (truncated Newton) or 'lbfgs', or a smaller lattice."
+        )
+
+    def at(self, problem: Problem) -> LatticeEvaluator:
+        """Bind a problem, so that its data are laid out once."""
+        return LatticeEvaluator(self, problem)
+
+    def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
+        """Measurement functions along a path of any length, shape (M, L)."""
+        path, values = np.asarray(X, dtype=float), np.asarray(theta, dtype=float)
+        shape = self.shape
+        if path.ndim != 2 or path.shape[1] != shape.D or values.shape != (shape.P,):
+            raise InputError(
+                f"measure needs a path X of the shape (M, {shape.D}) and theta of the shape "
+                f"({shape.P},), got {path.shape} and {values.shape}."
+            )
+        h = path[:, list(shape.direct)]  # index -1 is overwritten below
+        if shape.channels:
+            h[:, list(shape.channels)] = self.on_points("value", path, values)[0].T
+        return h
+
+    def on_points(
+        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
+    ) -> list[FloatArray]:
+        """Evaluate an expressions' function at every grid point; `data` are (M, .); columns."""
+        count = len(X)
+        z = X[:, list(self.shape.states)]
+        columns = [z.T, np.repeat(theta[:, None], count, 1), *[d.T for d in data]]
+        mapped = self.expressions[name].map(count)
+        results = mapped.call([np.asfortranarray(column) for column in columns])
+        return [np.asarray(result.full()) for result in results]
+
+    def payload(self, *, newton: bool = False) -> LatticePayload:
+        """Return what another process needs to rebuild these kernels."""
+        functions = dict(self.expressions)
+        library = ""
+        if isinstance(self.lattice, CompiledLattice):
+            library = str(self.lattice.library)
+        elif isinstance(self.lattice, VirtualLattice):
+            functions |= self.lattice.functions
+        serial = tuple((name, f.serialize()) for name, f in functions.items())
+        return LatticePayload(self.emitted, library, serial, shape=self.shape)
+
+
+class LatticeEvaluator(Evaluator):
+    """Lattice kernels with the data of one problem."""
+
+    kernels: LatticeKernels
+
+    def _check_sizes(self) -> None:
+        p, shape = self.problem, self.kernels.shape
+        sizes = {
+            "D": (shape.D, p.D),
+            "P": (shape.P, p.P),
+            "L": (shape.L, p.L),
+            "E": (shape.E, p.E),
+            "3 + S U": (shape.width, self.packed.steps.shape[1]),
+        }
+        wrong = [f"{name} = {own}, not {its}" for name, (own, its) in sizes.items() if own != its]
+        if wrong:
+            raise InputError(
+                "The problem belongs to another model, measurement or scheme: these kernels have "
+                f"{'; '.join(wrong)}. Bind the data to the action the kernels were made from."
+            )
+
+    @cached_property
+    def _plain(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Channels that are plain states, and the states that they are."""
+        direct = np.array(self.kernels.shape.direct, dtype=np.int64)
+        channels = np.flatnonzero(direct >= 0)
+        return channels, direct[channels]
+
+    @cached_property
+    def _data(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Data and weights of the plain channels, then of the expressions."""
+        p, own = self.problem, list(self.kernels.shape.channels)
+        plain = self._plain[0]
+        return p.y[:, plain], p.rm[:, plain], p.y[:, own], p.rm[:, own]
+
+    def terms(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> tuple[float, float]:
+        """Measurement term and model term of the action."""
+        path, values = self.split(X, theta)
+        model = self.kernels.lattice.action(path, values, self.packed.steps, self.precision(rf))
+        return self._misfit(path, values, None), model
+
+    def value_and_gradient(
+        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike
+    ) -> tuple[float, FloatArray]:
+        """Return action and gradient (M D + P,)."""
+        path, values = self.split(X, theta)
+        gradient = np.zeros(path.size + values.size)
+        model = self.kernels.lattice.gradient(
+            path, values, self.packed.steps, self.precision(rf), gradient
+        )
+        return self._misfit(path, values, gradient) + model, gradient
+
+    def hessian_product(
+        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, v: ArrayLike
+    ) -> FloatArray:
+        """Hessian of the action times `v`, (M D + P,)."""
+        path, values = self.split(X, theta)
+        direction = self.direction(v)
+        V, w = direction[: path.size].reshape(path.shape), direction[path.size :]
+        product = np.zeros(direction.size)
+        self.kernels.lattice.product(
+            path, values, V, w, self.packed.steps, self.precision(rf), product
+        )
+        on_path = product[: path.size].reshape(path.shape)
+        _, states = self._plain
+        _, rm, y_own, rm_own = self._data
+        on_path[:, states] += rm * V[:, states]
+        own = self.kernels.shape
+        if own.channels:
+            dtheta = np.repeat(w[None, :], len(path), 0)
+            dz = V[:, list(own.states)]
+            (columns,) = self.kernels.on_points("product", path, values, y_own, rm_own, dz, dtheta)
+            on_path[:, list(own.states)] += columns[: len(own.states)].T
+            product[path.size :] += columns[len(own.states) :].sum(axis=1)
+        return product
+
+    def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> csc_array:
+        """Not formed.
+
+        Raises
+        ------
+        OptionError
+            Always.
+        """
+        raise OptionError(
+            f"The Hessian of a lattice with D = {self.problem.D} states is not formed. Use "
+            "hessian_product(X, theta, rf, v), or sd.Action(..., matrix_free=False) where its "
+            "blocks of D x D fit."
+        )
+
+    def residual(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
+        """Residuals of the steps, shape (N, E)."""
+        path, values = self.split(X, theta)
+        return self.kernels.lattice.residual(path, values, self.packed.steps)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Index tables; a lattice has none, see `LatticeKernels.functions`."""
+        return Layout(self.kernels.functions, self.problem)
+
+    def _misfit(self, path: FloatArray, theta: FloatArray, gradient: FloatArray | None) -> float:
+        """Measurement term; its gradient is added to `gradient`."""
+        _, states = self._plain
+        y, rm, y_own, rm_own = self._data
+        error = path[:, states] - y
+        weighted = rm * error
+        total = 0.5 * float(np.sum(weighted * error))
+        if gradient is not None:
+            gradient[: path.size].reshape(path.shape)[:, states] += weighted
+        own = self.kernels.shape
+        if own.channels:
+            value, columns = self.kernels.on_points("gradient", path, theta, y_own, rm_own)
+            total += float(value.sum())
+            if gradient is not None:
+                on_path = gradient[: path.size].reshape(path.shape)
+                on_path[:, list(own.states)] += columns[: len(own.states)].T
+                gradient[path.size :] += columns[len(own.states) :].sum(axis=1)
+        return total
+
+
+def lattice_kernels(
+    engine: LatticeEngine, source: Source, shape: LatticeShape, field: LatticeField
+) -> LatticeKernels:
+    """Kernels of a lattice on an engine."""
+    own = field.expressions
+    functions = {"value": own.value, "gradient": own.gradient, "product": own.product}
+    return LatticeKernels(engine, source, shape, functions)
+
+
+def compiled_lattice(
+    artefact: Artefact, shape: LatticeShape, field: LatticeField
+) -> LatticeKernels:
+    """Kernels of a compiled module."""
+    return lattice_kernels(CompiledLattice(artefact.library), artefact.source, shape, field)
+
+
+def restore_lattice(payload: LatticePayload) -> LatticeKernels:
+    """Rebuild the kernels of a payload."""
+    import casadi as ca
+
+    functions = {name: ca.Function.deserialize(text) for name, text in payload.functions}
+    own = {name: functions.pop(name) for name in ("value", "gradient", "product")}
+    engine: LatticeEngine = (
+        CompiledLattice(Path(payload.library)) if payload.library else VirtualLattice(functions)
+    )
+    return LatticeKernels(engine, payload.source, payload.shape, own)

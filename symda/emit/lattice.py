@@ -1,0 +1,77 @@
+"""`LatticeIR` -> `Source`: loops over sites, whose text does not grow with their number."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from symda.emit.emit import coefficient, combination, combine, environment
+from symda.emit.format import format_body
+from symda.emit.source import Source
+from symda.lower import LatticeIR, Routine
+from symda.names import module_name
+
+TEMPLATE = "lattice.pyx.j2"
+INSIDE = {"periodic": "wrapped", "reflect": "mirrored"}
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The body of a loop over sites: local variables, how many stand in ``v[...]``, statements."""
+
+    locals: tuple[str, ...]
+    shared: int
+    statements: tuple[str, ...]
+
+
+def emit_lattice(ir: LatticeIR) -> Source:
+    """Write the Cython module of a lattice problem; it depends on `ir` and the templates alone."""
+    reach = [d.low + d.high > 0 for d in ir.directions]
+    haloed = [n for n, far in enumerate(reach) if far]
+    boundaries = {ir.directions[n].boundary for n in haloed}
+    text = (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            ir=ir,
+            last=len(ir.directions) - 1,
+            h="" if ir.discrete else "h*",
+            bodies={routine.name: _loop(routine, ir) for routine in ir.routines},
+            promoted=[stage for stage in ir.stages if stage.interior is not None],
+            haloed=haloed,
+            summed=[n for n in haloed if ir.directions[n].boundary != "zero"],
+            inside=INSIDE,
+            uses_wrap="periodic" in boundaries,
+            uses_mirror="reflect" in boundaries,
+            combine=combine,
+            combination=combination,
+            coefficient=coefficient,
+            shift=lambda place: (
+                f" - {place[1:]}" if place.startswith("-") else f" + {place}" if place else ""
+            ),
+        )
+    )
+    return Source.of(module_name(ir.model, ir.scheme), re.sub(r"\n{4,}", "\n\n\n", text))
+
+
+def _loop(routine: Routine, ir: LatticeIR) -> Loop:
+    body = format_body(routine, scalars=ir.scalars)
+    names, statements = [], []
+    for statement in (line for chunk in body.chunks for line in chunk):
+        left, _, right = statement.partition(" = ")
+        if left.startswith("cdef double "):
+            left = left.removeprefix("cdef double ")
+            names.append(left)
+        statements.append(f"{_target(left)} = {right}")
+    return Loop(tuple(names), body.shared, tuple(statements))
+
+
+def _target(left: str) -> str:
+    """Write where an output goes: slopes field by field, adjoints in tiles."""
+    output = re.fullmatch(r"(k|dk|g|dg)\[(\d+)\]", left)
+    if not output:
+        return left
+    name, n = output[1], int(output[2])
+    if name in ("g", "dg"):
+        return f"{name}[{n}*TILE + i]"
+    return f"{name}[i + {n}*SITES]" if n else f"{name}[i]"
