@@ -297,18 +297,6 @@ def test_wrong_shapes_do_not_reach_compiled_code(ring):
         newton.ladder(X[:2], theta[:2], rf[:, :3])
 
 
-def test_without_a_compiler_it_says_what_to_use_instead(monkeypatch):
-    monkeypatch.setenv("SYMDA_CC", "none")
-    action = lorenz96(4, (0,))
-    _, data = sd.twin(action, parameters={"nu": 8.0}, dt=0.05, steps=4, variance=0.1, seed=0)
-    with pytest.warns(UserWarning), pytest.raises(OptionError) as caught:
-        sd.anneal(action, data, solver="newton", paths=1)
-    assert str(caught.value) == (
-        "newton is compiled code, and these kernels are evaluated by the virtual machine. Use "
-        "solver='ipopt', or install a C compiler (`symda doctor`)."
-    )
-
-
 def test_a_parameter_that_nothing_feels_stays_where_it_is():
     x = sd.state("x", **WIDE)
     p, q = sd.parameters("p q", **WIDE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symda.solve.banded import BandedNewton
 from symda.solve.minimum import Solver
 from symda.solve.newton import Newton
 
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
 
 
 class NewtonFactory:
-    """Makes the Newton solver that suits the kernels."""
+    """Makes the Newton solver that suits the kernels.
+
+    Compiled code with a path in each vector lane, where there is a compiler and the blocks are not
+    too large; NumPy and LAPACK's banded Cholesky elsewhere.
+    """
 
     #: Runs on the structured module of the kernels where it can be built, see `Kernels.payload`.
     structured = True
@@ -35,4 +40,6 @@ class NewtonFactory:
         OptionError
             If an option is unknown or out of range.
         """
+        if kernels.newton is None:
+            return BandedNewton(kernels, problem, **options)
         return Newton(kernels, problem, **options)

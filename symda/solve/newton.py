@@ -169,8 +169,8 @@ def _module(kernels: Kernels) -> ModuleType:
 
     if kernels.newton is None:
         raise OptionError(
-            "newton is compiled code, and these kernels are evaluated by the "
-            f"{kernels.kind}. Use solver='ipopt', or install a C compiler (`symda doctor`)."
+            f"These kernels ({kernels.kind}) have no compiled solver; SOLVERS['newton'] finds one "
+            "that fits."
         )
     return load(kernels.newton)
 
