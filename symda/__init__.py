@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from symda import models
     from symda.anneal import Ladder
     from symda.api import Action, Run, Trajectory, anneal, load, simulate, twin
     from symda.declare import (
@@ -68,6 +69,7 @@ __all__ = [
     "exprel",
     "forcing",
     "load",
+    "models",
     "parameter",
     "parameters",
     "simulate",
@@ -100,6 +102,7 @@ _HOME = {
     "exprel": "symda.declare",
     "forcing": "symda.declare",
     "load": "symda.api",
+    "models": "symda",
     "parameter": "symda.declare",
     "parameters": "symda.declare",
     "simulate": "symda.api",
@@ -111,9 +114,11 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name from the stage that defines it."""
+    """Import a public name from the stage that defines it; the library of models is a stage."""
     if name not in _HOME:
         raise AttributeError(f"module 'symda' has no attribute {name!r}")
+    if _HOME[name] == __name__:
+        return import_module(f"{__name__}.{name}")
     return getattr(import_module(_HOME[name]), name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
@@ -133,6 +133,25 @@ class Model:
         ):
             object.__setattr__(self, field, value)
 
+    def __getitem__(self, name: str) -> State | Parameter | Forcing:
+        """Return the state, parameter or forcing of a name, as in ``model["V"]``.
+
+        Raises
+        ------
+        ModelError
+            If the model has no symbol of that name.
+        """
+        symbols = (*self.states, *self.parameters, *self.forcing)
+        for symbol in symbols:
+            if symbol.name == name:
+                return symbol
+        raise ModelError(
+            f"Model {self.name!r} has no symbol {name!r}."
+            f"{nearest(name, (symbol.name for symbol in symbols))} "
+            f"Its states are {listed(self.states)}, its parameters {listed(self.parameters)}, "
+            f"its forcing {listed(self.forcing)}."
+        )
+
     def __repr__(self) -> str:
         kind = "map" if self.discrete else "ODE"
         sizes = f"D={len(self.states)}, P={len(self.parameters)}, U={len(self.forcing)}"
@@ -159,3 +178,9 @@ def _checked_states(equations: Mapping[State, Expr | float], name: str) -> tuple
 
 def _of_kind(symbols: Iterable[Declared], kind: type[Kind]) -> tuple[Kind, ...]:
     return tuple(dict.fromkeys(symbol for symbol in symbols if isinstance(symbol, kind)))
+
+def listed(symbols: Sequence[Declared], most: int = 20) -> str:
+    """Return their names as a list to print, the first of many."""
+    names = [symbol.name for symbol in symbols[:most]]
+    more = [f".. {symbols[-1].name}"] if len(symbols) > most else []
+    return ", ".join([*names, *more]) or "none"
