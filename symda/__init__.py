@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from symda import models
-    from symda.anneal import Ladder
+    from symda.anneal import Ladder, Nudged, Population, Window
     from symda.api import Action, Run, Trajectory, anneal, load, simulate, twin
     from symda.declare import (
         Measurement,
@@ -56,14 +56,17 @@ __all__ = [
     "Measurement",
     "Model",
     "ModelError",
+    "Nudged",
     "Observations",
     "OptionError",
+    "Population",
     "Run",
     "Samples",
     "Scheme",
     "SolveError",
     "SymdaError",
     "Trajectory",
+    "Window",
     "__version__",
     "anneal",
     "exprel",
@@ -89,8 +92,10 @@ _HOME = {
     "Measurement": "symda.declare",
     "Model": "symda.declare",
     "ModelError": "symda.errors",
+    "Nudged": "symda.anneal",
     "Observations": "symda.observe",
     "OptionError": "symda.errors",
+    "Population": "symda.anneal",
     "Run": "symda.api",
     "SCHEMES": "symda.discretise",
     "Samples": "symda.observe",
@@ -98,6 +103,7 @@ _HOME = {
     "SolveError": "symda.errors",
     "SymdaError": "symda.errors",
     "Trajectory": "symda.api",
+    "Window": "symda.anneal",
     "anneal": "symda.api",
     "exprel": "symda.declare",
     "forcing": "symda.declare",

@@ -146,7 +146,7 @@ class Relax:
 
 def relax(job: Job):
     """Prepare a job with the fakes."""
-    return Measurement(job.problem), Relax(job.problem, **job.options)
+    return Measurement(job.problem), lambda problem, options: Relax(problem, **options)
 
 
 def run(problem=None, *, prepare=relax, reporter=None, **settings):

@@ -31,6 +31,7 @@ class Case:
     per_state_rf: bool = False
     ending: Mapping[int, int] | None = None  # path -> status of its last rung
     stop_after: int | None = None
+    attempts: Sequence[int] | None = None  # the attempt each path belongs to; its own by default
 
 
 def make_run(case: Case | None = None) -> xr.Dataset:
@@ -103,6 +104,7 @@ def make_run(case: Case | None = None) -> xr.Dataset:
         },
         coords={
             "path": np.arange(K),
+            "attempt": ("path", np.arange(K) if case.attempts is None else list(case.attempts)),
             "beta": np.arange(B),
             "rf": (("beta", "state"), rf),
             "time": time,
@@ -124,8 +126,14 @@ def make_run(case: Case | None = None) -> xr.Dataset:
             "fitted": D + free,
             "interrupted": int(bool(case.stopped)),
             "provenance": json.dumps(
-                {"seed": 3, "versions": {"symda": "0.1", "numpy": "2.4"}, "seconds": 4.5}
-                | ({"settings": {"stop_after": case.stop_after}} if case.stop_after else {})
+                {
+                    "seed": 3,
+                    "versions": {"symda": "0.1", "numpy": "2.4"},
+                    "seconds": 4.5,
+                    "climb_seconds": 3.0,
+                    "settings": {"workers": 2}
+                    | ({"stop_after": case.stop_after} if case.stop_after else {}),
+                }
             ),
         },
     )

@@ -335,7 +335,8 @@ REFUSED = [
     ),
     (
         {"strategy": "ladders"},
-        "anneal: there is no strategy 'ladders'; there is ladder. Did you mean 'ladder'?",
+        "anneal: there is no strategy 'ladders'; there is ladder, window, population. "
+        "Did you mean 'ladder'?",
     ),
     *(
         (

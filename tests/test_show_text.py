@@ -25,6 +25,8 @@ def test_summary_word_for_word() -> None:
         "paths: 3 of 5 finished, 1 failed, 1 not finished (interrupted)",
         "lowest level: 20 at beta = 5, multiplicity 2; 2 of 4 attempts within 0.5 "
         "(50 %, 95 % interval 15 .. 85 %)",
+        "time to the lowest level: 4.98 s (1.82 .. 21.2) on 2 cores, 0.75 s an attempt "
+        "(99 % sure of it, if no lower level exists)",
         "measurement term: consistent with the data: 15 lies in the expected band 3 .. 15",
         "parameter nu = 10.1 (10 .. 10.1 over the lowest level)",
         "solver time: 11.5 s over all paths",
@@ -102,6 +104,7 @@ def test_report_word_for_word() -> None:
         "## Provenance\n\n"
         "- averaging: none\n- model_error: step\n- measurement_scale: 1.0\n- fitted: 4\n"
         "- seed: 3\n- versions:\n  - symda: 0.1\n  - numpy: 2.4\n- seconds: 4.5\n"
+        "- climb_seconds: 3.0\n- settings:\n  - workers: 2\n"
     )
 
 

@@ -17,12 +17,14 @@ from symda.analyse.levels import (
     path_counts,
     reached,
 )
+from symda.analyse.lowest import TimeToLowest, time_to_lowest
 from symda.anneal.levels import FAILED
 
 __all__ = [
     "FAILED",
     "ChiSquared",
     "PathCounts",
+    "TimeToLowest",
     "best_path",
     "chi_squared",
     "endings",
@@ -35,5 +37,6 @@ __all__ = [
     "path_counts",
     "reached",
     "stopped_after",
+    "time_to_lowest",
     "wilson",
 ]

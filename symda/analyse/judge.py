@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from symda.analyse.levels import (
     best_path,
     expected_measurement_term,
     last_rung,
-    path_counts,
     reached,
 )
-from symda.anneal.levels import HIT, count_hits
+from symda.anneal.levels import FAILED, HIT, count_hits
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
@@ -101,7 +102,10 @@ def _verdict(value: float, low: float, high: float, n: int, p: int) -> str:
 
 
 def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -> tuple[int, int]:
-    """Count the paths that found the lowest level.
+    """Count the attempts that found the lowest level.
+
+    Each path is an attempt, unless they were candidates of a population: then an attempt hits if
+    one of its paths does.
 
     Parameters
     ----------
@@ -117,8 +121,8 @@ def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -
     Returns
     -------
     hits, attempts : int
-        Failed paths are attempts that missed; paths that an interruption or a time limit cut
-        short are no attempts. After `stop_after` their ratio is biased upwards, since such a run
+        Attempts that failed missed; those that an interruption or a time limit cut short do not
+        count. After `stop_after` their ratio is biased upwards, since such a run
         ends on a hit.
 
     Raises
@@ -132,13 +136,18 @@ def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -
         raise OptionError(
             f"level: expected a finite action, got {level!r}; leave it out to use the run's lowest"
         )
-    counts = path_counts(dataset)
-    found = 0
-    if counts.finished:
-        rung = last_rung(dataset)
-        action = dataset["action"].values[reached(dataset)[:, rung], rung]
-        found = count_hits(action, float(dataset.attrs["measurement_scale"]), within, level)
-    return found, counts.finished + counts.failed
+    done = reached(dataset)
+    rungs = np.flatnonzero(done.any(axis=0))
+    if rungs.size == 0:
+        action = np.full(len(done), np.nan)
+    else:
+        action = np.where(done[:, rungs[-1]], dataset["action"].values[:, rungs[-1]], np.nan)
+    failed = (dataset["status"].values == FAILED).any(axis=1)
+    numbers = dataset["attempt"].values
+    ended = numbers[np.isfinite(action) | failed]
+    lowest = np.array([np.fmin.reduce(action[numbers == k]) for k in np.unique(ended)])
+    scale = float(dataset.attrs["measurement_scale"])
+    return count_hits(lowest, scale, within, level), lowest.size
 
 
 def stopped_after(dataset: xr.Dataset) -> int | None:

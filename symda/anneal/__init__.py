@@ -4,7 +4,21 @@ from symda.anneal.driver import anneal
 from symda.anneal.ladder import Ladder
 from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
-from symda.anneal.starts import STARTS
+from symda.anneal.starts import STARTS, Nudged
 from symda.anneal.store import load, save
+from symda.anneal.strategies import STRATEGIES, Population, Window
 
-__all__ = ["STARTS", "Ladder", "Reporter", "Settings", "Silent", "anneal", "load", "save"]
+__all__ = [
+    "STARTS",
+    "STRATEGIES",
+    "Ladder",
+    "Nudged",
+    "Population",
+    "Reporter",
+    "Settings",
+    "Silent",
+    "Window",
+    "anneal",
+    "load",
+    "save",
+]

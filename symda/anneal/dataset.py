@@ -23,6 +23,7 @@ def assemble(
     problem: Problem,
     rf: NDArray[np.float64],
     results: Sequence[PathResult],
+    attempts: Sequence[int],
     attrs: Mapping[str, object],
 ) -> xr.Dataset:
     """Return the dataset described in docs/architecture.md.
@@ -35,6 +36,8 @@ def assemble(
         The ladder, (B, D).
     results
         K results in path order.
+    attempts
+        The attempt each of them belongs to.
     attrs
         Attributes; those that follow from the problem are added here.
     """
@@ -83,6 +86,7 @@ def assemble(
         variables,
         coords={
             "path": np.arange(len(results)),
+            "attempt": ("path", np.asarray(attempts, dtype=np.int64)),
             "beta": np.arange(len(rf)),
             "rf": (("beta", "state"), rf),
             "time": problem.times,
@@ -95,6 +99,6 @@ def assemble(
             **attrs,
             "measurement_scale": float(scale),
             "data_count": int(problem.data_count),
-            "fitted": problem.D + int(problem.free.sum()),
+            "fitted": problem.fitted,
         },
     )

@@ -14,11 +14,13 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from symda.anneal.executors import Crew, kill, private_pool, shared_pool
-from symda.anneal.group import Halt, Paths, run_group
+from symda.anneal.group import Halt, Paths
 from symda.anneal.task import Job, PathResult
 
 if TYPE_CHECKING:
     from loky import ProcessPoolExecutor
+
+    from symda.anneal.strategies import Strategy
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Dispatcher:
     ----------
     job
         What the paths share.
+    strategy
+        What a task does with its paths.
     tasks
         The numbers of all paths, those together that run in one task.
     crew
@@ -69,6 +73,7 @@ class Dispatcher:
     def __init__(
         self,
         job: Job,
+        strategy: Strategy,
         tasks: Sequence[Paths],
         crew: Crew,
         *,
@@ -77,6 +82,7 @@ class Dispatcher:
         done: Callable[[int, PathResult | None], None],
     ) -> None:
         self._job = job
+        self._strategy = strategy
         self._crew = crew
         self._limit = time_limit
         self._deadline = None if time_limit is None else time.time() + time_limit
@@ -152,7 +158,7 @@ class Dispatcher:
         pool: Executor = private_pool() if alone else self._pool
         halt = self._halt if self._crew.local and pool is self._crew.executor else None
         try:
-            future = pool.submit(run_group, self._job, paths, self._deadline, halt)
+            future = pool.submit(self._strategy.run, self._job, paths, self._deadline, halt)
         except BrokenExecutor as error:
             self._broken(paths, pool, error)
             return
@@ -186,12 +192,14 @@ class Dispatcher:
         self._done(k, None)
 
     def _broken(self, paths: Paths, pool: Executor, error: BrokenExecutor) -> None:
-        for k in reversed(paths):
-            if k in self._suspects:
-                self._lose(k, f"its worker process died twice: {' '.join(str(error).split())}")
+        parts = [paths] if self._strategy.pooled else [(k,) for k in paths]
+        for part in reversed(parts):
+            if part[0] in self._suspects:
+                for k in part:
+                    self._lose(k, f"its worker process died twice: {' '.join(str(error).split())}")
             else:
-                self._suspects.add(k)
-                self._queue.appendleft((k,))
+                self._suspects.add(part[0])
+                self._queue.appendleft(part)
         if pool is self._pool:
             self._pool = shared_pool(self._crew.workers)
 

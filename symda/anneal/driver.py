@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from symda.anneal.dataset import assemble
 from symda.anneal.dispatch import Dispatcher, Outcome
-from symda.anneal.executors import muster
-from symda.anneal.group import grouped
+from symda.anneal.executors import Crew, cores, muster
+from symda.anneal.group import Paths, grouped
 from symda.anneal.levels import count_hits
 from symda.anneal.provenance import provenance
 from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
+from symda.anneal.starts import Given, Start
 from symda.anneal.task import Job, PathResult, Prepare, bench, first_point, prepare, unrun
 from symda.errors import OptionError, SymdaError
 
@@ -69,11 +71,10 @@ def anneal(
         A ladder that does not fit the states, a start function that fails, or an option that the
         solver refuses.
     """
-    from symda.solve import Climber
-
     began = time.monotonic()
     reporter = Silent() if reporter is None else reporter
     paths, start, ladder = int(settings.paths), settings.start, settings.ladder
+    strategy, attempts = settings.method, int(settings.attempts)
     job = Job(
         payload=kernels_payload,
         problem=problem,
@@ -87,30 +88,40 @@ def anneal(
     )
     # Here too, and first: a start or an option that is wrong is one error, not K failed paths.
     _try_start(job)
-    climbs = isinstance(bench(job).solver, Climber)
-    # Compiled climbs hold no lock, so threads will do and nothing needs to be sent around.
-    executor = "threads" if settings.executor is None and climbs else settings.executor
-    crew = muster(executor, settings.workers, paths)
+    crew, job = _crew(job, settings)
+    if strategy.pooled:
+        tasks = [tuple(range(a * paths, (a + 1) * paths)) for a in range(attempts)]
+    else:
+        tasks = grouped(job, paths, crew.workers)
+    # what counts as one: an attempt, which is a path or all candidates of one attempt
+    each = paths if strategy.pooled else 1
 
     def enough(results: Mapping[int, PathResult]) -> str:
         if settings.stop_after is None:
             return ""
-        levels = np.array([result.level for result in results.values()])
-        if count_hits(levels, problem.measurement_scale) < settings.stop_after:
+        levels: dict[int, float] = {}
+        for k, result in results.items():
+            levels[k // each] = float(np.fmin(levels.get(k // each, np.nan), result.level))
+        found = np.array(list(levels.values()))
+        if count_hits(found, problem.measurement_scale) < settings.stop_after:
             return ""
         return f"the lowest level was reached {settings.stop_after} times"
 
     def done(k: int, result: PathResult | None) -> None:
+        if k % each:
+            return
         if result is None:
-            reporter.path_done(k, math.nan, "failed")
+            reporter.path_done(k // each, math.nan, "failed")
         else:
-            reporter.path_done(k, result.level, result.outcome)
+            reporter.path_done(k // each, result.level, result.outcome)
 
-    reporter.start(paths)
+    reporter.start(attempts if strategy.pooled else paths)
+    climbing = time.monotonic()
     try:
         outcome = Dispatcher(
             job,
-            grouped(job, paths, crew.workers),
+            strategy,
+            tasks,
             crew,
             time_limit=settings.time_limit,
             enough=enough,
@@ -118,37 +129,61 @@ def anneal(
         ).run()
     finally:
         reporter.stop()
+    climbed = time.monotonic() - climbing
 
+    results = _complete(job, tasks, outcome, pooled=strategy.pooled)
     return assemble(
         problem,
         job.rf,
-        _complete(job, paths, outcome),
+        results,
+        [result.path // each for result in results],
         {
             **attrs,
             "solver": job.solver,
             "start": _name(start),
-            "strategy": settings.strategy,
+            "strategy": strategy.name,
             "interrupted": int(outcome.interrupted),
             "provenance": provenance(
                 problem=problem,
                 source=kernels_payload.source,
                 seconds=time.monotonic() - began,
+                climb_seconds=climbed,
                 settings={
                     "solver_options": job.options,
                     "rf0": ladder.rf0,
                     "alpha": ladder.alpha,
                     "rungs": ladder.rungs,
                     "paths": paths,
+                    "attempts": attempts,
+                    "start_options": _options(start),
+                    "strategy_options": _options(strategy),
                     "seed": job.seed,
                     "keep": job.keep,
                     "executor": crew.name,
-                    "workers": crew.workers,
+                    "workers": crew.workers * job.hands,
                     "time_limit": settings.time_limit,
                     "stop_after": settings.stop_after,
                 },
             ),
         },
     )
+
+
+def _crew(job: Job, settings: Settings) -> tuple[Crew, Job]:
+    """Return who runs the tasks, and the job with the hands each task has."""
+    from symda.solve import Climber
+
+    climbs = isinstance(bench(job).solver(job), Climber)
+    # Compiled climbs hold no lock, so threads will do and nothing needs to be sent around.
+    executor = "threads" if settings.executor is None and climbs else settings.executor
+    if not settings.method.pooled:
+        return muster(executor, settings.workers, int(settings.paths)), job
+    attempts, many = int(settings.attempts), settings.workers or cores()
+    hands = many // min(many, attempts)
+    if hands > 1 and executor in (None, "processes", "threads"):
+        # an attempt waits in a thread for the workers that its candidates are shared among
+        return muster("threads", attempts, attempts), replace(job, hands=hands)
+    return muster(executor, settings.workers, attempts), job
 
 
 def _try_start(job: Job) -> None:
@@ -168,18 +203,33 @@ def _try_start(job: Job) -> None:
         ) from error
 
 
-def _name(start: str | StartFunction) -> str:
-    return start if isinstance(start, str) else getattr(start, "__name__", repr(start))
+def _name(start: str | StartFunction | Start) -> str:
+    if isinstance(start, str):
+        return start
+    return start.name if isinstance(start, Start) else getattr(start, "__name__", repr(start))
 
 
-def _complete(job: Job, paths: int, outcome: Outcome) -> list[PathResult]:
-    """Return K results in path order, with a record of its own for every path that has none."""
+def _options(choice: object) -> dict[str, object]:
+    """Return the plain options of a start or a strategy."""
+    if not is_dataclass(choice) or isinstance(choice, (type, Given)):
+        return {}
+    return {field.name: getattr(choice, field.name) for field in fields(choice)}
+
+
+def _complete(
+    job: Job, tasks: Sequence[Paths], outcome: Outcome, *, pooled: bool
+) -> list[PathResult]:
+    """Return the results in path order, with a record for each path, or attempt, without any."""
+
+    def missing(k: int) -> PathResult:
+        if k in outcome.lost:
+            return unrun(job, k, outcome.lost[k], failed=True)
+        return unrun(job, k, f"not run: {outcome.ending}")
+
     complete = []
-    for k in range(paths):
-        if k in outcome.results:
-            complete.append(outcome.results[k])
-        elif k in outcome.lost:
-            complete.append(unrun(job, k, outcome.lost[k], failed=True))
-        else:
-            complete.append(unrun(job, k, f"not run: {outcome.ending}"))
+    for task in tasks:
+        found = [outcome.results[k] for k in task if k in outcome.results]
+        if not pooled:
+            found = [outcome.results[k] if k in outcome.results else missing(k) for k in task]
+        complete += found or [missing(task[0])]
     return complete

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -53,24 +53,40 @@ def grouped(job: Job, paths: int, workers: int) -> list[Paths]:
     """
     from symda.solve import Climber
 
-    solver = bench(job).solver
+    solver = bench(job).solver(job)
     size = 1
     if isinstance(solver, Climber):
         size = min(TURNS * solver.lanes, math.ceil(paths / workers))
     return [tuple(range(k, min(k + size, paths))) for k in range(0, paths, size)]
 
 
-def run_group(
-    job: Job, paths: Sequence[int], deadline: float | None = None, halt: Halt | None = None
+def first_points(job: Job, paths: Sequence[int]) -> tuple[dict[int, Point], list[PathResult]]:
+    """Return the starts of some paths, and a record of each that has none."""
+    starts: dict[int, Point] = {}
+    failed: list[PathResult] = []
+    for k in paths:
+        try:
+            starts[k] = first_point(job, k)
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+            failed.append(unrun(job, k, message, failed=True))
+    return starts, failed
+
+
+def climb(
+    job: Job,
+    starts: Mapping[int, Point],
+    deadline: float | None = None,
+    halt: Halt | None = None,
 ) -> list[PathResult]:
-    """Climb the ladder with some paths; the results are those of the paths one by one.
+    """Take some paths up the rungs of a job; the results are those of the paths one by one.
 
     Parameters
     ----------
     job
-        What the paths share.
-    paths
-        Numbers of the paths.
+        What the paths share, or the part of it for a window.
+    starts
+        Where each path starts, by its number.
     deadline
         `time.time()` after which no rung begins.
     halt
@@ -78,72 +94,62 @@ def run_group(
     """
     from symda.solve import Climber
 
-    solver = bench(job).solver
+    solver = bench(job).solver(job)
     if not isinstance(solver, Climber):
-        return [run_path(job, k, deadline, halt) for k in paths]
-    results: list[PathResult] = []
-    starts: dict[int, Point] = {}
-    for k in paths:
-        try:
-            starts[k] = first_point(job, k)
-        except Exception as error:
-            message = f"{type(error).__name__}: {error}"
-            results.append(unrun(job, k, message, failed=True))
+        return [run_path(job, k, point, deadline, halt) for k, point in starts.items()]
     if not starts:
-        return results
-    climb = solver.ladder(
+        return []
+    found = solver.ladder(
         np.stack([path for path, _ in starts.values()]),
         np.stack([theta for _, theta in starts.values()]),
-        job.rf,
+        job.rf[list(job.rungs)],
         keep=job.keep == "all",
         halt=None if halt is None else halt.flag,
         time_left=math.inf if deadline is None else deadline - time.time(),
     )
-    interrupted = climb.interrupted
-    for i, k in enumerate(starts):
-        results.append(_result(job, k, solver, climb, i, interrupted, starts[k]))
-    return results
+    return [_result(job, solver, found, i, k, starts[k]) for i, k in enumerate(starts)]
 
 
-def _result(
-    job: Job, k: int, solver: Climber, climb: Climb, i: int, interrupted: bool, start: Point
-) -> PathResult:
+def _result(job: Job, solver: Climber, climb: Climb, i: int, k: int, start: Point) -> PathResult:
     """Take path i of a climb, which began at `start`, out as the result of path k."""
     result = blank(job, k)
-    result.status[:] = climb.status[i]
-    result.iterations[:] = climb.iterations[i]
+    rungs = np.array(job.rungs)
+    result.status[rungs] = climb.status[i]
+    result.iterations[rungs] = climb.iterations[i]
     tried = climb.status[i] > 0
-    result.evaluations[tried] = climb.iterations[i, tried] + 1
-    result.seconds[tried] = climb.seconds[i, tried]
+    result.evaluations[rungs[tried]] = climb.iterations[i, tried] + 1
+    result.seconds[rungs[tried]] = climb.seconds[i, tried]
     reached = tried & (climb.status[i] != FAILED)
-    result.measurement_term[reached] = climb.measurement_terms[i, reached]
-    result.model_term[reached] = climb.model_terms[i, reached]
-    result.action[reached] = result.measurement_term[reached] + result.model_term[reached]
-    result.theta[reached] = climb.thetas[i, reached]
+    at = rungs[reached]
+    result.measurement_term[at] = climb.measurement_terms[i, reached]
+    result.model_term[at] = climb.model_terms[i, reached]
+    result.action[at] = result.measurement_term[at] + result.model_term[at]
+    result.theta[at] = climb.thetas[i, reached]
     last = int(reached.sum()) - 1
     if last >= 0:
-        found = solver.minimum(climb, i, last, job.rf[last], 0.0)
-        result.states[:] = found.path
-        result.momenta[:] = found.momenta
-        result.fit[:] = bench(job).kernels.measure(found.path, found.theta)
+        result.states[:] = climb.paths[i]
+        if job.keep != "ends":
+            found = solver.minimum(climb, i, last, job.rf[rungs[last]], 0.0)
+            result.momenta[:] = found.momenta
+            result.fit[:] = bench(job).kernels.measure(found.path, found.theta)
         if result.states_by_beta is not None and climb.all_paths is not None:
-            result.states_by_beta[reached] = climb.all_paths[i, reached]
+            result.states_by_beta[at] = climb.all_paths[i, reached]
     cut = not tried[-1] and FAILED not in climb.status[i]
     return replace(
         result,
-        last_beta=last,
-        message=_why(job, climb, i, last, interrupted, start),
-        interrupted=interrupted and cut,
+        last_beta=int(rungs[last]) if last >= 0 else -1,
+        message=_why(job, climb, i, last, start),
+        interrupted=climb.interrupted and cut,
     )
 
 
-def _why(job: Job, climb: Climb, i: int, last: int, interrupted: bool, start: Point) -> str:
+def _why(job: Job, climb: Climb, i: int, last: int, start: Point) -> str:
     """Return why a path did not reach the last rung, or an empty string."""
-    rung = last + 1
-    if rung == climb.status.shape[1]:
+    if last + 1 == climb.status.shape[1]:
         return ""
-    if climb.status[i, rung] == FAILED:
+    rung = job.rungs[last + 1]
+    if climb.status[i, last + 1] == FAILED:
         words = "the action or its derivatives are not finite"
         at = start if last < 0 else (climb.paths[i], climb.thetas[i, last])
         return f"rung {rung}: {explain(bench(job).kernels, job.problem, at, job.rf[rung], words)}"
-    return f"{'interrupted' if interrupted else 'stopped'} at rung {rung}"
+    return f"{'interrupted' if climb.interrupted else 'stopped'} at rung {rung}"

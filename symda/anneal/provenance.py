@@ -20,7 +20,12 @@ PACKAGES = ("symda", "numpy", "scipy", "sympy", "casadi", "cython", "xarray", "l
 
 
 def provenance(
-    *, problem: Problem, source: Source, seconds: float, settings: Mapping[str, object]
+    *,
+    problem: Problem,
+    source: Source,
+    seconds: float,
+    climb_seconds: float,
+    settings: Mapping[str, object],
 ) -> str:
     """Return JSON: digests of problem and source, versions, settings, machine and times.
 
@@ -34,6 +39,8 @@ def provenance(
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "seconds": seconds,
+        # wall time of the paths alone, on the workers of the settings: what hit rates are paid with
+        "climb_seconds": climb_seconds,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return json.dumps(record, default=_plain)

@@ -11,10 +11,10 @@ from reprlib import repr as short
 
 from symda.anneal.executors import check_executor
 from symda.anneal.ladder import Ladder
-from symda.anneal.starts import STARTS, StartFunction
+from symda.anneal.starts import STARTS, Start, StartFunction
+from symda.anneal.strategies import STRATEGIES, Strategy
 from symda.errors import OptionError, nearest
 
-STRATEGIES = ("ladder",)
 KEEP = ("last", "all")
 
 
@@ -29,13 +29,15 @@ class Settings:
     ladder
         The values of Rf.
     paths
-        Number of paths, K.
+        Number of paths, K; of candidates of one attempt, if the strategy pools them.
+    attempts
+        Number of attempts of a strategy that pools its paths; with the others each path is one.
     seed
         Seed of the run, a whole number of at least 0. Path k depends on `seed` and k alone.
     start
-        Name in `STARTS`, or a function `(problem, rng) -> (X (M, D), theta (P,))`.
+        Name in `STARTS`, a function `(problem, rng) -> (X (M, D), theta (P,))`, or a `Start`.
     strategy
-        How the ladder is climbed: `"ladder"`, all of the path from rung to rung.
+        How the ladder is climbed: name in `STRATEGIES`, or a `Strategy` with its options.
     executor
         None for processes (or this process, when one path or one worker is all there is; threads,
         when the solver takes groups of paths up the ladder without holding the GIL),
@@ -62,9 +64,10 @@ class Settings:
     options: Mapping[str, object] = field(default_factory=dict)
     ladder: Ladder = field(default_factory=Ladder)
     paths: int = 100
+    attempts: int = 1
     seed: int = 0
-    start: str | StartFunction = "uniform"
-    strategy: str = "ladder"
+    start: str | StartFunction | Start = "uniform"
+    strategy: str | Strategy = "ladder"
     executor: str | Executor | None = None
     workers: int | None = None
     keep: str = "last"
@@ -90,9 +93,21 @@ class Settings:
             )
         _whole("paths", self.paths, 1)
         _whole("seed", self.seed, 0)
-        if not callable(self.start):
+        _whole("attempts", self.attempts, 1)
+        if not callable(self.start) and not isinstance(self.start, Start):
             _known("start", self.start, tuple(STARTS), "or a function (problem, rng) -> (X, theta)")
-        _known("strategy", self.strategy, STRATEGIES)
+        if isinstance(self.strategy, type) or not isinstance(self.strategy, Strategy):
+            _known(
+                "strategy",
+                self.strategy,
+                tuple(STRATEGIES),
+                "or one with options such as sd.Window(samples=20)",
+            )
+        if self.attempts > 1 and not self.method.pooled:
+            raise OptionError(
+                f"anneal: with strategy={self.method.name!r} each path is an attempt; leave "
+                f"attempts out and take paths={int(self.paths) * int(self.attempts)}."
+            )
         check_executor(self.executor)
         if self.workers is not None:
             _whole("workers", self.workers, 1)
@@ -101,6 +116,11 @@ class Settings:
             _seconds("time_limit", self.time_limit)
         if self.stop_after is not None:
             _whole("stop_after", self.stop_after, 1)
+
+    @property
+    def method(self) -> Strategy:
+        """The strategy itself."""
+        return STRATEGIES[self.strategy] if isinstance(self.strategy, str) else self.strategy
 
     @property
     def structured(self) -> bool:

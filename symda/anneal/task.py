@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.dynamics import Dynamics
 from symda.anneal.failure import explain
 from symda.anneal.levels import FAILED, STATUS
-from symda.anneal.starts import STARTS, Point, StartFunction
+from symda.anneal.starts import STARTS, Draw, Point, Start, StartFunction
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-Tools: TypeAlias = "tuple[Kernels, Solver]"
+Tools: TypeAlias = "tuple[Kernels, Callable[[Problem, Mapping[str, object]], Solver]]"
 Prepare: TypeAlias = Callable[["Job"], Tools]
 
 
@@ -46,11 +47,16 @@ class Job:
     seed
         Seed of the run; path k draws from `SeedSequence(seed, spawn_key=(k,))`.
     start
-        Name in `STARTS`, or a function of the same form.
+        Name in `STARTS`, or what may stand there.
     keep
-        `"last"`, or `"all"` for the states of every rung.
+        `"last"`, `"all"` for the states of every rung, or `"ends"`: of the path reached, no
+        momenta and no fit.
     prepare
-        Makes kernels and solver of this job, once in each worker.
+        Makes the kernels of this job, and what makes its solvers, once in each worker.
+    hands
+        Workers that one task may use.
+    rungs
+        The rungs to climb, all by default; results have B of them whatever is climbed.
     token
         Tells the jobs of different runs apart: two jobs are equal if their tokens are.
     """
@@ -61,10 +67,16 @@ class Job:
     options: Mapping[str, object]
     rf: FloatArray
     seed: int
-    start: str | StartFunction
+    start: str | StartFunction | Start
     keep: str
     prepare: Prepare
+    hands: int = 1
+    rungs: tuple[int, ...] = ()
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __post_init__(self) -> None:
+        if not self.rungs:
+            object.__setattr__(self, "rungs", tuple(range(len(self.rf))))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Job) and self.token == other.token
@@ -75,7 +87,7 @@ class Job:
 
 @dataclass(frozen=True)
 class PathResult:
-    """What one path found: B rungs, of which the first `last_beta` + 1 were reached."""
+    """What one path found: B rungs, of which those of the job up to `last_beta` were reached."""
 
     path: int
     action: FloatArray  # (B,)
@@ -107,23 +119,35 @@ class PathResult:
 
 
 def prepare(job: Job) -> Tools:
-    """Rebuild the kernels and make the solver."""
+    """Rebuild the kernels; return them and what makes a solver of a problem and options."""
     from symda.build.kernels import restore
     from symda.solve import SOLVERS
 
     kernels = restore(job.payload)
-    return kernels, SOLVERS[job.solver](kernels, job.problem, **job.options)
+    factory = SOLVERS[job.solver]
+    return kernels, lambda problem, options: factory(kernels, problem, **options)
 
 
 class Bench(threading.local):
-    """Kernels and solver of a job, a pair for each thread: solvers need not be thread-safe."""
+    """Kernels and solvers of a job, for each thread its own: solvers need not be thread-safe."""
 
     # Nor need making them be: CasADi counts references to its symbols without locks.
     _making = threading.Lock()
 
     def __init__(self, job: Job) -> None:
+        self._solvers: dict[tuple[int, str], Solver] = {}
         with self._making:
-            self.kernels, self.solver = job.prepare(job)
+            self.kernels, self._make = job.prepare(job)
+        self.dynamics = Dynamics(self.kernels, job.problem)
+        self.solver(job)
+
+    def solver(self, job: Job) -> Solver:
+        """Return the solver of a job or of a window of it, made when first asked for."""
+        key = job.problem.N, repr(job.options)
+        if key not in self._solvers:
+            with self._making:
+                self._solvers[key] = self._make(job.problem, job.options)
+        return self._solvers[key]
 
 
 @functools.lru_cache(maxsize=2)
@@ -133,7 +157,11 @@ def bench(job: Job) -> Bench:
 
 
 def run_path(
-    job: Job, k: int, deadline: float | None = None, halt: threading.Event | None = None
+    job: Job,
+    k: int,
+    point: Point,
+    deadline: float | None = None,
+    halt: threading.Event | None = None,
 ) -> PathResult:
     """Climb the ladder with path k, each minimum the start of the next rung.
 
@@ -145,6 +173,8 @@ def run_path(
         What the paths share.
     k
         Number of the path.
+    point
+        Where it starts.
     deadline
         `time.time()` after which no rung begins. Wall time, because a monotonic clock means
         nothing on another machine.
@@ -152,11 +182,12 @@ def run_path(
         Set by a caller in the same process who wants no further rung.
     """
     tools = bench(job)
+    solver = tools.solver(job)
     result = blank(job, k)
-    path, theta = first_point(job, k)
+    path, theta = point
     notes: list[str] = []
     last, interrupted = -1, False
-    for beta, rf in enumerate(job.rf):
+    for beta in job.rungs:
         if deadline is not None and time.time() >= deadline:
             notes.append(f"time limit reached before rung {beta}")
             break
@@ -164,7 +195,7 @@ def run_path(
             notes.append(f"stopped before rung {beta}")
             break
         try:
-            found = tools.solver.minimise(path, theta, rf)
+            found = solver.minimise(path, theta, job.rf[beta])
         except KeyboardInterrupt:
             interrupted = True
             notes.append(f"interrupted at rung {beta}")
@@ -180,7 +211,7 @@ def run_path(
             break
         _enter_effort(result, beta, found)
         if found.status == STATUS[FAILED]:
-            why = explain(tools.kernels, job.problem, (path, theta), rf, found.message)
+            why = explain(tools.kernels, job.problem, (path, theta), job.rf[beta], found.message)
             notes.append(f"rung {beta}: {why}")
         elif not _finite(found):
             result.status[beta] = FAILED
@@ -189,7 +220,7 @@ def run_path(
             break
         path, theta, last = found.path, found.theta, beta
         _enter_point(result, beta, found)
-    if last >= 0:
+    if last >= 0 and job.keep != "ends":
         result.fit[:] = tools.kernels.measure(path, theta)
     return replace(result, last_beta=last, message="; ".join(notes), interrupted=interrupted)
 
@@ -204,8 +235,12 @@ def first_point(job: Job, k: int) -> Point:
     """
     rng = np.random.default_rng(np.random.SeedSequence(job.seed, spawn_key=(k,)))
     problem = job.problem
-    function = STARTS[job.start] if isinstance(job.start, str) else job.start
-    path, theta = (np.array(part, dtype=float) for part in function(problem, rng))
+    start = STARTS[job.start] if isinstance(job.start, str) else job.start
+    if isinstance(start, Start):
+        point = start.point(Draw(k, problem, rng, bench(job).dynamics))
+    else:
+        point = start(problem, rng)
+    path, theta = (np.array(part, dtype=float) for part in point)
     if path.shape != (problem.M, problem.D) or theta.shape != (problem.P,):
         raise OptionError(
             f"anneal: the start function returned shapes {path.shape} and {theta.shape}; expected "
@@ -247,7 +282,7 @@ def unrun(job: Job, k: int, message: str, *, failed: bool = False) -> PathResult
     """Return the record of a path without a single rung, and why."""
     result = replace(blank(job, k), message=message)
     if failed:
-        result.status[0] = FAILED
+        result.status[job.rungs[0]] = FAILED
     return result
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symda.anneal import driver
 from symda.anneal.ladder import Ladder
 from symda.anneal.settings import Settings
+from symda.anneal.starts import Start
 from symda.api import preflight
 from symda.api.run import Run
+from symda.api.starts import StartLike, as_start
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
     from symda.anneal.report import Reporter
-    from symda.anneal.starts import StartFunction
+    from symda.anneal.strategies import Strategy
     from symda.api.action import Action
     from symda.declare import Parameter
     from symda.observe import Observations, Problem
@@ -31,8 +34,9 @@ def anneal(
     seed: int = 0,
     solver: str = "ipopt",
     options: Mapping[str, object] | None = None,
-    start: str | StartFunction = "uniform",
-    strategy: str = "ladder",
+    start: StartLike = "uniform",
+    strategy: str | Strategy = "ladder",
+    attempts: int = 1,
     fixed: Mapping[str | Parameter, float | None] | None = None,
     steps: int | Sequence[int] = 1,
     max_step: float | None = None,
@@ -60,7 +64,7 @@ def anneal(
     ladder : Ladder
         The rungs Rf = rf0 alpha^beta; ``Ladder()`` is 0.01 x 2^beta, beta = 0 .. 25.
     paths : int
-        Number of starts K.
+        Number of starts K; with ``strategy="population"`` the candidates of one attempt.
     seed : int
         Path k depends on (seed, k) alone.
     solver : str
@@ -68,11 +72,21 @@ def anneal(
         ``"lbfgs"``, which needs least memory.
     options : mapping, optional
         The solver's own options, e.g. ``{"formulation": "lifted", "max_iter": 500}``.
-    start : str or function
+    start : str, function, Nudged, Run, array, or tuple of arrays
         ``"uniform"``, as in the paper: measured components at the data, the others uniform in
-        their start range; or a function ``(problem, rng) -> (X, theta)``.
-    strategy : str
-        ``"ladder"``: the whole window climbs every rung.
+        their start range. ``"nudged"``: the model integrated with a coupling to the data;
+        ``sd.Nudged(gains=...)`` chooses the couplings. A `Run`: path k starts where its path k
+        ended. A path (M, D) or paths (J, M, D), alone or in a tuple with parameters, a mapping
+        of names to numbers or (J,) arrays, or an array (P,) or (J, P); parameters not given are
+        drawn as in ``"uniform"``. Or a function ``(problem, rng) -> (X, theta)``.
+    strategy : str, Window or Population
+        ``"ladder"``: the whole window climbs every rung. ``"window"``: anneal the first samples,
+        then let the window grow by the model's own forecast, and climb the rest at full length.
+        ``"population"``: the same for `paths` candidates of one attempt, with selection and
+        perturbed copies; the paths of the run are its survivors. ``sd.Window(...)`` and
+        ``sd.Population(...)`` take options; what is left out follows from the problem.
+    attempts : int
+        Attempts of a population, each with `paths` candidates of its own.
     fixed : mapping of parameter to float or None
         Values to hold parameters at; None estimates one declared with a value.
     steps, max_step, midpoint_data
@@ -119,8 +133,9 @@ def anneal(
         options={} if options is None else options,
         ladder=Ladder() if ladder is None else ladder,
         paths=paths,
+        attempts=attempts,
         seed=seed,
-        start=start,
+        start=start if isinstance(start, (str, Start)) or callable(start) else "uniform",
         strategy=strategy,
         executor=executor,
         workers=workers,
@@ -131,6 +146,7 @@ def anneal(
     problem = action.bind(
         data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
     )
+    settings = replace(settings, start=as_start(start, problem))
     kernels = action.compile().machine
     preflight.warn(
         action.field, kernels.at(problem), settings.ladder.values(problem.states), stacklevel=2

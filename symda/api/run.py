@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse import ChiSquared, best_path, chi_squared, hits, last_rung, levels_table, wilson
+from symda.analyse import (
+    ChiSquared,
+    TimeToLowest,
+    best_path,
+    chi_squared,
+    hits,
+    last_rung,
+    levels_table,
+    time_to_lowest,
+    wilson,
+)
 from symda.anneal.levels import GAP, HIT
 from symda.api.simulate import Trajectory
 from symda.errors import OptionError
@@ -134,14 +144,44 @@ class Run:
         """Compare the lowest level's measurement term with what the declared noise predicts."""
         return chi_squared(self.dataset)
 
-    def hit_rate(self, within: float = HIT) -> tuple[float, tuple[float, float]]:
+    def hit_rate(
+        self, within: float = HIT, level: float | None = None
+    ) -> tuple[float, tuple[float, float]]:
         """Share of attempts that end on the lowest level, with its 95 % Wilson interval.
 
-        Without an attempt (nothing ran to an end) it is nan, with the interval (0, 1). After
+        An attempt is a path; with ``strategy="population"`` it is all candidates together.
+        Without one (nothing ran to an end) the rate is nan, with the interval (0, 1). After
         `stop_after` it is biased upwards, since such a run ends on a hit.
+
+        Parameters
+        ----------
+        within : float
+            How far above the level still is a hit.
+        level : float, optional
+            The lowest level, where it is known from elsewhere; the lowest found when left out.
         """
-        found, attempts = hits(self.dataset, within)
+        found, attempts = hits(self.dataset, within, level)
         return (found / attempts if attempts else np.nan), wilson(found, attempts)
+
+    def time_to_lowest(self, level: float | None = None, within: float = HIT) -> TimeToLowest:
+        """Time after which the lowest level is found with 99 % probability.
+
+        The wall time of an attempt, on the workers of this run and without builds, times
+        max(1, ln 0.01 / ln(1 - hit rate)), with the interval that follows from the hit rate's.
+
+        Parameters
+        ----------
+        level : float, optional
+            The lowest level, where it is known from elsewhere; the lowest found when left out.
+        within : float
+            How far above the level still is a hit.
+
+        Raises
+        ------
+        OptionError
+            If no attempt ran to an end.
+        """
+        return time_to_lowest(self.dataset, level, within)
 
     def summary(self) -> str:
         """Say what was found, in a few lines."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -148,6 +148,33 @@ class Problem:
     def data_count(self) -> int:
         """Number of measured values."""
         return int(np.count_nonzero(self.rm > 0.0))
+
+    def window(self, steps: int) -> Problem:
+        """Return the problem of the first `steps` steps: grid, data, forcing and weights cut there.
+
+        Parameters
+        ----------
+        steps
+            From 1 to N.
+
+        Raises
+        ------
+        DataError
+            A number of steps out of that range.
+        """
+        if not 1 <= steps <= self.N:
+            raise DataError(f"window of Problem: expected 1 to {self.N} steps, got {steps!r}.")
+        points = steps * (1 + self.interior) + 1
+        return replace(
+            self,
+            times=self.times[:points],
+            node_times=self.node_times[: steps + 1],
+            h=self.h[:steps],
+            u=self.u[:steps],
+            weight=self.weight[:steps],
+            y=self.y[:points],
+            rm=self.rm[:points],
+        )
 
     @cached_property
     def digest(self) -> str:

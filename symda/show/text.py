@@ -20,6 +20,7 @@ from symda.analyse import (
     levels_table,
     path_counts,
     stopped_after,
+    time_to_lowest,
     wilson,
 )
 from symda.anneal.levels import HIT, STOPPED
@@ -43,15 +44,16 @@ def summary(dataset: xr.Dataset) -> str:
     -------
     str
         Model, scheme and sizes; paths finished and failed; how they ended, unless all converged;
-        the lowest level with its multiplicity and the interval of its hit rate; the chi-squared
-        verdict; each free parameter of the best path with its range over the lowest level; solver
-        time.
+        the lowest level with its multiplicity and the interval of its hit rate; the time to it; the
+        chi-squared verdict; each free parameter of the best path with its range over the lowest
+        level; solver time.
     """
     counts = path_counts(dataset)
     lines = [_heading(dataset), "paths: " + _paths(dataset, counts)]
     if counts.finished:
         lines += _endings(dataset)
-        lines += [_lowest(dataset), "measurement term: " + chi_squared(dataset).verdict]
+        lines += [_lowest(dataset), f"time to the lowest level: {_time(dataset)}"]
+        lines.append("measurement term: " + chi_squared(dataset).verdict)
         lines += _parameters(dataset)
     else:
         lines += ["lowest level: none, no path reached a rung", *_messages(dataset)]
@@ -140,6 +142,12 @@ def _lowest(dataset: xr.Dataset) -> str:
         f"({100 * found / attempts:.3g} %, 95 % interval {100 * low:.3g} .. {100 * high:.3g} %)"
         f"{bias}"
     )
+
+
+def _time(dataset: xr.Dataset) -> str:
+    found = time_to_lowest(dataset)
+    known = " (99 % sure of it, if no lower level exists)" * (found.hits > 0)
+    return f"{found}{known}"
 
 
 def _parameters(dataset: xr.Dataset) -> Iterator[str]:

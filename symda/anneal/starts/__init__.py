@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from symda.anneal.starts.given import Given
+from symda.anneal.starts.nudged import Nudged
+from symda.anneal.starts.start import Draw, Point, Start, StartFunction
 from symda.anneal.starts.uniform import uniform
 
-if TYPE_CHECKING:
-    from symda.observe import Problem
+STARTS: Mapping[str, StartFunction | Start] = MappingProxyType(
+    {"uniform": uniform, "nudged": Nudged()}
+)
 
-Point: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
-StartFunction: TypeAlias = Callable[["Problem", np.random.Generator], Point]
-
-STARTS: Mapping[str, StartFunction] = MappingProxyType({"uniform": uniform})
-
-__all__ = ["STARTS", "Point", "StartFunction", "uniform"]
+__all__ = ["STARTS", "Draw", "Given", "Nudged", "Point", "Start", "StartFunction", "uniform"]

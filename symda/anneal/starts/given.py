@@ -1,0 +1,39 @@
+"""Starts that are there already: paths of the user's own, or those a run ended with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.anneal.starts.start import Draw, Point
+from symda.anneal.starts.uniform import uniform
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Path k starts at `paths[k]`, and from the first again when there are no more.
+
+    Attributes
+    ----------
+    name : str
+        For the record of the run.
+    paths : (J, M, D)
+        Paths.
+    thetas : (J, P)
+        Parameters; nan where they are drawn as in `uniform`.
+    """
+
+    name: str
+    paths: FloatArray
+    thetas: FloatArray
+
+    def point(self, draw: Draw) -> Point:
+        """Return path `draw.number`, cycled."""
+        j = draw.number % len(self.paths)
+        _, drawn = uniform(draw.problem, draw.rng)
+        theta = np.where(np.isnan(self.thetas[j]), drawn, self.thetas[j])
+        return self.paths[j], np.where(draw.problem.free, theta, draw.problem.fixed)

@@ -1,0 +1,168 @@
+"""Starts that follow the data: the model integrated with a coupling to what was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.anneal.starts.start import Draw, Point
+from symda.anneal.starts.uniform import uniform
+from symda.errors import OptionError
+
+if TYPE_CHECKING:
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+
+#: Gains tried by default, times the typical distance of two observations in time.
+GAINS = (0.0625, 0.125, 0.25, 0.5, 1.0)
+#: The weight of a model error that gains are compared at, in units of Rm.
+WEIGHT = 1.0
+
+
+@dataclass(frozen=True)
+class Nudged:
+    """Integrate the model from a random state with random parameters, pulled towards the data.
+
+    The initial state and the parameters are those of `uniform`. After each step of length h a
+    state measured as it is moves by the share 1 - exp(-g h) of its distance from the data, which
+    is what the term g (y - x) does in the equations. For a measured function h_l(x) the state moves
+    along its gradient, each component scaled by its start range, until that share of
+    y_l - h_l(x) is gone to first order. Data are taken linear in time between two observations;
+    farther from the nearest one than the channel's typical distance between two, there is no
+    coupling. Of the trajectories of several gains, the one of least action is kept.
+
+    Parameters
+    ----------
+    gains : sequence of float, optional
+        Gains g, in one over the unit of time (for a map, one over a step). Left out: five between
+        1/16 and 1 divided by the typical distance of two observations.
+
+    Raises
+    ------
+    OptionError
+        Gains that are not positive numbers.
+
+    Notes
+    -----
+    Nudging as in H. D. I. Abarbanel, Predicting the Future (Springer, 2013), chapter 3.
+    """
+
+    gains: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.gains is None:
+            return
+        gains = tuple(self.gains) if isinstance(self.gains, Sequence) else ()
+        if not gains or not all(
+            isinstance(g, Real) and not isinstance(g, bool) and 0.0 < g < math.inf for g in gains
+        ):
+            raise OptionError(
+                "Nudged: gains must be positive numbers, such as gains=(2.0, 5.0, 10.0), got "
+                f"{self.gains!r}."
+            )
+        object.__setattr__(self, "gains", tuple(float(g) for g in gains))
+
+    @property
+    def name(self) -> str:
+        """For the record of the run."""
+        return "nudged"
+
+    def point(self, draw: Draw) -> Point:
+        """Return the trajectory of the gain with the least action, and its parameters."""
+        problem = draw.problem
+        path, theta = uniform(problem, draw.rng)
+        spacing = _spacing(problem)
+        gains = np.array(self.gains or [g / np.median(spacing) for g in GAINS])
+        paths = _integrate(draw, path[0], theta, gains, spacing)
+        paths = np.clip(paths, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
+        if len(paths) == 1:
+            return paths[0], theta
+        weight = WEIGHT * float(np.mean(problem.rm[problem.rm > 0.0])) / float(problem.weight.max())
+        actions = [draw.dynamics.action(tried, theta, weight) for tried in paths]
+        return paths[int(np.argmin(np.where(np.isnan(actions), np.inf, actions)))], theta
+
+
+def _spacing(problem: Problem) -> FloatArray:
+    """Typical distance in time of two observations of each channel, (L,)."""
+    typical = np.full(problem.L, float(problem.times[-1] - problem.times[0]))
+    for channel in range(problem.L):
+        times = problem.times[problem.rm[:, channel] > 0.0]
+        if times.size > 1:
+            typical[channel] = np.median(np.diff(times))
+    return typical
+
+
+def _targets(problem: Problem, spacing: FloatArray) -> FloatArray:
+    """Return the data at every grid point, (M, L); nan where there are none nearby."""
+    targets = np.full((problem.M, problem.L), np.nan)
+    for channel in range(problem.L):
+        seen = problem.rm[:, channel] > 0.0
+        times = problem.times[seen]
+        if times.size == 0:
+            continue
+        # to the nearest observation on either side
+        after = np.clip(np.searchsorted(times, problem.times), 0, times.size - 1)
+        before = np.maximum(after - 1, 0)
+        distance = np.minimum(
+            np.abs(problem.times - times[after]), np.abs(problem.times - times[before])
+        )
+        reach = spacing[channel] if times.size > 1 else 0.0
+        near = distance <= reach * (1.0 + 1e-9)
+        values = np.interp(problem.times, times, problem.y[seen, channel])
+        targets[near, channel] = values[near]
+    return targets
+
+
+def _integrate(
+    draw: Draw, start: FloatArray, theta: FloatArray, gains: FloatArray, spacing: FloatArray
+) -> FloatArray:
+    """Trajectories (G, M, D), one for each gain."""
+    problem, dynamics = draw.problem, draw.dynamics
+    stride = 1 + problem.interior
+    plain = [(l, int(a)) for l, a in enumerate(problem.direct) if a >= 0]
+    others = [l for l, a in enumerate(problem.direct) if a < 0]
+    # channels on one state pull it one after the other
+    targets = _targets(problem, spacing)
+    paths = np.empty((len(gains), problem.M, problem.D))
+    paths[:, 0] = start
+    for n in range(problem.N):
+        ends = dynamics.step(n, paths[:, n * stride], theta)
+        x = ends[:, -1]
+        share = 1.0 - np.exp(-gains * problem.h[n])
+        target = targets[(n + 1) * stride]
+        for channel, state in plain:
+            if not np.isnan(target[channel]):
+                x[:, state] += share * (target[channel] - x[:, state])
+        if others and not np.isnan(target[others]).all():
+            for one, pull in zip(x, share, strict=True):
+                _pull(draw, one, theta, target, others, pull)
+        paths[:, n * stride + 1 : (n + 1) * stride + 1] = ends
+    return paths
+
+
+def _pull(
+    draw: Draw,
+    x: FloatArray,
+    theta: FloatArray,
+    target: FloatArray,
+    channels: Sequence[int],
+    share: float,
+) -> None:
+    """Move x (D,) so that a share of the misfit of these channels is gone to first order."""
+    low, high = draw.problem.state_start.T
+    values, slopes = draw.dynamics.slopes(x, theta)
+    for channel in channels:
+        direction = (high - low) ** 2 * slopes[channel]
+        length = float(slopes[channel] @ direction)
+        misfit = float(target[channel] - values[channel])
+        if math.isfinite(misfit) and 0.0 < length < math.inf:
+            change = share * misfit * direction / length
+            # a flat spot of h must not throw the state out of its range
+            x += np.clip(change, low - high, high - low)

@@ -1,0 +1,222 @@
+"""What a strategy is, and what the strategies that grow a window share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.errors import OptionError
+
+if TYPE_CHECKING:
+    from symda.anneal.group import Halt
+    from symda.anneal.starts import Point
+    from symda.anneal.task import Job, PathResult
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+
+#: The first window holds at least so many data for each number that a path is determined by, D
+#: initial values and the free parameters, and this share of all observation times.
+DATA = 20 / 3
+SHARE = 0.1
+#: It grows by this share of the first window at a time.
+GROWTH = 0.2
+#: While it grows, Rf is Rm times this and times the steps of the first window, so that the model
+#: errors a path may gather there are a third of the data's noise, in variance.
+STIFFNESS = 3.0
+#: Iterations a path has in a longer window, by the name of the solver's option. One that needs more
+#: is lost in a far basin; at full length it gets what the user allows.
+PATIENCE: Mapping[str, tuple[str, int]] = {
+    "newton": ("max_iter", 60),
+    "ipopt": ("max_iter", 120),
+    "lbfgs": ("maxiter", 2000),
+}
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """How a run takes its paths up the ladder.
+
+    Attributes
+    ----------
+    name : str
+        For the record of the run.
+    pooled : bool
+        Whether the `paths` of a run are candidates of one attempt; otherwise each path is an
+        attempt by itself.
+    """
+
+    @property
+    def name(self) -> str:
+        """For the record of the run."""
+
+    @property
+    def pooled(self) -> bool:
+        """Whether the paths are candidates of one attempt."""
+
+    def run(
+        self, job: Job, paths: Sequence[int], deadline: float | None, halt: Halt | None
+    ) -> list[PathResult]:
+        """Run some paths, or the candidates of one attempt, in a worker.
+
+        Parameters
+        ----------
+        job
+            What the paths share.
+        paths
+            Their numbers.
+        deadline
+            `time.time()` after which no rung begins.
+        halt
+            Set by a caller in the same process who wants no further rung.
+        """
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A growing window: its lengths in steps, the last of them N, and the rung it grows at."""
+
+    steps: tuple[int, ...]
+    rung: int
+
+
+@dataclass(frozen=True)
+class Growing:
+    """Options of a window that grows; `window` and `population` have them.
+
+    Parameters
+    ----------
+    samples : int, optional
+        Observation times in the first window. Left out: twenty data for every three numbers that
+        determine a path (D initial values and the free parameters), and at least a tenth of
+        all times.
+    extend : int, optional
+        Observation times by which it grows. Left out: a fifth of `samples`.
+    rf : float, optional
+        It grows at the rung whose Rf (the geometric mean over the measured states) is nearest to
+        this. Left out: 3 Rm times the steps of the first window, so that the model errors that a
+        path gathers there have a third of the variance of the data's noise.
+
+    Raises
+    ------
+    OptionError
+        An option out of range.
+    """
+
+    samples: int | None = None
+    extend: int | None = None
+    rf: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "extend"):
+            if getattr(self, name) is not None:
+                self.require_whole(name)
+        if self.rf is not None:
+            self.require_positive("rf")
+
+    def require_whole(self, name: str) -> None:
+        """Refuse an option that is not a whole number of at least 1."""
+        value = getattr(self, name)
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+            raise OptionError(
+                f"{type(self).__name__}: {name} must be a whole number of at least 1, got "
+                f"{value!r}."
+            )
+
+    def require_positive(self, name: str) -> None:
+        """Refuse an option that is not a positive number."""
+        value = getattr(self, name)
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not number or not 0.0 < float(value) < math.inf:
+            raise OptionError(
+                f"{type(self).__name__}: {name} must be a positive number, got {value!r}."
+            )
+
+    def plan(self, problem: Problem, rf: FloatArray) -> Plan:
+        """Return the windows of a problem and the rung of the ladder (B, D) they grow at."""
+        ends = _ends(problem)
+        count = len(ends)
+        numbers = problem.D + int(problem.free.sum())
+        each = max(problem.data_count / max(count, 1), 1.0)
+        samples = self.samples or max(math.ceil(DATA * numbers / each), math.ceil(SHARE * count))
+        extend = self.extend or max(1, round(GROWTH * samples))
+        steps = [ends[i] for i in range(min(samples, count) - 1, count, extend)] if count else []
+        # the first observation may lie on the first node, which is no window
+        lengths = sorted({n for n in steps if 0 < n < problem.N} | {problem.N})
+        return Plan(tuple(lengths), self._rung(problem, rf, lengths[0]))
+
+    def _rung(self, problem: Problem, rf: FloatArray, first: int) -> int:
+        measured = sorted({int(a) for a in problem.direct if a >= 0}) or list(range(problem.D))
+        heights = np.log(rf[:, measured]).mean(axis=1)
+        if self.rf is not None:
+            wanted = math.log(self.rf)
+        else:
+            precision = float(np.exp(np.log(problem.rm[problem.rm > 0.0]).mean()))
+            wanted = math.log(STIFFNESS * first * precision / float(problem.weight.mean()))
+        return int(np.argmin(np.abs(heights - wanted)))
+
+
+def _ends(problem: Problem) -> list[int]:
+    """For each observation time the steps a window needs to hold it."""
+    rows = np.flatnonzero((problem.rm > 0.0).any(axis=1))
+    return [math.ceil(row / (1 + problem.interior)) for row in rows.tolist()]
+
+
+def part(job: Job, steps: int, rungs: Sequence[int], keep: str) -> Job:
+    """Return the job of a window, or of some rungs."""
+    window = job.problem if steps == job.problem.N else job.problem.window(steps)
+    return replace(job, problem=window, rungs=tuple(rungs), keep=keep)
+
+
+def patient(job: Job) -> Job:
+    """Return a job with fewer iterations a rung, unless the user allows fewer still."""
+    if job.solver not in PATIENCE:
+        return job
+    name, limit = PATIENCE[job.solver]
+    given = job.options.get(name, limit)
+    most = min(given, limit) if isinstance(given, int) else limit
+    return replace(job, options={**job.options, name: most})
+
+
+def onward(job: Job, found: PathResult, steps: int, point: Point | None = None) -> Point:
+    """Where a path goes on in a longer window: extended by the model's own forecast."""
+    from symda.anneal.task import bench
+
+    path, theta = point or (found.states, found.theta[found.last_beta])
+    return bench(job).dynamics.forecast(path, theta, steps), theta
+
+
+def with_effort(result: PathResult, efforts: Sequence[PathResult], rung: int) -> PathResult:
+    """Add the effort of shorter windows to the first rung at full length."""
+    if efforts:
+        seconds = [float(np.nansum(effort.seconds)) for effort in efforts]
+        result.seconds[rung] = np.nansum([result.seconds[rung], *seconds])
+        result.iterations[rung] += sum(int(effort.iterations.sum()) for effort in efforts)
+        result.evaluations[rung] += sum(int(effort.evaluations.sum()) for effort in efforts)
+    return result
+
+
+def cut_short(job: Job, rung: int, steps: int, found: PathResult) -> PathResult:
+    """Return the full-length record of a path that ended in a shorter window, and why."""
+    from symda.anneal.levels import FAILED
+    from symda.anneal.task import blank
+
+    result = replace(
+        blank(job, found.path),
+        message=f"window of {steps} steps: {found.message}",
+        interrupted=found.interrupted,
+    )
+    if FAILED in found.status:
+        result.status[rung] = FAILED
+    return result
+
+
+def finished(job: Job, found: PathResult) -> bool:
+    """Whether a path reached the last rung of its job."""
+    return found.last_beta == job.rungs[-1]

@@ -1,0 +1,172 @@
+"""What a user passes as `start=` besides names and functions: runs and paths, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from reprlib import repr as short
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symda.anneal.starts import Given, Start, StartFunction
+from symda.api.kernels import numbers
+from symda.api.run import Run
+from symda.errors import OptionError, nearest
+
+if TYPE_CHECKING:
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+
+Parameters: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
+StartLike: TypeAlias = str | StartFunction | Start | Run | ArrayLike | tuple[ArrayLike, Parameters]
+
+#: Numbers this close to a bound, as a share of its size, are on it.
+ROUNDING = 1e-9
+
+
+def as_start(start: StartLike, problem: Problem) -> str | StartFunction | Start:
+    """Return what the annealer takes for what a user may pass.
+
+    Parameters
+    ----------
+    start
+        A name, a function, a `Start`; a `Run`, whose paths at their last rungs are the starts; a
+        path (M, D) or paths (J, M, D); or a tuple of those and parameters, a mapping of names to
+        numbers or (J,) arrays, or an array (P,) or (J, P). Path k starts at path k, and from the
+        first again when there are no more; parameters not given are drawn as in ``"uniform"``.
+    problem
+        Grid, names and bounds.
+
+    Raises
+    ------
+    OptionError
+        If shapes, grid or names do not fit the problem, if a number is not finite, or if bounds
+        exclude it.
+    """
+    if isinstance(start, (str, Start)) or callable(start):
+        return start
+    if isinstance(start, Run):
+        return _of_run(start, problem)
+    X, theta = start if isinstance(start, tuple) and len(start) == 2 else (start, None)
+    paths = numbers(X, "start")
+    if paths.ndim == 2:
+        paths = paths[None]
+    if paths.ndim != 3 or paths.shape[1:] != (problem.M, problem.D) or len(paths) == 0:
+        raise OptionError(
+            f"anneal: start has the shape {numbers(X, 'start').shape}; expected a path (M, D) = "
+            f"{(problem.M, problem.D)}, a row for each of the grid's points and a column for each "
+            f"state, or any number of them, (J, {problem.M}, {problem.D})."
+        )
+    thetas = np.full((len(paths), problem.P), np.nan)
+    if theta is not None:
+        thetas = _thetas(theta, problem, len(paths))
+    if not np.isfinite(paths).all():
+        j, m, a = np.argwhere(~np.isfinite(paths))[0]
+        raise OptionError(
+            f"anneal: start is {paths[j, m, a]} for the state {problem.states[a]!r} at time "
+            f"{problem.times[m]:.6g}; every grid point needs a number to start from."
+        )
+    return _inside(Given("array", paths, thetas), problem)
+
+
+def _of_run(run: Run, problem: Problem) -> Given:
+    d = run.dataset
+    states = tuple(str(name) for name in d["state"].values)
+    if states != problem.states:
+        raise OptionError(
+            f"anneal: the run given as start has the states {', '.join(states)}; expected "
+            f"{', '.join(problem.states)}. Start from a run of the same model."
+        )
+    times = d["time"].values
+    if times.shape != problem.times.shape or not np.allclose(
+        times, problem.times, rtol=0.0, atol=1e-9 * float(np.ptp(problem.times))
+    ):
+        raise OptionError(
+            f"anneal: the run given as start has {times.size} grid points from {times[0]:.6g} to "
+            f"{times[-1]:.6g}; expected this problem's grid, {problem.M} from "
+            f"{problem.times[0]:.6g} to {problem.times[-1]:.6g}. Use the same data, steps and "
+            "scheme, or interpolate the paths and pass them as an array."
+        )
+    last = d["last_beta"].values
+    able = np.flatnonzero(last >= 0)
+    if able.size == 0:
+        raise OptionError(
+            "anneal: no path of the run given as start reached a rung, so there is nothing to "
+            "start from."
+        )
+    thetas = np.full((able.size, problem.P), np.nan)
+    ends = d["parameters"].values[able, np.searchsorted(d["beta"].values, last[able])]
+    names = [str(name) for name in d["parameter"].values]
+    for i, name in enumerate(problem.parameters):
+        if name in names:
+            thetas[:, i] = ends[:, names.index(name)]
+    return _inside(Given("run", np.array(d["states"].values[able]), thetas), problem)
+
+
+def _thetas(theta: Parameters, problem: Problem, count: int) -> FloatArray:
+    """Parameters (J, P) as given; nan where they are to be drawn."""
+    if not isinstance(theta, Mapping):
+        values = numbers(theta, "start parameters")
+        if values.shape not in {(problem.P,), (count, problem.P)}:
+            raise OptionError(
+                f"anneal: the parameters of start have the shape {values.shape}; expected (P,) = "
+                f"{(problem.P,)} or one row for each path, {(count, problem.P)}, in the order "
+                f"{', '.join(problem.parameters)}; or a mapping of names to numbers."
+            )
+        values = np.array(np.broadcast_to(values, (count, problem.P)))
+        if not np.isfinite(values).all():
+            raise OptionError(
+                f"anneal: the parameters of start are {short(theta)}; expected finite numbers. "
+                "Pass a mapping to give some of them only."
+            )
+        return values
+    thetas = np.full((count, problem.P), np.nan)
+    for key, value in theta.items():
+        name = str(key)
+        if name not in problem.parameters:
+            raise OptionError(
+                f"anneal: start names {name!r}, which is no parameter of this action."
+                f"{nearest(name, problem.parameters)} The parameters are: "
+                f"{', '.join(problem.parameters) or 'none'}."
+            )
+        given = numbers(value, f"start parameter {name!r}")
+        if given.shape not in {(), (1,), (count,)} or not np.isfinite(given).all():
+            raise OptionError(
+                f"anneal: start gives {short(value)} for the parameter {name!r}; expected one "
+                f"finite number, or one for each of {count} paths."
+            )
+        thetas[:, problem.parameters.index(name)] = given
+    return thetas
+
+
+def _inside(given: Given, problem: Problem) -> Given:
+    """Refuse starts that the bounds exclude; those on them but for rounding are put there."""
+    low, high = problem.state_bounds.T
+    slack_low, slack_high = _slack(low), _slack(high)
+    outside = (given.paths < low - slack_low) | (given.paths > high + slack_high)
+    if outside.any():
+        j, m, a = np.argwhere(outside)[0]
+        share = outside[..., a].mean()
+        raise OptionError(
+            f"anneal: start has the state {problem.states[a]!r} at {given.paths[j, m, a]:.6g} at "
+            f"time {problem.times[m]:.6g} of path {j}, outside its bounds {low[a]:.6g} .. "
+            f"{high[a]:.6g} ({100 * share:.3g} % of its points are). Widen bounds=, or clip the "
+            "start with numpy.clip."
+        )
+    bottom, top = problem.parameter_bounds.T
+    wrong = (given.thetas < bottom - _slack(bottom)) | (given.thetas > top + _slack(top))
+    wrong &= problem.free
+    if wrong.any():
+        j, i = np.argwhere(wrong)[0]
+        raise OptionError(
+            f"anneal: start has the parameter {problem.parameters[i]!r} at "
+            f"{given.thetas[j, i]:.6g} in path {j}, outside its bounds {bottom[i]:.6g} .. "
+            f"{top[i]:.6g}. Widen bounds=, or start it inside."
+        )
+    return Given(given.name, np.clip(given.paths, low, high), np.clip(given.thetas, bottom, top))
+
+
+def _slack(bound: FloatArray) -> FloatArray:
+    return ROUNDING * np.where(np.isfinite(bound), np.maximum(np.abs(bound), 1.0), 0.0)
