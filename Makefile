@@ -16,7 +16,7 @@ help:
 	@echo "make test       install with the development tools, then run every test"
 	@echo "make check      what CI runs: tests, ruff, mypy, examples"
 	@echo "make generated  write the examples' emitted sources anew"
-	@echo "make bench      measure build and solve times"
+	@echo "make bench      measure build and solve times (ARGS=--help for more)"
 	@echo "make reproduce  run the papers' experiments at full size into reproduce-output/"
 	@echo "make clean      remove what these targets made, the environment included"
 
@@ -57,8 +57,11 @@ examples: $(VENV)/.installed-dev
 generated: $(VENV)/.installed
 	$(BIN)/python generated/regenerate.py
 
+# Without JAX its rows are left out.
 bench: $(VENV)/.installed-dev
-	$(BIN)/python benchmarks/run.py
+	@$(BIN)/python -c "import jax" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[bench]" \
+	    || echo "JAX could not be installed: nothing is compared with it."
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 reproduce: $(VENV)/.installed
 	@set -e; mkdir -p reproduce-output; for script in $(abspath $(wildcard examples/papers/*.py)); do \

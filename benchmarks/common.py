@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
+import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,24 +28,85 @@ class Size:
         Lorenz-96: states, measured components, steps N, values of Rf.
     paths
         Starts for the time a path takes.
-    builds
-        Numbers of states to build kernels for.
+        Starts for the time a path takes with IPOPT.
+    many
+        Starts for the time a path takes with newton, and for its hit rate.
+    some
+        Starts for the hit rate of IPOPT.
+    slow
+        Seconds after which a path of L-BFGS is given up.
+    builds, lanes_built, sites
+        Numbers of states to build kernels for, and newton's module; of sites of a stencil.
+    exported
+        Those to export with CasADi as well.
+    patience
+        Seconds that gcc may take over an export.
     repeats
         Fresh processes for a median.
+    N, states, parameters, lanes
+        What the cost of an iteration is measured over: steps, states, parameters, paths at once.
+    iterations
+        Iterations of newton that are enough to time one.
+    memory
+        Steps of the problems whose peak memory is measured.
+    neuron
+        Steps and paths of the neuron.
+    figure, solvers
+        Paths a panel of the paper's figure, and the solvers to draw it with.
     """
 
     D: int = 11
     measured: tuple[int, ...] = (0, 3, 6, 9)
     steps: int = 165
     rungs: int = 26
-    paths: int = 20
-    builds: tuple[int, ...] = (11, 40)
-    repeats: int = 7
+    paths: int = 6
+    many: int = 400
+    some: int = 100
+    slow: float = 40.0
+    builds: tuple[int, ...] = (11, 40, 100)
+    lanes_built: tuple[int, ...] = (11, 40)
+    sites: int = 1000
+    exported: tuple[int, ...] = (11, 40)
+    patience: float = 45.0
+    repeats: int = 5
+    N: tuple[int, ...] = (100, 1000, 10_000)
+    states: tuple[int, ...] = (5, 10, 20, 40, 100)
+    parameters: tuple[int, ...] = (1, 5, 10, 20)
+    lanes: tuple[int, ...] = (1, 2, 4, 8, 16, 64)
+    iterations: int = 30
+    memory: tuple[int, ...] = (100_000,)
+    neuron: tuple[int, int] = (6000, 8)
+    figure: int = 100
+    solvers: tuple[str, ...] = ("newton",)
 
 
+STANDARD = Size()
 SIZES = {
-    "quick": Size(D=5, measured=(0, 2), steps=8, rungs=3, paths=2, builds=(5,), repeats=1),
-    "standard": Size(),
+    "quick": Size(
+        D=5,
+        measured=(0, 2),
+        steps=8,
+        rungs=3,
+        paths=2,
+        many=4,
+        some=2,
+        slow=0.5,
+        builds=(5,),
+        lanes_built=(5,),
+        sites=20,
+        exported=(5,),
+        repeats=1,
+        N=(4, 8),
+        states=(4, 5),
+        parameters=(),
+        lanes=(1, 2),
+        iterations=2,
+        memory=(50,),
+        neuron=(20, 1),
+        figure=2,
+    ),
+    "standard": STANDARD,
+    "full": replace(STANDARD, memory=(100_000, 1_000_000), solvers=("newton", "ipopt")),
 }
 
 DT, VARIANCE, NU, NU_BOUNDS = 0.025, 0.2, 10.0, (0.0, 20.0)
@@ -58,15 +121,24 @@ class Row:
     section, what : str
         Where it belongs and what was measured.
     unit : str
-        ``s``, ``ms``, ``iterations`` or ``share``.
+        ``s``, ``ms``, ``GiB``, ``iterations``, ``share``, ``power``, ``times`` or ``Gflop/s``.
     symda : float
         symda's number.
     instead : str
         What a user would take instead, empty where nothing is comparable.
     other : float, optional
         Its number.
-    at_most, at_most_beyond, at_least_times : float, optional
-        The project's target for symda's number, for its excess over the other, for the ratio.
+    at_most, at_most_beyond, at_least, at_least_times : float, optional
+        The project's target for symda's number, for its excess over the other, for symda's number
+        where more is better, for the ratio.
+    interval : (float, float), optional
+        95 % interval of symda's number.
+    endless : bool
+        Whether `other` is where patience ended.
+    main : bool
+        Whether the row belongs in the README.
+    points : mapping of str to float, optional
+        The measurements behind the number.
     """
 
     section: str
@@ -77,7 +149,12 @@ class Row:
     other: float | None = None
     at_most: float | None = None
     at_most_beyond: float | None = None
+    at_least: float | None = None
     at_least_times: float | None = None
+    interval: tuple[float, float] | None = None
+    endless: bool = False
+    main: bool = False
+    points: Mapping[str, float] | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -91,6 +168,8 @@ class Row:
             return self.symda <= self.at_most
         if self.at_most_beyond is not None and self.other is not None:
             return self.symda - self.other <= self.at_most_beyond
+        if self.at_least is not None:
+            return self.symda >= self.at_least
         if self.at_least_times is not None and self.ratio is not None:
             return self.ratio >= self.at_least_times
         return None
@@ -106,6 +185,11 @@ def section_size() -> Size:
 def hand_over(rows: Sequence[Row]) -> None:
     """Print rows as one line of JSON, which `run.py` reads."""
     print(json.dumps([asdict(row) for row in rows]))
+
+
+def skip(what: str, why: str) -> None:
+    """Say on standard error what is left out; the table goes without it."""
+    print(f"left out: {what}: {why}", file=sys.stderr, flush=True)
 
 
 def pin() -> None:
@@ -147,6 +231,26 @@ def lorenz96(D: int, measured: Sequence[int]) -> sd.Action:
     return sd.Action(model, measured=[x[a] for a in measured], scheme="rk4")
 
 
+def lorenz96_sites(sites: int, measured: Sequence[int]) -> sd.Action:
+    """Declare the same model with an index over its sites."""
+    import symda as sd
+
+    i = sd.site("i", sites)
+    x = sd.states("x", i, start=(-10.0, 10.0))
+    nu = sd.parameter("nu", bounds=NU_BOUNDS, start=(5.0, 15.0))
+    model = sd.Model({x[i]: x[i - 1] * (x[i + 1] - x[i - 2]) - x[i] + nu}, name="lorenz96_sites")
+    return sd.Action(model, measured=[x[a] for a in measured], scheme="rk4")
+
+
+def library(name: str) -> object | None:
+    """Import what is comparable, if it is installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        skip(name, f"not installed; `make bench` does so, or `pip install {name}`")
+        return None
+
+
 def observations(action: sd.Action, steps: int) -> sd.Observations:
     """Make the data of a twin experiment."""
     import symda as sd
@@ -159,7 +263,6 @@ def first_point(problem: object, path: int) -> tuple[NDArray, NDArray]:
     """Start number `path`, the one that `anneal(seed=0)` takes."""
     import numpy as np
 
-    from symda.anneal.starts import STARTS
+    from symda.anneal.starts.uniform import uniform
 
-    rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(path,)))
-    return STARTS["uniform"](problem, rng)
+    return uniform(problem, np.random.default_rng(np.random.SeedSequence(0, spawn_key=(path,))))

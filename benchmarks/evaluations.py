@@ -8,13 +8,14 @@ from pathlib import Path
 
 import casadi as ca
 import numpy as np
-from baseline_casadi import export, virtual_machine
+from baseline_casadi import Twin, export, virtual_machine
 from common import (
-    SIZES,
+    STANDARD,
     Row,
     Size,
     first_point,
     hand_over,
+    library,
     lorenz96,
     milliseconds,
     observations,
@@ -68,7 +69,7 @@ def measure(size: Size) -> list[Row]:
     value = ca.Function("nlp_f", [program.nlp["x"], program.nlp["p"]], [program.nlp["f"]])
     interpreted = virtual_machine(twin, {})
     with tempfile.TemporaryDirectory() as folder:
-        library = str(export(twin, Path(folder), "-O2"))
+        exported = str(export(twin, Path(folder), "-O2"))
         names = ("nlp_f", "nlp_grad_f", "nlp_hess_l")
         machines: dict[str, Calls] = {
             "called from Python": {
@@ -89,29 +90,58 @@ def measure(size: Size) -> list[Row]:
                 {name: interpreted.get_function(name) for name in names}, x, 1.0
             ),
             "CasADi's C export": casadi_calls(
-                {name: ca.external(name, library) for name in names}, x, 1.0
+                {name: ca.external(name, exported) for name in names}, x, 1.0
             ),
         }
         times = {
             machine: [milliseconds(calls[quantity]) for quantity in QUANTITIES]
             for machine, calls in machines.items()
         }
+    return rows(times, jax_times(twin, path, float(theta[0])), size.D == STANDARD.D)
+
+
+def jax_times(twin: Twin, path: np.ndarray, nu: float) -> list[float]:
+    """Milliseconds of JAX's action, gradient and Hessian blocks; empty without JAX."""
+    if library("jax") is None:
+        return []
+    from baseline_jax import calls
+
+    made = calls(twin, path, nu, 1.0)
+    for call in made.values():
+        call()  # compiles
+    return [milliseconds(made[quantity]) for quantity in QUANTITIES]
+
+
+def rows(times: Mapping[str, list[float]], jitted: list[float], real: bool) -> list[Row]:
+    """Set each of symda's two ways of being called against those called alike."""
     python, ours, *others = times
-    rows = [
-        Row(SECTION, f"{quantity}, {python}", "ms", value)
-        for quantity, value in zip(QUANTITIES, times[python], strict=True)
-    ]
-    for other in others:
-        rows += [
-            Row(SECTION, f"{quantity}, {ours}", "ms", value, other, theirs)
-            for quantity, value, theirs in zip(QUANTITIES, times[ours], times[other], strict=True)
+    alike = [(python, "JAX, jitted", jitted)] if jitted else []
+    alike += [(ours, other, times[other]) for other in others]
+    made = []
+    if not jitted:
+        made += [
+            Row(SECTION, f"{quantity}, {python}", "ms", value)
+            for quantity, value in zip(QUANTITIES, times[python], strict=True)
         ]
-    target = 1.0 if size == SIZES["standard"] else None
-    rows += [
-        Row(SECTION, f"sum, {ours}", "ms", sum(times[ours]), other, sum(times[other]), target)
-        for other in others
+    for way, other, values in alike:
+        made += [
+            Row(SECTION, f"{quantity}, {way}", "ms", value, other, theirs, main=way == python)
+            for quantity, value, theirs in zip(QUANTITIES, times[way], values, strict=True)
+        ]
+    made += [
+        Row(
+            SECTION,
+            f"sum, {way}",
+            "ms",
+            sum(times[way]),
+            other,
+            sum(values),
+            at_most=1.0 if real and way == ours else None,
+            main=True,
+        )
+        for way, other, values in alike
     ]
-    return rows
+    return made
 
 
 if __name__ == "__main__":

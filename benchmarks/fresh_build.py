@@ -1,4 +1,8 @@
-"""Seconds from declaring Lorenz-96 to loaded kernels, in this process, imports not counted."""
+"""Seconds from declaring Lorenz-96 to loaded kernels, in this process, imports not counted.
+
+Arguments: number of states; ``kernels``, ``newton`` (its own module alone, the kernels being built)
+or ``sites`` (the same model written as a stencil). One number is printed.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +15,25 @@ import jinja2  # noqa: F401
 import numpy  # noqa: F401
 import scipy.sparse  # noqa: F401
 import sympy  # noqa: F401
-from common import lorenz96
+from common import lorenz96, lorenz96_sites
 
 import symda  # noqa: F401
 
-if __name__ == "__main__":
-    D = int(sys.argv[1])
+
+def seconds(D: int, what: str) -> float:
+    """Build, and say how long it took."""
+    declare = lorenz96_sites if what == "sites" else lorenz96
     started = time.perf_counter()
-    kernels = lorenz96(D, range(0, D - 1, 3)).compile()
-    _ = kernels.machine.functions  # loaded for CasADi too
-    print(time.perf_counter() - started)
+    kernels = declare(D, range(0, D - 1, 3)).compile()
     if kernels.kind != "compiled":
         sys.exit("There is no compiler, so there is no build to time; see `symda doctor`.")
+    if what == "kernels":
+        _ = kernels.machine.functions  # loaded for CasADi too
+    elif what == "newton":
+        started = time.perf_counter()
+        _ = kernels.machine.newton
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    print(seconds(int(sys.argv[1]), sys.argv[2]))

@@ -27,13 +27,14 @@ def processor() -> str:
 def describe() -> dict[str, str | int]:
     """Processor, cores this process may use, and versions."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    packages = ("symda", "casadi", "numpy", "cython")
+    packages = ("symda", "casadi", "numpy", "cython", "jax")
+    versions = {name: _version(name) for name in packages}
     return {
         "processor": processor(),
         "cores": usable or 1,
         "system": platform.system(),
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
+        **{name: version for name, version in versions.items() if version},
         "gcc": _first_line("gcc", "-dumpfullversion"),
     }
 
@@ -41,6 +42,13 @@ def describe() -> dict[str, str | int]:
 def load() -> float | None:
     """Count the processes that wanted to run in the last minute, where the system does."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _first_line(*command: str) -> str:
