@@ -80,7 +80,7 @@ def anneal(
         problem=problem,
         solver=settings.solver,
         options=dict(settings.options),
-        rf=ladder.values(problem.states),
+        rf=ladder.over(problem),
         seed=int(settings.seed),
         start=start,
         keep=settings.keep,

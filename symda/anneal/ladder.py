@@ -7,11 +7,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symda.errors import OptionError, nearest
+
+if TYPE_CHECKING:
+    from symda.observe import Problem
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,21 @@ class Ladder:
                 )
         powers = np.array([self.alpha**beta for beta in range(self.rungs)])
         rungs: NDArray[np.float64] = powers[:, None] * np.broadcast_to(first, (len(states),))
+        return rungs
+
+    def over(self, problem: Problem) -> NDArray[np.float64]:
+        """Return Rf of every rung and state of a problem, (B, D).
+
+        A parameter per step has the same on every rung, and none among `rf0`.
+
+        Raises
+        ------
+        OptionError
+            As `values`.
+        """
+        ruled = np.isnan(problem.drift)
+        rungs = np.tile(problem.own_rf, (self.rungs, 1))
+        rungs[:, ruled] = self.values([problem.states[a] for a in np.flatnonzero(ruled)])
         return rungs
 
     def _weights(self) -> tuple[float, ...]:

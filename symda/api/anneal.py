@@ -148,9 +148,7 @@ def anneal(
     )
     settings = replace(settings, start=as_start(start, problem))
     kernels = action.compile().machine
-    preflight.warn(
-        action.field, kernels.at(problem), settings.ladder.values(problem.states), stacklevel=2
-    )
+    preflight.warn(action.field, kernels.at(problem), settings.ladder.over(problem), stacklevel=2)
     dataset = driver.anneal(
         kernels.payload(newton=settings.structured),
         problem,

@@ -187,7 +187,7 @@ def check(action: Action, problem: Problem) -> Check:
     kernels = action.compile().machine
     at = kernels.at(problem)
     X, theta = uniform(problem, np.random.default_rng(0))
-    rf = Ladder().values(problem.states)[0]
+    rf = Ladder().over(problem)[0]
     # the first evaluation also makes tables that later ones find
     value, hessian = at.action(X, theta, rf), _curvature(at, X, theta, rf)
     elapsed = []
@@ -271,12 +271,13 @@ def _scale(problem: Problem, channel: int) -> ChannelScale:
 
 
 def _count_warnings(problem: Problem, free: int) -> Iterator[str]:
-    fitted = problem.D + free
+    fitted = problem.fitted
     if problem.data_count < fitted:
         yield (
             f"fewer data than fitted quantities: {problem.data_count} measured values for "
-            f"{problem.D} states at the start and {free} free parameters. Measure more, or fix "
-            "parameters."
+            f"{problem.D} states at the start and {free} free parameters"
+            f"{', and for each value of those per step' * bool(np.isinf(problem.drift).any())}. "
+            "Measure more, or fix parameters."
         )
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from symda.api.driven import Values, drive, driven, split_values, with_values
 from symda.api.inputs import choice, number, vector
 from symda.api.integrate import Method, Options, System, integrate, iterate
-from symda.api.kernels import Theta, parameter_values
+from symda.api.kernels import parameter_values
 from symda.declare import LatticeModel, Measurement, Model, Parameter
 from symda.errors import DataError, OptionError
 from symda.observe import Samples
@@ -52,7 +53,7 @@ def simulate(
     times: ArrayLike,
     initial: ArrayLike | Mapping[str, float],
     *,
-    parameters: Theta | None = None,
+    parameters: Values | None = None,
     forcing: Mapping[str, ForcingInput] | None = None,
     method: Method = "DOP853",
     rtol: float = 1e-10,
@@ -73,7 +74,8 @@ def simulate(
     initial : array_like (D,) or mapping of str to float
         State at the first time.
     parameters : array_like (P,) or mapping of str to float
-        Parameters; those left out take the value they were declared with.
+        Parameters; those left out take the value they were declared with. One per step has a
+        number, T - 1 values (one a step) or T, held from each time to the next, or `Samples`.
     forcing : mapping of str to forcing
         As for `Observations`; samples are never extrapolated.
     method, rtol, atol
@@ -104,17 +106,19 @@ def simulate(
         )
     options = integration_options(method, rtol, atol, where="simulate")
     t = as_times(times, "times of simulate")
-    nothing = Measurement((), (), ())
+    nothing, known = Measurement((), (), ()), driven(model)
+    constants, values = split_values(model, parameters, t, where="simulate")
     system = System(
-        derive_lattice(model, nothing)
-        if isinstance(model, LatticeModel)
-        else derive_field(model, nothing),
-        parameter_vector(model.parameters, parameters, where="simulate"),
-        forcing_sources(model, forcing, t, where="simulate"),
+        derive_lattice(known, nothing)
+        if isinstance(known, LatticeModel)
+        else derive_field(known, nothing),
+        parameter_vector(known.parameters, constants, where="simulate"),
+        forcing_sources(known, drive(forcing, values), t, where="simulate"),
     )
-    x0 = initial_state(model, initial, where="simulate")
+    x0 = initial_state(known, initial, where="simulate")
     longest = float(np.diff(t).max()) if t.size > 1 else np.inf
-    return trajectory(system, t, x0, options, longest=longest, where="simulate")
+    found = trajectory(system, t, x0, options, longest=longest, where="simulate")
+    return with_values(found, model, values)
 
 
 def trajectory(
@@ -186,7 +190,7 @@ def initial_state(
 
 
 def parameter_vector(
-    declared: tuple[Parameter, ...], given: Theta | None, *, where: str
+    declared: tuple[Parameter, ...], given: Values | None, *, where: str
 ) -> FloatArray:
     """Array (P,) of parameters; those a mapping leaves out take the value they were declared with.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from symda.api.driven import Values, drive, driven, split_values, with_values
 from symda.api.inputs import number, vector, whole
 from symda.api.integrate import Method, Options, System
 from symda.api.simulate import (
@@ -18,13 +19,13 @@ from symda.api.simulate import (
     parameter_vector,
     trajectory,
 )
-from symda.declare import Model
+from symda.declare import Measurement, Model
 from symda.errors import DataError, OptionError
 from symda.observe import Observations, Samples
 
 if TYPE_CHECKING:
     from symda.api.action import Action
-    from symda.api.kernels import Theta
+    from symda.derive.lattice import MachineField
     from symda.observe.forcing import ForcingInput
 
 FloatArray = NDArray[np.float64]
@@ -36,7 +37,7 @@ SPIN_UP = 1e-8
 def twin(
     action: Action,
     *,
-    parameters: Theta | None = None,
+    parameters: Values | None = None,
     dt: float,
     steps: int,
     variance: ArrayLike,
@@ -54,7 +55,8 @@ def twin(
     action : Action
         Its model is solved, its measured quantities are the data.
     parameters : array_like (P,) or mapping of str to float
-        True values; those left out take the value they were declared with.
+        True values; those left out take the value they were declared with. One per step has a
+        number, a value for each of the `steps`, or `Samples`.
     dt : float
         Time between points of the truth (a whole number for a map).
     steps : int
@@ -116,14 +118,16 @@ def twin(
     )
     seed = whole(seed, "twin: seed", "e.g. seed=0", least=0)
     options = integration_options(method, 1e-10, 1e-10, where="twin")
-    theta = parameter_vector(action.parameters, parameters, where="twin")
     times: FloatArray = dt * np.arange(steps + 1, dtype=float)
-    sources = forcing_sources(model, forcing, times, where="twin")
-    system = System(field, theta, sources)
+    constants, values = split_values(model, parameters, times, where="twin")
+    theta = parameter_vector(action.parameters, constants, where="twin")
+    known = driven(model)
+    sources = forcing_sources(known, drive(forcing, values), times, where="twin")
+    system = System(_field(action, known), theta, sources)
 
     start_rng, noise_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
     first = (
-        _draw(model, start_rng) if initial is None else initial_state(model, initial, where="twin")
+        _draw(known, start_rng) if initial is None else initial_state(known, initial, where="twin")
     )
     if discard:
         _require_forcing_before(system, discard)
@@ -131,7 +135,8 @@ def twin(
         before = np.array([-discard, 0.0])
         way_in = trajectory(system, before, first, spin_up, longest=dt, where="twin")
         first = way_in.states.values[-1]
-    truth = trajectory(system, times, first, options, longest=dt, where="twin")
+    found = trajectory(system, times, first, options, longest=dt, where="twin")
+    truth = with_values(found, model, values)
     h = np.asarray(
         field.measure.map(steps + 1)(
             truth.states.values.T, np.repeat(theta[:, None], steps + 1, 1)
@@ -146,9 +151,22 @@ def twin(
         (h + np.sqrt(sigma2) * noise)[::every],
         variance=sigma2,
         channels=action.measurement.names,
-        forcing={f.name: source for f, source in zip(model.forcing, sources, strict=True)},
+        forcing={
+            f.name: source
+            for f, source in zip(known.forcing, sources, strict=True)
+            if f in model.forcing
+        },
     )
     return truth, data
+
+
+def _field(action: Action, known: Model) -> MachineField:
+    """F of the action, or of its model with known parameters per step."""
+    from symda.derive.field import derive_field
+
+    if known is action.model:
+        return action.field
+    return derive_field(known, Measurement((), (), action.measurement.parameters))
 
 
 def _duration(value: float, name: str, fix: str, model: Model, *, zero: bool = False) -> float:

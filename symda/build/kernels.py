@@ -232,11 +232,11 @@ class Evaluator:
         return path, values
 
     def precision(self, rf: ArrayLike) -> FloatArray:
-        """Rf as one value a state, shape (D,)."""
+        """Rf as one value a state, shape (D,); a parameter per step keeps its own."""
+        own = self.problem.own_rf
         try:
-            return np.ascontiguousarray(
-                np.broadcast_to(np.asarray(rf, dtype=float), (self.problem.D,))
-            )
+            given = np.broadcast_to(np.asarray(rf, dtype=float), own.shape)
+            return np.where(np.isnan(own), given, own)
         except ValueError:
             raise InputError(
                 f"rf must be one number or one a state (D = {self.problem.D}), got the shape "

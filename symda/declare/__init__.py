@@ -5,6 +5,7 @@ from symda.declare.functions import KNOWN, exprel, known_names
 from symda.declare.lattice import LatticeModel
 from symda.declare.measure import Measurement, measure
 from symda.declare.model import Model
+from symda.declare.parameters import parameter, parameters
 from symda.declare.ranges import Range
 from symda.declare.site import Lattice, Site, SiteState, StateField, site, states
 from symda.declare.symbols import (
@@ -12,10 +13,9 @@ from symda.declare.symbols import (
     Forcing,
     Parameter,
     State,
+    StepParameter,
     Time,
     forcing,
-    parameter,
-    parameters,
     state,
     time,
 )
@@ -34,6 +34,7 @@ __all__ = [
     "SiteState",
     "State",
     "StateField",
+    "StepParameter",
     "Time",
     "as_expression",
     "check_expression",

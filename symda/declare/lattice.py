@@ -18,7 +18,7 @@ from symda.declare.check import (
 )
 from symda.declare.model import Model
 from symda.declare.site import Lattice, Site, SiteState, StateField
-from symda.declare.symbols import Declared, Forcing, Parameter, State, Time
+from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParameter, Time
 from symda.errors import ModelError
 
 Kind = TypeVar("Kind", bound=Declared)
@@ -184,6 +184,11 @@ def _check_symbol(symbol: object, fields: tuple[StateField, ...], where: str) ->
         raise ModelError(
             f"{where}: uses {symbol.name}, but the field {symbol.field.name!r} has no equation. "
             f"Add {symbol.field.name}[...]: ... to the equations."
+        )
+    if isinstance(symbol, StepParameter):
+        raise ModelError(
+            f"{where}: {symbol.name!r} is a parameter per step, which equations of sites cannot "
+            "have. Make it a field of its own with rate 0, or write the model without sites."
         )
     if isinstance(symbol, State):
         raise ModelError(

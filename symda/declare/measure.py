@@ -16,7 +16,7 @@ from symda.declare.check import (
 )
 from symda.declare.model import Model
 from symda.declare.site import SiteState
-from symda.declare.symbols import Declared, Parameter, State
+from symda.declare.symbols import Declared, Parameter, State, StepParameter
 from symda.errors import ModelError, nearest
 
 
@@ -154,6 +154,13 @@ def _refuse_state(state: State, model: Model, where: str) -> None:
         raise ModelError(
             f"{where}: {state.name!r} prints like a state of the model but was declared "
             "differently; use the object the model was written with."
+        )
+    if isinstance(state, StepParameter):
+        raise ModelError(
+            f"{where}: {state.name!r} is a parameter per step that no equation of the model uses. "
+            f"If only measurements feel it, make it a state that stays what it is: {state.name} = "
+            f"sd.state({state.name!r}) with the equation {state.name}: "
+            f"{state.name if model.discrete else 0}."
         )
     raise ModelError(
         f"{where}: {state.name!r} is not a state of the model.{nearest(state.name, names)} "

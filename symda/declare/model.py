@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
-from sympy import Expr, Symbol
+from sympy import Expr, S, Symbol
 
 from symda.declare.check import (
     as_expression,
@@ -17,7 +17,7 @@ from symda.declare.check import (
     symbols_in,
 )
 from symda.declare.site import Site, SiteState
-from symda.declare.symbols import Declared, Forcing, Parameter, State, Time
+from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParameter, Time
 from symda.errors import ModelError, nearest
 
 Kind = TypeVar("Kind", bound=Declared)
@@ -41,6 +41,7 @@ class Model:
     Attributes
     ----------
     states : tuple of State, (D,)
+        Those of the equations; then the parameters per step, in the order of first appearance.
     parameters : tuple of Parameter, (P,)
         In the order of first appearance.
     forcing : tuple of Forcing, (U,)
@@ -48,7 +49,8 @@ class Model:
     time : Time or None
         None if no equation uses it.
     equations : tuple of Expr, (D,)
-        The right-hand sides as they were written.
+        The right-hand sides as they were written; that of a parameter per step says that it stays
+        what it is.
 
     Raises
     ------
@@ -108,13 +110,14 @@ class Model:
                         f"{where}: uses {symbol.name}, which needs equations of sites, "
                         "{x[i]: ...}; the left-hand side here is one state."
                     )
-                if isinstance(symbol, State) and symbol not in states:
+                if type(symbol) is State and symbol not in states:
                     raise ModelError(
                         f"{where}: uses the state {symbol.name!r}, which has no equation."
                         f"{nearest(symbol.name, (state.name for state in states))} "
                         f"Add {symbol.name}: ... to the equations, or declare it as a parameter "
                         "or forcing."
                     )
+        carried = _of_kind(declared, StepParameter)
         times = _of_kind(declared, Time)
         if len(times) > 1:
             raise ModelError(
@@ -125,13 +128,19 @@ class Model:
         for field, value in (
             ("name", name),
             ("discrete", discrete),
-            ("states", states),
+            ("states", (*states, *carried)),
             ("parameters", _of_kind(declared, Parameter)),
             ("forcing", _of_kind(declared, Forcing)),
             ("time", times[0] if times else None),
-            ("equations", right_hand_sides),
+            # constant but for their own drift, of which the action knows
+            ("equations", (*right_hand_sides, *(w if discrete else S.Zero for w in carried))),
         ):
             object.__setattr__(self, field, value)
+
+    @property
+    def per_step(self) -> tuple[StepParameter, ...]:
+        """The parameters per step, (Q,): the last of the states."""
+        return _of_kind(self.states, StepParameter)
 
     def __getitem__(self, name: str) -> State | Parameter | Forcing:
         """Return the state, parameter or forcing of a name, as in ``model["V"]``.
@@ -154,7 +163,8 @@ class Model:
 
     def __repr__(self) -> str:
         kind = "map" if self.discrete else "ODE"
-        sizes = f"D={len(self.states)}, P={len(self.parameters)}, U={len(self.forcing)}"
+        own = f" ({len(self.per_step)} of them per step)" if self.per_step else ""
+        sizes = f"D={len(self.states)}{own}, P={len(self.parameters)}, U={len(self.forcing)}"
         return f"Model({self.name!r}, {kind}, {sizes})"
 
 
@@ -167,6 +177,12 @@ def _checked_states(equations: Mapping[State, Expr | float], name: str) -> tuple
     if not equations:
         raise ModelError(f"Model {name!r}: no equation given; a model needs at least one state.")
     for key in equations:
+        if isinstance(key, StepParameter):
+            raise ModelError(
+                f"Model {name!r}: the left-hand side {key.name!r} is a parameter per step, which "
+                "has no equation; use it in the equations of states. A quantity with an equation "
+                "of its own is a state, sd.state."
+            )
         if not isinstance(key, State):
             what = describe(key) if isinstance(key, Symbol) else type(key).__name__
             raise ModelError(
@@ -178,6 +194,7 @@ def _checked_states(equations: Mapping[State, Expr | float], name: str) -> tuple
 
 def _of_kind(symbols: Iterable[Declared], kind: type[Kind]) -> tuple[Kind, ...]:
     return tuple(dict.fromkeys(symbol for symbol in symbols if isinstance(symbol, kind)))
+
 
 def listed(symbols: Sequence[Declared], most: int = 20) -> str:
     """Return their names as a list to print, the first of many."""

@@ -76,12 +76,20 @@ def checked_value(what: str, value: float | None, bounds: Range) -> float | None
 
 def checked_typical(what: str, typical: float | None) -> float | None:
     """Return a typical size, finite and larger than zero."""
-    if typical is None:
+    return _positive(what, "typical", typical, "it is the parameter's size, without its sign")
+
+
+def checked_drift(what: str, drift: float | None) -> float | None:
+    """Return a variance, finite and larger than zero."""
+    return _positive(what, "drift", drift, "it is a variance. Without drift take a constant")
+
+
+def _positive(what: str, field: str, given: float | None, meaning: str) -> float | None:
+    if given is None:
         return None
-    number = _number(f"{what}: typical", typical)
+    number = _number(f"{what}: {field}", given)
     if not (math.isfinite(number) and number > 0.0):
         raise ModelError(
-            f"{what}: typical = {number} must be finite and larger than zero; "
-            "it is the parameter's size, without its sign."
+            f"{what}: {field} = {number} must be finite and larger than zero; {meaning}."
         )
     return number

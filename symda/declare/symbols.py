@@ -15,6 +15,7 @@ from sympy import Symbol
 from symda.declare.ranges import (
     Range,
     checked_bounds,
+    checked_drift,
     checked_start,
     checked_typical,
     checked_value,
@@ -71,7 +72,7 @@ class State(Declared):
 
     __slots__ = ("bounds", "start")
     kind_name = "State"
-    declaration = ("bounds", "start")
+    declaration: ClassVar[tuple[str, ...]] = ("bounds", "start")
     bounds: Range
     start: Range | None
 
@@ -134,6 +135,57 @@ class Parameter(Declared):
         )
 
 
+class StepParameter(State):
+    """A parameter with a value of its own at every grid point: a layer's weight, a drifting rate.
+
+    It is an unknown path w that a model carries among its states, with the rate w' = 0 (w_{n+1} =
+    w_n for a map), so everything that holds for states holds for it: bounds, starts, gaps,
+    measurements, solvers. Only its precision is its own, the same on every rung of a ladder.
+    Explicit schemes and maps use w_n in step n; the others its values at the grid points of the
+    step.
+
+    Parameters
+    ----------
+    name : str
+        The name it prints as.
+    bounds, start : (float, float), optional
+        As for `Parameter`.
+    drift : float, optional
+        Variance of its change w_{n+1} - w_n over one step (over a unit of time with
+        ``model_error="rate"``): a random walk. Without it the values are free; a precision of 1e-8
+        over the square of its start range's larger end ties each to the next, so that one which
+        nothing feels has a value as well.
+
+    Raises
+    ------
+    ModelError
+        As `Parameter`, or if `drift` is not larger than zero.
+    """
+
+    __slots__ = ("drift",)
+    kind_name = "Parameter per step"
+    declaration = ("bounds", "start", "drift")
+    drift: float | None
+
+    def __new__(
+        cls,
+        name: str,
+        *,
+        bounds: Range = UNBOUNDED,
+        start: Range | None = None,
+        drift: float | None = None,
+    ) -> Self:
+        """Check the declaration and make the symbol."""
+        what = f"Parameter {name!r}"
+        bounds = checked_bounds(what, bounds)
+        return cls._create(
+            name,
+            bounds=bounds,
+            start=checked_start(what, start, bounds),
+            drift=checked_drift(what, drift),
+        )
+
+
 class Forcing(Declared):
     """A known input u(t) of the model; its samples or expression come with the observations.
 
@@ -186,7 +238,7 @@ def state(name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -
     ModelError
         As `State`, or if `name` holds several names.
     """
-    return State(_single(name, "state"), bounds=bounds, start=start)
+    return State(single(name, "state"), bounds=bounds, start=start)
 
 
 def states(
@@ -216,62 +268,8 @@ def states(
     ModelError
         As `State`, or if a name is missing or repeated, or the size is not at least 1.
     """
-    every = _several(names, size, "states")
+    every = several(names, size, "states")
     return tuple(State(name, bounds=bounds, start=start) for name in every)
-
-
-def parameter(
-    name: str,
-    *,
-    bounds: Range = UNBOUNDED,
-    start: Range | None = None,
-    value: float | None = None,
-    typical: float | None = None,
-) -> Parameter:
-    """Declare one parameter; see `Parameter` for the arguments.
-
-    Raises
-    ------
-    ModelError
-        As `Parameter`, or if `name` holds several names.
-    """
-    one = _single(name, "parameter")
-    return Parameter(one, bounds=bounds, start=start, value=value, typical=typical)
-
-
-def parameters(
-    names: str | Sequence[str],
-    size: int | None = None,
-    *,
-    bounds: Range = UNBOUNDED,
-    start: Range | None = None,
-    value: float | None = None,
-    typical: float | None = None,
-) -> tuple[Parameter, ...]:
-    """Declare several parameters with the same declaration.
-
-    Parameters
-    ----------
-    names : str or sequence of str
-        `"sigma rho beta"` or a sequence of names; or one name together with `size`.
-    size : int, optional
-        With one name: how many parameters, called a0, a1, ...
-    bounds, start, value, typical
-        As for `Parameter`.
-
-    Returns
-    -------
-    tuple of Parameter, (P,)
-
-    Raises
-    ------
-    ModelError
-        As `Parameter`, or if a name is missing or repeated, or the size is not at least 1.
-    """
-    every = _several(names, size, "parameters")
-    return tuple(
-        Parameter(name, bounds=bounds, start=start, value=value, typical=typical) for name in every
-    )
 
 
 def forcing(name: str) -> Forcing:
@@ -282,7 +280,7 @@ def forcing(name: str) -> Forcing:
     ModelError
         If the name is empty or holds several names.
     """
-    return Forcing(_single(name, "forcing"))
+    return Forcing(single(name, "forcing"))
 
 
 def time(name: str = "t") -> Time:
@@ -293,14 +291,21 @@ def time(name: str = "t") -> Time:
     ModelError
         If the name is empty or holds several names.
     """
-    return Time(_single(name, "time"))
+    return Time(single(name, "time"))
 
 
 def _split(names: str) -> list[str]:
     return names.replace(",", " ").split()
 
 
-def _single(name: str, function: str) -> str:
+def single(name: str, function: str) -> str:
+    """Return the name given to `function`, which takes one.
+
+    Raises
+    ------
+    ModelError
+        If there are several.
+    """
     if isinstance(name, str) and len(_split(name)) > 1:
         plural = {"state": "states", "parameter": "parameters"}.get(function)
         fix = f"use {plural}({name!r})" if plural else f"call {function}() once for each"
@@ -308,7 +313,14 @@ def _single(name: str, function: str) -> str:
     return name
 
 
-def _several(names: str | Sequence[str], size: int | None, function: str) -> list[str]:
+def several(names: str | Sequence[str], size: int | None, function: str) -> list[str]:
+    """Return the names given to `function`, or numbered ones.
+
+    Raises
+    ------
+    ModelError
+        If one is missing or repeated, or the size is not at least 1.
+    """
     if not isinstance(names, str | Sequence):
         raise ModelError(
             f"{function}(): expected names as text or a sequence of texts, got {names!r}."

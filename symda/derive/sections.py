@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy import Expr, Symbol
 
-from symda.declare import Measurement, Model, Parameter, State
+from symda.declare import Measurement, Model, Parameter, State, StepParameter
 from symda.derive.display import Line, Section, latex_part
 from symda.derive.dynamics import first_derivatives, second_derivatives
 from symda.derive.formulas import StepNotation, derivative_lines, residual_lines
@@ -83,21 +83,44 @@ def model_section(subject: Subject) -> Section:
         lines = tuple(
             Line(_next(state, notation), expression.xreplace(now))
             for state, expression in zip(model.states, model.equations, strict=True)
+            if not isinstance(state, StepParameter)
         )
     else:
         time = (model.time.name, latex_part(model.time)) if model.time else ("t", "t")
         lines = tuple(
             Line(_rate(state, time), expression)
             for state, expression in zip(model.states, model.equations, strict=True)
+            if not isinstance(state, StepParameter)
         )
     sizes = [
-        _count(len(model.states), "state"),
+        _count(len(lines), "state"),
         _count(len(model.parameters), "parameter"),
         _count(len(model.forcing), "forcing channel"),
     ]
     kind = "Map" if model.discrete else "ODE"
     title = f"{kind} {model.name}"
-    return Section(title, lines, f"{sizes[0]}, {sizes[1]}, {sizes[2]}.")
+    note = f"{sizes[0]}, {sizes[1]}, {sizes[2]}."
+    return Section(title, lines, " ".join([note, *_own_values(subject)]))
+
+
+def _own_values(subject: Subject) -> list[str]:
+    """Say what the parameters per step are, if there are any."""
+    own = subject.model.per_step
+    if not own:
+        return []
+    discrete = subject.scheme.discrete
+    time = subject.model.time.name if subject.model.time else "t"
+    at = f"[{subject.notation['n']}]" if discrete else f"({time})"
+    names = [f"{w.name}{at}" for w in own]
+    if len(names) > 8:
+        names = [*names[:3], "...", names[-1]]
+    place = "step" if discrete else "grid point"
+    said = [f"A value of its own at every {place}: {', '.join(names)}."]
+    span = "unit of time" if subject.model_error == "rate" else "step"
+    drifts = [f"{w.name} {w.drift:g}" for w in own if w.drift is not None]
+    if drifts:
+        said.append(f"Variance of the drift in a {span}: {', '.join(drifts[:8])}.")
+    return said
 
 
 def measured_section(subject: Subject) -> Section:
@@ -168,6 +191,11 @@ def action_section(subject: Subject) -> Section:
         f"where nothing was measured. {N} is the number of steps, "
         f"{D} = {len(subject.model.states)}, {L} = {len(subject.measurement.functions)}."
     )
+    if subject.model.per_step:
+        note += (
+            f" {notation['Rf']} of what has a value of its own at every point is 1/drift, or next "
+            "to nothing, on every rung."
+        )
     if notation.index("M") in c_m.free_symbols:
         note += f" {notation['M']} is the number of grid points."
     return Section(f"Action ({subject.averaging}, {subject.model_error})", (line,), note)

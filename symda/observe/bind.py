@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from symda.declare import Forcing, Parameter, State, Time
+from symda.declare import Forcing, Parameter, State, StepParameter, Time
 from symda.errors import DataError, OptionError, nearest
 from symda.observe.arrays import FloatArray
 from symda.observe.forcing import evaluate, match
@@ -138,7 +139,15 @@ def bind(
         abscissae=abscissae,
         model_error=model_error,
         averaging=averaging,
+        drift=np.array([_drift(s) for s in states], dtype=np.float64),
     )
+
+
+def _drift(state: State) -> float:
+    """Variance of a parameter per step's change, infinite if it is free; nan for a state."""
+    if not isinstance(state, StepParameter):
+        return math.nan
+    return math.inf if state.drift is None else state.drift
 
 
 def _match_channels(observations: Observations, channels: tuple[str, ...]) -> Observations:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from symda.errors import DataError
 from symda.observe.arrays import FloatArray, IntArray, readonly
+
+#: Change of a free parameter per step by its own size costs the action half of this, so that a
+#: value which nothing feels is that of its neighbour.
+UNFELT = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,8 @@ class Problem:
         Abscissae of the scheme that `u` was evaluated at.
     model_error, averaging
         The options that `weight` and `rm` were made with.
+    drift : (D,)
+        Variance of the change of a parameter per step, infinite if it is free; nan for states.
 
     Raises
     ------
@@ -82,6 +88,7 @@ class Problem:
     abscissae: tuple[float, ...] = (0.0,)
     model_error: str = "step"
     averaging: str = "sum"
+    drift: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         M, N, D, P, L = self.M, self.N, self.D, self.P, self.L
@@ -101,7 +108,10 @@ class Problem:
             "fixed": (P,),
             "typical": (P,),
             "direct": (L,),
+            "drift": (D,),
         }
+        if not np.size(self.drift):
+            object.__setattr__(self, "drift", np.full(D, np.nan))
         for name, shape in shapes.items():
             kind = np.int64 if name == "direct" else np.float64
             array = np.array(getattr(self, name), dtype=kind, order="C")
@@ -145,6 +155,23 @@ class Problem:
         return readonly(np.isnan(self.fixed))
 
     @cached_property
+    def own_rf(self) -> FloatArray:
+        """Rf of the parameters per step, the same on every rung; nan for states, (D,)."""
+        sizes = np.abs(self.state_start).max(axis=1)
+        tie = UNFELT / np.where(sizes > 0.0, sizes, 1.0) ** 2
+        return readonly(np.where(np.isinf(self.drift), tie, 1.0 / self.drift))
+
+    @property
+    def fitted(self) -> int:
+        """Quantities that the path of an exact model would fit to the data.
+
+        The initial state, free parameters, and of a free parameter per step all values but the
+        last; one with a drift counts once, like a state.
+        """
+        free = int(np.isinf(self.drift).sum())
+        return int(self.free.sum()) + self.D + free * (self.M - 2)
+
+    @cached_property
     def data_count(self) -> int:
         """Number of measured values."""
         return int(np.count_nonzero(self.rm > 0.0))
@@ -180,11 +207,11 @@ class Problem:
     def digest(self) -> str:
         """SHA-256 of all arrays and names, for provenance."""
         sha = hashlib.sha256()
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for attribute in fields(self):
+            value = getattr(self, attribute.name)
             if isinstance(value, np.ndarray):
-                sha.update(f"{field.name} {value.dtype.str} {value.shape}\n".encode())
+                sha.update(f"{attribute.name} {value.dtype.str} {value.shape}\n".encode())
                 sha.update(value.tobytes())
             else:
-                sha.update(f"{field.name} {value!r}\n".encode())
+                sha.update(f"{attribute.name} {value!r}\n".encode())
         return sha.hexdigest()

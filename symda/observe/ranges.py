@@ -9,7 +9,7 @@ from reprlib import repr as short
 
 import numpy as np
 
-from symda.declare import Parameter, State
+from symda.declare import Parameter, State, StepParameter
 from symda.errors import DataError, OptionError, nearest
 from symda.observe.arrays import FloatArray
 from symda.observe.observations import Observations
@@ -100,6 +100,12 @@ def state_starts(
     ranges: list[_Range] = []
     for a, state in enumerate(states):
         known = _declared(state.start, state.bounds)
+        if known is None and isinstance(state, StepParameter):
+            raise DataError(
+                f"parameter {state.name!r}: no start range is known. Declare it, for instance "
+                f"sd.parameter({state.name!r}, per='step', start=(0.0, 1.0)), or give finite "
+                "bounds."
+            )
         if known is None:
             own = [l for l, index in enumerate(direct) if index == a]
             channels = own or [l for l, index in enumerate(direct) if index >= 0]

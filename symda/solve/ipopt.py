@@ -114,7 +114,7 @@ class Ipopt:
         """Go down from (path, theta); see `Solver.minimise`."""
         started = time.perf_counter()
         p, count = self._evaluator.problem, self._program.unknowns
-        start = self._bounds.clip(path, theta)
+        start, rf = self._bounds.clip(path, theta), self._evaluator.precision(rf)
         held = self._idle(start, rf)
         solution = self._solve(start, rf, held)
         if (

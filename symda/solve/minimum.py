@@ -191,7 +191,7 @@ def record(
     measurement_term, model_term = evaluator.terms(path, theta, rf)
     action = measurement_term + model_term
     if momenta is None:
-        weights = p.weight[:, None] * np.tile(rf, 1 + p.interior)
+        weights = p.weight[:, None] * np.tile(evaluator.precision(rf), 1 + p.interior)
         momenta = weights * evaluator.residual(path, theta)
     return Minimum(
         path=path,

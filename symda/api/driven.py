@@ -1,0 +1,136 @@
+"""Models whose parameters per step are known: they act as forcing does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symda.api.inputs import number
+from symda.declare import Forcing, Model
+from symda.errors import DataError
+from symda.observe import Samples
+
+if TYPE_CHECKING:
+    from sympy import Expr
+
+    from symda.api.simulate import Trajectory
+    from symda.observe.forcing import ForcingInput
+
+FloatArray = NDArray[np.float64]
+
+#: Parameters (P,), or a mapping of names, in which a parameter per step has a number, a value each
+#: step or each time, or samples.
+Values: TypeAlias = "Mapping[str, ArrayLike | Samples] | ArrayLike"
+
+
+def driven(model: Model) -> Model:
+    """Return the model with forcing of the same name in place of its parameters per step."""
+    if not model.per_step:
+        return model
+    known = {w: Forcing(w.name) for w in model.per_step}
+    equations = {
+        state: equation.xreplace(known)
+        for state, equation in zip(model.states, model.equations, strict=True)
+        if state not in known
+    }
+    return Model(equations, name=model.name, discrete=model.discrete)
+
+
+def split_values(
+    model: Model, given: Values | None, times: FloatArray, *, where: str
+) -> tuple[Values | None, dict[str, Samples | Expr]]:
+    """Split constants from what drives the model in place of its parameters per step.
+
+    Parameters
+    ----------
+    model : Model
+    given : array_like (P,) or mapping
+        What the user passed for the parameters. One per step is a number; T - 1 values, one a
+        step, or T, held from each time to the next; or `Samples`.
+    times : (T,)
+        Increasing.
+    where : str
+        How messages name the call.
+
+    Returns
+    -------
+    constants : array_like or mapping
+    sources : dict of str to Samples or Expr
+
+    Raises
+    ------
+    DataError
+        If one is missing, or has another number of values.
+    """
+    from sympy import Float
+
+    names = [w.name for w in model.per_step]
+    if not names:
+        return given, {}
+    if not isinstance(given, Mapping) or any(name not in map(str, given) for name in names):
+        missing = names if not isinstance(given, Mapping) else set(names) - set(map(str, given))
+        raise DataError(
+            f"{where}: parameters: no values for the parameter per step {sorted(missing)[0]!r}; "
+            f"pass a mapping with a number, or a value each step, for {', '.join(names)}."
+        )
+    constants: dict[str, ArrayLike | Samples] = {}
+    sources: dict[str, Samples | Expr] = {}
+    for key, value in given.items():
+        name = str(key)
+        if name not in names:
+            constants[name] = value
+        elif isinstance(value, Samples):
+            sources[name] = value
+        elif np.ndim(value) == 0:
+            what = f"{where}: parameters[{name!r}]"
+            sources[name] = Float(number(value, what, "pass a number or a value each step"))
+        else:
+            sources[name] = _held(name, value, times, where)
+    return constants, sources
+
+
+def _held(name: str, value: ArrayLike, times: FloatArray, where: str) -> Samples:
+    """Return values each step, or at each time, held from time to time."""
+    T = len(times)
+    values = np.asarray(value, dtype=float)
+    if values.shape not in ((T - 1,), (T,)):
+        raise DataError(
+            f"{where}: parameters[{name!r}]: expected a number, a value for each of the {T - 1} "
+            f"steps or {T} times, or symda.Samples, got the shape {values.shape}."
+        )
+    return Samples(times, np.append(values, values[-1:])[:T], "hold")
+
+
+def drive(
+    forcing: Mapping[str, ForcingInput] | None, sources: Mapping[str, Samples | Expr]
+) -> Mapping[str, ForcingInput] | None:
+    """Return the forcing together with what acts like it."""
+    if not sources or not (forcing is None or isinstance(forcing, Mapping)):
+        return forcing
+    return {**(forcing or {}), **sources}
+
+
+def with_values(
+    trajectory: Trajectory, model: Model, sources: Mapping[str, Samples | Expr]
+) -> Trajectory:
+    """Add the parameters per step to the states of the driven model."""
+    import xarray as xr
+
+    if not sources:
+        return trajectory
+    states, times = trajectory.states, trajectory.times
+    columns = [
+        source(times) if isinstance(source, Samples) else np.full(len(times), float(source))
+        for source in (sources[w.name] for w in model.per_step)
+    ]
+    complete = xr.DataArray(
+        np.column_stack([states.values, *columns]),
+        dims=states.dims,
+        coords={"time": times, "state": [s.name for s in model.states]},
+        name=states.name,
+    )
+    return replace(trajectory, states=complete)

@@ -1,0 +1,161 @@
+"""The two functions that declare parameters, constant or with a value of their own each step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, overload
+
+from symda.declare.ranges import Range
+from symda.declare.symbols import UNBOUNDED, Parameter, StepParameter, several, single
+from symda.errors import ModelError
+
+
+@overload
+def parameter(
+    name: str,
+    *,
+    per: None = None,
+    bounds: Range = UNBOUNDED,
+    start: Range | None = None,
+    value: float | None = None,
+    typical: float | None = None,
+) -> Parameter: ...
+
+
+@overload
+def parameter(
+    name: str,
+    *,
+    per: Literal["step"],
+    bounds: Range = UNBOUNDED,
+    start: Range | None = None,
+    drift: float | None = None,
+) -> StepParameter: ...
+
+
+def parameter(
+    name: str,
+    *,
+    per: Literal["step"] | None = None,
+    bounds: Range = UNBOUNDED,
+    start: Range | None = None,
+    value: float | None = None,
+    typical: float | None = None,
+    drift: float | None = None,
+) -> Parameter | StepParameter:
+    """Declare one parameter; see `Parameter` for the arguments.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    per : {"step"}, optional
+        With a value of its own at every step: see `StepParameter`, also for `drift`.
+    bounds, start, value, typical, drift
+        As for `Parameter` and `StepParameter`.
+
+    Raises
+    ------
+    ModelError
+        As `Parameter`, or if `name` holds several names, or an argument does not go with `per`.
+    """
+    one = single(name, "parameter")
+    return _parameters([one], "parameter", per, bounds, start, value, typical, drift)[0]
+
+
+@overload
+def parameters(
+    names: str | Sequence[str],
+    size: int | None = None,
+    *,
+    per: None = None,
+    bounds: Range = UNBOUNDED,
+    start: Range | None = None,
+    value: float | None = None,
+    typical: float | None = None,
+) -> tuple[Parameter, ...]: ...
+
+
+@overload
+def parameters(
+    names: str | Sequence[str],
+    size: int | None = None,
+    *,
+    per: Literal["step"],
+    bounds: Range = UNBOUNDED,
+    start: Range | None = None,
+    drift: float | None = None,
+) -> tuple[StepParameter, ...]: ...
+
+
+def parameters(
+    names: str | Sequence[str],
+    size: int | None = None,
+    *,
+    per: Literal["step"] | None = None,
+    bounds: Range = UNBOUNDED,
+    start: Range | None = None,
+    value: float | None = None,
+    typical: float | None = None,
+    drift: float | None = None,
+) -> tuple[Parameter, ...] | tuple[StepParameter, ...]:
+    """Declare several parameters with the same declaration.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        `"sigma rho beta"` or a sequence of names; or one name together with `size`.
+    size : int, optional
+        With one name: how many parameters, called a0, a1, ...
+    per, bounds, start, value, typical, drift
+        As for `parameter`.
+
+    Returns
+    -------
+    tuple of Parameter, (P,), or of StepParameter
+
+    Raises
+    ------
+    ModelError
+        As `parameter`, or if a name is missing or repeated, or the size is not at least 1.
+    """
+    every = several(names, size, "parameters")
+    return _parameters(every, "parameters", per, bounds, start, value, typical, drift)
+
+
+def _parameters(
+    names: Sequence[str],
+    function: str,
+    per: str | None,
+    bounds: Range,
+    start: Range | None,
+    value: float | None,
+    typical: float | None,
+    drift: float | None,
+) -> tuple[Parameter, ...] | tuple[StepParameter, ...]:
+    if per is None:
+        if drift is not None:
+            raise ModelError(
+                f"{function}({names[0]!r}): drift is the variance of a parameter's change over a "
+                "step, and this one is constant; add per='step'."
+            )
+        return tuple(
+            Parameter(name, bounds=bounds, start=start, value=value, typical=typical)
+            for name in names
+        )
+    if per != "step":
+        raise ModelError(
+            f"{function}({names[0]!r}): per must be 'step', or left out for a constant, "
+            f"got {per!r}."
+        )
+    if value is not None:
+        raise ModelError(
+            f"{function}({names[0]!r}): a parameter per step is estimated; one whose values are "
+            "known is a forcing, sd.forcing."
+        )
+    if typical is not None:
+        raise ModelError(
+            f"{function}({names[0]!r}): the size of a parameter per step is the larger end of its "
+            "start range; leave typical out."
+        )
+    return tuple(StepParameter(name, bounds=bounds, start=start, drift=drift) for name in names)
