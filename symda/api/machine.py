@@ -70,7 +70,8 @@ def _lattice(action: Action, field: LatticeField, options: Options | None) -> Ke
 
 
 def _virtual_lattice(action: Action, field: LatticeField) -> Kernels:
-    from symda.build.lattice import LatticeShape, VirtualLattice, lattice_kernels
+    from symda.build.lattice import LatticeShape, lattice_kernels
+    from symda.build.lattice_engines import VirtualLattice
     from symda.derive.lattice import derive_lattice_step
 
     shape = LatticeShape.of(field, action.scheme)

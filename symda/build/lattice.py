@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from symda.build.engines import addresses
+from symda.build.engines import Engine
 from symda.build.kernels import Evaluator, Kernels, Layout, Payload
-from symda.build.load import load
+from symda.build.lattice_engines import CompiledLattice, LatticeEngine, VirtualLattice
 from symda.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -29,39 +29,6 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 
-class LatticeEngine(Protocol):
-    """Evaluates the model term of a whole path.
-
-    Arrays are C-contiguous float64: `X` and `V` (M, D), `theta` and `v` (P,), `steps` (N, 3 + S U),
-    `rf` (D,), `out` (M D + P,).
-    """
-
-    kind: str
-
-    def action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> float:
-        """Return the model term."""
-
-    def gradient(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray, out: FloatArray
-    ) -> float:
-        """Return the model term and add its gradient to `out`."""
-
-    def product(
-        self,
-        X: FloatArray,
-        theta: FloatArray,
-        V: FloatArray,
-        v: FloatArray,
-        steps: FloatArray,
-        rf: FloatArray,
-        out: FloatArray,
-    ) -> None:
-        """Add its Hessian times (V, v) to `out`."""
-
-    def residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
-        """(N, E)."""
-
-
 @dataclass(frozen=True)
 class LatticeShape:
     """What evaluating needs to know besides the functions.
@@ -70,6 +37,10 @@ class LatticeShape:
     ----------
     D, P, L, E, width : int
         Sizes; `width` counts the numbers of data a step has.
+    fields : int
+        Fields on the sites.
+    discrete : bool
+        Whether the model is a map.
     direct : tuple of int, (L,)
         State index where a channel is a plain state, else -1.
     channels, states : tuple of int
@@ -81,6 +52,8 @@ class LatticeShape:
     L: int
     E: int
     width: int
+    fields: int
+    discrete: bool
     direct: tuple[int, ...]
     channels: tuple[int, ...]
     states: tuple[int, ...]
@@ -90,136 +63,25 @@ class LatticeShape:
         """Shape of a lattice problem."""
         own = field.expressions
         E, width = field.D * (1 + len(scheme.interior)), 3 + len(scheme.abscissae) * field.U
-        return cls(field.D, field.P, field.L, E, width, field.direct, own.channels, own.states)
+        return cls(
+            field.D,
+            field.P,
+            field.L,
+            E,
+            width,
+            len(field.model.fields),
+            scheme.discrete,
+            field.direct,
+            own.channels,
+            own.states,
+        )
 
 
 @dataclass(frozen=True)
 class LatticePayload(Payload):
     """Plain data that lattice kernels are rebuilt from in another process."""
 
-    shape: LatticeShape = LatticeShape(0, 0, 0, 0, 0, (), (), ())
-
-
-class CompiledLattice:
-    """The emitted module.
-
-    Parameters
-    ----------
-    library : Path
-        The compiled module.
-    """
-
-    kind = "compiled"
-
-    def __init__(self, library: Path) -> None:
-        self.library = library
-        self._module = load(library)
-
-    def action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> float:
-        """Return the model term."""
-        return float(self._module.action(*addresses(X, theta, steps, rf), len(steps)))
-
-    def gradient(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray, out: FloatArray
-    ) -> float:
-        """Return the model term and add its gradient to `out`."""
-        at = addresses(X, theta, steps, rf)
-        return float(self._module.gradient(*at, len(steps), *addresses(out)))
-
-    def product(
-        self,
-        X: FloatArray,
-        theta: FloatArray,
-        V: FloatArray,
-        v: FloatArray,
-        steps: FloatArray,
-        rf: FloatArray,
-        out: FloatArray,
-    ) -> None:
-        """Add its Hessian times (V, v) to `out`."""
-        at = addresses(X, theta, V, v, steps, rf)
-        self._module.product(*at, len(steps), *addresses(out))
-
-    def residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
-        """(N, E)."""
-        E = (len(X) - 1) * X.shape[1] // len(steps)
-        out = np.empty((len(steps), E))
-        self._module.residuals(*addresses(X, theta, steps), len(steps), *addresses(out))
-        return out
-
-
-class VirtualLattice:
-    """CasADi's interpreter, step by step; slower, no compiler needed.
-
-    Parameters
-    ----------
-    functions : mapping of name to casadi.Function
-        See `symda.derive.lattice.derive_lattice_step`.
-    """
-
-    kind = "virtual machine"
-
-    def __init__(self, functions: Mapping[str, ca.Function]) -> None:
-        self.functions = functions
-
-    def action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> float:
-        """Return the model term."""
-        r = self.residual(X, theta, steps)
-        weights = steps[:, 2:3] * np.tile(rf, r.shape[1] // len(rf))
-        return float(0.5 * np.sum(weights * r * r))
-
-    def gradient(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray, out: FloatArray
-    ) -> float:
-        """Return the model term and add its gradient to `out`."""
-        total, D = 0.0, X.shape[1]
-        for at, window, step in self._windows(X, steps):
-            value, g = self.functions["step_gradient"](window, theta, step, rf)
-            self._add(out, at, D, g)
-            total += float(value)
-        return total
-
-    def product(
-        self,
-        X: FloatArray,
-        theta: FloatArray,
-        V: FloatArray,
-        v: FloatArray,
-        steps: FloatArray,
-        rf: FloatArray,
-        out: FloatArray,
-    ) -> None:
-        """Add its Hessian times (V, v) to `out`."""
-        for at, window, step in self._windows(X, steps):
-            direction = V.reshape(-1)[at : at + len(window)]
-            self._add(
-                out,
-                at,
-                X.shape[1],
-                self.functions["step_product"](window, theta, step, rf, direction, v),
-            )
-
-    def residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
-        """(N, E)."""
-        rows = [
-            np.asarray(self.functions["step_residual"](window, theta, step).full()).reshape(-1)
-            for _, window, step in self._windows(X, steps)
-        ]
-        return np.array(rows)
-
-    def _windows(
-        self, X: FloatArray, steps: FloatArray
-    ) -> list[tuple[int, FloatArray, FloatArray]]:
-        flat, D = X.reshape(-1), X.shape[1]
-        E = (flat.size - D) // len(steps)
-        return [(n * E, flat[n * E : n * E + E + D], step) for n, step in enumerate(steps)]
-
-    def _add(self, out: FloatArray, at: int, D: int, g: ca.DM) -> None:
-        values = np.asarray(g.full()).reshape(-1)
-        P = self.functions["step_residual"].size1_in(1)
-        window = values.size - P
-        out[at : at + window] += values[:window]
-        out[out.size - P :] += values[window:]
+    shape: LatticeShape = LatticeShape(0, 0, 0, 0, 0, 0, False, (), (), ())
 
 
 class LatticeKernels(Kernels):
@@ -247,6 +109,8 @@ class LatticeKernels(Kernels):
         expressions: Mapping[str, ca.Function],
     ) -> None:
         self.lattice = engine
+        # what goes forward in time asks an engine for residuals and measured quantities
+        self.engine = cast("Engine", _Forward(self))
         self.emitted = source
         self.shape = shape
         self.expressions = expressions
@@ -266,10 +130,14 @@ class LatticeKernels(Kernels):
         OptionError
             Always.
         """
+        self._refuse("Jacobians or Hessians of a step")
+
+    def _refuse(self, what: str) -> NoReturn:
         raise OptionError(
-            f"These kernels are matrix-free (D = {self.shape.D} states of a lattice), so there "
-            "are no Jacobians or Hessians of a step, which 'ipopt' works with. Use "
-            "solver='newton' (truncated Newton) or 'lbfgs', or a smaller lattice."
+            f"These kernels are matrix-free (D = {self.shape.D} states of a lattice): there are "
+            f"no {what}, which solver='ipopt' and, of an implicit scheme, nudged starts and "
+            "windows work with. Use solver='newton' (truncated Newton) or 'lbfgs' and an explicit "
+            "scheme, or sd.Action(..., matrix_free=False) where blocks of D x D fit."
         )
 
     def at(self, problem: Problem) -> LatticeEvaluator:
@@ -311,6 +179,48 @@ class LatticeKernels(Kernels):
             functions |= self.lattice.functions
         serial = tuple((name, f.serialize()) for name, f in functions.items())
         return LatticePayload(self.emitted, library, serial, shape=self.shape)
+
+
+class _Forward:
+    """As much of `Engine` as starts and windows of an explicit scheme use."""
+
+    kind = "matrix-free"
+
+    def __init__(self, kernels: LatticeKernels) -> None:
+        self._kernels = kernels
+
+    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """(N, E)."""
+        return self._kernels.lattice.residual(X, theta, steps)
+
+    def measure(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """(M, L)."""
+        return self._kernels.measure(X, theta)
+
+    def point_gradient(
+        self, X: FloatArray, theta: FloatArray, points: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """(M,) and (M, D + P)."""
+        shape = self._kernels.shape
+        y, rm = points[:, : shape.L], points[:, shape.L :]
+        direct = np.array(shape.direct, dtype=np.int64)
+        plain = np.flatnonzero(direct >= 0)
+        gradient = np.zeros((len(X), shape.D + shape.P))
+        error = X[:, direct[plain]] - y[:, plain]
+        gradient[:, direct[plain]] = rm[:, plain] * error
+        value = 0.5 * np.sum(rm[:, plain] * error**2, axis=1)
+        if shape.channels:
+            own, states = list(shape.channels), list(shape.states)
+            terms, columns = self._kernels.on_points("gradient", X, theta, y[:, own], rm[:, own])
+            value += terms[0]
+            gradient[:, states] += columns[: len(states)].T
+            gradient[:, shape.D :] += columns[len(states) :].T
+        return value, gradient
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self._kernels._refuse(f"matrices such as {name!r}")
 
 
 class LatticeEvaluator(Evaluator):
@@ -366,15 +276,21 @@ class LatticeEvaluator(Evaluator):
         return self._misfit(path, values, gradient) + model, gradient
 
     def hessian_product(
-        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, v: ArrayLike
+        self,
+        X: ArrayLike,
+        theta: ArrayLike,
+        rf: ArrayLike,
+        v: ArrayLike,
+        *,
+        exact: bool = True,
     ) -> FloatArray:
-        """Hessian of the action times `v`, (M D + P,)."""
+        """Hessian of the action, or Gauss-Newton's without curvatures, times `v`, (M D + P,)."""
         path, values = self.split(X, theta)
         direction = self.direction(v)
         V, w = direction[: path.size].reshape(path.shape), direction[path.size :]
         product = np.zeros(direction.size)
         self.kernels.lattice.product(
-            path, values, V, w, self.packed.steps, self.precision(rf), product
+            path, values, V, w, self.packed.steps, self.precision(rf), product, exact=exact
         )
         on_path = product[: path.size].reshape(path.shape)
         _, states = self._plain
@@ -384,7 +300,9 @@ class LatticeEvaluator(Evaluator):
         if own.channels:
             dtheta = np.repeat(w[None, :], len(path), 0)
             dz = V[:, list(own.states)]
-            (columns,) = self.kernels.on_points("product", path, values, y_own, rm_own, dz, dtheta)
+            # data that h fits leave no misfit, so no curvature of h either
+            y = y_own if exact else self.kernels.on_points("value", path, values)[0].T
+            (columns,) = self.kernels.on_points("product", path, values, y, rm_own, dz, dtheta)
             on_path[:, list(own.states)] += columns[: len(own.states)].T
             product[path.size :] += columns[len(own.states) :].sum(axis=1)
         return product

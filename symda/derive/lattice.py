@@ -312,7 +312,8 @@ def derive_lattice_step(field: LatticeField, scheme: Scheme) -> Mapping[str, ca.
     mapping of name to casadi.Function
         With w the window (E + D) and `step` = (t, h, weight, u): ``step_gradient(w, theta, step,
         rf)``, the step's action and its gradient by (w, theta); ``step_product(w, theta, step, rf,
-        dw, dtheta)``, its Hessian times (dw, dtheta); ``step_residual(w, theta, step)``.
+        dw, dtheta)``, its Hessian times (dw, dtheta); ``step_gauss_newton``, the same without the
+        residual's curvature; ``step_residual(w, theta, step)``.
     """
     import casadi as ca
 
@@ -342,6 +343,10 @@ def derive_lattice_step(field: LatticeField, scheme: Scheme) -> Mapping[str, ca.
     gradient = ca.densify(ca.gradient(value, whole))
     direction = ca.MX.sym("direction", E + D + P)
     product = ca.densify(ca.jtimes(gradient, whole, direction))
+    r = ca.Function("r", [w, theta, step], [residual])(*parts[:3])
+    weighed = omega * ca.jtimes(r, whole, direction)
+    gauss_newton = ca.densify(ca.jtimes(r, whole, weighed, True))
+    third = ca.Function("third", [whole, step, rf, direction], [gauss_newton])
     first = ca.Function("first", [whole, step, rf], [value, gradient])
     second = ca.Function("second", [whole, step, rf, direction], [product])
     inputs = [w, theta, step, rf]
@@ -351,6 +356,11 @@ def derive_lattice_step(field: LatticeField, scheme: Scheme) -> Mapping[str, ca.
             "step_product",
             [*inputs, dw, dtheta],
             second.call([unknowns, step, rf, ca.vertcat(dw, dtheta)]),
+        ),
+        "step_gauss_newton": ca.Function(
+            "step_gauss_newton",
+            [*inputs, dw, dtheta],
+            third.call([unknowns, step, rf, ca.vertcat(dw, dtheta)]),
         ),
         "step_residual": ca.Function("step_residual", inputs[:3], [ca.densify(residual)]),
     }

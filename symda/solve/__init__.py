@@ -11,6 +11,7 @@ from symda.solve.ipopt import Ipopt
 from symda.solve.lbfgs import Lbfgs
 from symda.solve.minimum import Climb, Climber, Factory, Minimum, Solver, Status
 from symda.solve.newton import Newton
+from symda.solve.truncated import TruncatedNewton
 
 #: Name -> what makes the solver of (kernels, problem, **options).
 SOLVERS: Mapping[str, Factory] = MappingProxyType(
@@ -28,4 +29,5 @@ __all__ = [
     "Newton",
     "Solver",
     "Status",
+    "TruncatedNewton",
 ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symda.build.lattice import LatticeKernels
 from symda.solve.banded import BandedNewton
 from symda.solve.minimum import Solver
 from symda.solve.newton import Newton
+from symda.solve.truncated import TruncatedNewton
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
@@ -17,7 +19,8 @@ class NewtonFactory:
     """Makes the Newton solver that suits the kernels.
 
     Compiled code with a path in each vector lane, where there is a compiler and the blocks are not
-    too large; NumPy and LAPACK's banded Cholesky elsewhere.
+    too large; NumPy and LAPACK's banded Cholesky elsewhere; conjugate gradients where the kernels
+    are matrix-free.
     """
 
     #: Runs on the structured module of the kernels where it can be built, see `Kernels.payload`.
@@ -40,6 +43,8 @@ class NewtonFactory:
         OptionError
             If an option is unknown or out of range.
         """
+        if isinstance(kernels, LatticeKernels):
+            return TruncatedNewton(kernels, problem, **options)
         if kernels.newton is None:
             return BandedNewton(kernels, problem, **options)
         return Newton(kernels, problem, **options)

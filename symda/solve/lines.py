@@ -1,0 +1,108 @@
+"""A preconditioner for lattices: the action's Hessian along time, one line for each state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The residual without the field, one row a grid point, as it acts on every state alike.
+
+    Attributes
+    ----------
+    first : ndarray of int, shape (R,)
+        Grid point at which each row begins.
+    values : ndarray, shape (R, reach + 1)
+        Its coefficients from there on, e.g. (-1, 1) for x_{n+1} - x_n.
+    weight : ndarray, shape (R,)
+        Weight of Rf.
+    """
+
+    first: NDArray[np.int64]
+    values: FloatArray
+    weight: FloatArray
+
+    @classmethod
+    def of(cls, problem: Problem, *, discrete: bool) -> Rows:
+        """Rows of a problem: x_{n+1} - x_n (of a map x_{n+1} alone), then m - (x_n + x_{n+1})/2."""
+        p, reach = problem, 1 + problem.interior
+        first = np.repeat(np.arange(p.N) * reach, reach)
+        values = np.zeros((p.N, reach, reach + 1))
+        values[:, 0, -1] = 1.0
+        if not discrete:
+            values[:, 0, 0] = -1.0
+        for i in range(p.interior):
+            share = (p.times[1 + i :: reach][: p.N] - p.node_times[:-1]) / p.h
+            values[:, 1 + i, 0], values[:, 1 + i, -1] = share - 1.0, -share
+            values[:, 1 + i, 1 + i] = 1.0
+        return cls(first, values.reshape(-1, reach + 1), np.repeat(p.weight, reach))
+
+    def band(self, points: int) -> FloatArray:
+        """Sum of weight times each row's square: lower band of a symmetric matrix, (reach+1, M)."""
+        reach = self.values.shape[1] - 1
+        band = np.zeros((reach + 1, points))
+        for i in range(reach + 1):
+            for j in range(i + 1):
+                product = self.weight * self.values[:, i] * self.values[:, j]
+                np.add.at(band[i - j], self.first + j, product)
+        return band
+
+
+class Lines:
+    """Factors of diag(own) + Rf_a K + soft_a for each state a, K of the rows; D lines at once.
+
+    Parameters
+    ----------
+    band : ndarray, shape (reach + 1, M)
+        K, lower band.
+    rf : ndarray, shape (D,)
+        Model precision.
+    own : ndarray, shape (M, D)
+        What the measurements add to the diagonal, and what stands for the field's coupling.
+    held : ndarray of bool, shape (M, D)
+        Unknowns that are taken out.
+    """
+
+    def __init__(self, band: FloatArray, rf: FloatArray, own: FloatArray, held: Mask) -> None:
+        reach, M = len(band) - 1, len(own)
+        self.shape = own.shape
+        self._pivots = own + band[0][:, None] * rf
+        self._pivots[held] = 1.0
+        # entry [j - 1][n]: between n and n - j
+        self._below = [np.zeros_like(own) for _ in range(reach)]
+        for j in range(1, reach + 1):
+            coupled = ~(held[j:] | held[:-j])
+            self._below[j - 1][j:] = band[j][: M - j, None] * rf * coupled
+        for n in range(M):
+            for j in range(min(reach, n), 0, -1):
+                entry = self._below[j - 1][n]
+                for i in range(j + 1, min(reach, n) + 1):
+                    entry -= self._below[i - 1][n] * self._below[i - j - 1][n - j]
+            for j in range(1, min(reach, n) + 1):
+                entry = self._below[j - 1][n].copy()
+                self._below[j - 1][n] /= self._pivots[n - j]
+                self._pivots[n] -= entry * self._below[j - 1][n]
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        """Solve for right-hand sides (M, D)."""
+        x = right.copy()
+        M = len(x)
+        for n in range(1, M):
+            for j, below in enumerate(self._below[:n], start=1):
+                x[n] -= below[n] * x[n - j]
+        x /= self._pivots
+        for n in range(M - 2, -1, -1):
+            for j, below in enumerate(self._below[: M - 1 - n], start=1):
+                x[n] -= below[n + j] * x[n + j]
+        return x

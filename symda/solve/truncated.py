@@ -1,0 +1,261 @@
+"""Truncated Newton: second derivatives as products only, for models whose blocks are too large."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.solve.box import Box, Sides
+from symda.solve.lines import Lines, Rows
+from symda.solve.minimum import Minimum, Status, record
+from symda.solve.options import MESSAGE, UNDETERMINED, NewtonOptions, least_action
+
+if TYPE_CHECKING:
+    from symda.build.lattice import LatticeKernels
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+#: Products with the Hessian one step may take.
+MOST_PRODUCTS = 500
+#: Gain ratios: a step is taken above the first; the radius shrinks below the second and grows
+#: above the third.
+TAKEN, POOR, GOOD = 1e-4, 0.25, 0.75
+#: A predicted decrease below this share of the tolerance's is no decrease.
+NOTHING = 1e-4
+
+
+class TruncatedNewton:
+    """Newton steps by conjugate gradients within a trust region.
+
+    Each step minimises the quadratic model by conjugate gradients on exact Hessian products, until
+    the model's residual is small, the curvature turns negative or the step leaves the trust region
+    (Steihaug, SIAM J. Numer. Anal. 20 (1983) 626). The preconditioner is the Hessian along time of
+    each state by itself (`Lines`), its norm measures the region. Unknowns held at a bound, by the
+    sign of their gradient, are left out of the step (Bertsekas, SIAM J. Control Optim. 20 (1982)
+    221). Memory grows with N D.
+
+    Parameters
+    ----------
+    kernels : LatticeKernels
+        What evaluates the action.
+    problem : Problem
+        Data and bounds.
+    **options
+        See `NewtonOptions`.
+
+    Raises
+    ------
+    OptionError
+        If an option is unknown or out of range.
+    """
+
+    def __init__(self, kernels: LatticeKernels, problem: Problem, **options: object) -> None:
+        self._options = NewtonOptions.of(**options)
+        self._exact = self._options.hessian == "exact"
+        self._evaluator = kernels.at(problem)
+        self._box = Box.of(problem)
+        self._least_action = least_action(problem)
+        self._fields = kernels.shape.fields
+        self._band = Rows.of(problem, discrete=kernels.shape.discrete).band(problem.M)
+
+    def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
+        """Go down from (path, theta); see `Solver.minimise`."""
+        started = time.perf_counter()
+        start = self._box.bounds.clip(*self._evaluator.split(path, theta))
+        with np.errstate(over="ignore", invalid="ignore"):
+            x, status, iterations, evaluations = self._descend(start, self._evaluator.precision(rf))
+            return record(
+                self._evaluator,
+                x,
+                rf,
+                status=status,
+                message=MESSAGE[status],
+                iterations=iterations,
+                evaluations=evaluations,
+                seconds=time.perf_counter() - started,
+            )
+
+    def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, Status, int, int]:
+        """Return where it ended, why, and the numbers of iterations and of actions evaluated."""
+        tol = self._options.tol
+        action, gradient = self._evaluator.value_and_gradient(*self._split(x), rf)
+        evaluations, narrow, radius = 1, 1.0, math.inf
+        for iteration in range(1, self._options.max_iter + 1):
+            if not (math.isfinite(action) and np.isfinite(gradient).all()):
+                return x, "failed", iteration, evaluations
+            sides = self._box.sides(x, gradient, narrow)
+            free = ~sides.held
+            size = max(abs(action), self._least_action)
+            metric = self._metric(x, rf, sides.held)
+            level = 0.5 * metric.steepest(gradient, free) <= tol * size
+            step = _steihaug(self._hessian(x, rf, free), metric, gradient * free, radius, size)
+            trial, predicted = self._projected(x, rf, step, gradient, sides)
+            found = self._evaluator.action(*self._split(trial), rf)
+            evaluations += 1
+            if not step.bounded and level and predicted <= tol * size:
+                return trial if found <= action else x, "converged", iteration, evaluations
+            if predicted <= NOTHING * tol * size and radius < math.inf:
+                break
+            ratio = (action - found) / predicted if predicted > 0.0 else -1.0
+            if not (math.isfinite(found) and ratio > TAKEN):
+                radius = 0.25 * min(radius, step.length)
+                narrow *= 0.25
+                continue
+            if ratio < POOR:
+                radius = 0.25 * min(radius, step.length)
+            elif ratio > GOOD:
+                radius = max(radius if radius < math.inf else 0.0, 3.0 * step.length)
+            x = trial
+            action, gradient = self._evaluator.value_and_gradient(*self._split(x), rf)
+        return x, "stopped", iteration, evaluations
+
+    def _split(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        p = self._evaluator.problem
+        return x[: p.M * p.D].reshape(p.M, p.D), x[p.M * p.D :]
+
+    def _hessian(self, x: FloatArray, rf: FloatArray, free: Mask) -> Callable[..., FloatArray]:
+        """Return the product with the Hessian of the unknowns that are not held."""
+        X, theta = self._split(x)
+
+        def product(v: FloatArray) -> FloatArray:
+            return free * self._evaluator.hessian_product(X, theta, rf, v, exact=self._exact)
+
+        return product
+
+    def _projected(
+        self, x: FloatArray, rf: FloatArray, step: Step, gradient: FloatArray, sides: Sides
+    ) -> tuple[FloatArray, float]:
+        """Return the step's end within the bounds, and the decrease that the model predicts."""
+        trial = self._box.project(x + step.change, sides)
+        moved = trial - x
+        if np.array_equal(moved, step.change) or not np.any(trial != x + step.change):
+            return trial, step.predicted
+        everything = np.ones(len(x), dtype=bool)
+        bend = _dot(moved, self._hessian(x, rf, everything)(moved))
+        return trial, -(_dot(gradient, moved) + 0.5 * bend)
+
+    def _metric(self, x: FloatArray, rf: FloatArray, held: Mask) -> Metric:
+        """Return the preconditioner at x.
+
+        What the field adds to the lines is estimated as the mean diagonal of the Gauss-Newton
+        Hessian over paths that are constant in time, by a product with random signs (Hutchinson).
+        """
+        p = self._evaluator.problem
+        X, theta = self._split(x)
+
+        def gauss_newton(v: FloatArray) -> FloatArray:
+            return self._evaluator.hessian_product(X, theta, rf, v, exact=False)
+
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], size=p.D)
+        probe = np.concatenate([np.tile(signs, p.M), np.zeros(p.P)])
+        felt, _ = self._split(gauss_newton(probe))
+        measured = np.zeros((p.M, p.D))
+        plain = np.flatnonzero(p.direct >= 0)
+        measured[:, p.direct[plain]] = p.rm[:, plain]
+        constant = self._band[0].sum() + 2.0 * sum(float(row.sum()) for row in self._band[1:])
+        share = signs * felt.sum(axis=0) - measured.sum(axis=0) - constant * rf
+        soft = np.repeat(share.reshape(self._fields, -1).mean(axis=1), p.D // self._fields) / p.M
+        soft = np.maximum(soft, 1e-6 * (self._band[0].mean() * rf + measured.mean()))
+        scale = np.ones(p.P)
+        for j in np.flatnonzero(p.free):
+            unit = np.zeros(len(x))
+            unit[p.M * p.D + j] = 1.0
+            scale[j] = gauss_newton(unit)[p.M * p.D + j] + UNDETERMINED / p.typical[j] ** 2
+        own = measured + soft
+        lines = Lines(self._band, rf, own, held[: p.M * p.D].reshape(p.M, p.D))
+        diagonal = np.concatenate([(own + self._band[0][:, None] * rf).reshape(-1), scale])
+        return Metric(lines, diagonal, p.M * p.D)
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """The preconditioner: lines along time, and a number for each parameter.
+
+    Attributes
+    ----------
+    lines : Lines
+    diagonal : ndarray, shape (M D + P,)
+    unknowns : int
+        M D.
+    """
+
+    lines: Lines
+    diagonal: FloatArray
+    unknowns: int
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        """Solve for a right-hand side (M D + P,)."""
+        shape = self.lines.shape
+        solution = right / self.diagonal
+        solution[: self.unknowns] = self.lines.solve(right[: self.unknowns].reshape(shape)).reshape(
+            -1
+        )
+        return solution
+
+    def steepest(self, gradient: FloatArray, free: Mask) -> float:
+        """Return max g^2/diagonal over free unknowns."""
+        return float(np.max(gradient[free] ** 2 / self.diagonal[free], initial=0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A step, its length in the metric, the decrease it predicts, and whether it was cut off."""
+
+    change: FloatArray
+    length: float
+    predicted: float
+    bounded: bool
+
+
+def _steihaug(
+    hessian: Callable[..., FloatArray],
+    metric: Metric,
+    gradient: FloatArray,
+    radius: float,
+    size: float,
+) -> Step:
+    """Minimise g.s + s.H s/2 over the metric's ball of a radius, approximately.
+
+    Without a radius negative curvature ends the step at the length of the steepest descent's.
+    """
+    s, r = np.zeros_like(gradient), gradient.copy()
+    z = metric.solve(r)
+    p, rz = -z, _dot(r, z)
+    first, predicted = rz, 0.0
+    ss, sp, pp = 0.0, 0.0, rz
+    goal = min(0.1, (first / size) ** 0.25) ** 2 * first
+    for _ in range(MOST_PRODUCTS):
+        if rz <= goal:
+            break
+        Hp = hessian(p)
+        bend = _dot(p, Hp)
+        alpha = rz / bend if bend > 0.0 else math.inf
+        if bend <= 0.0 and radius == math.inf:
+            radius = max(math.sqrt(first), 2.0 * math.sqrt(ss))
+        if not ss + alpha * (2.0 * sp + alpha * pp) < radius**2:
+            tau = (math.sqrt(max(sp**2 + pp * (radius**2 - ss), 0.0)) - sp) / pp
+            predicted += tau * rz - 0.5 * tau**2 * bend
+            return Step(s + tau * p, radius, predicted, bounded=True)
+        s += alpha * p
+        r += alpha * Hp
+        predicted += 0.5 * alpha * rz
+        ss, sp = ss + alpha * (2.0 * sp + alpha * pp), sp + alpha * pp
+        z = metric.solve(r)
+        rz, before = _dot(r, z), rz
+        beta = rz / before
+        p = beta * p - z
+        sp, pp = beta * sp, rz + beta**2 * pp
+    return Step(s, math.sqrt(ss), predicted, bounded=False)
+
+
+def _dot(a: FloatArray, b: FloatArray) -> float:
+    """Scalar product on this thread: BLAS would wake others for a microsecond's work."""
+    return float(np.einsum("i,i->", a, b))
