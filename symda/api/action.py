@@ -18,7 +18,9 @@ from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_
 if TYPE_CHECKING:
     from sympy import Expr
 
+    from symda.analyse.posterior import Posterior
     from symda.api.check import Check
+    from symda.api.run import Run
     from symda.build import Options
     from symda.derive.equations import Equations
     from symda.derive.lattice import MachineField
@@ -302,6 +304,46 @@ class Action:
         from symda.api.check import check
 
         return check(self, self.bind(data, **grid))
+
+    def posterior(
+        self,
+        run: Run,
+        data: Observations | Problem,
+        *,
+        path: int | None = None,
+        **grid: Unpack[GridOptions],
+    ) -> Posterior:
+        """Ask what the data say about the parameters: standard deviations, loose directions.
+
+        Laplace's approximation at the last rung of a path: the inverse of the Hessian's Schur
+        complement of the path, with the model precision Rf of that rung.
+
+        Parameters
+        ----------
+        run : Run
+            Of this action and these data.
+        data : Observations or Problem
+            What was measured.
+        path : int, optional
+            Which path; the one of lowest action when left out.
+        **grid
+            As for `bind`; what `anneal` was given.
+
+        Returns
+        -------
+        Posterior
+            Print its `table()` and its `directions()`.
+
+        Raises
+        ------
+        OptionError
+            If the run is of other data, or the action is averaged.
+        SolveError
+            If the action has no minimum at the path.
+        """
+        from symda.api.posterior import posterior
+
+        return posterior(self, run, self.bind(data, **grid), path)
 
     def _own(self, problem: Problem) -> Problem:
         wanted = {

@@ -1,0 +1,267 @@
+"""What the data say about the parameters: the Laplace posterior at a minimum of the action."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.errors import OptionError, SolveError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy.sparse import csc_array
+
+FloatArray = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+#: A curvature below this share of what the data give without the path's freedom is rounding error.
+ROUNDING = 1e-12
+#: Components of a direction that are this share of its largest are named.
+NAMED = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Gaussian approximation exp(-A) of the free parameters' distribution, the path integrated out.
+
+    Attributes
+    ----------
+    names : tuple of str, (P,)
+        The free parameters.
+    values : (P,)
+        Where the action is least.
+    at_bound : (P,) bool
+        Held by a bound: conditional on that, the others' covariance is given; these have none.
+    covariance : (P, P)
+        nan in rows and columns of parameters at a bound; infinite variances of those that the data
+        leave free.
+    scale : (P,)
+        The sizes that relative spreads are measured in: the absolute values, for a zero the
+        typical size.
+    spreads : (Q,)
+        Standard deviations along the principal directions, relative, the widest first; Q parameters
+        are not at a bound.
+    axes : (Q, P)
+        The principal directions in relative units, orthonormal rows.
+    """
+
+    names: tuple[str, ...]
+    values: FloatArray
+    at_bound: Flags
+    covariance: FloatArray
+    scale: FloatArray
+    spreads: FloatArray
+    axes: FloatArray
+
+    @property
+    def sd(self) -> Mapping[str, float]:
+        """Standard deviation of each parameter; nan at a bound, inf where the data say nothing."""
+        return dict(zip(self.names, np.sqrt(np.diag(self.covariance)).tolist(), strict=True))
+
+    @property
+    def relative_sd(self) -> Mapping[str, float]:
+        """Standard deviations divided by `scale`."""
+        return {name: sd / s for (name, sd), s in zip(self.sd.items(), self.scale, strict=True)}
+
+    def table(self, truth: Mapping[str, float] | None = None) -> pd.DataFrame:
+        """Tabulate the parameters.
+
+        Parameters
+        ----------
+        truth : mapping of str to float, optional
+            True values of all free parameters, for instance of a twin experiment.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by name: `value`, `sd`, `relative_sd`, `at_bound`; with `truth` also `truth`,
+            `error` (relative to it) and `z` (the deviation in standard deviations).
+
+        Raises
+        ------
+        OptionError
+            If `truth` lacks a parameter.
+        """
+        import pandas as pd
+
+        table = pd.DataFrame(
+            {
+                "value": self.values,
+                "sd": list(self.sd.values()),
+                "relative_sd": list(self.relative_sd.values()),
+                "at_bound": self.at_bound,
+            },
+            index=pd.Index(self.names, name="parameter"),
+        )
+        if truth is not None:
+            for name in self.names:
+                if name not in truth:
+                    raise OptionError(
+                        f"table: truth has no value for the parameter {name!r}."
+                        f"{nearest(name, truth)}"
+                    )
+            table["truth"] = [float(truth[name]) for name in self.names]
+            off = table["value"] - table["truth"]
+            table["error"] = off / table["truth"].abs()
+            table["z"] = off / table["sd"]
+        return table
+
+    def directions(self, count: int = 3) -> pd.DataFrame:
+        """Tabulate the combinations of parameters that the data determine least.
+
+        Parameters
+        ----------
+        count : int
+            How many; fewer if there are fewer parameters.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `relative_sd` along each principal direction, the widest first, and its largest
+            `components`, as in ``"gNa +0.80, tm0 -0.53"``: gNa rises by 0.80 percent of itself
+            while tm0 falls by 0.53 percent.
+
+        Notes
+        -----
+        Such directions are usual in models with many parameters: R. N. Gutenkunst et al., PLoS
+        Comput. Biol. 3 (2007) e189.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "relative_sd": self.spreads[:count],
+                "components": [self._named(axis) for axis in self.axes[:count]],
+            }
+        )
+
+    def _named(self, axis: FloatArray) -> str:
+        order = np.argsort(-np.abs(axis), kind="stable")
+        large = [i for i in order if abs(axis[i]) >= NAMED * abs(axis[order[0]])]
+        sign = 1.0 if axis[order[0]] > 0.0 else -1.0
+        return ", ".join(f"{self.names[i]} {sign * axis[i]:+.2f}" for i in large)
+
+
+def posterior(
+    hessian: csc_array,
+    names: Sequence[str],
+    values: FloatArray,
+    *,
+    typical: FloatArray,
+    free: Flags,
+    held: Flags,
+) -> Posterior:
+    """Return the parameters' distribution from the Hessian of the action at a minimum.
+
+    The path's unknowns are integrated out: the covariance is the inverse of the Schur complement
+    S = C - B^T A^-1 B, where A is the path's block of the Hessian (banded), C the parameters' and B
+    the border.
+
+    Parameters
+    ----------
+    hessian : csc_array (M D + P, M D + P)
+        Of the action, at the minimum; parameters stand last.
+    names : sequence of str, (P,)
+        All parameters.
+    values : (P,)
+        Their values.
+    typical : (P,)
+        Their typical sizes.
+    free : (P,)
+        Which of them are estimated.
+    held : (M D + P,)
+        Unknowns held by a bound: they are left out, as if they were known.
+
+    Returns
+    -------
+    Posterior
+
+    Raises
+    ------
+    SolveError
+        If the action has no minimum there: its Hessian is not positive definite, or not finite.
+    """
+    P = len(names)
+    path = np.flatnonzero(~held[: held.size - P])
+    theta = np.flatnonzero(free & ~held[held.size - P :])
+    border = hessian[:, held.size - P + theta]
+    A, B = hessian[path][:, path], border[path].toarray()
+    C = border[held.size - P + theta].toarray()
+    scale = np.where(values == 0.0, typical, np.abs(values))
+    relative = scale[theta]
+    plain = C * np.outer(relative, relative)
+    schur = plain - _explained(A, B * relative)
+    schur = 0.5 * (schur + schur.T)
+    if not np.isfinite(schur).all():
+        raise SolveError("The posterior needs a finite Hessian; the action has none at this path.")
+    curvatures, axes = np.linalg.eigh(schur)
+    rounding = ROUNDING * float(np.abs(np.diag(plain)).max(initial=0.0))
+    if (curvatures < -rounding).any():
+        raise _no_minimum("along a combination of parameters")
+    flat = curvatures <= rounding
+    variances = np.where(flat, np.inf, 1.0 / np.where(flat, 1.0, curvatures))
+    covariance = np.full((P, P), np.nan)
+    inside = _spread_out(axes, variances, flat) * np.outer(relative, relative)
+    covariance[np.ix_(theta, theta)] = inside
+    chosen = np.flatnonzero(free)
+    wide = np.zeros((theta.size, P))
+    wide[:, theta] = axes.T
+    return Posterior(
+        names=tuple(names[i] for i in chosen.tolist()),
+        values=values[chosen],
+        at_bound=held[held.size - P + chosen],
+        covariance=covariance[np.ix_(chosen, chosen)],
+        scale=scale[chosen],
+        spreads=np.sqrt(variances),
+        axes=wide[:, chosen],
+    )
+
+
+def _explained(A: csc_array, B: FloatArray) -> FloatArray:
+    """B^T A^-1 B of a banded, positive definite A, scaled to a unit diagonal first."""
+    from scipy.linalg import LinAlgError, cholesky_banded, lapack
+
+    if not B.size:
+        # LAPACK is not safe without right-hand sides
+        return np.zeros((B.shape[1], B.shape[1]))
+    lower = A.tocoo()
+    kept = lower.row >= lower.col
+    row, column, data = lower.row[kept], lower.col[kept], lower.data[kept]
+    diagonal = A.diagonal()
+    if not np.isfinite(data).all():
+        raise SolveError("The posterior needs a finite Hessian; the action has none at this path.")
+    if (diagonal <= 0.0).any():
+        raise _no_minimum("along the path")
+    root = np.sqrt(diagonal)
+    width = int((row - column).max())
+    band = np.zeros((width + 1, len(root)))
+    band[row - column, column] = data / (root[row] * root[column])
+    try:
+        factor = cholesky_banded(band, lower=True)
+    except LinAlgError:
+        raise _no_minimum("along the path") from None
+    half = lapack.dtbtrs(factor, B / root[:, None], uplo="L")[0]
+    explained: FloatArray = half.T @ half
+    return explained
+
+
+def _spread_out(axes: FloatArray, variances: FloatArray, flat: Flags) -> FloatArray:
+    """Covariance of what the axes carry; infinite on the diagonal where a flat one takes part."""
+    steep = axes[:, ~flat]
+    covariance: FloatArray = (steep * variances[~flat]) @ steep.T
+    part = (axes[:, flat] ** 2).sum(axis=1) > np.sqrt(np.finfo(float).eps)
+    covariance[part, :] = np.nan
+    covariance[:, part] = np.nan
+    covariance[part, part] = np.inf
+    return covariance
+
+
+def _no_minimum(where: str) -> SolveError:
+    return SolveError(
+        f"The action has no minimum here: its Hessian is not positive definite {where}. Anneal "
+        "with a smaller tol or a larger max_iter, and look at the path's status."
+    )

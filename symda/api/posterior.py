@@ -1,0 +1,74 @@
+"""The posterior of a run's parameters, from the Hessian of its action."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.analyse.posterior import Posterior
+from symda.analyse.posterior import posterior as of_hessian
+from symda.errors import OptionError
+
+if TYPE_CHECKING:
+    from symda.api.action import Action
+    from symda.api.run import Run
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+
+#: An unknown this share of its bounds' distance away from one of them, and pushed there, is held.
+MARGIN = 1e-6
+
+
+def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> Posterior:
+    """Distribution of the parameters around one path of a run; see `Action.posterior`."""
+    if action.averaging != "sum":
+        raise OptionError(
+            f"posterior: with averaging={action.averaging!r} exp(-A) is not a probability. "
+            "Make the action with averaging='sum'."
+        )
+    _check_same(run, problem)
+    best = run.best if path is None else run.path(path)
+    d = run.dataset
+    rf = d["rf"].values[int(d["last_beta"].values[best.path])]
+    X, theta = best.states.values, np.array(list(best.parameters.values()))
+    evaluator = action.compile().machine.at(problem)
+    gradient = evaluator.gradient(X, theta, rf)
+    return of_hessian(
+        evaluator.hessian(X, theta, rf),
+        problem.parameters,
+        theta,
+        typical=problem.typical,
+        free=problem.free,
+        held=_held(problem, np.concatenate([X.reshape(-1), theta]), gradient),
+    )
+
+
+def _check_same(run: Run, problem: Problem) -> None:
+    d = run.dataset
+    made = {
+        "states": (tuple(d["state"].values), problem.states),
+        "parameters": (tuple(d["parameter"].values), problem.parameters),
+        "fixed parameters": (tuple(d["fixed"].values), tuple(~problem.free)),
+        "grid points": (d.sizes["time"], problem.M),
+    }
+    for what, (ran, given) in made.items():
+        if ran != given:
+            raise OptionError(
+                f"posterior: the run has other {what} than these data give: {ran} and {given}. "
+                "Pass the action, data, grid and fixed parameters that the run was annealed with."
+            )
+
+
+def _held(problem: Problem, point: FloatArray, gradient: FloatArray) -> NDArray[np.bool_]:
+    """Unknowns (M D + P,) on a bound, with a gradient that would push them beyond."""
+    bounds = np.concatenate(
+        [np.tile(problem.state_bounds, (problem.M, 1)), problem.parameter_bounds]
+    )
+    lower, upper = bounds.T
+    width = np.where(np.isfinite(upper - lower), upper - lower, np.maximum(np.abs(point), 1.0))
+    below = (point <= lower + MARGIN * width) & (gradient > 0.0)
+    above = (point >= upper - MARGIN * width) & (gradient < 0.0)
+    return np.asarray(below | above)

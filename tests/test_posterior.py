@@ -1,0 +1,223 @@
+"""The parameters' posterior: exact for linear-Gaussian problems, and a dense inverse elsewhere."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+import symda as sd
+from symda.errors import OptionError, SolveError
+
+TIMES = np.arange(0.0, 4.0, 0.1)
+
+
+def line() -> sd.Action:
+    """x' = x + a + b c(n), y = x + d: linear in states and parameters together."""
+    x = sd.state("x", start=(-5.0, 5.0))
+    a, b = sd.parameters("a b", start=(-2.0, 2.0))
+    d = sd.parameter("d", start=(-1.0, 1.0), value=0.5)
+    model = sd.Model({x: x + a + b * sd.forcing("c")}, name="line", discrete=True)
+    return sd.Action(model, {"y": x + d})
+
+
+def line_data(N: int = 12, variance: float = 0.3) -> sd.Observations:
+    rng = np.random.default_rng(N)
+    steps, drive = np.arange(N + 1), rng.normal(size=N + 1)
+    walk = np.concatenate([[0.2], 0.2 + np.cumsum(0.1 + 0.7 * drive[:-1])])
+    values = walk + 0.5 + np.sqrt(variance) * rng.normal(size=N + 1)
+    values[3:5] = np.nan
+    return sd.Observations(steps, values, variance=variance, forcing={"c": drive})
+
+
+def anneal(action: sd.Action, data: sd.Observations, rf: float, **options: object) -> sd.Run:
+    chosen = {"paths": 2, "seed": 0, "executor": "serial", "progress": False, "solver": "newton"}
+    ladder = sd.Ladder(rf, 1.0, 1)
+    return sd.anneal(action, data, ladder=ladder, **(chosen | options))
+
+
+@pytest.mark.parametrize("rf", [1e-2, 1.0, 1e4, 1e9])
+def test_it_is_the_exact_one_of_a_regression_with_errors_in_the_steps(rf: float) -> None:
+    """y_n = x0 + a n + b sum_k c_k + d + errors of covariance 1/Rm + min(n, m)/Rf."""
+    action, data = line(), line_data()
+    found = action.posterior(anneal(action, data, rf), data)
+    assert sorted(found.names) == ["a", "b"]
+    seen = ~np.isnan(data.values[:, 0])
+    n = np.arange(len(data.times))
+    # the forcing enters step n at its beginning
+    drive = action.bind(data).u[:, 0, 0]
+    design = np.stack([np.ones(n.size), n, np.concatenate([[0.0], np.cumsum(drive)])], axis=1)
+    noise = 0.3 * np.eye(n.size) + np.minimum.outer(n, n) / rf
+    with mpmath.workdps(50):
+        J = mpmath.matrix(design[seen].tolist())
+        weight = mpmath.matrix(noise[np.ix_(seen, seen)].tolist()) ** -1
+        spread = (J.T * weight * J) ** -1
+        mean = spread * (J.T * weight * mpmath.matrix((data.values[seen, 0] - 0.5).tolist()))
+    order = [{"a": 1, "b": 2}[name] for name in found.names]
+    exact = np.array([[float(spread[i, j]) for j in order] for i in order])
+    assert found.covariance == pytest.approx(exact, rel=1e-6)
+    assert found.values == pytest.approx([float(mean[i]) for i in order], rel=1e-4)
+    assert list(found.sd.values()) == pytest.approx(np.sqrt(np.diag(exact)))
+
+
+def oscillator(scheme: str) -> sd.Action:
+    x, v = sd.states("x v", start=(-3.0, 3.0))
+    k = sd.parameter("k", bounds=(0.5, 8.0))
+    c = sd.parameter("c", bounds=(0.0, 1.0))
+    e = sd.parameter("e", bounds=(-1.0, 1.0), value=0.2)
+    model = sd.Model({x: v, v: -k * sp.sin(x) - c * v + e}, name="oscillator")
+    return sd.Action(model, {"x": x, "gap": x * v + c}, scheme=scheme)
+
+
+def oscillator_data(action: sd.Action) -> sd.Observations:
+    true = {"k": 4.0, "c": 0.2, "e": 0.2}
+    made = sd.twin(
+        action,
+        parameters=true,
+        dt=0.1,
+        steps=30,
+        variance=0.01,
+        seed=2,
+        initial={"x": 1.5, "v": 0.0},
+    )
+    return made[1]
+
+
+@pytest.mark.parametrize("fixed", [None, {"e": None}, {"k": 4.0}])
+@pytest.mark.parametrize("scheme", ["rk4", "trapezoid", "hermite-simpson"])
+def test_it_is_the_parameters_block_of_the_inverse_hessian(scheme, fixed) -> None:
+    action = oscillator(scheme)
+    data = oscillator_data(action)
+    run = anneal(action, data, 1e4, fixed=fixed, paths=4)
+    found = action.posterior(run, data, fixed=fixed)
+    problem = action.bind(data, fixed=fixed)
+    best = run.best
+    hessian = action.compile().hessian(best.states.values, best.parameters, 1e4, problem).toarray()
+    keep = np.concatenate([np.ones(problem.M * problem.D, bool), problem.free])
+    dense = np.linalg.inv(hessian[np.ix_(keep, keep)])[-problem.free.sum() :]
+    assert found.covariance == pytest.approx(dense[:, -problem.free.sum() :], rel=1e-6)
+    assert found.names == tuple(np.array(problem.parameters)[problem.free])
+    # principal directions of the relative covariance
+    relative = found.covariance / np.outer(found.scale, found.scale)
+    assert found.spreads**2 == pytest.approx(np.linalg.eigvalsh(relative)[::-1], rel=1e-6)
+    rebuilt = (found.axes.T * found.spreads**2) @ found.axes
+    assert rebuilt == pytest.approx(relative, rel=1e-6)
+
+
+def test_another_path_of_the_run_can_be_asked_about() -> None:
+    action, data = line(), line_data()
+    run = anneal(action, data, 1.0)
+    first, second = (action.posterior(run, data, path=k) for k in (0, 1))
+    assert first.covariance == pytest.approx(second.covariance, rel=1e-8)
+    with pytest.raises(OptionError, match="no path 7"):
+        action.posterior(run, data, path=7)
+
+
+def test_a_parameter_at_its_bound_has_no_spread_and_the_others_are_given_it() -> None:
+    x = sd.state("x", start=(-5.0, 5.0))
+    a = sd.parameter("a", bounds=(0.3, 1.0))
+    b = sd.parameter("b", bounds=(-2.0, 2.0))
+    model = sd.Model({x: x + a + b * sd.forcing("c")}, name="bounded", discrete=True)
+    action, data = sd.Action(model, [x]), line_data()
+    run = anneal(action, data, 1e3)
+    assert run.best.parameters["a"] == pytest.approx(0.3, abs=1e-7)
+    found = action.posterior(run, data)
+    assert dict(zip(found.names, found.at_bound, strict=True)) == {"a": True, "b": False}
+    assert np.isnan(found.sd["a"])
+    known = action.posterior(anneal(action, data, 1e3, fixed={"a": 0.3}), data, fixed={"a": 0.3})
+    assert found.sd["b"] == pytest.approx(known.sd["b"], rel=1e-6)
+    table = found.table()
+    assert table.loc["a", "at_bound"] and np.isnan(table.loc["a", "relative_sd"])
+    assert found.directions()["components"].tolist() == ["b +1.00"]
+
+
+def test_states_at_a_bound_are_taken_as_known() -> None:
+    """A leaking store that cannot be negative: its empty end says nothing about the leak."""
+    x = sd.state("x", bounds=(0.0, 10.0))
+    k = sd.parameter("k", bounds=(0.0, 2.0))
+    model = sd.Model({x: x - k}, name="store", discrete=True)
+    action = sd.Action(model, [x])
+    values = np.array([4.0, 3.1, 1.9, 1.05, -0.4, -0.7, -0.6])
+    data = sd.Observations(np.arange(7), values, variance=0.1)
+    run = anneal(action, data, 50.0)
+    path = run.best.states.values[:, 0]
+    empty = path < 1e-6
+    assert 0 < empty.sum() < 7
+    found = action.posterior(run, data)
+    hessian = action.compile().hessian(run.best.states.values, run.best.parameters, 50.0, data)
+    keep = np.append(~empty, True)
+    dense = np.linalg.inv(hessian.toarray()[np.ix_(keep, keep)])
+    assert found.sd["k"] == pytest.approx(np.sqrt(dense[-1, -1]), rel=1e-8)
+
+
+def test_what_the_data_leave_free_has_no_end_and_is_named() -> None:
+    """Only the product a b acts, so a and b are free along one direction."""
+    x = sd.state("x", start=(-1.0, 2.0))
+    a, b = sd.parameters("a b", bounds=(0.1, 5.0), start=(0.5, 2.0))
+    c = sd.parameter("c", bounds=(-2.0, 2.0))
+    model = sd.Model({x: c - a * b * x}, name="product")
+    action = sd.Action(model, [x])
+    rng = np.random.default_rng(3)
+    values = 0.5 + np.exp(-TIMES) + 0.01 * rng.normal(size=TIMES.size)
+    data = sd.Observations(TIMES, values, variance=1e-4)
+    found = action.posterior(anneal(action, data, 1e6), data)
+    # equal and opposite relative changes leave the product as it is
+    assert found.spreads[0] > 1e3 * found.spreads[1]
+    widest = found.directions(1)["components"][0]
+    assert sorted(widest.replace("+", "").replace("-", "").split(", ")) == ["a 0.71", "b 0.71"]
+    assert ("-" in widest) and ("+" in widest)
+    assert found.relative_sd["a"] > 1e3 * found.relative_sd["c"]
+    assert found.sd["c"] < 0.05
+
+
+def test_the_table_compares_with_the_truth() -> None:
+    action, data = line(), line_data()
+    found = action.posterior(anneal(action, data, 1e3), data)
+    table = found.table({"a": 0.1, "b": -0.7})
+    assert table.columns.tolist() == [
+        *("value", "sd", "relative_sd", "at_bound"),
+        *("truth", "error", "z"),
+    ]
+    b = table.loc["b"]
+    assert b["error"] == pytest.approx((b["value"] + 0.7) / 0.7)
+    assert b["z"] == pytest.approx((b["value"] + 0.7) / b["sd"])
+    assert b["relative_sd"] == pytest.approx(b["sd"] / abs(b["value"]))
+    with pytest.raises(OptionError, match="truth has no value for the parameter 'b'"):
+        found.table({"a": 0.1})
+
+
+def test_without_parameters_there_is_nothing_to_tell() -> None:
+    x = sd.state("x", start=(-1.0, 2.0))
+    action = sd.Action(sd.Model({x: -x}, name="decay"), [x])
+    data = sd.Observations(TIMES, np.exp(-TIMES), variance=0.01)
+    found = action.posterior(anneal(action, data, 10.0), data)
+    assert found.names == () and found.sd == {} and found.covariance.shape == (0, 0)
+    assert len(found.table()) == len(found.directions()) == 0
+
+
+def test_a_run_of_other_data_or_another_action_is_refused() -> None:
+    action, data = line(), line_data()
+    run = anneal(action, data, 1.0)
+    with pytest.raises(OptionError, match="other grid points than these data give: 13 and 10"):
+        action.posterior(run, line_data(9))
+    with pytest.raises(OptionError, match="the run has other fixed parameters"):
+        action.posterior(run, data, fixed={"d": None})
+    with pytest.raises(OptionError, match="the run has other states"):
+        other = oscillator("rk4")
+        other.posterior(run, oscillator_data(other))
+    averaged = sd.Action(action.model, {"y": action.measurement.functions[0]}, averaging="eq2")
+    with pytest.raises(OptionError, match="averaging='eq2' exp"):
+        averaged.posterior(run, data)
+
+
+def test_where_there_is_no_minimum_it_says_so() -> None:
+    """A saddle of a double well: the state between two equally good answers."""
+    x = sd.state("x", start=(-1.0, 1.0))
+    k = sd.parameter("k", bounds=(0.0, 1.0))
+    action = sd.Action(sd.Model({x: k * x}, name="well", discrete=True), {"square": x**2})
+    data = sd.Observations(np.arange(3), [1.0, 1.1, 0.9], variance=0.01)
+    run = anneal(action, data, 1e-3, start=lambda problem, rng: (np.zeros((3, 1)), np.array([0.5])))
+    assert np.all(run.best.states.values == 0.0)
+    with pytest.raises(SolveError, match="no minimum here"):
+        action.posterior(run, data)
