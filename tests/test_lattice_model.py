@@ -143,3 +143,27 @@ def test_slips_are_refused_where_they_are_made() -> None:
     refused(lambda: measure(lorenz96(5), [x[i]]), "x[i]", "certain sites")
     other = sd.Model({(s := sd.state("s")): -s})
     refused(lambda: sd.Action(other, [s], matrix_free=True), "matrix_free", error=sd.OptionError)
+
+
+def test_equations_are_those_of_a_site() -> None:
+    model = lorenz96(10_000)
+    assert isinstance(model, LatticeModel)
+    shown = sd.Action(model, model.states[::3], scheme="rk4").equations()
+    text = str(shown)
+    assert "dx[i]/dt = nu + x[i-1]*(x[i+1] - x[i-2]) - x[i]" in text
+    assert "10000 states" in text and "i = 0 .. 9999 (periodic)" in text
+    assert "3334 channels; the first 60 are listed" in text
+    assert "dF[x[i]]/dx[i-2] = -x[i-1]" in text
+    assert "d2F[x[i]]/dx[i-1]dx[i+1] = 1" in text
+    assert len(text) < 6_000
+    assert "{x}_{i-1} \\left({x}_{i+1} - {x}_{i-2}\\right)" in shown.latex()
+    assert shown.jacobian.shape == (1, 4)
+
+
+def test_the_letters_of_equations_stay_clear_of_fields_and_sites() -> None:
+    n, a = sd.site("n", 300), sd.site("a", 2)
+    f, h = sd.states("f", (n, a)), sd.states("h", (n, a))
+    model = sd.Model({f[n, a]: f[n + 1, a] * h[n, a - 1], h[n, a]: n * f[n, a]}, discrete=True)
+    text = str(sd.Action(model, [f[0, 0], h[1, 1] * f[2, 0]]).equations())
+    assert "f[n,a][i+1] = f[n+1,a][i]*h[n,a-1][i]" in text
+    assert "h[n,a][i+1] = n*f[n,a][i]" in text

@@ -12,6 +12,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 from sympy import Expr
+from sympy.printing.latex import LatexPrinter
 
 from symda.declare import symbols
 from symda.declare.ranges import Range, checked_bounds, checked_start
@@ -141,6 +142,11 @@ class SiteState(Declared):
     def _hashable_content(self) -> tuple[object, ...]:
         content = sp.Symbol._hashable_content(self)
         return (*content, *self.field.content, tuple(float(o) for o in self.offsets))
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        indices = zip(self.field.lattice.sites, self.offsets, strict=True)
+        place = ",".join(printer.doprint(s) + (f"{o:+d}" if o else "") for s, o in indices)
+        return f"{{{printer.doprint(sp.Symbol(self.field.name))}}}_{{{place}}}"
 
     def __getnewargs_ex__(self) -> tuple[tuple[object, ...], dict[str, object]]:  # type: ignore[override]
         return (self.field, self.offsets), {}

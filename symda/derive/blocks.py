@@ -25,7 +25,7 @@ class _Blocks:
         self.theta = self.notation.vector("theta", None)
         functions = subject.measurement.functions
         first = first_derivatives(functions, subject.unknowns)
-        D = len(subject.model.states)
+        D = len(subject.coordinates)
         self.measured_by_theta = any(b >= D for _, b in first)
         measured = second_derivatives(functions, subject.unknowns)
         field = second_derivatives(subject.model.equations, subject.unknowns)

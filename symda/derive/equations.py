@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 from sympy import Expr, Symbol
 
-from symda.declare import Measurement, Model
+from symda.declare import LatticeModel, Measurement, Model
 from symda.derive.blocks import gradient_section, hessian_section
 from symda.derive.display import Section, aligned_of, latex_of, text_of
 from symda.derive.dynamics import hessian_tensor, jacobian
@@ -23,6 +23,7 @@ from symda.derive.sections import (
     step_derivatives_section,
     step_section,
 )
+from symda.derive.site_subject import site_subject
 from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
 
@@ -30,6 +31,9 @@ from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_
 @dataclass(frozen=True)
 class Equations:
     """What an action is made of, to print (`str`), typeset (`latex`) and compute with.
+
+    A model with sites has an equation for each field, and its derivatives are those by the values
+    an equation uses, x[i-1], x[i], x[i+1], in place of the D states.
 
     Parameters
     ----------
@@ -94,7 +98,12 @@ def equations(
     # Called for their checks of the options: the factors here are symbols.
     averaging_factors(averaging, N=1, M=2, D=1, L=1, T=1)
     step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
-    subject = Subject(model, measurement, scheme, model_error, averaging)
+    options = (measurement, scheme, model_error, averaging)
+    subject = (
+        site_subject(model, *options)
+        if isinstance(model, LatticeModel)
+        else Subject(model, *options)
+    )
     sections = (
         model_section,
         measured_section,
@@ -109,7 +118,7 @@ def equations(
     return Equations(
         sections=tuple(make(subject) for make in sections),
         unknowns=subject.unknowns,
-        jacobian=jacobian(model),
-        parameter_jacobian=jacobian(model, subject.parameters),
-        second_derivatives=hessian_tensor(model, subject.unknowns),
+        jacobian=jacobian(subject.model, subject.coordinates),
+        parameter_jacobian=jacobian(subject.model, subject.parameters),
+        second_derivatives=hessian_tensor(subject.model, subject.unknowns),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -135,11 +135,11 @@ class Notation:
     arguments: tuple[str, ...]
 
     @classmethod
-    def of(cls, model: Model, measurement: Measurement) -> Self:
-        """Choose letters that are not names of the model."""
+    def of(cls, model: Model, measurement: Measurement, further: Iterable[str] = ()) -> Self:
+        """Choose letters that are not names of the model, nor any of `further`."""
         parameters = (*model.parameters, *measurement.parameters)
         declared = (*model.states, *parameters, *model.forcing)
-        taken = {symbol.name for symbol in declared}
+        taken = {*(symbol.name for symbol in declared), *further}
         letters = {letter: _free(letter, other, taken) for letter, other in _LETTERS.items()}
         has = {"u": model.forcing, "theta": model.parameters, "t": model.time}
         return cls(tuple(letters.items()), tuple(name for name, given in has.items() if given))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy import Expr, Symbol
 
-from symda.declare import Measurement, Model, Parameter, State, StepParameter
+from symda.declare import Measurement, Model, Parameter, SiteState, State, StepParameter
 from symda.derive.display import Line, Section, latex_part
 from symda.derive.dynamics import first_derivatives, second_derivatives
 from symda.derive.formulas import StepNotation, derivative_lines, residual_lines
@@ -46,9 +46,24 @@ class Subject:
         return (*self.model.parameters, *self.measurement.parameters)
 
     @property
-    def unknowns(self) -> tuple[State | Parameter, ...]:
-        """States, then parameters."""
-        return (*self.model.states, *self.parameters)
+    def states(self) -> tuple[State, ...]:
+        """All D states."""
+        return self.model.states
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What else is to be said of the model."""
+        return ()
+
+    @property
+    def coordinates(self) -> tuple[Symbol, ...]:
+        """The states that equations and measured quantities are differentiated by."""
+        return self.states
+
+    @property
+    def unknowns(self) -> tuple[Symbol, ...]:
+        """The coordinates, then all parameters."""
+        return (*self.coordinates, *self.parameters)
 
     @property
     def factors(self) -> tuple[Expr, Expr]:
@@ -76,8 +91,8 @@ def model_section(subject: Subject) -> Section:
     model, notation = subject.model, subject.notation
     if model.discrete:
         n = notation.index("n")
-        symbols = (*model.states, *model.forcing)
-        now = {s: sp.Indexed(sp.IndexedBase(Symbol(s.name)), n) for s in symbols}
+        symbols = (*subject.coordinates, *model.forcing)
+        now = {s: sp.Indexed(sp.IndexedBase(_array(s)), n) for s in symbols}
         if model.time is not None:
             now[model.time] = notation.array("t")[n]
         lines = tuple(
@@ -93,14 +108,14 @@ def model_section(subject: Subject) -> Section:
             if not isinstance(state, StepParameter)
         )
     sizes = [
-        _count(len(lines), "state"),
+        _count(len(subject.states), "state"),
         _count(len(model.parameters), "parameter"),
         _count(len(model.forcing), "forcing channel"),
     ]
     kind = "Map" if model.discrete else "ODE"
     title = f"{kind} {model.name}"
     note = f"{sizes[0]}, {sizes[1]}, {sizes[2]}."
-    return Section(title, lines, " ".join([note, *_own_values(subject)]))
+    return Section(title, lines, " ".join([note, *_own_values(subject), *subject.remarks]))
 
 
 def _own_values(subject: Subject) -> list[str]:
@@ -136,14 +151,19 @@ def measured_section(subject: Subject) -> Section:
         for l, (name, function) in enumerate(channels, start=1)
     )
     new = ", ".join(parameter.name for parameter in measurement.parameters)
-    note = f"{_count(len(lines), 'channel')}."
-    return Section("Measured", lines, note + (f" Parameters of their own: {new}." if new else ""))
+    note = f"{_count(len(lines), 'channel')}"
+    if len(lines) > LISTED:
+        note += f"; the first {LISTED} are listed"
+    note += "."
+    return Section(
+        "Measured", lines[:LISTED], note + (f" Parameters of their own: {new}." if new else "")
+    )
 
 
 def step_section(subject: Subject) -> Section:
     """Return the residual of one step."""
     notation, step = subject.notation, subject.step
-    where = [Line(notation.vector("x", None), _listed(subject.model.states))]
+    where = [Line(notation.vector("x", None), _listed(subject.states))]
     if subject.model.forcing:
         where.append(Line(notation.vector("u", None), _listed(subject.model.forcing)))
     if subject.parameters:
@@ -189,7 +209,7 @@ def action_section(subject: Subject) -> Section:
     note = (
         f"{tau} are the {T} observation times and {y_name} the values; {Rm_name} is 1/variance, 0 "
         f"where nothing was measured. {N} is the number of steps, "
-        f"{D} = {len(subject.model.states)}, {L} = {len(subject.measurement.functions)}."
+        f"{D} = {len(subject.states)}, {L} = {len(subject.measurement.functions)}."
     )
     if subject.model.per_step:
         note += (
@@ -263,6 +283,13 @@ def _weighted(factor: Expr, *rest: Expr) -> Expr:
     """Return the product in this order."""
     factors = [part for part in sp.Mul.make_args(factor) if part != 1]
     return sp.Mul(*factors, *rest, evaluate=False)
+
+
+def _array(symbol: Symbol) -> Symbol:
+    """Return a state's or a forcing's name for its course; a neighbour keeps its subscripts."""
+    if isinstance(symbol, SiteState):
+        return Mark(symbol.name, latex_part(symbol), commutative=True)
+    return Symbol(symbol.name)
 
 
 def _next(state: State, notation: Notation) -> Mark:

@@ -1,0 +1,94 @@
+"""What the displayed mathematics of a model with sites is about: the equations of one site."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from sympy import Expr, Symbol
+
+from symda.declare import (
+    Forcing,
+    LatticeModel,
+    Measurement,
+    Model,
+    Parameter,
+    SiteState,
+    State,
+    Time,
+)
+from symda.derive.notation import Notation
+from symda.derive.sections import Subject
+from symda.discretise import Scheme
+from symda.observe.weights import Averaging, ErrorForm
+
+
+@dataclass(frozen=True)
+class OneSite:
+    """A lattice model seen as the model of one site: its fields for states."""
+
+    name: str
+    discrete: bool
+    states: tuple[SiteState, ...]
+    parameters: tuple[Parameter, ...]
+    forcing: tuple[Forcing, ...]
+    time: Time | None
+    equations: tuple[Expr, ...]
+    per_step: tuple[Symbol, ...] = ()
+
+    @classmethod
+    def of(cls, model: LatticeModel) -> OneSite:
+        """Take a lattice model's equations as they were written."""
+        sites = model.lattice.sites
+        owns = tuple(field[tuple(sites)] for field in model.fields)
+        parts = (model.parameters, model.forcing, model.time, model.site_equations)
+        return cls(model.name, model.discrete, owns, *parts)
+
+
+@dataclass(frozen=True)
+class SiteSubject(Subject):
+    """The same as `Subject` for a model with sites."""
+
+    lattice: LatticeModel
+
+    @property
+    def notation(self) -> Notation:
+        """The letters; those of fields and sites are taken."""
+        fields = (field.name for field in self.lattice.fields)
+        sites = (site.name for site in self.lattice.lattice.sites)
+        return Notation.of(self.model, self.measurement, (*fields, *sites))
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """All D states."""
+        return self.lattice.states
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sites and what stands beyond them."""
+        sites = self.lattice.lattice.sites
+        said = [f"{site.name} = 0 .. {site.size - 1} ({site.boundary})" for site in sites]
+        return (f"At every site {', '.join(said)}.",)
+
+    @property
+    def coordinates(self) -> tuple[Symbol, ...]:
+        """The fields at a site, their neighbours, and states that measured expressions use."""
+        used = {s for e in self.model.equations for s in e.free_symbols if isinstance(s, SiteState)}
+        ordered = sorted(used, key=lambda s: (s.field.name, s.offsets))
+        expressions = [f for f in self.measurement.functions if not isinstance(f, State)]
+        certain = {s for f in expressions for s in f.free_symbols if isinstance(s, State)}
+        return tuple(
+            dict.fromkeys([*self.model.states, *ordered, *sorted(certain, key=lambda s: s.name)])
+        )
+
+
+def site_subject(
+    model: LatticeModel,
+    measurement: Measurement,
+    scheme: Scheme,
+    model_error: ErrorForm,
+    averaging: Averaging,
+) -> SiteSubject:
+    """Return the subject of a lattice model's equations."""
+    one = cast("Model", OneSite.of(model))
+    return SiteSubject(one, measurement, scheme, model_error, averaging, model)
