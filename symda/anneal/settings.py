@@ -101,7 +101,7 @@ class Settings:
                 "strategy",
                 self.strategy,
                 tuple(STRATEGIES),
-                "or one with options such as sd.Window(samples=20)",
+                "or one with options, such as sd.Window(samples=20)",
             )
         if self.attempts > 1 and not self.method.pooled:
             raise OptionError(

@@ -138,7 +138,7 @@ class Bench(threading.local):
         self._solvers: dict[tuple[int, str], Solver] = {}
         with self._making:
             self.kernels, self._make = job.prepare(job)
-        self.dynamics = Dynamics(self.kernels, job.problem)
+        self._dynamics: dict[int, Dynamics] = {}
         self.solver(job)
 
     def solver(self, job: Job) -> Solver:
@@ -148,6 +148,10 @@ class Bench(threading.local):
             with self._making:
                 self._solvers[key] = self._make(job.problem, job.options)
         return self._solvers[key]
+
+    def dynamics(self, job: Job) -> Dynamics:
+        """Return the forward steps of a job's problem, which may be a window of the whole."""
+        return self._dynamics.setdefault(job.problem.N, Dynamics(self.kernels, job.problem))
 
 
 @functools.lru_cache(maxsize=2)
@@ -237,7 +241,7 @@ def first_point(job: Job, k: int) -> Point:
     problem = job.problem
     start = STARTS[job.start] if isinstance(job.start, str) else job.start
     if isinstance(start, Start):
-        point = start.point(Draw(k, problem, rng, bench(job).dynamics))
+        point = start.point(Draw(k, problem, rng, bench(job).dynamics(job)))
     else:
         point = start(problem, rng)
     path, theta = (np.array(part, dtype=float) for part in point)

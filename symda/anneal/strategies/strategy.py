@@ -189,7 +189,7 @@ def onward(job: Job, found: PathResult, steps: int, point: Point | None = None) 
     from symda.anneal.task import bench
 
     path, theta = point or (found.states, found.theta[found.last_beta])
-    return bench(job).dynamics.forecast(path, theta, steps), theta
+    return bench(job).dynamics(job).forecast(path, theta, steps), theta
 
 
 def with_effort(result: PathResult, efforts: Sequence[PathResult], rung: int) -> PathResult:
