@@ -1,4 +1,4 @@
-"""Newton's rows of the section "path": many paths at once on one core, hit rates, threads."""
+"""Newton's rows of the section "path": many paths at once on one core, and on two threads."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ import numpy as np
 from common import STANDARD, Row, Size, first_point, skip
 
 import symda as sd
-from symda.analyse import wilson
-from symda.anneal.levels import count_hits
 from symda.build.kernels import Kernels
 from symda.observe import Problem
 from symda.solve import SOLVERS, Climber
@@ -142,25 +140,6 @@ def newton_rows(
     return [*rows, Row(SECTION, what, "share", rate / most, points=points, main=True)]
 
 
-def hit_rows(actions: dict[str, np.ndarray], main: bool = True) -> list[Row]:
-    """Share of starts that end within half a unit of the lowest level any of them found."""
-    known = min(float(np.nanmin(found)) for found in actions.values())
-    rows = []
-    for name, found in actions.items():
-        hits, attempts = count_hits(found, 1.0, level=known), len(found)
-        rows.append(
-            Row(
-                SECTION,
-                f"{name}: {attempts} starts at the lowest level",
-                "share",
-                hits / attempts,
-                interval=wilson(hits, attempts),
-                main=main,
-            )
-        )
-    return rows
-
-
 def thread_rows(action: sd.Action, data: sd.Observations, size: Size) -> list[Row]:
     """Wall time of an annealing run on one thread over that on two; call it before `pin`."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -174,7 +153,7 @@ def thread_rows(action: sd.Action, data: sd.Observations, size: Size) -> list[Ro
             action,
             data,
             ladder=sd.Ladder(0.01, 2.0, size.rungs),
-            paths=size.many,
+            paths=max(2, size.many // 2),
             solver="newton",
             executor="threads",
             workers=workers,

@@ -32,7 +32,7 @@ class Size:
     many
         Starts for the time a path takes with newton, and for its hit rate.
     some
-        Starts for the hit rate of IPOPT.
+        Starts for IPOPT's hit rate.
     slow
         Seconds after which a path of L-BFGS is given up.
     builds, lanes_built, sites
@@ -50,7 +50,7 @@ class Size:
     memory
         Steps of the problems whose peak memory is measured.
     neuron
-        Steps and paths of the neuron.
+        Milliseconds and paths of the neuron.
     figure, solvers
         Paths a panel of the paper's figure, and the solvers to draw it with.
     """
@@ -62,12 +62,12 @@ class Size:
     paths: int = 6
     many: int = 400
     some: int = 100
-    slow: float = 40.0
+    slow: float = 25.0
     builds: tuple[int, ...] = (11, 40, 100)
     lanes_built: tuple[int, ...] = (11, 40)
     sites: int = 1000
     exported: tuple[int, ...] = (11, 40)
-    patience: float = 45.0
+    patience: float = 30.0
     repeats: int = 5
     N: tuple[int, ...] = (100, 1000, 10_000)
     states: tuple[int, ...] = (5, 10, 20, 40, 100)
@@ -75,7 +75,7 @@ class Size:
     lanes: tuple[int, ...] = (1, 2, 4, 8, 16, 64)
     iterations: int = 30
     memory: tuple[int, ...] = (100_000,)
-    neuron: tuple[int, int] = (6000, 8)
+    neuron: tuple[float, int] = (120.0, 8)
     figure: int = 100
     solvers: tuple[str, ...] = ("newton",)
 
@@ -102,7 +102,7 @@ SIZES = {
         lanes=(1, 2),
         iterations=2,
         memory=(50,),
-        neuron=(20, 1),
+        neuron=(0.4, 1),
         figure=2,
     ),
     "standard": STANDARD,

@@ -15,7 +15,7 @@ from pathlib import Path
 import baseline_casadi
 import numpy as np
 from baseline_casadi import Twin, export, exported, virtual_machine
-from climbs import climb, hit_rows, newton_rows, thread_rows
+from climbs import climb, newton_rows, thread_rows
 from common import (
     DT,
     NU_BOUNDS,
@@ -126,22 +126,14 @@ def measure(size: Size) -> list[Row]:
             for name, machine in machines.items():
                 climbs[name].append(machine(*start))
     rows = compare(climbs)
-    # the reference's hit rate needs more starts than its time
-    for number in range(size.paths, size.some):
-        climbs["direct"].append(machines["direct"](*first_point(problem, number)))
     slow, given_up = patiently(Lbfgs(kernels, problem), first_point(problem, 0), size)
     seconds = {name: statistics.median(c.seconds for c in done) for name, done in climbs.items()}
     seconds["L-BFGS-B"] = slow
     rf = np.repeat(np.array(ladder(size))[:, None], size.D, axis=1)
     climb(kernels, problem, rf[:1], 1)  # loads the module
     found = climb(kernels, problem, rf, size.many)
-    actions = {
-        "newton": found.actions,
-        "IPOPT, direct": np.array([c.action for c in climbs["direct"]]),
-    }
     return [
         *newton_rows(action, found, seconds, size, peak(), {"L-BFGS-B"} if given_up else set()),
-        *hit_rows(actions),
         *threads,
         *rows,
     ]

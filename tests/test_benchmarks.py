@@ -68,9 +68,9 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         "build": 5 + jax,
         # 3 quantities and their sum against 2 alternatives and JAX; without it 3 from Python
         "evaluate": 3 * 4 if jax else 3 + 2 * 4,
-        # newton against 6 machines and 4 rows of detail, 2 hit rates, threads; IPOPT's 3 machines
-        # against 2 alternatives, and 3 rows of detail each
-        "path": 6 + 4 + 2 + (os.cpu_count() > 1) + 3 * 2 + 3 * 3,
+        # newton against 6 machines and 4 rows of detail, threads; IPOPT's 3 machines against 2
+        # alternatives, and 3 rows of detail each
+        "path": 6 + 4 + (os.cpu_count() > 1) + 3 * 2 + 3 * 3,
         # the best, and two rows for each of 5 methods
         "lowest": 1 + 2 * 5,
         # N, D, K; memory
