@@ -273,6 +273,43 @@ def test_data_outside_the_bounds_are_named(solver: str) -> None:
     assert float(states.min()) >= 5.0 and float(states.max()) <= 8.0
 
 
+@pytest.mark.parametrize(
+    ("state", "parameter", "words"),
+    [
+        (3.0, 4.0, "puts the state q at 3 at time 0, outside its bounds -1.5 .. 1.5."),
+        (-1.6, 4.0, "puts the state q at -1.6 at time 0, outside its bounds -1.5 .. 1.5."),
+        (0.0, 50.0, "puts the parameter k at 50, outside its bounds 0 .. 20."),
+    ],
+)
+def test_a_start_function_outside_the_bounds_is_refused(
+    state: float, parameter: float, words: str
+) -> None:
+    q, p = sd.states("q p", bounds=(-1.5, 1.5))
+    k = sd.parameter("k", bounds=(0.0, 20.0))
+    action = sd.Action(sd.Model({q: p, p: -k * q}, name="boxed"), [q], scheme="euler")
+    data = sd.Observations(T, WAVE, variance=0.01)
+
+    def start(problem: object, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return np.full((T.size, 2), state), np.array([parameter])
+
+    with pytest.raises(sd.OptionError, match=f"the start function {words} Clip what it returns"):
+        told(action, data, "lbfgs", start=start)
+    if state == 0.0:  # a parameter held fixed starts where it is held
+        run, _ = told(action, data, "lbfgs", start=start, fixed={"k": 9.0})
+        assert run.best.parameters["k"] == 9.0
+
+
+def test_a_start_on_the_bounds_but_for_rounding_is_taken() -> None:
+    q, p = sd.states("q p", bounds=(-1.5, 1.5))
+    action = sd.Action(sd.Model({q: p, p: -9 * q}, name="boxed_fixed"), [q], scheme="euler")
+
+    def start(problem: object, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return np.full((T.size, 2), np.nextafter(1.5, 2.0)), np.zeros(0)
+
+    run, _ = told(action, sd.Observations(T, WAVE, variance=0.01), "lbfgs", start=start)
+    assert (run.dataset["last_beta"] == 4).all()
+
+
 def test_bounds_that_exclude_the_start_are_refused_where_they_are_declared() -> None:
     for start in ((2.0, 3.0), (-2.0, 0.5)):
         with pytest.raises(sd.ModelError, match=r"State 'q': start = .* leaves bounds = "):

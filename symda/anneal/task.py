@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
+#: A start this share of a bound beyond it is on it.
+ROUNDING = 1e-9
+
 Tools: TypeAlias = "tuple[Kernels, Callable[[Problem, Mapping[str, object]], Solver]]"
 Prepare: TypeAlias = Callable[["Job"], Tools]
 
@@ -235,7 +238,8 @@ def first_point(job: Job, k: int) -> Point:
     Raises
     ------
     OptionError
-        A start function of the user's returned other shapes, or values that are not finite.
+        A start function of the user's returned other shapes, or values that are not finite or
+        outside the bounds.
     """
     rng = np.random.default_rng(np.random.SeedSequence(job.seed, spawn_key=(k,)))
     problem = job.problem
@@ -255,7 +259,33 @@ def first_point(job: Job, k: int) -> Point:
             "anneal: the start function returned values that are not finite; every grid point, "
             "state and parameter needs a number to start from."
         )
+    _check_inside(problem, path, theta)
     return path, theta
+
+
+def _check_inside(problem: Problem, path: FloatArray, theta: FloatArray) -> None:
+    """Refuse a start that the bounds exclude by more than rounding."""
+    fix = "Clip what it returns to the bounds of `problem`, or widen bounds=."
+    low, high = _wider(problem.state_bounds)
+    beyond = np.argwhere((path < low) | (path > high))
+    if beyond.size:
+        m, a = beyond[0]
+        raise OptionError(
+            f"anneal: the start function puts the state {problem.states[a]} at {path[m, a]:.6g} at "
+            f"time {problem.times[m]:.6g}, outside its bounds {low[a]:.6g} .. {high[a]:.6g}. {fix}"
+        )
+    low, high = _wider(problem.parameter_bounds)
+    for i in np.flatnonzero(problem.free & ((theta < low) | (theta > high))):
+        raise OptionError(
+            f"anneal: the start function puts the parameter {problem.parameters[i]} at "
+            f"{theta[i]:.6g}, outside its bounds {low[i]:.6g} .. {high[i]:.6g}. {fix}"
+        )
+
+
+def _wider(bounds: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper bounds with room for rounding."""
+    room = ROUNDING * np.abs(bounds)
+    return bounds[:, 0] - room[:, 0], bounds[:, 1] + room[:, 1]
 
 
 def blank(job: Job, k: int) -> PathResult:
