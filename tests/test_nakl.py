@@ -39,7 +39,7 @@ def found(
     action, truth, data = script["experiment"](MILLISECONDS)
     first, alpha = script["LADDER"].rf0, script["LADDER"].alpha
     # the last half of the ladder; random starts over all of it take minutes
-    ladder = sd.Ladder({name: rf * alpha**4 for name, rf in first.items()}, alpha, 4)
+    ladder = sd.Ladder({name: rf * alpha**4 for name, rf in first.items()}, alpha, 3)
     run = script["estimate"](action, data, paths=2, ladder=ladder, start=near(truth))
     return action, truth, data, run
 
