@@ -249,7 +249,10 @@ def mistakes() -> dict[str, tuple[Callable[[], object], str]]:
             lambda: anneal(solver="newton", options={"max_itr": 0}),
             "newton has no option 'max_itr'. Did you mean 'max_iter'?",
         ),
-        "array of starts": (lambda: anneal(start=np.ones(3)), "start must be 'uniform'"),
+        "array of starts": (
+            lambda: anneal(start=np.ones(3)),
+            "start has the shape (3,); expected a path",
+        ),
         "start function": (lambda: anneal(start=lambda problem: None), "the start function"),
         "time limit as text": (lambda: anneal(time_limit="5"), "time_limit must be a positive"),
         "list of fixed": (
