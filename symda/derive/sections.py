@@ -108,7 +108,7 @@ def model_section(subject: Subject) -> Section:
             if not isinstance(state, StepParameter)
         )
     sizes = [
-        _count(len(subject.states), "state"),
+        _count(len(subject.states) - len(model.per_step), "state"),
         _count(len(model.parameters), "parameter"),
         _count(len(model.forcing), "forcing channel"),
     ]
