@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from symda.anneal.starts import STARTS
+from symda.anneal.strategies import STRATEGIES
 from symda.solve import SOLVERS
 
 Into = Annotated[Path, typer.Option(help="Folder to write into; made if it is not there.")]
@@ -55,7 +57,12 @@ def _options(
 @app.command()
 def demo(
     into: Into = Path("demo-output"),
-    paths: Annotated[int, typer.Option(help="Random starts.")] = 100,
+    paths: Annotated[
+        int, typer.Option(help="Starts; with --strategy population the candidates of one attempt.")
+    ] = 100,
+    start: Annotated[str, typer.Option(help=f"One of {', '.join(STARTS)}.")] = "uniform",
+    strategy: Annotated[str, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")] = "ladder",
+    attempts: Annotated[int, typer.Option(help="Attempts of a population.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of data and starts.")] = 1,
 ) -> None:
     """Anneal Lorenz-96 from its equations to levels, figures and a report."""
@@ -120,7 +127,12 @@ def anneal(
     rf0: Annotated[float, typer.Option(help="Rf of the first rung.")] = 0.01,
     alpha: Annotated[float, typer.Option(help="Factor from rung to rung.")] = 2.0,
     rungs: Annotated[int, typer.Option(help="Rungs of the ladder.")] = 26,
-    paths: Annotated[int, typer.Option(help="Random starts.")] = 100,
+    paths: Annotated[
+        int, typer.Option(help="Starts; with --strategy population the candidates of one attempt.")
+    ] = 100,
+    start: Annotated[str, typer.Option(help=f"One of {', '.join(STARTS)}.")] = "uniform",
+    strategy: Annotated[str, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")] = "ladder",
+    attempts: Annotated[int, typer.Option(help="Attempts of a population.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the starts.")] = 0,
     solver: Annotated[str, typer.Option(help=f"One of {', '.join(SOLVERS)}.")] = "ipopt",
     option: Annotated[
@@ -176,6 +188,9 @@ def anneal(
         options=files.parse_options(option or [], "--option"),
         ladder=Ladder(rf0=rf0, alpha=alpha, rungs=rungs),
         paths=paths,
+        attempts=attempts,
+        start=start,
+        strategy=strategy,
         seed=seed,
         workers=workers,
         time_limit=time_limit,
@@ -202,6 +217,9 @@ def anneal(
         problem,
         ladder=settings.ladder,
         paths=paths,
+        attempts=attempts,
+        start=start,
+        strategy=strategy,
         seed=seed,
         solver=solver,
         options=settings.options,

@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float64]
 
 #: The first window holds at least so many data for each number that a path is determined by, D
 #: initial values and the free parameters, and this share of all observation times.
-DATA = 20 / 3
+DATA = 5.0
 SHARE = 0.1
 #: It grows by this share of the first window at a time.
 GROWTH = 0.2
@@ -93,8 +93,8 @@ class Growing:
     Parameters
     ----------
     samples : int, optional
-        Observation times in the first window. Left out: twenty data for every three numbers that
-        determine a path (D initial values and the free parameters), and at least a tenth of
+        Observation times in the first window. Left out: five data for each number that
+        determines a path (D initial values and the free parameters), and at least a tenth of
         all times.
     extend : int, optional
         Observation times by which it grows. Left out: a fifth of `samples`.
@@ -152,8 +152,10 @@ class Growing:
         return Plan(tuple(lengths), self._rung(problem, rf, lengths[0]))
 
     def _rung(self, problem: Problem, rf: FloatArray, first: int) -> int:
-        measured = sorted({int(a) for a in problem.direct if a >= 0}) or list(range(problem.D))
-        heights = np.log(rf[:, measured]).mean(axis=1)
+        # parameters per step, which have a drift, have an Rf that no rung changes
+        ruled = np.flatnonzero(np.isnan(problem.drift))
+        measured = np.intersect1d(problem.direct, ruled)
+        heights = np.log(rf[:, measured if measured.size else ruled]).mean(axis=1)
         if self.rf is not None:
             wanted = math.log(self.rf)
         else:
