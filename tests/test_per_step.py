@@ -248,3 +248,16 @@ def test_mistakes_are_named():
         [1.0, 2.5e-9],
         [2.0, 2.5e-9],
     ]
+
+
+def test_more_weights_than_data_end_in_a_perfect_fit_soon():
+    """Free weights leave next to nothing of the action; no solver crawls along what ties them."""
+    model, x, _ = layers()
+    action = sd.Action(model, list(x))
+    values = np.full((5, 5), np.nan)
+    values[0], values[-1] = np.random.default_rng(3).uniform(-0.8, 0.8, (2, 5))
+    data = sd.Observations(np.arange(5.0), values, variance=0.01)
+    options = {"paths": 2, "ladder": sd.Ladder(1.0, 10.0, 4), "progress": False}
+    run = sd.anneal(action, data, solver="newton", **options)
+    assert run.dataset["action"].max() < 1e-6
+    assert (run.dataset["iterations"] < 100).all() and (run.dataset["status"] != 4).all()

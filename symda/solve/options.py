@@ -88,5 +88,11 @@ class NewtonOptions:
 
 
 def least_action(problem: Problem) -> float:
-    """Return the action below which there is nothing but rounding error."""
+    """Return the action of which shares are taken where the action itself is less.
+
+    That is rounding error of the data's own size; or 1, with free parameters per step, which can
+    fit so much that only what ties them is left: far less than a level is told apart by.
+    """
+    if np.isinf(problem.drift).any():
+        return problem.measurement_scale
     return ROUNDING * float(0.5 * np.sum(problem.rm * problem.y**2))
