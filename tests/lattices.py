@@ -47,7 +47,8 @@ def random_lattice(
 
     def equation(own: sp.Expr) -> sp.Expr:
         wave = sp.sin(somewhere() + somewhere() / 2)
-        case = sp.Piecewise((somewhere() ** 2, somewhere() > 0), (0, True))
+        place = somewhere()
+        case = sp.Piecewise((place**2, place > 0), (0, True))
         number = sites[-1] / 7 - sites[0] / 5
         drive = u if discrete else u * sp.cos(t)
         return (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,8 +29,10 @@ MOST_PRODUCTS = 500
 #: Gain ratios: a step is taken above the first; the radius shrinks below the second and grows
 #: above the third.
 TAKEN, POOR, GOOD = 1e-4, 0.25, 0.75
-#: A predicted decrease below this share of the tolerance's is no decrease.
-NOTHING = 1e-4
+#: A step this much shorter than the unknowns themselves is none.
+SHORTEST = 1e-14
+#: Times a step is found anew because unknowns reached their bounds.
+PASSES = 8
 
 
 class TruncatedNewton:
@@ -92,17 +95,16 @@ class TruncatedNewton:
             if not (math.isfinite(action) and np.isfinite(gradient).all()):
                 return x, "failed", iteration, evaluations
             sides = self._box.sides(x, gradient, narrow)
-            free = ~sides.held
             size = max(abs(action), self._least_action)
-            metric = self._metric(x, rf, sides.held)
-            level = 0.5 * metric.steepest(gradient, free) <= tol * size
-            step = _steihaug(self._hessian(x, rf, free), metric, gradient * free, radius, size)
-            trial, predicted = self._projected(x, rf, step, gradient, sides)
+            metric = self._metric(x, rf)
+            level = 0.5 * metric.steepest(gradient, ~sides.held) <= tol * size
+            step = self._step(x, rf, gradient, metric, sides, radius, size)
+            trial, predicted = self._box.project(x + step.change, sides), step.predicted
             found = self._evaluator.action(*self._split(trial), rf)
             evaluations += 1
             if not step.bounded and level and predicted <= tol * size:
                 return trial if found <= action else x, "converged", iteration, evaluations
-            if predicted <= NOTHING * tol * size and radius < math.inf:
+            if step.length < SHORTEST * metric.length(x):
                 break
             ratio = (action - found) / predicted if predicted > 0.0 else -1.0
             if not (math.isfinite(found) and ratio > TAKEN):
@@ -130,19 +132,42 @@ class TruncatedNewton:
 
         return product
 
-    def _projected(
-        self, x: FloatArray, rf: FloatArray, step: Step, gradient: FloatArray, sides: Sides
-    ) -> tuple[FloatArray, float]:
-        """Return the step's end within the bounds, and the decrease that the model predicts."""
-        trial = self._box.project(x + step.change, sides)
-        moved = trial - x
-        if np.array_equal(moved, step.change) or not np.any(trial != x + step.change):
-            return trial, step.predicted
-        everything = np.ones(len(x), dtype=bool)
-        bend = _dot(moved, self._hessian(x, rf, everything)(moved))
-        return trial, -(_dot(gradient, moved) + 0.5 * bend)
+    def _step(
+        self,
+        x: FloatArray,
+        rf: FloatArray,
+        gradient: FloatArray,
+        metric: Metric,
+        sides: Sides,
+        radius: float,
+        size: float,
+    ) -> Step:
+        """Return a step that stays within the bounds.
 
-    def _metric(self, x: FloatArray, rf: FloatArray, held: Mask) -> Metric:
+        Unknowns that would leave them stop there, and the others are found anew.
+        """
+        bounds, free = self._box.bounds, ~sides.held
+        # what is held goes to its bound, by less than the margin
+        change = self._box.project(x, sides) - x
+        bend = self._hessian(x, rf, np.ones(len(x), dtype=bool))
+        for _ in range(PASSES):
+            slope = gradient + bend(change) if change.any() else gradient
+            step = _steihaug(
+                self._hessian(x, rf, free), metric.without(~free), slope * free, radius, size
+            )
+            there = x + change + step.change
+            beyond = free & ((there < bounds.lower) | (there > bounds.upper))
+            if not beyond.any():
+                break
+            change = np.where(beyond, np.clip(there, bounds.lower, bounds.upper) - x, change)
+            free &= ~beyond
+        if not change.any() and not beyond.any():
+            return step
+        change = np.clip(x + change + step.change, bounds.lower, bounds.upper) - x
+        predicted = -(_dot(gradient, change) + 0.5 * _dot(change, bend(change)))
+        return Step(change, step.length, predicted, step.bounded)
+
+    def _metric(self, x: FloatArray, rf: FloatArray) -> Metric:
         """Return the preconditioner at x.
 
         What the field adds to the lines is estimated as the mean diagonal of the Gauss-Newton
@@ -169,10 +194,7 @@ class TruncatedNewton:
             unit = np.zeros(len(x))
             unit[p.M * p.D + j] = 1.0
             scale[j] = gauss_newton(unit)[p.M * p.D + j] + UNDETERMINED / p.typical[j] ** 2
-        own = measured + soft
-        lines = Lines(self._band, rf, own, held[: p.M * p.D].reshape(p.M, p.D))
-        diagonal = np.concatenate([(own + self._band[0][:, None] * rf).reshape(-1), scale])
-        return Metric(lines, diagonal, p.M * p.D)
+        return Metric(self._band, rf, measured + soft, scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,24 +203,48 @@ class Metric:
 
     Attributes
     ----------
-    lines : Lines
-    diagonal : ndarray, shape (M D + P,)
-    unknowns : int
-        M D.
+    band : ndarray
+        See `Lines`.
+    rf : ndarray, shape (D,)
+    own : ndarray, shape (M, D)
+        What the measurements and the field's coupling add to the lines.
+    scale : ndarray, shape (P,)
+        Of the parameters.
+    held : ndarray of bool, shape (M D + P,), or None
+        Unknowns that are taken out.
     """
 
-    lines: Lines
-    diagonal: FloatArray
-    unknowns: int
+    band: FloatArray
+    rf: FloatArray
+    own: FloatArray
+    scale: FloatArray
+    held: Mask | None = None
+
+    def without(self, held: Mask) -> Metric:
+        """Return the metric of the other unknowns."""
+        return replace(self, held=held)
+
+    @cached_property
+    def diagonal(self) -> FloatArray:
+        """The matrix's diagonal, (M D + P,)."""
+        lines = self.own + self.band[0][:, None] * self.rf
+        return np.concatenate([lines.reshape(-1), self.scale])
+
+    @cached_property
+    def _lines(self) -> Lines:
+        size = self.own.size
+        held = np.zeros(size, dtype=bool) if self.held is None else self.held[:size]
+        return Lines(self.band, self.rf, self.own, held.reshape(self.own.shape))
 
     def solve(self, right: FloatArray) -> FloatArray:
-        """Solve for a right-hand side (M D + P,)."""
-        shape = self.lines.shape
-        solution = right / self.diagonal
-        solution[: self.unknowns] = self.lines.solve(right[: self.unknowns].reshape(shape)).reshape(
-            -1
-        )
-        return solution
+        """Solve for a right-hand side (M D + P,) that is 0 where unknowns are held."""
+        size = self.own.size
+        on_path = self._lines.solve(right[:size].reshape(self.own.shape))
+        return np.concatenate([on_path.reshape(-1), right[size:] / self.scale])
+
+    def length(self, x: FloatArray) -> float:
+        """Length of a vector by the diagonal alone."""
+        return math.sqrt(_dot(x * self.diagonal, x))
 
     def steepest(self, gradient: FloatArray, free: Mask) -> float:
         """Return max g^2/diagonal over free unknowns."""
