@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from lattices import compiled, random_lattice, random_problem, virtual
+from lattices import random_lattice, random_problem, virtual
 from models import Case, make_case
 from newton_tools import polished
 from test_lattice_model import lorenz96
@@ -220,14 +220,3 @@ def test_nudged_starts_and_windows_go_forward_with_loops() -> None:
         start="nudged", executor="serial",
     )  # fmt: skip
     assert np.isfinite(run.levels.values).all()
-
-
-def test_compiled_and_virtual_end_alike() -> None:
-    model = random_lattice(7, (70,), ["reflect"])
-    case = make_case(model, model.states, "rk4")
-    p = random_problem(case, np.random.default_rng(7), steps=2)
-    start, rf = start_of(p, 0), np.full(p.D, 2.0)
-    one, other = (
-        TruncatedNewton(make(case), p).minimise(*start, rf) for make in (compiled, virtual)
-    )
-    assert one.action == pytest.approx(other.action, rel=1e-9)
