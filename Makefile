@@ -17,7 +17,7 @@ help:
 	@echo "make check      what CI runs: tests, ruff, mypy, examples"
 	@echo "make generated  write the examples' emitted sources anew"
 	@echo "make bench      measure build and solve times (ARGS=--help for more)"
-	@echo "make reproduce  run the papers' experiments at full size into reproduce-output/"
+	@echo "make reproduce  run the papers' experiments and the neuron at full size into reproduce-output/"
 	@echo "make clean      remove what these targets made, the environment included"
 
 # The stamps make pip run again only when the project's metadata changes.
@@ -64,7 +64,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 reproduce: $(VENV)/.installed
-	@set -e; mkdir -p reproduce-output; for script in $(abspath $(wildcard examples/papers/*.py)); do \
+	@set -e; mkdir -p reproduce-output; for script in $(abspath $(wildcard examples/papers/*.py) examples/nakl.py); do \
 	    echo "$$script"; (cd reproduce-output && $(abspath $(BIN))/python "$$script"); \
 	done
 
