@@ -19,6 +19,7 @@ from climbs import climb, newton_rows, thread_rows
 from common import (
     DT,
     NU_BOUNDS,
+    STANDARD,
     VARIANCE,
     Row,
     Size,
@@ -126,7 +127,8 @@ def measure(size: Size) -> list[Row]:
             for name, machine in machines.items():
                 climbs[name].append(machine(*start))
     rows = compare(climbs)
-    slow, given_up = patiently(Lbfgs(kernels, problem), first_point(problem, 0), size)
+    limits = {} if size.D == STANDARD.D else {"maxiter": 20}
+    slow, given_up = patiently(Lbfgs(kernels, problem, **limits), first_point(problem, 0), size)
     seconds = {name: statistics.median(c.seconds for c in done) for name, done in climbs.items()}
     seconds["L-BFGS-B"] = slow
     rf = np.repeat(np.array(ladder(size))[:, None], size.D, axis=1)
