@@ -59,7 +59,7 @@ class Size:
     measured: tuple[int, ...] = (0, 3, 6, 9)
     steps: int = 165
     rungs: int = 26
-    paths: int = 6
+    paths: int = 5
     many: int = 400
     some: int = 100
     slow: float = 25.0

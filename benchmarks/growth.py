@@ -125,8 +125,8 @@ def memory(sizes: Sequence[int], D: int) -> list[Row]:
     """Peak memory over N, as far as this machine's goes."""
     rows: list[Row] = []
     for N in sizes:
-        # as much a step as the run before took, and half again
-        expected = 1.5 * rows[-1].symda * N / sizes[len(rows) - 1] if rows else 0.0
+        # as much a step as the run before took, and some
+        expected = 1.2 * rows[-1].symda * N / sizes[len(rows) - 1] if rows else 0.0
         if expected > available():
             skip(f"memory at N = {N}", f"it may take {expected:.0f} GiB")
             break

@@ -12,7 +12,7 @@ import symda as sd
 
 
 def main(steps: int, D: int) -> float:
-    """Two rungs of one path, few iterations: more of them take no more memory."""
+    """One rung of one path, two iterations: more of them take no more memory."""
     measured = range(0, D - 1, 3)
     action = lorenz96(D, measured)
     times = DT * np.arange(steps + 1)
@@ -21,10 +21,10 @@ def main(steps: int, D: int) -> float:
     sd.anneal(
         action,
         sd.Observations(times, values, variance=VARIANCE),
-        ladder=sd.Ladder(0.01, 2.0, 2),
+        ladder=sd.Ladder(1.0, 2.0, 1),
         paths=1,
         solver="newton",
-        options={"max_iter": 4},
+        options={"max_iter": 2},
         progress=False,
     )
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
