@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 from models import Case
 
@@ -16,7 +19,12 @@ from symda.solve import Ipopt, Minimum
 def newton_kernels(case: Case, options: Options | None = None) -> Kernels:
     """Compiled kernels of a case that can build its structured solver."""
     source = emit_newton(lower(case.field, case.scheme))
-    return compiled_kernels(build(case.source, options), lambda: build(source, options).library)
+    chosen = Options() if options is None else options
+
+    def newton(*flags: str) -> Path:
+        return build(source, dataclasses.replace(chosen, flags=(*chosen.flags, *flags))).library
+
+    return compiled_kernels(build(case.source, options), newton)
 
 
 def polished(kernels: Kernels, problem: Problem, found: Minimum, rf: np.ndarray) -> float:

@@ -13,9 +13,11 @@ from symda.anneal.ladder import Ladder
 from symda.anneal.settings import Settings
 from symda.anneal.starts import Start
 from symda.api import preflight
+from symda.api.machine import build_ahead
 from symda.api.run import Run
 from symda.api.starts import StartLike, as_start
 from symda.errors import OptionError
+from symda.solve.newton import alone
 
 if TYPE_CHECKING:
     from symda.anneal.report import Reporter
@@ -147,10 +149,13 @@ def anneal(
         data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
     )
     settings = replace(settings, start=as_start(start, problem))
+    long = settings.structured and alone(problem)
+    if settings.structured:
+        build_ahead(action, alone=long)
     kernels = action.compile().machine
     preflight.warn(action.field, kernels.at(problem), settings.ladder.over(problem), stacklevel=2)
     dataset = driver.anneal(
-        kernels.payload(newton=settings.structured),
+        kernels.payload(newton=settings.structured, alone=long),
         problem,
         settings,
         reporter=_reporter(progress),

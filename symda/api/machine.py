@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import warnings
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from symda.errors import SymdaError
 
 if TYPE_CHECKING:
     from symda.api.action import Action
@@ -45,13 +51,45 @@ def machine(action: Action, options: Options | None) -> Kernels:
     return _virtual_lattice(action, field)
 
 
+def build_ahead(action: Action, *, alone: bool) -> None:
+    """Begin to build the structured solver while the kernels are built.
+
+    `Kernels.newton`, or with `alone` `Kernels.newton_alone`, finds it in the cache, waits for it
+    there, or says what went wrong.
+    """
+    from symda.build import build, toolchain
+    from symda.build.kernels import LARGEST_BLOCK, ONE_LANE
+    from symda.derive.field import Field
+
+    unknowns = len(action.model.states) * (1 + len(action.scheme.interior))
+    if not isinstance(action.field, Field) or unknowns > LARGEST_BLOCK or not toolchain().usable:
+        return
+    source, options = action.emitted_newton, _further(None, ONE_LANE if alone else ())
+
+    def quietly() -> None:
+        with contextlib.suppress(SymdaError):
+            build(source, options)
+
+    threading.Thread(target=quietly, name="symda-build").start()
+
+
+def _further(options: Options | None, flags: tuple[str, ...]) -> Options | None:
+    from symda.build import Options
+
+    if not flags:
+        return options
+    chosen = Options() if options is None else options
+    return replace(chosen, flags=(*chosen.flags, *flags))
+
+
 def _matrices(action: Action, options: Options | None) -> Kernels:
     from symda.build import build
     from symda.build.kernels import compiled_kernels
 
-    return compiled_kernels(
-        build(action.emitted, options), lambda: build(action.emitted_newton, options).library
-    )
+    def newton(*flags: str) -> Path:
+        return build(action.emitted_newton, _further(options, flags)).library
+
+    return compiled_kernels(build(action.emitted, options), newton)
 
 
 def _virtual(action: Action, field: Field) -> Kernels:

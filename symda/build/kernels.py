@@ -30,6 +30,9 @@ FloatArray = NDArray[np.float64]
 #: 114 at 160, 309 and 187 at 200, where the eight lanes' blocks have long outgrown the caches.
 LARGEST_BLOCK = 160
 
+#: Makes the structured solver take one path at a time.
+ONE_LANE = ("-DSYMDA_LANES=1",)
+
 
 @dataclass(frozen=True)
 class Payload:
@@ -74,14 +77,15 @@ class Kernels:
     source : Source
         The emitted module (also where the virtual machine evaluates, to be read).
     newton : function, optional
-        Builds the structured solver of the same problem and returns its library.
+        Builds the structured solver of the same problem with further compiler flags and returns
+        its library.
     """
 
     #: Whether there are products with the Hessian only, never the matrix.
     matrix_free: ClassVar[bool] = False
 
     def __init__(
-        self, engine: Engine, source: Source, newton: Callable[[], Path] | None = None
+        self, engine: Engine, source: Source, newton: Callable[..., Path] | None = None
     ) -> None:
         self.engine = engine
         self.emitted = source
@@ -96,6 +100,13 @@ class Kernels:
         if self._newton is None or self._block > LARGEST_BLOCK:
             return None
         return self._newton()
+
+    @cached_property
+    def newton_alone(self) -> Path | None:
+        """The same for one path at a time, in a fraction of the memory: for long windows."""
+        if self._newton is None or self._block > LARGEST_BLOCK:
+            return None
+        return self._newton(*ONE_LANE)
 
     @property
     def _block(self) -> int:
@@ -158,16 +169,19 @@ class Kernels:
             )
         return self.engine.measure(path, values)
 
-    def payload(self, *, newton: bool = False) -> Payload:
+    def payload(self, *, newton: bool = False, alone: bool = False) -> Payload:
         """Return what another process needs to rebuild these kernels with `restore`.
 
         Parameters
         ----------
         newton : bool
             Whether the structured solver will be needed: builds it.
+        alone : bool
+            In the form that takes one path at a time.
         """
         if isinstance(self.engine, CompiledEngine):
-            solver = str(self.newton or "") if newton else ""
+            library = (self.newton_alone if alone else self.newton) if newton else None
+            solver = "" if library is None else str(library)
             return Payload(self.emitted, str(self.engine.library), (), solver)
         functions = tuple((name, f.serialize()) for name, f in self.functions.items())
         return Payload(self.emitted, "", functions)
@@ -418,7 +432,7 @@ class Layout:
         )
 
 
-def compiled_kernels(artefact: Artefact, newton: Callable[[], Path] | None = None) -> Kernels:
+def compiled_kernels(artefact: Artefact, newton: Callable[..., Path] | None = None) -> Kernels:
     """Kernels of a compiled module; `newton` builds the structured solver's library."""
     engine = CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS])
     return Kernels(engine, artefact.source, newton)
@@ -438,7 +452,7 @@ def restore(payload: Payload) -> Kernels:
     if payload.library:
         engine = CompiledEngine(Path(payload.library), payload.source.digest[:DIGEST_DIGITS])
         solver = Path(payload.newton)
-        return Kernels(engine, payload.source, (lambda: solver) if payload.newton else None)
+        return Kernels(engine, payload.source, (lambda *_: solver) if payload.newton else None)
     import casadi as ca
 
     return virtual_kernels(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,6 +11,7 @@ from symda.emit.emit import render
 from symda.emit.format import Dialect, number
 from symda.emit.source import Source
 from symda.lower import KernelIR, Pattern
+from symda.lower.ir import Stage
 from symda.names import module_name
 
 TEMPLATE = "newton.pyx.j2"
@@ -35,6 +37,8 @@ class Damping:
     that fails raises mu by `up`, at once again by `faster` more, from 0 to `down` times what worked
     last (`first` on a new path). Above `most` there is no step to be found. No rung ends as
     converged with more than a `slight` mu: the Hessian is positive definite there, or as good as.
+    After two steps without damping whose gain ratios differ from 1 by less than `fits`, what the
+    next one would gain is foretold, `safe` times too large.
     """
 
     first: float = 1.0
@@ -50,6 +54,8 @@ class Damping:
     least: float = 1e-8
     slight: float = 1e-7
     most: float = 1e12
+    fits: float = 0.1
+    safe: float = 1e3
 
 
 DAMPING = Damping()
@@ -63,18 +69,27 @@ TWO_ARGUMENTS = "fmod copysign fmin fmax pow atan2 hypot".split()
 Group = tuple[int, int, int]
 
 
+@dataclass(frozen=True)
+class Target:
+    """Where tangents of a slope are added: an array of rows `stride` apart, and their factor.
+
+    `first` tells that nothing is there before.
+    """
+
+    array: str
+    stride: str
+    factor: str
+    first: bool
+
+
 def emit_newton(ir: KernelIR) -> Source:
     """Write the Cython module of a problem's structured Newton solver.
 
     Its straight-line routines and stages are those of the kernels, written for a number type that
     holds one double for each of several paths.
     """
-    after, end, products = (
-        {size for _, size, _ in groups(0, length)}
-        for length in (ir.D + ir.P, ir.D + ir.P, ir.columns)
-    )
-    own = {size for _, size, _ in groups(0, ir.E)}
-    blocks = own | after | end | {1}
+    own, next_x, theta, last = (groups(0, length) for length in (ir.E, ir.D, ir.P, ir.D + ir.P))
+    slots, scratch = tangent_slots(ir)
     return render(
         ir,
         TEMPLATE,
@@ -85,17 +100,34 @@ def emit_newton(ir: KernelIR) -> Source:
         damping=DAMPING,
         least_pivot=LEAST_PIVOT,
         jacobian_rows=Rows.of(_nonzeros(ir.field_jacobian), ir.D, ir.D),
+        adjoint_rows=Rows.of(
+            [(j, i, entry) for i, j, entry in _nonzeros(ir.field_jacobian)], ir.D + ir.P, ir.D
+        ),
         curvature_rows=Rows.of(_mirrored(ir.field_curvature), ir.D + ir.P, ir.D),
         groups=groups,
+        targets=lambda stage: _targets(ir, stage),
         row_groups=groups(0, ir.columns, ROW_BLOCK),
         runs=runs,
-        blocks=[(r, c) for r in sorted(blocks) for c in sorted(own | after)],
-        product_blocks=[(r, c) for r in sorted(products) for c in sorted(products)],
-        block_sizes=sorted(own | end),
-        solve_blocks=[(r, c) for r in sorted(blocks) for c in sorted(own | end)],
+        slots=slots,
+        scratch=scratch,
+        block_size=BLOCK,
+        products=_pairs([groups(0, ir.columns)], [groups(0, ir.columns)]),
+        triangles=sorted(_sizes(own, last)),
+        within=_pairs([own, last], [own, last]),
+        below=_pairs([next_x, theta, [(0, 1, 1)]], [own, last]),
+        beyond=_pairs([next_x, theta, [(0, 1, 1)]], [next_x, theta]),
         one_argument=ONE_ARGUMENT,
         two_arguments=TWO_ARGUMENTS,
     )
+
+
+def _sizes(*cuts: list[Group]) -> set[int]:
+    return {size for cut in cuts for _, size, _ in cut}
+
+
+def _pairs(rows: list[list[Group]], columns: list[list[Group]]) -> list[tuple[int, int]]:
+    """Sizes of all blocks that have their rows from one cut and their columns from another."""
+    return sorted(itertools.product(_sizes(*rows), _sizes(*columns)))
 
 
 @dataclass(frozen=True)
@@ -126,6 +158,48 @@ def _mirrored(pattern: Pattern) -> list[tuple[int, int, int]]:
     """Mirror a lower triangle: the same of the whole symmetric matrix."""
     lower = _nonzeros(pattern)
     return [*lower, *((j, i, entry) for i, j, entry in lower if i != j)]
+
+
+def tangent_slots(ir: KernelIR) -> tuple[dict[int, int], dict[int, int]]:
+    """Where the tangents of the stages' arguments stand, in as few places as there can be.
+
+    A stage's tangents are needed from the first slope that enters them until its own is there. The
+    second mapping is for what its curvature makes of them: where the next stage's will stand.
+    """
+    slots: dict[int, int] = {}
+    scratch: dict[int, int] = {}
+    for stage in ir.stages:
+        taken = {slots[live] for live in slots if live >= stage.index}
+        scratch[stage.index] = _free(taken)
+        for other in ir.stages:
+            if not other.affine and other.index not in slots and other.row[stage.index]:
+                slots[other.index] = _free(taken)
+                taken.add(slots[other.index])
+    return slots, scratch
+
+
+def _free(taken: set[int]) -> int:
+    return min(set(range(len(taken) + 1)) - taken)
+
+
+def _targets(ir: KernelIR, stage: Stage) -> list[Target]:
+    """Where the tangents of a stage's slope enter: arguments of later stages, residuals."""
+    slots, _ = tangent_slots(ir)
+
+    def enter(array: str, stride: str, sign: str, weights: Sequence[Fraction]) -> list[Target]:
+        weight, h = weights[stage.index], "" if ir.discrete else "*h"
+        first = not any(weights[: stage.index])
+        factor = f"{sign}{number(float(weight))}{h}"
+        return [Target(array, stride, factor, first)] if weight else []
+
+    found = enter("dr[", "W", "-", [other.b for other in ir.stages])
+    for other in ir.stages:
+        if other.interior is not None:
+            found += enter(f"dr[{1 + other.interior}*D*W + ", "W", "-", other.row)
+        elif not other.affine:
+            array = f"T[{slots[other.index]}*REST*COLUMNS + "
+            found += enter(array, "COLUMNS", "", other.row)
+    return found
 
 
 def _splat(value: Fraction | int) -> str:

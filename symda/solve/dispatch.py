@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from symda.build.lattice import LatticeKernels
 from symda.solve.banded import BandedNewton
 from symda.solve.minimum import Solver
-from symda.solve.newton import Newton
+from symda.solve.newton import Newton, alone
 from symda.solve.truncated import TruncatedNewton
 
 if TYPE_CHECKING:
@@ -45,6 +45,6 @@ class NewtonFactory:
         """
         if isinstance(kernels, LatticeKernels):
             return TruncatedNewton(kernels, problem, **options)
-        if kernels.newton is None:
+        if (kernels.newton_alone if alone(problem) else kernels.newton) is None:
             return BandedNewton(kernels, problem, **options)
         return Newton(kernels, problem, **options)

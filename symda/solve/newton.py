@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 Flags = NDArray[np.int32]
 
+#: Bytes of work space for a path in each of eight lanes above which paths go one by one.
+LARGEST_WORK = 1 << 29
+
 #: The compiled solver's statuses.
 STATUS: dict[int, Status] = {1: "converged", 3: "stopped", 4: "failed"}
 
@@ -58,7 +61,7 @@ class Newton:
         chosen = NewtonOptions.of(**options)
         self._evaluator = kernels.at(problem)
         self._bounds = Bounds.of(problem)
-        self._module = _module(kernels)
+        self._module = _module(kernels, alone(problem))
         self._options = (
             float(chosen.tol),
             float(chosen.tol),
@@ -164,15 +167,23 @@ def _heeding_interrupts(call: Callable[[], None], halt: Flags) -> bool:
     return False
 
 
-def _module(kernels: Kernels) -> ModuleType:
+def alone(problem: Problem) -> bool:
+    """Whether the window is so long that paths in lanes would take too much memory."""
+    p = problem
+    kept = p.E * (p.E + 1) // 2 + (p.D + p.P + 1) * p.E + 5 * p.E
+    return 8 * 8 * p.N * kept > LARGEST_WORK
+
+
+def _module(kernels: Kernels, single: bool) -> ModuleType:
     from symda.build.load import load
 
-    if kernels.newton is None:
+    library = kernels.newton_alone if single else kernels.newton
+    if library is None:
         raise OptionError(
             f"These kernels ({kernels.kind}) have no compiled solver; SOLVERS['newton'] finds one "
             "that fits."
         )
-    return load(kernels.newton)
+    return load(library)
 
 
 def _box(problem: Problem) -> tuple[Flags | FloatArray, ...]:
