@@ -186,7 +186,7 @@ def test_defaults_follow_from_the_problem():
     action, data = linear_problem(steps=200)
     problem = action.bind(data)
     plan = sd.Window().plan(problem, LADDER.values(problem.states))
-    # 20/3 data for each of D = 2 numbers are 14 samples; a tenth of 201 is more, 21
+    # five data for each of D = 2 numbers are 10 samples; a tenth of 201 is more, 21
     assert plan.steps[:2] == (20, 24)
     assert plan.steps[-1] == 200
     # half as long steps: as many samples, and Rf twice as large
@@ -362,3 +362,25 @@ def test_refused(call, message):
 
 def test_the_registry_holds_strategies():
     assert all(isinstance(one, Strategy) and one.name == name for name, one in STRATEGIES.items())
+
+
+@pytest.mark.parametrize("name", ["window", "population"])
+def test_without_a_compiler(name, monkeypatch):
+    expected = linear(paths=1)
+    monkeypatch.setenv("SYMDA_CC", "none")
+    with pytest.warns(UserWarning, match="virtual machine"):
+        run = linear(strategy=STRATEGY[name], start="nudged", paths=3, executor="serial")
+    assert run.dataset.attrs["kernels"] == "virtual machine"
+    assert_at_the_minimum(run, expected)
+
+
+def test_parameters_per_step_grow_with_the_window():
+    x = sd.state("x", start=(-2.0, 2.0))
+    w = sd.parameter("w", per="step", start=(-1.0, 1.0), drift=0.1)
+    action = sd.Action(sd.Model({x: -x / 2 + w}, name="driven"), [x], scheme="rk4")
+    times = 0.1 * np.arange(31.0)
+    data = sd.Observations(times, np.sin(2 * times), variance=0.01)
+    chosen = {"solver": "newton", "ladder": LADDER, "paths": 4, "progress": False}
+    expected = sd.anneal(action, data, **chosen)
+    for strategy in (sd.Window(samples=5, extend=4), sd.Population(samples=5, extend=4)):
+        assert_at_the_minimum(sd.anneal(action, data, strategy=strategy, **chosen), expected)

@@ -63,6 +63,7 @@ class Experiment:
 
     L: int
     seed: int
+    steps: int = STEPS
 
     @cached_property
     def action(self) -> sd.Action:
@@ -76,7 +77,7 @@ class Experiment:
             self.action,
             parameters={"nu": NU},
             dt=DT,
-            steps=STEPS,
+            steps=self.steps,
             variance=0.2,
             seed=self.seed,
             discard=20.0,
@@ -207,10 +208,12 @@ def _offsets() -> Iterator[float]:
         yield -0.045 * step
 
 
-def draw(experiment: Experiment, population: Sequence[sd.Run], file: Path) -> None:
+def draw(
+    experiment: Experiment, population: Sequence[sd.Run], file: Path, paths: tuple[int, int]
+) -> None:
     """Draw the levels of three strategies, and a state that nobody measured."""
-    ladder, _ = experiment.anneal(paths=100)
-    window, _ = experiment.anneal(paths=40, strategy="window")
+    ladder, _ = experiment.anneal(paths=paths[0])
+    window, _ = experiment.anneal(paths=paths[1], strategy="window")
     best = min(population, key=lambda run: float(np.nanmin(run.levels[:, -1])))
     shown = {
         "ladder,\nuniform starts": (ladder.levels.values[:, -1], GREY),
@@ -242,7 +245,7 @@ def draw(experiment: Experiment, population: Sequence[sd.Run], file: Path) -> No
     right.plot(times, truth, color=GREEN, lw=4.0, alpha=0.45, label="truth")
     right.plot(
         times, ladder.best.states.sel(state=state), color=GREY, lw=1.2, ls="--",
-        label=f"ladder, lowest of 100: action {ladder.best.action:.0f}",
+        label=f"ladder, lowest of {paths[0]}: action {ladder.best.action:.0f}",
     )  # fmt: skip
     right.plot(
         times, best.best.states.sel(state=state), color=BLUE, lw=1.4,
@@ -274,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if "two" in options.parts:
         tally, runs = few(2, options.data_seeds, options.seeds, {"paths": options.paths})
         shown = 3 if 3 in runs else options.data_seeds[0]
-        draw(Experiment(2, shown), runs[shown], options.out / "beyond.png")
+        draw(Experiment(2, shown), runs[shown], options.out / "beyond.png", (100, 40))
         assert tally.hits >= 0.8 * tally.attempts, "fewer than 80 % of the attempts hit"
     if "one" in options.parts:
         few(1, options.data_seeds, options.seeds, {"paths": options.paths})
