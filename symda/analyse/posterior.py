@@ -65,7 +65,9 @@ class Posterior:
     @property
     def relative_sd(self) -> Mapping[str, float]:
         """Standard deviations divided by `scale`."""
-        return {name: sd / s for (name, sd), s in zip(self.sd.items(), self.scale, strict=True)}
+        return dict(
+            zip(self.names, np.divide([*self.sd.values()], self.scale).tolist(), strict=True)
+        )
 
     def table(self, truth: Mapping[str, float] | None = None) -> pd.DataFrame:
         """Tabulate the parameters.
