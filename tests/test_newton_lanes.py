@@ -10,14 +10,14 @@ import time
 import numpy as np
 import pytest
 import sympy as sp
-from models import make_case, random_point, random_problem, relative
+from models import KUTTA3, make_case, random_point, random_problem, relative
 from newton_tools import newton_kernels, polished
 
 import symda as sd
 from symda.build import Options
 from symda.build.toolchain import DEFAULT_FLAGS
 from symda.emit import emit_newton
-from symda.emit.lanes import Rows, groups, runs
+from symda.emit.lanes import Rows, groups, runs, tangent_slots
 from symda.errors import InputError, OptionError
 from symda.lower import lower
 from symda.solve import Newton
@@ -351,3 +351,21 @@ def test_hit_rates_are_those_of_ipopt():
 def wilson(hits, n, z=1.96):
     middle, width = hits + z**2 / 2, z * np.sqrt(hits * (n - hits) / n + z**2 / 4)
     return (middle - width) / (n + z**2), (middle + width) / (n + z**2)
+
+
+def test_tangents_of_a_stage_stand_where_none_that_is_still_needed_does():
+    x = sd.state("x", **WIDE)
+    model = sd.Model({x: -(x**3)}, name="cubic")
+
+    def slots(scheme):
+        case = make_case(model, [x], scheme)
+        return tangent_slots(lower(case.field, case.scheme))
+
+    # each stage of rk4 needs the slope before it alone: two places by turns
+    assert slots("rk4")[0] == {1: 0, 2: 1, 3: 0}
+    # all of Kutta's later stages need the first slope
+    assert slots(KUTTA3)[0] == {1: 0, 2: 1}
+    assert slots("trapezoid")[0] == {}
+    for scheme in ("rk4", KUTTA3):
+        places, scratch = slots(scheme)
+        assert all(places[stage] != scratch[stage] for stage in places)
