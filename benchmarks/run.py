@@ -81,8 +81,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--into", type=Path, default=HERE / "results", help="folder of the JSON (%(default)s)"
     )
     given = parser.parse_args(arguments)
-    if given.readme and given.only:
-        parser.error("--readme writes the whole table; leave out --only")
+    if given.readme and (given.only or given.quick):
+        parser.error("--readme writes the whole table; leave out --only and --quick")
+    if given.quick and given.full:
+        parser.error("--quick and --full are two sizes")
     if given.compare is not None and not given.compare.is_file():
         parser.error(f"--compare: there is no file {given.compare}")
     return given
