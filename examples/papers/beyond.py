@@ -180,9 +180,9 @@ def few(
             tally.add(run, cpu, experiment.true, 0.0)
             runs[number].append(run)
         levels = ", ".join(f"{float(np.nanmin(run.levels[:, -1])):.2f}" for run in runs[number])
-        each = own.seconds / own.attempts
+        each = f"{own.seconds / own.attempts:11.2f}  {own.cpu / own.attempts:13.2f}"
         print(
-            f"{number:4d}  {experiment.true:9.2f}  {own.hits:4d}  {each:18.2f}  {levels}",
+            f"{number:4d}  {experiment.true:9.2f}  {own.hits:4d}  {each}  {levels}",
             flush=True,
         )
     print(f"{HEADER}\n{tally}", flush=True)
