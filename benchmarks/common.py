@@ -33,6 +33,8 @@ class Size:
         Starts for the time a path takes with newton, and for its hit rate.
     some
         Starts for IPOPT's hit rate.
+    beyond
+        Data sets with two measured states.
     slow
         Seconds after which a path of L-BFGS is given up.
     builds, lanes_built, sites
@@ -62,6 +64,7 @@ class Size:
     paths: int = 5
     many: int = 400
     some: int = 100
+    beyond: int = 0
     slow: float = 25.0
     builds: tuple[int, ...] = (11, 40, 100)
     lanes_built: tuple[int, ...] = (11, 40)
@@ -90,6 +93,7 @@ SIZES = {
         paths=2,
         many=4,
         some=2,
+        beyond=1,
         slow=0.5,
         builds=(5,),
         lanes_built=(5,),
@@ -106,7 +110,7 @@ SIZES = {
         figure=2,
     ),
     "standard": STANDARD,
-    "full": replace(STANDARD, memory=(100_000, 1_000_000), solvers=("newton", "ipopt")),
+    "full": replace(STANDARD, memory=(100_000, 1_000_000), solvers=("newton", "ipopt"), beyond=4),
 }
 
 DT, VARIANCE, NU, NU_BOUNDS = 0.025, 0.2, 10.0, (0.0, 20.0)

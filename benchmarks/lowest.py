@@ -15,7 +15,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from common import STANDARD, Row, Size, hand_over, lorenz96, observations, section_size, skip
+from common import (
+    DT,
+    NU,
+    STANDARD,
+    VARIANCE,
+    Row,
+    Size,
+    hand_over,
+    lorenz96,
+    observations,
+    section_size,
+    skip,
+)
 
 import symda as sd
 from symda.analyse import wilson
@@ -24,7 +36,9 @@ from symda.anneal.levels import count_hits
 SECTION = "lowest"
 TARGET = 0.5
 WORKERS = 2
-CANDIDATES = 40
+CANDIDATES = 20
+#: Two measured states: candidates of an attempt, share of attempts that hit, seconds to a hit.
+MANY, SHARE, PATIENCE = 300, 0.8, 15.0
 REFERENCE = "IPOPT compiled, ladder, uniform"
 
 
@@ -73,6 +87,7 @@ def methods(size: Size) -> list[Method]:
         Method("newton, ladder, uniform", size.many, newton),
         Method("newton, ladder, nudged", tries, newton | {"start": "nudged"}),
         Method("newton, window", tries, newton | {"strategy": "window"}),
+        Method("newton, window, nudged", tries, newton | {"strategy": "window", "start": "nudged"}),
         Method(
             "newton, population",
             max(2, size.some // 10),
@@ -139,7 +154,65 @@ def measure(size: Size) -> list[Row]:
             found[method.name] = search(action, data, method, size)
         except sd.OptionError as error:  # a start or strategy that this version does not have
             skip(method.name, str(error))
-    return rows(found, interpreted(size), size)
+    return [*rows(found, interpreted(size), size), *beyond(size)]
+
+
+def beyond(size: Size) -> list[Row]:
+    """Two measured states: attempts of a population, a data set each, against the true path.
+
+    A hit ends at or below the true path's action at the last Rf.
+    """
+    real = size.D == STANDARD.D
+    action = lorenz96(size.D, (0, 5) if real else (0, 2))
+    ladder = sd.Ladder(0.01, 2.0, size.rungs)
+    misses, seconds = [], 0.0
+    for seed in range(1, size.beyond + 1):
+        truth, data = sd.twin(
+            action,
+            parameters={"nu": NU},
+            dt=DT,
+            steps=size.steps,
+            variance=VARIANCE,
+            seed=seed,
+            discard=20.0,
+        )
+        rf = ladder.rf0 * ladder.alpha ** (ladder.rungs - 1)
+        true = action.compile().action(truth.states.values, {"nu": NU}, rf, data)
+        settings = {"ladder": ladder, "solver": "newton", "workers": WORKERS, "progress": False}
+        if not misses:
+            sd.anneal(action, data, paths=1, **settings)  # builds
+        candidates = min(MANY, size.many)
+        started = time.perf_counter()
+        run = sd.anneal(action, data, strategy="population", paths=candidates, **settings)
+        seconds += time.perf_counter() - started
+        lowest = run.levels.values[:, -1].min(initial=np.inf, where=_known(run))
+        misses.append(float(lowest > true))
+    if not misses:
+        skip("two measured states", "only with --full")
+        return []
+    found = Search(np.array(misses), seconds / len(misses))
+    hits = misses.count(0.0)
+    name = "L = 2, newton, population, to the true path's action"
+    return [
+        Row(
+            SECTION,
+            name,
+            "s",
+            found.time(0.0),
+            at_most=PATIENCE if real else None,
+            points={"seconds an attempt": found.seconds, "attempts": len(misses), "hits": hits},
+            main=True,
+        ),
+        Row(
+            SECTION,
+            f"{name}: {len(misses)} data sets that reach it",
+            "share",
+            hits / len(misses),
+            at_least=SHARE if real else None,
+            interval=wilson(hits, len(misses)),
+            main=True,
+        ),
+    ]
 
 
 def rows(found: Mapping[str, Search], virtual: float, size: Size) -> list[Row]:

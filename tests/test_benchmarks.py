@@ -71,8 +71,8 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         # newton against 6 machines and 4 rows of detail, threads; IPOPT's 3 machines against 2
         # alternatives, and 3 rows of detail each
         "path": 6 + 4 + (os.cpu_count() > 1) + 3 * 2 + 3 * 3,
-        # the best, and two rows for each of 5 methods
-        "lowest": 1 + 2 * 5,
+        # the best, and two rows for each of 6 methods and for two measured states
+        "lowest": 1 + 2 * 6 + 2,
         # N, D, K; memory
         "growth": 4,
         "neuron": 2,
@@ -82,7 +82,7 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
     assert record["failures"] == []
     assert set(record["sections"]) == set(counts)
     for r in record["rows"]:
-        assert r["unit"] == "power" or r["symda"] > 0.0, r
+        assert r["unit"] in ("power", "share") or r["symda"] > 0.0, r
         assert (r["other"] is None) == (r["instead"] == ""), r
         assert r["other"] is None or r["other"] > 0.0, r
         assert r["what"] in done.stdout
