@@ -109,7 +109,8 @@ def test_python_dash_m_is_the_command() -> None:
 
 def test_the_readme_uses_public_names_only() -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
-    compile(example, "README.md", "exec")
-    used = set(re.findall(r"\bsd\.(\w+)", example))
+    examples = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    for example in examples:
+        compile(example, "README.md", "exec")
+    used = {name for example in examples for name in re.findall(r"\bsd\.(\w+)", example)}
     assert {"Model", "Action", "anneal"} <= used <= set(sd.__all__)
