@@ -211,3 +211,37 @@ def test_one_state_measured_once() -> None:
 def test_a_wrong_option_is_bind_s_to_refuse() -> None:
     with pytest.raises(sd.OptionError, match="steps"):
         cases.action().check(cases.experiment()[1], steps=0)
+
+
+def test_a_channel_without_data_counts_for_nothing() -> None:
+    """One action of all channels and data of some: the action of those some, to the last digit."""
+    x = sd.states("x", 5, start=(-10.0, 10.0))
+    nu = sd.parameter("nu", bounds=(0.0, 20.0), start=(5.0, 15.0))
+    model = sd.Model(
+        {x[a]: x[a - 1] * (x[(a + 1) % 5] - x[a - 2]) - x[a] + nu for a in range(5)}, name="ring"
+    )
+    every, some = sd.Action(model, list(x)), sd.Action(model, [x[0], x[2]])
+    _, data = sd.twin(every, parameters={"nu": 8.0}, dt=0.025, steps=30, variance=0.2, seed=1)
+    gappy = data.values.copy()
+    gappy[:, [1, 3, 4]] = np.nan
+    wide = sd.Observations(data.times, gappy, variance=0.2)
+    narrow = sd.Observations(data.times, data.values[:, [0, 2]], variance=0.2)
+
+    report = every.check(wide)
+    assert "channel x1: every value is nan" in str(report)
+    for solver in ("ipopt", "newton"):
+        a, b = (
+            sd.anneal(
+                action,
+                given,
+                ladder=sd.Ladder(0.1, 10.0, 4),
+                paths=2,
+                solver=solver,
+                executor="serial",
+                progress=False,
+            )
+            for action, given in ((every, wide), (some, narrow))
+        )
+        np.testing.assert_allclose(a.levels, b.levels, rtol=1e-9)
+        assert a.chi_squared() == b.chi_squared()
+    assert "nan" not in a.table().to_string()

@@ -187,20 +187,6 @@ DATES = (
         ),
         (
             [0, 1],
-            [[1, np.nan], [2, np.nan]],
-            {},
-            "values of Observations: channel 1 has no measured value, every one is nan. "
-            "Leave the channel out, here and in the measured quantities of the action.",
-        ),
-        (
-            [0, 1],
-            [[1, np.nan], [2, np.nan]],
-            {"channels": ["V", "W"]},
-            "values of Observations: channel 'W' has no measured value, every one is nan. "
-            "Leave the channel out, here and in the measured quantities of the action.",
-        ),
-        (
-            [0, 1],
             [1.0, "high"],
             {},
             "values of Observations: expected numbers, got text ('high'). "

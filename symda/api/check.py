@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -153,6 +154,9 @@ class Check:
             "of 3)"
         )
         for channel in self.channels[:LISTED]:
+            if math.isnan(channel.low):
+                yield f"channel {channel.name}: no data"
+                continue
             yield (
                 f"channel {channel.name}: {channel.low:.6g} .. {channel.high:.6g}, "
                 f"noise sd {channel.noise:.3g}"
@@ -264,6 +268,8 @@ def _curvature(at: Evaluator, X: FloatArray, theta: FloatArray, rf: FloatArray) 
 def _scale(problem: Problem, channel: int) -> ChannelScale:
     weighed = problem.rm[:, channel] > 0.0
     y = problem.y[weighed, channel]
+    if not y.size:
+        return ChannelScale(problem.channels[channel], *(4 * [math.nan]))
     noise = np.sqrt(np.mean(problem.measurement_scale / problem.rm[weighed, channel]))
     return ChannelScale(
         problem.channels[channel], float(y.min()), float(y.max()), float(y.std()), float(noise)
@@ -283,6 +289,9 @@ def _count_warnings(problem: Problem, free: int) -> Iterator[str]:
 
 def _channel_warnings(problem: Problem, channels: Sequence[ChannelScale]) -> Iterator[str]:
     for l, channel in enumerate(channels):
+        if not (problem.rm[:, l] > 0.0).any():
+            yield f"channel {channel.name}: every value is nan, so nothing was measured there."
+            continue
         # two values have no spread worth a word, and equal ones have had theirs
         few = np.count_nonzero(problem.rm[:, l]) <= 2 or channel.low == channel.high
         if not few and channel.spread**2 < 2.0 * channel.noise**2:

@@ -158,9 +158,9 @@ def constant_warnings(problem: Problem) -> Iterator[str]:
 def bounds_warnings(problem: Problem, l: int) -> Iterator[str]:
     """Say whether data of channel l lie outside the bounds of the state it measures."""
     state = int(problem.direct[l])
-    if state < 0:
-        return
     weighed = problem.rm[:, l] > 0.0
+    if state < 0 or not weighed.any():
+        return
     y = problem.y[weighed, l]
     noise = np.sqrt(np.mean(problem.measurement_scale / problem.rm[weighed, l]))
     low, high = problem.state_bounds[state]

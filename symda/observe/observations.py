@@ -34,7 +34,8 @@ class Observations:
     times : (T,)
         Finite, strictly increasing, in your units; irregular spacing is fine.
     values : (T,) or (T, L)
-        Measurements; nan, None or a masked entry is a gap. (T,) is one channel.
+        Measurements; nan, None or a masked entry is a gap. (T,) is one channel. A channel may be
+        all nan, so that one action and its kernels serve whatever was measured.
     variance : float, (L,) or (T, L)
         Noise variance sigma^2 (not the standard deviation), positive; Rm = 1 / variance. With one
         channel (T,) is accepted too. Its value at a gap does not matter.
@@ -78,7 +79,7 @@ class Observations:
         if channels is None:
             channels = _column_names(values)
         names = None if channels is None else _as_channels(channels, data.shape[1])
-        _require_measurements(data, names)
+        _require_measurements(data)
         object.__setattr__(self, "times", when)
         object.__setattr__(self, "values", readonly(data))
         object.__setattr__(self, "variance", readonly(_as_variance(variance, data)))
@@ -278,19 +279,11 @@ def _as_channels(channels: Sequence[str], L: int) -> tuple[str, ...]:
     return names
 
 
-def _require_measurements(data: FloatArray, names: tuple[str, ...] | None) -> None:
-    gaps = np.isnan(data)
-    if gaps.all():
+def _require_measurements(data: FloatArray) -> None:
+    if np.isnan(data).all():
         raise DataError(
             "values of Observations: every value is nan, nothing was measured. Pass at least one "
             "measured value."
-        )
-    empty = np.flatnonzero(gaps.all(axis=0))
-    if empty.size:
-        channel = f"channel {empty[0]}" if names is None else f"channel {names[empty[0]]!r}"
-        raise DataError(
-            f"values of Observations: {channel} has no measured value, every one is nan. "
-            "Leave the channel out, here and in the measured quantities of the action."
         )
 
 

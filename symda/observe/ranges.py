@@ -107,8 +107,9 @@ def state_starts(
                 "bounds."
             )
         if known is None:
-            own = [l for l, index in enumerate(direct) if index == a]
-            channels = own or [l for l, index in enumerate(direct) if index >= 0]
+            seen = ~np.isnan(observations.values).all(axis=0)
+            own = [l for l, index in enumerate(direct) if index == a and seen[l]]
+            channels = own or [l for l, index in enumerate(direct) if index >= 0 and seen[l]]
             if not channels:
                 raise DataError(
                     f"state {state.name!r}: no start range is known, since no state is measured "
