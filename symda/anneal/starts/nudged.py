@@ -54,14 +54,15 @@ class Nudged:
     Nudging as in H. D. I. Abarbanel, Predicting the Future (Springer, 2013), chapter 3.
     """
 
-    gains: Sequence[float] | None = None
+    gains: Sequence[float] | FloatArray | None = None
 
     def __post_init__(self) -> None:
         if self.gains is None:
             return
-        gains = tuple(self.gains) if isinstance(self.gains, Sequence) else ()
+        gains = tuple(self.gains) if isinstance(self.gains, Sequence | np.ndarray) else ()
         if not gains or not all(
-            isinstance(g, Real) and not isinstance(g, bool) and 0.0 < g < math.inf for g in gains
+            isinstance(g, Real) and not isinstance(g, bool) and 0.0 < float(g) < math.inf
+            for g in gains
         ):
             raise OptionError(
                 "Nudged: gains must be positive numbers, such as gains=(2.0, 5.0, 10.0), got "
