@@ -14,6 +14,7 @@ from symda.analyse.levels import (
     last_rung,
     level_members,
     levels_table,
+    measured_channels,
     path_counts,
     reached,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "last_rung",
     "level_members",
     "levels_table",
+    "measured_channels",
     "path_counts",
     "reached",
     "stopped_after",

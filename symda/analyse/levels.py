@@ -132,6 +132,11 @@ def free_parameters(dataset: xr.Dataset) -> list[str]:
     return [str(name) for name in dataset["parameter"].values[~fixed]]
 
 
+def measured_channels(dataset: xr.Dataset) -> int:
+    """Return the number L of channels that carry data."""
+    return int(dataset["observed"].notnull().any("time").sum())
+
+
 def expected_measurement_term(dataset: xr.Dataset) -> tuple[float, float]:
     """Return mean and standard deviation of the measurement term; nan if n <= p."""
     freedom = int(dataset.attrs["data_count"]) - int(dataset.attrs["fitted"])

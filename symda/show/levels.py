@@ -11,6 +11,7 @@ from symda.analyse import (
     FAILED,
     expected_measurement_term,
     levels_table,
+    measured_channels,
     path_counts,
     reached,
 )
@@ -156,7 +157,7 @@ def _title(dataset: xr.Dataset) -> str:
     parts = (
         str(dataset.attrs["model"]),
         str(dataset.attrs["scheme"]),
-        f"L = {dataset.sizes['channel']}",
+        f"L = {measured_channels(dataset)}",
         f"K = {dataset.sizes['path']}",
     )
     return ", ".join(parts)

@@ -18,6 +18,7 @@ from symda.analyse import (
     last_rung,
     level_members,
     levels_table,
+    measured_channels,
     path_counts,
     stopped_after,
     time_to_lowest,
@@ -94,7 +95,7 @@ def _heading(dataset: xr.Dataset) -> str:
         f"{attrs['model']}: scheme {attrs['scheme']}, solver {attrs['solver']}, "
         f"start {attrs['start']}, strategy {attrs['strategy']}\n"
         f"sizes: D = {sizes['state']} states, P = {sizes['parameter']} parameters ({free} free), "
-        f"L = {sizes['channel']} measured channels, N = {sizes['step']} steps, "
+        f"L = {measured_channels(dataset)} measured channels, N = {sizes['step']} steps, "
         f"{attrs['data_count']} data, B = {sizes['beta']} rungs"
     )
 
