@@ -107,7 +107,7 @@ def state_starts(
                 "bounds."
             )
         if known is None:
-            seen = ~np.isnan(observations.values).all(axis=0)
+            seen = (~np.isnan(observations.values)).any(axis=0).tolist()
             own = [l for l, index in enumerate(direct) if index == a and seen[l]]
             channels = own or [l for l, index in enumerate(direct) if index >= 0 and seen[l]]
             if not channels:
