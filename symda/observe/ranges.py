@@ -107,7 +107,7 @@ def state_starts(
                 "bounds."
             )
         if known is None:
-            seen = (~np.isnan(observations.values)).any(axis=0).tolist()
+            seen = [bool(np.isfinite(column).any()) for column in observations.values.T]
             own = [l for l, index in enumerate(direct) if index == a and seen[l]]
             channels = own or [l for l, index in enumerate(direct) if index >= 0 and seen[l]]
             if not channels:
