@@ -55,6 +55,12 @@ def test_the_paths_of_a_population_are_one_attempt(tmp_path):
     assert hits(dataset) == (1, 2)
 
 
+@pytest.mark.parametrize("wrong", [{"level": "low"}, {"within": "near"}, {"within": None}])
+def test_what_is_no_number_is_refused(wrong):
+    with pytest.raises(OptionError, match=r"(level|within): expected a finite"):
+        Run(make_run(Case(ends=(20.0, 35.0)))).time_to_lowest(**wrong)
+
+
 def test_without_an_attempt_there_is_no_time():
     dataset = make_run(Case(ends=(1.0, 1.0), stopped={0: 0, 1: 0}))
     with pytest.raises(OptionError, match=r"^time to the lowest level: no attempt of this run ran"):

@@ -201,6 +201,10 @@ def test_a_run_of_other_data_or_another_action_is_refused() -> None:
     run = anneal(action, data, 1.0)
     with pytest.raises(OptionError, match="other grid points than these data give: 13 and 10"):
         action.posterior(run, line_data(9))
+    with pytest.raises(OptionError, match="other times, values or variances than these data"):
+        action.posterior(run, line_data(variance=0.4))
+    with pytest.raises(OptionError, match=r"the first argument is a symda\.Run, got Dataset"):
+        action.posterior(run.dataset, data)
     with pytest.raises(OptionError, match="the run has other fixed parameters"):
         action.posterior(run, data, fixed={"d": None})
     with pytest.raises(OptionError, match="the run has other states"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from reprlib import repr as short
 
 import numpy as np
 import pytest
@@ -116,6 +117,15 @@ WRONG = {
     "no numbers": (
         lambda: anneal(start={"x0": 1.0}),
         "start: expected numbers, got {'x0': 1.0}. Pass a number or a rectangular array.",
+    ),
+    "complex": (
+        lambda: anneal(start=np.full((41, 5), 1j)),
+        f"start: expected numbers, got {short(np.full((41, 5), 1j))}. Pass a number or a "
+        "rectangular array.",
+    ),
+    "class": (
+        lambda: anneal(start=sd.Nudged),
+        "anneal: start is the class Nudged; make one of it, such as Nudged().",
     ),
     "bounds of a parameter": (
         lambda: anneal(start=(truth(), {"nu": 21.0})),

@@ -171,7 +171,7 @@ def test_gains_are_positive_numbers(gains):
 
 
 def test_the_record_names_the_gains():
-    run = anneal(start=sd.Nudged(gains=(3.0,)), paths=1)
+    run = anneal(start=sd.Nudged(gains=np.array([3.0])), paths=1)
     assert '"gains": [3.0]' in run.dataset.attrs["provenance"]
     assert re.fullmatch("nudged", run.dataset.attrs["start"])
     assert dataclasses.asdict(sd.Nudged()) == {"gains": None}

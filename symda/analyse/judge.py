@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from numbers import Real
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -130,9 +131,9 @@ def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -
     OptionError
         If `within` is not a number >= 0 or `level` is not finite.
     """
-    if not (math.isfinite(within) and within >= 0):
+    if not (_is_finite(within) and within >= 0):
         raise OptionError(f"within: expected a finite number >= 0 (action), got {within!r}")
-    if level is not None and not math.isfinite(level):
+    if level is not None and not _is_finite(level):
         raise OptionError(
             f"level: expected a finite action, got {level!r}; leave it out to use the run's lowest"
         )
@@ -148,6 +149,10 @@ def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -
     lowest = np.array([np.fmin.reduce(action[numbers == k]) for k in np.unique(ended)])
     scale = float(dataset.attrs["measurement_scale"])
     return count_hits(lowest, scale, within, level), lowest.size
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 def stopped_after(dataset: xr.Dataset) -> int | None:

@@ -94,6 +94,11 @@ class Settings:
         _whole("paths", self.paths, 1)
         _whole("seed", self.seed, 0)
         _whole("attempts", self.attempts, 1)
+        if isinstance(self.start, type):
+            raise OptionError(
+                f"anneal: start is the class {self.start.__name__}; make one of it, such as "
+                f"{self.start.__name__}()."
+            )
         if not callable(self.start) and not isinstance(self.start, Start):
             _known("start", self.start, tuple(STARTS), "or a function (problem, rng) -> (X, theta)")
         if isinstance(self.strategy, type) or not isinstance(self.strategy, Strategy):

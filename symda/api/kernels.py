@@ -107,6 +107,8 @@ def numbers(values: object, name: str) -> FloatArray:
         If it is not made of numbers.
     """
     try:
+        if np.iscomplexobj(np.asarray(values)):
+            raise TypeError
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError):
         raise InputError(

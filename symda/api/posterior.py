@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from symda.analyse.posterior import Posterior
 from symda.analyse.posterior import posterior as of_hessian
+from symda.api.run import Run
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
     from symda.api.action import Action
-    from symda.api.run import Run
     from symda.observe import Problem
 
 FloatArray = NDArray[np.float64]
@@ -28,6 +28,11 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
         raise OptionError(
             f"posterior: with averaging={action.averaging!r} exp(-A) is not a probability. "
             "Make the action with averaging='sum'."
+        )
+    if not isinstance(run, Run):
+        raise OptionError(
+            f"posterior: the first argument is a symda.Run, got {type(run).__name__}; "
+            "make one with sd.anneal(action, data)."
         )
     _check_same(run, problem)
     best = run.best if path is None else run.path(path)
@@ -60,6 +65,26 @@ def _check_same(run: Run, problem: Problem) -> None:
                 f"posterior: the run has other {what} than these data give: {ran} and {given}. "
                 "Pass the action, data, grid and fixed parameters that the run was annealed with."
             )
+    if not _same_data(run, problem):
+        raise OptionError(
+            "posterior: the run has other times, values or variances than these data. "
+            "Pass the data that the run was annealed with."
+        )
+
+
+def _same_data(run: Run, problem: Problem) -> bool:
+    """Whether a run's times, data and variances are the problem's."""
+    d = run.dataset
+    ran, given = (
+        np.where(np.isnan(values), 0.0, values)
+        for values in (
+            np.stack([d["observed"].values, 1.0 / d["variance"].values]),
+            np.stack([problem.y, problem.rm / problem.measurement_scale]),
+        )
+    )
+    return np.allclose(ran, given, rtol=1e-12, atol=0.0) and np.allclose(
+        d["time"].values, problem.times, rtol=1e-9, atol=1e-9 * float(np.ptp(problem.times))
+    )
 
 
 def _held(problem: Problem, point: FloatArray, gradient: FloatArray) -> NDArray[np.bool_]:
