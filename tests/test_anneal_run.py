@@ -9,7 +9,7 @@ import pytest
 from anneal_fakes import make_problem, mark, run, start_of
 
 from symda.anneal import STARTS, Ladder, Settings
-from symda.anneal.executors import muster
+from symda.anneal.executors import SerialExecutor, muster
 from symda.api import Run
 from symda.errors import OptionError
 from symda.solve import SOLVERS
@@ -66,6 +66,7 @@ def test_processes_are_the_default_and_a_single_path_stays_here():
     assert muster(None, 1, 5).name == "serial"
     assert muster("processes", 1, 5).name == "processes"
     assert muster("threads", 8, 5).workers == 5
+    assert muster(SerialExecutor(), 8, 5).workers == 5
 
 
 @pytest.mark.parametrize("make", [cf.ThreadPoolExecutor, cf.ProcessPoolExecutor])

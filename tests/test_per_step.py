@@ -242,6 +242,8 @@ def test_mistakes_are_named():
     with pytest.raises(DataError, match=r"parameter 'w': no start range is known.*per='step'"):
         action.bind(data)
     action = sd.Action(sd.Model({x: w * x}, discrete=True), [x])
+    with pytest.raises(OptionError, match=r"fixed: 'w' has a value of its own at every step"):
+        action.bind(data, fixed={w: 1.0})
     with pytest.raises(OptionError, match="rf0 names 'w', which is not a state"):
         sd.Ladder({"x": 1.0, "w": 1.0}).over(action.bind(data))
     assert sd.Ladder({"x": 1.0}, 2.0, 2).over(action.bind(data)).tolist() == [

@@ -78,11 +78,10 @@ def muster(executor: str | Executor | None, workers: int | None, paths: int) -> 
     paths
         Number of tasks in all, K.
     """
+    many = min(workers or cores(), paths)
     if executor is not None and not isinstance(executor, str):
-        many = workers or cores()
         local = isinstance(executor, (ThreadPoolExecutor, SerialExecutor))
         return Crew(type(executor).__name__, executor, many, 2 * many, local, owned=False)
-    many = min(workers or cores(), paths)
     if executor == "serial" or (executor is None and many == 1):
         return Crew("serial", SerialExecutor(), 1, 1, local=True, owned=True)
     if executor == "threads":

@@ -97,7 +97,8 @@ def anneal(
         ``"processes"`` (the default; with ``"newton"`` threads), ``"threads"``,
         ``"serial"`` or an executor of yours.
     workers : int, optional
-        Processes or threads; as many as cores when left out.
+        Processes or threads, or how many an executor of yours has; as many as cores when left
+        out.
     keep : {"last", "all"}
         States of each path's last rung, or of all its rungs.
     time_limit : float, optional

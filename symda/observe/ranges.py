@@ -44,6 +44,11 @@ def fixed_values(
             f"{short(fixed)}."
         )
     for key, value in (fixed or {}).items():
+        if isinstance(key, StepParameter):
+            raise OptionError(
+                f"fixed: {key.name!r} has a value of its own at every step, which is estimated; "
+                "one whose values are known is a forcing, sd.forcing."
+            )
         if not isinstance(key, (str, Parameter)):
             raise OptionError(
                 f"fixed: expected parameters or their names for keys, as in {example}, got "
