@@ -178,7 +178,8 @@ def test_refused_files(tmp_path):
         load(other)
     assert str(caught.value) == (
         f"load: {str(other)!r} is NetCDF but not a saved run: it has no measurement_term, status, "
-        "parameters, states, observed, solver, provenance. Expected a file written by `run.save`."
+        "parameters, states, observed, attempt, solver, provenance. Expected a file written by "
+        "`run.save`."
     )
 
     with pytest.raises(DataError) as caught:

@@ -12,6 +12,7 @@ from test_lattice_model import lorenz96
 import symda as sd
 from symda.build import build
 from symda.build.kernels import Kernels, compiled_kernels
+from symda.errors import OptionError
 from symda.observe import Problem
 from symda.solve import SOLVERS, BandedNewton, Lbfgs, Minimum, TruncatedNewton
 from symda.solve.lines import Lines, Rows
@@ -220,3 +221,12 @@ def test_nudged_starts_and_windows_go_forward_with_loops() -> None:
         start="nudged", executor="serial",
     )  # fmt: skip
     assert np.isfinite(run.levels.values).all()
+
+
+@pytest.mark.parametrize("start", ["nudged", sd.Nudged()])
+def test_implicit_steps_cannot_be_solved_forward_and_it_says_so_at_once(start) -> None:
+    model = lorenz96(6)
+    action = sd.Action(model, model.states[::2], scheme="trapezoid", matrix_free=True)
+    data = sd.Observations([0.0, 0.1], [[1.0, 2.0, 3.0], [1.5, 2.0, 2.0]], variance=0.2)
+    with pytest.raises(OptionError, match="of an implicit scheme, nudged starts"):
+        sd.anneal(action, data, paths=2, solver="newton", start=start)

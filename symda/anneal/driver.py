@@ -18,7 +18,7 @@ from symda.anneal.levels import count_hits
 from symda.anneal.provenance import provenance
 from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
-from symda.anneal.starts import Given, Start
+from symda.anneal.starts import STARTS, Given, Start, uniform
 from symda.anneal.task import Job, PathResult, Prepare, bench, first_point, prepare, unrun
 from symda.errors import OptionError, SymdaError
 
@@ -177,7 +177,12 @@ def _crew(job: Job, settings: Settings) -> tuple[Crew, Job]:
     # Compiled climbs hold no lock, so threads will do and nothing needs to be sent around.
     executor = "threads" if settings.executor is None and climbs else settings.executor
     if not settings.method.pooled:
-        return muster(executor, settings.workers, int(settings.paths)), job
+        paths = int(settings.paths)
+        if climbs and executor == "threads":
+            # threads share the paths of one task, so that none has lanes idle before the others
+            job = replace(job, hands=min(settings.workers or cores(), paths))
+            return muster("threads", 1, 1), job
+        return muster(executor, settings.workers, paths), job
     attempts, many = int(settings.attempts), settings.workers or cores()
     hands = many // min(many, attempts)
     if hands > 1 and executor in (None, "processes", "threads"):
@@ -187,8 +192,14 @@ def _crew(job: Job, settings: Settings) -> tuple[Crew, Job]:
 
 
 def _try_start(job: Job) -> None:
-    """Draw the first start of a user's function, whose mistakes would be those of every path."""
+    """Draw the first start of a user's function, whose mistakes would be those of every path.
+
+    So would kernels be that go no step forward, with a named start that needs them to.
+    """
     if isinstance(job.start, str):
+        if isinstance(STARTS[job.start], Start):
+            path, theta = uniform(job.problem, np.random.default_rng(job.seed))
+            bench(job).dynamics(job).step(0, path[:1], theta)
         return
     try:
         first_point(job, 0)

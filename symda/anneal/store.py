@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 #: What makes a NetCDF file a run, as far as plots and tables are concerned.
-VARIABLES = ("action", "measurement_term", "status", "parameters", "states", "observed")
+VARIABLES = ("action", "measurement_term", "status", "parameters", "states", "observed", "attempt")
 ATTRIBUTES = ("solver", "provenance")
 
 
