@@ -283,7 +283,7 @@ def test_time_limit_and_stop_after_end_a_run_early(ring):
     run = sd.anneal(action, data, solver="newton", paths=8000, time_limit=1.0)
     status = run.dataset["status"].values
     assert (status == 0).any() and (status == 1).any()
-    assert any("stopped at rung" in message for message in run.dataset["message"].values)
+    assert any("time limit reached at rung" in message for message in run.dataset["message"].values)
     early = sd.anneal(action, data, solver="newton", paths=1000, stop_after=1, workers=1)
     assert (early.dataset["status"].values[:, 0] == 0).any()
 

@@ -24,7 +24,6 @@ from symda.show import plot_levels
 
 D, NU = 11, 10.0
 PANELS = {2: (0, 5), 4: (0, 3, 6, 9), 5: (0, 2, 4, 6, 8), 6: (0, 2, 4, 6, 8, 10)}
-MEASURED = sorted(set().union(*PANELS.values()))
 # What "much smaller" is, as a ratio of neighbouring levels.
 APART = 2.5
 
@@ -36,6 +35,9 @@ model = sd.Model(
     name="lorenz96",
 )
 scheme = "rk4"
+# One action, and so one build, for all panels: what a panel does not measure is nan there.
+MEASURED = sorted(set().union(*PANELS.values()))
+action = sd.Action(model, [x[a] for a in MEASURED], scheme=scheme)
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,9 @@ def anneal_panel(
         seed=data_seed,
         discard=20.0,
     )
-    # One action, and so one build, for all panels: what a panel does not measure is nan there.
     values = np.full((len(measured.times), len(MEASURED)), np.nan)
     values[:, [MEASURED.index(a) for a in PANELS[L]]] = measured.values
     data = sd.Observations(measured.times, values, variance=0.2)
-    action = sd.Action(model, [x[a] for a in MEASURED], scheme=scheme)
     run = sd.anneal(
         action,
         data,

@@ -92,7 +92,7 @@ def anneal(
     if strategy.pooled:
         tasks = [tuple(range(a * paths, (a + 1) * paths)) for a in range(attempts)]
     else:
-        tasks = grouped(job, paths, crew.workers)
+        tasks = grouped(job, paths, crew.workers, prompt=settings.stop_after is not None)
     # what counts as one: an attempt, which is a path or all candidates of one attempt
     each = paths if strategy.pooled else 1
 
@@ -177,7 +177,12 @@ def _crew(job: Job, settings: Settings) -> tuple[Crew, Job]:
     # Compiled climbs hold no lock, so threads will do and nothing needs to be sent around.
     executor = "threads" if settings.executor is None and climbs else settings.executor
     if not settings.method.pooled:
-        return muster(executor, settings.workers, int(settings.paths)), job
+        paths = int(settings.paths)
+        if climbs and executor == "threads":
+            # threads share the paths of one task, so that none has lanes idle before the others
+            job = replace(job, hands=min(settings.workers or cores(), paths))
+            return muster("threads", 1, 1), job
+        return muster(executor, settings.workers, paths), job
     attempts, many = int(settings.attempts), settings.workers or cores()
     hands = many // min(many, attempts)
     if hands > 1 and executor in (None, "processes", "threads"):

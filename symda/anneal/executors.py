@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -87,26 +86,6 @@ def muster(executor: str | Executor | None, workers: int | None, paths: int) -> 
     if executor == "threads":
         return Crew("threads", ThreadPoolExecutor(many), many, 2 * many, local=True, owned=True)
     return Crew("processes", shared_pool(many), many, 2 * many, local=False, owned=True)
-
-
-@contextlib.contextmanager
-def team(hands: int, *, processes: bool) -> Iterator[Executor | None]:
-    """Give a task workers of its own, if it may have more than one.
-
-    Parameters
-    ----------
-    hands
-        How many.
-    processes
-        Whether they are loky's processes; otherwise threads.
-    """
-    if hands < 2:
-        yield None
-    elif processes:
-        yield shared_pool(hands)
-    else:
-        with ThreadPoolExecutor(hands) as pool:
-            yield pool
 
 
 def check_executor(executor: object) -> None:

@@ -20,8 +20,10 @@ from symda.anneal.task import Job, PathResult, bench, blank, first_point, run_pa
 if TYPE_CHECKING:
     from symda.solve import Climb, Climber
 
-#: Paths a group has for each lane: enough that few lanes stand idle while the last paths finish.
+#: Paths a group has for each lane: enough that few lanes stand idle while the last paths finish;
+#: and how many where a run may end between two groups.
 TURNS = 8
+FEW_TURNS = 2
 
 Paths: TypeAlias = tuple[int, ...]
 
@@ -39,7 +41,7 @@ class Halt(threading.Event):
         super().set()
 
 
-def grouped(job: Job, paths: int, workers: int) -> list[Paths]:
+def grouped(job: Job, paths: int, workers: int, *, prompt: bool = False) -> list[Paths]:
     """Cut the numbers of all paths into tasks: single paths, or groups where the solver takes them.
 
     Parameters
@@ -50,13 +52,16 @@ def grouped(job: Job, paths: int, workers: int) -> list[Paths]:
         Number of paths, K.
     workers
         Tasks that run at once; each gets one at least, if there are enough paths.
+    prompt
+        Whether the run may end once enough paths have.
     """
     from symda.solve import Climber
 
     solver = bench(job).solver(job)
     size = 1
     if isinstance(solver, Climber):
-        size = min(TURNS * solver.lanes, math.ceil(paths / workers))
+        turns = FEW_TURNS if prompt else TURNS
+        size = min(turns * solver.lanes * job.hands, math.ceil(paths / workers))
     return [tuple(range(k, min(k + size, paths))) for k in range(0, paths, size)]
 
 
@@ -106,11 +111,15 @@ def climb(
         keep=job.keep == "all",
         halt=None if halt is None else halt.flag,
         time_left=math.inf if deadline is None else deadline - time.time(),
+        threads=job.hands,
     )
-    return [_result(job, solver, found, i, k, starts[k]) for i, k in enumerate(starts)]
+    late = deadline is not None and time.time() >= deadline
+    return [_result(job, solver, found, i, k, starts[k], late) for i, k in enumerate(starts)]
 
 
-def _result(job: Job, solver: Climber, climb: Climb, i: int, k: int, start: Point) -> PathResult:
+def _result(
+    job: Job, solver: Climber, climb: Climb, i: int, k: int, start: Point, late: bool
+) -> PathResult:
     """Take path i of a climb, which began at `start`, out as the result of path k."""
     result = blank(job, k)
     rungs = np.array(job.rungs)
@@ -138,12 +147,12 @@ def _result(job: Job, solver: Climber, climb: Climb, i: int, k: int, start: Poin
     return replace(
         result,
         last_beta=int(rungs[last]) if last >= 0 else -1,
-        message=_why(job, climb, i, last, start),
+        message=_why(job, climb, i, last, start, late),
         interrupted=climb.interrupted and cut,
     )
 
 
-def _why(job: Job, climb: Climb, i: int, last: int, start: Point) -> str:
+def _why(job: Job, climb: Climb, i: int, last: int, start: Point, late: bool) -> str:
     """Return why a path did not reach the last rung, or an empty string."""
     if last + 1 == climb.status.shape[1]:
         return ""
@@ -152,4 +161,6 @@ def _why(job: Job, climb: Climb, i: int, last: int, start: Point) -> str:
         words = "the action or its derivatives are not finite"
         at = start if last < 0 else (climb.paths[i], climb.thetas[i, last])
         return f"rung {rung}: {explain(bench(job).kernels, job.problem, at, job.rf[rung], words)}"
+    if late and not climb.interrupted:
+        return f"time limit reached at rung {rung}"
     return f"{'interrupted' if climb.interrupted else 'stopped'} at rung {rung}"

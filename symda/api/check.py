@@ -212,7 +212,7 @@ def check(action: Action, problem: Problem) -> Check:
         M=problem.M,
         D=problem.D,
         P=problem.P,
-        L=problem.L,
+        L=int((problem.rm > 0.0).any(axis=0).sum()),
         T=int((problem.rm > 0.0).any(axis=1).sum()),
         free=free,
         data_count=problem.data_count,

@@ -71,8 +71,6 @@ def plot_levels(
     ax.set_ylabel("action")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(loc="best", fontsize=8, framealpha=0.9)
-    # The layout must have settled before distances between labels mean anything.
-    figure.draw_without_rendering()
     _mark_levels(dataset, ax)
     save(figure, path)
     return figure
@@ -114,6 +112,8 @@ def _mark_levels(dataset: xr.Dataset, ax: Axes) -> None:
         return
     table = levels_table(dataset)
     limits = ax.get_ylim()
+    # Distances before the layout has settled, good to a tenth: settling it takes longer than
+    # drawing the figure.
     points = 72 / ax.figure.dpi
     heights = [float(ax.transData.transform((1.0, y))[1]) * points for y in table["level"]]
     across = ax.get_yaxis_transform()

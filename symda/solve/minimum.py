@@ -120,6 +120,7 @@ class Climber(Solver, Protocol):
         keep: bool = False,
         halt: NDArray[np.int32] | None = None,
         time_left: float = math.inf,
+        threads: int = 1,
     ) -> Climb:
         """Take K paths up a ladder, each minimum the start of the next rung.
 
@@ -139,6 +140,8 @@ class Climber(Solver, Protocol):
             Set it to 1 from another thread to stop soon; rungs under way are dropped.
         time_left : float
             Seconds after which it stops by itself.
+        threads : int
+            Threads that share the paths; a free lane of any takes the next.
         """
 
     def minimum(self, climb: Climb, k: int, beta: int, rf: FloatArray, seconds: float) -> Minimum:

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -108,6 +108,7 @@ class Newton:
         keep: bool = False,
         halt: Flags | None = None,
         time_left: float = math.inf,
+        threads: int = 1,
     ) -> Climb:
         """Take K paths up a ladder; see `Climber.ladder`."""
         p = self._evaluator.problem
@@ -125,17 +126,20 @@ class Newton:
         seconds = np.full((K, B), np.nan)
         status, iterations = np.zeros((K, B), np.int32), np.zeros((K, B), np.int32)
         halt = np.zeros(1, np.int32) if halt is None else halt
+        following = np.zeros(2, np.int32)  # one 64-bit number
         packed = self._evaluator.packed
         arguments = (
             *(p.N, K, B),
             *_at(packed.steps, packed.points, self._measured, *self._box, *inputs, ends),
             0 if every is None else _at(every)[0],
-            *_at(thetas_out, terms, seconds, status, iterations, halt),
+            *_at(thetas_out, terms, seconds, status, iterations, following, halt),
             time_left,
             *self._options,
         )
         return Climb(
-            interrupted=_heeding_interrupts(lambda: self._module.climb(*arguments), halt),
+            interrupted=_heeding_interrupts(
+                lambda: self._module.climb(*arguments), halt, min(threads, -(-K // self.lanes))
+            ),
             paths=ends.reshape(K, p.M, p.D),
             all_paths=every,
             thetas=thetas_out,
@@ -147,24 +151,29 @@ class Newton:
         )
 
 
-def _heeding_interrupts(call: Callable[[], None], halt: Flags) -> bool:
-    """Make a call that Ctrl-C can halt; return whether it did.
+def _heeding_interrupts(call: Callable[[], None], halt: Flags, threads: int) -> bool:
+    """Make a call in some threads that Ctrl-C can halt; return whether it did.
 
     Python sees signals in the main thread, between its own instructions only, so compiled code is
     run in another thread there.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threads == 1 and threading.current_thread() is not threading.main_thread():
         call()
         return False
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(call)
+    interrupted = False
+    with ThreadPoolExecutor(threads) as pool:
+        calls = [pool.submit(call) for _ in range(threads)]
         try:
-            done.result()
+            wait(calls, return_when=FIRST_EXCEPTION)
         except KeyboardInterrupt:
             halt[0] = 1
+            interrupted = True
+        finally:
+            if any(done.done() and done.exception() for done in calls):
+                halt[0] = 1
+        for done in calls:
             done.result()
-            return True
-    return False
+    return interrupted
 
 
 def alone(problem: Problem) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from symda.anneal.executors import team
+from symda.anneal.executors import shared_pool
 from symda.anneal.group import climb, first_points
 from symda.anneal.levels import GAP
 from symda.anneal.strategies.strategy import (
@@ -105,35 +105,37 @@ class Population(Growing):
         starts, failed = first_points(job, paths)
         efforts: list[PathResult] = []
         first = 0
-        with team(job.hands, processes=not _climbs(job)) as pool:
-            for steps, longer in zip(plan.steps, (*plan.steps[1:], 0), strict=True):
-                full = longer == 0
-                window = part(job, steps, range(first, plan.rung + 1), "ends")
-                if efforts:
-                    window = patient(window)
-                elif full:
-                    break
-                points = window.problem.M
-                here = {k: (path[:points], theta) for k, (path, theta) in starts.items()}
-                found = _climb(pool, window, here, deadline, halt)
-                efforts += found
-                able = [one for one in found if finished(window, one)]
-                if not able:
-                    ended = found[0] if found else failed[0]
-                    result = cut_short(job, plan.rung, steps, ended) if found else ended
-                    return [with_effort(replace(result, path=paths[0]), efforts, plan.rung)]
-                kept = self._select(window.problem, able, len(paths))
-                if full:
-                    kept = kept[: self.survivors]
-                    starts = {
-                        k: (one.states, one.theta[plan.rung])
-                        for k, one in zip(paths, kept, strict=False)
-                    }
-                else:
-                    starts = self._grow(job, kept, paths, steps, longer, rng)
-                first = plan.rung
-            whole = part(job, job.problem.N, range(first, len(job.rf)), job.keep)
-            ends = _climb(pool, whole, starts, deadline, halt) if starts else failed
+        # a solver that climbs has threads of its own
+        shared = job.hands > 1 and not _climbs(job)
+        pool = shared_pool(job.hands) if shared else None
+        for steps, longer in zip(plan.steps, (*plan.steps[1:], 0), strict=True):
+            full = longer == 0
+            window = part(job, steps, range(first, plan.rung + 1), "ends")
+            if efforts:
+                window = patient(window)
+            elif full:
+                break
+            points = window.problem.M
+            here = {k: (path[:points], theta) for k, (path, theta) in starts.items()}
+            found = _climb(pool, window, here, deadline, halt)
+            efforts += found
+            able = [one for one in found if finished(window, one)]
+            if not able:
+                ended = found[0] if found else failed[0]
+                result = cut_short(job, plan.rung, steps, ended) if found else ended
+                return [with_effort(replace(result, path=paths[0]), efforts, plan.rung)]
+            kept = self._select(window.problem, able, len(paths))
+            if full:
+                kept = kept[: self.survivors]
+                starts = {
+                    k: (one.states, one.theta[plan.rung])
+                    for k, one in zip(paths, kept, strict=False)
+                }
+            else:
+                starts = self._grow(job, kept, paths, steps, longer, rng)
+            first = plan.rung
+        whole = part(job, job.problem.N, range(first, len(job.rf)), job.keep)
+        ends = _climb(pool, whole, starts, deadline, halt) if starts else failed
         ends.sort(key=lambda one: math.inf if math.isnan(one.level) else one.level)
         ranked = [replace(one, path=k) for k, one in zip(paths, ends, strict=False)]
         return [with_effort(ranked[0], efforts, first), *ranked[1:]]
@@ -214,18 +216,12 @@ def _climb(
     halt: Halt | None,
 ) -> list[PathResult]:
     """Take the candidates up the rungs of a job, in as many pieces as there are hands for."""
-    from symda.solve import Climber
-
-    solver = bench(job).solver(job)
-    if isinstance(solver, Climber):
-        pieces = min(job.hands, math.ceil(len(starts) / solver.lanes))
-    else:
-        pieces, halt = min(PIECES * job.hands, len(starts)), halt if job.hands == 1 else None
+    pieces = min(PIECES * job.hands, len(starts))
     if pool is None or pieces < 2:
         return climb(job, starts, deadline, halt)
     numbers = list(starts)
     futures = [
-        pool.submit(climb, job, {k: starts[k] for k in numbers[i::pieces]}, deadline, halt)
+        pool.submit(climb, job, {k: starts[k] for k in numbers[i::pieces]}, deadline)
         for i in range(pieces)
     ]
     found = {one.path: one for future in futures for one in future.result()}
