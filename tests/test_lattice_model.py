@@ -167,3 +167,17 @@ def test_the_letters_of_equations_stay_clear_of_fields_and_sites() -> None:
     text = str(sd.Action(model, [f[0, 0], h[1, 1] * f[2, 0]]).equations())
     assert "f[n,a][i+1] = f[n+1,a][i]*h[n,a-1][i]" in text
     assert "h[n,a][i+1] = n*f[n,a][i]" in text
+
+
+def test_a_name_finds_a_field_and_its_states() -> None:
+    i = sd.site("i", 7)
+    u, phase = sd.states("u", i), sd.states("phase", i)
+    k = sd.parameter("k")
+    model = sd.Model({u[i]: k * u[i + 1] - phase[i], phase[i]: -u[i]}, name="pair")
+    assert model["u"] is model.fields[0] and model["phase"] == phase
+    assert model["u3"] == u[3] and model["k"] == k
+    assert sd.Action(model, model["u"][::3]).measurement.names == ("u0", "u3", "u6")
+    refused(lambda: model["phse"], "Did you mean 'phase'", ", its fields u, phase.")
+    # a parameter of that name is a symbol, a field is not
+    called = sd.Model({u[i]: sd.parameter("u") * u[i + 1]}, name="called")
+    assert called["u"] == called.parameters[0]

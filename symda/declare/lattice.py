@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from symda.declare.check import (
     check_expression,
     symbols_in,
 )
-from symda.declare.model import Model
+from symda.declare.model import Model, find
 from symda.declare.site import Lattice, Site, SiteState, StateField
 from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParameter, Time
 from symda.errors import ModelError
@@ -143,6 +143,13 @@ class LatticeModel(Model):
         """Return the ordinary model with an equation for each of the D states."""
         equations = dict(zip(self.states, self.equations, strict=True))
         return Model(equations, name=self.name, discrete=self.discrete)
+
+    # more than a model returns, but only for names that a model without sites does not have
+    def __getitem__(self, name: str) -> State | Parameter | Forcing | StateField:  # type: ignore[override]
+        """Return the symbol of a name, or the field, as in ``model["u"][::3]``; see `Model`."""
+        kinds: dict[str, Sequence[State | Parameter | Forcing | StateField]]
+        kinds = {**self._kinds, "fields": self.fields}
+        return find(name, self.name, kinds)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LatticeModel) and self._content == other._content

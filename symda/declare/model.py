@@ -16,11 +16,12 @@ from symda.declare.check import (
     describe,
     symbols_in,
 )
-from symda.declare.site import Site, SiteState
+from symda.declare.site import Site, SiteState, StateField
 from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParameter, Time
 from symda.errors import ModelError, nearest
 
 Kind = TypeVar("Kind", bound=Declared)
+Named = TypeVar("Named", bound=Declared | StateField)
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -150,16 +151,11 @@ class Model:
         ModelError
             If the model has no symbol of that name.
         """
-        symbols = (*self.states, *self.parameters, *self.forcing)
-        for symbol in symbols:
-            if symbol.name == name:
-                return symbol
-        raise ModelError(
-            f"Model {self.name!r} has no symbol {name!r}."
-            f"{nearest(name, (symbol.name for symbol in symbols))} "
-            f"Its states are {listed(self.states)}, its parameters {listed(self.parameters)}, "
-            f"its forcing {listed(self.forcing)}."
-        )
+        return find(name, self.name, self._kinds)
+
+    @property
+    def _kinds(self) -> dict[str, Sequence[State | Parameter | Forcing]]:
+        return {"states": self.states, "parameters": self.parameters, "forcing": self.forcing}
 
     def __repr__(self) -> str:
         kind = "map" if self.discrete else "ODE"
@@ -196,7 +192,21 @@ def _of_kind(symbols: Iterable[Declared], kind: type[Kind]) -> tuple[Kind, ...]:
     return tuple(dict.fromkeys(symbol for symbol in symbols if isinstance(symbol, kind)))
 
 
-def listed(symbols: Sequence[Declared], most: int = 20) -> str:
+def find(name: str, model: str, kinds: Mapping[str, Sequence[Named]]) -> Named:
+    """Return what a model calls by a name, from all it has of each kind; a slip is an error."""
+    known = [symbol for symbols in kinds.values() for symbol in symbols]
+    for symbol in known:
+        if symbol.name == name:
+            return symbol
+    (first, states), *rest = kinds.items()
+    others = "".join(f", its {kind} {listed(symbols)}" for kind, symbols in rest)
+    raise ModelError(
+        f"Model {model!r} has no symbol {name!r}.{nearest(name, (s.name for s in known))} "
+        f"Its {first} are {listed(states)}{others}."
+    )
+
+
+def listed(symbols: Sequence[Declared | StateField], most: int = 20) -> str:
     """Return their names as a list to print, the first of many."""
     names = [symbol.name for symbol in symbols[:most]]
     more = [f".. {symbols[-1].name}"] if len(symbols) > most else []
