@@ -230,3 +230,23 @@ def test_implicit_steps_cannot_be_solved_forward_and_it_says_so_at_once(start) -
     data = sd.Observations([0.0, 0.1], [[1.0, 2.0, 3.0], [1.5, 2.0, 2.0]], variance=0.2)
     with pytest.raises(OptionError, match="of an implicit scheme, nudged starts"):
         sd.anneal(action, data, paths=2, solver="newton", start=start)
+
+
+@pytest.mark.parametrize("kind", [sd.Window, sd.Population])
+def test_windows_that_cannot_grow_forward_are_one_error_before_the_climb(kind) -> None:
+    i = sd.site("i", 5)
+    u = sd.states("u", i, start=(-1.0, 1.0))
+    model = sd.Model({u[i]: u[i - 1] - u[i]}, name="advection")
+    values = np.random.default_rng(0).standard_normal((7, 2))
+    data = sd.Observations(0.1 * np.arange(7), values, variance=0.1)
+    options = {"ladder": sd.Ladder(rungs=2), "paths": 2, "solver": "newton", "executor": "serial"}
+
+    def anneal(samples: int | None, scheme: str) -> sd.Run:
+        action = sd.Action(model, [u[0], u[3]], scheme=scheme, matrix_free=True)
+        return sd.anneal(action, data, strategy=kind(samples=samples, extend=2), **options)
+
+    with pytest.raises(OptionError, match="of an implicit scheme, nudged starts and windows"):
+        anneal(3, "trapezoid")
+    # a first window that holds all data never grows, and an explicit scheme goes forward
+    for samples, scheme in [(None, "trapezoid"), (7, "trapezoid"), (3, "rk4")]:
+        assert np.isfinite(anneal(samples, scheme).levels.values[:, -1]).all()

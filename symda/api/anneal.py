@@ -8,10 +8,14 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from symda.anneal import driver
+from symda.anneal.dynamics import Dynamics
 from symda.anneal.ladder import Ladder
 from symda.anneal.settings import Settings
-from symda.anneal.starts import Start
+from symda.anneal.starts import Start, uniform
+from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
 from symda.api.machine import build_ahead
 from symda.api.run import Run
@@ -20,9 +24,12 @@ from symda.errors import OptionError
 from symda.solve.newton import alone
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from symda.anneal.report import Reporter
     from symda.anneal.strategies import Strategy
     from symda.api.action import Action
+    from symda.build.kernels import Kernels
     from symda.declare import Parameter
     from symda.observe import Observations, Problem
 
@@ -154,7 +161,9 @@ def anneal(
     if settings.structured:
         build_ahead(action, alone=long)
     kernels = action.compile().machine
-    preflight.warn(action.field, kernels.at(problem), settings.ladder.over(problem), stacklevel=2)
+    rf = settings.ladder.over(problem)
+    _try_growing(settings.method, kernels, problem, rf)
+    preflight.warn(action.field, kernels.at(problem), rf, stacklevel=2)
     dataset = driver.anneal(
         kernels.payload(newton=settings.structured, alone=long),
         problem,
@@ -170,6 +179,19 @@ def anneal(
         },
     )
     return Run(dataset)
+
+
+def _try_growing(
+    strategy: Strategy, kernels: Kernels, problem: Problem, rf: NDArray[np.float64]
+) -> None:
+    """Go one step forward, if a window is to grow: kernels that cannot would fail every path."""
+    if not isinstance(strategy, Growing):
+        return
+    first, *longer = strategy.plan(problem, rf).steps
+    if longer:
+        window = problem.window(first)
+        path, theta = uniform(window, np.random.default_rng(0))
+        Dynamics(kernels, window).step(0, path[:1], theta)
 
 
 def _reporter(progress: bool | None) -> Reporter:
