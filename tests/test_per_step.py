@@ -263,3 +263,34 @@ def test_more_weights_than_data_end_in_a_perfect_fit_soon():
     run = sd.anneal(action, data, solver="newton", **options)
     assert run.dataset["action"].max() < 1e-6
     assert (run.dataset["iterations"] < 100).all() and (run.dataset["status"] != 4).all()
+
+
+def pushed(**equations):
+    """x' = w x + v (+ what is given), with w and v per step, and three data at random."""
+    x, (w, v) = sd.state("x", **WIDE), sd.parameters("w v", per="step", **WIDE)
+    action = sd.Action(sd.Model({x: w * x + v + sum(equations.values())}, name="pushed"), [x])
+    data = sd.Observations(np.arange(5.0), np.random.default_rng(0).normal(size=5), variance=0.1)
+    return action, data
+
+
+def climb(action, data, **options):
+    ladder = sd.Ladder(1.0, 10.0, 2)
+    given = {"solver": "newton", "paths": 2, "ladder": ladder, "progress": False}
+    return sd.anneal(action, data, **given | options)
+
+
+@pytest.mark.filterwarnings("ignore::symda.api.preflight.ProblemWarning")
+def test_they_are_told_from_states_where_sizes_are_said(tmp_path):
+    action, data = pushed()
+    sizes = "D = 3 states (2 of them parameters per step), P = 0 parameters (0 free)"
+    assert sizes in str(action.check(data)) and action.check(data).per_step == 2
+    run = climb(action, data)
+    for each in (run, sd.load(run.save(tmp_path / "run.nc"))):
+        assert each.dataset["per_step"].values.tolist() == [False, True, True]
+        assert sizes in each.summary()
+        # a file that an older version wrote does not know
+        old = sd.Run(each.dataset.drop_vars("per_step"))
+        assert "D = 3 states, P = 0" in old.summary()
+    x = sd.state("x", **WIDE)
+    plain = sd.Action(sd.Model({x: -x}), [x])
+    assert "D = 1 states, P = 0" in str(plain.check(data))

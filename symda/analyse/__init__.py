@@ -15,6 +15,7 @@ from symda.analyse.levels import (
     level_members,
     levels_table,
     measured_channels,
+    parameters_per_step,
     path_counts,
     reached,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "level_members",
     "levels_table",
     "measured_channels",
+    "parameters_per_step",
     "path_counts",
     "reached",
     "stopped_after",

@@ -132,6 +132,11 @@ def free_parameters(dataset: xr.Dataset) -> list[str]:
     return [str(name) for name in dataset["parameter"].values[~fixed]]
 
 
+def parameters_per_step(dataset: xr.Dataset) -> int:
+    """Return how many of the D states are parameters per step; 0 if an old file does not say."""
+    return int(dataset["per_step"].sum()) if "per_step" in dataset.coords else 0
+
+
 def measured_channels(dataset: xr.Dataset) -> int:
     """Return the number L of channels that carry data."""
     return int(dataset["observed"].notnull().any("time").sum())

@@ -65,6 +65,8 @@ class Check:
         Names.
     N, M, D, P, L, T : int
         Sizes; T counts the grid points that carry data.
+    per_step : int
+        How many of the D states are parameters per step.
     free : int
         Parameters that are estimated.
     data_count, unknowns : int
@@ -100,6 +102,7 @@ class Check:
     P: int
     L: int
     T: int
+    per_step: int
     free: int
     data_count: int
     unknowns: int
@@ -129,9 +132,10 @@ class Check:
         rungs = Ladder().rungs
         low, high = self.steps
         steps = f"{low:.6g}" if np.isclose(low, high) else f"{low:.6g} .. {high:.6g}"
+        own = f" ({self.per_step} of them parameters per step)" if self.per_step else ""
         yield (
-            f"{self.model}, scheme {self.scheme}: D = {self.D} states, P = {self.P} parameters "
-            f"({self.free} free), L = {self.L} measured channels"
+            f"{self.model}, scheme {self.scheme}: D = {self.D} states{own}, P = {self.P} "
+            f"parameters ({self.free} free), L = {self.L} measured channels"
         )
         yield (
             f"grid: N = {self.N} steps of {steps}, M = {self.M} points, "
@@ -214,6 +218,7 @@ def check(action: Action, problem: Problem) -> Check:
         P=problem.P,
         L=int((problem.rm > 0.0).any(axis=0).sum()),
         T=int((problem.rm > 0.0).any(axis=1).sum()),
+        per_step=int((~np.isnan(problem.drift)).sum()),
         free=free,
         data_count=problem.data_count,
         unknowns=problem.M * problem.D + free,

@@ -19,6 +19,7 @@ from symda.analyse import (
     level_members,
     levels_table,
     measured_channels,
+    parameters_per_step,
     path_counts,
     stopped_after,
     time_to_lowest,
@@ -90,12 +91,13 @@ def report_markdown(dataset: xr.Dataset, figures: Mapping[str, str]) -> str:
 
 def _heading(dataset: xr.Dataset) -> str:
     attrs, sizes = dataset.attrs, dataset.sizes
-    free = len(free_parameters(dataset))
+    free, carried = len(free_parameters(dataset)), parameters_per_step(dataset)
+    own = f" ({carried} of them parameters per step)" if carried else ""
     return (
         f"{attrs['model']}: scheme {attrs['scheme']}, solver {attrs['solver']}, "
         f"start {attrs['start']}, strategy {attrs['strategy']}\n"
-        f"sizes: D = {sizes['state']} states, P = {sizes['parameter']} parameters ({free} free), "
-        f"L = {measured_channels(dataset)} measured channels, N = {sizes['step']} steps, "
+        f"sizes: D = {sizes['state']} states{own}, P = {sizes['parameter']} parameters "
+        f"({free} free), L = {measured_channels(dataset)} measured channels, N = {sizes['step']} steps, "
         f"{attrs['data_count']} data, B = {sizes['beta']} rungs"
     )
 
