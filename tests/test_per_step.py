@@ -265,10 +265,10 @@ def test_more_weights_than_data_end_in_a_perfect_fit_soon():
     assert (run.dataset["iterations"] < 100).all() and (run.dataset["status"] != 4).all()
 
 
-def pushed(**equations):
-    """x' = w x + v (+ what is given), with w and v per step, and three data at random."""
+def pushed():
+    """x' = w x + v, with w and v per step, and five data at random."""
     x, (w, v) = sd.state("x", **WIDE), sd.parameters("w v", per="step", **WIDE)
-    action = sd.Action(sd.Model({x: w * x + v + sum(equations.values())}, name="pushed"), [x])
+    action = sd.Action(sd.Model({x: w * x + v}, name="pushed"), [x])
     data = sd.Observations(np.arange(5.0), np.random.default_rng(0).normal(size=5), variance=0.1)
     return action, data
 
@@ -294,3 +294,48 @@ def test_they_are_told_from_states_where_sizes_are_said(tmp_path):
     x = sd.state("x", **WIDE)
     plain = sd.Action(sd.Model({x: -x}), [x])
     assert "D = 1 states, P = 0" in str(plain.check(data))
+
+
+@pytest.mark.filterwarnings("ignore::symda.api.preflight.ProblemWarning")
+def test_posterior_says_where_they_are():
+    action, data = pushed()
+    words = r"posterior: no parameter.*step \(w, v\).*run\.best\.states\.sel\(state='w'\)"
+    with pytest.raises(OptionError, match=words):
+        action.posterior(climb(action, data), data)
+
+
+def test_posterior_of_the_constant_ones_integrates_them_out():
+    x, k = sd.state("x", **WIDE), sd.parameter("k", start=(0.0, 1.0), value=0.5)
+    w = sd.parameter("w", per="step", drift=0.1, **WIDE)
+    action = sd.Action(sd.Model({x: w - k * x}, name="pushed"), {"x": x, "half": x + w / 2})
+    values = np.random.default_rng(1).normal(size=(9, 2)) + 2.0
+    data = sd.Observations(0.5 * np.arange(9), values, variance=0.1)
+    with pytest.raises(OptionError, match=r"step \(w\)"):
+        action.posterior(climb(action, data), data)
+    grid = {"fixed": {"k": None}}
+    run = climb(action, data, **grid)
+    found = action.posterior(run, data, **grid)
+    best = run.best
+    hessian = action.compile().hessian(
+        best.states.values, list(best.parameters.values()), run.dataset["rf"].values[-1],
+        action.bind(data, **grid),
+    )  # fmt: skip
+    exact = np.sqrt(np.linalg.inv(hessian.toarray())[-1, -1])
+    assert found.sd == {"k": pytest.approx(exact, rel=1e-6)}
+
+
+def test_starts_give_them_in_the_path():
+    action, data = pushed()
+    X = np.zeros((5, 3))
+    words = r"'v' among.*a value of its own at every step: it is the column X\[\.\.\., 2\]"
+    with pytest.raises(OptionError, match=words):
+        climb(action, data, start=(X, {"v": 1.0}))
+    with pytest.raises(
+        OptionError, match=r"'x' among.*is a state: it is the column X\[\.\.\., 0\]"
+    ):
+        climb(action, data, start=(X, {"x": 1.0}))
+    with pytest.raises(OptionError, match=r"for each state \(the last 2 are parameters per step\)"):
+        climb(action, data, start=X[:, :1])
+    X[:, 1:] = 0.3, -0.2
+    kept = climb(action, data, start=X, ladder=sd.Ladder(1e9, rungs=1), paths=1)
+    assert kept.dataset.attrs["start"] == "array"

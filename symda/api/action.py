@@ -316,7 +316,8 @@ class Action:
         """Ask what the data say about the parameters: standard deviations, loose directions.
 
         Laplace's approximation at the last rung of a path: the inverse of the Hessian's Schur
-        complement of the path, with the model precision Rf of that rung.
+        complement of the path, with the model precision Rf of that rung. Parameters per step are
+        part of the path and integrated out with it; their values are those of `Run.best.states`.
 
         Parameters
         ----------
@@ -337,7 +338,8 @@ class Action:
         Raises
         ------
         OptionError
-            If the run is of other data, or the action is averaged.
+            If the run is of other data, the action is averaged, or only parameters per step are
+            free.
         SolveError
             If the action has no minimum at the path.
         """

@@ -35,6 +35,7 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
             "make one with sd.anneal(action, data)."
         )
     _check_same(run, problem)
+    _check_asked(problem)
     best = run.best if path is None else run.path(path)
     d = run.dataset
     rf = d["rf"].values[int(d["last_beta"].values[best.path])]
@@ -69,6 +70,18 @@ def _check_same(run: Run, problem: Problem) -> None:
         raise OptionError(
             "posterior: the run has other times, values or variances than these data. "
             "Pass the data that the run was annealed with."
+        )
+
+
+def _check_asked(problem: Problem) -> None:
+    """Refuse to answer with nothing where all that is estimated has a value at every step."""
+    carried = [problem.states[a] for a in np.flatnonzero(~np.isnan(problem.drift))]
+    if carried and not problem.free.any():
+        raise OptionError(
+            "posterior: no parameter that is the same at all times is free, and those with a value "
+            f"of their own at every step ({', '.join(carried)}) are part of the path, which is "
+            f"integrated out. Their values are run.best.states.sel(state={carried[0]!r}); their "
+            "variances stand in the inverse of action.compile().hessian(X, theta, rf, data)."
         )
 
 

@@ -57,7 +57,7 @@ def as_start(start: StartLike, problem: Problem) -> str | StartFunction | Start:
         raise OptionError(
             f"anneal: start has the shape {numbers(X, 'start').shape}; expected a path (M, D) = "
             f"{(problem.M, problem.D)}, a row for each of the grid's points and a column for each "
-            f"state, or any number of them, (J, {problem.M}, {problem.D})."
+            f"state{_last(problem)}, or any number of them, (J, {problem.M}, {problem.D})."
         )
     thetas = np.full((len(paths), problem.P), np.nan)
     if theta is not None:
@@ -125,6 +125,14 @@ def _thetas(theta: Parameters, problem: Problem, count: int) -> FloatArray:
     thetas = np.full((count, problem.P), np.nan)
     for key, value in theta.items():
         name = str(key)
+        if name in problem.states and name not in problem.parameters:
+            a = problem.states.index(name)
+            drifts = not np.isnan(problem.drift[a])
+            raise OptionError(
+                f"anneal: start names {name!r} among the parameters, but it "
+                f"{'has a value of its own at every step' if drifts else 'is a state'}: it is the "
+                f"column X[..., {a}] of the path X. Put its values there."
+            )
         if name not in problem.parameters:
             raise OptionError(
                 f"anneal: start names {name!r}, which is no parameter of this action."
@@ -139,6 +147,11 @@ def _thetas(theta: Parameters, problem: Problem, count: int) -> FloatArray:
             )
         thetas[:, problem.parameters.index(name)] = given
     return thetas
+
+
+def _last(problem: Problem) -> str:
+    count = int((~np.isnan(problem.drift)).sum())
+    return f" (the last {count} are parameters per step)" if count else ""
 
 
 def _inside(given: Given, problem: Problem) -> Given:

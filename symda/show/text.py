@@ -97,8 +97,8 @@ def _heading(dataset: xr.Dataset) -> str:
         f"{attrs['model']}: scheme {attrs['scheme']}, solver {attrs['solver']}, "
         f"start {attrs['start']}, strategy {attrs['strategy']}\n"
         f"sizes: D = {sizes['state']} states{own}, P = {sizes['parameter']} parameters "
-        f"({free} free), L = {measured_channels(dataset)} measured channels, N = {sizes['step']} steps, "
-        f"{attrs['data_count']} data, B = {sizes['beta']} rungs"
+        f"({free} free), L = {measured_channels(dataset)} measured channels, "
+        f"N = {sizes['step']} steps, {attrs['data_count']} data, B = {sizes['beta']} rungs"
     )
 
 
