@@ -110,7 +110,7 @@ SIZES = {
         figure=2,
     ),
     "standard": STANDARD,
-    "full": replace(STANDARD, memory=(100_000, 1_000_000), solvers=("newton", "ipopt"), beyond=4),
+    "full": replace(STANDARD, memory=(100_000, 1_000_000), solvers=("newton", "ipopt"), beyond=10),
 }
 
 DT, VARIANCE, NU, NU_BOUNDS = 0.025, 0.2, 10.0, (0.0, 20.0)
