@@ -73,6 +73,7 @@ class Model:
         from symda.declare.lattice import LatticeModel
 
         sites = isinstance(equations, Mapping) and any(isinstance(k, SiteState) for k in equations)
+        # a LatticeModel is a Model, which is all that is promised when cls is Model
         return object.__new__(LatticeModel if sites else cls)  # type: ignore[return-value]
 
     def __init__(

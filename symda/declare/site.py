@@ -72,6 +72,7 @@ class Site(Declared):
     def _hashable_content(self) -> tuple[object, ...]:
         return (*sp.Symbol._hashable_content(self), (float(self.size),), self.boundary)
 
+    # SymPy's symbols are made anew from their name alone; these need more
     def __getnewargs_ex__(self) -> tuple[tuple[str, int], dict[str, object]]:  # type: ignore[override]
         return (self.name, self.size), {"boundary": self.boundary}
 
@@ -148,6 +149,7 @@ class SiteState(Declared):
         place = ",".join(printer.doprint(s) + (f"{o:+d}" if o else "") for s, o in indices)
         return f"{{{printer.doprint(sp.Symbol(self.field.name))}}}_{{{place}}}"
 
+    # as above
     def __getnewargs_ex__(self) -> tuple[tuple[object, ...], dict[str, object]]:  # type: ignore[override]
         return (self.field, self.offsets), {}
 
@@ -338,4 +340,5 @@ def states(
                 f"states({names!r}, sites): sites go with one name; call once for each field."
             )
         return StateField(names, size, bounds=bounds, start=start)
+    # what is no site is a size or a mistake, which `symbols.states` names
     return symbols.states(names, size, bounds=bounds, start=start)  # type: ignore[arg-type]
