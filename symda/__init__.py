@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from symda.api import Action, Run, Trajectory, anneal, load, simulate, twin
     from symda.declare import (
         Measurement,
+        MechanicalModel,
         Model,
         exprel,
         forcing,
@@ -55,6 +56,7 @@ __all__ = [
     "InputError",
     "Ladder",
     "Measurement",
+    "MechanicalModel",
     "Model",
     "ModelError",
     "Nudged",
@@ -92,6 +94,7 @@ _HOME = {
     "InputError": "symda.errors",
     "Ladder": "symda.anneal",
     "Measurement": "symda.declare",
+    "MechanicalModel": "symda.declare",
     "Model": "symda.declare",
     "ModelError": "symda.errors",
     "Nudged": "symda.anneal",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from symda.api.inputs import number
-from symda.declare import Forcing, Model
+from symda.declare import Forcing, MechanicalModel, Model
 from symda.errors import DataError
 from symda.observe import Samples
 
@@ -32,6 +32,8 @@ def driven(model: Model) -> Model:
     if not model.per_step:
         return model
     known = {w: Forcing(w.name) for w in model.per_step}
+    if isinstance(model, MechanicalModel):
+        return model.substitute(known)
     equations = {
         state: equation.xreplace(known)
         for state, equation in zip(model.states, model.equations, strict=True)

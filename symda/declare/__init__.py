@@ -4,6 +4,7 @@ from symda.declare.check import as_expression, check_expression
 from symda.declare.functions import KNOWN, exprel, known_names
 from symda.declare.lattice import LatticeModel
 from symda.declare.measure import Measurement, measure
+from symda.declare.mechanics import MechanicalModel
 from symda.declare.model import Model
 from symda.declare.parameters import parameter, parameters
 from symda.declare.ranges import Range
@@ -27,6 +28,7 @@ __all__ = [
     "Lattice",
     "LatticeModel",
     "Measurement",
+    "MechanicalModel",
     "Model",
     "Parameter",
     "Range",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from sympy import Expr, S, Symbol
 
@@ -19,6 +19,9 @@ from symda.declare.check import (
 from symda.declare.site import Site, SiteState, StateField
 from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParameter, Time
 from symda.errors import ModelError, nearest
+
+if TYPE_CHECKING:
+    from symda.declare.mechanics import MechanicalModel
 
 Kind = TypeVar("Kind", bound=Declared)
 Named = TypeVar("Named", bound=Declared | StateField)
@@ -138,6 +141,51 @@ class Model:
             ("equations", (*right_hand_sides, *(w if discrete else S.Zero for w in carried))),
         ):
             object.__setattr__(self, field, value)
+
+    @staticmethod
+    def from_hamiltonian(
+        H: Expr | float,
+        q: State | Sequence[State],
+        p: State | Sequence[State],
+        *,
+        forces: Mapping[State, Expr | float] | None = None,
+        dissipation: Expr | float | None = None,
+        name: str = "model",
+    ) -> MechanicalModel:
+        """Make the model of a Hamiltonian: dq/dt = dH/dp, dp/dt = -dH/dq + force.
+
+        Parameters
+        ----------
+        H : Expr
+            The Hamiltonian H(q, p); parameters, forcing (`sd.forcing`) and time may stand in it.
+        q, p : State or sequence of State, (n,)
+            Coordinates and momenta in the same order.
+        forces : mapping of State to Expr, optional
+            Generalised forces along some coordinates, in the same symbols as H.
+        dissipation : Expr, optional
+            Rayleigh's function R written in q and p: it adds the force -dR/dv, v = dH/dp, so that
+            dH/dt = -v dR/dv (-2 R if R is quadratic).
+        name : str
+            As for `Model`.
+
+        Returns
+        -------
+        MechanicalModel
+            With the states (*q, *p).
+
+        Raises
+        ------
+        ModelError
+            If coordinates and momenta do not pair, H depends on no momentum, something in H, a
+            force or R is not declared or is another state, or for what no model may hold.
+
+        Notes
+        -----
+        Goldstein, Classical Mechanics, chapter 8; R in chapter 1.5.
+        """
+        from symda.declare.mechanics import from_hamiltonian
+
+        return from_hamiltonian(H, q, p, forces=forces, dissipation=dissipation, name=name)
 
     @property
     def per_step(self) -> tuple[StepParameter, ...]:

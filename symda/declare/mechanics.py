@@ -1,0 +1,307 @@
+"""Mechanical models: a Hamiltonian, or a Lagrangian, and the equations of motion it implies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Self
+
+import sympy as sp
+from sympy import Expr, Symbol
+
+from symda.declare.check import (
+    as_expression,
+    check_alike,
+    check_declared,
+    check_expression,
+    describe,
+    symbols_in,
+)
+from symda.declare.mechanics_generic import generic_rank, solve_linear, vanishes
+from symda.declare.model import Model
+from symda.declare.site import Site, SiteState
+from symda.declare.symbols import Declared, Forcing, State, StepParameter, Time
+from symda.errors import ModelError, nearest
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class MechanicalModel(Model):
+    """Hamilton's equations dq/dt = dH/dp, dp/dt = -dH/dq + force, with where they come from.
+
+    A `Model` in every respect, whose states are (q, p); made by `Model.from_hamiltonian` and
+    `Model.from_lagrangian`. Integrators that keep the structure of mechanics ask for it.
+
+    Attributes
+    ----------
+    coordinates, momenta : tuple of State, (n,)
+        q and p; the states are (*q, *p), and after them the parameters per step.
+    hamiltonian : Expr
+        H(q, p), perhaps also of parameters, forcing and time.
+    forces : tuple of Expr, (n,)
+        What is added to dp/dt: generalised forces and dissipation, in the model's own symbols.
+    lagrangian : Expr or None
+        L(q, v) if the model was made from one.
+    velocities : tuple of Symbol, (n,) or ()
+        What stands for dq/dt in the Lagrangian.
+
+    Raises
+    ------
+    ModelError
+        As `Model.from_hamiltonian`.
+    """
+
+    coordinates: tuple[State, ...]
+    momenta: tuple[State, ...]
+    hamiltonian: Expr
+    forces: tuple[Expr, ...]
+    lagrangian: Expr | None
+    velocities: tuple[Symbol, ...]
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        """Make an empty one; equations of sites have no form of their own here."""
+        return object.__new__(cls)
+
+    def __init__(
+        self,
+        hamiltonian: Expr | float,
+        coordinates: Sequence[State],
+        momenta: Sequence[State],
+        *,
+        forces: Sequence[Expr] | None = None,
+        lagrangian: Expr | None = None,
+        velocities: Sequence[Symbol] = (),
+        name: str = "model",
+    ) -> None:
+        where = f"Model {name!r}"
+        q, p = pairs(coordinates, momenta, where)
+        H = expression_in(hamiltonian, (*q, *p), f"{where}, Hamiltonian")
+        if not H.has(*p):
+            raise ModelError(
+                f"{where}: the Hamiltonian {H} does not depend on any momentum ({_names(p)}), so "
+                "nothing would ever move. Write the kinetic energy in momenta, for example "
+                f"{p[0]}**2/(2*m); from velocities make the model with Model.from_lagrangian."
+            )
+        added = tuple(forces) if forces is not None else (sp.S.Zero,) * len(q)
+        rates = [_derivative(H, symbol, where) for symbol in p]
+        slopes = [
+            force - _derivative(H, symbol, where) for symbol, force in zip(q, added, strict=True)
+        ]
+        super().__init__(dict(zip((*q, *p), (*rates, *slopes), strict=True)), name=name)
+        for field, value in (
+            ("coordinates", q),
+            ("momenta", p),
+            ("hamiltonian", H),
+            ("forces", added),
+            ("lagrangian", lagrangian),
+            ("velocities", tuple(velocities)),
+        ):
+            object.__setattr__(self, field, value)
+
+    @property
+    def velocity(self) -> tuple[Expr, ...]:
+        """The velocities dq/dt = dH/dp in coordinates and momenta, (n,)."""
+        return self.equations[: len(self.coordinates)]
+
+    @cached_property
+    def separable(self) -> bool:
+        """Whether dq/dt is free of q and dp/dt free of p: H = T(p) + V(q), forces without p.
+
+        Time, forcing and parameters may stand in either part.
+        """
+        force_of_momentum = (
+            sp.diff(force, p) for force in self.forces for p in self.momenta if force.has(p)
+        )
+        mixed = (
+            sp.diff(self.hamiltonian, q, p) for q, p in product(self.coordinates, self.momenta)
+        )
+        return all(map(vanishes, mixed)) and all(map(vanishes, force_of_momentum))
+
+    @cached_property
+    def conservative(self) -> bool:
+        """Whether H is a constant of the motion: no forces, nothing in H that changes by itself."""
+        moving = (Time, Forcing, StepParameter)
+        return all(force == 0 for force in self.forces) and not any(
+            isinstance(symbol, moving) for symbol in symbols_in([self.hamiltonian])
+        )
+
+    def substitute(self, values: Mapping[Symbol, Expr]) -> MechanicalModel:
+        """Return the model with other expressions in place of parameters or forcing."""
+        return MechanicalModel(
+            self.hamiltonian.xreplace(values),
+            self.coordinates,
+            self.momenta,
+            forces=[force.xreplace(values) for force in self.forces],
+            lagrangian=None if self.lagrangian is None else self.lagrangian.xreplace(values),
+            velocities=self.velocities,
+            name=self.name,
+        )
+
+    def __repr__(self) -> str:
+        sizes = f"n={len(self.coordinates)}, P={len(self.parameters)}, U={len(self.forcing)}"
+        return f"MechanicalModel({self.name!r}, {sizes})"
+
+
+def from_hamiltonian(
+    H: Expr | float,
+    q: State | Sequence[State],
+    p: State | Sequence[State],
+    *,
+    forces: Mapping[State, Expr | float] | None,
+    dissipation: Expr | float | None,
+    name: str,
+) -> MechanicalModel:
+    """Make the model; see `Model.from_hamiltonian`."""
+    where = f"Model {name!r}"
+    coordinates, momenta = pairs(q, p, where)
+    known = (*coordinates, *momenta)
+    pushes = force_of_each(forces, coordinates, known, where)
+    if dissipation is None:
+        return MechanicalModel(H, coordinates, momenta, forces=pushes, name=name)
+    conservative = MechanicalModel(H, coordinates, momenta, name=name)
+    R = expression_in(dissipation, known, f"{where}, dissipation")
+    inverse_mass = sp.Matrix(conservative.velocity).jacobian(momenta)
+    # R(q, v(p)): dR/dp = (dv/dp) dR/dv
+    if generic_rank(inverse_mass)[0] < len(momenta):
+        raise ModelError(
+            f"{where}: the dissipation is given in momenta, but these do not follow from the "
+            "velocities: d2H/dp2 is singular. Write the damping as forces={q: ...} instead."
+        )
+    drag = solve_linear(inverse_mass, sp.Matrix([sp.diff(R, symbol) for symbol in momenta]))
+    total = [push - part for push, part in zip(pushes, drag, strict=True)]
+    return MechanicalModel(H, coordinates, momenta, forces=total, name=name)
+
+
+def pairs(
+    q: State | Sequence[State], p: State | Sequence[State], where: str
+) -> tuple[tuple[State, ...], tuple[State, ...]]:
+    """Return coordinates and momenta as tuples of equal length.
+
+    Raises
+    ------
+    ModelError
+        If one is no state or stands there twice, or a coordinate has no momentum of its own.
+    """
+    coordinates, momenta = states_of(q, "coordinate", where), states_of(p, "momentum", where)
+    both = [symbol for symbol in coordinates if symbol in momenta]
+    if both:
+        raise ModelError(
+            f"{where}: {_names(both)} is given as a coordinate and as a momentum; each coordinate "
+            f"has a momentum of its own. Declare it, for example p_{both[0]} = "
+            f'sd.state("p_{both[0]}").'
+        )
+    if len(coordinates) != len(momenta):
+        raise ModelError(
+            f"{where}: got {_count(coordinates, 'coordinate', 'coordinates')} and "
+            f"{_count(momenta, 'momentum', 'momenta')}; a Hamiltonian system has an even number of "
+            "variables, one momentum for each coordinate in the same order. Give the missing ones; "
+            "a system that is not Hamiltonian is written as sd.Model({x: dx/dt, ...})."
+        )
+    check_alike((*coordinates, *momenta), where)
+    return coordinates, momenta
+
+
+def states_of(given: State | Sequence[State], kind: str, where: str) -> tuple[State, ...]:
+    """Return one state or several as a tuple.
+
+    Raises
+    ------
+    ModelError
+        If there is none, one is repeated, or something is no state.
+    """
+    many = [given] if isinstance(given, Symbol) else given
+    if isinstance(many, str | Mapping) or not isinstance(many, Sequence):
+        raise ModelError(
+            f"{where}: expected a state or a sequence of states for each {kind}, "
+            f"got {type(given).__name__} ({given!r})."
+        )
+    if not many:
+        raise ModelError(f"{where}: no {kind} given; a mechanical system has at least one.")
+    for symbol in many:
+        if not isinstance(symbol, State) or isinstance(symbol, StepParameter | SiteState):
+            what = describe(symbol) if isinstance(symbol, Symbol) else type(symbol).__name__
+            raise ModelError(
+                f"{where}: the {kind} {symbol!r} is {what}, expected a State. Declare it with "
+                "sd.state."
+            )
+    repeated = sorted({symbol.name for symbol in many if list(many).count(symbol) > 1})
+    if repeated:
+        raise ModelError(f"{where}: the {kind} {repeated[0]!r} is given more than once.")
+    return tuple(many)
+
+
+def expression_in(given: object, states: Sequence[Symbol], where: str) -> Expr:
+    """Return an expression in certain states, parameters, forcing and time.
+
+    `states` are the coordinates with momenta or velocities; the latter may be plain symbols.
+
+    Raises
+    ------
+    ModelError
+        If it is none, or uses another state or an undeclared symbol.
+    """
+    expression = as_expression(given, where)
+    check_expression(expression, where)
+    used = [symbol for symbol in symbols_in([expression]) if symbol not in states]
+    known = [*states, *(symbol for symbol in used if isinstance(symbol, Declared))]
+    check_alike(known, where)
+    check_declared(used, [symbol.name for symbol in known], where)
+    for symbol in used:
+        if isinstance(symbol, Site | SiteState):
+            raise ModelError(
+                f"{where}: uses {symbol.name}, the field of a lattice. Mechanics takes states, "
+                'q = sd.states("q", 10), and sums over them.'
+            )
+        if type(symbol) is State:
+            raise ModelError(
+                f"{where}: uses the state {symbol.name!r}, which is none of "
+                f"{_names(states)}.{nearest(symbol.name, (s.name for s in states))} "
+                "Add it to them, or declare it as a parameter or forcing."
+            )
+    return expression
+
+
+def force_of_each(
+    forces: Mapping[State, Expr | float] | None,
+    coordinates: Sequence[State],
+    known: Sequence[Symbol],
+    where: str,
+) -> tuple[Expr, ...]:
+    """Return the generalised force along each coordinate, (n,); 0 where none is given.
+
+    Raises
+    ------
+    ModelError
+        If a force is of no coordinate, or uses what it may not.
+    """
+    given = {} if forces is None else forces
+    if not isinstance(given, Mapping):
+        raise ModelError(
+            f"{where}: forces must be a mapping of coordinate to generalised force, "
+            f"{{{coordinates[0]}: ...}}, got {type(given).__name__}."
+        )
+    for key in given:
+        if key not in coordinates:
+            raise ModelError(
+                f"{where}: forces[{key!r}] is along no coordinate; there are "
+                f"{_names(coordinates)}.{nearest(str(key), (s.name for s in coordinates))}"
+            )
+    return tuple(
+        expression_in(given.get(symbol, 0), known, f"{where}, force along {symbol}")
+        for symbol in coordinates
+    )
+
+
+def _derivative(H: Expr, symbol: State, where: str) -> Expr:
+    slope = sp.diff(H, symbol)
+    check_expression(slope, f"{where}, dH/d{symbol} of the Hamiltonian")
+    return slope
+
+
+def _names(symbols: Sequence[Symbol]) -> str:
+    return ", ".join(symbol.name for symbol in symbols)
+
+
+def _count(symbols: Sequence[Symbol], one: str, many: str) -> str:
+    return f"{len(symbols)} {one if len(symbols) == 1 else many} ({_names(symbols)})"

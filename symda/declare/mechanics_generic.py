@@ -1,0 +1,106 @@
+"""What holds for symbolic matrices in general position: zeros, ranks, linear solutions.
+
+Whether an expression is identically zero is decided by its value at a few random points, to many
+digits: it needs no simplification that may fail, and takes coefficients that are decimal numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+from sympy import Expr, Symbol
+
+POINTS, TRIES = 3, 40
+#: Beside the largest term of a sum, what is taken for the rounding of decimal coefficients.
+ROUNDING = 1e-12
+
+
+def vanishes(expression: Expr) -> bool:
+    """Whether an expression is zero wherever it is defined."""
+    if expression.is_Number or expression.is_zero:
+        return bool(expression == 0) or bool(expression.is_zero)
+    if expression.is_Mul:
+        return any(map(vanishes, expression.args))
+    if expression.is_Pow and expression.exp.is_positive:
+        return vanishes(expression.base)
+    terms = expression.args if expression.is_Add else (expression,)
+    found = False
+    for values in _values(terms):
+        found = True
+        if abs(values.sum()) > ROUNDING * np.abs(values).sum():
+            return False
+    return found or bool(sp.simplify(expression) == 0)
+
+
+def generic_rank(matrix: sp.Matrix) -> tuple[int, NDArray[np.float64]]:
+    """Return the rank a matrix has almost everywhere, and a basis of its kernel at one such place.
+
+    Returns
+    -------
+    rank : int
+    kernel : (n - rank, n)
+        Orthonormal rows.
+    """
+    best, kernel = -1, np.empty((0, matrix.cols))
+    for values in _values(list(matrix)):
+        rows = values.real.reshape(matrix.shape)
+        _, singular, right = np.linalg.svd(rows)
+        rank = int(np.sum(singular > 1e-10 * max(singular[0], np.finfo(float).tiny)))
+        if rank > best:
+            best, kernel = rank, right[rank:]
+    if best < 0:
+        return matrix.rank(simplify=True), kernel
+    return best, kernel
+
+
+def solve_linear(matrix: sp.Matrix, right: sp.Matrix) -> sp.Matrix:
+    """Solve a regular system in symbols, each set of coupled unknowns by itself."""
+    solution = sp.zeros(matrix.rows, right.cols)
+    for block in matrix.connected_components():
+        part = matrix.extract(block, block).LUsolve(
+            right.extract(block, list(range(right.cols))), iszerofunc=vanishes
+        )
+        for row, place in enumerate(block):
+            solution[place, :] = part[row, :].applyfunc(tidy)
+    return solution
+
+
+def tidy(expression: Expr, most: int = 300) -> Expr:
+    """Return an expression simplified, unless it is so long that this takes seconds."""
+    if expression.is_Symbol or expression.is_Number or expression.count_ops() > most:
+        return expression
+    return min(expression, sp.simplify(expression), key=sp.count_ops)
+
+
+def sample(symbols: Iterable[Symbol], rng: np.random.Generator) -> dict[Symbol, Expr]:
+    """Return a point in general position, each symbol of either sign and about 1 in size."""
+    return {
+        symbol: sp.Float(float(rng.uniform(0.3, 1.4) * rng.choice([-1.0, 1.0])), 40)
+        for symbol in symbols
+    }
+
+
+def evaluate(expression: Expr, point: dict[Symbol, Expr]) -> complex:
+    """Return the value at a point, nan where it has none."""
+    try:
+        return complex(sp.N(expression.xreplace(point), 20))
+    except (TypeError, ValueError, ArithmeticError):
+        return complex(np.nan)
+
+
+def _values(expressions: Sequence[Expr]) -> Iterator[NDArray[np.complex128]]:
+    """Yield the values at a few random points where all of them are real and finite."""
+    symbols = sorted(set().union(*(e.free_symbols for e in expressions)), key=str)
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(TRIES):
+        point = sample(symbols, rng)
+        values = np.array([evaluate(e, point) for e in expressions])
+        if np.isfinite(values).all() and np.abs(values.imag).max() <= 1e-12 * np.abs(values).max():
+            yield values
+            found += 1
+        if found == POINTS or not symbols:
+            return
