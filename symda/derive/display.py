@@ -1,4 +1,4 @@
-"""Titled equations, as plain text and as LaTeX."""
+"""Titled equations, as plain text, as LaTeX and as MathML."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from html import escape
 
 import sympy as sp
 from sympy import Expr, Symbol
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
+
+from symda.derive.mathml import math
 
 #: Columns of the plain text.
 WIDTH = 100
@@ -80,6 +83,25 @@ def aligned_of(sections: Iterable[Section]) -> str:
     return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
 
 
+def mathml_of(sections: Iterable[Section]) -> str:
+    """Return the sections as HTML: headings, paragraphs and a MathML formula for each equation."""
+    parts = []
+    for section in sections:
+        parts.append(f"<section>\n<h3>{escape(section.title)}</h3>")
+        if section.note:
+            parts.append(f"<p>{escape(section.note)}</p>")
+        for line in section.lines:
+            left, *rows = _latex_sides(line)
+            parts.append(math(f"{left} &= {rows[0]}", *rows[1:], comment=line.comment))
+        parts.append("</section>")
+    return "\n".join(parts) + "\n"
+
+
+def mathml_part(expression: Expr, *, ordered: bool = False) -> str:
+    """Return one expression as a MathML formula within a line of text."""
+    return math(latex_part(expression, ordered=ordered), display=False)
+
+
 def latex_part(expression: Expr, *, ordered: bool = False) -> str:
     """Return one expression as LaTeX."""
     latex: str = _Latex({"order": "none"} if ordered else {}).doprint(expression)
@@ -146,11 +168,16 @@ def _wrapped(text: str, indent: str, first: str | None = None) -> list[str]:
 
 def _latex_rows(line: Line) -> Iterator[str]:
     comment = rf" && \text{{{_escape_text(line.comment)}}}" if line.comment else ""
-    left = latex_part(line.left, ordered=line.ordered)
-    rows = list(_latex_terms(line.right, ordered=line.ordered))
+    left, *rows = _latex_sides(line)
     yield f"{left} &= {rows[0]}" + (comment if len(rows) == 1 else "")
     for position, row in enumerate(rows[1:], start=2):
         yield rf"&\quad {row}" + (comment if position == len(rows) else "")
+
+
+def _latex_sides(line: Line) -> list[str]:
+    """Return the left-hand side, then the rows of the right-hand side."""
+    left = latex_part(line.left, ordered=line.ordered)
+    return [left, *_latex_terms(line.right, ordered=line.ordered)]
 
 
 def _latex_terms(expression: Expr, *, ordered: bool) -> Iterator[str]:

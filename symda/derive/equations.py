@@ -11,7 +11,7 @@ from sympy import Expr, Symbol
 
 from symda.declare import LatticeModel, Measurement, Model
 from symda.derive.blocks import gradient_section, hessian_section
-from symda.derive.display import Section, aligned_of, latex_of, text_of
+from symda.derive.display import Section, aligned_of, latex_of, mathml_of, text_of
 from symda.derive.dynamics import hessian_tensor, jacobian
 from symda.derive.sections import (
     Subject,
@@ -61,6 +61,10 @@ class Equations:
     def latex(self) -> str:
         """Return paragraphs with align* environments, to include in a document using amsmath."""
         return latex_of(self.sections)
+
+    def mathml(self) -> str:
+        """Return HTML sections whose formulas are MathML, which browsers render themselves."""
+        return mathml_of(self.sections)
 
     def _repr_latex_(self) -> str:
         return aligned_of(self.sections)
