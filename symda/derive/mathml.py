@@ -37,6 +37,8 @@ _LARGE = {"sum": "sum", "prod": "prod", "int": "int"}
 _ALPHABETS = {"mathcal": "scr", "mathscr": "scr", "mathfrak": "fr"}
 _FUNCTIONS = frozenset("sin cos tan cot sec csc sinh cosh tanh coth exp log min max det".split())
 _SPACES = {",": "0.17em", ":": "0.22em", ";": "0.28em", " ": "0.33em", "quad": "1em"}
+#: What makes brackets grow.
+_TALL = frozenset(("mfrac", "mtable", "munderover", "msqrt", "mroot"))
 _END = ""
 
 
@@ -252,18 +254,23 @@ class _Reader:
 
     def fenced(self) -> Element:
         """Read what stands between brackets that grow with it."""
-        opening = self.fence("prefix")
+        opening = self.fence()
         elements = self.row()
         self.expect(r"\right")
-        return _row([*opening, *elements, *self.fence("postfix")])
+        closing = self.fence()
+        if not any(part.tag in _TALL for element in elements for part in element.iter()):
+            # where nothing is tall some fonts' growing brackets stand too far off
+            for bracket in (*opening, *closing):
+                bracket.set("stretchy", "false")
+        return _row([*opening, _row(elements), *closing])
 
-    def fence(self, form: str) -> list[Element]:
-        """Read a bracket that grows with its content."""
+    def fence(self) -> list[Element]:
+        """Read a bracket."""
         token = self.take()
         if token == ".":
             return []
         sign = _character(_FENCES[token[1:]]) if token.startswith("\\") else token
-        return [_leaf("mo", sign, form=form, fence="true", stretchy="true")]
+        return [_leaf("mo", sign)]
 
     def table(self) -> Element:
         """Read cases, or a matrix."""
@@ -284,7 +291,7 @@ class _Reader:
         self.text()
         if kind != "cases":
             return table
-        brace = _leaf("mo", "{", form="prefix", fence="true", stretchy="true")
+        brace = _leaf("mo", "{")
         return _row([brace, table])
 
     def text(self) -> str:
