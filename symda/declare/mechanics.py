@@ -161,6 +161,7 @@ def from_hamiltonian(
         return MechanicalModel(H, coordinates, momenta, forces=pushes, name=name)
     conservative = MechanicalModel(H, coordinates, momenta, name=name)
     R = expression_in(dissipation, known, f"{where}, dissipation")
+    check_dissipation(R, momenta, where)
     inverse_mass = sp.Matrix(conservative.velocity).jacobian(momenta)
     # R(q, v(p)): dR/dp = (dv/dp) dR/dv
     if generic_rank(inverse_mass)[0] < len(momenta):
@@ -291,6 +292,21 @@ def force_of_each(
         expression_in(given.get(symbol, 0), known, f"{where}, force along {symbol}")
         for symbol in coordinates
     )
+
+
+def check_dissipation(R: Expr, moving: Sequence[Symbol], where: str) -> None:
+    """Refuse a Rayleigh function that damps nothing.
+
+    Raises
+    ------
+    ModelError
+        If none of the velocities, or momenta, stands in it.
+    """
+    if not R.has(*moving):
+        raise ModelError(
+            f"{where}: the dissipation {R} depends on none of {_names(moving)}, so it damps "
+            f"nothing. Rayleigh's function is half the power lost, for example c*{moving[0]}**2/2."
+        )
 
 
 def _derivative(H: Expr, symbol: State, where: str) -> Expr:

@@ -6,7 +6,7 @@ digits: it needs no simplification that may fail, and takes coefficients that ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 import numpy as np
 import sympy as sp
@@ -75,14 +75,6 @@ def tidy(expression: Expr, most: int = 300) -> Expr:
     return min(expression, sp.simplify(expression), key=sp.count_ops)
 
 
-def sample(symbols: Iterable[Symbol], rng: np.random.Generator) -> dict[Symbol, Expr]:
-    """Return a point in general position, each symbol of either sign and about 1 in size."""
-    return {
-        symbol: sp.Float(float(rng.uniform(0.3, 1.4) * rng.choice([-1.0, 1.0])), 40)
-        for symbol in symbols
-    }
-
-
 def evaluate(expression: Expr, point: dict[Symbol, Expr]) -> complex:
     """Return the value at a point, nan where it has none."""
     try:
@@ -91,16 +83,50 @@ def evaluate(expression: Expr, point: dict[Symbol, Expr]) -> complex:
         return complex(np.nan)
 
 
+def inverts(
+    inverse: Mapping[Symbol, Expr], function: Mapping[Symbol, Expr], positive: Set[Symbol]
+) -> bool:
+    """Whether v(p) inverts p(v), at random v of either sign where p(v) is real.
+
+    Parameters
+    ----------
+    inverse : mapping of v to an expression in p
+    function : mapping of p to an expression in v
+    positive : set of Symbol
+        What is never negative.
+    """
+    found = False
+    for point, values in _points([*function.values(), *inverse], 12, positive):
+        found = True
+        there = {p: sp.Float(x.real, 20) for p, x in zip(function, values, strict=False)}
+        for v, expression in inverse.items():
+            if not abs(evaluate(expression, {**point, **there}) - complex(point[v])) <= 1e-9:
+                return False
+    return found
+
+
 def _values(expressions: Sequence[Expr]) -> Iterator[NDArray[np.complex128]]:
-    """Yield the values at a few random points where all of them are real and finite."""
+    for _, values in _points(expressions, POINTS):
+        yield values
+
+
+def _points(
+    expressions: Sequence[Expr], count: int, positive: Set[Symbol] = frozenset()
+) -> Iterator[tuple[dict[Symbol, Expr], NDArray[np.complex128]]]:
+    """Yield a few random points where all expressions are real and finite, with their values."""
     symbols = sorted(set().union(*(e.free_symbols for e in expressions)), key=str)
     rng = np.random.default_rng(0)
     found = 0
     for _ in range(TRIES):
-        point = sample(symbols, rng)
+        point = {s: _about_one(rng, s in positive) for s in symbols}
         values = np.array([evaluate(e, point) for e in expressions])
         if np.isfinite(values).all() and np.abs(values.imag).max() <= 1e-12 * np.abs(values).max():
-            yield values
+            yield point, values
             found += 1
-        if found == POINTS or not symbols:
+        if found == count or not symbols:
             return
+
+
+def _about_one(rng: np.random.Generator, positive: bool) -> Expr:
+    size, sign = rng.uniform(0.3, 1.4), rng.choice([-1.0, 1.0])
+    return sp.Float(float(size if positive else size * sign), 40)

@@ -21,6 +21,8 @@ from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParam
 from symda.errors import ModelError, nearest
 
 if TYPE_CHECKING:
+    from sympy.physics.mechanics import KanesMethod, LagrangesMethod
+
     from symda.declare.mechanics import MechanicalModel
 
 Kind = TypeVar("Kind", bound=Declared)
@@ -186,6 +188,97 @@ class Model:
         from symda.declare.mechanics import from_hamiltonian
 
         return from_hamiltonian(H, q, p, forces=forces, dissipation=dissipation, name=name)
+
+    @staticmethod
+    def from_lagrangian(
+        L: Expr | float,
+        q: State | Expr | Sequence[State] | Sequence[Expr],
+        v: Symbol | Sequence[Symbol] | None = None,
+        *,
+        momenta: State | Sequence[State] | None = None,
+        forces: Mapping[State, Expr | float] | None = None,
+        dissipation: Expr | float | None = None,
+        name: str = "model",
+    ) -> MechanicalModel:
+        """Make the model of a Lagrangian, in coordinates q and momenta p = dL/dv.
+
+        Parameters
+        ----------
+        L : Expr
+            The Lagrangian L(q, v); parameters, forcing (`sd.forcing`) and time may stand in it.
+        q : State or sequence of State, (n,)
+            Coordinates. Functions of time as `sympy.physics.mechanics.dynamicsymbols` makes them
+            are accepted: L then holds their derivatives, `v` is left out, other functions of time
+            become forcing, and plain symbols parameters.
+        v : Symbol or sequence of Symbol, (n,)
+            What stands for dq/dt in L, states or plain SymPy symbols. They are not in the model.
+        momenta : State or sequence of State, (n,), optional
+            What to call the momenta, with bounds and start ranges. By default ``p_x`` for ``x``.
+        forces : mapping of State to Expr, optional
+            Generalised forces along some coordinates, in the same symbols as L.
+        dissipation : Expr, optional
+            Rayleigh's function R(q, v), which adds the force -dR/dv.
+        name : str
+            As for `Model`.
+
+        Returns
+        -------
+        MechanicalModel
+            With the states (*q, *p) and H = p v - L.
+
+        Raises
+        ------
+        ModelError
+            If L is degenerate in the velocities, or these do not follow from the momenta in closed
+            form; if coordinates and velocities do not pair; and as `from_hamiltonian`.
+
+        Notes
+        -----
+        Goldstein, Classical Mechanics, chapters 1.5 and 8.1.
+        """
+        from symda.declare.mechanics_lagrange import from_lagrangian
+
+        return from_lagrangian(
+            L, q, v, momenta=momenta, forces=forces, dissipation=dissipation, name=name
+        )
+
+    @staticmethod
+    def from_mechanics(
+        method: LagrangesMethod | KanesMethod,
+        *,
+        symbols: Mapping[Expr, Expr | float] | None = None,
+        name: str = "model",
+    ) -> Model:
+        """Make the model of a system derived with `sympy.physics.mechanics`.
+
+        Parameters
+        ----------
+        method : LagrangesMethod or KanesMethod
+            Its equations formed. Coordinates and speeds become the states (q, u) under their own
+            names, a speed dq/dt as ``q_dot``. Multipliers of constraints are solved for and left
+            out, so start on the constraint.
+        symbols : mapping of Expr to Expr or number, optional
+            What stands for constants and inputs: declared symbols, expressions in them, numbers.
+            Other constants become parameters, other functions of time forcing, and derivatives of
+            these forcing of their own, ``f_dot``.
+        name : str
+            As for `Model`.
+
+        Returns
+        -------
+        Model
+            An ordinary one, since (q, u) are not canonical: for momenta, and integrators that keep
+            them so, pass the Lagrangian to `from_lagrangian`.
+
+        Raises
+        ------
+        ModelError
+            If the equations are not formed or the mass matrix is singular, or something in
+            `symbols` is not in the system.
+        """
+        from symda.declare.mechanics_sympy import from_mechanics
+
+        return from_mechanics(method, symbols=symbols, name=name)
 
     @property
     def per_step(self) -> tuple[StepParameter, ...]:
