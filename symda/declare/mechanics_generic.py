@@ -72,7 +72,8 @@ def tidy(expression: Expr, most: int = 300) -> Expr:
     """Return an expression simplified, unless it is so long that this takes seconds."""
     if expression.is_Symbol or expression.is_Number or expression.count_ops() > most:
         return expression
-    return min(expression, sp.simplify(expression), key=sp.count_ops)
+    simple = sp.simplify(expression)
+    return min(expression, simple, sp.powsimp(sp.factor(simple)), key=sp.count_ops)
 
 
 def evaluate(expression: Expr, point: dict[Symbol, Expr]) -> complex:

@@ -137,8 +137,9 @@ def _invert(
         speeds = {symbol: value.xreplace(back) for symbol, value in solution.items()}
         if set(speeds) == set(v) and inverts(speeds, momentum, positive.keys()):
             work = sum(symbol * solution[s] for symbol, s in zip(p, v, strict=True))
-            H = tidy(work - L.xreplace(positive).xreplace(solution))
-            return H.xreplace(back), speeds
+            potential, kinetic = L.as_independent(*v, as_Add=True)
+            energy = tidy(work - kinetic.xreplace(positive).xreplace(solution))
+            return energy.xreplace(back) - potential, speeds
     relations = "; ".join(f"{a} = {b}" for a, b in momentum.items())
     raise ModelError(
         f"{where}: the velocities {_names(v)} do not follow from the momenta in one real closed "

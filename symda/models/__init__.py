@@ -9,18 +9,37 @@ the mapping of the same name in capitals::
 """
 
 from symda.models.chaos import HENON, LORENZ63, LORENZ96, henon, lorenz63, lorenz96
-from symda.models.mechanics import PENDULUM, pendulum
+from symda.models.mechanics import (
+    DOUBLE_PENDULUM,
+    HARMONIC,
+    HENON_HEILES,
+    KEPLER,
+    PENDULUM,
+    double_pendulum,
+    harmonic,
+    henon_heiles,
+    kepler,
+    pendulum,
+)
 from symda.models.neurons import FITZHUGH_NAGUMO, NAKL, fitzhugh_nagumo, nakl
 
 __all__ = [
+    "DOUBLE_PENDULUM",
     "FITZHUGH_NAGUMO",
+    "HARMONIC",
     "HENON",
+    "HENON_HEILES",
+    "KEPLER",
     "LORENZ63",
     "LORENZ96",
     "NAKL",
     "PENDULUM",
+    "double_pendulum",
     "fitzhugh_nagumo",
+    "harmonic",
     "henon",
+    "henon_heiles",
+    "kepler",
     "lorenz63",
     "lorenz96",
     "nakl",
