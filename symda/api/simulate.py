@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from symda.api.driven import Values, drive, driven, split_values, with_values
+from symda.api.evaluate import evaluate
 from symda.api.inputs import choice, number, vector
 from symda.api.integrate import Method, Options, System, integrate, iterate
 from symda.api.kernels import parameter_values
@@ -21,6 +22,7 @@ from symda.observe.forcing import as_forcing, match
 
 if TYPE_CHECKING:
     import xarray as xr
+    from sympy import Expr
 
     from symda.observe.forcing import ForcingInput, ForcingSource
 
@@ -33,19 +35,43 @@ class Trajectory:
 
     Attributes
     ----------
-    states : xarray.DataArray, dims (time, state)
-        The solution.
+    states : xarray.DataArray, dims (time, state) or (member, time, state)
+        The solution, or those of an ensemble.
     parameters : mapping of str to float
         The values it was computed with.
+    forcing : mapping of str to Samples or Expr
+        The forcing it was computed with.
     """
 
     states: xr.DataArray
     parameters: Mapping[str, float]
+    forcing: Mapping[str, ForcingSource] = field(default_factory=dict)
 
     @property
     def times(self) -> FloatArray:
         """Times (T,)."""
         return np.asarray(self.states["time"].values, dtype=float)
+
+    def evaluate(self, expression: Expr | float) -> xr.DataArray:
+        """Return an expression's values along the solution, as of the Hamiltonian.
+
+        Parameters
+        ----------
+        expression : Expr
+            Of the model's states, parameters, forcing and time.
+
+        Returns
+        -------
+        xarray.DataArray, dims (time,), or (member, time) of an ensemble
+
+        Raises
+        ------
+        ModelError
+            If it uses a symbol that is not in the trajectory.
+        DataError
+            If a sampled forcing has no value at one of the times.
+        """
+        return evaluate(self, expression)
 
 
 def simulate(
@@ -146,6 +172,7 @@ def trajectory(
             name="states",
         ),
         dict(zip((p.name for p in system.field.parameters), system.theta.tolist(), strict=True)),
+        dict(zip((f.name for f in system.field.model.forcing), system.sources, strict=True)),
     )
 
 

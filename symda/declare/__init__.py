@@ -1,6 +1,6 @@
 """Declare: symbols, models and what is measured; all symbolic validation happens here."""
 
-from symda.declare.check import as_expression, check_expression
+from symda.declare.check import as_expression, check_declared, check_expression, symbols_in
 from symda.declare.functions import KNOWN, exprel, known_names
 from symda.declare.lattice import LatticeModel
 from symda.declare.measure import Measurement, measure
@@ -39,6 +39,7 @@ __all__ = [
     "StepParameter",
     "Time",
     "as_expression",
+    "check_declared",
     "check_expression",
     "exprel",
     "forcing",
@@ -49,5 +50,6 @@ __all__ = [
     "site",
     "state",
     "states",
+    "symbols_in",
     "time",
 ]
