@@ -134,6 +134,13 @@ class Settings:
 
         return bool(getattr(SOLVERS[self.solver], "structured", False))
 
+    @property
+    def continuous(self) -> bool:
+        """Whether the solver needs F itself and not its steps; its factory says so."""
+        from symda.solve import SOLVERS
+
+        return bool(getattr(SOLVERS[self.solver], "continuous", False))
+
 
 def _whole(name: str, value: object, least: int) -> None:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -21,6 +22,7 @@ from symda.api.machine import build_ahead
 from symda.api.run import Run
 from symda.api.starts import StartLike, as_start
 from symda.errors import OptionError
+from symda.observe import Problem
 from symda.solve.newton import alone
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from symda.api.action import Action
     from symda.build.kernels import Kernels
     from symda.declare import Parameter
-    from symda.observe import Observations, Problem
+    from symda.observe import Observations
 
 
 def anneal(
@@ -165,7 +167,7 @@ def anneal(
     _try_growing(settings.method, kernels, problem, rf)
     preflight.warn(action.field, kernels.at(problem), rf, stacklevel=2)
     dataset = driver.anneal(
-        kernels.payload(newton=settings.structured, alone=long),
+        kernels.payload(newton=settings.structured, alone=long, field=settings.continuous),
         problem,
         settings,
         reporter=_reporter(progress),
@@ -176,9 +178,33 @@ def anneal(
             "averaging": action.averaging,
             "kernels": kernels.kind,
             "source_digest": kernels.emitted.digest,
+            "binding": _binding(data, steps, max_step, midpoint_data, fixed),
         },
     )
-    return Run(dataset)
+    return Run(dataset, action)
+
+
+def _binding(
+    data: Observations | Problem,
+    steps: int | Sequence[int],
+    max_step: float | None,
+    midpoint_data: bool,
+    fixed: Mapping[str | Parameter, float | None] | None,
+) -> str:
+    """Return as JSON how the data were bound, without what is usual; null if they had been."""
+    if isinstance(data, Problem):
+        return "null"
+    given: dict[str, object] = {}
+    if not (isinstance(steps, int) and steps == 1):
+        given["steps"] = np.asarray(steps).tolist()
+    if max_step is not None:
+        given["max_step"] = float(max_step)
+    if midpoint_data:
+        given["midpoint_data"] = True
+    if fixed:
+        values = {str(name): value for name, value in fixed.items()}
+        given["fixed"] = {n: None if v is None else float(v) for n, v in values.items()}
+    return json.dumps(given)
 
 
 def _try_growing(

@@ -42,7 +42,7 @@ def machine(action: Action, options: Options | None) -> Kernels:
     field = action.field
     try:
         if isinstance(field, Field):
-            return _matrices(action, options)
+            return _matrices(action, field, options)
         return _lattice(action, field, options)
     except NoCompiler as reason:
         warnings.warn(str(reason), VirtualMachineWarning, stacklevel=3)
@@ -82,21 +82,21 @@ def _further(options: Options | None, flags: tuple[str, ...]) -> Options | None:
     return replace(chosen, flags=(*chosen.flags, *flags))
 
 
-def _matrices(action: Action, options: Options | None) -> Kernels:
+def _matrices(action: Action, field: Field, options: Options | None) -> Kernels:
     from symda.build import build
     from symda.build.kernels import compiled_kernels
 
     def newton(*flags: str) -> Path:
         return build(action.emitted_newton, _further(options, flags)).library
 
-    return compiled_kernels(build(action.emitted, options), newton)
+    return compiled_kernels(build(action.emitted, options), newton, field.functions)
 
 
 def _virtual(action: Action, field: Field) -> Kernels:
     from symda.build.kernels import virtual_kernels
     from symda.derive.step import derive_step
 
-    return virtual_kernels(derive_step(field, action.scheme), action.emitted)
+    return virtual_kernels(derive_step(field, action.scheme), action.emitted, field.functions)
 
 
 def _lattice(action: Action, field: LatticeField, options: Options | None) -> Kernels:

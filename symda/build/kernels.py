@@ -38,13 +38,15 @@ ONE_LANE = ("-DSYMDA_LANES=1",)
 class Payload:
     """Plain data that kernels are rebuilt from in another process.
 
-    `newton` is the library of the structured solver, empty unless it was asked for.
+    `newton` is the library of the structured solver, `field` F and h for solvers in continuous
+    time; both are empty unless they were asked for.
     """
 
     source: Source
     library: str
     functions: tuple[tuple[str, str], ...]
     newton: str = ""
+    field: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,17 +81,24 @@ class Kernels:
     newton : function, optional
         Builds the structured solver of the same problem with further compiler flags and returns
         its library.
+    field : mapping of str to casadi.Function, optional
+        ``field(x, u, theta, t)`` and ``measure(x, theta)``, F and h themselves, with derivatives.
     """
 
     #: Whether there are products with the Hessian only, never the matrix.
     matrix_free: ClassVar[bool] = False
 
     def __init__(
-        self, engine: Engine, source: Source, newton: Callable[..., Path] | None = None
+        self,
+        engine: Engine,
+        source: Source,
+        newton: Callable[..., Path] | None = None,
+        field: Mapping[str, ca.Function] | None = None,
     ) -> None:
         self.engine = engine
         self.emitted = source
         self._newton = newton
+        self.field = field
 
     @cached_property
     def newton(self) -> Path | None:
@@ -169,7 +178,7 @@ class Kernels:
             )
         return self.engine.measure(path, values)
 
-    def payload(self, *, newton: bool = False, alone: bool = False) -> Payload:
+    def payload(self, *, newton: bool = False, alone: bool = False, field: bool = False) -> Payload:
         """Return what another process needs to rebuild these kernels with `restore`.
 
         Parameters
@@ -178,13 +187,15 @@ class Kernels:
             Whether the structured solver will be needed: builds it.
         alone : bool
             In the form that takes one path at a time.
+        field : bool
+            Whether F and h themselves will be needed.
         """
+        own = _serial(self.field or {}) if field else ()
         if isinstance(self.engine, CompiledEngine):
             library = (self.newton_alone if alone else self.newton) if newton else None
             solver = "" if library is None else str(library)
-            return Payload(self.emitted, str(self.engine.library), (), solver)
-        functions = tuple((name, f.serialize()) for name, f in self.functions.items())
-        return Payload(self.emitted, "", functions)
+            return Payload(self.emitted, str(self.engine.library), (), solver, own)
+        return Payload(self.emitted, "", _serial(self.functions), field=own)
 
 
 class Evaluator:
@@ -432,15 +443,23 @@ class Layout:
         )
 
 
-def compiled_kernels(artefact: Artefact, newton: Callable[..., Path] | None = None) -> Kernels:
+def compiled_kernels(
+    artefact: Artefact,
+    newton: Callable[..., Path] | None = None,
+    field: Mapping[str, ca.Function] | None = None,
+) -> Kernels:
     """Kernels of a compiled module; `newton` builds the structured solver's library."""
     engine = CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS])
-    return Kernels(engine, artefact.source, newton)
+    return Kernels(engine, artefact.source, newton, field)
 
 
-def virtual_kernels(functions: Mapping[str, ca.Function], source: Source) -> Kernels:
+def virtual_kernels(
+    functions: Mapping[str, ca.Function],
+    source: Source,
+    field: Mapping[str, ca.Function] | None = None,
+) -> Kernels:
     """Kernels on CasADi's virtual machine."""
-    return Kernels(VirtualEngine(functions), source)
+    return Kernels(VirtualEngine(functions), source, field=field)
 
 
 def restore(payload: Payload) -> Kernels:
@@ -449,12 +468,20 @@ def restore(payload: Payload) -> Kernels:
 
     if isinstance(payload, LatticePayload):
         return restore_lattice(payload)
+    field = _functions(payload.field) or None
     if payload.library:
         engine = CompiledEngine(Path(payload.library), payload.source.digest[:DIGEST_DIGITS])
         solver = Path(payload.newton)
-        return Kernels(engine, payload.source, (lambda *_: solver) if payload.newton else None)
+        newton = (lambda *_: solver) if payload.newton else None
+        return Kernels(engine, payload.source, newton, field)
+    return virtual_kernels(_functions(payload.functions), payload.source, field)
+
+
+def _serial(functions: Mapping[str, ca.Function]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, f.serialize()) for name, f in functions.items())
+
+
+def _functions(serial: tuple[tuple[str, str], ...]) -> dict[str, ca.Function]:
     import casadi as ca
 
-    return virtual_kernels(
-        {name: ca.Function.deserialize(text) for name, text in payload.functions}, payload.source
-    )
+    return {name: ca.Function.deserialize(text) for name, text in serial}

@@ -169,7 +169,9 @@ class LatticeKernels(Kernels):
         results = mapped.call([np.asfortranarray(column) for column in columns])
         return [np.asarray(result.full()) for result in results]
 
-    def payload(self, *, newton: bool = False, alone: bool = False) -> LatticePayload:
+    def payload(
+        self, *, newton: bool = False, alone: bool = False, field: bool = False
+    ) -> LatticePayload:
         """Return what another process needs to rebuild these kernels."""
         functions = dict(self.expressions)
         library = ""

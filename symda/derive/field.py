@@ -69,6 +69,11 @@ class Field:
         """Number of forcing channels."""
         return len(self.model.forcing)
 
+    @property
+    def functions(self) -> dict[str, ca.Function]:
+        """F and h by name, for solvers in continuous time."""
+        return {"field": self.field, "measure": self.measure}
+
     def structure(self) -> tuple[csr_array, csr_array]:
         """Which unknowns (x, theta) each equation uses, (D, D + P), and each channel, (L, D + P).
 

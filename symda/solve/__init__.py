@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from symda.solve.banded import BandedNewton
+from symda.solve.boundary import BoundaryFactory, Collocation
 from symda.solve.dispatch import NewtonFactory
 from symda.solve.ipopt import Ipopt
 from symda.solve.lbfgs import Lbfgs
@@ -15,7 +16,12 @@ from symda.solve.truncated import TruncatedNewton
 
 #: Name -> what makes the solver of (kernels, problem, **options).
 SOLVERS: Mapping[str, Factory] = MappingProxyType(
-    {"ipopt": Ipopt, "newton": NewtonFactory(), "lbfgs": Lbfgs}
+    {
+        "ipopt": Ipopt,
+        "newton": NewtonFactory(),
+        "lbfgs": Lbfgs,
+        "collocation": BoundaryFactory("collocation", Collocation),
+    }
 )
 
 __all__ = [

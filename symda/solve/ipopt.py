@@ -41,7 +41,8 @@ DEFAULTS: dict[str, Any] = {
 #: lifted, at Rf/Rm = 1e6, it would cost two digits of the path.
 DIRECT_DEFAULTS: dict[str, Any] = DEFAULTS | {"fast_step_computation": "yes"}
 
-_STATUS: dict[str, Status] = {
+#: IPOPT's word -> ours; all others are failures.
+STATUS: dict[str, Status] = {
     "Solve_Succeeded": "converged",
     "Solved_To_Acceptable_Level": "acceptable",
     "Feasible_Point_Found": "acceptable",
@@ -106,7 +107,7 @@ class Ipopt:
             self._solver = ca.nlpsol("symda", "ipopt", {**self._program.nlp}, settings)
         except RuntimeError as error:
             raise OptionError(
-                f"IPOPT refuses its options {sorted(options)}: {_first_line(error)}. "
+                f"IPOPT refuses its options {sorted(options)}: {first_line(error)}. "
                 "See IPOPT's own list of options for names and values."
             ) from error
 
@@ -134,7 +135,7 @@ class Ipopt:
             np.clip(unknowns, self._bounds.lower, self._bounds.upper),
             rf,
             momenta=momenta,
-            status=_STATUS.get(message, "failed"),
+            status=STATUS.get(message, "failed"),
             message=message,
             iterations=int(stats["iter_count"]),
             evaluations=int(stats.get("n_call_nlp_f", 0)),
@@ -180,7 +181,7 @@ class Ipopt:
         return idle
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """Return the part of CasADi's message that says what is wrong."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return re.sub(r"^\S*\.cpp:\d+: ", "", lines[-1].strip(" .")) if lines else type(error).__name__

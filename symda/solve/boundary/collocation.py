@@ -1,0 +1,378 @@
+r"""`solver="collocation"`: the two-point boundary value problem of the continuous action.
+
+Minimise sum_k Rm/2 (h(x(tau_k)) - y_k)^2 + int Rf/2 |x' - F|^2 dt over x(t) and free parameters.
+In Hamilton's form (eq. 20): x' = F + p / Rf and p' = -DF^T p between the data, at a datum p grows
+by dh/dx^T Rm (h - y), p vanishes before t0 and after tF, and for a free parameter
+int p . dF/dtheta dt = sum_k Rm (h - y) . dh/dtheta.
+
+**Relation to the direct minimiser.** With ``model_error="rate"`` a step of length h adds
+Rf/(2 h) r_n^2 to the discrete action, and r_n / h -> x' - F: the discrete momentum p_n = Rf/h r_n,
+also the multiplier of the constraint w_n = r_n in IPOPT's lifted form, tends to p = Rf (x' - F). It
+belongs to the middle of its step. Path and momenta tend to x and p at the order of the scheme's
+picture of the model error: 1 for explicit schemes, whose error is added at a step's end, 2 for
+symmetric ones. This solver is the limit, to the order 2 d of Gauss's formulas.
+
+The collocated equations are the Lagrange conditions of a nonlinear program (`program`), so IPOPT
+solves them, by descent: where it ends is a minimum and not just any stationary point. A few Newton
+steps on the equations themselves then take the residuals to rounding.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.errors import OptionError
+from symda.solve.boundary.extremal import Ending, Extremal
+from symda.solve.boundary.mesh import Inputs, Mesh
+from symda.solve.boundary.polynomials import Piecewise, gauss
+from symda.solve.boundary.program import Program
+from symda.solve.boundary.system import System
+from symda.solve.ipopt import DEFAULTS, STATUS, first_line
+from symda.solve.minimum import Bounds, Status
+
+if TYPE_CHECKING:
+    import casadi as ca
+
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+#: Most Gauss points an interval may have.
+LARGEST_DEGREE = 8
+#: An unknown this share of its bounds' distance away from one of them counts as there.
+MARGIN = 1e-7
+#: Newton steps on the equations after IPOPT.
+POLISH = 6
+
+
+class Collocation:
+    """Gauss collocation of Hamilton's equations on the model grid, with jumps of p at the data.
+
+    The forcing between the scheme's abscissae is their polynomial; `symda.boundary_value` takes it
+    at the Gauss points themselves. Parameters per step are states without an equation, 1/Rf their
+    drift; free ones keep the weak tie of the discrete problem (`Problem.own_rf`), without which
+    they would be undetermined between data.
+
+    Parameters
+    ----------
+    system : System
+        F and h.
+    problem : Problem
+        Data and bounds, of an action with ``model_error="rate"``.
+    degree : int
+        Gauss points in each interval, d: x and p are polynomials of degree d, exact to order 2 d
+        at the ends of intervals.
+    intervals : int
+        Intervals in each step of the model grid.
+    inputs : Inputs, optional
+        The forcing at any time, and where it is not smooth.
+    **options
+        IPOPT's options by their own names, e.g. ``tol``, ``max_iter``.
+
+    Raises
+    ------
+    OptionError
+        If an option is out of range or refused by IPOPT.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        problem: Problem,
+        *,
+        degree: int = 4,
+        intervals: int = 1,
+        inputs: Inputs | None = None,
+        **options: Any,
+    ) -> None:
+        import casadi as ca
+
+        check_count("degree", degree, LARGEST_DEGREE)
+        check_count("intervals", intervals, 10_000)
+        self._problem = problem
+        self._bounds = Bounds.of(problem)
+        self.system = system
+        self.mesh = Mesh.of(problem, degree, intervals, inputs)
+        self._program = Program(self.system, self.mesh)
+        self._functions = self._program.functions
+        settings: dict[str, Any] = {
+            "ipopt": DEFAULTS | options,
+            "print_time": False,
+            "record_time": False,
+            "no_nlp_grad": True,
+            "calc_lam_p": False,
+            "error_on_fail": False,
+            "show_eval_warnings": False,
+            **{name: self._functions[name] for name in ("grad_f", "jac_g", "hess_lag")},
+        }
+        v, q = ca.MX.sym("v", self._program.unknowns), ca.MX.sym("q", self._program.w.size)
+        f, g = self._functions["nlp"](v, q)
+        try:
+            nlp = {"x": v, "p": q, "f": f, "g": g}
+            self._solver = ca.nlpsol("symda", "ipopt", nlp, settings)
+        except RuntimeError as error:
+            raise OptionError(
+                f"collocation: IPOPT refuses its options {sorted(options)}: {first_line(error)}. "
+                "Besides them there are degree and intervals."
+            ) from error
+
+    def solve(
+        self,
+        times: FloatArray,
+        path: FloatArray,
+        theta: FloatArray,
+        rf: FloatArray,
+        initial: FloatArray | None = None,
+    ) -> Extremal:
+        """Solve the boundary value problem.
+
+        Parameters
+        ----------
+        times : ndarray, shape (T,)
+            Times of the path to start from.
+        path : ndarray, shape (T, D)
+            Where to start; brought inside the bounds.
+        theta : ndarray, shape (P,)
+            Parameters to start from; fixed ones keep the problem's value.
+        rf : ndarray, shape (D,)
+            Model precision of each state; infinite: the state obeys its equation exactly.
+        initial : ndarray, shape (D,), optional
+            x(t0), nan for a state that has p(t0) = 0 instead, as all have when it is left out.
+        """
+        started = time.perf_counter()
+        program = self._program
+        initial = np.full(self.system.D, np.nan) if initial is None else initial
+        lower, upper = self._limits(rf, initial)
+        table = gauss(self.mesh.degree)
+        precision = np.where(np.isfinite(rf), rf, 0.0)
+        q = (self.mesh.h[:, None, None] * table.b[:, None] * precision).reshape(-1)
+        start = np.clip(self._first(times, path, theta), lower, upper)
+        solution = self._solver(x0=start, p=q, lbx=lower, ubx=upper, lbg=0.0, ubg=0.0)
+        stats = self._solver.stats()
+        message = str(stats["return_status"])
+        status = STATUS.get(message, "failed")
+        v = np.clip(_vector(solution["x"]), lower, upper)
+        lam_g, lam_x = _vector(solution["lam_g"]), _vector(solution["lam_x"])
+        count = program.x.size + program.X.size
+        held, pushed = _held(v, lower, upper, lam_x)
+        if status in ("converged", "acceptable"):
+            v, lam_g, status, message = self._polish(v, lam_g, q, held | (lower == upper), message)
+            bounded = np.delete(pushed, np.r_[count : count + program.w.size])
+            status, message = self._judge(status, message, bounded, stats)
+        return self._extremal(
+            v,
+            lam_g,
+            rf,
+            ~np.isnan(initial),
+            Ending(
+                status,
+                message,
+                int(stats["iter_count"]),
+                int(stats.get("n_call_nlp_f", 0)),
+                time.perf_counter() - started,
+            ),
+        )
+
+    def _limits(self, rf: FloatArray, initial: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Bounds on all unknowns; what is given, and errors of exact states, have both equal."""
+        problem, program = self._problem, self._program
+        sides = []
+        for side, theta in zip((0, 1), (self._bounds.lower, self._bounds.upper), strict=True):
+            v = np.full(program.unknowns, np.inf if side else -np.inf)
+            v[program.x] = v[program.X] = problem.state_bounds[:, side]
+            v[program.w[..., np.isinf(rf)]] = 0.0
+            v[program.theta] = theta[problem.M * problem.D :]
+            v[program.x[0]] = np.where(np.isnan(initial), v[program.x[0]], initial)
+            sides.append(v)
+        return sides[0], sides[1]
+
+    def _first(self, times: FloatArray, path: FloatArray, theta: FloatArray) -> FloatArray:
+        """Unknowns along a path known at some times."""
+        mesh, problem = self.mesh, self._problem
+        D, theta = self.system.D, np.where(problem.free, theta, problem.fixed)
+        low, high = problem.state_bounds.T
+        x = interpolate(times, np.clip(path, low, high), mesh.times)
+        flat = mesh.points.reshape(-1)
+        X = interpolate(times, np.clip(path, low, high), flat).reshape(*mesh.points.shape, D)
+        slopes = np.einsum(
+            "jk,ika->ija",
+            gauss(mesh.degree).slopes,
+            np.concatenate([x[:-1, None], X], axis=1) / mesh.h[:, None, None],
+        )
+        F = self.system.slope(
+            X.reshape(-1, D), theta, mesh.u.reshape(flat.size, self.system.U), flat
+        )
+        return self._program.start(x, X, slopes - F.reshape(X.shape), theta)
+
+    def _polish(
+        self, v: FloatArray, lam: FloatArray, q: FloatArray, held: BoolArray, message: str
+    ) -> tuple[FloatArray, FloatArray, Status, str]:
+        """Newton steps on the Lagrange conditions, with what is held left where it is."""
+        from scipy.sparse import block_array, csc_array, triu
+        from scipy.sparse.linalg import splu
+
+        free = np.flatnonzero(~held)
+
+        def equations(v: FloatArray, lam: FloatArray) -> tuple[FloatArray, csc_array, FloatArray]:
+            gradient = _vector(self._functions["grad_f"](v, q)[1])
+            g, jacobian = self._functions["jac_g"](v, q)
+            J = csc_array(jacobian.sparse())
+            pull = J.T @ lam
+            # each condition as a share of the terms that it balances
+            sizes = abs(J).T @ np.abs(lam) + np.abs(gradient)
+            misfit = np.concatenate([(gradient + pull)[free], _vector(g)])
+            scale = np.concatenate([sizes[free], abs(J) @ np.abs(v)])
+            return misfit, J, scale
+
+        misfit, J, scale = equations(v, lam)
+        best = float(np.max(np.abs(misfit) / _positive(scale)))
+        for _ in range(POLISH):
+            upper = csc_array(self._functions["hess_lag"](v, q, 1.0, lam).sparse())
+            H = (upper + triu(upper, 1).T).tocsc()[free][:, free]
+            A = J.tocsc()[:, free]
+            try:
+                step = splu(block_array([[H, A.T], [A, None]], format="csc")).solve(-misfit)
+            except RuntimeError:
+                return v, lam, "acceptable", f"{message}; the equations are singular there"
+            trial, ahead = v.copy(), lam + step[free.size :]
+            trial[free] += step[: free.size]
+            misfit, J, scale = equations(trial, ahead)
+            left = float(np.max(np.abs(misfit) / _positive(scale)))
+            if not left < best:
+                break
+            v, lam, best = trial, ahead, left
+            if best < 1e-14:
+                break
+        return v, lam, "converged", message
+
+    def _judge(
+        self, status: Status, message: str, pushed: BoolArray, stats: dict[str, Any]
+    ) -> tuple[Status, str]:
+        """Say what the equations do not: bounds that press, a point that is no strict minimum."""
+        problem, P = self._problem, self.system.P
+        notes = []
+        theta = pushed[-P:] if P else pushed[:0]
+        states = pushed[: pushed.size - P].reshape(-1, self.system.D).any(axis=0)
+        at = [problem.states[a] for a in np.flatnonzero(states)]
+        at += [problem.parameters[i] for i in np.flatnonzero(theta & problem.free)]
+        if at:
+            notes.append(
+                f"at a bound: {', '.join(at)}; a boundary value problem has no bounds, so its "
+                "equations do not hold there. Widen bounds="
+            )
+            status = "acceptable"
+        damping = stats.get("iterations", {}).get("regularization_size", [])
+        if len(damping) and damping[-1] > 0.0:
+            notes.append("the last step was damped, so this may be no strict minimum")
+        return status, "; ".join([message, *notes])
+
+    def _extremal(
+        self, v: FloatArray, lam: FloatArray, rf: FloatArray, given: BoolArray, ending: Ending
+    ) -> Extremal:
+        """Polynomials of the unknowns and of the multipliers, which are the momenta."""
+        mesh, program, D = self.mesh, self._program, self.system.D
+        theta = v[program.theta]
+        points = lam[: program.X.size].reshape(program.X.shape) / gauss(mesh.degree).b[:, None]
+        right = lam[program.X.size :].reshape(-1, D)
+        return extremal(
+            self.system,
+            mesh,
+            (v[program.x], v[program.X]),
+            (points, right),
+            theta,
+            rf,
+            self._problem.free,
+            given,
+            ending,
+        )
+
+
+def extremal(
+    system: System,
+    mesh: Mesh,
+    x: tuple[FloatArray, FloatArray],
+    p: tuple[FloatArray, FloatArray],
+    theta: FloatArray,
+    rf: FloatArray,
+    free: BoolArray,
+    given: BoolArray,
+    ending: Ending,
+) -> Extremal:
+    """Make the record of collocated values.
+
+    Parameters
+    ----------
+    system, mesh
+        What is solved, and where.
+    x : tuple of ndarray
+        States at the ends of intervals (J + 1, D) and at Gauss points (J, d, D).
+    p : tuple of ndarray
+        Momenta at Gauss points (J, d, D) and at the right ends of intervals (J, D).
+    theta, rf, free, given, ending
+        As in `Extremal`.
+    """
+    nodes, X = x
+    points, right = p
+    D, flat = system.D, mesh.points.reshape(-1)
+    J = system.jacobian(X.reshape(-1, D), theta, mesh.u.reshape(flat.size, system.U), flat)
+    falls = np.einsum("nab,na->nb", J[..., :D], points.reshape(-1, D)).reshape(points.shape)
+    left = right + mesh.h[:, None] * np.einsum("d,jda->ja", gauss(mesh.degree).b, falls)
+    pull = system.pull(nodes[:1], theta, mesh.y[:1], mesh.rm[:1])[0, :D]
+    return Extremal(
+        system,
+        mesh,
+        Piecewise.through(mesh.times, nodes[:-1], X),
+        Piecewise.through(mesh.times, left, points),
+        theta,
+        rf,
+        free,
+        given,
+        left[0] - pull,
+        ending,
+    )
+
+
+def interpolate(times: FloatArray, path: FloatArray, t: FloatArray) -> FloatArray:
+    """Path (T, D) at times t, without overshoot; constant beyond its ends."""
+    from scipy.interpolate import PchipInterpolator
+
+    return np.asarray(PchipInterpolator(times, path)(np.clip(t, times[0], times[-1])))
+
+
+def check_count(name: str, value: object, most: int, solver: str = "collocation") -> None:
+    """Refuse what is not a whole number from 1 to `most`.
+
+    Raises
+    ------
+    OptionError
+        With the range.
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or not 1 <= int(value) <= most:  # type: ignore[call-overload]
+        raise OptionError(
+            f"{solver}: {name} must be a whole number from 1 to {most}, got {value!r}."
+        )
+
+
+def _held(
+    v: FloatArray, lower: FloatArray, upper: FloatArray, lam: FloatArray
+) -> tuple[BoolArray, BoolArray]:
+    """Unknowns at a bound, and those of them that would go beyond."""
+    width = np.where(np.isfinite(upper - lower), upper - lower, np.maximum(np.abs(v), 1.0))
+    at = (v - lower <= MARGIN * width) & (lam < 0.0) | (upper - v <= MARGIN * width) & (lam > 0.0)
+    at &= lower < upper
+    pushed = at & (np.abs(lam) > MARGIN * np.max(np.abs(lam), initial=0.0))
+    return at, pushed
+
+
+def _vector(value: ca.DM) -> FloatArray:
+    return np.asarray(value.full(), dtype=np.float64).reshape(-1)
+
+
+def _positive(values: FloatArray) -> FloatArray:
+    return np.where(values > 0.0, values, 1.0)

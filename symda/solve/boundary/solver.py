@@ -1,0 +1,115 @@
+"""The protocol of solvers around the methods for the boundary value problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.errors import OptionError
+from symda.solve.boundary.extremal import Extremal
+from symda.solve.boundary.system import System, check_rate
+from symda.solve.minimum import Minimum, record
+
+if TYPE_CHECKING:
+    from symda.build.kernels import Evaluator, Kernels
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+
+
+class Method(Protocol):
+    """Solves the boundary value problem of one problem, at any model precision."""
+
+    def solve(
+        self,
+        times: FloatArray,
+        path: FloatArray,
+        theta: FloatArray,
+        rf: FloatArray,
+        initial: FloatArray | None = None,
+    ) -> Extremal:
+        """Solve from a path (T, D) known at times (T,); see `Collocation.solve`."""
+
+
+class BoundaryFactory:
+    """Makes a solver of kernels, a problem and the options of a method.
+
+    Parameters
+    ----------
+    name : str
+        In `symda.solve.SOLVERS`.
+    method : callable
+        (system, problem, **options) -> `Method`.
+    """
+
+    #: Needs F and h themselves, see `Kernels.payload`.
+    continuous = True
+
+    def __init__(self, name: str, method: Callable[..., Method]) -> None:
+        self.name, self.method = name, method
+
+    def __call__(self, kernels: Kernels, problem: Problem, **options: object) -> BoundarySolver:
+        """Make the solver.
+
+        Raises
+        ------
+        OptionError
+            If the action has no continuous problem, the kernels are matrix-free, or an option is
+            unknown or out of range.
+        """
+        if kernels.matrix_free:
+            raise OptionError(
+                f"{self.name}: this action is matrix-free (a lattice of {problem.D} states), and "
+                "the boundary value problem needs the Jacobian of F. Use solver='newton' or "
+                "'lbfgs', or sd.Action(..., matrix_free=False)."
+            )
+        check_rate(problem.model_error, problem.averaging, self.name)
+        if kernels.field is None:
+            raise OptionError(
+                f"{self.name}: these kernels know the steps of a scheme only, not F. Take those "
+                "of an action: action.compile().machine."
+            )
+        method = self.method(System(kernels.field), problem, **options)
+        return BoundarySolver(kernels.at(problem), method)
+
+
+class BoundarySolver:
+    """A method for the boundary value problem behind the protocol of solvers."""
+
+    def __init__(self, evaluator: Evaluator, method: Method) -> None:
+        self._evaluator, self._method = evaluator, method
+
+    def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
+        """Solve the boundary value problem from (path, theta); see `Solver.minimise`.
+
+        Returns
+        -------
+        Minimum
+            ``path`` is x(t) on the model grid, and ``action`` with its two terms the discrete
+            action of the problem's scheme at that path, not the continuous one: the numbers
+            compare with those of the direct solvers, whose minimum lies lower by what the scheme
+            errs. ``momenta`` is p(t) in the middle of each step; rows of ties between interior
+            points are 0.
+        """
+        evaluator, problem = self._evaluator, self._evaluator.problem
+        found = self._method.solve(problem.times, path, theta, evaluator.precision(rf))
+        low, high = problem.state_bounds.T
+        x = np.clip(found.x(problem.times), low, high)
+        middle = problem.node_times[:-1] + 0.5 * problem.h
+        momenta = np.zeros((problem.N, problem.E))
+        momenta[:, : problem.D] = found.p(middle)
+        ending = found.ending
+        return record(
+            evaluator,
+            np.concatenate([x.reshape(-1), found.theta]),
+            rf,
+            momenta=momenta,
+            status=ending.status,
+            message=ending.message,
+            iterations=ending.iterations,
+            evaluations=ending.evaluations,
+            seconds=ending.seconds,
+        )
