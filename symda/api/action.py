@@ -145,6 +145,17 @@ class Action:
         return str(self.equations()._repr_latex_())
 
     @cached_property
+    def _repr_html_(self) -> str:
+        from symda.show.report import action_html
+
+        facts = (
+            ("scheme", self.scheme.name),
+            ("model error", self.model_error),
+            ("averaging", self.averaging),
+            ("parameters", ", ".join(p.name for p in self.parameters[:LISTED]) or "none"),
+        )
+        return action_html(repr(self), self.model._repr_latex_(), facts)
+
     def field(self) -> MachineField:
         """F and h with two derivatives as CasADi functions."""
         from symda.derive.field import derive_field
@@ -348,6 +359,30 @@ class Action:
         return posterior(self, run, self.bind(data, **grid), path)
 
     def _own(self, problem: Problem) -> Problem:
+    def report(self, path: str | Path) -> Path:
+        """Write all there is to read of this action: model, equations, structure, emitted source.
+
+        Parameters
+        ----------
+        path : str or Path
+            ``.html``: one page that needs nothing else, whose formulas the browser sets itself;
+            ``.md``: Markdown as GitHub reads it, ``.tex``: LaTeX, both with figures in a folder
+            beside them.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        OptionError
+            If the suffix is another, or the file cannot be written.
+        """
+        from symda.api.report import report_action
+
+        return report_action(self, path)
+
         wanted = {
             "states": tuple(s.name for s in self.model.states),
             "parameters": tuple(p.name for p in self.parameters),

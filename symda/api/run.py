@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+    from symda.api.action import Action
+
 
 @dataclass(frozen=True, eq=False)
 class Best:
@@ -67,10 +69,13 @@ class Run:
     ----------
     dataset : xarray.Dataset
         The dataset of a run.
+    action : Action, optional
+        What was annealed, for reports; it is not saved.
     """
 
-    def __init__(self, dataset: xr.Dataset) -> None:
+    def __init__(self, dataset: xr.Dataset, action: Action | None = None) -> None:
         self.dataset = dataset
+        self.action = action
 
     def __repr__(self) -> str:
         a = self.dataset.attrs
@@ -80,6 +85,11 @@ class Run:
 
     def __str__(self) -> str:
         return self.summary()
+
+    def _repr_html_(self) -> str:
+        from symda.show.report import run_html
+
+        return run_html(self.dataset)
 
     @property
     def levels(self) -> xr.DataArray:
@@ -216,6 +226,42 @@ class Run:
         from symda.show import plot_parameters
 
         return plot_parameters(self.dataset, path, truth=truth)
+
+    def report(
+        self,
+        path: str | Path,
+        *,
+        action: Action | None = None,
+        truth: Trajectory | xr.DataArray | None = None,
+    ) -> Path:
+        """Write all there is to read of this run.
+
+        Verdict, levels, estimates, states, the commands that repeat it, settings, versions and
+        times; with the action also its equations, structure and emitted source.
+
+        Parameters
+        ----------
+        path : str or Path
+            ``.html``: one page that needs nothing else; ``.md`` or ``.tex`` with figures in a
+            folder beside it.
+        action : Action, optional
+            What was annealed; a run that `anneal` returned knows, one from a file does not.
+        truth : Trajectory or xarray.DataArray, optional
+            Drawn behind the estimated states.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        OptionError
+            If the suffix is another, the file cannot be written, or the action is another one.
+        """
+        from symda.api.report import report_run
+
+        return report_run(self, path, action, truth)
 
     def save(self, path: str | Path) -> Path:
         """Write the run to a NetCDF file; it appears whole or not at all."""

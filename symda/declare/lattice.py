@@ -19,6 +19,7 @@ from symda.declare.check import (
 from symda.declare.model import Model, find
 from symda.declare.site import Lattice, Site, SiteState, StateField
 from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParameter, Time
+from symda.declare.typeset import model_html, model_latex
 from symda.errors import ModelError
 
 Kind = TypeVar("Kind", bound=Declared)
@@ -95,6 +96,13 @@ class LatticeModel(Model):
     lattice: Lattice
     fields: tuple[StateField, ...]
     site_equations: tuple[Expr, ...]
+
+    def _repr_latex_(self) -> str:
+        own = tuple(field[tuple(self.lattice.sites)] for field in self.fields)
+        return model_latex(self, own, self.site_equations)
+
+    def _repr_html_(self) -> str:
+        return model_html(self, self.fields)
 
     def _check_names(self, where: str) -> None:
         names = {state.name for state in self.states}

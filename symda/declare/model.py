@@ -18,6 +18,7 @@ from symda.declare.check import (
 )
 from symda.declare.site import Site, SiteState, StateField
 from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParameter, Time
+from symda.declare.typeset import model_html, model_latex
 from symda.errors import ModelError, nearest
 
 if TYPE_CHECKING:
@@ -304,6 +305,12 @@ class Model:
         own = f" ({len(self.per_step)} of them per step)" if self.per_step else ""
         sizes = f"D={len(self.states)}{own}, P={len(self.parameters)}, U={len(self.forcing)}"
         return f"Model({self.name!r}, {kind}, {sizes})"
+
+    def _repr_latex_(self) -> str:
+        return model_latex(self, self.states, self.equations)
+
+    def _repr_html_(self) -> str:
+        return model_html(self, self.states)
 
 
 def _checked_states(equations: Mapping[State, Expr | float], name: str) -> tuple[State, ...]:

@@ -51,6 +51,22 @@ def panel_grid(count: int, horizontal: str) -> tuple[Figure, list[Axes]]:
     return figure, axes[:count]
 
 
+def panel(horizontal: str) -> tuple[Figure, Axes]:
+    """Return a small figure of one panel, to stand among others on a page."""
+    figure = new_figure(3.6, 2.1)
+    ax = figure.subplots()
+    ax.tick_params(labelsize=8)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.margins(x=0.01)
+    ax.set_xlabel(horizontal, fontsize=8)
+    return figure, ax
+
+
+def plain(name: str) -> str:
+    """Return a name as text; between two dollar signs Matplotlib would read mathematics."""
+    return name.replace("$", r"\$")
+
+
 def choose(asked: Sequence[str] | None, known: Sequence[str], argument: str) -> list[str]:
     """Return the names to draw: those asked for, or the first `MAX_PANELS` known.
 

@@ -15,7 +15,7 @@ from symda.analyse import (
     path_counts,
     reached,
 )
-from symda.show.figures import BLUE, GREY, OLIVE, VERMILLION, check_file, new_figure, save
+from symda.show.figures import BLUE, GREY, OLIVE, VERMILLION, check_file, new_figure, plain, save
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -155,8 +155,8 @@ def _mark_levels(dataset: xr.Dataset, ax: Axes) -> None:
 
 def _title(dataset: xr.Dataset) -> str:
     parts = (
-        str(dataset.attrs["model"]),
-        str(dataset.attrs["scheme"]),
+        plain(str(dataset.attrs["model"])),
+        plain(str(dataset.attrs["scheme"])),
         f"L = {measured_channels(dataset)}",
         f"K = {dataset.sizes['path']}",
     )

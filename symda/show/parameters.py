@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,21 @@ from symda.errors import OptionError
 from symda.show.figures import (
     BLUE,
     GREY,
+    MAX_PANELS,
     VERMILLION,
     check_file,
     choose,
     label_grid,
+    panel,
     panel_grid,
+    plain,
     save,
     shown,
 )
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -60,8 +64,6 @@ def plot_parameters(
     SolveError
         If no path reached any rung.
     """
-    from matplotlib.ticker import FixedLocator, MaxNLocator
-
     check_file(path)
     known = free_parameters(dataset)
     if not known:
@@ -71,30 +73,44 @@ def plot_parameters(
         )
     names = choose(parameters, known, "parameters")
     best = best_path(dataset)
-    done = reached(dataset)
-    beta = dataset["beta"].values
-    # A line through a single point is invisible.
-    marker = "." if beta.size == 1 else "None"
-    alpha = float(np.clip(10 / len(done), 0.2, 0.8))
     figure, axes = panel_grid(len(names), r"$\beta$")
     for ax, name in zip(axes, names, strict=True):
-        values = np.where(done, dataset["parameters"].sel(parameter=name).values, np.nan)
-        others = np.delete(values, best, axis=0).T
-        for k, line in enumerate(others.T):
-            label = f"other paths ({others.shape[1]})" if k == 0 else "_path"
-            ax.plot(beta, line, color=GREY, lw=0.7, alpha=alpha, marker=marker, label=label)
-        ax.plot(beta, values[best], color=BLUE, lw=1.8, marker=marker, label=f"best path ({best})")
+        _draw_panel(dataset, ax, name, best)
         for bound in (bounds or {}).get(name, ()):
             if np.isfinite(bound):
                 ax.axhline(bound, color="black", lw=0.9, ls=":", label="bound")
         if truth is not None and name in truth:
             ax.axhline(truth[name], color=VERMILLION, lw=1.2, ls="--", label="truth")
-        ax.xaxis.set_major_locator(
-            FixedLocator(beta.tolist()) if beta.size == 1 else MaxNLocator(integer=True)
-        )
-        ax.set_title(name, fontsize=9, loc="left", pad=3)
     left_out = shown(names, known, "parameters") if parameters is None else ""
-    title = f"{dataset.attrs['model']}: estimated parameters{left_out}"
+    title = f"{plain(str(dataset.attrs['model']))}: estimated parameters{left_out}"
     label_grid(figure, axes, title)
     save(figure, path)
     return figure
+
+
+def parameter_panels(dataset: xr.Dataset) -> Iterator[tuple[str, Figure]]:
+    """Yield name and figure of the first 12 free parameters, each a panel of `plot_parameters`."""
+    best = best_path(dataset)
+    for name in free_parameters(dataset)[:MAX_PANELS]:
+        figure, ax = panel(r"$\beta$")
+        _draw_panel(dataset, ax, name, best)
+        yield name, figure
+
+
+def _draw_panel(dataset: xr.Dataset, ax: Axes, name: str, best: int) -> None:
+    from matplotlib.ticker import FixedLocator, MaxNLocator
+
+    beta = dataset["beta"].values
+    values = np.where(reached(dataset), dataset["parameters"].sel(parameter=name).values, np.nan)
+    # A line through a single point is invisible.
+    marker = "." if beta.size == 1 else "None"
+    alpha = float(np.clip(10 / len(values), 0.2, 0.8))
+    others = np.delete(values, best, axis=0)
+    for k, line in enumerate(others):
+        label = f"other paths ({len(others)})" if k == 0 else "_path"
+        ax.plot(beta, line, color=GREY, lw=0.7, alpha=alpha, marker=marker, label=label)
+    ax.plot(beta, values[best], color=BLUE, lw=1.8, marker=marker, label=f"best path ({best})")
+    ax.xaxis.set_major_locator(
+        FixedLocator(beta.tolist()) if beta.size == 1 else MaxNLocator(integer=True)
+    )
+    ax.set_title(plain(name), fontsize=9, loc="left", pad=3)

@@ -15,12 +15,15 @@ from symda.errors import DataError, OptionError
 from symda.show.figures import (
     BLUE,
     GREY,
+    MAX_PANELS,
     PALE,
     VERMILLION,
     check_file,
     choose,
     label_grid,
+    panel,
     panel_grid,
+    plain,
     save,
     shown,
 )
@@ -81,7 +84,7 @@ def plot_states(
     """
     check_file(path)
     index = _chosen_path(dataset, which)
-    available = {panel.name: panel for panel in _panels(dataset)}
+    available = {each.name: each for each in _panels(dataset)}
     known = list(available)
     names = choose(states, known, "states")
     dims = getattr(truth, "dims", None)
@@ -102,18 +105,37 @@ def plot_states(
     return figure
 
 
-def _draw_panel(dataset: xr.Dataset, ax: Axes, panel: _Panel, index: int) -> None:
-    channels = panel.channels
-    if panel.state is None:
+def state_panels(
+    dataset: xr.Dataset, truth: xr.DataArray | None = None
+) -> Iterator[tuple[str, Figure, str]]:
+    """Yield name, figure and description of the best path's first 12 states.
+
+    Each is a panel of `plot_states`; measured expressions follow after the states.
+    """
+    index = best_path(dataset)
+    for shown_panel in list(_panels(dataset))[:MAX_PANELS]:
+        name = shown_panel.name
+        figure, ax = panel("time")
+        _draw_panel(dataset, ax, shown_panel, index)
+        if truth is not None and name in truth["state"].values:
+            ax.plot(truth["time"], truth.sel(state=name), color=PALE, lw=3.5, zorder=1.2)
+        measured = np.isfinite(dataset["observed"].values[:, shown_panel.channels]).any()
+        with_data = "with its data" if measured else "without data"
+        yield name, figure, f"Estimate of {name} against time, {with_data}."
+
+
+def _draw_panel(dataset: xr.Dataset, ax: Axes, shown_panel: _Panel, index: int) -> None:
+    channels = shown_panel.channels
+    if shown_panel.state is None:
         line = dataset["fit"].values[index, :, channels[0]]
     else:
-        line = dataset["states"].values[index, :, panel.state]
+        line = dataset["states"].values[index, :, shown_panel.state]
     time = dataset["time"].values
     observed = dataset["observed"].values[:, channels]
     measured = bool(np.isfinite(observed).any())
-    kind = " (expression)" if panel.state is None else ""
+    kind = " (expression)" if shown_panel.state is None else ""
     ax.set_title(
-        f"{panel.name}{kind}{'' if measured else ' (unmeasured)'}",
+        f"{plain(shown_panel.name)}{kind}{'' if measured else ' (unmeasured)'}",
         fontsize=9,
         loc="left",
         pad=3,
@@ -168,4 +190,6 @@ def _chosen_path(dataset: xr.Dataset, which: int | str) -> int:
 def _title(dataset: xr.Dataset, index: int) -> str:
     beta = int(dataset["last_beta"].values[index])
     action = float(dataset["action"].sel(beta=beta).values[index])
-    return f"{dataset.attrs['model']}: path {index}, action {action:.6g} at beta = {beta}"
+    return (
+        f"{plain(str(dataset.attrs['model']))}: path {index}, action {action:.6g} at beta = {beta}"
+    )

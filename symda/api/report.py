@@ -1,0 +1,154 @@
+"""Reports: from an action or a run to one page, by way of `symda.show.report`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from symda.api.simulate import Trajectory
+from symda.errors import OptionError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from symda.api.action import Action
+    from symda.api.run import Run
+    from symda.show.report import Part, Picture
+
+#: Sections of an action's equations that say what was declared; the others are derived.
+_DECLARED = 2
+
+
+def report_action(action: Action, path: str | Path) -> Path:
+    """Write the report of an action; see `Action.report`."""
+    from symda.show.report import Document, check_target, write
+
+    check_target(path)
+    parts = (_declared(action), *_derived(action), _sources(action))
+    kind = "Map" if action.model.discrete else "Model"
+    subtitle = (
+        f"{kind} with {len(action.model.states)} states, {len(action.parameters)} parameters and "
+        f"{len(action.measurement.functions)} measured quantities; scheme {action.scheme.name}."
+    )
+    return write(Document(action.model.name, subtitle, parts, _colophon()), path)
+
+
+def report_run(
+    run: Run,
+    path: str | Path,
+    action: Action | None = None,
+    truth: Trajectory | xr.DataArray | None = None,
+) -> Path:
+    """Write the report of a run; see `Run.report`."""
+    from symda.show.report import Document, check_target, found, history, repeat, write
+
+    check_target(path)
+    action = run.action if action is None else action
+    if action is not None:
+        check_same(run, action)
+    dataset = run.dataset
+    known = truth.states if isinstance(truth, Trajectory) else truth
+    parameters = () if action is None else action.parameters
+    parts = [*found(dataset, parameters, known)]
+    if action is not None:
+        parts += [_declared(action), *_derived(action)]
+        parts.append(_sources(action, newton=str(dataset.attrs["solver"]) == "newton"))
+    parts += [repeat(dataset), history(dataset)]
+    finished = json.loads(dataset.attrs["provenance"]).get("finished", "")
+    subtitle = (
+        f"Annealing run, {dataset.sizes['path']} paths over {dataset.sizes['beta']} values of Rf; "
+        f"scheme {dataset.attrs['scheme']}, solver {dataset.attrs['solver']}"
+        + (f"; finished {finished[:16].replace('T', ' ')} UTC." if finished else ".")
+    )
+    document = Document(str(dataset.attrs["model"]), subtitle, tuple(parts), _colophon())
+    return write(document, path)
+
+
+def check_same(run: Run, action: Action) -> None:
+    """Refuse an action that a run is not of.
+
+    Raises
+    ------
+    OptionError
+        If names or scheme differ.
+    """
+    dataset = run.dataset
+    pairs: dict[str, tuple[str | tuple[str, ...], str | tuple[str, ...]]] = {
+        "model": (str(dataset.attrs["model"]), action.model.name),
+        "scheme": (str(dataset.attrs["scheme"]), action.scheme.name),
+        "states": (_names(dataset, "state"), tuple(s.name for s in action.model.states)),
+        "parameters": (_names(dataset, "parameter"), tuple(p.name for p in action.parameters)),
+        "channels": (_names(dataset, "channel"), action.measurement.names),
+    }
+    for what, (got, expected) in pairs.items():
+        if got != expected:
+            raise OptionError(
+                f"report: the run is not one of this action: its {what} is {_short(got)}, the "
+                f"action's {_short(expected)}. Pass the action, or the model's file, that the run "
+                "was made with, or none."
+            )
+
+
+def _names(dataset: xr.Dataset, what: str) -> tuple[str, ...]:
+    return tuple(str(name) for name in dataset[what].values)
+
+
+def _short(value: str | tuple[str, ...]) -> str:
+    if isinstance(value, str):
+        return repr(value)
+    named = ", ".join(value[:8]) + (", ..." if len(value) > 8 else "")
+    return f"({named})"
+
+
+def _declared(action: Action) -> Part:
+    from symda.show.report import declared
+
+    options: list[tuple[str, str]] = [
+        ("model error", action.model_error),
+        ("averaging", action.averaging),
+    ]
+    if action.matrix_free:
+        options.append(("matrix-free", "yes"))
+    sections = action.equations().sections[:_DECLARED]
+    return declared(action.model, action.measurement, action.scheme, options, sections)
+
+
+def _derived(action: Action) -> tuple[Part, ...]:
+    from symda.show.report import mathematics, structure
+
+    parts = [mathematics("Derived equations", action.equations().sections[_DECLARED:])]
+    note = "Entries that can be other than zero, as the compiled kernels store them."
+    if action.matrix_free:
+        note += (
+            " This action is matrix-free: the Jacobian of a step and the Hessian are never formed, "
+            "solvers use their products with vectors."
+        )
+    return (*parts, structure(_pictures(action), note))
+
+
+def _pictures(action: Action) -> list[Picture]:
+    from symda.show.report import bordered_hessian, field_jacobian, step_jacobian
+
+    uses, _ = action.field.structure()
+    states = [s.name for s in action.model.states]
+    parameters = [p.name for p in action.parameters]
+    first = field_jacobian(uses, states, parameters, discrete=action.model.discrete)
+    if action.matrix_free:
+        return [first]
+    return [first, step_jacobian(action._lowered), bordered_hessian(action._lowered)]
+
+
+def _sources(action: Action, *, newton: bool = False) -> Part:
+    from symda.show.report import emitted
+
+    sources = [("Kernels", action.emitted)]
+    if newton and not action.matrix_free:
+        sources.append(("Structured Newton solver", action.emitted_newton))
+    return emitted(sources)
+
+
+def _colophon() -> str:
+    from importlib.metadata import version
+
+    return f"Written by symda {version('symda')}."

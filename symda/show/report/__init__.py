@@ -1,0 +1,44 @@
+"""One self-contained page about a model or a run: parts -> `Document` -> HTML, Markdown or LaTeX.
+
+declared, mathematics, structure, source, found, repeat     parts, each of plain blocks
+document                                                    what they are put together to
+write                                                       the file, by its suffix
+"""
+
+from symda.show.report.declared import declared
+from symda.show.report.document import Block, Document, Part
+from symda.show.report.found import found, history
+from symda.show.report.jupyter import action_html, run_html
+from symda.show.report.mathematics import Readable, mathematics
+from symda.show.report.repeat import repeat
+from symda.show.report.source import emitted
+from symda.show.report.structure import (
+    Picture,
+    bordered_hessian,
+    field_jacobian,
+    step_jacobian,
+    structure,
+)
+from symda.show.report.write import check_target, write
+
+__all__ = [
+    "Block",
+    "Document",
+    "Part",
+    "Picture",
+    "Readable",
+    "action_html",
+    "bordered_hessian",
+    "check_target",
+    "declared",
+    "emitted",
+    "field_jacobian",
+    "found",
+    "history",
+    "mathematics",
+    "repeat",
+    "run_html",
+    "step_jacobian",
+    "structure",
+    "write",
+]

@@ -1,0 +1,142 @@
+"""The model as it was declared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from symda.declare import LatticeModel, Parameter, State, StepParameter
+from symda.show.report.document import Block, Facts, Part, Table, Text, Topic, count
+from symda.show.report.mathematics import formulas
+
+if TYPE_CHECKING:
+    from symda.declare import Measurement, Model
+    from symda.derive.display import Section
+    from symda.discretise import Scheme
+
+#: Rows of a table; the others are counted.
+ROWS = 40
+
+
+def declared(
+    model: Model,
+    measurement: Measurement,
+    scheme: Scheme,
+    options: Sequence[tuple[str, str]],
+    sections: Sequence[Section],
+) -> Part:
+    """Return what the user wrote down.
+
+    Parameters
+    ----------
+    model : Model
+    measurement : Measurement
+    scheme : Scheme
+    options : sequence of (str, str)
+        What else the action was given.
+    sections : sequence of Section
+        Its equations and what is measured, to read.
+    """
+    parameters = (*model.parameters, *measurement.parameters)
+    kind = "discrete map" if model.discrete else "ordinary differential equations"
+    sizes = (
+        f"D = {len(model.states)} states, P = {len(parameters)} parameters, "
+        f"L = {len(measurement.functions)} measured, U = {len(model.forcing)} forcing"
+    )
+    blocks: list[Block] = [
+        Facts((("kind", kind), ("sizes", sizes), ("scheme", scheme.name), *options)),
+        *(formulas(section) for section in sections),
+    ]
+    if isinstance(model, LatticeModel):
+        blocks.append(Topic("Fields", (_fields(model),)))
+    else:
+        states = [s for s in model.states if not isinstance(s, StepParameter)]
+        blocks.append(Topic("States", (_states(states, measurement),)))
+    if model.per_step:
+        blocks.append(Topic("Parameters per step", (_per_step(model.per_step),)))
+    blocks.append(Topic("Parameters", (_parameters(parameters) if parameters else Text("None."),)))
+    if model.forcing:
+        rows = tuple((symbol.name,) for symbol in model.forcing)
+        note = "Known inputs; their samples or expressions come with the observations."
+        table = Table(count(len(rows), "forcing channel"), ("name",), rows[:ROWS], 0, note)
+        blocks.append(Topic("Forcing", (table,)))
+    return Part("Model", tuple(blocks))
+
+
+def bounds(pair: tuple[float, float] | None) -> str:
+    """Write a range; an end that is not there is infinite."""
+    if pair is None:
+        return ""
+    low, high = pair
+    if math.isinf(low) and math.isinf(high):
+        return "none"
+    return f"{_end(low)} .. {_end(high)}"
+
+
+def _end(value: float) -> str:
+    if math.isinf(value):
+        return "\N{MINUS SIGN}\N{INFINITY}" if value < 0 else "\N{INFINITY}"
+    return f"{value:.6g}"
+
+
+def _start(symbol: State | Parameter) -> str:
+    if symbol.start is not None:
+        return bounds(symbol.start)
+    return "bounds" if all(map(math.isfinite, symbol.bounds)) else "range of the data"
+
+
+def _states(states: Sequence[State], measurement: Measurement) -> Table:
+    direct = set(measurement.functions)
+    within = {symbol for function in measurement.functions for symbol in function.free_symbols}
+
+    def seen(state: State) -> str:
+        return "yes" if state in direct else "in an expression" if state in within else "no"
+
+    rows = tuple((s.name, bounds(s.bounds), _start(s), seen(s)) for s in states[:ROWS])
+    columns = ("name", "bounds", "start range", "measured")
+    return Table(count(len(states), "state"), columns, rows, len(states) - len(rows))
+
+
+def _fields(model: LatticeModel) -> Table:
+    sites = ", ".join(f"{s.name} = 0 .. {s.size - 1} ({s.boundary})" for s in model.lattice.sites)
+    rows = tuple(
+        (field.name, f"{model.lattice.count:,}", bounds(first.bounds), _start(first))
+        for field in model.fields
+        for first in [next(iter(field))]
+    )
+    columns = ("name", "states", "bounds", "start range")
+    return Table(count(len(rows), "field"), columns, rows, 0, f"Sites: {sites}.")
+
+
+def _per_step(symbols: Sequence[StepParameter]) -> Table:
+    rows = tuple(
+        (s.name, bounds(s.bounds), _start(s), "free" if s.drift is None else f"{s.drift:.6g}")
+        for s in symbols[:ROWS]
+    )
+    columns = ("name", "bounds", "start range", "drift (variance)")
+    caption = count(
+        len(symbols),
+        "parameter with a value of its own at every step",
+        "parameters with a value of their own at every step",
+    )
+    return Table(caption, columns, rows, len(symbols) - len(rows))
+
+
+def _parameters(parameters: Sequence[Parameter]) -> Table:
+    rows = tuple(
+        (
+            p.name,
+            bounds(p.bounds),
+            "" if p.value is not None else _start(p),
+            "to be estimated" if p.value is None else f"{p.value:.6g}",
+            "" if p.typical is None else f"{p.typical:.6g}",
+        )
+        for p in parameters[:ROWS]
+    )
+    columns = ("name", "bounds", "start range", "value", "typical size")
+    # a column of nothing is left out
+    width = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
+    kept = tuple(row[:width] for row in rows)
+    left_out = len(parameters) - len(rows)
+    return Table(count(len(parameters), "parameter"), columns[:width], kept, left_out)

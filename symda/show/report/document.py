@@ -1,0 +1,234 @@
+"""What a report consists of, whatever it is written as: parts of plain blocks."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+#: More formulas than this stand side by side, if none has more characters of LaTeX.
+SIDE_BY_SIDE, SHORT = 6, 110
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph of plain text."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A sentence to be seen first.
+
+    Parameters
+    ----------
+    text : str
+    mood : {"good", "bad", "open"}
+        How it is marked; the words say it as well.
+    """
+
+    kind: ClassVar[str] = "verdict"
+    text: str
+    mood: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and what they are; many short ones stand side by side.
+
+    Parameters
+    ----------
+    rows : tuple of (str, str)
+    compact : bool, optional
+    """
+
+    kind: ClassVar[str] = "facts"
+    rows: tuple[tuple[str, str], ...]
+    compact: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; `left_out` rows of it are not shown.
+
+    Parameters
+    ----------
+    caption : str
+    columns : tuple of str
+    rows : tuple of tuple of str
+    left_out : int, optional
+    note : str, optional
+        What is to be said below it.
+    """
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left_out: int = 0
+    note: str = ""
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Whether a column holds numbers, which stand at the right."""
+        return tuple(
+            all(_is_number(row[c]) for row in self.rows) and any(row[c] for row in self.rows)
+            for c in range(len(self.columns))
+        )
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """Equations, in each form they are written in.
+
+    Parameters
+    ----------
+    mathml : tuple of str
+        One ``<math>`` element each, made by the printer of equations: not escaped again.
+    latex : str
+        The inside of an align* environment.
+    """
+
+    kind: ClassVar[str] = "formulas"
+    mathml: tuple[str, ...]
+    latex: str
+
+    @property
+    def compact(self) -> bool:
+        """Whether they are many and short, so that a page has them side by side."""
+        rows = self.latex.splitlines()
+        return len(self.mathml) > SIDE_BY_SIDE and all(len(row) <= SHORT for row in rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A drawing.
+
+    Parameters
+    ----------
+    name : str
+        For its file, where it needs one.
+    drawing : matplotlib.figure.Figure
+    alt : str
+        What there is to see, for who cannot see it.
+    caption : str, optional
+    shape : {"wide", "plot", "picture"}, optional
+        Whether a page keeps its size and lets it scroll where there is little room, stretches it to
+        the room there is, or takes it as it is.
+    """
+
+    kind: ClassVar[str] = "figure"
+    name: str
+    drawing: MatplotlibFigure
+    alt: str
+    caption: str = ""
+    shape: str = "plot"
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Small figures side by side, as many as fit."""
+
+    kind: ClassVar[str] = "gallery"
+    figures: tuple[Figure, ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text in a programming language.
+
+    Parameters
+    ----------
+    text : str
+    language : {"cython", "python", "sh", "text"}
+    left_out : int, optional
+        Lines not shown.
+    """
+
+    kind: ClassVar[str] = "code"
+    text: str
+    language: str
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Blocks under a heading of their own.
+
+    Parameters
+    ----------
+    title : str
+    blocks : tuple of Block
+    folded : bool, optional
+        Whether a page shows the heading alone until it is opened.
+    size : str, optional
+        How much there is to unfold, such as ``"60 equations"``.
+    """
+
+    kind: ClassVar[str] = "topic"
+    title: str
+    blocks: tuple[Leaf, ...]
+    folded: bool = False
+    size: str = ""
+
+
+Leaf: TypeAlias = Text | Verdict | Facts | Table | Formulas | Figure | Gallery | Code
+Block: TypeAlias = Leaf | Topic
+
+
+@dataclass(frozen=True)
+class Part:
+    """A chapter of a report."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """Those of its blocks that have a heading."""
+        return tuple(block for block in self.blocks if isinstance(block, Topic))
+
+
+@dataclass(frozen=True)
+class Document:
+    """A report.
+
+    Parameters
+    ----------
+    title, subtitle : str
+    parts : tuple of Part
+        In the order of reading.
+    colophon : str, optional
+        The last line.
+    """
+
+    title: str
+    subtitle: str
+    parts: tuple[Part, ...]
+    colophon: str = ""
+
+
+def slug(text: str) -> str:
+    """Return a name for a heading or a file: lower case, words joined by hyphens."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "part"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return "1 state", "3 states"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace(",", "") or "0")
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,296 @@
+"""What a run found: levels, states, parameters, verdicts, times, and where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symda.analyse import (
+    best_path,
+    chi_squared,
+    endings,
+    free_parameters,
+    hits,
+    last_rung,
+    level_members,
+    levels_table,
+    measured_channels,
+    parameters_per_step,
+    path_counts,
+    stopped_after,
+    time_to_lowest,
+    wilson,
+)
+from symda.anneal.levels import HIT, STOPPED
+from symda.show.figures import new_figure
+from symda.show.levels import plot_levels
+from symda.show.parameters import parameter_panels
+from symda.show.report.declared import bounds
+from symda.show.report.document import (
+    Block,
+    Facts,
+    Figure,
+    Gallery,
+    Part,
+    Table,
+    Topic,
+    Verdict,
+    count,
+    slug,
+)
+from symda.show.states import state_panels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+
+    from symda.declare import Parameter
+
+#: Levels and parameters that are listed.
+LEVELS, PARAMETERS = 20, 60
+
+
+def found(
+    dataset: xr.Dataset,
+    parameters: Sequence[Parameter] = (),
+    truth: xr.DataArray | None = None,
+) -> tuple[Part, ...]:
+    """Return what a run found, as far as it got.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+    parameters : sequence of Parameter, optional
+        As they were declared, where that is known; a run does not record their bounds.
+    truth : xarray.DataArray, dims (time, state), optional
+        Drawn behind the estimate.
+    """
+    finished = path_counts(dataset).finished > 0
+    parts = [Part("Result", tuple(_result(dataset, finished)))]
+    if finished:
+        parts.append(Part("Levels", tuple(_levels(dataset))))
+        if dataset.sizes["parameter"]:
+            parts.append(Part("Estimates", tuple(_estimates(dataset, parameters))))
+        parts.append(Part("States", tuple(_states(dataset, truth))))
+    return tuple(parts)
+
+
+def history(dataset: xr.Dataset) -> Part:
+    """Return times, settings, versions and digests of a run."""
+    record = json.loads(dataset.attrs["provenance"])
+    settings = dict(record.get("settings", {}))
+    names = ("scheme", "solver", "start", "strategy", "averaging", "model_error", "kernels")
+    chosen = [(name, dataset.attrs[name]) for name in names if name in dataset.attrs]
+    rest = {k: v for k, v in record.items() if not isinstance(v, Mapping)}
+    for timed in ("seconds", "climb_seconds"):
+        rest.pop(timed, None)
+    return Part(
+        "Record",
+        (
+            Topic("Timings", tuple(_timings(dataset, record))),
+            Topic("Settings", (Facts(tuple(_facts(dict(chosen) | settings)), True),)),
+            Topic("Versions", (Facts(tuple(_facts(record.get("versions", {}))), True),)),
+            Topic("Provenance", (Facts(tuple(_facts(rest))),)),
+        ),
+    )
+
+
+def _facts(record: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    for name, value in record.items():
+        if value is not None and value != {}:
+            said = (
+                ", ".join(f"{k} = {v}" for k, v in value.items())
+                if isinstance(value, Mapping)
+                else str(value)
+            )
+            yield name.replace("_", " "), said
+
+
+def _result(dataset: xr.Dataset, finished: bool) -> Iterator[Block]:
+    if dataset.attrs["interrupted"]:
+        yield Verdict("The run was interrupted; this is what was done until then.", "open")
+    if finished:
+        yield from _judgement(dataset)
+    else:
+        yield Verdict("No path reached a rung, so there is no level to show.", "bad")
+    counts, sizes = path_counts(dataset), dataset.sizes
+    free, own = len(free_parameters(dataset)), parameters_per_step(dataset)
+    rows = [
+        (
+            "sizes",
+            f"D = {sizes['state']}{f' ({own} of them parameters per step)' * bool(own)}, "
+            f"P = {sizes['parameter']} ({free} free), L = {measured_channels(dataset)}, "
+            f"N = {sizes['step']}, {count(int(dataset.attrs['data_count']), 'datum', 'data')}",
+        ),
+        ("ladder", _ladder(dataset)),
+        (
+            "paths",
+            f"{counts.finished} of {sizes['path']} finished, {counts.failed} failed, "
+            f"{counts.unfinished} not finished",
+        ),
+    ]
+    if finished:
+        rows += _lowest(dataset)
+    yield Facts(tuple(rows))
+    messages = [(k, str(m)) for k, m in enumerate(dataset["message"].values) if str(m)]
+    if messages:
+        said = tuple((str(k), message) for k, message in messages[:LEVELS])
+        caption = count(
+            len(messages), "path did not reach its end", "paths did not reach their end"
+        )
+        yield Table(caption, ("path", "why"), said, len(messages) - len(said))
+
+
+def _judgement(dataset: xr.Dataset) -> Iterator[Block]:
+    judged = chi_squared(dataset)
+    inside = judged.low <= judged.value <= judged.high
+    mood = "open" if judged.n <= judged.p else "good" if inside else "bad"
+    yield Verdict(f"Measurement term {judged.verdict}.", mood)
+    ends = endings(dataset)
+    if set(ends) == {"stopped"}:
+        yield Verdict(
+            "No path converged: what follows are the points where the solver stopped, not minima.",
+            "bad",
+        )
+    elif dataset["status"].values[best_path(dataset), last_rung(dataset)] == STOPPED:
+        yield Verdict("The lowest path did not converge.", "bad")
+
+
+def _ladder(dataset: xr.Dataset) -> str:
+    rf = dataset["rf"].values
+    own = "" if np.all(rf == rf[:, :1]) else f" for {dataset['state'].values[0]}"
+    rungs = count(len(rf), "rung")
+    return f"{rungs}, Rf = {rf[0, 0]:.6g} .. {rf[-1, 0]:.6g}{own}"
+
+
+def _lowest(dataset: xr.Dataset) -> list[tuple[str, str]]:
+    rung, best = last_rung(dataset), best_path(dataset)
+    judged = chi_squared(dataset)
+    done, attempts = hits(dataset)
+    low, high = wilson(done, attempts)
+    limit = stopped_after(dataset)
+    biased = "; biased upwards, since the run was to stop after a number of hits"
+    rate = (
+        f"{done} of {attempts} attempts within {HIT:g} of it: {100 * done / attempts:.3g} %, "
+        f"95 % interval {100 * low:.3g} .. {100 * high:.3g} %"
+    ) + biased * (limit is not None and done >= limit)
+    value = float(dataset["action"].values[best, rung])
+    members = count(level_members(dataset)[0].size, "path")
+    beta = int(dataset["beta"].values[rung])
+    rows = [
+        ("lowest level", f"{value:.6g} at beta = {beta}, {members} on it; path {best} is the best"),
+        ("measurement term", f"{judged.value:.6g}"),
+        ("model term", f"{float(dataset['model_term'].values[best, rung]):.6g}"),
+        ("hit rate", rate),
+        ("time to the lowest level", str(time_to_lowest(dataset))),
+        ("ends", ", ".join(f"{number} {how}" for how, number in endings(dataset).items())),
+    ]
+    if judged.n > judged.p:
+        expected = f"{judged.mean:.6g} \N{PLUS-MINUS SIGN} {2 * judged.sd:.4g} (two sd)"
+        said = f"{expected}; n = {judged.n} data, p = {judged.p} fitted"
+        rows.insert(2, ("expected measurement term", said))
+    return rows
+
+
+def _levels(dataset: xr.Dataset) -> Iterator[Block]:
+    figure = new_figure(6.2, 4.2)
+    plot_levels(dataset, ax=figure.subplots())
+    table = levels_table(dataset)
+    alt = (
+        f"Action of {count(dataset.sizes['path'], 'path')} against Rf on logarithmic axes; "
+        f"{count(len(table), 'distinct level')} at the last rung, "
+        f"the lowest {table['level'].iloc[0]:.6g}."
+    )
+    yield Figure("levels", figure, alt, "Action of every path against Rf.", "wide")
+    rows = tuple(
+        tuple(_cell(value) for value in row)
+        for row in table.head(LEVELS).itertuples(index=False, name=None)
+    )
+    note = (
+        "Terms and parameters are means over a level's paths; chi2 z counts standard deviations of "
+        "the measurement term from its expectation."
+    )
+    if table.attrs["unfinished"]:
+        note += f" {count(table.attrs['unfinished'], 'path')} did not reach this rung."
+    yield Table(
+        f"Distinct levels at beta = {table.attrs['beta']}",
+        tuple(str(name).replace("_", " ") for name in table.columns),
+        rows,
+        len(table) - len(rows),
+        note,
+    )
+
+
+def _cell(value: float) -> str:
+    return f"{value:.6g}" if np.isfinite(value) else ""
+
+
+def _estimates(dataset: xr.Dataset, declared: Sequence[Parameter]) -> Iterator[Block]:
+    rung, best = last_rung(dataset), best_path(dataset)
+    members = level_members(dataset)[0]
+    limits = {p.name: bounds(p.bounds) for p in declared}
+    fixed = dataset["fixed"].values
+    rows = []
+    for number, name in enumerate(dataset["parameter"].values[:PARAMETERS]):
+        values = dataset["parameters"].values[:, rung, number]
+        inside = values[members]
+        spread = "fixed" if fixed[number] else f"{inside.min():.6g} .. {inside.max():.6g}"
+        row = (str(name), f"{values[best]:.6g}", spread)
+        rows.append((*row, limits.get(str(name), "")) if limits else row)
+    columns = ("name", "best path", "over the lowest level")
+    yield Table(
+        "Parameters at the last rung",
+        (*columns, "bounds") if limits else columns,
+        tuple(rows),
+        dataset.sizes["parameter"] - len(rows),
+    )
+    names = free_parameters(dataset)
+    figures = tuple(
+        Figure(
+            f"parameter-{slug(name)}",
+            figure,
+            f"Estimates of {name} on every rung of the ladder, the best path highlighted.",
+        )
+        for name, figure in parameter_panels(dataset)
+    )
+    if figures:
+        some = "" if len(figures) == len(names) else f" The first {len(figures)} of {len(names)}."
+        yield Gallery(figures, f"Estimates against beta; the best path is blue, others grey.{some}")
+
+
+def _states(dataset: xr.Dataset, truth: xr.DataArray | None) -> Iterator[Block]:
+    best = best_path(dataset)
+    figures = tuple(
+        Figure(f"state-{slug(name)}", figure, alt)
+        for name, figure, alt in state_panels(dataset, truth=truth)
+    )
+    expressions = int((dataset["measured_state"].values < 0).sum())
+    many = dataset.sizes["state"] + expressions
+    some = "" if len(figures) == many else f" The first {len(figures)} of {many} are shown."
+    yield Gallery(
+        figures,
+        f"Path {best} in time: measured states are blue with their data (grey, one standard "
+        f"deviation), unmeasured ones red.{' The truth is pale.' * (truth is not None)}{some}",
+    )
+
+
+def _timings(dataset: xr.Dataset, record: Mapping[str, object]) -> Iterator[Facts]:
+    each = dataset["seconds"].sum("beta").values
+    rows = [
+        ("the whole call", _seconds(record.get("seconds"))),
+        ("the paths, wall time", _seconds(record.get("climb_seconds"))),
+        ("solver, all paths together", f"{float(each.sum()):.4g} s"),
+        ("solver, one path", f"{float(np.median(each)):.4g} s (median)"),
+        ("iterations", f"{int(dataset['iterations'].sum()):,}"),
+        ("evaluations", f"{int(dataset['evaluations'].sum()):,}"),
+    ]
+    yield Facts(tuple((name, value) for name, value in rows if value))
+
+
+def _seconds(value: object) -> str:
+    return f"{value:.4g} s" if isinstance(value, (int, float)) else ""

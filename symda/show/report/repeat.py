@@ -1,0 +1,141 @@
+"""The exact command that repeats a run, in Python and for the shell."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from symda.anneal.starts import STARTS
+from symda.anneal.strategies import STRATEGIES
+from symda.show.report.document import Block, Code, Part, Text, Topic
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Options of `anneal` that the command line has as well, as they are called in settings.
+_SHELL = ("paths", "seed", "solver", "start", "strategy", "attempts", "time_limit", "stop_after")
+_DEFAULTS = {"solver": "ipopt", "attempts": 1, "keep": "last", "start": "uniform"}
+_DEFAULTS |= {"strategy": "ladder", "time_limit": None, "stop_after": None}
+
+
+def repeat(dataset: xr.Dataset) -> Part:
+    """Return how to repeat a run.
+
+    Path k depends on the seed and k alone, so the same versions on the same kind of machine give
+    the same numbers, whatever the number of workers.
+    """
+    python, missing = python_command(dataset)
+    shell, why_not = shell_command(dataset)
+    blocks: list[Block] = [
+        Text(
+            "With the action and the data of this run, and the versions recorded below, this gives "
+            "the same paths on the same kind of machine; the number of workers makes no difference "
+            "unless a time limit or a number of hits ended the run."
+        ),
+        Topic("In Python", (*(Text(said) for said in missing), Code(python, "python"))),
+    ]
+    said = (Code(shell, "sh"),) if shell else ()
+    blocks.append(Topic("In a shell", (*(Text(line) for line in why_not), *said)))
+    return Part("Repeat this run", tuple(blocks))
+
+
+def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
+    """Return the call of `anneal`, and what it cannot say."""
+    settings, missing = _settings(dataset), []
+    binding = json.loads(dataset.attrs.get("binding", "null"))
+    ladder = ", ".join(f"{name}={settings[name]!r}" for name in ("rf0", "alpha", "rungs"))
+    options = {"ladder": f"sd.Ladder({ladder})"}
+    for name in ("paths", "seed", "solver", "start", "strategy", "attempts", "keep"):
+        if settings[name] != _DEFAULTS.get(name, ...):
+            options[name] = repr(settings[name])
+    if settings["solver_options"]:
+        options["options"] = repr(settings["solver_options"])
+    for name, known, maker in (("start", STARTS, "Nudged"), ("strategy", STRATEGIES, "")):
+        if settings[name] not in known:
+            options[name] = "start"
+            missing.append(
+                f"The start was {settings[name]!r}, which the record cannot hold: pass the one "
+                "this run was given as start."
+            )
+            continue
+        chosen = _changed(known[settings[name]], settings[f"{name}_options"])
+        if chosen:
+            inside = ", ".join(f"{k}={v!r}" for k, v in chosen.items())
+            options[name] = f"sd.{maker or settings[name].capitalize()}({inside})"
+    for name in ("time_limit", "stop_after"):
+        if settings[name] is not None:
+            options[name] = repr(settings[name])
+    if binding is None:
+        missing.append(
+            "The data were put on their grid before: data is what action.bind made of them "
+            f"({dataset.sizes['step']} steps)."
+        )
+    else:
+        options |= {name: repr(value) for name, value in binding.items()}
+    arguments = "".join(f"    {name}={value},\n" for name, value in options.items())
+    text = f"import symda as sd\n\nrun = sd.anneal(\n    action,\n    data,\n{arguments})\n"
+    return text, tuple(missing)
+
+
+def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
+    """Return the command line, empty if none says it all, and what is to be said of it."""
+    if dataset.attrs.get("command"):
+        return str(dataset.attrs["command"]) + "\n", ("As it was run:",)
+    settings = _settings(dataset)
+    binding = json.loads(dataset.attrs.get("binding", "null"))
+    obstacles = list(_obstacles(settings, binding))
+    if obstacles:
+        return "", (f"The command line cannot say it all: {'; '.join(obstacles)}.",)
+    words = ["symda", "anneal", "MODEL.py", "DATA.csv"]
+    words += [f"--{name}={settings[name]}" for name in ("rf0", "alpha", "rungs")]
+    for name in _SHELL:
+        if settings[name] != _DEFAULTS.get(name, ...):
+            words.append(f"--{name.replace('_', '-')}={settings[name]}")
+    words += [f"--option={k}={json.dumps(v)}" for k, v in settings["solver_options"].items()]
+    given = dict(binding or {})
+    fixed = given.pop("fixed", None) or {}
+    words += [f"--fix={k}={v}" for k, v in fixed.items() if v is not None]
+    words += [f"--free={k}" for k, v in fixed.items() if v is None]
+    if given.pop("midpoint_data", False):
+        words.append("--midpoint-data")
+    words += [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    said = (
+        "MODEL.py defines model, measured, scheme and variance of this action; DATA.csv has a "
+        "column t and one for each channel and forcing:"
+    )
+    return shlex.join([*words, "--output=run.nc"]) + "\n", (said,)
+
+
+def _obstacles(settings: Mapping[str, Any], binding: object) -> Iterator[str]:
+    if not isinstance(settings["rf0"], (int, float)):
+        yield "Rf differs between states"
+    for name, known in (("start", STARTS), ("strategy", STRATEGIES)):
+        if settings[name] not in known:
+            yield f"the {name} {settings[name]!r}"
+        elif _changed(known[settings[name]], settings[f"{name}_options"]):
+            yield f"the options of the {name}"
+    if settings["keep"] != "last":
+        yield "keep"
+    if binding is None:
+        yield "the grid was made before"
+    elif isinstance(binding, Mapping) and isinstance(binding.get("steps"), list):
+        yield "steps that differ between intervals"
+
+
+def _settings(dataset: xr.Dataset) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(dataset.attrs["provenance"])["settings"]
+    named = {name: str(dataset.attrs[name]) for name in ("solver", "start", "strategy")}
+    return record | named
+
+
+def _changed(choice: object, options: object) -> dict[str, object]:
+    """Return the options that are not those of the named choice."""
+    if not isinstance(options, Mapping):
+        return {}
+    usual: dict[str, object] = {}
+    if is_dataclass(choice) and not isinstance(choice, type):
+        usual = {field.name: getattr(choice, field.name) for field in fields(choice)}
+    return {k: v for k, v in options.items() if v != usual.get(k)}

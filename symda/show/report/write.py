@@ -1,0 +1,210 @@
+"""A document as one HTML page, as Markdown or as LaTeX, by the suffix of its file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from symda.errors import OptionError, nearest
+from symda.show.report.document import Document, Figure, Gallery, Topic, slug
+from symda.show.report.drawings import drawn, png, svg
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+_TEX = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+_TEX |= {character: "\\" + character for character in "#$%&_{}"}
+_TEX |= {"\N{MULTIPLICATION SIGN}": r"$\times$", "\N{PLUS-MINUS SIGN}": r"$\pm$"}
+_TEX |= {"\N{MINUS SIGN}": "$-$", "\N{INFINITY}": r"$\infty$", "<": r"\textless{}"}
+_TEX |= {">": r"\textgreater{}", "|": r"\textbar{}"}
+#: Characters that Markdown may take for marks of its own.
+_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~$])")
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Refuse a file that could not be written, before any work is done.
+
+    Raises
+    ------
+    OptionError
+        If its suffix is none of ``.html``, ``.md``, ``.tex``, its folder does not exist, or it is a
+        folder itself.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise OptionError(f"report: expected the name of a file, such as 'run.html', got {path!r}.")
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in WRITERS:
+        got = repr(target.suffix) if target.suffix else "none"
+        raise OptionError(
+            f"report: {str(target)!r}: the suffix chooses the form, expected one of "
+            f"{', '.join(WRITERS)}, got {got}.{nearest(suffix, WRITERS)} "
+            f"For a page write {str(target.with_suffix('.html'))!r}."
+        )
+    if not target.parent.is_dir():
+        raise OptionError(
+            f"report: there is no folder {str(target.parent)!r}. Make it first or choose another."
+        )
+    if target.is_dir():
+        raise OptionError(f"report: {str(target)!r} is a folder; give the name of a file.")
+    return target
+
+
+def write(document: Document, path: str | os.PathLike[str]) -> Path:
+    """Write a document and return its file; it appears whole or not at all.
+
+    A page holds everything itself. Markdown and LaTeX have their figures beside them, in a folder
+    called like the file, with ``_files`` behind.
+
+    Raises
+    ------
+    OptionError
+        As `check_target`, or if the file cannot be written.
+    """
+    target = check_target(path)
+    files = WRITERS[target.suffix.lower()](document, target)
+    try:
+        for file, content in files.items():
+            file.parent.mkdir(exist_ok=True)
+            draft = file.with_name(f".{file.name}.{os.getpid()}.part")
+            try:
+                draft.write_bytes(content)
+                os.replace(draft, file)
+            finally:
+                draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise OptionError(
+            f"report: {str(error.filename or target)!r} cannot be written ({error.strerror}). "
+            "Choose another place; what the report is about is untouched."
+        ) from error
+    return target
+
+
+def _html(document: Document, target: Path) -> dict[Path, bytes]:
+    environment = _environment(escaped=True)
+    numbers = {figure: f"f{n}" for n, figure in enumerate(_figures(document))}
+
+    def picture(figure: Figure) -> Markup:
+        from markupsafe import Markup
+
+        return Markup(svg(figure, numbers[figure]))
+
+    text = environment.get_template("report/page.html.j2").render(
+        document=document, svg=picture, png=png, highlight=_highlight, styles=_code_styles()
+    )
+    return {target: text.encode()}
+
+
+def _beside(kind: str, template: str) -> Callable[[Document, Path], dict[Path, bytes]]:
+    """Return the writer of a text that has its figures in files beside it."""
+
+    def written(document: Document, target: Path) -> dict[Path, bytes]:
+        folder = target.with_name(f"{target.stem}_files")
+        names = {
+            figure: f"{n:02d}-{figure.name}.{kind}"
+            for n, figure in enumerate(_figures(document), start=1)
+        }
+        places = {figure: f"{folder.name}/{name}" for figure, name in names.items()}
+        text = (
+            _environment(escaped=False)
+            .get_template(template)
+            .render(document=document, places=places)
+        )
+        files = {folder / name: drawn(figure, kind) for figure, name in names.items()}
+        # the text last: where it is, its figures are
+        return {**files, target: re.sub(r"\n{3,}", "\n\n", text).encode()}
+
+    return written
+
+
+#: Suffix -> what writes it.
+WRITERS: Mapping[str, Callable[[Document, Path], dict[Path, bytes]]] = {
+    ".html": _html,
+    ".md": _beside("png", "report/page.md.j2"),
+    ".tex": _beside("pdf", "report/page.tex.j2"),
+}
+
+
+def _figures(document: Document) -> Iterator[Figure]:
+    for part in document.parts:
+        for block in part.blocks:
+            for leaf in block.blocks if isinstance(block, Topic) else (block,):
+                if isinstance(leaf, Figure):
+                    yield leaf
+                elif isinstance(leaf, Gallery):
+                    yield from leaf.figures
+
+
+@cache
+def _environment(*, escaped: bool) -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("symda.templates", package_path=""),
+        undefined=StrictUndefined,
+        autoescape=escaped,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {"slug": slug, "tex": _tex, "marks": _marks}
+    return made
+
+
+def _tex(text: str) -> str:
+    """Escape running text for LaTeX; characters that pdfLaTeX may lack are spelled out."""
+    return "".join(
+        _TEX.get(c) or (c if c.isascii() or (c.isalpha() and ord(c) < 0x180) else _spelled(c))
+        for c in text
+    )
+
+
+def _spelled(character: str) -> str:
+    import unicodedata
+
+    name = unicodedata.name(character, "")
+    if name.startswith("GREEK SMALL LETTER ") and len(name.split()) == 4:
+        word = name.split()[3].lower().replace("lamda", "lambda")
+        return "o" if word == "omicron" else rf"$\{word}$"
+    return rf"[U+{ord(character):04X}]"
+
+
+def _marks(text: str) -> str:
+    """Escape running text for Markdown."""
+    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+
+
+def _highlight(text: str, language: str) -> Markup:
+    """Return a program as HTML with a class for each kind of word."""
+    from markupsafe import Markup
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import get_lexer_by_name
+
+    formatter = HtmlFormatter(nowrap=True)
+    return Markup(highlight(text, get_lexer_by_name(language), formatter))
+
+
+def _code_styles() -> Mapping[str, Markup]:
+    """Return the colours of programs, by day and by night."""
+    from markupsafe import Markup
+    from pygments.formatters import HtmlFormatter
+
+    styles = {"light": "default", "dark": "github-dark"}
+    return {
+        name: Markup("\n".join(_rules(HtmlFormatter(style=style).get_style_defs("pre.code"))))
+        for name, style in styles.items()
+    }
+
+
+def _rules(sheet: str) -> Iterator[str]:
+    """Yield the rules of words alone; the page has a ground of its own."""
+    for line in sheet.splitlines():
+        if line.startswith("pre.code .") and "linenos" not in line and ".hll" not in line:
+            # without the comment that names the kind of word
+            yield line.partition(" /*")[0]
