@@ -14,6 +14,7 @@ from symda.api.evaluate import evaluate
 from symda.api.inputs import choice, number, vector
 from symda.api.integrate import Method, Options, System, integrate, iterate
 from symda.api.kernels import parameter_values
+from symda.api.plot import plot
 from symda.declare import LatticeModel, Measurement, Model, Parameter
 from symda.errors import DataError, OptionError
 from symda.observe import Samples
@@ -21,7 +22,10 @@ from symda.observe.arrays import as_times
 from symda.observe.forcing import as_forcing, match
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import xarray as xr
+    from matplotlib.figure import Figure
     from sympy import Expr
 
     from symda.observe.forcing import ForcingInput, ForcingSource
@@ -72,6 +76,43 @@ class Trajectory:
             If a sampled forcing has no value at one of the times.
         """
         return evaluate(self, expression)
+
+    def plot(
+        self,
+        path: str | Path | None = None,
+        *,
+        model: Model | None = None,
+        energy: Expr | None = None,
+        title: str = "",
+    ) -> Figure:
+        """Plot states in time, two of them against each other, and how well energy is kept.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            Where to save the figure; the ending chooses the format.
+        model : Model, optional
+            The model of the trajectory: of a mechanical one coordinates and momenta each share a
+            panel, and its Hamiltonian is the energy.
+        energy : Expr, optional
+            Another quantity that should stay constant, in the model's symbols.
+        title : str
+            Title of the figure.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        OptionError
+            If `path` cannot be written.
+        ModelError
+            If `energy` uses a symbol that is not in the trajectory.
+        DataError
+            If it is an ensemble.
+        """
+        return plot(self, path, model, energy, title)
 
 
 def simulate(

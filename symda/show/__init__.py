@@ -8,13 +8,16 @@ from symda.show.parameters import plot_parameters
 from symda.show.progress import NoProgress, ProgressBar
 from symda.show.states import plot_states
 from symda.show.text import report_markdown, summary
+from symda.show.trajectory import energy_error, plot_trajectory
 
 __all__ = [
     "NoProgress",
     "ProgressBar",
+    "energy_error",
     "plot_levels",
     "plot_parameters",
     "plot_states",
+    "plot_trajectory",
     "report_markdown",
     "summary",
 ]

@@ -1,0 +1,44 @@
+"""What of a trajectory is drawn, given its model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from symda.declare import MechanicalModel, Model
+from symda.show.trajectory import LINES, plot_trajectory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from sympy import Expr
+
+    from symda.api.simulate import Trajectory
+
+
+def plot(
+    trajectory: Trajectory,
+    path: str | Path | None,
+    model: Model | None,
+    energy: Expr | None,
+    title: str,
+) -> Figure:
+    """Draw a trajectory; see `Trajectory.plot`."""
+    names = [str(name) for name in trajectory.states["state"].values]
+    groups, across = None, names[:2]
+    constant, kept = True, energy
+    if isinstance(model, MechanicalModel):
+        q, p = ([s.name for s in half] for half in (model.coordinates, model.momenta))
+        across = [q[0], p[0]] if len(q) == 1 else q[:2]
+        groups = (q, p) if len(q) <= LINES else None
+        if energy is None:
+            constant, kept = model.conservative, model.hamiltonian
+    return plot_trajectory(
+        trajectory.states,
+        path,
+        groups=groups,
+        orbit=(across[0], across[1]) if len(across) > 1 else None,
+        equal=len(groups[0]) > 1 if groups else False,
+        energy=None if kept is None else trajectory.evaluate(kept),
+        constant=constant,
+        title=title,
+    )
