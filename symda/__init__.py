@@ -19,7 +19,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from symda import models
     from symda.anneal import Ladder, Nudged, Population, Window
-    from symda.api import Action, Run, Trajectory, anneal, load, simulate, twin
+    from symda.api import (
+        Action,
+        Run,
+        StepMap,
+        Trajectory,
+        anneal,
+        integrate,
+        load,
+        simulate,
+        step_map,
+        twin,
+    )
     from symda.declare import (
         Measurement,
         MechanicalModel,
@@ -34,6 +45,7 @@ if TYPE_CHECKING:
         time,
     )
     from symda.discretise import SCHEMES, Scheme
+    from symda.discretise.integrators_registry import INTEGRATORS
     from symda.errors import (
         BuildError,
         DataError,
@@ -48,6 +60,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "INTEGRATORS",
     "SCHEMES",
     "Action",
     "BuildError",
@@ -67,6 +80,7 @@ __all__ = [
     "Samples",
     "Scheme",
     "SolveError",
+    "StepMap",
     "SymdaError",
     "Trajectory",
     "Window",
@@ -74,6 +88,7 @@ __all__ = [
     "anneal",
     "exprel",
     "forcing",
+    "integrate",
     "load",
     "models",
     "parameter",
@@ -82,6 +97,7 @@ __all__ = [
     "site",
     "state",
     "states",
+    "step_map",
     "time",
     "twin",
 ]
@@ -91,6 +107,7 @@ _HOME = {
     "BuildError": "symda.errors",
     "DataError": "symda.errors",
     "Grid": "symda.observe",
+    "INTEGRATORS": "symda.discretise.integrators_registry",
     "InputError": "symda.errors",
     "Ladder": "symda.anneal",
     "Measurement": "symda.declare",
@@ -106,12 +123,14 @@ _HOME = {
     "Samples": "symda.observe",
     "Scheme": "symda.discretise",
     "SolveError": "symda.errors",
+    "StepMap": "symda.api",
     "SymdaError": "symda.errors",
     "Trajectory": "symda.api",
     "Window": "symda.anneal",
     "anneal": "symda.api",
     "exprel": "symda.declare",
     "forcing": "symda.declare",
+    "integrate": "symda.api",
     "load": "symda.api",
     "models": "symda",
     "parameter": "symda.declare",
@@ -120,6 +139,7 @@ _HOME = {
     "site": "symda.declare",
     "state": "symda.declare",
     "states": "symda.declare",
+    "step_map": "symda.api",
     "time": "symda.declare",
     "twin": "symda.api",
 }

@@ -2,6 +2,9 @@
 
 from symda.api.action import Action
 from symda.api.anneal import anneal
+from symda.api.flow import StepMap, integrate, step_map
+from symda.api.flow_run import IntegrationWarning
+from symda.api.boundary import BoundarySolution, boundary_value
 from symda.api.kernels import ActionKernels
 from symda.api.machine import VirtualMachineWarning
 from symda.api.preflight import ProblemWarning
@@ -13,12 +16,18 @@ __all__ = [
     "Action",
     "ActionKernels",
     "Best",
+    "BoundarySolution",
+    "IntegrationWarning",
     "ProblemWarning",
     "Run",
+    "StepMap",
     "Trajectory",
     "VirtualMachineWarning",
     "anneal",
+    "boundary_value",
+    "integrate",
     "load",
     "simulate",
+    "step_map",
     "twin",
 ]

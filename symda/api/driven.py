@@ -129,10 +129,15 @@ def with_values(
         source(times) if isinstance(source, Samples) else np.full(len(times), float(source))
         for source in (sources[w.name] for w in model.per_step)
     ]
+    shape = (*states.shape[:-1], len(columns))
     complete = xr.DataArray(
-        np.column_stack([states.values, *columns]),
+        np.concatenate([states.values, np.broadcast_to(np.column_stack(columns), shape)], axis=-1),
         dims=states.dims,
-        coords={"time": times, "state": [s.name for s in model.states]},
+        coords={
+            **{name: states[name] for name in states.dims if name != "state"},
+            "state": [s.name for s in model.states],
+        },
         name=states.name,
+        attrs=states.attrs,
     )
     return replace(trajectory, states=complete)

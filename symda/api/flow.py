@@ -1,0 +1,299 @@
+"""Compiled step maps of a model, and trajectories by fixed steps: one member or an ensemble."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symda.api.driven import Values, drive, driven, split_values, with_values
+from symda.api.flow_run import (
+    IntegrationWarning,
+    Runner,
+    Stops,
+    failure,
+    fitting,
+    machine_of,
+    members_of,
+)
+from symda.api.inputs import number, whole
+from symda.api.simulate import Trajectory, forcing_sources, parameter_vector
+from symda.declare import Model
+from symda.errors import OptionError, SolveError
+from symda.observe.arrays import as_times
+
+if TYPE_CHECKING:
+    from symda.discretise.integrators import Integrator
+    from symda.observe.forcing import ForcingInput
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StepMap:
+    """The map x_n -> x_{n+1} of a model under a one-step method; made by `step_map`.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    integrator : Integrator
+        The method.
+    source : str
+        The emitted Cython text.
+    parameters : mapping of str to float
+        The values it is evaluated with.
+    """
+
+    model: Model
+    integrator: Integrator
+    source: str
+    parameters: Mapping[str, float]
+    _runner: Runner
+
+    @property
+    def kind(self) -> str:
+        """``"compiled"`` or ``"virtual machine"``."""
+        return self._runner.engine.kind
+
+    def step(self, x: ArrayLike | Mapping[str, float], h: float, t: float = 0.0) -> FloatArray:
+        """State (D,) one step of length `h`, perhaps negative, after `x` (D,) at time `t`.
+
+        Raises
+        ------
+        DataError
+            If `x` does not fit, or a sampled forcing has no value where the method needs one.
+        SolveError
+            If the equations of the step could not be solved, or it leaves finite numbers.
+        """
+        after: FloatArray = self.advance(x, h, 1, t=t)[-1]
+        return after
+
+    def tangent(self, x: ArrayLike | Mapping[str, float], h: float, t: float = 0.0) -> FloatArray:
+        """Jacobian M = dx_{n+1}/dx_n, exact but for rounding, shape (D, D).
+
+        Raises
+        ------
+        DataError, SolveError
+            As `step`.
+        """
+        where = "StepMap.tangent"
+        at = members_of(self.model, x, where=where)[0]
+        h, t = _step(h, where), _step(t, where, "t")
+        stops = Stops.of(np.array([t]), np.array([h]), np.array([1]))
+        return self._runner.tangent(at, stops, where)
+
+    def advance(
+        self,
+        x0: ArrayLike | Mapping[str, float],
+        h: float,
+        steps: int,
+        every: int = 1,
+        t: float = 0.0,
+    ) -> FloatArray:
+        """States after 0, `every`, 2 `every`, .., `steps` steps, (1 + steps / every, D).
+
+        Parameters
+        ----------
+        x0 : array_like (D,), mapping of str to float, or array_like (K, D)
+            Where to start; of an ensemble the result has the shape (K, 1 + steps / every, D).
+        h : float
+            Step length.
+        steps, every : int
+            How many steps, and after how many a state is kept; `steps` is a multiple of `every`.
+        t : float
+            Time at the start.
+
+        Raises
+        ------
+        OptionError, DataError
+            If something does not fit.
+        SolveError
+            If a step fails; the message says which.
+        """
+        where = "StepMap.advance"
+        h, t = _step(h, where), _step(t, where, "t")
+        count = whole(steps, f"{where}: steps", "a state is kept every `every` steps", least=1)
+        each = whole(every, f"{where}: every", "1 keeps all states", least=1)
+        if count % each:
+            raise OptionError(
+                f"{where}: steps = {count} is no multiple of every = {each}; take "
+                f"{count - count % each or each} steps."
+            )
+        ensemble = not isinstance(x0, Mapping) and np.ndim(x0) == 2
+        at = members_of(self.model, x0, where=where)
+        R = count // each
+        stops = Stops.of(t + np.arange(R) * (each * h), np.full(R, h), np.full(R, each))
+        states, failures = self._runner.advance(at, stops, threads=None, where=where)
+        if failures:
+            raise SolveError(f"{where}: {failure(failures, ensemble=ensemble)}")
+        return states if ensemble else states[0]
+
+    def __repr__(self) -> str:
+        return f"<step map of {self.model!r}, {self.integrator.name}, {self.kind}>"
+
+
+def step_map(
+    model: Model,
+    method: str | Integrator = "rk4",
+    *,
+    parameters: Values | None = None,
+    forcing: Mapping[str, ForcingInput] | None = None,
+) -> StepMap:
+    """Compile the map x_n -> x_{n+1} of a model under a method.
+
+    Parameters
+    ----------
+    model : Model
+        An ODE.
+    method : str or Integrator
+        A name in `INTEGRATORS`, for instance ``"rk4"``, ``"verlet"`` (Hamiltonians T(p) + V(q)),
+        ``"gauss4"``.
+    parameters, forcing
+        As for `simulate`; forcing is `Samples`, an expression in time or a number, and parameters
+        per step are the same.
+
+    Returns
+    -------
+    StepMap
+
+    Raises
+    ------
+    OptionError
+        If the method is unknown, or does not fit the model; the message says what does.
+    DataError
+        If parameters or forcing do not fit.
+    BuildError
+        If the compiler fails.
+
+    Warns
+    -----
+    VirtualMachineWarning
+        If there is no compiler: then NumPy evaluates the same method.
+    """
+    where = "step_map"
+    integrator = fitting(model, method, where=where)
+    t = np.zeros(1)
+    constants, values = split_values(model, parameters, t, where=where)
+    known = driven(model)
+    theta = parameter_vector(known.parameters, constants, where=where)
+    sources = forcing_sources(known, drive(forcing, values), t, where=where)
+    engine, source = machine_of(known, integrator)
+    names = (p.name for p in known.parameters)
+    return StepMap(
+        known,
+        integrator,
+        source.text,
+        dict(zip(names, theta.tolist(), strict=True)),
+        Runner(known, integrator, engine, theta, sources),
+    )
+
+
+def integrate(
+    model: Model,
+    times: ArrayLike,
+    initial: ArrayLike | Mapping[str, float],
+    *,
+    method: str | Integrator = "rk4",
+    step: float | None = None,
+    parameters: Values | None = None,
+    forcing: Mapping[str, ForcingInput] | None = None,
+    threads: int | None = None,
+) -> Trajectory:
+    """Solve a model forward in time by a compiled method of fixed steps.
+
+    Each interval between two times is divided into equal steps, none longer than `step`. There is
+    no error estimate: halve the step to see the error. A sampled forcing with jumps or kinks leaves
+    a method its order where they fall on `times`.
+
+    Parameters
+    ----------
+    model : Model
+        An ODE.
+    times : array_like, shape (T,)
+        Increasing; the first is where `initial` holds.
+    initial : array_like (D,), mapping of str to float, or array_like (K, D)
+        State at the first time, or those of an ensemble of K members.
+    method : str or Integrator
+        A name in `INTEGRATORS`.
+    step : float, optional
+        Longest step; by default the shortest interval between two times.
+    parameters, forcing
+        As for `simulate`.
+    threads : int, optional
+        Threads that share the members of an ensemble; by default one for each core. A member does
+        not depend on them, nor on the others.
+
+    Returns
+    -------
+    Trajectory
+        States with dims (time, state), or (member, time, state) of an ensemble. A member that
+        fails is not a number from there on; its message is in ``states.attrs["message"]``.
+
+    Raises
+    ------
+    DataError
+        If times, initial state, parameters or forcing do not fit the model.
+    OptionError
+        If the method is unknown or does not fit the model, or a number is out of range.
+    SolveError
+        If a single trajectory, or every member, fails; the message says when, and what to do.
+    BuildError
+        If the compiler fails.
+
+    Warns
+    -----
+    IntegrationWarning
+        If some members of an ensemble fail.
+    VirtualMachineWarning
+        If there is no compiler: then NumPy evaluates the same method.
+    """
+    import xarray as xr
+
+    where = "integrate"
+    integrator = fitting(model, method, where=where)
+    t = as_times(times, "times of integrate")
+    known = driven(model)
+    longest = None if step is None else number(
+        step, f"{where}: step", "leave it out for the shortest interval", kind="positive"
+    )  # fmt: skip
+    if threads is not None:
+        threads = whole(threads, f"{where}: threads", "leave it out for all cores", least=1)
+    constants, values = split_values(model, parameters, t, where=where)
+    theta = parameter_vector(known.parameters, constants, where=where)
+    sources = forcing_sources(known, drive(forcing, values), t, where=where)
+    ensemble = not isinstance(initial, Mapping) and np.ndim(initial) == 2
+    x0 = members_of(known, initial, where=where)
+    stops = Stops.between(t, longest, where)
+    engine, _ = machine_of(known, integrator)
+    runner = Runner(known, integrator, engine, theta, sources)
+    states, failures = runner.advance(x0, stops, threads=threads, where=where)
+    message = failure(failures, ensemble=ensemble) if failures else ""
+    if len(failures) == len(x0):
+        raise SolveError(f"{where}: {message}")
+    if failures:
+        warnings.warn(f"{where}: {message}", IntegrationWarning, stacklevel=2)
+    dims, coords = ("time", "state"), {"time": t, "state": [s.name for s in known.states]}
+    return with_values(
+        Trajectory(
+            xr.DataArray(
+                states if ensemble else states[0],
+                dims=("member", *dims) if ensemble else dims,
+                coords={"member": np.arange(len(x0)), **coords} if ensemble else coords,
+                name="states",
+                attrs={"message": message} if message else {},
+            ),
+            dict(zip((p.name for p in known.parameters), theta.tolist(), strict=True)),
+            dict(zip((u.name for u in known.forcing), sources, strict=True)),
+        ),
+        model,
+        values,
+    )
+
+
+def _step(value: float, where: str, name: str = "h") -> float:
+    return number(value, f"{where}: {name}", "pass a number, in the units of the model's time")

@@ -1,0 +1,116 @@
+"""Step maps in compiled code: the emitted module, called for whole ensembles without the GIL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.build.engines import addresses
+from symda.build.load import load
+from symda.lower.steps import StepIR
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+#: How a step can end; the same numbers stand in the template.
+FINE, NOT_FINITE, NO_CONVERGENCE, SINGULAR, NO_MEMORY = range(5)
+
+
+@dataclass(frozen=True, eq=False)
+class Stretches:
+    """R stretches of equal steps: `counts` (R,) steps of `h` (R,) from the times `t` (R,).
+
+    `u` (N, S, U) is the forcing at the abscissae of each step.
+    """
+
+    t: FloatArray
+    h: FloatArray
+    counts: IntArray
+    u: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Advance:
+    """States at the ends of the stretches, and how each of K members ended.
+
+    Attributes
+    ----------
+    states : (K, R, D)
+        Not a number from a failure on.
+    codes : (K,)
+        One of `FINE`, `NOT_FINITE`, `NO_CONVERGENCE`, `SINGULAR`, `NO_MEMORY`.
+    where : (K,)
+        Number of the step that failed; of `NOT_FINITE` the steps done when it was noticed.
+    """
+
+    states: FloatArray
+    codes: IntArray
+    where: IntArray
+
+
+class StepEngine(Protocol):
+    """Evaluates the step maps of a model. Methods are numbered as they were asked for."""
+
+    kind: str
+
+    def advance(
+        self, method: int, x: FloatArray, theta: FloatArray, stretches: Stretches
+    ) -> Advance:
+        """Take each member's state (K, D) through all stretches."""
+
+    def tangent(
+        self, method: int, x: FloatArray, theta: FloatArray, t: float, h: float, u: FloatArray
+    ) -> tuple[FloatArray, FloatArray, int]:
+        """One step of x (D,), its Jacobian (D, D), and how it ended; u (S, U)."""
+
+
+class CompiledSteps:
+    """The emitted module.
+
+    Parameters
+    ----------
+    library : Path
+        The compiled module.
+    ir : StepIR
+        What it was emitted from.
+    """
+
+    kind = "compiled"
+
+    def __init__(self, library: Path, ir: StepIR) -> None:
+        self._module = load(library)
+        by_name = {one.name: one for one in ir.programs}
+        self._slots = [by_name[name].slots for name in ir.public]
+
+    def advance(
+        self, method: int, x: FloatArray, theta: FloatArray, stretches: Stretches
+    ) -> Advance:
+        """Take each member's state (K, D) through all stretches."""
+        (members, D), R = x.shape, len(stretches.t)
+        at, states = x.copy(), np.empty((members, R, D))
+        codes, where = np.zeros(members, dtype=np.int32), np.zeros(members, dtype=np.int64)
+        counts = np.ascontiguousarray(stretches.counts, dtype=np.int64)
+        self._module.advance(
+            method,
+            self._slots[method],
+            *addresses(at, theta, stretches.t, stretches.h),
+            counts.ctypes.data,
+            R,
+            *addresses(stretches.u, states),
+            members,
+            codes.ctypes.data,
+            where.ctypes.data,
+        )
+        return Advance(states, codes.astype(np.int64), where)
+
+    def tangent(
+        self, method: int, x: FloatArray, theta: FloatArray, t: float, h: float, u: FloatArray
+    ) -> tuple[FloatArray, FloatArray, int]:
+        """One step of x (D,), its Jacobian (D, D), and how it ended; u (S, U)."""
+        at, M = x.copy(), np.eye(len(x))
+        code = self._module.tangent(method, *addresses(at, M), t, h, *addresses(u, theta))
+        return at, M, code

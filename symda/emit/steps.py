@@ -1,0 +1,121 @@
+"""`StepIR` -> `Source` of the step maps of a model."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from symda.emit.emit import environment
+from symda.emit.format import format_body, number
+from symda.emit.source import Source
+from symda.lower.steps import StepIR, StepProgram
+from symda.names import module_name
+
+TEMPLATE = "integrate.pyx.j2"
+
+MEANINGS = {
+    "field": "F(x, u, theta, t)",
+    "field_jacobian": "The same and the nonzeros of dF/dx, column after column",
+    "velocity": "dq/dt = dH/dp",
+    "velocity_jacobian": "The same and the nonzeros of its derivative by x, column after column",
+    "force": "dp/dt = -dH/dq + force",
+    "force_jacobian": "The same and the nonzeros of its derivative by x, column after column",
+    "legendre": "(P, R) = (dL/dqdot, dL/dq + force)",
+    "legendre_jacobian": "The same and the nonzeros of its derivative by (q, qdot)",
+}
+
+
+@dataclass(frozen=True)
+class NewtonRules:
+    """When a correction is the last one.
+
+    It is where it, or the next by the same rate, is below `tiny` of what it corrects; or where
+    corrections no longer shrink (by `slow`) and are below `rounding`. Where they do not shrink and
+    are larger, the matrix is made anew. After `most` corrections there is no convergence.
+    """
+
+    tiny: float = 1e-16
+    rounding: float = 1e-12
+    slow: float = 0.1
+    most: int = 50
+
+
+RULES = NewtonRules()
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The numbers of a method as arrays."""
+
+    word: str
+    tables: tuple[tuple[str, tuple[float, ...]], ...]
+
+
+def emit_steps(ir: StepIR) -> Source:
+    """Write the Cython module; it depends on `ir` and the templates alone."""
+    tables = [_tables(one) for one in ir.programs if one.kind in ("implicit", "variational")]
+    text = (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            ir=ir,
+            real="double",
+            routines={routine.name: routine for routine in ir.routines},
+            bodies={routine.name: format_body(routine) for routine in ir.routines},
+            meanings=MEANINGS,
+            public=[one for name in ir.public for one in ir.programs if one.name == name],
+            tables=tables,
+            solved=bool(tables),
+            table=lambda one, letter: f"{one.word}_{_kept(one, letter)}",
+            rates={"kick": "force", "drift": "velocity"},
+            work=_work(ir),
+            tiny=RULES.tiny,
+            rounding=RULES.rounding,
+            slow=RULES.slow,
+            most=RULES.most,
+            combine=_combine,
+            clock=lambda c: "t" if c == 0.0 else f"t + {times(c, 'h')}",
+            forcing=lambda slot: f"&u[{slot}*U]" if ir.U and slot else "u",
+            times=times,
+            any=any,
+            zip=zip,
+        )
+    )
+    name = "_".join(ir.public) if len(ir.public) <= 2 else f"{len(ir.public)} methods"
+    return Source.of(module_name(ir.model, name), re.sub(r"\n{4,}", "\n\n\n", text))
+
+
+def times(weight: float, what: str) -> str:
+    """Write a product, a factor of 1 left out."""
+    return what if weight == 1.0 else f"{number(weight)}*{what}"
+
+
+def _combine(weights: tuple[float, ...], term: str) -> str:
+    """Sum of weights times ``term`` with ``{j}`` replaced, zeros left out."""
+    return " + ".join(
+        times(weight, term.replace("{j}", str(j))) for j, weight in enumerate(weights) if weight
+    )
+
+
+def _tables(one: StepProgram) -> Tables:
+    flat = {"a": sum(one.a, ()), "a_p": sum(one.a_p, ()), "b": one.b, "b_p": one.b_p, "c": one.c}
+    kept = {letter: flat[letter] for letter in flat if _kept(one, letter) == letter}
+    return Tables(one.word, tuple((letter, values) for letter, values in kept.items() if values))
+
+
+def _kept(one: StepProgram, letter: str) -> str:
+    """Momenta share the coordinates' tables unless the method is partitioned."""
+    same = {"a_p": one.a == one.a_p, "b_p": one.b == one.b_p}
+    return letter.removesuffix("_p") if same.get(letter, False) else letter
+
+
+def _work(ir: StepIR) -> int:
+    """Numbers of work space for the most demanding method; the templates' lists of pointers."""
+    D, n = ir.D, ir.n
+    nonzeros = max((pattern.size for _, pattern in ir.jacobians), default=0)
+    explicit = (1 + ir.most("explicit")) * D * D + nonzeros
+    sD = ir.most("implicit") * D
+    implicit = sD * (sD + D + 3) + D + nonzeros
+    lagrange = 2 * n + 2 * n * n + 2 * n * D + D + 4 * n + nonzeros
+    splitting = n + n * D + nonzeros
+    return max(1, explicit, implicit, lagrange, splitting)
