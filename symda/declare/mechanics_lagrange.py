@@ -166,7 +166,7 @@ def _velocities(
             f"{where}: no velocities given. Pass the symbols that stand for dq/dt in the "
             f'Lagrangian, for example v = sd.states("{" ".join(f"v_{s}" for s in q)}").'
         )
-    given = (v,) if isinstance(v, Symbol) else tuple(v)
+    given = tuple(v) if isinstance(v, Sequence) else (v,)
     for symbol in given:
         if not isinstance(symbol, Symbol) or (
             isinstance(symbol, Declared) and type(symbol) is not State
