@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from symda.anneal import Ladder, Nudged, Population, Window
     from symda.api import (
         Action,
+        BoundarySolution,
         Run,
         StepMap,
         Trajectory,
         anneal,
+        boundary_value,
         integrate,
         load,
         simulate,
@@ -63,6 +65,7 @@ __all__ = [
     "INTEGRATORS",
     "SCHEMES",
     "Action",
+    "BoundarySolution",
     "BuildError",
     "DataError",
     "Grid",
@@ -86,6 +89,7 @@ __all__ = [
     "Window",
     "__version__",
     "anneal",
+    "boundary_value",
     "exprel",
     "forcing",
     "integrate",
@@ -104,6 +108,7 @@ __all__ = [
 
 _HOME = {
     "Action": "symda.api",
+    "BoundarySolution": "symda.api",
     "BuildError": "symda.errors",
     "DataError": "symda.errors",
     "Grid": "symda.observe",
@@ -128,6 +133,7 @@ _HOME = {
     "Trajectory": "symda.api",
     "Window": "symda.anneal",
     "anneal": "symda.api",
+    "boundary_value": "symda.api",
     "exprel": "symda.declare",
     "forcing": "symda.declare",
     "integrate": "symda.api",

@@ -2,9 +2,9 @@
 
 from symda.api.action import Action
 from symda.api.anneal import anneal
+from symda.api.boundary import BoundarySolution, boundary_value
 from symda.api.flow import StepMap, integrate, step_map
 from symda.api.flow_run import IntegrationWarning
-from symda.api.boundary import BoundarySolution, boundary_value
 from symda.api.kernels import ActionKernels
 from symda.api.machine import VirtualMachineWarning
 from symda.api.preflight import ProblemWarning

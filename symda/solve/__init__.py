@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from symda.solve.banded import BandedNewton
-from symda.solve.boundary import BoundaryFactory, Collocation
+from symda.solve.boundary import METHODS, BoundaryFactory
 from symda.solve.dispatch import NewtonFactory
 from symda.solve.ipopt import Ipopt
 from symda.solve.lbfgs import Lbfgs
@@ -20,7 +20,7 @@ SOLVERS: Mapping[str, Factory] = MappingProxyType(
         "ipopt": Ipopt,
         "newton": NewtonFactory(),
         "lbfgs": Lbfgs,
-        "collocation": BoundaryFactory("collocation", Collocation),
+        **{name: BoundaryFactory(name, method) for name, method in METHODS.items()},
     }
 )
 

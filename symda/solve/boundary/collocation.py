@@ -20,6 +20,7 @@ steps on the equations themselves then take the residuals to rounding.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -335,6 +336,21 @@ def extremal(
         left[0] - pull,
         ending,
     )
+
+
+def note_bounds(found: Extremal, problem: Problem) -> Extremal:
+    """Say so if a solution lies beyond the bounds, which the equations do not know."""
+    left, right = found.x.ends()
+    x = np.concatenate([left, right[-1:]])
+    low, high = problem.state_bounds.T
+    names = [problem.states[a] for a in np.flatnonzero(((x < low) | (x > high)).any(axis=0))]
+    low, high = problem.parameter_bounds.T
+    beyond = problem.free & ((found.theta < low) | (found.theta > high))
+    names += [problem.parameters[i] for i in np.flatnonzero(beyond)]
+    if not names or found.ending.status != "converged":
+        return found
+    message = f"{found.ending.message}; beyond the bounds: {', '.join(names)}"
+    return replace(found, ending=replace(found.ending, status="acceptable", message=message))
 
 
 def interpolate(times: FloatArray, path: FloatArray, t: FloatArray) -> FloatArray:

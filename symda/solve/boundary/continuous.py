@@ -1,0 +1,278 @@
+"""`solver="bvp"`: SciPy's solve_bvp, for data that are samples of a continuous y(t)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.errors import OptionError, SolveError
+from symda.solve.boundary.collocation import check_count, interpolate, note_bounds
+from symda.solve.boundary.extremal import Ending, Extremal
+from symda.solve.boundary.mesh import Inputs, Mesh
+from symda.solve.boundary.polynomials import Piecewise, Side, gauss
+from symda.solve.boundary.system import System
+
+if TYPE_CHECKING:
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """Data as functions of time: y(t) and the density rho(t) of their precision, linear in between.
+
+    rho_k = Rm_k / Delta_k, with Delta_k the mean of the intervals on both sides, at the ends the
+    length of the one interval. So int rho/2 (h - y)^2 dt, by the trapezoidal rule, is the sum over
+    the data with the first and the last counted half.
+
+    Attributes
+    ----------
+    times : ndarray, shape (N + 1,)
+    y, rho : ndarray, shape (N + 1, L)
+    """
+
+    times: FloatArray
+    y: FloatArray
+    rho: FloatArray
+
+    @classmethod
+    def of(cls, problem: Problem) -> Signal:
+        """Read the data of a problem as samples of a signal.
+
+        Raises
+        ------
+        OptionError
+            If a channel was not measured at a node.
+        """
+        nodes = np.arange(problem.N + 1) * (1 + problem.interior)
+        rm = problem.rm[nodes]
+        if not (rm > 0.0).all() or np.count_nonzero(problem.rm) > rm.size:
+            k, l = np.argwhere(rm <= 0.0)[0] if (rm <= 0.0).any() else (0, 0)
+            raise OptionError(
+                f"bvp takes the data as samples of a continuous y(t): every channel at every node "
+                f"of the model grid, and nowhere else; {problem.channels[l]} is missing at time "
+                f"{problem.node_times[k]:.6g}. With gaps, or steps between the data, use "
+                "'collocation'."
+            )
+        h = problem.h
+        spacing = np.concatenate([h[:1], 0.5 * (h[1:] + h[:-1]), h[-1:]])
+        return cls(problem.node_times, problem.y[nodes], rm / spacing[:, None])
+
+    def __call__(self, t: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Y and rho at times (n,), (n, L) each."""
+        k = np.clip(np.searchsorted(self.times, t, side="right") - 1, 0, self.times.size - 2)
+        s = ((t - self.times[k]) / np.diff(self.times)[k])[:, None]
+        y, rho = ((1.0 - s) * values[k] + s * values[k + 1] for values in (self.y, self.rho))
+        return y, rho
+
+
+@dataclass(frozen=True, eq=False)
+class Driven(Extremal):
+    """An extremal whose momentum is driven by a signal: p' = -DF^T p + dh/dx^T rho (h - y).
+
+    Its mesh has no data, so there are no jumps.
+
+    Attributes
+    ----------
+    signal : Signal
+        The data.
+    rms : float
+        Largest root mean square of solve_bvp's relative residuals in an interval.
+    conditions : ndarray
+        Residuals of the boundary conditions.
+    """
+
+    signal: Signal
+    rms: float
+    conditions: FloatArray
+
+    @cached_property
+    def measurement_term(self) -> float:
+        """Return int rho/2 (h - y)^2 dt, by Gauss quadrature."""
+        flat = self.mesh.points.reshape(-1)
+        y, rho = self.signal(flat)
+        values = self.system.error(self.x(flat), self.theta, y, rho)
+        weights = self.mesh.h[:, None] * gauss(self.mesh.degree).b
+        return float(weights.reshape(-1) @ values)
+
+    def hamiltonian(self, t: FloatArray, side: Side = "right") -> FloatArray:
+        """H = sum_a p_a^2 / (2 Rf_a) + p_a F_a - sum_l rho_l/2 (h_l - y_l)^2 at times (T,)."""
+        y, rho = self.signal(t)
+        data = self.system.error(self.x(t, side), self.theta, y, rho)
+        return super().hamiltonian(t, side) - data
+
+    @cached_property
+    def residuals(self) -> dict[str, float]:
+        """What solve_bvp says of the differential equations and of the boundary conditions."""
+        return {"equations": self.rms, "ends": float(np.abs(self.conditions).max())}
+
+    @cached_property
+    def defect(self) -> float:
+        """The same as the first of the residuals."""
+        return self.rms
+
+
+class ContinuousData:
+    """Hamilton's equations with continuous data, by `scipy.integrate.solve_bvp`.
+
+    Minimises int rho/2 (h - y)^2 dt + int Rf/2 |x' - F|^2 dt; see `Signal` for rho and y. Free
+    parameters are solve_bvp's unknown parameters, their conditions integrals carried along as
+    further components.
+
+    Parameters
+    ----------
+    system : System
+        F and h.
+    problem : Problem
+        Data at all nodes.
+    inputs : Inputs, optional
+        The forcing at any time.
+    tol : float
+        Relative residual that solve_bvp accepts.
+    max_nodes : int
+        Most nodes of its mesh.
+
+    Raises
+    ------
+    OptionError
+        If data are missing at a node, or an option is out of range.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        problem: Problem,
+        *,
+        inputs: Inputs | None = None,
+        tol: float = 1e-6,
+        max_nodes: int = 20_000,
+    ) -> None:
+        check_count("max_nodes", max_nodes, 10**8, "bvp")
+        if not isinstance(tol, (int, float)) or not 0.0 < tol < 1.0:
+            raise OptionError(f"bvp: tol must be a number between 0 and 1, got {tol!r}.")
+        self.system, self._problem = system, problem
+        self._signal = Signal.of(problem)
+        self._mesh = Mesh.of(problem, 3, 1, inputs)
+        self._tol, self._max_nodes = float(tol), max_nodes
+
+    def solve(
+        self,
+        times: FloatArray,
+        path: FloatArray,
+        theta: FloatArray,
+        rf: FloatArray,
+        initial: FloatArray | None = None,
+    ) -> Extremal:
+        """Solve from a path; see `Collocation.solve`."""
+        from scipy.integrate import solve_bvp
+
+        started = time.perf_counter()
+        D, problem = self.system.D, self._problem
+        free = np.flatnonzero(problem.free)
+        count = 0
+
+        def values(k: FloatArray | None) -> FloatArray:
+            theta = problem.fixed.copy()
+            theta[free] = k if k is not None else ()
+            return theta
+
+        def slopes(t: FloatArray, z: FloatArray, k: FloatArray | None = None) -> FloatArray:
+            nonlocal count
+            count += 1
+            theta, x, p = values(k), z[:D].T, z[D : 2 * D].T
+            u = self._mesh.inputs.values(np.clip(t, *times[[0, -1]]))
+            F = self.system.slope(x, theta, u, t)
+            J = self.system.jacobian(x, theta, u, t)
+            pull = self.system.pull(x, theta, *self._signal(t))
+            by_unknown = pull - np.einsum("nab,na->nb", J, p)
+            return np.hstack([F + p / rf, by_unknown[:, :D], by_unknown[:, D + free]]).T
+
+        given = np.zeros(D, dtype=bool) if initial is None else ~np.isnan(initial)
+        wanted = np.zeros(D) if initial is None else np.where(given, initial, 0.0)
+
+        def ends(a: FloatArray, b: FloatArray, k: FloatArray | None = None) -> FloatArray:
+            first = np.where(given, a[:D] - wanted, a[D : 2 * D])
+            return np.concatenate([first, b[D : 2 * D], a[2 * D :], b[2 * D :]])
+
+        start = self._start(times, path, values(theta[free]), rf)
+        mesh = self._mesh.times
+        with np.errstate(all="ignore"):
+            try:
+                found = solve_bvp(
+                    slopes,
+                    ends,
+                    mesh,
+                    start(mesh),
+                    p=theta[free] if free.size else None,
+                    tol=self._tol,
+                    max_nodes=max(self._max_nodes, mesh.size),
+                )
+            except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+                raise SolveError(
+                    f"bvp: solve_bvp cannot start from this path: {error}. Start from an annealed "
+                    "path, or use 'collocation'."
+                ) from error
+        status = {0: "converged", 1: "stopped"}.get(int(found.status), "failed")
+        conditions = ends(found.y[:, 0], found.y[:, -1], found.p)
+        # SciPy's local variable is the time since the break, with the highest power first
+        c = found.sol.c[::-1].transpose(1, 0, 2)
+        lengths = np.diff(found.sol.x)[:, None, None]
+        c = c * lengths ** np.arange(c.shape[1])[:, None]
+        breaks = np.asarray(found.sol.x)
+        result = Driven(
+            self.system,
+            self._refined(breaks),
+            Piecewise(breaks, c[..., :D]),
+            Piecewise(breaks, c[..., D : 2 * D]),
+            values(found.p),
+            rf,
+            problem.free,
+            given,
+            found.y[D : 2 * D, 0],
+            Ending(
+                status,  # type: ignore[arg-type]
+                str(found.message),
+                int(found.niter),
+                count,
+                time.perf_counter() - started,
+            ),
+            self._signal,
+            float(np.max(found.rms_residuals)),
+            conditions,
+        )
+        return note_bounds(result, problem)
+
+    def _start(
+        self, times: FloatArray, path: FloatArray, theta: FloatArray, rf: FloatArray
+    ) -> Callable[[FloatArray], FloatArray]:
+        """Return x, p = Rf (x' - F) and zero integrals as a function of time."""
+        free = int(self._problem.free.sum())
+
+        def at(t: FloatArray) -> FloatArray:
+            x = interpolate(times, path, t)
+            u = self._mesh.inputs.values(t)
+            slope = np.gradient(x, t, axis=0)
+            F = self.system.slope(x, theta, u, t)
+            p = np.where(np.isfinite(rf), np.where(np.isfinite(rf), rf, 0.0) * (slope - F), 0.0)
+            # what holds at both ends
+            p[-1] = 0.0
+            return np.hstack([x, p, np.zeros((t.size, free))]).T
+
+        return at
+
+    def _refined(self, breaks: FloatArray) -> Mesh:
+        """Return solve_bvp's own mesh, without data."""
+        table = gauss(self._mesh.degree)
+        points = breaks[:-1, None] + np.diff(breaks)[:, None] * table.c
+        nothing = np.zeros((breaks.size, self.system.L))
+        inputs = self._mesh.inputs
+        u = inputs.values(points.reshape(-1)).reshape(*points.shape, self.system.U)
+        grid = np.searchsorted(breaks, self._problem.times)
+        return Mesh(breaks, points, grid, u, nothing, nothing, inputs)
