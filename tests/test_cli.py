@@ -130,7 +130,12 @@ def test_anneal_finds_what_the_facade_finds(symda: Shell, lorenz: tuple[str, str
     )
     np.testing.assert_array_equal(run.levels, expected.levels)
     files = {path.name for path in (symda.folder / "figures").iterdir()}
-    assert files == {"levels.png", "states.png", "parameters.png", "report.md"}
+    assert files == {"levels.png", "states.png", "parameters.png", "report.html"}
+    # the page of the run says how it was called
+    again = symda("report", "runs/run.nc", "--into", "again.md")
+    assert again.code == 0
+    called = " ".join(("symda", "anneal", *lorenz, *arguments, "--figures", "figures"))
+    assert called in (symda.folder / "again.md").read_text()
 
 
 def test_anneal_passes_its_options_on(symda: Shell, lorenz: tuple[str, str]) -> None:
@@ -199,10 +204,10 @@ def test_a_run_in_which_nothing_finished_fails_but_is_kept(symda: Shell) -> None
     assert done.code == 1
     assert "warning: the action or its Hessian is not finite at a random start" in done.err
     assert "lowest level: none, no path reached a rung" in done.out
-    assert [path.name for path in (symda.folder / "figures").iterdir()] == ["report.md"]
-    report = symda("report", "run.nc", "--into", "again")
-    assert report.code == 0
-    assert (symda.folder / "again" / "report.md").is_file()
+    assert [path.name for path in (symda.folder / "figures").iterdir()] == ["report.html"]
+    report = symda("report", "run.nc", "--into", "again.html", "--model", "broken.py")
+    assert report.code == 0, report.err
+    assert "No path reached a rung" in (symda.folder / "again.html").read_text()
 
 
 def test_ctrl_c_keeps_what_is_done_and_is_told_by_the_exit_code(
@@ -216,26 +221,6 @@ def test_ctrl_c_keeps_what_is_done_and_is_told_by_the_exit_code(
     assert sd.load(symda.folder / "run.nc").interrupted
 
 
-def test_report_writes_figures_of_a_saved_run(symda: Shell) -> None:
-    cases.run().save(symda.folder / "run.nc")
-    done = symda("report", "run.nc", "--into", "out")
-    assert done.code == 0
-    assert cases.run().summary() in done.out
-    names = ("levels.png", "states.png", "parameters.png")
-    for name in names:
-        assert f"wrote out/{name}" in done.out
-        assert (symda.folder / "out" / name).read_bytes()[:4] == b"\x89PNG"
-    text = (symda.folder / "out" / "report.md").read_text()
-    assert all(f"]({name})" in text for name in names)
-
-
-def test_a_run_without_free_parameters_has_no_figure_of_them(symda: Shell) -> None:
-    cases.anneal(fixed={"nu": 8.0}, paths=1).save(symda.folder / "run.nc")
-    assert symda("report", "run.nc").code == 0
-    files = {path.name for path in (symda.folder / "report").iterdir()}
-    assert files == {"levels.png", "states.png", "report.md"}
-
-
 def test_demo_goes_all_the_way(symda: Shell) -> None:
     done = symda("demo", "--into", "out", "--paths", "2", "--seed", "1")
     assert done.code == 0, done.err
@@ -245,7 +230,7 @@ def test_demo_goes_all_the_way(symda: Shell) -> None:
     assert "against the truth: nu = " in done.out
     files = {path.name for path in (symda.folder / "out").iterdir()}
     assert files == {
-        *("equations.txt", "lorenz96_rk4.pyx", "report.md", "run.nc"),
+        *("equations.txt", "lorenz96_rk4.pyx", "report.html", "run.nc"),
         *("levels.png", "states.png", "parameters.png"),
     }
     assert all(name in done.out for name in files)

@@ -11,7 +11,7 @@ from rich.console import Console
 from test_analyse_datasets import CASES, Case, make_run, through_file
 
 from symda.anneal.report import Reporter
-from symda.show import NoProgress, ProgressBar, report_markdown, summary
+from symda.show import NoProgress, ProgressBar, summary
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -63,10 +63,6 @@ def test_summary_of_paths_that_did_not_converge() -> None:
         "warning: no path converged, so what follows are the points where the solver stopped, "
         "not minima; allow it more iterations, or end the ladder a rung earlier",
     ]
-    assert (
-        "of the measurement term from its expectation. 2 of those that did stopped before they "
-        "converged.\n"
-    ) in report_markdown(make_run(none), {})
 
 
 def test_a_rate_after_stop_after_is_called_biased() -> None:
@@ -82,39 +78,6 @@ def test_loaded_files_give_the_same_words(name: str, tmp_path: Path) -> None:
     dataset = make_run(CASES[name])
     loaded = through_file(dataset, tmp_path)
     assert summary(loaded) == summary(dataset)
-    assert report_markdown(loaded, {}) == report_markdown(dataset, {})
-
-
-def test_report_word_for_word() -> None:
-    dataset = make_run(Case(ends=(20.0, 36.0)))
-    assert report_markdown(dataset, {"Action levels": "levels.png", "States": "s.svg"}) == (
-        "# Run of toy\n\n"
-        f"```text\n{summary(dataset)}\n```\n\n"
-        "## Levels\n\n"
-        "| level | paths | share | measurement\\_term | model\\_term | nu | chi2\\_z |\n"
-        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
-        "| 20 | 1 | 0.5 | 15 | 5 | 10 | 2 |\n"
-        "| 36 | 1 | 0.5 | 27 | 9 | 10.1 | 6 |\n\n"
-        "At beta = 5; 0 paths did not reach it. Terms and parameters are means over a level's "
-        "paths; chi2_z counts standard deviations of the measurement term from its expectation."
-        "\n\n"
-        "## Figures\n\n"
-        "![Action levels](levels.png)\n\n*Action levels*\n\n"
-        "![States](s.svg)\n\n*States*\n\n"
-        "## Provenance\n\n"
-        "- averaging: none\n- model_error: step\n- measurement_scale: 1.0\n- fitted: 4\n"
-        "- seed: 3\n- versions:\n  - symda: 0.1\n  - numpy: 2.4\n- seconds: 4.5\n"
-        "- climb_seconds: 3.0\n- settings:\n  - workers: 2\n"
-    )
-
-
-def test_report_of_many_levels_and_of_none() -> None:
-    text = report_markdown(make_run(Case(ends=tuple(range(1, 26)))), {})
-    assert text.count("\n| ") == 22  # heading, rule, 20 levels
-    assert "\n5 higher levels are not listed.\n" in text
-    assert "## Figures" not in text
-    text = report_markdown(make_run(Case(ends=(1.0,), failed={0: 0})), {})
-    assert "## Levels" not in text and "## Provenance" in text
 
 
 def test_progress_satisfies_the_protocol() -> None:

@@ -22,14 +22,16 @@ _DECLARED = 2
 
 def report_action(action: Action, path: str | Path) -> Path:
     """Write the report of an action; see `Action.report`."""
-    from symda.show.report import Document, check_target, write
+    from symda.show.report import Document, check_target, count, write
 
     check_target(path)
     parts = (_declared(action), *_derived(action), _sources(action))
-    kind = "Map" if action.model.discrete else "Model"
+    kind = "Map" if action.model.discrete else "Differential equations"
     subtitle = (
-        f"{kind} with {len(action.model.states)} states, {len(action.parameters)} parameters and "
-        f"{len(action.measurement.functions)} measured quantities; scheme {action.scheme.name}."
+        f"{kind} with {count(len(action.model.states), 'state')}, "
+        f"{count(len(action.parameters), 'parameter')} and "
+        f"{count(len(action.measurement.functions), 'measured channel')}; "
+        f"scheme {action.scheme.name}."
     )
     return write(Document(action.model.name, subtitle, parts, _colophon()), path)
 

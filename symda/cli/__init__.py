@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     traced = "--traceback" in given
     try:
         with show_warnings():
-            app([word for word in given if word != "--traceback"], prog_name="symda")
+            words = [word for word in given if word != "--traceback"]
+            app(words, prog_name="symda", obj=words)
     except SymdaError as error:
         complain(error, traced)
         sys.exit(2 if isinstance(error, InputError) else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -155,6 +156,7 @@ def anneal(
         list[str] | None,
         typer.Option(
             metavar="NAME", help="Estimate a parameter declared with a value; repeatable."
+    context: typer.Context,
         ),
     ] = None,
     time_limit: Annotated[
@@ -171,7 +173,7 @@ def anneal(
         Path | None, typer.Option(help="NetCDF file to save the run in.", show_default=False)
     ] = None,
     figures: Annotated[
-        Path | None, typer.Option(help="Folder for a report with figures.", show_default=False)
+        Path | None, typer.Option(help="Folder for figures and a report.", show_default=False)
     ] = None,
 ) -> None:
     """Find the paths and parameters of least action for your data."""
@@ -250,19 +252,31 @@ def report(
     run: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN", help="File saved by --output or Run.save.", show_default=False
+            metavar="RUN|MODEL.py",
+            help="File saved by --output or Run.save, or a model's Python file.",
+            show_default=False,
         ),
     ],
-    into: Into = Path("report"),
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write: .html, .md or .tex. Default: a page called like RUN.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL.py",
+            help="The model of a run, for its equations and source.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Write a report of a saved run, with figures."""
-    from symda import api
-    from symda.cli.console import say
-    from symda.cli.output import write_report
+    """Write all there is to read of a run or a model into one page."""
+    from symda.cli.report import report as write
 
-    loaded = api.load(run)
-    say(loaded.summary())
-    say("\n".join(f"wrote {path}" for path in write_report(loaded, into)))
+    write(file, into, model)
 
 
 @app.command()
@@ -276,6 +290,8 @@ def doctor() -> None:
 
     # without them everything still works: the virtual machine evaluates, a temporary folder serves
     dispensable = {"compiler", "cache"}
+    # the words themselves, so that a report can show them
+    run.dataset.attrs["command"] = shlex.join(["symda", *(context.obj or [])])
     checks = examine()
     if any(check.name == "compiler" and not check.ok for check in checks):
         dispensable |= {"test compile", "cython"}

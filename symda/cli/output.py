@@ -1,4 +1,4 @@
-"""What the command line writes: folders, and the report of a run with its figures."""
+"""What the command line writes: folders, and the figures and the report of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from symda.analyse import free_parameters, path_counts
 from symda.api import Run, Trajectory
 from symda.errors import OptionError
-from symda.show import report_markdown
 
 
 def make_folder(path: Path) -> Path:
@@ -35,20 +34,17 @@ def write_report(
     truth: Trajectory | None = None,
     true_parameters: Mapping[str, float] | None = None,
 ) -> list[Path]:
-    """Write report.md and the figures it shows; return the files.
+    """Write the figures of a run and report.html; return the files.
 
     A run in which nothing finished has nothing to draw, one without a free parameter none of those.
     """
     make_folder(folder)
-    figures: dict[str, str] = {}
+    files: list[Path] = []
     if path_counts(run.dataset).finished:
-        run.plot_levels(folder / "levels.png")
-        figures["Action levels of all paths against Rf"] = "levels.png"
-        run.plot_states(folder / "states.png", truth=truth)
-        figures["States of the best path"] = "states.png"
+        files = [folder / "levels.png", folder / "states.png"]
+        run.plot_levels(files[0])
+        run.plot_states(files[1], truth=truth)
         if free_parameters(run.dataset):
-            run.plot_parameters(folder / "parameters.png", truth=true_parameters)
-            figures["Parameters of all paths against beta"] = "parameters.png"
-    report = folder / "report.md"
-    report.write_text(report_markdown(run.dataset, figures), encoding="utf-8")
-    return [*(folder / name for name in figures.values()), report]
+            files.append(folder / "parameters.png")
+            run.plot_parameters(files[2], truth=true_parameters)
+    return [*files, run.report(folder / "report.html", truth=truth)]

@@ -7,7 +7,7 @@ from symda.show.levels import plot_levels
 from symda.show.parameters import plot_parameters
 from symda.show.progress import NoProgress, ProgressBar
 from symda.show.states import plot_states
-from symda.show.text import report_markdown, summary
+from symda.show.text import summary
 from symda.show.trajectory import energy_error, plot_trajectory
 
 __all__ = [
@@ -18,6 +18,5 @@ __all__ = [
     "plot_parameters",
     "plot_states",
     "plot_trajectory",
-    "report_markdown",
     "summary",
 ]

@@ -1,12 +1,9 @@
-"""What a run found, in words: a summary for the terminal and a report in Markdown."""
+"""What a run found, in words."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from symda.analyse import (
     PathCounts,
@@ -17,7 +14,6 @@ from symda.analyse import (
     hits,
     last_rung,
     level_members,
-    levels_table,
     measured_channels,
     parameters_per_step,
     path_counts,
@@ -29,9 +25,6 @@ from symda.anneal.levels import HIT, STOPPED
 
 if TYPE_CHECKING:
     import xarray as xr
-
-ROWS = 20
-"""Levels listed in a report."""
 
 
 def summary(dataset: xr.Dataset) -> str:
@@ -61,32 +54,6 @@ def summary(dataset: xr.Dataset) -> str:
         lines += ["lowest level: none, no path reached a rung", *_messages(dataset)]
     lines.append(f"solver time: {float(dataset['seconds'].sum()):.3g} s over all paths")
     return "\n".join(lines)
-
-
-def report_markdown(dataset: xr.Dataset, figures: Mapping[str, str]) -> str:
-    """Write a short report in Markdown.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        The dataset of a run, also one in which nothing finished.
-    figures : mapping of str to str
-        Caption to file or URL, in the order to show them.
-
-    Returns
-    -------
-    str
-        Summary, table of the lowest 20 levels, figures, and provenance; the free parameters are
-        in the summary (best path) and the table (mean of each level).
-    """
-    parts = [f"# Run of {dataset.attrs['model']}", "```text\n" + summary(dataset) + "\n```"]
-    if path_counts(dataset).finished:
-        parts += ["## Levels", _levels_markdown(dataset)]
-    if figures:
-        parts.append("## Figures")
-        parts += [f"![{caption}]({target})\n\n*{caption}*" for caption, target in figures.items()]
-    parts += ["## Provenance", "\n".join(_provenance(dataset))]
-    return "\n\n".join(parts) + "\n"
 
 
 def _heading(dataset: xr.Dataset) -> str:
@@ -163,41 +130,3 @@ def _parameters(dataset: xr.Dataset) -> Iterator[str]:
             f"parameter {name} = {values[best]:.6g} "
             f"({inside.min():.6g} .. {inside.max():.6g} over the lowest level)"
         )
-
-
-def _levels_markdown(dataset: xr.Dataset) -> str:
-    table = levels_table(dataset)
-    rows = [list(table.columns), ["---:"] * len(table.columns)]
-    for row in table.head(ROWS).itertuples(index=False):
-        rows.append([f"{value:.6g}" if np.isfinite(value) else "" for value in row])
-    lines = ["| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows]
-    if len(table) > ROWS:
-        lines.append(f"\n{len(table) - ROWS} higher levels are not listed.")
-    stopped = ""
-    if table.attrs["stopped"]:
-        stopped = f" {table.attrs['stopped']} of those that did stopped before they converged."
-    lines.append(
-        f"\nAt beta = {table.attrs['beta']}; {table.attrs['unfinished']} paths did not reach it. "
-        "Terms and parameters are means over a level's paths; chi2_z counts standard deviations "
-        f"of the measurement term from its expectation.{stopped}"
-    )
-    return "\n".join(lines)
-
-
-def _escape(cell: str) -> str:
-    return cell.replace("|", r"\|").replace("_", r"\_")
-
-
-def _provenance(dataset: xr.Dataset) -> Iterator[str]:
-    names = ("averaging", "model_error", "measurement_scale", "fitted")
-    yield from (f"- {name}: {dataset.attrs[name]}" for name in names)
-    yield from _entries(json.loads(dataset.attrs["provenance"]))
-
-
-def _entries(entries: Mapping[str, object], depth: int = 0) -> Iterator[str]:
-    for key, value in entries.items():
-        if isinstance(value, Mapping):
-            yield f"{'  ' * depth}- {key}:"
-            yield from _entries(value, depth + 1)
-        else:
-            yield f"{'  ' * depth}- {key}: {value}"

@@ -6,7 +6,7 @@ write                                                       the file, by its suf
 """
 
 from symda.show.report.declared import declared
-from symda.show.report.document import Block, Document, Part
+from symda.show.report.document import Block, Document, Part, count
 from symda.show.report.found import found, history
 from symda.show.report.jupyter import action_html, run_html
 from symda.show.report.mathematics import Readable, mathematics
@@ -30,6 +30,7 @@ __all__ = [
     "action_html",
     "bordered_hessian",
     "check_target",
+    "count",
     "declared",
     "emitted",
     "field_jacobian",

@@ -41,8 +41,9 @@ def declared(
     parameters = (*model.parameters, *measurement.parameters)
     kind = "discrete map" if model.discrete else "ordinary differential equations"
     sizes = (
-        f"D = {len(model.states)} states, P = {len(parameters)} parameters, "
-        f"L = {len(measurement.functions)} measured, U = {len(model.forcing)} forcing"
+        f"D = {count(len(model.states), 'state')}, P = {count(len(parameters), 'parameter')}, "
+        f"L = {count(len(measurement.functions), 'measured channel')}, "
+        f"U = {count(len(model.forcing), 'forcing channel')}"
     )
     blocks: list[Block] = [
         Facts((("kind", kind), ("sizes", sizes), ("scheme", scheme.name), *options)),

@@ -217,6 +217,8 @@ def _levels(dataset: xr.Dataset) -> Iterator[Block]:
     )
     if table.attrs["unfinished"]:
         note += f" {count(table.attrs['unfinished'], 'path')} did not reach this rung."
+    if table.attrs["stopped"]:
+        note += f" {count(table.attrs['stopped'], 'path')} of it stopped before converging."
     yield Table(
         f"Distinct levels at beta = {table.attrs['beta']}",
         tuple(str(name).replace("_", " ") for name in table.columns),

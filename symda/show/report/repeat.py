@@ -27,6 +27,8 @@ def repeat(dataset: xr.Dataset) -> Part:
     Path k depends on the seed and k alone, so the same versions on the same kind of machine give
     the same numbers, whatever the number of workers.
     """
+    if not {"rf0", "alpha", "rungs", "paths", "seed"} <= _settings(dataset).keys():
+        return Part("Repeat this run", (Text("This run does not hold its settings."),))
     python, missing = python_command(dataset)
     shell, why_not = shell_command(dataset)
     blocks: list[Block] = [
@@ -49,7 +51,7 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     ladder = ", ".join(f"{name}={settings[name]!r}" for name in ("rf0", "alpha", "rungs"))
     options = {"ladder": f"sd.Ladder({ladder})"}
     for name in ("paths", "seed", "solver", "start", "strategy", "attempts", "keep"):
-        if settings[name] != _DEFAULTS.get(name, ...):
+        if settings[name] != _DEFAULTS.get(name):
             options[name] = repr(settings[name])
     if settings["solver_options"]:
         options["options"] = repr(settings["solver_options"])
@@ -92,7 +94,7 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     words = ["symda", "anneal", "MODEL.py", "DATA.csv"]
     words += [f"--{name}={settings[name]}" for name in ("rf0", "alpha", "rungs")]
     for name in _SHELL:
-        if settings[name] != _DEFAULTS.get(name, ...):
+        if settings[name] != _DEFAULTS.get(name):
             words.append(f"--{name.replace('_', '-')}={settings[name]}")
     words += [f"--option={k}={json.dumps(v)}" for k, v in settings["solver_options"].items()]
     given = dict(binding or {})
@@ -128,7 +130,9 @@ def _obstacles(settings: Mapping[str, Any], binding: object) -> Iterator[str]:
 def _settings(dataset: xr.Dataset) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(dataset.attrs["provenance"])["settings"]
     named = {name: str(dataset.attrs[name]) for name in ("solver", "start", "strategy")}
-    return record | named
+    usual: dict[str, Any] = {**_DEFAULTS, "solver_options": {}}
+    usual |= {"start_options": {}, "strategy_options": {}}
+    return usual | record | named
 
 
 def _changed(choice: object, options: object) -> dict[str, object]:
