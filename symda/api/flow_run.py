@@ -199,8 +199,9 @@ class Stops:
         if not widths.size:
             return cls.of(times[:0], widths, np.empty(0, dtype=np.int64))
         with np.errstate(over="ignore"):
-            # but for rounding: 0.1 divides 0.3 three times
-            ratio = widths / (widths.min() if step is None else step) * (1.0 - 1e-12)
+            # but for rounding, of large times too: 0.1 divides 0.3 three times
+            rounding = 1e-12 * widths + 2.0 * np.spacing(np.abs(times).max())
+            ratio = (widths - rounding) / (widths.min() if step is None else step)
         if not ratio.max() < MOST_STEPS:
             raise OptionError(
                 f"{where}: step = {step:g} makes {ratio.max():.3g} steps of an interval between "
