@@ -10,6 +10,7 @@ import typer
 
 from symda.anneal.starts import STARTS
 from symda.anneal.strategies import STRATEGIES
+from symda.derive.display import Readable
 from symda.solve import SOLVERS
 
 Into = Annotated[Path, typer.Option(help="Folder to write into; made if it is not there.")]
@@ -75,14 +76,28 @@ def demo(
 @app.command()
 def derive(
     model: ModelArgument,
+    continuous: Annotated[
+        bool,
+        typer.Option("--continuous", help="Lagrangian, Euler-Lagrange and Hamilton's equations."),
+    ] = False,
+    discrete: Annotated[
+        bool, typer.Option("--discrete", help="Discrete Euler-Lagrange equations and momenta.")
+    ] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX (amsmath).")] = False,
 ) -> None:
     """Print the mathematics of a model."""
     from symda.cli.console import say
     from symda.cli.files import action_to_read
 
-    equations = action_to_read(model).equations()
-    say(equations.latex() if latex else str(equations), verbatim=True)
+    action = action_to_read(model)
+    shown: list[Readable] = []
+    if continuous:
+        shown += [action.lagrangian(), action.euler_lagrange()]
+        shown += [action.hamiltonian(), action.hamilton()]
+    if discrete:
+        shown.append(action.discrete_euler_lagrange())
+    text = [part.latex() if latex else str(part) for part in shown or [action.equations()]]
+    say(("" if latex else "\n\n").join(text), verbatim=True)
 
 
 @app.command()
@@ -107,6 +122,7 @@ def generate(
 
 @app.command()
 def anneal(
+    context: typer.Context,
     model: ModelArgument,
     data: Annotated[
         Path,
@@ -156,7 +172,6 @@ def anneal(
         list[str] | None,
         typer.Option(
             metavar="NAME", help="Estimate a parameter declared with a value; repeatable."
-    context: typer.Context,
         ),
     ] = None,
     time_limit: Annotated[
@@ -229,6 +244,8 @@ def anneal(
         time_limit=time_limit,
         stop_after=stop_after,
     )
+    # the words themselves, so that a report can show them
+    run.dataset.attrs["command"] = shlex.join(["symda", *(context.obj or [])])
     if output is not None:
         run.save(output)
     say(run.summary())
@@ -249,7 +266,7 @@ def anneal(
 
 @app.command()
 def report(
-    run: Annotated[
+    file: Annotated[
         Path,
         typer.Argument(
             metavar="RUN|MODEL.py",
@@ -290,8 +307,6 @@ def doctor() -> None:
 
     # without them everything still works: the virtual machine evaluates, a temporary folder serves
     dispensable = {"compiler", "cache"}
-    # the words themselves, so that a report can show them
-    run.dataset.attrs["command"] = shlex.join(["symda", *(context.obj or [])])
     checks = examine()
     if any(check.name == "compiler" and not check.ok for check in checks):
         dispensable |= {"test compile", "cython"}
