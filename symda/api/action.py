@@ -144,7 +144,6 @@ class Action:
     def _repr_latex_(self) -> str:
         return str(self.equations()._repr_latex_())
 
-    @cached_property
     def _repr_html_(self) -> str:
         from symda.show.report import action_html
 
@@ -156,6 +155,7 @@ class Action:
         )
         return action_html(repr(self), self.model._repr_latex_(), facts)
 
+    @cached_property
     def field(self) -> MachineField:
         """F and h with two derivatives as CasADi functions."""
         from symda.derive.field import derive_field
@@ -358,7 +358,6 @@ class Action:
 
         return posterior(self, run, self.bind(data, **grid), path)
 
-    def _own(self, problem: Problem) -> Problem:
     def report(self, path: str | Path) -> Path:
         """Write all there is to read of this action: model, equations, structure, emitted source.
 
@@ -383,6 +382,7 @@ class Action:
 
         return report_action(self, path)
 
+    def _own(self, problem: Problem) -> Problem:
         wanted = {
             "states": tuple(s.name for s in self.model.states),
             "parameters": tuple(p.name for p in self.parameters),
