@@ -47,8 +47,9 @@ BoolArray = NDArray[np.bool_]
 LARGEST_DEGREE = 8
 #: An unknown this share of its bounds' distance away from one of them counts as there.
 MARGIN = 1e-7
-#: Newton steps on the equations after IPOPT.
-POLISH = 6
+#: Newton steps on the equations after IPOPT, and the relative change below which they are taken:
+#: each one while it is smaller than the one before.
+POLISH, NEAR = 6, 1e-2
 
 
 class Collocation:
@@ -218,37 +219,26 @@ class Collocation:
         from scipy.sparse.linalg import splu
 
         free = np.flatnonzero(~held)
-
-        def equations(v: FloatArray, lam: FloatArray) -> tuple[FloatArray, csc_array, FloatArray]:
+        smallest = NEAR
+        for _ in range(POLISH):
             gradient = _vector(self._functions["grad_f"](v, q)[1])
             g, jacobian = self._functions["jac_g"](v, q)
             J = csc_array(jacobian.sparse())
-            pull = J.T @ lam
-            # each condition as a share of the terms that it balances
-            sizes = abs(J).T @ np.abs(lam) + np.abs(gradient)
-            misfit = np.concatenate([(gradient + pull)[free], _vector(g)])
-            scale = np.concatenate([sizes[free], abs(J) @ np.abs(v)])
-            return misfit, J, scale
-
-        misfit, J, scale = equations(v, lam)
-        best = float(np.max(np.abs(misfit) / _positive(scale)))
-        for _ in range(POLISH):
             upper = csc_array(self._functions["hess_lag"](v, q, 1.0, lam).sparse())
             H = (upper + triu(upper, 1).T).tocsc()[free][:, free]
-            A = J.tocsc()[:, free]
+            A = J[:, free]
+            misfit = np.concatenate([(gradient + J.T @ lam)[free], _vector(g)])
             try:
                 step = splu(block_array([[H, A.T], [A, None]], format="csc")).solve(-misfit)
             except RuntimeError:
                 return v, lam, "acceptable", f"{message}; the equations are singular there"
-            trial, ahead = v.copy(), lam + step[free.size :]
-            trial[free] += step[: free.size]
-            misfit, J, scale = equations(trial, ahead)
-            left = float(np.max(np.abs(misfit) / _positive(scale)))
-            if not left < best:
+            dv, dlam = step[: free.size], step[free.size :]
+            change = max(_share(dv, v), _share(dlam, lam))
+            if not change < smallest:
                 break
-            v, lam, best = trial, ahead, left
-            if best < 1e-14:
-                break
+            v = v.copy()
+            v[free] += dv
+            lam, smallest = lam + dlam, change
         return v, lam, "converged", message
 
     def _judge(
@@ -390,5 +380,7 @@ def _vector(value: ca.DM) -> FloatArray:
     return np.asarray(value.full(), dtype=np.float64).reshape(-1)
 
 
-def _positive(values: FloatArray) -> FloatArray:
-    return np.where(values > 0.0, values, 1.0)
+def _share(change: FloatArray, values: FloatArray) -> float:
+    """Largest change as a share of the largest value."""
+    size = float(np.max(np.abs(values), initial=0.0))
+    return float(np.max(np.abs(change), initial=0.0)) / (size if size > 0.0 else 1.0)
