@@ -20,6 +20,7 @@ from symda.declare import Model
 from symda.discretise import Scheme
 from symda.errors import DataError, ModelError, OptionError, nearest
 from symda.observe import Observations
+from symda.observe.forcing import ForcingInput
 
 NETCDF = frozenset({".nc", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5"})
 
@@ -45,6 +46,8 @@ class ModelFile:
         Its `scheme`.
     variance : float, sequence or mapping of str to float, or None
         Its `variance`.
+    initial, parameters, forcing, energy : object
+        What it defines for an integration, unchecked; None if it does not.
     """
 
     path: Path
@@ -52,6 +55,10 @@ class ModelFile:
     measured: Sequence[Expr] | Mapping[str, Expr] | None
     scheme: str | Scheme | None
     variance: Variance | None
+    initial: object = None
+    parameters: object = None
+    forcing: Mapping[str, ForcingInput] | None = None
+    energy: Expr | None = None
 
     @property
     def action(self) -> Action:
@@ -122,7 +129,8 @@ def read_model(path: Path) -> ModelFile:
             f"{path.name}: `model` is {_article(type(model).__name__)}, expected a symda.Model. "
             "Write model = sd.Model({x: dx/dt, ...})."
         )
-    return ModelFile(path, model, names.get("measured"), names.get("scheme"), names.get("variance"))
+    known = ("measured", "scheme", "variance", "initial", "parameters", "forcing", "energy")
+    return ModelFile(path, model, *(names.get(name) for name in known))
 
 
 def refuse_swapped(model: Path, data: Path) -> None:

@@ -1,0 +1,232 @@
+"""The command that integrates: initial values and options in, a trajectory and its plot out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.api import Trajectory
+from symda.api.flow import integrate
+from symda.cli.console import note, say
+from symda.cli.files import ModelFile, parse_values, read_model
+from symda.cli.output import make_folder
+from symda.declare import MechanicalModel, Model
+from symda.errors import DataError, ModelError, OptionError, nearest
+from symda.show import energy_error
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Format = Literal["nc", "csv"]
+
+
+def integrate_file(
+    path: Path,
+    into: Path,
+    *,
+    method: str | None,
+    step: float,
+    until: float,
+    begin: float,
+    points: int,
+    initial: Sequence[str],
+    parameters: Sequence[str],
+    form: str,
+) -> None:
+    """Integrate the model of a file and write trajectory and figure.
+
+    Raises
+    ------
+    ModelError, DataError, OptionError
+        If the file or one of the options is wrong.
+    """
+    times = output_times(step, until, begin, points)
+    if form not in ("nc", "csv"):
+        raise OptionError(
+            f"--format: expected nc or csv, got {form!r}.{nearest(form, ('nc', 'csv'))}"
+        )
+    given_initial = parse_values(initial, "--initial")
+    given_parameters = parse_values(parameters, "--parameter")
+    file = read_model(path)
+    model = file.model
+    per_step = {w.name for w in model.per_step}
+    start = _merge(
+        file.initial,
+        given_initial,
+        [s.name for s in model.states if s.name not in per_step],
+        "initial",
+        file,
+    )
+    declared = {p.name: p.value for p in model.parameters if p.value is not None}
+    constants = _merge(
+        file.parameters,
+        given_parameters,
+        [*(p.name for p in model.parameters), *per_step],
+        "parameter",
+        file,
+        known=declared,
+    )
+    chosen = method or usual_method(model)
+    make_folder(into)
+    trajectory = integrate(
+        model,
+        times,
+        start,
+        method=chosen,
+        step=step,
+        parameters=constants,
+        forcing=file.forcing,
+    )
+    how = f"{chosen}, step {step:g}"
+    say(f"{model.name}: {chosen}, {math.ceil((until - begin) / step - 1e-9)} steps of {step:g}")
+    energy = file.energy
+    if energy is None and isinstance(model, MechanicalModel):
+        energy = model.hamiltonian
+    along = None if energy is None else trajectory.evaluate(energy)
+    written = into / f"trajectory.{form}"
+    _write(written, trajectory, along, {"model": model.name, "method": chosen, "step": step})
+    figure = into / "trajectory.png"
+    trajectory.plot(figure, model=model, energy=file.energy, title=f"{model.name}: {how}")
+    if along is None:
+        note(
+            "no energy: the model is not made from a Hamiltonian or Lagrangian. Define `energy` "
+            f"in {path.name} to see how well it is kept."
+        )
+    elif file.energy is None and isinstance(model, MechanicalModel) and not model.conservative:
+        note(
+            "the energy is not constant: the model has forces, or its Hamiltonian changes in time."
+        )
+    else:
+        error = energy_error(along)
+        kind = "relative energy error" if float(along[0]) != 0.0 else "energy error"
+        say(f"{kind}: largest {float(abs(error).max()):.3g}, at the end {float(error[-1]):.3g}")
+    say(f"wrote {written}\nwrote {figure}")
+
+
+def usual_method(model: Model) -> str:
+    """Return the method that keeps what the model has to keep."""
+    if not isinstance(model, MechanicalModel):
+        return "rk4"
+    return "verlet" if model.separable else "gauss4"
+
+
+def output_times(step: float, until: float, begin: float, points: int) -> NDArray[np.float64]:
+    """Return the times to keep, multiples of the step but for the last; about `points` of them.
+
+    Raises
+    ------
+    OptionError
+        If they make no sense.
+    """
+    for name, value in (("--step", step), ("--until", until), ("--from", begin)):
+        if not math.isfinite(value):
+            raise OptionError(f"{name}: expected a finite number, got {value}.")
+    if step <= 0.0:
+        raise OptionError(f"--step: expected a number larger than zero, got {step:g}.")
+    if until <= begin:
+        raise OptionError(f"--until: expected a time after --from {begin:g}, got {until:g}.")
+    if step > until - begin:
+        raise OptionError(
+            f"--step {step:g} is longer than the whole time from {begin:g} to {until:g}."
+        )
+    if points < 2:
+        raise OptionError(f"--points: expected at least 2, got {points}.")
+    steps = math.ceil((until - begin) / step - 1e-9)
+    every = math.ceil(steps / (points - 1))
+    kept = begin + step * np.arange(0, steps, every)
+    return np.append(kept, until)
+
+
+def _merge(
+    of_file: object,
+    given: Mapping[str, float],
+    names: Sequence[str],
+    kind: Literal["initial", "parameter"],
+    file: ModelFile,
+    *,
+    known: Mapping[str, float] | None = None,
+) -> dict[str, float]:
+    """Put together the values of MODEL.py and of the command line, which has the last word."""
+    variable = "initial" if kind == "initial" else "parameters"
+    what = "state" if kind == "initial" else "parameter"
+    values: dict[str, float] = dict(known or {})
+    values |= _named(of_file, names, variable, file)
+    for name in (*values, *given):
+        if name not in names:
+            where = f"--{kind}" if name in given else f"{file.path.name}: `{variable}`"
+            raise OptionError(
+                f"{where}: {name!r} is not a {what} of {file.model.name!r}, which has "
+                f"{', '.join(names) or 'none'}.{nearest(name, names)}"
+            )
+    values |= given
+    missing = [name for name in names if name not in values]
+    if missing:
+        every = " ".join(f"--{kind} {name}=..." for name in missing)
+        raise OptionError(
+            f"no value for the {what}{'s' * (len(missing) > 1)} {', '.join(missing)}. "
+            f"Pass {every}, or define `{variable}` in {file.path.name}."
+        )
+    return {name: values[name] for name in names}
+
+
+def _named(
+    values: object, names: Sequence[str], variable: str, file: ModelFile
+) -> dict[str, float]:
+    if values is None:
+        return {}
+    where = f"{file.path.name}: `{variable}`"
+    if isinstance(values, Mapping):
+        pairs: Iterable[tuple[object, object]] = values.items()
+    elif isinstance(values, Sequence | np.ndarray) and not isinstance(values, str):
+        if len(values) != len(names):
+            raise DataError(
+                f"{where} has {len(values)} values, expected {len(names)}, for {', '.join(names)}."
+            )
+        pairs = zip(names, values, strict=True)
+    else:
+        raise ModelError(
+            f"{where} is {type(values).__name__}, expected a mapping of names to numbers."
+        )
+    found: dict[str, float] = {}
+    for name, value in pairs:
+        try:
+            found[str(name)] = float(value)  # type: ignore[arg-type]  # what is no number is said so
+        except (TypeError, ValueError):
+            raise DataError(f"{where}: expected a number for {name}, got {value!r}.") from None
+    return found
+
+
+def _write(
+    path: Path,
+    trajectory: Trajectory,
+    energy: xr.DataArray | None,
+    attributes: Mapping[str, str | float],
+) -> None:
+    """Write NetCDF, or a CSV file with a column for time, each state and the energy."""
+    states = trajectory.states
+    if path.suffix == ".csv":
+        columns = {"t": trajectory.times}
+        columns |= {str(name): states.sel(state=name).values for name in states["state"].values}
+        if energy is not None and "energy" not in columns:
+            columns["energy"] = energy.values
+        np.savetxt(
+            path,
+            np.column_stack(list(columns.values())),
+            delimiter=",",
+            header=",".join(columns),
+            comments="",
+            fmt="%.17g",
+        )
+        return
+    dataset = states.to_dataset(name="states")
+    if energy is not None:
+        dataset["energy"] = energy.drop_attrs()
+        dataset["energy"].attrs = {"expression": str(energy.attrs["expression"])}
+    dataset.attrs = {**attributes, "parameters": json.dumps(dict(trajectory.parameters))}
+    dataset.to_netcdf(path, engine="h5netcdf")
