@@ -121,6 +121,55 @@ def generate(
 
 
 @app.command()
+def integrate(
+    model: ModelArgument,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Integrator. Default: verlet for a separable Hamiltonian, gauss4 for another, "
+            "rk4 for other models.",
+            show_default=False,
+        ),
+    ] = None,
+    step: Annotated[float, typer.Option(help="Length of a step.")] = 0.01,
+    until: Annotated[float, typer.Option(help="Last time.")] = 10.0,
+    begin: Annotated[float, typer.Option("--from", help="First time.")] = 0.0,
+    initial: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="Initial value of a state; repeatable. Default: `initial` of MODEL.py.",
+        ),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="Value of a parameter; repeatable. Default: `parameters` of MODEL.py.",
+        ),
+    ] = None,
+    points: Annotated[int, typer.Option(help="Times to keep at most, about.")] = 10_001,
+    format: Annotated[str, typer.Option(help="nc or csv.")] = "nc",
+    into: Into = Path("trajectory"),
+) -> None:
+    """Integrate a model and plot its trajectory, with the error of its energy."""
+    from symda.cli.integrate import integrate_file
+
+    integrate_file(
+        model,
+        into,
+        method=method,
+        step=step,
+        until=until,
+        begin=begin,
+        points=points,
+        initial=initial or [],
+        parameters=parameter or [],
+        form=format,
+    )
+
+
+@app.command()
 def anneal(
     context: typer.Context,
     model: ModelArgument,

@@ -11,7 +11,7 @@ from symda.derive.notation import Mark, partial
 from symda.derive.sections import Subject
 
 
-class _Blocks:
+class Blocks:
     """The vectors and matrices that gradient and Hessian are written with.
 
     z_n, the unknowns of step n, prints as x_n where a scheme has no interior points.
@@ -21,6 +21,7 @@ class _Blocks:
         self.subject = subject
         self.notation = subject.notation
         self.interior = bool(subject.scheme.interior)
+        self.c_m = subject.factors[0]
         self.explicit = subject.scheme.explicit or subject.scheme.discrete
         self.theta = self.notation.vector("theta", None)
         functions = subject.measurement.functions
@@ -96,12 +97,12 @@ class _Blocks:
     def over_steps(self, *terms: Expr) -> Expr:
         """Sum over the N steps."""
         n, N = self.notation.index("n"), self.notation.index("N")
-        return sp.Sum(_sum(*terms), (n, 0, sp.Add(N, -1, evaluate=False)))
+        return sp.Sum(plus(*terms), (n, 0, sp.Add(N, -1, evaluate=False)))
 
     def over_nodes(self, *terms: Expr) -> Expr:
         """Sum over the N + 1 nodes."""
         n, N = self.notation.index("n"), self.notation.index("N")
-        return sp.Sum(_sum(*terms), (n, 0, N))
+        return sp.Sum(plus(*terms), (n, 0, N))
 
     def definitions(self) -> list[Line]:
         """Say what the letters of both sections are."""
@@ -141,10 +142,10 @@ class _Blocks:
 
 def gradient_section(subject: Subject) -> Section:
     """Return the gradient of the action."""
-    blocks = _Blocks(subject)
+    blocks = Blocks(subject)
     c_m = subject.factors[0]
     J, G, p, e, Rm = blocks.J, blocks.G, blocks.p, blocks.e, blocks.Rm
-    by_z = _sum(J("0").T * p(), J("1", -1).T * p(-1), c_m * G("0").T * Rm * e)
+    by_z = plus(J("0").T * p(), J("1", -1).T * p(-1), c_m * G("0").T * Rm * e)
     lines = [*blocks.definitions(), Line(blocks.by(blocks.z()), by_z, ordered=True)]
     terms: list[Expr] = []
     if subject.model.parameters:
@@ -152,7 +153,7 @@ def gradient_section(subject: Subject) -> Section:
     if blocks.measured_by_theta:
         terms.append(blocks.over_nodes(c_m * G("theta").T * Rm * e))
     if terms:
-        lines.append(Line(blocks.by(blocks.theta), _sum(*terms), ordered=True))
+        lines.append(Line(blocks.by(blocks.theta), plus(*terms), ordered=True))
     note = (
         f"{Rm.name} is diagonal, 0 where nothing was measured. Terms of the steps -1 and "
         f"{blocks.notation['N']}, which do not exist, are 0."
@@ -166,7 +167,7 @@ def gradient_section(subject: Subject) -> Section:
 
 def hessian_section(subject: Subject) -> Section:
     """Return the blocks of the Hessian: Gauss-Newton terms, then those of curvature."""
-    blocks = _Blocks(subject)
+    blocks = Blocks(subject)
     c_m = subject.factors[0]
     J, G, p, r, W, Rm = blocks.J, blocks.G, blocks.p, blocks.r, blocks.W, blocks.Rm
     z, theta = blocks.z, blocks.theta
@@ -186,12 +187,12 @@ def hessian_section(subject: Subject) -> Section:
             diagonal.append(blocks.curvature(p(-1), r(-1), z(), z()))
     if "xx" in measured:
         diagonal.append(c_m * blocks.curvature(weighted, h, z(), z()))
-    lines = [Line(blocks.by(z(), z()), _sum(*diagonal), ordered=True)]
+    lines = [Line(blocks.by(z(), z()), plus(*diagonal), ordered=True)]
 
     above = [J("0").T * W() * J("1")]
     if "xx" in field and _couples(subject):
         above.append(blocks.curvature(p(), r(), z(), z(1)))
-    lines.append(Line(blocks.by(z(), z(1)), _sum(*above), ordered=True))
+    lines.append(Line(blocks.by(z(), z(1)), plus(*above), ordered=True))
 
     border: list[Expr] = []
     corner: list[Expr] = []
@@ -214,8 +215,8 @@ def hessian_section(subject: Subject) -> Section:
             terms.append(c_m * blocks.curvature(weighted, h, theta, theta))
         corner.append(blocks.over_nodes(*terms))
     if border:
-        lines.append(Line(blocks.by(z(), theta), _sum(*border), ordered=True))
-        lines.append(Line(blocks.by(theta, theta), _sum(*corner), ordered=True))
+        lines.append(Line(blocks.by(z(), theta), plus(*border), ordered=True))
+        lines.append(Line(blocks.by(theta, theta), plus(*corner), ordered=True))
     shape = "bordered by the parameters" if border else "no parameter borders it"
     note = f"Block tridiagonal, {shape}; blocks further apart are 0."
     if field or measured:
@@ -243,5 +244,6 @@ def _couples(subject: Subject) -> bool:
     return any(len(used) == 2 for used in ends)
 
 
-def _sum(*terms: Expr) -> Expr:
+def plus(*terms: Expr) -> Expr:
+    """Return the sum in this order."""
     return sp.Add(*terms, evaluate=False) if len(terms) > 1 else terms[0]

@@ -54,6 +54,36 @@ class Section:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Readable:
+    """Mathematics to read: print it, or take its LaTeX or MathML.
+
+    Parameters
+    ----------
+    sections : tuple of Section
+        Titled equations.
+    """
+
+    sections: tuple[Section, ...]
+
+    def __str__(self) -> str:
+        return text_of(self.sections)
+
+    def latex(self) -> str:
+        """Return paragraphs with align* environments, to include in a document using amsmath."""
+        return latex_of(self.sections)
+
+    def mathml(self) -> str:
+        """Return HTML sections whose formulas are MathML, which browsers render themselves."""
+        return mathml_of(self.sections)
+
+    def _repr_latex_(self) -> str:
+        return aligned_of(self.sections)
+
+    def _repr_html_(self) -> str:
+        return self.mathml()
+
+
 def text_of(sections: Iterable[Section]) -> str:
     """Return the sections as plain text of at most `WIDTH` columns."""
     return "\n\n".join("\n".join(_text_section(section)) for section in sections)
@@ -134,7 +164,7 @@ def _text_line(line: Line) -> list[str]:
         right = re.sub(r"\S{60,}", _loosened, right)
     # A line breaks before a sign, never behind it, and not between a sum and its limits.
     glued = re.sub(r" ([+-]) ", " \\1\N{NO-BREAK SPACE}", right)
-    glued = re.sub(r"sum_\{[^{}]*\} ", lambda limits: _glue(limits[0]), glued)
+    glued = re.sub(r"(?:sum|integral)_\{[^{}]*\} ", lambda limits: _glue(limits[0]), glued)
     glued = _glue(f"{left} = ") + glued
     rows = _wrapped(glued, 2 * _INDENT, first=_INDENT)
     rows = [row.replace("\N{NO-BREAK SPACE}", " ") for row in rows]
@@ -186,7 +216,8 @@ def _latex_terms(expression: Expr, *, ordered: bool) -> Iterator[str]:
         yield whole
         return
     row = ""
-    for term in expression.args if ordered else expression.as_ordered_terms():
+    printer = _Latex({"order": "none"} if ordered else {})
+    for term in printer._as_ordered_terms(expression):
         latex = latex_part(term, ordered=ordered)
         signed = latex if latex.startswith("-") or not row else f"+ {latex}"
         if row and len(row) + len(signed) > LATEX_WIDTH:
@@ -204,7 +235,18 @@ def _escape_text(text: str) -> str:
     return "".join(words.get(character, character) for character in text)
 
 
-class _Text(StrPrinter):  # type: ignore[misc]  # SymPy ships no types, so its classes are Any
+class _PositiveFirst:
+    """Begins a sum with a positive term: y - x, not -x + y."""
+
+    def _as_ordered_terms(self, expression: Expr, order: str | None = None) -> list[Expr]:
+        terms: list[Expr] = super()._as_ordered_terms(expression, order)  # type: ignore[misc]  # of the printers
+        first = next((n for n, t in enumerate(terms) if not t.could_extract_minus_sign()), 0)
+        if (order or self._settings.get("order")) != "none":  # type: ignore[attr-defined]  # as above
+            terms.insert(0, terms.pop(first))
+        return terms
+
+
+class _Text(_PositiveFirst, StrPrinter):  # type: ignore[misc]  # SymPy ships no types, so its classes are Any
     def _print_Sum(self, expression: sp.Sum) -> str:
         limits = ", ".join(
             f"{index}={low}..{self._print(high)}".replace(" ", "")
@@ -212,8 +254,12 @@ class _Text(StrPrinter):  # type: ignore[misc]  # SymPy ships no types, so its c
         )
         return f"sum_{{{limits}}} ({self._print(expression.function)})"
 
+    def _print_Integral(self, expression: sp.Integral) -> str:
+        ((variable, low, high),) = expression.limits
+        return f"integral_{{{variable}={low}..{high}}} ({self._print(expression.function)})"
 
-class _Latex(LatexPrinter):  # type: ignore[misc]  # as above
+
+class _Latex(_PositiveFirst, LatexPrinter):  # type: ignore[misc]  # as above
     def _print_Sum(self, expression: sp.Sum) -> str:
         signs = "".join(
             rf"\sum_{{{self._print(index)}={self._print(low)}}}^{{{self._print(high)}}} "

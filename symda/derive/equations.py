@@ -9,12 +9,11 @@ import numpy as np
 import sympy as sp
 from sympy import Expr, Symbol
 
-from symda.declare import LatticeModel, Measurement, Model
+from symda.declare import Measurement, Model
 from symda.derive.blocks import gradient_section, hessian_section
-from symda.derive.display import Section, aligned_of, latex_of, mathml_of, text_of
+from symda.derive.display import Readable
 from symda.derive.dynamics import hessian_tensor, jacobian
 from symda.derive.sections import (
-    Subject,
     action_section,
     field_curvature_section,
     field_jacobian_section,
@@ -23,13 +22,13 @@ from symda.derive.sections import (
     step_derivatives_section,
     step_section,
 )
-from symda.derive.site_subject import site_subject
+from symda.derive.site_subject import subject_of
 from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
 
 
 @dataclass(frozen=True)
-class Equations:
+class Equations(Readable):
     """What an action is made of, to print (`str`), typeset (`latex`) and compute with.
 
     A model with sites has an equation for each field, and its derivatives are those by the values
@@ -49,25 +48,10 @@ class Equations:
         d2F_a/dunknown_b dunknown_c for b <= c, those that are not zero.
     """
 
-    sections: tuple[Section, ...]
     unknowns: tuple[Symbol, ...]
     jacobian: sp.ImmutableMatrix
     parameter_jacobian: sp.ImmutableMatrix
     second_derivatives: Mapping[tuple[int, int, int], Expr] = field(hash=False)
-
-    def __str__(self) -> str:
-        return text_of(self.sections)
-
-    def latex(self) -> str:
-        """Return paragraphs with align* environments, to include in a document using amsmath."""
-        return latex_of(self.sections)
-
-    def mathml(self) -> str:
-        """Return HTML sections whose formulas are MathML, which browsers render themselves."""
-        return mathml_of(self.sections)
-
-    def _repr_latex_(self) -> str:
-        return aligned_of(self.sections)
 
 
 def equations(
@@ -102,12 +86,7 @@ def equations(
     # Called for their checks of the options: the factors here are symbols.
     averaging_factors(averaging, N=1, M=2, D=1, L=1, T=1)
     step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
-    options = (measurement, scheme, model_error, averaging)
-    subject = (
-        site_subject(model, *options)
-        if isinstance(model, LatticeModel)
-        else Subject(model, *options)
-    )
+    subject = subject_of(model, measurement, scheme, model_error, averaging)
     sections = (
         model_section,
         measured_section,

@@ -82,13 +82,16 @@ class SiteSubject(Subject):
         )
 
 
-def site_subject(
-    model: LatticeModel,
+def subject_of(
+    model: Model,
     measurement: Measurement,
     scheme: Scheme,
     model_error: ErrorForm,
     averaging: Averaging,
-) -> SiteSubject:
-    """Return the subject of a lattice model's equations."""
+) -> Subject:
+    """Return what the displayed mathematics is about; of a lattice model, one site."""
+    options = (measurement, scheme, model_error, averaging)
+    if not isinstance(model, LatticeModel):
+        return Subject(model, *options)
     one = cast("Model", OneSite.of(model))
-    return SiteSubject(one, measurement, scheme, model_error, averaging, model)
+    return SiteSubject(one, *options, model)
