@@ -17,7 +17,7 @@ from symda.build.kernels import Evaluator, Kernels, compiled_kernels, virtual_ke
 from symda.declare import Measurement, measure
 from symda.derive.field import Field, derive_field
 from symda.derive.step import derive_step
-from symda.discretise import SCHEMES, Scheme, find_scheme, step_residual
+from symda.discretise import SCHEMES, Scheme, find_scheme, moved, step_residual
 from symda.emit import Source, emit
 from symda.lower import lower
 from symda.observe import Observations, Problem, bind
@@ -59,7 +59,12 @@ EIGHTHS = Scheme(
     interior=[2, 3],
 )
 OWN_SCHEMES = (HEUN, KUTTA3, MIRK3, CONDENSED, EIGHTHS)
-ODE_SCHEMES = tuple(scheme for scheme in SCHEMES.values() if not scheme.discrete)
+#: Schemes for any ODE, and those for separable mechanical models.
+ODE_SCHEMES = tuple(
+    scheme for scheme in SCHEMES.values() if not (scheme.discrete or scheme.partitioned)
+)
+#: Schemes for separable mechanical models alone.
+PARTITIONED = tuple(scheme for scheme in SCHEMES.values() if scheme.partitioned)
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,21 @@ def polynomial(shape: Shape) -> tuple[sd.Model, list[sp.Expr]]:
     return sd.Model(equations, name=f"polynomial {shape.D}", discrete=shape.discrete), measured
 
 
+def oscillators() -> tuple[sd.Model, list[sp.Expr]]:
+    """A separable Hamiltonian with everything: parameters, one per step, forcing, time."""
+    wide = {"start": (-1.0, 1.0)}
+    q, p = sd.states("q1 q2", **wide), sd.states("p1 p2", **wide)
+    m, k = sd.parameter("m", **wide), sd.parameter("k", **wide)
+    w = sd.parameter("w", per="step", **wide)
+    u, t = sd.forcing("u"), sd.time("t")
+    kinetic = (1 + m**2) * p[0] ** 2 / 2 + p[0] * p[1] / 4 + p[1] ** 4 / 5 + u * p[1]
+    potential = k * q[0] ** 2 * q[1] + q[1] ** 4 / 4 + q[0] * sp.sin(2 * t) + w * q[1] ** 2
+    model = sd.Model.from_hamiltonian(
+        kinetic + potential, q, p, forces={q[0]: u * q[1] ** 2}, name="oscillators"
+    )
+    return model, [q[0] * p[1] + m, q[1]]
+
+
 #: Random models that are compiled: odd sizes, and every scheme at least once.
 COMPILED: tuple[tuple[Shape, Scheme], ...] = (
     (Shape(1, 0, 0, 1), SCHEMES["euler"]),
@@ -176,6 +196,8 @@ COMPILED: tuple[tuple[Shape, Scheme], ...] = (
     (Shape(1, 1, 1, 1), SCHEMES["hermite-simpson"]),
     (Shape(3, 2, 1, 1, discrete=True, timed=True), SCHEMES["map"]),
     *((Shape(2, 2, 1, 1, timed=True, seed=7), scheme) for scheme in OWN_SCHEMES),
+    (Shape(2, 2, 1, 1, timed=True, seed=3), SCHEMES["gauss4"]),
+    (Shape(1, 1, 0, 1, timed=True), SCHEMES["gauss6"]),
 )
 
 
@@ -333,12 +355,14 @@ def exact_action(
     D, E = problem.D, problem.E
     flat, values = unknowns[: X.size], unknowns[X.size :]
     total = 0.0 * flat[0]
+    parts = moved(case.scheme, model)
     for n in range(problem.N):
         window = [flat[i : i + D] for i in range(n * E, n * E + E + 1, D)]
 
         def slope(i: int, x: Sequence[Jet], n: int = n) -> list[Jet]:
             when = problem.node_times[n] + float(case.scheme.c[i]) * problem.h[n]
-            return F(*x, *values, *problem.u[n, case.scheme.slot(i)], when)
+            slopes = F(*x, *values, *problem.u[n, case.scheme.slot(i)], when)
+            return [k if a in range(*parts[i]) else 0.0 * x[0] for a, k in enumerate(slopes)]
 
         h = 0.0 * flat[0] + float(problem.h[n])
         for e, r in enumerate(step_residual(case.scheme, slope, window, h, float)):

@@ -9,6 +9,7 @@ from functools import reduce
 import numpy as np
 import pytest
 import sympy as sp
+from models import ODE_SCHEMES
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
@@ -42,7 +43,7 @@ THROUGH = Scheme(
     X=[[0] * 3, [0] * 3, ["1/4", "1/4", 0]],
     b=[0, 0, 1],
 )
-KINDS = (*(s for s in SCHEMES.values() if not s.discrete), CONDENSED, THROUGH)
+KINDS = (*ODE_SCHEMES, CONDENSED, THROUGH)
 
 
 def cubic(discrete: bool = False) -> tuple[Model, Measurement]:

@@ -64,6 +64,7 @@ CASES = [
     ((4, 3), 1, "trapezoid"),
     ((2, 2, 3), 1, "midpoint"),
     ((9,), 1, "hermite-simpson"),
+    ((4,), 1, "gauss4"),
     ((3, 66), 1, "map"),
     ((5,), 2, "map"),
 ]

@@ -126,7 +126,7 @@ def test_what_is_not_finite_fails_and_limits_stop() -> None:
         TruncatedNewton(virtual(smooth), q, maxiter=1)
 
 
-@pytest.mark.parametrize("scheme", ["rk4", "hermite-simpson", "map"])
+@pytest.mark.parametrize("scheme", ["rk4", "hermite-simpson", "gauss4", "map"])
 def test_lines_solve_the_hessian_of_a_model_that_stands_still(scheme: str) -> None:
     """Without a field the preconditioner is the Hessian itself."""
     i = sd.site("i", 3)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from math import factorial, prod
 
+import mpmath
 import pytest
-from models import ODE_SCHEMES, OWN_SCHEMES
+from models import ODE_SCHEMES, OWN_SCHEMES, PARTITIONED
 
-from symda.discretise import MAP, SCHEMES, Scheme, find_scheme, step_residual
+from symda.discretise import MAP, SCHEMES, Scheme, Surd, find_scheme, step_residual
+from symda.discretise.orders import density, trees
 from symda.errors import OptionError
 
 
-def scheme(order=2, *, c=(0, 1), v=(0, 0), X=((0, 0), (1, 0)), b=("1/2", "1/2"), interior=()):
+def scheme(order=2, *, c=(0, 1), v=(0, 0), X=((0, 0), (1, 0)), b=("1/2", "1/2"), **further):
     """Heun's tableau with one part replaced."""
-    return Scheme("mine", order, c=c, v=v, X=X, b=b, interior=interior)
+    return Scheme("mine", order, c=c, v=v, X=X, b=b, **further)
 
 
 MISTAKES = {
@@ -37,6 +40,24 @@ MISTAKES = {
         "Scheme 'mine': X must be strictly lower triangular, so that each stage uses earlier "
         "slopes only; reorder the stages, or express implicitness through v.",
     ),
+    "slope of a later stage for what is no grid point": (
+        {"c": [0, "1/2"], "X": [[0, 0], [0, "1/2"]], "interior": [0]},
+        "Scheme 'mine': X must be strictly lower triangular but for interior stages, whose "
+        "arguments may use the slopes of all interior stages; reorder the stages, express "
+        "implicitness through v, or promote more of them.",
+    ),
+    "parts of another length": (
+        {"parts": ["q"]},
+        "Scheme 'mine': parts needs 'q' or 'p' for each of the 2 stages, got ('q',).",
+    ),
+    "parts of another kind": (
+        {"parts": ["q", "v"]},
+        "Scheme 'mine': parts needs 'q' or 'p' for each of the 2 stages, got ('q', 'v').",
+    ),
+    "partitioned order too high": (
+        {"parts": ["p", "q"], "b": [1, 1]},
+        "Scheme 'mine' is declared of order 2, but sum b c of q = 1 where order 2 needs 1/2.",
+    ),
     "interior out of range": (
         {"interior": [2]},
         "Scheme 'mine': interior stages (2,) must be distinct indices from 0 to 1.",
@@ -54,8 +75,8 @@ MISTAKES = {
         {"c": [0, "1/2"]},
         "Scheme 'mine': stage 1 is inconsistent, c = 1/2 but v + sum of X = 1.",
     ),
-    "order 0": ({"order": 0}, "Scheme 'mine': the order must be 1 to 4, got 0."),
-    "order 5": ({"order": 5}, "Scheme 'mine': the order must be 1 to 4, got 5."),
+    "order 0": ({"order": 0}, "Scheme 'mine': the order must be 1 to 8, got 0."),
+    "order 9": ({"order": 9}, "Scheme 'mine': the order must be 1 to 8, got 9."),
     "weights that do not add up": (
         {"b": ["1/2", "1/3"]},
         "Scheme 'mine' is declared of order 2, but sum b = 5/6 where order 1 needs 1.",
@@ -178,7 +199,59 @@ LITERATURE = {
         m - _hermite(x, y, F(x, 0), F(y, 1), h, Fraction(1, 3)),
         -m - _hermite(x, y, F(x, 0), F(y, 1), h, Fraction(2, 3)),
     ],
+    "gauss4": lambda x, y, m, h, F: _gauss(
+        x,
+        y,
+        [m, -m],
+        h,
+        F,
+        [half - r3 / 6, half + r3 / 6],
+        [half, half],
+        [[half / 2, half / 2 - r3 / 6], [half / 2 + r3 / 6, half / 2]],
+    ),
+    "gauss6": lambda x, y, m, h, F: _gauss(
+        x,
+        y,
+        [m, -m, 2 * m],
+        h,
+        F,
+        [half - r15 / 10, half, half + r15 / 10],
+        [Fraction(5, 18), Fraction(4, 9), Fraction(5, 18)],
+        [
+            [Fraction(5, 36), Fraction(2, 9) - r15 / 15, Fraction(5, 36) - r15 / 30],
+            [Fraction(5, 36) + r15 / 24, Fraction(2, 9), Fraction(5, 36) - r15 / 24],
+            [Fraction(5, 36) + r15 / 30, Fraction(2, 9) + r15 / 15, Fraction(5, 36)],
+        ],
+    ),
 }
+half, r3, r15 = Fraction(1, 2), Surd.root(3), Surd.root(15)
+
+# The same of mechanics: the step from (q, p) to (Q, P), written as a map.
+MECHANICS = {
+    "symplectic-euler": lambda q, p, h, v, f: (q + h * v(p + h * f(q, 0), 1), p + h * f(q, 0)),
+    "verlet": lambda q, p, h, v, f: _verlet(q, p, h, v, f),
+}
+
+
+def _gauss(x, y, points, h, F, c, b, A):
+    """Hairer, Lubich and Wanner's table II.1.1: m_i = x + h A F, each moved by c_i times the step's
+    residual, which is how far y is from the method's end."""
+    slopes = [F(m, ci) for m, ci in zip(points, c, strict=True)]
+    left = y - x - h * _dot(b, slopes)
+    ties = [
+        m - x - h * _dot(row, slopes) - ci * left for m, row, ci in zip(points, A, c, strict=True)
+    ]
+    return [left, *ties]
+
+
+def _dot(weights, values):
+    return sum((w * v for w, v in zip(weights, values, strict=True)), Fraction(0))
+
+
+def _verlet(q, p, h, v, f):
+    p_half = p + h / 2 * f(q, 0)
+    q_next = q + h * v(p_half, half)
+    return q_next, p_half + h / 2 * f(q_next, 1)
 
 
 def _kutta(x, h, F):
@@ -199,22 +272,89 @@ def _hermite(x, y, f, g, h, s):
     )
 
 
+@pytest.mark.parametrize("name", MECHANICS)
+def test_the_partitioned_step_is_the_one_in_the_literature(name):
+    tableau = SCHEMES[name]
+    q, p, Q, P, h = (Fraction(n, 7) for n in (2, -3, 5, 1, 4))
+
+    def v(p, c):
+        return p * p * p - 2 * p + 3 * c
+
+    def f(q, c):
+        return q * q + q - 5 * c
+
+    def slope(i, argument):
+        nothing = Fraction(0)
+        if tableau.parts[i] == "q":
+            return [v(argument[1], tableau.c[i]), nothing]
+        return [nothing, f(argument[0], tableau.c[i])]
+
+    residual = step_residual(tableau, slope, [[q, p], [Q, P]], h, lambda value: value)
+    end = MECHANICS[name](q, p, h, v, f)
+    assert residual == [Q - end[0], P - end[1]]
+
+
+def test_surds_are_exact():
+    r = Surd.root(3)
+    golden = half + Surd.root(5) / 2
+    assert golden * golden == golden + 1 and r * r == 3
+    assert (1 - r) * (1 + r) == -2 and r - r == 0 and 2 - r == -(r - 2)
+    with mpmath.workdps(40):
+        assert float(half - r / 6) == float(0.5 - mpmath.sqrt(3) / 6)
+    assert 0 < half - r / 6 < half < half + r / 6 < 1
+    assert [str(n) for n in (r, -r, r / 12, 1 - 2 * r, half + r / 6)] == [
+        "sqrt(3)",
+        "-sqrt(3)",
+        "sqrt(3)/12",
+        "(1 - 2 sqrt(3))",
+        "(1/2 + sqrt(3)/6)",
+    ]
+    assert half - r / 6 != half + r / 6 and hash(half - r / 6) == hash(half - Surd.root(3) / 6)
+    with pytest.raises(ValueError, match="different fields"):
+        r + golden
+
+
+def test_rooted_trees_are_as_many_as_there_are():
+    # OEIS A000081
+    assert [len(trees(order)) for order in range(1, 9)] == [1, 1, 2, 4, 9, 20, 48, 115]
+    # each labelled tree once: sum n! / (gamma sigma) over the trees of n nodes is (n - 1)!
+    for order in range(1, 8):
+        assert len(set(trees(order))) == len(trees(order))
+        monotone = sum(
+            Fraction(factorial(order), density(tree) * _symmetry(tree)) for tree in trees(order)
+        )
+        assert monotone == factorial(order - 1)
+
+
+def _symmetry(tree):
+    counts = [tree.count(branch) for branch in set(tree)]
+    return prod(map(factorial, counts)) * prod(_symmetry(branch) for branch in tree)
+
+
+def test_the_order_a_minimiser_meets_the_continuous_one_with():
+    first, second = {"euler", "rk4", "symplectic-euler", "verlet"}, {"trapezoid", "midpoint"}
+    second |= {"hermite-simpson", "gauss4", "gauss6"}
+    ode = {name: s for name, s in SCHEMES.items() if not s.discrete}
+    assert {name for name, s in ode.items() if s.continuum_order == 1} == first
+    assert {name for name, s in ode.items() if s.continuum_order == 2} == second
+
+
 @pytest.mark.parametrize("name", LITERATURE)
 def test_the_residual_is_the_one_in_the_literature(name):
     tableau = {one.name: one for one in (*SCHEMES.values(), *OWN_SCHEMES)}[name]
     x, y, m, h = Fraction(2, 3), Fraction(-1, 5), Fraction(1, 7), Fraction(1, 4)
 
     def F(value, c):
-        return value**2 - 3 * value + 5 * Fraction(c) ** 3
+        return value * value - 3 * value + 5 * (c * c * c)
 
-    window = [[x], *[[m], [-m]][: len(tableau.interior)], [y]]
+    window = [[x], *[[m], [-m], [2 * m]][: len(tableau.interior)], [y]]
     residual = step_residual(
-        tableau, lambda i, argument: [F(argument[0], tableau.c[i])], window, h, Fraction
+        tableau, lambda i, argument: [F(argument[0], tableau.c[i])], window, h, lambda value: value
     )
     assert residual == LITERATURE[name](x, y, m, h, F)
 
 
 def test_every_registered_scheme_is_compared():
-    missing = sorted(set(SCHEMES) - set(LITERATURE))
+    missing = sorted(set(SCHEMES) - set(LITERATURE) - set(MECHANICS))
     assert not missing, f"write the residuals of {missing} into LITERATURE as their sources do"
-    assert len(ODE_SCHEMES) == len(SCHEMES) - 1
+    assert len(ODE_SCHEMES) + len(PARTITIONED) == len(SCHEMES) - 1

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import sympy as sp
 from api_cases import anneal
+from models import ODE_SCHEMES
 
 import symda as sd
 from symda.anneal.strategies import STRATEGIES, Strategy
-from symda.discretise import SCHEMES
 from symda.errors import OptionError
 
 STRATEGY = {
@@ -67,7 +67,7 @@ def assert_at_the_minimum(run, expected, rel=1e-7):
 
 
 @GROWING
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", ["map", *(scheme.name for scheme in ODE_SCHEMES)])
 def test_every_scheme(strategy, scheme):
     expected = linear(scheme, paths=1)
     assert_at_the_minimum(linear(scheme, strategy=strategy), expected)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
 from symda.declare import LatticeModel, Measurement, Model, Parameter, measure
-from symda.discretise import Scheme, find_scheme
+from symda.discretise import Scheme, find_scheme, moved
 from symda.errors import OptionError
 from symda.observe import Observations, Problem, bind
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
@@ -103,6 +103,7 @@ class Action:
         self.model = model
         self.measurement: Measurement = measure(model, measured)
         self.scheme: Scheme = find_scheme(scheme, discrete=model.discrete)
+        moved(self.scheme, model)  # refuses what does not go together
         # refused here, where the user made the mistake, not when data come
         averaging_factors(averaging, N=1, M=1, D=1, L=1, T=1)
         step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)

@@ -12,7 +12,7 @@ from sympy import Expr
 
 from symda.derive.display import Line
 from symda.derive.notation import Mark, Notation, at, partial
-from symda.discretise import Scheme, step_residual
+from symda.discretise import Number, Scheme, Surd, step_residual
 
 IDENTITY = Mark("Id", r"\mathbf{1}")
 
@@ -59,11 +59,18 @@ class StepNotation:
     def on_grid(self, stage: int) -> bool:
         """Whether a stage is evaluated at a grid point."""
         scheme = self.scheme
+        if scheme.partitioned:
+            return False
         return stage in scheme.interior or (not any(scheme.X[stage]) and scheme.v[stage] in (0, 1))
 
     def slope(self, stage: int) -> Mark:
         """Name of a stage's slope: F at a grid point where all are, else k."""
         return self._of_stage("F", "", stage)
+
+    def field(self, stage: int) -> str:
+        """Name of F, or of that part of it which a stage moves."""
+        name = self.notation["f" if self.scheme.discrete else "F"]
+        return f"{name}_{self.scheme.parts[stage]}" if self.scheme.partitioned else name
 
     def jacobian(self, stage: int) -> Mark:
         """Name of dF/dx at a stage."""
@@ -82,7 +89,9 @@ class StepNotation:
         name = prefix + notation[letter]
         if not all(self.on_grid(i) for i in range(scheme.stages)):
             if prefix:
-                return Mark(f"{name}_{stage + 1}", f"{latex}_{{{stage + 1}}}")
+                part = f"{scheme.parts[stage]}," if scheme.partitioned else ""
+                name = prefix + self.field(stage)
+                return Mark(f"{name}_{stage + 1}", f"{latex}_{{{part}{stage + 1}}}")
             name = notation["k"]
             return Mark(f"{name}{stage + 1}", rf"{notation.bold('k')}_{{{stage + 1}}}")
         if stage in scheme.interior:
@@ -91,7 +100,7 @@ class StepNotation:
             number = point.removeprefix(notation["m"])
             lower = f"m{number}," if number else "m,"
             return Mark(f"{name}_{point}[{n}]", f"{latex}_{{{lower}{n}}}")
-        return at(name, latex, notation.shifted(int(scheme.v[stage])))
+        return at(name, latex, notation.shifted(round(float(scheme.v[stage]))))
 
 
 def residual_lines(step: StepNotation) -> tuple[Line, ...]:
@@ -107,7 +116,6 @@ def residual_lines(step: StepNotation) -> tuple[Line, ...]:
         Definitions of the slopes, then a line for each block of the residual.
     """
     scheme, notation = step.scheme, step.notation
-    field = notation["f" if scheme.discrete else "F"]
     points = step.points
     basis = (*step.interior, points[0], points[-1])
     slopes: list[Line] = []
@@ -117,7 +125,7 @@ def residual_lines(step: StepNotation) -> tuple[Line, ...]:
     def slope(stage: int, argument: Sequence[Expr]) -> list[Expr]:
         name = step.slope(stage)
         place = _combination(argument[0], (*basis, *_by_abscissa(step, step.slope)), notation.h)
-        value = notation.call(field, place, _moment(scheme.c[stage], notation))
+        value = notation.call(step.field(stage), place, _moment(scheme.c[stage], notation))
         if scheme.discrete:
             return [value]
         # F[n+1] is F[n], one step on.
@@ -128,7 +136,7 @@ def residual_lines(step: StepNotation) -> tuple[Line, ...]:
     residual = _compose(step, slope, points)
     order = (*basis, *_by_abscissa(step, step.slope))
     if scheme.discrete:
-        value = notation.call(field, points[0], _moment(Fraction(0), notation))
+        value = notation.call(step.field(0), points[0], _moment(Fraction(0), notation))
         order = (*basis, value)
     lines = [
         Line(block, _combination(value, order, notation.h), ordered=True)
@@ -215,36 +223,46 @@ def _compose(
         slope,
         [[point] for point in window],
         step.notation.h,
-        lambda value: sp.Rational(value.numerator, value.denominator),
+        exact,
     )
 
 
+def exact(value: Number) -> Expr:
+    """Return a coefficient of a tableau as SymPy's number."""
+    if isinstance(value, Surd):
+        return exact(value.whole) + exact(value.part) * sp.sqrt(value.radicand)
+    return sp.Rational(value.numerator, value.denominator)
+
+
 def _by_abscissa(step: StepNotation, name: Callable[[int], Mark]) -> tuple[Mark, ...]:
-    return tuple(name(i) for i in sorted(range(step.scheme.stages), key=step.scheme.c.__getitem__))
+    return tuple(
+        name(i) for i in sorted(range(step.scheme.stages), key=lambda i: float(step.scheme.c[i]))
+    )
 
 
-def _moment(c: Fraction, notation: Notation) -> Expr:
+def _moment(c: Number, notation: Notation) -> Expr:
     start = notation.array("t")[notation.index("n")]
     if c == 0:
         return start
-    length = sp.Mul(sp.Rational(c.numerator, c.denominator), notation.h)
+    length = sp.Mul(exact(c), notation.h)
     return sp.Add(start, length, evaluate=False)
 
 
 def _combination(expression: Expr, basis: Sequence[Expr], h: Expr) -> Expr:
     """Write a linear combination as people do: x[n+1] - x[n] - h*(F[n] + F[n+1])/2."""
-    plain: dict[Expr, sp.Rational] = {}
-    scaled: dict[Expr, sp.Rational] = {}
+    plain: dict[Expr, Expr] = {}
+    scaled: dict[Expr, Expr] = {}
     for term in sp.Add.make_args(sp.expand(expression)):
         if term == 0:
             continue
         factors, (vector,) = term.args_cnc()
         coefficient = sp.Mul(*factors)
         target = scaled if coefficient.has(h) else plain
-        target[vector] = coefficient / h if coefficient.has(h) else coefficient
+        value = coefficient / h if coefficient.has(h) else coefficient
+        target[vector] = target.get(vector, sp.S.Zero) + value
     order = {vector: position for position, vector in reversed(list(enumerate(basis)))}
     ranked = sorted(plain, key=order.__getitem__)
-    whole = [vector for vector in ranked if abs(plain[vector]) == 1]
+    whole = [vector for vector in ranked if plain[vector] in (1, -1)]
     terms = [vector for vector in whole if plain[vector] > 0]
     terms += [-vector for vector in whole if plain[vector] < 0]
     terms += _factored({v: plain[v] for v in ranked if v not in whole}, sp.S.One)
@@ -252,14 +270,21 @@ def _combination(expression: Expr, basis: Sequence[Expr], h: Expr) -> Expr:
     return sp.Add(*terms, evaluate=False) if len(terms) != 1 else terms[0]
 
 
-def _factored(coefficients: dict[Expr, sp.Rational], scale: Expr) -> list[Expr]:
+def _factored(coefficients: dict[Expr, Expr], scale: Expr) -> list[Expr]:
     """Take the common factor out of a sum of multiples."""
     if not coefficients:
         return []
-    values = list(coefficients.values())
-    common = sp.Rational(math.gcd(*(v.p for v in values)), math.lcm(*(v.q for v in values)))
-    common = -common if values[0] < 0 else common
+    common = _common_factor(list(coefficients.values()))
     inner = [value / common * vector for vector, value in coefficients.items()]
     bracket = sp.Add(*inner, evaluate=False) if len(inner) > 1 else inner[0]
-    factors = [factor for factor in (common, scale) if factor != 1]
+    factors = [factor for factor in (*common.as_coeff_Mul(), scale) if factor != 1]
     return [sp.Mul(*factors, bracket, evaluate=False) if factors else bracket]
+
+
+def _common_factor(values: Sequence[Expr]) -> Expr:
+    """Return what all coefficients are whole multiples of, with the sign of the first."""
+    rationals, roots = zip(*(value.as_coeff_Mul() for value in values), strict=True)
+    if len(set(roots)) > 1 or roots[0].is_Add:
+        return sp.Integer(1 if values[0] > 0 else -1)
+    common = sp.Rational(math.gcd(*(v.p for v in rationals)), math.lcm(*(v.q for v in rationals)))
+    return (-common if rationals[0] < 0 else common) * roots[0]

@@ -173,7 +173,14 @@ def step_section(subject: Subject) -> Section:
     if not subject.scheme.discrete:
         note += f", {notation['h']}[{n}] apart"
     if step.interior:
-        note += f"; {', '.join(m.name for m in step.interior)} between them is unknown as well"
+        verb = "is" if len(step.interior) == 1 else "are"
+        note += f"; {', '.join(m.name for m in step.interior)} between them {verb} unknown as well"
+    if subject.scheme.partitioned:
+        name = notation["F"]
+        note += (
+            f"; {name}_q is {name} for the coordinates, 0 elsewhere, {name}_p the same for the "
+            "momenta"
+        )
     title = "Step" if subject.scheme.discrete else f"Step: {subject.scheme.name}"
     return Section(title, (*where, *residual_lines(step)), note + ".")
 

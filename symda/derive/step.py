@@ -7,11 +7,10 @@ code: nothing here is shared with the loops that the templates write.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symda.derive.field import Field
-from symda.discretise import Scheme, step_residual
+from symda.discretise import Number, Scheme, moved, step_residual
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -46,13 +45,15 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
     w, theta = ca.SX.sym("w", E + D), ca.SX.sym("theta", P)
     step, rf = ca.SX.sym("step", STEP_HEAD + S * U), ca.SX.sym("rf", D)
     t, h, weight = step[0], step[1], step[2]
+    parts = moved(scheme, field.model)
 
     def slope(stage: int, argument: Sequence[ca.SX]) -> list[ca.SX]:
         start = STEP_HEAD + scheme.slot(stage) * U
         abscissa = t + float(scheme.c[stage]) * h
-        return ca.vertsplit(
+        k = ca.vertsplit(
             field.field(ca.vertcat(*argument), step[start : start + U], theta, abscissa)
         )
+        return [entry if a in range(*parts[stage]) else ca.SX(0) for a, entry in enumerate(k)]
 
     entries = ca.vertsplit(w)
     window = [entries[i : i + D] for i in range(0, E + D, D)]
@@ -94,7 +95,7 @@ def _dense(name: str) -> bool:
     return not name.endswith(("_hessian", "_jacobian", "_curvature"))
 
 
-def _number(value: Fraction) -> ca.SX:
+def _number(value: Number) -> ca.SX:
     import casadi as ca
 
     return ca.SX(float(value))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from types import MappingProxyType
 
 from symda.discretise.scheme import Scheme
+from symda.discretise.surd import Surd
 from symda.errors import OptionError, nearest
+
+_HALF = Fraction(1, 2)
+_R3, _R15 = Surd.root(3), Surd.root(15)
 
 #: Discrete maps: x_{n+1} = f(x_n), the step as it is.
 MAP = Scheme("map", 0, c=[0], v=[0], X=[[0]], b=[1], discrete=True, source="x_{n+1} = f(x_n)")
@@ -67,6 +72,68 @@ _ALL = (
         b=["1/6", "1/6", "2/3"],
         interior=[2],
         source="Hargraves, Paris, J. Guidance 10 (1987) 338; Kelly, SIAM Rev. 59 (2017) 849",
+    ),
+    # Collocation at Gauss's points, which are unknowns. With m_i = x_n + h sum_j A_ij F_j the
+    # model's error would stand at the end of the step; here each m_i lies on the line from x_n to
+    # x_{n+1}, A - c b^T on top: the same method where the residual is 0, of continuum order 2.
+    #
+    # 1/2 - r/6 | 1/4        1/4 - r/6
+    # 1/2 + r/6 | 1/4 + r/6  1/4              r = sqrt(3)
+    #           | 1/2        1/2
+    Scheme(
+        "gauss4",
+        4,
+        c=[_HALF - _R3 / 6, _HALF + _R3 / 6],
+        v=[_HALF - _R3 / 6, _HALF + _R3 / 6],
+        X=[[_R3 / 12, -_R3 / 12], [_R3 / 12, -_R3 / 12]],
+        b=["1/2", "1/2"],
+        interior=[0, 1],
+        source="Gauss-Legendre, 2 stages; Hairer, Lubich, Wanner, II.1",
+    ),
+    # 1/2 - r/10 | 5/36         2/9 - r/15  5/36 - r/30
+    # 1/2        | 5/36 + r/24  2/9         5/36 - r/24    r = sqrt(15)
+    # 1/2 + r/10 | 5/36 + r/30  2/9 + r/15  5/36
+    #            | 5/18         4/9         5/18
+    Scheme(
+        "gauss6",
+        6,
+        c=[_HALF - _R15 / 10, "1/2", _HALF + _R15 / 10],
+        v=[_HALF - _R15 / 10, "1/2", _HALF + _R15 / 10],
+        X=[
+            [_R15 / 36, -_R15 / 45, -_R15 / 180],
+            [_R15 / 24, 0, -_R15 / 24],
+            [_R15 / 180, _R15 / 45, -_R15 / 36],
+        ],
+        b=["5/18", "4/9", "5/18"],
+        interior=[0, 1, 2],
+        source="Gauss-Legendre, 3 stages; Hairer, Lubich, Wanner, II.1",
+    ),
+    # 0 | 0  0    p   p_{n+1} = p_n + h f(q_n)
+    # 1 | 1  0    q   q_{n+1} = q_n + h v(p_{n+1})
+    #   | 1  1
+    Scheme(
+        "symplectic-euler",
+        1,
+        c=[0, 1],
+        v=[0, 0],
+        X=[[0, 0], [1, 0]],
+        b=[1, 1],
+        parts=["p", "q"],
+        source="de Vogelaere (1956); Hairer, Lubich, Wanner, I.1",
+    ),
+    # 0   | 0   0  0    p   a = p_n + h/2 f(q_n)
+    # 1/2 | 1/2 0  0    q   q_{n+1} = q_n + h v(a)
+    # 1   | 1/2 1  0    p   p_{n+1} = a + h/2 f(q_{n+1})
+    #     | 1/2 1  1/2
+    Scheme(
+        "verlet",
+        2,
+        c=[0, "1/2", 1],
+        v=[0, 0, 0],
+        X=[[0, 0, 0], ["1/2", 0, 0], ["1/2", 1, 0]],
+        b=["1/2", 1, "1/2"],
+        parts=["p", "q", "p"],
+        source="Verlet, Phys. Rev. 159 (1967) 98; Hairer, Lubich, Wanner, I.1",
     ),
     MAP,
 )

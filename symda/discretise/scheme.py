@@ -7,13 +7,19 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
 
+from symda.discretise.orders import conditions
+from symda.discretise.surd import Number, Surd
 from symda.errors import OptionError
 
-Row = tuple[Fraction, ...]
+Row = tuple[Number, ...]
+Given = Number | int | str
+
+#: The highest order that a scheme may declare.
+HIGHEST = 8
 
 
-def _row(values: Iterable[Fraction | int | str]) -> Row:
-    return tuple(Fraction(value) for value in values)
+def _row(values: Iterable[Given]) -> Row:
+    return tuple(value if isinstance(value, Surd) else Fraction(value) for value in values)
 
 
 @dataclass(frozen=True)
@@ -22,29 +28,36 @@ class Scheme:
 
     Stage i of the step from node n to node n + 1 (length h) has the argument and the slope
 
-        X_i = (1 - v_i) x_n + v_i x_{n+1} + h sum_{j < i} X_ij k_j,    k_i = F(X_i, u, theta, t_n +
-        c_i h),
+        X_i = (1 - v_i) x_n + v_i x_{n+1} + h sum_j X_ij k_j,
+        k_i = F(X_i, u, theta, t_n + c_i h),
 
     and the step has the residual x_{n+1} - x_n - h sum_i b_i k_i. A stage in `interior` is promoted
     to a grid point of its own: its argument becomes an unknown m of the path, with the further
-    residual m - X_i. A discrete map (``discrete=True``) has the residual x_{n+1} - f(x_n).
+    residual m - X_i, in which the slopes of all interior points may stand; any other stage uses
+    those of stages before it. A discrete map (``discrete=True``) has the residual x_{n+1} - f(x_n).
+
+    With `parts` the scheme is partitioned, for mechanical models of separable Hamiltonian: the
+    slope of a stage is that of the coordinates alone ("q", 0 for the momenta) or of the momenta
+    alone ("p").
 
     The constructor checks the shapes, c_i = v_i + sum_j X_ij, and the order conditions of the
-    equivalent Runge-Kutta tableau A = X + v b^T: those of the declared order hold, those of the
-    next one do not.
+    equivalent Runge-Kutta tableau A = X + v b^T, exactly: those of the declared order hold, those
+    of the next one do not.
 
     Parameters
     ----------
     name : str
         Name in the registry.
     order : int
-        Order of convergence, 1 to 4 (for a map: 0, there is nothing to converge to).
-    c, v, b : sequence of rational, shape (stages,)
+        Order of convergence, 1 to 8 (for a map: 0, there is nothing to converge to).
+    c, v, b : sequence of rational or Surd, shape (stages,)
         Abscissae, implicitness and weights.
-    X : sequence of sequence of rational, shape (stages, stages)
-        Strictly lower triangular coefficients.
+    X : sequence of sequence of rational or Surd, shape (stages, stages)
+        Coefficients; strictly lower triangular but for what ties interior points.
     interior : sequence of int
         Stages promoted to grid points.
+    parts : sequence of {"q", "p"}, shape (stages,), optional
+        What each stage moves, in a partitioned scheme.
     discrete : bool
         True for the scheme of discrete maps.
     source : str
@@ -68,6 +81,7 @@ class Scheme:
     X: tuple[Row, ...]
     b: Row
     interior: tuple[int, ...] = ()
+    parts: tuple[str, ...] = ()
     discrete: bool = False
     source: str = field(default="", compare=False)
 
@@ -76,11 +90,12 @@ class Scheme:
         name: str,
         order: int,
         *,
-        c: Sequence[Fraction | int | str],
-        v: Sequence[Fraction | int | str],
-        X: Sequence[Sequence[Fraction | int | str]],
-        b: Sequence[Fraction | int | str],
+        c: Sequence[Given],
+        v: Sequence[Given],
+        X: Sequence[Sequence[Given]],
+        b: Sequence[Given],
         interior: Sequence[int] = (),
+        parts: Sequence[str] = (),
         discrete: bool = False,
         source: str = "",
     ) -> None:
@@ -92,6 +107,7 @@ class Scheme:
         set_field(self, "X", tuple(_row(row) for row in X))
         set_field(self, "b", _row(b))
         set_field(self, "interior", tuple(interior))
+        set_field(self, "parts", tuple(parts))
         set_field(self, "discrete", discrete)
         set_field(self, "source", source)
         self._check_shapes()
@@ -107,6 +123,31 @@ class Scheme:
     def explicit(self) -> bool:
         """True when no stage uses x_{n+1} or an interior point: then r = x_{n+1} - f(x_n)."""
         return not any(self.v) and not self.interior
+
+    @property
+    def partitioned(self) -> bool:
+        """True when each stage moves coordinates or momenta alone."""
+        return bool(self.parts)
+
+    @property
+    def continuum_order(self) -> int:
+        """Order at which minimisers of the action meet the continuous one (``model_error="rate"``).
+
+        A path that the model's error e moves, x' = F(x) + e, leaves the residual h e + h^2 (1/2 -
+        sum_i b_i v_i) DF e + O(h^3). So a scheme that puts the error at the end of its step, as
+        explicit ones do, is only of order 1, and one with sum_i b_i v_i = 1/2, which sees it spread
+        over the step, of order 2. Residuals of interior points are O(h^2) and change neither.
+        """
+        kinds = sorted(set(self.parts)) or [""]
+        spread = all(
+            sum((b * v for b, v, part in self._moving() if part == kind), Fraction(0))
+            == Fraction(1, 2)
+            for kind in kinds
+        )
+        return min(self.order, 2 if spread else 1)
+
+    def _moving(self) -> list[tuple[Number, Number, str]]:
+        return list(zip(self.b, self.v, self.parts or [""] * self.stages, strict=True))
 
     @property
     def abscissae(self) -> tuple[float, ...]:
@@ -137,11 +178,23 @@ class Scheme:
                 f"({s} by b), "
                 f"got {wrong or 'no stage at all'}."
             )
-        if any(self.X[i][j] for i, j in product(range(s), repeat=2) if j >= i):
+        if self.parts and (len(self.parts) != s or not {"q", "p"} >= set(self.parts)):
+            raise OptionError(
+                f"Scheme {self.name!r}: parts needs 'q' or 'p' for each of the {s} stages, got "
+                f"{self.parts}."
+            )
+        later = [(i, j) for i, j in product(range(s), repeat=2) if self.X[i][j] and j >= i]
+        if not self.interior and later:
             raise OptionError(
                 f"Scheme {self.name!r}: X must be strictly lower triangular, so that each "
                 "stage uses "
                 "earlier slopes only; reorder the stages, or express implicitness through v."
+            )
+        if any({i, j} - set(self.interior) for i, j in later):
+            raise OptionError(
+                f"Scheme {self.name!r}: X must be strictly lower triangular but for interior "
+                "stages, whose arguments may use the slopes of all interior stages; reorder the "
+                "stages, express implicitness through v, or promote more of them."
             )
         if any(i not in range(s) for i in self.interior) or len(set(self.interior)) != len(
             self.interior
@@ -157,7 +210,8 @@ class Scheme:
                 f"between 0 and 1, got {[str(value) for value in interior_c]}."
             )
         for i in range(s):
-            total = self.v[i] + sum(self.X[i])
+            along = [j for j in range(s) if not self.parts or self.parts[j] != self.parts[i]]
+            total = self.v[i] + sum((self.X[i][j] for j in along), Fraction(0))
             if total != self.c[i]:
                 raise OptionError(
                     f"Scheme {self.name!r}: stage {i} is inconsistent, c = {self.c[i]} but "
@@ -165,51 +219,24 @@ class Scheme:
                 )
 
     def _check_order(self) -> None:
-        if not 1 <= self.order <= 4:
-            raise OptionError(f"Scheme {self.name!r}: the order must be 1 to 4, got {self.order}.")
+        if not 1 <= self.order <= HIGHEST:
+            raise OptionError(
+                f"Scheme {self.name!r}: the order must be 1 to {HIGHEST}, got {self.order}."
+            )
+        s = range(self.stages)
+        A = [[self.X[i][j] + self.v[i] * self.b[j] for j in s] for i in s]
         for p in range(1, self.order + 1):
-            for label, got, expected in self._conditions(p):
+            for label, got, expected in conditions(p, A, self.b, self.parts):
                 if got != expected:
                     raise OptionError(
                         f"Scheme {self.name!r} is declared of order {self.order}, but {label} "
                         f"= {got} "
                         f"where order {p} needs {expected}."
                     )
-        if self.order < 4 and all(got == want for _, got, want in self._conditions(self.order + 1)):
+        further = conditions(self.order + 1, A, self.b, self.parts)
+        if all(got == expected for _, got, expected in further):
             raise OptionError(
                 f"Scheme {self.name!r} is declared of order {self.order} but satisfies the "
                 "conditions "
                 f"of order {self.order + 1}; declare that."
             )
-
-    def _conditions(self, p: int) -> list[tuple[str, Fraction, Fraction]]:
-        """Order conditions of order p for A = X + v b^T (Butcher's rooted trees)."""
-        s, b, c = range(self.stages), self.b, self.c
-        A = [[self.X[i][j] + self.v[i] * b[j] for j in s] for i in s]
-
-        def apply(vector: Sequence[Fraction]) -> list[Fraction]:
-            return [sum((A[i][j] * vector[j] for j in s), Fraction(0)) for i in s]
-
-        def weigh(vector: Sequence[Fraction]) -> Fraction:
-            return sum((b[i] * vector[i] for i in s), Fraction(0))
-
-        squares = [value**2 for value in c]
-        trees = {
-            1: [("sum b", weigh([Fraction(1)] * self.stages), Fraction(1))],
-            2: [("sum b c", weigh(c), Fraction(1, 2))],
-            3: [
-                ("sum b c^2", weigh(squares), Fraction(1, 3)),
-                ("sum b A c", weigh(apply(c)), Fraction(1, 6)),
-            ],
-            4: [
-                ("sum b c^3", weigh([value**3 for value in c]), Fraction(1, 4)),
-                (
-                    "sum b c A c",
-                    weigh([ci * ai for ci, ai in zip(c, apply(c), strict=True)]),
-                    Fraction(1, 8),
-                ),
-                ("sum b A c^2", weigh(apply(squares)), Fraction(1, 12)),
-                ("sum b A A c", weigh(apply(apply(c))), Fraction(1, 24)),
-            ],
-        }
-        return trees[p]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import Protocol, Self, TypeVar
 
 from symda.discretise.scheme import Scheme
+from symda.discretise.surd import Number
 
 
 class Arithmetic(Protocol):
@@ -25,7 +25,7 @@ def step_residual(
     slope: Callable[[int, Sequence[N]], Sequence[N]],
     window: Sequence[Sequence[N]],
     h: N,
-    number: Callable[[Fraction], N],
+    number: Callable[[Number], N],
 ) -> list[N]:
     """Residual of one step: what eq. 9 squares.
 
@@ -40,7 +40,7 @@ def step_residual(
     h : number
         Step length; not used by a map.
     number : callable
-        Makes a number of the wanted kind of a fraction.
+        Makes a number of the wanted kind of a coefficient.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def step_residual(
     dims = range(len(x0))
     slopes: list[Sequence[N]] = []
 
-    def advance(base: N, weights: Sequence[Fraction], a: int) -> N:
+    def advance(base: N, weights: Sequence[Number], a: int) -> N:
         terms = [number(w) * k[a] for w, k in zip(weights, slopes, strict=False) if w]
         if not terms:
             return base
@@ -60,19 +60,22 @@ def step_residual(
             total = total + term
         return base + h * total
 
-    def blend(v: Fraction, a: int) -> N:
+    def blend(v: Number, a: int) -> N:
         if v == 0:
             return x0[a]
         return x1[a] if v == 1 else number(1 - v) * x0[a] + number(v) * x1[a]
 
-    ties: list[N] = []
+    def argument(i: int) -> list[N]:
+        return [advance(blend(scheme.v[i], a), scheme.X[i], a) for a in dims]
+
     for i in range(scheme.stages):
-        argument = [advance(blend(scheme.v[i], a), scheme.X[i], a) for a in dims]
-        if i in scheme.interior:
-            m = interior[scheme.interior.index(i)]
-            ties += [m[a] - argument[a] for a in dims]
-            argument = list(m)
-        slopes.append(slope(i, argument))
+        m = interior[scheme.interior.index(i)] if i in scheme.interior else argument(i)
+        slopes.append(slope(i, m))
+    ties = [
+        m[a] - tied
+        for i, m in zip(scheme.interior, interior, strict=True)
+        for a, tied in enumerate(argument(i))
+    ]
     if scheme.discrete:
         return [x1[a] - slopes[0][a] for a in dims]
     return [x1[a] - advance(x0[a], scheme.b, a) for a in dims] + ties

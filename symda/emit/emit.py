@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING
 
+from symda.discretise import Number
 from symda.emit.format import Dialect, format_body, number
 from symda.emit.source import Source
 from symda.lower import KernelIR, Pattern, Stage
@@ -72,6 +73,7 @@ def render(ir: KernelIR, template: str, stem: str, dialect: Dialect, **further: 
         What this template needs besides what all of them are given.
     """
     bodies = {routine.name: format_body(routine, dialect=dialect) for routine in ir.routines}
+    promoted = [stage for stage in ir.stages if stage.interior is not None]
     text = (
         environment()
         .get_template(template)
@@ -83,7 +85,8 @@ def render(ir: KernelIR, template: str, stem: str, dialect: Dialect, **further: 
             routines={routine.name: routine for routine in ir.routines},
             bodies=bodies,
             outside=[stage for stage in ir.stages if not stage.affine],
-            promoted=[stage for stage in ir.stages if stage.interior is not None],
+            promoted=promoted,
+            window=named_window(len(promoted)),
             active=sorted(set(ir.field_curvature.rows) | set(ir.field_curvature.columns)),
             state_nonzeros=sum(column < ir.D for column in ir.field_jacobian.columns),
             combine=combine,
@@ -98,6 +101,12 @@ def render(ir: KernelIR, template: str, stem: str, dialect: Dialect, **further: 
     return Source.of(stem, re.sub(r"\n{4,}", "\n\n\n", text))
 
 
+def named_window(interior: int) -> str:
+    """Name what a step sees."""
+    points = [f"m{i}[n]" for i in range(1, interior + 1)] if interior > 1 else ["m[n]"] * interior
+    return ", ".join(["x[n]", *points, "x[n+1]"])
+
+
 def _stage_work(ir: KernelIR) -> int:
     """Numbers of work space a step needs: the template's AT_... list, plus a gradient."""
     stages, tangents = len(ir.stages), (2 * len(ir.stages) + 1) * ir.D + ir.P
@@ -105,12 +114,12 @@ def _stage_work(ir: KernelIR) -> int:
     return gradient + tangents * ir.columns + ir.field_curvature.size + (ir.E + ir.W) * ir.W + ir.W
 
 
-def coefficient(value: Fraction | int) -> str:
+def coefficient(value: Number | int) -> str:
     """Write a coefficient of a tableau."""
     return number(float(value))
 
 
-def combine(weights: Sequence[Fraction], term: str) -> str:
+def combine(weights: Sequence[Number], term: str) -> str:
     """Sum of weights times ``term`` with ``{j}`` replaced, zeros left out, or an empty string."""
     parts = []
     for j, weight in enumerate(weights):
@@ -120,13 +129,13 @@ def combine(weights: Sequence[Fraction], term: str) -> str:
     return " + ".join(parts)
 
 
-def combination(weights: Sequence[Fraction], name: str) -> str:
+def combination(weights: Sequence[Number], name: str) -> str:
     """Write the same for people: fractions as fractions, subscripts."""
     parts = [("" if w == 1 else f"{w} ") + f"{name}_{j}" for j, w in enumerate(weights) if w]
     return " + ".join(parts).replace("+ -", "- ")
 
 
-def _spread(ir: KernelIR, stage: Stage) -> list[tuple[int, Fraction]]:
+def _spread(ir: KernelIR, stage: Stage) -> list[tuple[int, Number]]:
     """Return (first internal column, weight) of each grid point an affine stage uses."""
     if stage.interior is not None:
         return [(ir.D * (1 + stage.interior), Fraction(1))]

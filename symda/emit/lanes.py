@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
+from symda.discretise import Number
 from symda.emit.emit import render
 from symda.emit.format import Dialect, number
 from symda.emit.source import Source
@@ -186,7 +186,7 @@ def _targets(ir: KernelIR, stage: Stage) -> list[Target]:
     """Where the tangents of a stage's slope enter: arguments of later stages, residuals."""
     slots, _ = tangent_slots(ir)
 
-    def enter(array: str, stride: str, sign: str, weights: Sequence[Fraction]) -> list[Target]:
+    def enter(array: str, stride: str, sign: str, weights: Sequence[Number]) -> list[Target]:
         weight, h = weights[stage.index], "" if ir.discrete else "*h"
         first = not any(weights[: stage.index])
         factor = f"{sign}{number(float(weight))}{h}"
@@ -202,7 +202,7 @@ def _targets(ir: KernelIR, stage: Stage) -> list[Target]:
     return found
 
 
-def _splat(value: Fraction | int) -> str:
+def _splat(value: Number | int) -> str:
     return f"splat({number(float(value))})"
 
 

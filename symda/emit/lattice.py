@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from symda.emit.emit import coefficient, combination, combine, environment
+from symda.emit.emit import coefficient, combination, combine, environment, named_window
 from symda.emit.format import format_body
 from symda.emit.source import Source
 from symda.lower import LatticeIR, Routine
@@ -38,6 +38,7 @@ def emit_lattice(ir: LatticeIR) -> Source:
             h="" if ir.discrete else "h*",
             bodies={routine.name: _loop(routine, ir) for routine in ir.routines},
             promoted=[stage for stage in ir.stages if stage.interior is not None],
+            window=named_window(ir.interior),
             haloed=haloed,
             summed=[n for n in haloed if ir.directions[n].boundary != "zero"],
             inside=INSIDE,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
+
+from symda.discretise import Number
 
 
 @dataclass(frozen=True)
@@ -61,17 +62,19 @@ class Stage:
     """One stage of the scheme, as the template needs it.
 
     `interior` is the index of the grid point it is promoted to, or None; `slot` the index of its
-    abscissa; `row` its coefficients X_ij; `affine` whether its argument uses no other slope.
+    abscissa; `row` its coefficients X_ij; `affine` whether its argument uses no other slope;
+    `moved` the components [start, stop) of F that its slope holds, None for all.
     """
 
     index: int
-    c: Fraction
-    v: Fraction
-    b: Fraction
-    row: tuple[Fraction, ...]
+    c: Number
+    v: Number
+    b: Number
+    row: tuple[Number, ...]
     slot: int
     interior: int | None
     affine: bool
+    moved: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

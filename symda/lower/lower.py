@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symda.discretise import moved
 from symda.lower.instructions import lower_function, pattern_of
 from symda.lower.ir import KernelIR, Pair, Pattern, Stage
 from symda.lower.patterns import Layout, gather_rows, gather_upper, step_masks
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def lower(field: Field, scheme: Scheme) -> KernelIR:
     """Lower a problem: straight-line routines for F and h, tables for everything that is a loop."""
     model = field.model
-    stages = lower_stages(scheme)
+    stages = lower_stages(scheme, moved(scheme, model))
     layout = Layout(field.D, field.P, field.D * (1 + len(scheme.interior)), scheme.explicit)
     field_jacobian = pattern_of(field.field_jacobian.sparsity_out(1))
     field_curvature = pattern_of(field.field_curvature.sparsity_out(0))
@@ -69,8 +70,8 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
     )
 
 
-def lower_stages(scheme: Scheme) -> tuple[Stage, ...]:
-    """Return the stages of a scheme as templates need them."""
+def lower_stages(scheme: Scheme, parts: tuple[tuple[int, int], ...] = ()) -> tuple[Stage, ...]:
+    """Return the stages of a scheme as templates need them; `parts` are what its slopes hold."""
     return tuple(
         Stage(
             i,
@@ -81,6 +82,7 @@ def lower_stages(scheme: Scheme) -> tuple[Stage, ...]:
             scheme.slot(i),
             scheme.interior.index(i) if i in scheme.interior else None,
             scheme.affine(i),
+            parts[i] if scheme.partitioned else None,
         )
         for i in range(scheme.stages)
     )

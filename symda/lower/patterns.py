@@ -67,8 +67,8 @@ def step_masks(
     theta = np.eye(P, W, layout.theta_column, dtype=bool)
     slopes: list[Mask] = []
     bent = np.zeros((W, W), dtype=bool)
-    ties: list[Mask] = []
-    for stage in stages:
+
+    def argument(stage: Stage) -> Mask:
         tangent = np.zeros((D, W), dtype=bool)
         if stage.v != 1:
             tangent |= first
@@ -77,17 +77,28 @@ def step_masks(
         for weight, slope in zip(stage.row, slopes, strict=False):
             if weight:
                 tangent |= slope
-        if stage.interior is not None:
-            own = np.eye(D, W, D * (1 + stage.interior), dtype=bool)
-            ties.append(tangent | own)
-            tangent = own
+        return tangent
+
+    def own(point: int) -> Mask:
+        return np.eye(D, W, D * (1 + point), dtype=bool)
+
+    for stage in stages:
+        tangent = argument(stage) if stage.interior is None else own(stage.interior)
         seen = np.vstack([tangent, theta])
-        slopes.append(_product(dF, seen))
-        bent |= _product(_product(seen.T, d2F), seen)
+        slope, bend = _product(dF, seen), d2F.copy()
+        if stage.moved is not None:
+            # it holds these components alone, which do not depend on themselves
+            own_part = slice(*stage.moved)
+            slope[np.delete(np.arange(D), own_part)] = False
+            bend[own_part] = bend[:, own_part] = False
+        slopes.append(slope)
+        bent |= _product(_product(seen.T, bend), seen)
     step = last.copy() if discrete else first | last
     for stage, slope in zip(stages, slopes, strict=True):
         if stage.b:
             step = step | slope
+    promoted = {stage.interior: stage for stage in stages if stage.interior is not None}
+    ties = [argument(stage) | own(point) for point, stage in sorted(promoted.items())]
     return np.vstack([step, *ties]), bent
 
 
