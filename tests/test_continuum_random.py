@@ -74,7 +74,7 @@ class Numbers:
         return forward, backward, by_theta, float(energy[0])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(SHAPES)
 def test_hamilton_is_the_gradient_of_an_independent_hamiltonian(shape: Shape) -> None:
     numbers = Numbers(*polynomial(shape), shape.seed)
@@ -87,7 +87,7 @@ def test_hamilton_is_the_gradient_of_an_independent_hamiltonian(shape: Shape) ->
     assert numbers.at(hamilton.hamiltonian) == pytest.approx(energy, rel=1e-11, abs=1e-11)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(SHAPES)
 def test_the_legendre_transform_is_an_involution(shape: Shape) -> None:
     """p x' - H at p(x') is L, and p(x'(p)) is p."""
@@ -104,7 +104,7 @@ def test_the_legendre_transform_is_an_involution(shape: Shape) -> None:
         assert abs(numbers.at(in_velocities.xreplace(velocities) - p)) < 1e-10
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(SHAPES)
 def test_euler_lagrange_and_hamilton_are_the_same_motion(shape: Shape) -> None:
     """x'' is the derivative of x'(x, p, t) along Hamilton's flow; p' is d/dt of p(x, x')."""
@@ -126,9 +126,7 @@ def test_euler_lagrange_and_hamilton_are_the_same_motion(shape: Shape) -> None:
         assert abs(numbers.at(backward.rhs.xreplace(momenta) - right.rhs)) < 1e-9
 
 
-@pytest.mark.parametrize(
-    "shape", [Shape(1, 0, 0, 1), Shape(3, 2, 1, 2, timed=True), Shape(4, 3, 2, 4)]
-)
+@pytest.mark.parametrize("shape", [Shape(1, 0, 0, 1), Shape(3, 2, 1, 2, timed=True)])
 def test_everything_can_be_typeset(shape: Shape) -> None:
     action = sd.Action(*polynomial(shape))
     parts = (action.lagrangian(), action.euler_lagrange(), action.hamiltonian())
@@ -139,7 +137,7 @@ def test_everything_can_be_typeset(shape: Shape) -> None:
         assert max(map(len, str(of).splitlines())) <= 100
 
 
-@pytest.mark.parametrize("name", [name for name in sd.models.__all__ if name.islower()])
+@pytest.mark.parametrize("name", ["henon", "lorenz96", "nakl"])
 def test_the_library_can_be_typeset(name: str) -> None:
     model = getattr(sd.models, name)()
     action = sd.Action(model, [model.states[0]])

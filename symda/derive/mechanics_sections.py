@@ -11,7 +11,7 @@ from symda.declare import SiteState, State, StepParameter
 from symda.derive.continuum import Continuum
 from symda.derive.display import Line, Section, latex_part, text_part
 from symda.derive.notation import Mark, partial
-from symda.derive.phase import rate
+from symda.derive.phase import rate, tidied
 
 #: Characters of an equation above which F and its derivatives stand in it by name.
 LONG = 240
@@ -346,7 +346,7 @@ def named_section(of: Continuum, sections: Sequence[Section]) -> Section | None:
         for by in (*of.model.states, *of.subject.parameters):
             name = names.slope(s, by)
             if name in used:
-                lines.append(Line(Mark(name.name[1:-1], name.latex), F.diff(by)))
+                lines.append(Line(Mark(name.name[1:-1], name.latex), tidied(F.diff(by))))
     return _listing("By name", lines, "") if lines else None
 
 
