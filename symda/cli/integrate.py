@@ -88,7 +88,11 @@ def integrate_file(
     energy = file.energy
     if energy is None and isinstance(model, MechanicalModel):
         energy = model.hamiltonian
-    along = None if energy is None else trajectory.evaluate(energy)
+    try:
+        along = None if energy is None else trajectory.evaluate(energy)
+    except ModelError as error:
+        _, _, what = str(error).partition(": ")
+        raise ModelError(f"{path.name}, energy: {what}") from error
     written = into / f"trajectory.{form}"
     _write(written, trajectory, along, {"model": model.name, "method": chosen, "step": step})
     figure = into / "trajectory.png"
