@@ -47,6 +47,9 @@ BoolArray = NDArray[np.bool_]
 LARGEST_DEGREE = 8
 #: An unknown this share of its bounds' distance away from one of them counts as there.
 MARGIN = 1e-7
+#: Steps that meet the constraints better must not raise the action for it: IPOPT's filter would
+#: take them, and with them leave the basin of the start.
+DESCEND = {"theta_min_fact": 1e3}
 #: Newton steps on the equations after IPOPT, and the relative change below which they are taken:
 #: each one while it is smaller than the one before.
 POLISH, NEAR = 6, 1e-2
@@ -103,7 +106,7 @@ class Collocation:
         self._program = Program(self.system, self.mesh)
         self._functions = self._program.functions
         settings: dict[str, Any] = {
-            "ipopt": DEFAULTS | options,
+            "ipopt": DEFAULTS | DESCEND | options,
             "print_time": False,
             "record_time": False,
             "no_nlp_grad": True,

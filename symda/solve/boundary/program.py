@@ -98,7 +98,7 @@ class Program:
 
         def mapped(name: str, arguments: list[ca.MX]) -> ca.MX:
             values = system.functions[name].map(arguments[0].shape[1]).call(arguments)[0]
-            return ca.vec(values) if values.is_dense() else values.nz[:]
+            return ca.vec(values if values.is_dense() else values.nz[:])
 
         f = ca.sum1(mapped("error", here)) + ca.dot(q * w, w) / 2
         slopes = ca.reshape(mapped("slope", there), D, count)

@@ -121,4 +121,5 @@ class System:
             self._maps[name, count] = own.map(name, "serial", count, [1], [])
         result = self._maps[name, count](*[np.asfortranarray(a) for a in arguments])
         values: FloatArray = np.ascontiguousarray(np.asarray(result.full()).T)
-        return values
+        # CasADi loses the number of points where there is nothing to map
+        return values.reshape(count, self.functions[name].nnz_out(0))
