@@ -60,6 +60,8 @@ def emit_steps(ir: StepIR) -> Source:
         .render(
             ir=ir,
             real="double",
+            source="source_t",
+            target="row_t",
             routines={routine.name: routine for routine in ir.routines},
             bodies={routine.name: format_body(routine) for routine in ir.routines},
             meanings=MEANINGS,

@@ -1,0 +1,166 @@
+"""The registry of integrators: what is computed from the numbers, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+import symda as sd
+from symda.discretise.integrators import Integrator, exact
+from symda.discretise.integrators_registry import find_integrator
+from symda.discretise.integrators_structured import Composition, Splitting, Variational
+from symda.discretise.integrators_tableaux import Partitioned, RungeKutta
+from symda.discretise.integrators_trees import density, nodes_of, trees
+
+#: name: order, explicit, symmetric, symplectic; from the books, not from the code.
+KNOWN = {
+    "euler": (1, True, False, False),
+    "midpoint-explicit": (2, True, False, False),
+    "heun": (2, True, False, False),
+    "rk4": (4, True, False, False),
+    "dopri5": (5, True, False, False),
+    "dop853": (8, True, False, False),
+    "midpoint": (2, False, True, True),
+    "trapezoid": (2, False, True, False),
+    "gauss4": (4, False, True, True),
+    "gauss6": (6, False, True, True),
+    "symplectic-euler-implicit": (1, False, False, True),
+    "lobatto-2": (2, False, True, True),
+    "lobatto-3": (4, False, True, True),
+    "symplectic-euler": (1, True, False, True),
+    "symplectic-euler-drift": (1, True, False, True),
+    "verlet": (2, True, True, True),
+    "verlet-drift": (2, True, True, True),
+    "variational-midpoint": (2, False, True, True),
+    "variational-trapezoid": (2, False, True, True),
+    "yoshida4": (4, True, True, True),
+    "suzuki4": (4, True, True, True),
+    "yoshida6": (6, True, True, True),
+    "kahan-li6": (6, True, True, True),
+    "yoshida4-midpoint": (4, False, True, True),
+    "yoshida6-midpoint": (6, False, True, True),
+}
+
+
+def test_what_is_known_of_each() -> None:
+    found = {
+        one.name: (one.order, one.explicit, one.symmetric, one.symplectic)
+        for one in sd.INTEGRATORS.values()
+    }
+    assert found == KNOWN
+    for name, one in sd.INTEGRATORS.items():
+        assert one.name == name and one.source and one.form and len(one.abscissae) > 0
+        assert one.general == "" or sd.INTEGRATORS[one.general].needs in ("", "mechanics")
+        assert one.general == "" or sd.INTEGRATORS[one.general].order >= one.order
+
+
+def test_rooted_trees_are_counted_as_in_the_tables() -> None:
+    # Hairer, Norsett, Wanner, tables II.2.3 and II.15.1
+    assert [len(trees(n, 1)) for n in range(1, 9)] == [1, 1, 2, 4, 9, 20, 48, 115]
+    assert [len(trees(n, 2)) for n in range(1, 5)] == [2, 4, 14, 52]
+    tall = max(trees(4, 1), key=density)
+    assert density(tall) == math.factorial(4) and nodes_of(tall) == 4
+
+
+def test_coefficients_are_those_of_scipy() -> None:
+    from scipy.integrate import DOP853, RK45
+
+    for name, solver in (("dop853", DOP853), ("dopri5", RK45)):
+        one, s = sd.INTEGRATORS[name], solver.n_stages
+        wide = min(s, solver.A.shape[1])
+        np.testing.assert_allclose(
+            np.array(one.A, float)[:, :wide], solver.A[:s, :wide], atol=1e-15
+        )
+        np.testing.assert_allclose(np.array(one.b, float), solver.B, atol=1e-15)
+        np.testing.assert_allclose(one.abscissae, solver.C[:s], atol=1e-14)
+
+
+def test_gauss_points_are_those_of_legendre() -> None:
+    for name, stages in (("midpoint", 1), ("gauss4", 2), ("gauss6", 3)):
+        nodes, weights = np.polynomial.legendre.leggauss(stages)
+        np.testing.assert_allclose(sd.INTEGRATORS[name].abscissae, (1 + nodes) / 2, atol=1e-15)
+        np.testing.assert_allclose(np.array(sd.INTEGRATORS[name].b, float), weights / 2, atol=1e-15)
+
+
+def test_order_eight_in_many_digits() -> None:
+    one = sd.INTEGRATORS["dop853"]
+    with mp.workdps(32):
+        A, b = [[mp.mpf(str(v)) for v in line] for line in one.A], [mp.mpf(str(v)) for v in one.b]
+        c = [sum(line) for line in A]
+
+        def F(t: mp.mpf, x: list[mp.mpf]) -> list[mp.mpf]:
+            force = -mp.sin(x[0]) - x[0] ** 2 * x[1] / 4 + mp.cos(t) / 2
+            return [x[1] + mp.sin(x[0] * x[1]) / 3, force]
+
+        def run(N: int) -> list[mp.mpf]:
+            x, h = [mp.mpf(1), mp.mpf(0.5)], mp.mpf(2) / N
+            for n in range(N):
+                k: list[list[mp.mpf]] = []
+                for i in range(12):
+                    slopes = [sum(A[i][j] * k[j][a] for j in range(i)) for a in (0, 1)]
+                    k.append(F((n + c[i]) * h, [x[a] + h * slopes[a] for a in (0, 1)]))
+                x = [x[a] + h * sum(b[i] * k[i][a] for i in range(12)) for a in (0, 1)]
+            return x
+
+        fine = run(120)
+        errors = [mp.hypot(*(u - v for u, v in zip(run(N), fine, strict=True))) for N in (30, 60)]
+        slope = float(mp.log(errors[0] / errors[1], 2))
+    assert abs(slope - 8) < 0.15
+
+
+TWO_STAGE = {"A": [[], ["1/2"]], "b": [0, 1]}
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: RungeKutta("m", 3, **TWO_STAGE), ["'m'", "order 3", "off by"]),
+        (lambda: RungeKutta("m", 1, **TWO_STAGE), ["order 1", "order 2 hold as well"]),
+        (lambda: RungeKutta("m", 2, A=[[], ["1/2"]], b=[1]), ["a row and a column"]),
+        (lambda: RungeKutta("m", 0, **TWO_STAGE), ["at least 1"]),
+        (lambda: RungeKutta("m", 2, A=[[], ["half"]], b=[0, 1]), ["coefficient", "'half'"]),
+        (lambda: Partitioned("m", 1, q=([[0]], [1]), p=([[1, 0], [0, 0]], [1, 0])), ["stages"]),
+        (lambda: Partitioned("m", 2, q=([[0]], [1]), p=([[1]], [1])), ["order 2"]),
+        (lambda: Splitting("m", 1, steps=[("kick", 1), ("drift", "1/2")]), ["drifts", "0.5"]),
+        (lambda: Splitting("m", 2, steps=[("kick", 1), ("drift", 1)]), ["order 2"]),
+        (lambda: Splitting("m", 1, steps=[("push", 1), ("drift", 1)]), ["push"]),
+        (lambda: Splitting("m", 4, steps=[("kick", 1), ("drift", 1)]), ["Composition"]),
+        (lambda: Variational("m", 2, c=[0], b=[1]), ["order 2"]),
+        (lambda: Variational("m", 2, c=[0, 1], b=[1, 1]), ["add up to 2"]),
+        (
+            lambda: Composition("m", 4, base=sd.INTEGRATORS["rk4"], weights=["1/2", "1/2"]),
+            ["symmetric", "'rk4'"],
+        ),
+        (
+            lambda: Composition("m", 4, base=sd.INTEGRATORS["verlet"], weights=["1/2", "1/2"]),
+            ["conditions at order 3"],
+        ),
+        (
+            lambda: Composition("m", 4, base=sd.INTEGRATORS["verlet"], weights=["1/3", "2/3"]),
+            ["the same backward"],
+        ),
+        (
+            lambda: Composition(
+                "m", 6, base=sd.INTEGRATORS["verlet"], weights=sd.INTEGRATORS["yoshida4"].weights
+            ),
+            ["order 6", "order 5"],
+        ),
+    ],
+)
+def test_wrong_numbers_are_refused(make: Callable[[], Integrator], words: list[str]) -> None:
+    with pytest.raises(sd.OptionError) as refused:
+        make()
+    for word in words:
+        assert word in str(refused.value)
+
+
+def test_an_unknown_name() -> None:
+    with pytest.raises(sd.OptionError, match="Did you mean 'verlet'"):
+        find_integrator("verlett", where="integrate")
+    own = RungeKutta("mine", 2, A=[[], [1]], b=["1/2", "1/2"])
+    assert find_integrator(own, where="integrate") is own
+    assert exact("1/3") == exact(exact("1/3"))
