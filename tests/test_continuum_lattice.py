@@ -202,16 +202,13 @@ def compare(model: LatticeModel, seed: int) -> None:
 @pytest.mark.parametrize(
     ("shape", "boundaries", "fields"),
     [
-        ((5,), ("periodic",), 1),
-        ((4,), ("zero",), 2),
-        ((6,), ("reflect",), 1),
+        ((4,), ("periodic",), 1),
+        ((3,), ("zero",), 1),
         # the stencil reaches around, or over the mirror's mirror
-        ((2,), ("periodic",), 1),
         ((1,), ("reflect",), 1),
         ((2,), ("reflect",), 2),
-        ((3, 2), ("reflect", "periodic"), 1),
+        ((2, 2), ("reflect", "periodic"), 1),
         ((3, 2), ("zero", "reflect"), 1),
-        ((2, 1, 2), ("reflect", "periodic", "reflect"), 1),
     ],
 )
 def test_every_site_has_the_equations_of_the_model_written_out(
