@@ -9,12 +9,13 @@ export MPLBACKEND ?= Agg
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types examples generated bench reproduce clean
+.PHONY: help demo test check lint types examples browser generated bench reproduce clean
 
 help:
 	@echo "make demo       install, then run the annealing demonstration into demo-output/"
 	@echo "make test       install with the development tools, then run every test"
-	@echo "make check      what CI runs: tests, ruff, mypy, examples"
+	@echo "make check      what CI runs: tests, ruff, mypy, examples, pages in a browser"
+	@echo "make browser    lay out reports in headless Chromium; pictures go into browser-output/"
 	@echo "make generated  write the examples' emitted sources anew"
 	@echo "make bench      measure build and solve times (ARGS=--help for more)"
 	@echo "make reproduce  run the papers' experiments and the neuron at full size into reproduce-output/"
@@ -38,7 +39,11 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-check: test lint types examples
+$(VENV)/.installed-browser: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --editable ".[browser]"
+	@touch $@
+
+check: test lint types examples browser
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -53,6 +58,11 @@ examples: $(VENV)/.installed-dev
 	    echo "$$script"; folder=$$(mktemp -d); \
 	    (cd "$$folder" && $(abspath $(BIN))/python "$$script"); rm -r "$$folder"; \
 	done
+
+# CHROMIUM and CHROMEDRIVER name programs that are not on PATH.
+browser: $(VENV)/.installed-browser
+	@$(BIN)/python tests/browser/chromium.py
+	$(BIN)/python -m pytest tests/browser
 
 generated: $(VENV)/.installed
 	$(BIN)/python generated/regenerate.py
@@ -69,6 +79,6 @@ reproduce: $(VENV)/.installed
 	done
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo-output reproduce-output \
+	rm -rf $(VENV) build dist *.egg-info demo-output reproduce-output browser-output \
 	    .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find symda templates tests examples benchmarks -name __pycache__ -type d -prune -exec rm -r {} +

@@ -19,7 +19,7 @@ from symda.show.report.structure import (
     step_jacobian,
     structure,
 )
-from symda.show.report.write import check_target, write
+from symda.show.report.writers import check_target, write
 
 __all__ = [
     "Block",

@@ -12,8 +12,8 @@ from symda.show.figures import BLUE, GREY, OLIVE, PALE, VERMILLION
 if TYPE_CHECKING:
     from symda.show.report.document import Figure
 
-#: Characters above which a drawing goes into a page as dots.
-LARGEST = 250_000
+#: Points and characters above which a drawing goes into a page as dots.
+MANY, LARGEST = 20_000, 250_000
 #: Colours that follow the page into the dark, by the names its style sheet has for them.
 _INKS = {
     BLUE: "blue",
@@ -46,6 +46,8 @@ def svg(figure: Figure, prefix: str) -> str:
     str
         Empty if the drawing has too many points for it; take `png` then.
     """
+    if _points(figure) > MANY:
+        return ""
     text = _saved(figure, "svg").decode()
     text = _METADATA.sub("", _HEAD.sub("", text))
     # what is left are namespaces, which a page has no need of
@@ -67,6 +69,11 @@ def png(figure: Figure) -> str:
 def drawn(figure: Figure, kind: str) -> bytes:
     """Return the file of a drawing: ``"svg"``, ``"png"`` or ``"pdf"``."""
     return _saved(figure, kind)
+
+
+def _points(figure: Figure) -> int:
+    lines = (line for axes in figure.drawing.axes for line in axes.lines)
+    return sum(len(line.get_xydata()) for line in lines)
 
 
 def _saved(figure: Figure, kind: str) -> bytes:

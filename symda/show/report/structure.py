@@ -28,6 +28,7 @@ APART = 64
 NAMED, LETTERS = 16, 8
 #: Unknowns of a path that the picture of the Hessian shows, at most, unless two steps have more.
 SHOWN = 72
+THETA = "\N{GREEK SMALL LETTER THETA}"
 #: Inches of the longer side.
 SIDE = 3.1
 
@@ -102,7 +103,7 @@ def field_jacobian(
 
 def step_jacobian(ir: KernelIR) -> Picture:
     """Picture of dr_n/d(z_n, x_{n+1}, theta), (E, E + D + P)."""
-    parts = [("z[n]" if ir.E > ir.D else "x[n]", ir.E), ("x[n+1]", ir.D), ("theta", ir.P)]
+    parts = [("z[n]" if ir.E > ir.D else "x[n]", ir.E), ("x[n+1]", ir.D), (THETA, ir.P)]
     mask = _mask(ir.step_jacobian.pattern)
     return Picture("Jacobian of one step", mask, Axis("r[n]"), Axis("", *_blocks(parts)))
 
@@ -120,7 +121,7 @@ def bordered_hessian(ir: KernelIR) -> Picture:
     for m in range(border // D):
         mask[np.ix_(*2 * [np.r_[m * D : (m + 1) * D, theta]])] |= point
     letter = "z" if E > D else "x"
-    parts = [(f"{letter}{n}", E) for n in range(steps)] + [(f"x{steps}", D), ("theta", P)]
+    parts = [(f"{letter}{n}", E) for n in range(steps)] + [(f"x{steps}", D), (THETA, P)]
     axis = Axis("", *_blocks(parts))
     return Picture(f"Hessian of the action over {steps} steps", mask | mask.T, axis, axis)
 

@@ -1,0 +1,218 @@
+"""Reports of actions: everything declared and derived is there, names are text, forms agree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import api_cases as cases
+import numpy as np
+import pytest
+import sympy as sp
+from report_pages import Page, read
+
+import symda as sd
+from symda.show.report import Picture, bordered_hessian, field_jacobian, step_jacobian
+from symda.show.report.structure import Axis, _cells
+
+
+def decay() -> sd.Action:
+    """One state, no parameter."""
+    x = sd.state("x", start=(0.0, 1.0))
+    return sd.Action(sd.Model({x: -x}, name="decay"), {"twice": 2 * x}, scheme="trapezoid")
+
+
+def henon() -> sd.Action:
+    u, v = sd.states("u v", bounds=(-2.0, 2.0))
+    a, b = sd.parameter("a", value=1.4), sd.parameter("b", bounds=(0.0, np.inf), typical=0.3)
+    return sd.Action(sd.Model({u: 1 - a * u**2 + v, v: b * u}, name="henon", discrete=True), [u])
+
+
+def lattice(count: int = 1000) -> sd.Action:
+    i = sd.site("i", count)
+    x = sd.states("x", i, start=(-10.0, 10.0))
+    F = sd.parameter("F", bounds=(0.0, 20.0))
+    model = sd.Model({x[i]: x[i - 1] * (x[i + 1] - x[i - 2]) - x[i] + F}, name="lattice")
+    return sd.Action(model, x[::3])
+
+
+def neuron() -> sd.Action:
+    model = sd.models.nakl()
+    return sd.Action(model, [model["V"]], scheme="hermite-simpson")
+
+
+def drifting() -> sd.Action:
+    x = sd.state("x")
+    w = sd.parameter("w", per="step", bounds=(0.0, 2.0), drift=0.01)
+    I, t = sd.forcing("I"), sd.time()
+    return sd.Action(sd.Model({x: -w * x + I + sp.cos(t)}, name="drifting"), [x])
+
+
+ACTIONS = {
+    "decay": decay,
+    "map": henon,
+    "lattice": lattice,
+    "neuron": neuron,
+    "drifting": drifting,
+}
+
+
+@pytest.fixture(scope="module", params=ACTIONS)
+def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[sd.Action, Page]:
+    action = ACTIONS[request.param]()
+    return action, read(action.report(tmp_path_factory.mktemp("report") / "model.html"))
+
+
+def test_what_was_declared_is_listed(made: tuple[sd.Action, Page]) -> None:
+    action, page = made
+    model = action.model
+    assert page.headings[0] == ("h1", model.name)
+    names = [parameter.name for parameter in action.parameters]
+    names += [symbol.name for symbol in model.forcing]
+    if not action.matrix_free:
+        names += [state.name for state in model.states]
+    assert set(names) <= set(page.cells)
+    topics = [said for tag, said in page.headings if tag == "h3"]
+    assert ("Parameters per step" in topics) is bool(model.per_step)
+    assert ("Forcing" in topics) is bool(model.forcing)
+    said = "".join(page.words)
+    assert (f"D = {len(model.states):,} state" in said) and f"scheme {action.scheme.name}" in said
+    if not action.parameters:
+        assert "P = 0 parameters" in said and "None." in said
+
+
+def test_every_equation_is_there_once(made: tuple[sd.Action, Page]) -> None:
+    action, page = made
+    sections = action.equations().sections
+    assert len(page.maths) >= sum(len(section.lines) for section in sections)
+    topics = [said for tag, said in page.headings if tag == "h3"]
+    assert [said for said in topics if said in {s.title for s in sections}][: len(sections)]
+    assert {section.title for section in sections} <= set(topics)
+
+
+def test_bounds_starts_and_values(tmp_path: Path) -> None:
+    page = read(henon().report(tmp_path / "map.html"))
+    rows = re.findall(r"<tr>(.*?)</tr>", page.text)
+    cells = {tuple(re.findall(r"<td[^>]*>(.*?)</td>", row)) for row in rows}
+    assert ("u", "-2 .. 2", "bounds", "yes") in cells
+    assert ("v", "-2 .. 2", "bounds", "no") in cells
+    assert ("a", "none", "", "1.4", "") in cells
+    assert ("b", "0 .. ∞", "range of the data", "to be estimated", "0.3") in cells
+
+
+def test_large_models_stay_readable(tmp_path: Path) -> None:
+    x = sd.states("x", 40, start=(-10.0, 10.0))
+    F = sd.parameter("F", bounds=(0.0, 20.0))
+    equations = {x[a]: x[a - 1] * (x[(a + 1) % 40] - x[a - 2]) - x[a] + F for a in range(40)}
+    page = read(sd.Action(sd.Model(equations, name="forty"), x[::2]).report(tmp_path / "x.html"))
+    folded = page.text.count("<details>")
+    assert folded >= 4  # equations, channels, derivatives, source
+    assert "140 left out" in "".join(page.words)
+
+
+@pytest.mark.parametrize("scheme", ["rk4", "hermite-simpson", "trapezoid"])
+def test_pictures_are_the_patterns_of_the_kernels(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYMDA_CC", "none")
+    model, x = cases.lorenz96()
+    action = sd.Action(model, [x[0] * x[1], x[3]], scheme=scheme)
+    ir = action._lowered
+    picture = bordered_hessian(ir)
+    steps = (picture.mask.shape[0] - ir.P - ir.D) // ir.E
+    data = sd.Observations(0.1 * np.arange(steps + 1), np.zeros((steps + 1, 2)), variance=1.0)
+    problem = action.bind(data)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(problem.M, problem.D))
+    with pytest.warns(sd.api.VirtualMachineWarning):
+        kernels = action.compile()
+    hessian = kernels.hessian(X, [8.0], 2.0, problem).toarray() != 0
+    # data on interior points, which this problem has none of, would fill their own blocks only
+    seen = picture.mask & ~hessian
+    assert not (hessian & ~picture.mask).any()
+    assert scheme == "hermite-simpson" or not seen.any()
+    assert f", {int(picture.mask.sum()):,} of {picture.mask.size:,} entries" in picture.size
+    step = step_jacobian(ir).mask
+    assert step.shape == (ir.E, ir.E + ir.D + ir.P)
+    uses, _ = action.field.structure()
+    first = field_jacobian(uses, ["x"] * 5, ["nu"], discrete=False)
+    at = {s: sp.Rational(3 + n, 7) for n, s in enumerate(model.states)}
+    exact = sp.Matrix(model.equations).jacobian([*model.states, *model.parameters]).subs(at)
+    np.testing.assert_array_equal(first.mask, np.array(exact.tolist(), dtype=float) != 0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (70, 64), (300, 301), (1000, 1001)])
+def test_cells_cover_what_is_not_zero_and_nothing_else(shape: tuple[int, int]) -> None:
+    mask = np.random.default_rng(1).random(shape) < 0.2
+    picture = Picture("any", mask, Axis(""), Axis(""))
+    corners = _cells(picture).vertices.reshape(-1, 5, 2)[:, [0, 2]]
+    many = picture.step
+    assert max(shape) / many <= 240
+    drawn = np.zeros(-(-np.array(shape) // many), dtype=bool)
+    for (x0, y0), (x1, y1) in np.round(corners / many).astype(int):
+        drawn[y0:y1, x0:x1] = True
+    rows, columns = np.nonzero(mask)
+    expected = np.zeros_like(drawn)
+    expected[rows // many, columns // many] = True
+    np.testing.assert_array_equal(drawn, expected)
+
+
+HOSTILE = "</h1><script>alert('&amp;')</script>"
+
+
+def test_names_are_text_in_every_form(tmp_path: Path) -> None:
+    x = sd.state("x<img/src=//a/b>", bounds=(0.0, 1.0))
+    k, u = sd.parameter("k|`$_^{%#&~\\"), sd.forcing("*u*[a](b)")
+    model = sd.Model({x: -k * x + u}, name=HOSTILE)
+    action = sd.Action(model, {"<h2>channel": x * k})
+    page = read(action.report(tmp_path / "hostile.html"))
+    assert ("h1", HOSTILE) in page.headings
+    assert {x.name, k.name, u.name} <= set(page.cells)
+    assert "img" not in page.tags
+    assert "channel <h2>channel" in "".join("".join(math.itertext()) for math in page.maths)
+    markdown = action.report(tmp_path / "hostile.md").read_text(encoding="utf-8")
+    assert markdown.startswith(r"# \</h1\>\<script\>alert('&amp;')\</script\>" "\n")
+    assert r"| k\|\`\$\_^\{%\#&\~\\ |" in markdown and r"\*u\*\[a\](b)" in markdown
+    latex = action.report(tmp_path / "hostile.tex").read_text(encoding="utf-8")
+    assert r"\title{\textless{}/h1\textgreater{}\textless{}script" in latex
+    assert r"k\textbar{}`\$\_\textasciicircum{}\{\%\#\&\textasciitilde{}\textbackslash{}" in latex
+
+
+def test_letters_that_latex_lacks_are_spelled_out(tmp_path: Path) -> None:
+    x, k = sd.state("größe"), sd.parameter("θ")
+    action = sd.Action(sd.Model({x: -k * x}, name="模型 é ς λ"), [x], scheme="euler")
+    latex = action.report(tmp_path / "letters.tex").read_text(encoding="utf-8")
+    assert r"\title{[U+6A21][U+578B] é [U+03C2] $\lambda$}" in latex
+    assert r"größe" in latex and r"$\theta$ &" in latex
+    read(action.report(tmp_path / "letters.html"))
+
+
+def test_models_actions_and_runs_show_themselves_in_notebooks() -> None:
+    model = cases.lorenz96()[0]
+    latex = model._repr_latex_()
+    assert latex.startswith("$$\\begin{aligned}\n\\frac{d x_{0}}{d t} &= ")
+    assert latex.count(r"\\") == 4 and r"\nu" in latex
+    shown = Page(model._repr_html_())
+    assert {"x0", "nu", "0 .. 20", "5 .. 15"} <= set(shown.cells)
+    assert latex in "".join(shown.words)
+    assert "lorenz96" in "".join(Page(cases.action()._repr_html_()).words)
+    run = cases.run()
+    cells = Page(run._repr_html_()).cells
+    assert f"{run.best.action:.6g}" in cells and "measurement term" in cells
+    assert Page(sd.Run(run.dataset)._repr_html_()).cells == cells
+
+
+def test_notebooks_get_few_lines_and_safe_names() -> None:
+    x = sd.states("x", 40)
+    model = sd.Model({s: -s for s in x})
+    assert r"\text{28 more}" in model._repr_latex_() and "and 28 more" in model._repr_html_()
+    assert lattice(7).model._repr_latex_().count(r"\frac") == 1
+    assert r"{u}_{n+1} &= " in henon().model._repr_latex_()
+    assert "w" not in drifting().model._repr_latex_().split("&=")[0]
+    hostile = sd.state("<script>a_b%")
+    shown = sd.Model({hostile: -hostile}, name=HOSTILE)._repr_html_()
+    assert "script" not in Page(shown).tags and r"\mathrm{\lt script\gt a\_b\%}" in (
+        "".join(Page(shown).words)
+    )
