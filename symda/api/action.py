@@ -16,8 +16,10 @@ from symda.observe import Observations, Problem, bind
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
     from sympy import Expr
 
+    from symda.analyse.backpropagation import Backpropagation
     from symda.analyse.posterior import Posterior
     from symda.api.check import Check
     from symda.api.run import Run
@@ -422,6 +424,41 @@ class Action:
         from symda.api.posterior import posterior
 
         return posterior(self, run, self.bind(data, **grid), path)
+
+    def backpropagate(
+        self,
+        data: Observations | Problem,
+        initial: ArrayLike | Mapping[str, float],
+        parameters: Mapping[str, ArrayLike] | ArrayLike | None = None,
+        **grid: Unpack[GridOptions],
+    ) -> Backpropagation:
+        """Differentiate the measurement term along a path that obeys the model exactly.
+
+        The limit Rf -> infinity of the action: forward through the steps, then backward in the
+        momenta p_n = Rf r_n, which is back-propagation. Parameters per step are weights of layers.
+
+        Parameters
+        ----------
+        data : Observations or Problem
+            What was measured.
+        initial : array_like or mapping of str to float
+            The state at the first grid point, without parameters per step.
+        parameters : mapping of str to array_like, or array_like (P,), optional
+            A parameter per step has a number, M values (one a grid point) or N (one a step);
+            constants left out take the value they were declared with.
+        **grid
+            As for `bind`.
+
+        Raises
+        ------
+        DataError, OptionError
+            If a number is missing or none, or the action is matrix-free.
+        SolveError
+            If the path leaves finite numbers, or an implicit step has no end.
+        """
+        from symda.api.backpropagation import backpropagate
+
+        return backpropagate(self, self.bind(data, **grid), initial, parameters)
 
     def report(self, path: str | Path) -> Path:
         """Write all there is to read of this action: model, equations, structure, emitted source.

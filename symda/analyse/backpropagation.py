@@ -1,0 +1,193 @@
+"""Back-propagation as momentum: the limit Rf -> infinity of the discrete Euler-Lagrange equations.
+
+Where the action is least, dA/dx_{n+1} = 0 ties the momenta p_n = Rf r_n of neighbouring steps:
+
+    (dr_n/dx_{n+1})^T p_n + (dr_{n+1}/dx_{n+1})^T p_{n+1} + (dh/dx)^T Rm (h(x_{n+1}) - y_{n+1}) = 0.
+
+As Rf grows the residuals vanish like p/Rf: the path obeys the model, x_{n+1} = f_n(x_n, w_n), and the
+momenta keep finite values that follow from p_N = 0 backward,
+
+    p_{n-1} = (df_n/dx_n)^T p_n - (dh/dx)^T Rm (h(x_n) - y_n),
+
+which is the recursion of back-propagation for the measurement term (with the sign of -dloss/dx_n):
+its gradient by the weights is -(df_n/dw_n)^T p_n, by the initial state -p_{-1}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.errors import SolveError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from symda.build.kernels import Evaluator
+
+FloatArray = NDArray[np.float64]
+
+#: Newton iterations of an implicit step, the change at which they end, and the largest that is left
+#: where rounding keeps it from falling further, as shares of the state's size.
+ITERATIONS = 50
+SMALL, SETTLED = 1e-15, 1e-11
+
+
+@dataclass(frozen=True, eq=False)
+class Backpropagation:
+    """Gradient of the measurement term along a path that obeys the model, and the momenta behind it.
+
+    Attributes
+    ----------
+    states : xarray.DataArray, dims (time, state)
+        The path; parameters per step stand behind the states.
+    momenta : xarray.DataArray, dims (step, component)
+        p_n, the limit of Rf r_n: of the states, then of each interior point; 0 for parameters per
+        step.
+    loss : float
+        sum Rm/2 (h - y)^2, with the factor of the averaging option.
+    by_initial : xarray.DataArray, dims (state,)
+        Its gradient by the initial state.
+    by_parameters : mapping of str to float
+        By the parameters that are the same at all times.
+    by_step : xarray.DataArray, dims (time, state)
+        By the parameters per step, at each grid point.
+    """
+
+    states: xr.DataArray
+    momenta: xr.DataArray
+    loss: float
+    by_initial: xr.DataArray
+    by_parameters: Mapping[str, float]
+    by_step: xr.DataArray
+
+
+def backpropagate(
+    at: Evaluator, path: FloatArray, theta: FloatArray, *, explicit: bool
+) -> Backpropagation:
+    """Go forward through the steps, then backward in the momenta.
+
+    Parameters
+    ----------
+    at : Evaluator
+        Kernels with their data.
+    path : (M, D)
+        Its first row is the initial state; columns of parameters per step are read in every row.
+    theta : (P,)
+        Parameters.
+    explicit : bool
+        Whether r = x_{n+1} - f(x_n).
+
+    Raises
+    ------
+    SolveError
+        If a step has no solution, or leaves finite numbers.
+    """
+    import xarray as xr
+
+    p = at.problem
+    own = ~np.isnan(p.drift)
+    steps = _Steps(at, theta, ~own)
+    X = np.ascontiguousarray(path)
+    for n in range(p.N):
+        X[n * (1 + p.interior) :][: 2 + p.interior] = steps.forward(n, X, explicit=explicit)
+    losses, by_point = at.kernels.engine.point_gradient(X, theta, at.packed.points)
+    by_path = by_point[:, : p.D].reshape(-1).copy()
+    by_theta = by_point[:, p.D :].sum(axis=0)
+    momenta = steps.backward(X, by_path, by_theta, explicit=explicit)
+    gradient = by_path.reshape(p.M, p.D)
+    names = list(p.states)
+    moving = [name for name, has in zip(names, ~own, strict=True) if has]
+    carried = [name for name, has in zip(names, own, strict=True) if has]
+    time = {"time": p.times}
+    return Backpropagation(
+        states=xr.DataArray(X, dims=("time", "state"), coords={**time, "state": names}),
+        momenta=xr.DataArray(momenta, dims=("step", "component")),
+        loss=float(losses.sum()),
+        by_initial=xr.DataArray(gradient[0, ~own], dims=("state",), coords={"state": moving}),
+        by_parameters=dict(zip(p.parameters, by_theta.tolist(), strict=True)),
+        by_step=xr.DataArray(
+            gradient[:, own], dims=("time", "state"), coords={**time, "state": carried}
+        ),
+    )
+
+
+class _Steps:
+    """The steps of a problem one by one; `moving` (D,) tells states from parameters per step."""
+
+    def __init__(self, at: Evaluator, theta: FloatArray, moving: NDArray[np.bool_]) -> None:
+        p = at.problem
+        self.at, self.theta, self.problem = at, theta, p
+        #: what a step determines: rows of its residual, and columns behind x_n
+        self.solved = np.flatnonzero(np.tile(moving, 1 + p.interior))
+        triplet = at.kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
+        self.rows, self.columns = (np.asarray(part, dtype=np.int64) for part in triplet)
+
+    def forward(self, n: int, X: FloatArray, *, explicit: bool) -> FloatArray:
+        """Window n, (2 + I, D), with the points behind x_n where the residual vanishes."""
+        p, engine = self.problem, self.at.kernels.engine
+        window = X[n * (1 + p.interior) :][: 2 + p.interior].copy()
+        ends, data = window[1:].reshape(-1), self.at.packed.steps[n : n + 1]
+        # without interior points x_{n+1} = 0 leaves r = -f(x_n)
+        ends[self.solved] = 0.0 if explicit else np.tile(window[0], 1 + p.interior)[self.solved]
+        last = np.inf
+        for _ in range(1 if explicit else ITERATIONS):
+            r = engine.step_residual(window, self.theta, data)[0][self.solved]
+            if explicit:
+                ends[self.solved] = -r
+                break
+            J = self._dense(engine.step_jacobian(window, self.theta, data)[0])
+            change = self._solve(self._square(J), r, n)
+            ends[self.solved] -= change
+            size = np.abs(change).max() / max(1.0, np.abs(ends).max())
+            if size <= SMALL or last <= size <= SETTLED:
+                break
+            last = size
+        else:
+            raise self._failed(n, "Newton's method does not find where the implicit step ends")
+        if not np.isfinite(window).all():
+            raise self._failed(n, "the path leaves finite numbers")
+        return window
+
+    def backward(
+        self, X: FloatArray, by_path: FloatArray, by_theta: FloatArray, *, explicit: bool
+    ) -> FloatArray:
+        """Momenta (N, E); what the path's points pass on is added to both gradients on the way."""
+        p = self.problem
+        values = self.at.kernels.engine.step_jacobian(X, self.theta, self.at.packed.steps)
+        momenta = np.zeros((p.N, p.E))
+        for n in reversed(range(p.N)):
+            J = self._dense(values[n])
+            window = by_path[n * p.E :][: p.E + p.D]
+            pull = window[p.D :][self.solved]
+            momentum = -pull if explicit else -self._solve(self._square(J).T, pull, n)
+            momenta[n, self.solved] = momentum
+            back = momentum @ J[self.solved]
+            window += back[: p.E + p.D]
+            by_theta += back[p.E + p.D :]
+        return momenta
+
+    def _dense(self, nonzeros: FloatArray) -> FloatArray:
+        p = self.problem
+        J = np.zeros((p.E, p.E + p.D + p.P))
+        J[self.rows, self.columns] = nonzeros
+        return J
+
+    def _square(self, J: FloatArray) -> FloatArray:
+        return J[np.ix_(self.solved, self.problem.D + self.solved)]
+
+    def _solve(self, A: FloatArray, b: FloatArray, n: int) -> FloatArray:
+        try:
+            return np.linalg.solve(A, b)
+        except np.linalg.LinAlgError:
+            raise self._failed(n, "the step cannot be solved for its end") from None
+
+    def _failed(self, n: int, what: str) -> SolveError:
+        return SolveError(
+            f"backpropagate: in step {n}, from t = {self.problem.node_times[n]:.6g}, {what}. Start "
+            "nearer to where the model lives, or take shorter steps with steps= or max_step=."
+        )

@@ -1,0 +1,72 @@
+"""What `Action.backpropagate` takes from the user, brought to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symda.analyse.backpropagation import Backpropagation
+from symda.analyse.backpropagation import backpropagate as through
+from symda.api.driven import driven
+from symda.api.simulate import initial_state, parameter_vector
+from symda.errors import DataError, OptionError
+
+if TYPE_CHECKING:
+    from symda.api.action import Action
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+WHERE = "backpropagate"
+
+
+def backpropagate(
+    action: Action,
+    problem: Problem,
+    initial: ArrayLike | Mapping[str, float],
+    parameters: Mapping[str, ArrayLike] | ArrayLike | None,
+) -> Backpropagation:
+    """See `Action.backpropagate`."""
+    if action.matrix_free:
+        raise OptionError(
+            f"{WHERE}: a matrix-free action has no Jacobians of its steps; make it with "
+            "matrix_free=False."
+        )
+    own = [w.name for w in action.model.per_step]
+    constants = parameters
+    values: dict[str, FloatArray] = {}
+    if own:
+        named = parameters if isinstance(parameters, Mapping) else {}
+        given = {str(key): value for key, value in named.items()}
+        values = {name: _at_points(name, given.get(name), problem) for name in own}
+        constants = {name: value for name, value in given.items() if name not in values}
+    path = np.zeros((problem.M, problem.D))
+    moving = [a for a, name in enumerate(problem.states) if name not in values]
+    path[0, moving] = initial_state(driven(action.model), initial, where=WHERE)
+    for name, column in values.items():
+        path[:, problem.states.index(name)] = column
+    theta = parameter_vector(action.parameters, constants, where=WHERE)
+    at = action.compile().machine.at(problem)
+    return through(at, path, theta, explicit=action.scheme.explicit)
+
+
+def _at_points(name: str, given: ArrayLike | None, problem: Problem) -> FloatArray:
+    """Bring values of a parameter per step to all M grid points."""
+    N, M = problem.N, problem.M
+    every = f"{M} grid points" + (f", or {N} steps" if M == N + 1 else "")
+    fix = f"pass parameters={{{name!r}: ...}} with a number, or a value for each of the {every}"
+    if given is None:
+        raise DataError(f"{WHERE}: no values for the parameter per step {name!r}; {fix}.")
+    try:
+        values = np.asarray(given, dtype=float)
+    except (TypeError, ValueError):
+        raise DataError(f"{WHERE}: parameters[{name!r}] is not numbers; {fix}.") from None
+    if values.shape == (N,) and M == N + 1:
+        # the last grid point has no step: its value is felt by measurements alone
+        values = np.append(values, values[-1])
+    if values.shape not in ((), (M,)) or not np.isfinite(values).all():
+        got = f"shape {values.shape}" if np.isfinite(values).all() else "values that are not finite"
+        raise DataError(f"{WHERE}: parameters[{name!r}]: got {got}; {fix}.")
+    return np.broadcast_to(values, (M,)).astype(float)
