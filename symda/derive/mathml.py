@@ -239,7 +239,10 @@ class _Reader:
             ending = _ALPHABETS[name]
             return _leaf("mi", "".join(html5.get(f"{c}{ending};", c) for c in self.text()))
         if name in _ACCENTS:
-            return _of("mover", self.atom(), _leaf("mo", _character(_ACCENTS[name])), accent="true")
+            sign = _character(_ACCENTS[name])
+            # browsers set what is marked as an accent so close that it touches the letter
+            above = _leaf("mo", sign, stretchy="false", scriptlevel="0")
+            return _of("mover", self.atom(), above)
         raise ValueError(f"LaTeX {self.latex!r}: \\{name} is not known")
 
     def root(self) -> Element:
