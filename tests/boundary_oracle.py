@@ -131,7 +131,7 @@ def solve(
             break
         best = size
         step = np.linalg.solve((r[:, 1:] - r[:, :1]) / shifts, r[:, 0])
-        v = v - step * min(1.0, 1.0 / np.abs(step).max())
+        v = v - step / max(1.0, np.abs(step).max())
     assert best < 1e-8, best
     left, found = v[: J * 2 * D].reshape(J, 2 * D), v[J * 2 * D :]
     x = np.vstack([left[:, :D], right[-1:, :D]])

@@ -181,7 +181,7 @@ def boundary_value(
     ProblemWarning
         If a state or parameter is held at a bound: the equations have none.
     """
-    from symda.solve.boundary import METHODS, System
+    from symda.solve.boundary import METHODS, System, make_method
 
     field = _check_action(action)
     choice(method, tuple(METHODS), "boundary_value: method")
@@ -192,8 +192,8 @@ def boundary_value(
     times, path, theta = _start(start, problem, precision)
     given = _initial(initial, problem)
     inputs = _inputs(action, data) if isinstance(data, Observations) else None
-    chosen = {} if options is None else dict(options)
-    solver = METHODS[method](System(field.functions), problem, inputs=inputs, **chosen)
+    chosen = {} if options is None else options
+    solver = make_method(method, System(field.functions), problem, chosen, inputs)
     found = solver.solve(times, path, theta, precision, given)
     _check_converged(found, problem, precision, method)
     return _solution(found, problem, method)

@@ -20,7 +20,7 @@ SOLVERS: Mapping[str, Factory] = MappingProxyType(
         "ipopt": Ipopt,
         "newton": NewtonFactory(),
         "lbfgs": Lbfgs,
-        **{name: BoundaryFactory(name, method) for name, method in METHODS.items()},
+        **{name: BoundaryFactory(name) for name in METHODS},
     }
 )
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symda.errors import OptionError
+from symda.errors import OptionError, nearest
+from symda.solve.boundary.collocation import Collocation
+from symda.solve.boundary.continuous import ContinuousData
 from symda.solve.boundary.extremal import Extremal
+from symda.solve.boundary.mesh import Inputs
+from symda.solve.boundary.sweeps import Sweeps
 from symda.solve.boundary.system import System, check_rate
 from symda.solve.minimum import Minimum, record
 
@@ -34,22 +40,53 @@ class Method(Protocol):
         """Solve from a path (T, D) known at times (T,); see `Collocation.solve`."""
 
 
+#: Name -> what makes a method of (system, problem, **options).
+METHODS: Mapping[str, Callable[..., Method]] = MappingProxyType(
+    {"collocation": Collocation, "bvp": ContinuousData, "sweeps": Sweeps}
+)
+
+
+def make_method(
+    name: str,
+    system: System,
+    problem: Problem,
+    options: Mapping[str, object],
+    inputs: Inputs | None = None,
+) -> Method:
+    """Make a method by name, with options by name.
+
+    Raises
+    ------
+    OptionError
+        If an option is unknown or out of range.
+    """
+    method = METHODS[name]
+    takes = inspect.signature(method).parameters
+    known = [n for n, p in takes.items() if p.kind is p.KEYWORD_ONLY and n != "inputs"]
+    further = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+    for option in options:
+        if option == "inputs" or (option not in known and not further):
+            raise OptionError(
+                f"{name} has no option {option!r}.{nearest(option, known)} "
+                f"It takes {', '.join(known)}."
+            )
+    return method(system, problem, inputs=inputs, **options)
+
+
 class BoundaryFactory:
     """Makes a solver of kernels, a problem and the options of a method.
 
     Parameters
     ----------
     name : str
-        In `symda.solve.SOLVERS`.
-    method : callable
-        (system, problem, **options) -> `Method`.
+        In `METHODS`.
     """
 
     #: Needs F and h themselves, see `Kernels.payload`.
     continuous = True
 
-    def __init__(self, name: str, method: Callable[..., Method]) -> None:
-        self.name, self.method = name, method
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def __call__(self, kernels: Kernels, problem: Problem, **options: object) -> BoundarySolver:
         """Make the solver.
@@ -72,7 +109,7 @@ class BoundaryFactory:
                 f"{self.name}: these kernels know the steps of a scheme only, not F. Take those "
                 "of an action: action.compile().machine."
             )
-        method = self.method(System(kernels.field), problem, **options)
+        method = make_method(self.name, System(kernels.field), problem, options)
         return BoundarySolver(kernels.at(problem), method)
 
 
