@@ -4,13 +4,13 @@ Where the action is least, dA/dx_{n+1} = 0 ties the momenta p_n = Rf r_n of neig
 
     (dr_n/dx_{n+1})^T p_n + (dr_{n+1}/dx_{n+1})^T p_{n+1} + (dh/dx)^T Rm (h(x_{n+1}) - y_{n+1}) = 0.
 
-As Rf grows the residuals vanish like p/Rf: the path obeys the model, x_{n+1} = f_n(x_n, w_n), and the
-momenta keep finite values that follow from p_N = 0 backward,
+As Rf grows the residuals vanish like p/Rf: the path obeys the model, x_{n+1} = f_n(x_n, w_n), and
+the momenta keep finite values that follow from p_N = 0 backward,
 
-    p_{n-1} = (df_n/dx_n)^T p_n - (dh/dx)^T Rm (h(x_n) - y_n),
+    p_{n-1} = (df_n/dx_n)^T p_n - (dh/dx)^T Rm (h(x_n) - y_n).
 
-which is the recursion of back-propagation for the measurement term (with the sign of -dloss/dx_n):
-its gradient by the weights is -(df_n/dw_n)^T p_n, by the initial state -p_{-1}.
+That is back-propagation of the measurement term: p_{n-1} is minus its derivative by x_n, so its
+gradient by the weights is -(df_n/dw_n)^T p_n, and by the initial state -p_{-1}.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SMALL, SETTLED = 1e-15, 1e-11
 
 @dataclass(frozen=True, eq=False)
 class Backpropagation:
-    """Gradient of the measurement term along a path that obeys the model, and the momenta behind it.
+    """Gradient of the measurement term along a path that obeys the model, with the momenta.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ class _Steps:
 
     def _solve(self, A: FloatArray, b: FloatArray, n: int) -> FloatArray:
         try:
-            return np.linalg.solve(A, b)
+            return np.asarray(np.linalg.solve(A, b), dtype=np.float64)
         except np.linalg.LinAlgError:
             raise self._failed(n, "the step cannot be solved for its end") from None
 
