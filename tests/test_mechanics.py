@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -252,6 +253,29 @@ def test_what_separates_and_what_is_kept() -> None:
     assert not sd.Model.from_hamiltonian(kinetic, q, p, forces={q: -p}).separable
     w = sd.parameter("w", per="step")
     assert not sd.Model.from_hamiltonian(kinetic + w * q**2, q, p).conservative
+
+
+def test_what_is_added_to_a_hamiltonian_without_moving_anything_is_left_out() -> None:
+    model = sd.Model.from_hamiltonian(m * (p**2 + c) + sp.sin(t) + k * q**2, q, p)
+    assert model.hamiltonian == m * p**2 + k * q**2 and model.conservative
+    found = sd.simulate(model, [0.0, 1.0], [1.0, 0.0], parameters={"m": 0.5, "k": 0.5})
+    assert found.evaluate(model.hamiltonian).values == pytest.approx([0.5, 0.5], rel=1e-8)
+    # what moves nothing but needs no symbol of its own stays as it was written
+    assert sd.Model.from_hamiltonian(p**2 / 2 + 1, q, p).hamiltonian == p**2 / 2 + 1
+
+
+def test_a_long_chain_takes_no_long_time() -> None:
+    n = 40
+    qs, vs = sd.states("q", n), sd.states("v", n)
+    V = sum((qs[i + 1] - qs[i]) ** 4 / 4 for i in range(n - 1))
+    began = time.process_time()
+    model = sd.Model.from_lagrangian(sum(m * a**2 for a in vs) / 2 - V, qs, vs)
+    assert model.separable and model.conservative
+    assert time.process_time() - began < 10.0
+    assert (
+        model.equations[n] == -((qs[0] - qs[1]) ** 3)
+        or sp.expand(model.equations[n] - (qs[1] - qs[0]) ** 3) == 0
+    )
 
 
 def test_it_is_a_model_like_any_other() -> None:

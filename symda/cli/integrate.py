@@ -107,9 +107,9 @@ def integrate_file(
             "the energy is not constant: the model has forces, or its Hamiltonian changes in time."
         )
     else:
-        error = energy_error(along)
+        off = energy_error(along)
         kind = "relative energy error" if float(along[0]) != 0.0 else "energy error"
-        say(f"{kind}: largest {float(abs(error).max()):.3g}, at the end {float(error[-1]):.3g}")
+        say(f"{kind}: largest {float(abs(off).max()):.3g}, at the end {float(off[-1]):.3g}")
     say(f"wrote {written}\nwrote {figure}")
 
 

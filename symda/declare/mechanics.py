@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from typing import Self
 
 import sympy as sp
@@ -19,7 +18,13 @@ from symda.declare.check import (
     describe,
     symbols_in,
 )
-from symda.declare.mechanics_generic import generic_rank, solve_linear, vanishes
+from symda.declare.mechanics_generic import (
+    generic_rank,
+    gradient,
+    jacobian,
+    solve_linear,
+    vanishes,
+)
 from symda.declare.model import Model
 from symda.declare.site import Site, SiteState
 from symda.declare.symbols import Declared, Forcing, State, StepParameter, Time
@@ -38,7 +43,8 @@ class MechanicalModel(Model):
     coordinates, momenta : tuple of State, (n,)
         q and p; the states are (*q, *p), and after them the parameters per step.
     hamiltonian : Expr
-        H(q, p), perhaps also of parameters, forcing and time.
+        H(q, p), perhaps also of parameters, forcing and time; what is added to it without q and p,
+        and stands in no equation, is left out.
     forces : tuple of Expr, (n,)
         What is added to dp/dt: generalised forces and dissipation, in the model's own symbols.
     lagrangian : Expr or None
@@ -84,11 +90,12 @@ class MechanicalModel(Model):
                 f"{p[0]}**2/(2*m); from velocities make the model with Model.from_lagrangian."
             )
         added = tuple(forces) if forces is not None else (sp.S.Zero,) * len(q)
-        rates = [_derivative(H, symbol, where) for symbol in p]
-        slopes = [
-            force - _derivative(H, symbol, where) for symbol, force in zip(q, added, strict=True)
-        ]
-        super().__init__(dict(zip((*q, *p), (*rates, *slopes), strict=True)), name=name)
+        slopes = gradient(H, (*q, *p))
+        for symbol, slope in zip((*q, *p), slopes, strict=True):
+            check_expression(slope, f"{where}, dH/d{symbol} of the Hamiltonian")
+        rates = [*slopes[len(q) :], *(f - s for f, s in zip(added, slopes, strict=False))]
+        super().__init__(dict(zip((*q, *p), rates, strict=True)), name=name)
+        H = _without_idle_terms(H, (*q, *p), self.equations)
         for field, value in (
             ("coordinates", q),
             ("momenta", p),
@@ -110,13 +117,14 @@ class MechanicalModel(Model):
 
         Time, forcing and parameters may stand in either part.
         """
-        force_of_momentum = (
-            sp.diff(force, p) for force in self.forces for p in self.momenta if force.has(p)
-        )
-        mixed = (
-            sp.diff(self.hamiltonian, q, p) for q, p in product(self.coordinates, self.momenta)
-        )
-        return all(map(vanishes, mixed)) and all(map(vanishes, force_of_momentum))
+        q, p = set(self.coordinates), set(self.momenta)
+        mixed = [
+            sp.diff(rate, symbol)
+            for rates, others in ((self.velocity, q), (self.forces, p))
+            for rate in rates
+            for symbol in rate.free_symbols & others
+        ]
+        return all(map(vanishes, mixed))
 
     @cached_property
     def conservative(self) -> bool:
@@ -162,14 +170,14 @@ def from_hamiltonian(
     conservative = MechanicalModel(H, coordinates, momenta, name=name)
     R = expression_in(dissipation, known, f"{where}, dissipation")
     check_dissipation(R, momenta, where)
-    inverse_mass = sp.Matrix(conservative.velocity).jacobian(momenta)
+    inverse_mass = jacobian(conservative.velocity, momenta)
     # R(q, v(p)): dR/dp = (dv/dp) dR/dv
     if generic_rank(inverse_mass)[0] < len(momenta):
         raise ModelError(
             f"{where}: the dissipation is given in momenta, but these do not follow from the "
             "velocities: d2H/dp2 is singular. Write the damping as forces={q: ...} instead."
         )
-    drag = solve_linear(inverse_mass, sp.Matrix([sp.diff(R, symbol) for symbol in momenta]))
+    drag = solve_linear(inverse_mass, sp.Matrix(gradient(R, momenta)))
     total = [push - part for push, part in zip(pushes, drag, strict=True)]
     return MechanicalModel(H, coordinates, momenta, forces=total, name=name)
 
@@ -309,10 +317,12 @@ def check_dissipation(R: Expr, moving: Sequence[Symbol], where: str) -> None:
         )
 
 
-def _derivative(H: Expr, symbol: State, where: str) -> Expr:
-    slope = sp.diff(H, symbol)
-    check_expression(slope, f"{where}, dH/d{symbol} of the Hamiltonian")
-    return slope
+def _without_idle_terms(H: Expr, states: Sequence[State], equations: Sequence[Expr]) -> Expr:
+    """Drop what is added to H without moving anything, if the model has no such symbols."""
+    if set(symbols_in([H])) <= {*states, *symbols_in(equations)}:
+        return H
+    _, moving = sp.expand(H).as_independent(*states, as_Add=True)
+    return moving
 
 
 def _names(symbols: Sequence[Symbol]) -> str:

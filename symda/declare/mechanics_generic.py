@@ -18,6 +18,20 @@ POINTS, TRIES = 3, 40
 ROUNDING = 1e-12
 
 
+def gradient(expression: Expr, symbols: Sequence[Symbol]) -> list[Expr]:
+    """Return the derivatives by some symbols, each taken of the terms it stands in."""
+    terms: dict[Symbol, list[Expr]] = {symbol: [] for symbol in symbols}
+    for term in sp.Add.make_args(expression):
+        for symbol in terms.keys() & term.free_symbols:
+            terms[symbol].append(term)
+    return [sp.diff(sp.Add(*held), symbol) if held else sp.S.Zero for symbol, held in terms.items()]
+
+
+def jacobian(expressions: Sequence[Expr], symbols: Sequence[Symbol]) -> sp.Matrix:
+    """Return the matrix of derivatives."""
+    return sp.Matrix([gradient(expression, symbols) for expression in expressions])
+
+
 def vanishes(expression: Expr) -> bool:
     """Whether an expression is zero wherever it is defined."""
     if expression.is_Number or expression.is_zero:
@@ -70,7 +84,7 @@ def solve_linear(matrix: sp.Matrix, right: sp.Matrix) -> sp.Matrix:
 
 def tidy(expression: Expr, most: int = 300) -> Expr:
     """Return an expression simplified, unless it is so long that this takes seconds."""
-    if expression.is_Symbol or expression.is_Number or expression.count_ops() > most:
+    if not 4 <= expression.count_ops() <= most:
         return expression
     simple = sp.simplify(expression)
     return min(expression, simple, sp.powsimp(sp.factor(simple)), key=sp.count_ops)

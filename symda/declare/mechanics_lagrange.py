@@ -20,7 +20,9 @@ from symda.declare.mechanics import (
 )
 from symda.declare.mechanics_generic import (
     generic_rank,
+    gradient,
     inverts,
+    jacobian,
     solve_linear,
     tidy,
     vanishes,
@@ -71,7 +73,7 @@ def from_lagrangian(
         R = expression_in(_replaced(dissipation, real), known, f"{where}, dissipation")
         check_dissipation(R, velocities, where)
         pushes = tuple(
-            push - sp.diff(R, symbol) for push, symbol in zip(pushes, velocities, strict=True)
+            push - drag for push, drag in zip(pushes, gradient(R, velocities), strict=True)
         )
     H, speeds = _legendre(L, velocities, p, where)
     return MechanicalModel(
@@ -89,8 +91,8 @@ def _legendre(
     L: Expr, v: tuple[State, ...], p: tuple[State, ...], where: str
 ) -> tuple[Expr, dict[State, Expr]]:
     """Return H(q, p), and the velocities in momenta."""
-    slopes = sp.Matrix([sp.diff(L, symbol) for symbol in v])
-    mass = slopes.jacobian(v).applyfunc(lambda entry: _without(entry, v))
+    slopes = sp.Matrix(gradient(L, v))
+    mass = jacobian(list(slopes), v).applyfunc(lambda entry: _without(entry, v))
     rank, kernel = generic_rank(mass)
     if rank < len(v):
         _refuse_degenerate(rank, kernel, v, where)
