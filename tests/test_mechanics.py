@@ -272,10 +272,7 @@ def test_a_long_chain_takes_no_long_time() -> None:
     model = sd.Model.from_lagrangian(sum(m * a**2 for a in vs) / 2 - V, qs, vs)
     assert model.separable and model.conservative
     assert time.process_time() - began < 10.0
-    assert (
-        model.equations[n] == -((qs[0] - qs[1]) ** 3)
-        or sp.expand(model.equations[n] - (qs[1] - qs[0]) ** 3) == 0
-    )
+    assert sp.expand(model.equations[n] - (qs[1] - qs[0]) ** 3) == 0
 
 
 def test_it_is_a_model_like_any_other() -> None:
