@@ -53,6 +53,8 @@ class Size:
         Steps of the problems whose peak memory is measured.
     neuron
         Milliseconds and paths of the neuron.
+    flow
+        Time units and members of the trajectories that are integrated.
     figure, solvers
         Paths a panel of the paper's figure, and the solvers to draw it with.
     """
@@ -79,6 +81,7 @@ class Size:
     iterations: int = 30
     memory: tuple[int, ...] = (100_000,)
     neuron: tuple[float, int] = (120.0, 8)
+    flow: tuple[float, int] = (10.0, 1000)
     figure: int = 100
     solvers: tuple[str, ...] = ("newton",)
 
@@ -107,6 +110,7 @@ SIZES = {
         iterations=2,
         memory=(50,),
         neuron=(0.4, 1),
+        flow=(0.4, 4),
         figure=2,
     ),
     "standard": STANDARD,

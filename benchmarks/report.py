@@ -16,6 +16,7 @@ TITLES = {
     "path": "One path up the ladder, one core",
     "lowest": "Time to the lowest level, L = 4",
     "growth": "Growth of an iteration of newton, and peak memory",
+    "integrate": "Trajectories of Lorenz-96 by fixed steps",
     "neuron": "Hodgkin-Huxley neuron, 4 states, 18 parameters",
     "complete": "Figure 1 of the paper, 4 panels of 100 paths, builds included",
 }

@@ -31,6 +31,7 @@ PROGRAMS = {
     "lowest": "lowest.py",
     "growth": "growth.py",
     "neuron": "neuron.py",
+    "integrate": "integrators.py",
     "complete": "complete.py",
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

@@ -155,6 +155,9 @@ def members_of(model: Model, initial: ArrayLike | Mapping[str, float], *, where:
     DataError
         If it does not have a finite number for each state.
     """
+    if isinstance(initial, np.ndarray) and initial.dtype == np.float64 and initial.ndim == 1:
+        if initial.size == len(model.states) and np.all(np.isfinite(initial)):
+            return np.array(initial[None, :])
     if isinstance(initial, Mapping) or np.ndim(initial) != 2:
         return initial_state(model, initial, where=where)[None, :]
     values, D = as_floats(initial, f"{where}: initial"), len(model.states)
