@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import runpy
 from dataclasses import dataclass
+from pathlib import Path
 
 import casadi as ca
 import numpy as np
@@ -286,3 +288,10 @@ def test_a_matrix_free_action_is_refused():
     action = sd.Action(model, [x[0]], matrix_free=True)
     with pytest.raises(OptionError, match="has no Jacobians of its steps"):
         action.backpropagate(sd.Observations([0.0, 0.1], [[0.0], [1.0]], variance=1.0), np.ones(5))
+
+
+def test_the_example_learns():
+    script = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "backpropagation.py"))
+    distance, loss, answers = script["train"]()
+    assert distance < 1e-12 and loss < 1e-6
+    np.testing.assert_allclose(answers, [answer for _, answer in script["PAIRS"]], atol=1e-2)
