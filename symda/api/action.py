@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
+from symda.api.mathematics import Mathematics
 from symda.declare import LatticeModel, Measurement, Model, Parameter, measure
 from symda.discretise import Scheme, find_scheme, moved
 from symda.errors import OptionError
@@ -24,11 +25,7 @@ if TYPE_CHECKING:
     from symda.api.check import Check
     from symda.api.run import Run
     from symda.build import Options
-    from symda.derive.discrete import DiscreteEulerLagrange
-    from symda.derive.equations import Equations
     from symda.derive.lattice import MachineField
-    from symda.derive.mechanics import EulerLagrange, HamiltonEquations, Hamiltonian, Lagrangian
-    from symda.derive.sections import Subject
     from symda.emit import Source
     from symda.lower import KernelIR
 
@@ -50,7 +47,7 @@ DENSE = 200
 LISTED = 12
 
 
-class Action:
+class Action(Mathematics):
     """The action of a model, measured quantities and a scheme: eq. 10 of Abarbanel et al. 2017.
 
     A(X, theta) = sum_{t,l} Rm_tl/2 (h_l(x_t) - y_tl)^2 + sum_{n,a} Rf_a/2 r_na^2, r the scheme's
@@ -134,82 +131,6 @@ class Action:
         """For each channel the index of the state it measures as it is, else -1."""
         index = {state: a for a, state in enumerate(self.model.states)}
         return tuple(index.get(h, -1) for h in self.measurement.functions)
-
-    def equations(self) -> Equations:
-        """Return the mathematics to read: ``print`` it, or take its ``.latex()``."""
-        from symda.derive.equations import equations
-
-        return equations(
-            self.model,
-            self.measurement,
-            self.scheme,
-            model_error=self.model_error,
-            averaging=self.averaging,
-        )
-
-    def lagrangian(self) -> Lagrangian:
-        """Return the Lagrangian of the continuous limit (eq. 18) and the canonical momenta.
-
-        Raises
-        ------
-        OptionError
-            If the model is a map.
-        """
-        from symda.derive.mechanics import continuum, lagrangian
-
-        return lagrangian(continuum(self._subject))
-
-    def euler_lagrange(self) -> EulerLagrange:
-        """Return the Euler-Lagrange equations of the continuous limit with their conditions.
-
-        Raises
-        ------
-        OptionError
-            If the model is a map; `discrete_euler_lagrange` has its equations.
-        """
-        from symda.derive.mechanics import continuum, euler_lagrange
-
-        return euler_lagrange(continuum(self._subject))
-
-    def hamiltonian(self) -> Hamiltonian:
-        """Return the Hamiltonian of the continuous limit (eq. 19) and the Legendre transform.
-
-        Raises
-        ------
-        OptionError
-            If the model is a map.
-        """
-        from symda.derive.mechanics import continuum, hamiltonian
-
-        return hamiltonian(continuum(self._subject))
-
-    def hamilton(self) -> HamiltonEquations:
-        """Return Hamilton's equations of the continuous limit (eq. 20) with their conditions.
-
-        Raises
-        ------
-        OptionError
-            If the model is a map; `discrete_euler_lagrange` has its equations.
-        """
-        from symda.derive.mechanics import continuum, hamilton
-
-        return hamilton(continuum(self._subject))
-
-    def discrete_euler_lagrange(self) -> DiscreteEulerLagrange:
-        """Return the discrete Euler-Lagrange equations and momenta of the scheme, or of a map."""
-        from symda.derive.discrete import discrete_euler_lagrange
-
-        return discrete_euler_lagrange(self._subject)
-
-    @property
-    def _subject(self) -> Subject:
-        from symda.derive.site_subject import subject_of
-
-        options = (self.scheme, self.model_error, self.averaging)
-        return subject_of(self.model, self.measurement, *options)
-
-    def _repr_latex_(self) -> str:
-        return str(self.equations()._repr_latex_())
 
     def _repr_html_(self) -> str:
         from symda.show.report import action_html

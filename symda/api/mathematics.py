@@ -1,0 +1,101 @@
+"""`Mathematics`: what there is to read of an action."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symda.declare import Measurement, Model
+from symda.discretise import Scheme
+from symda.observe.weights import Averaging, ErrorForm
+
+if TYPE_CHECKING:
+    from symda.derive.discrete import DiscreteEulerLagrange
+    from symda.derive.equations import Equations
+    from symda.derive.mechanics import EulerLagrange, HamiltonEquations, Hamiltonian, Lagrangian
+    from symda.derive.sections import Subject
+
+
+class Mathematics:
+    """The equations of an action: each result prints, and has `latex()` and `mathml()`."""
+
+    model: Model
+    measurement: Measurement
+    scheme: Scheme
+    model_error: ErrorForm
+    averaging: Averaging
+
+    def equations(self) -> Equations:
+        """Return the mathematics to read: ``print`` it, or take its ``.latex()``."""
+        from symda.derive.equations import equations
+
+        return equations(
+            self.model,
+            self.measurement,
+            self.scheme,
+            model_error=self.model_error,
+            averaging=self.averaging,
+        )
+
+    def lagrangian(self) -> Lagrangian:
+        """Return the Lagrangian of the continuous limit (eq. 18) and the canonical momenta.
+
+        Raises
+        ------
+        OptionError
+            If the model is a map.
+        """
+        from symda.derive.mechanics import continuum, lagrangian
+
+        return lagrangian(continuum(self._subject))
+
+    def euler_lagrange(self) -> EulerLagrange:
+        """Return the Euler-Lagrange equations of the continuous limit with their conditions.
+
+        Raises
+        ------
+        OptionError
+            If the model is a map; `discrete_euler_lagrange` has its equations.
+        """
+        from symda.derive.mechanics import continuum, euler_lagrange
+
+        return euler_lagrange(continuum(self._subject))
+
+    def hamiltonian(self) -> Hamiltonian:
+        """Return the Hamiltonian of the continuous limit (eq. 19) and the Legendre transform.
+
+        Raises
+        ------
+        OptionError
+            If the model is a map.
+        """
+        from symda.derive.mechanics import continuum, hamiltonian
+
+        return hamiltonian(continuum(self._subject))
+
+    def hamilton(self) -> HamiltonEquations:
+        """Return Hamilton's equations of the continuous limit (eq. 20) with their conditions.
+
+        Raises
+        ------
+        OptionError
+            If the model is a map; `discrete_euler_lagrange` has its equations.
+        """
+        from symda.derive.mechanics import continuum, hamilton
+
+        return hamilton(continuum(self._subject))
+
+    def discrete_euler_lagrange(self) -> DiscreteEulerLagrange:
+        """Return the discrete Euler-Lagrange equations and momenta of the scheme, or of a map."""
+        from symda.derive.discrete import discrete_euler_lagrange
+
+        return discrete_euler_lagrange(self._subject)
+
+    @property
+    def _subject(self) -> Subject:
+        from symda.derive.site_subject import subject_of
+
+        options = (self.scheme, self.model_error, self.averaging)
+        return subject_of(self.model, self.measurement, *options)
+
+    def _repr_latex_(self) -> str:
+        return str(self.equations()._repr_latex_())
