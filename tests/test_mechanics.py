@@ -384,3 +384,26 @@ def test_a_momentum_that_would_be_called_like_a_parameter() -> None:
     taken = sd.parameter("p_q")
     with pytest.raises(ModelError, match=r"would be called 'p_q', .* momenta=sd.states"):
         sd.Model.from_lagrangian(taken * v**2 / 2, q, v)
+
+
+def test_the_printed_mathematics_says_where_the_equations_come_from() -> None:
+    model = sd.Model.from_lagrangian(
+        m * v**2 / 2 - k * q**2 / 2, q, v, forces={q: drive}, name="spring"
+    )
+    equations = sd.Action(model, [q]).equations()
+    printed = str(equations)
+    _, _, section = printed.partition("Mechanics\n---------\n")
+    lines = [line.strip() for line in section.partition("\n\nMeasured")[0].splitlines() if line]
+    assert lines == [
+        "Where the equations come from: dq/dt = dH/dp_q, dp_q/dt = -dH/dq + force. "
+        "H is not constant.",
+        "L = m*v**2/2 - k*q**2/2",
+        "v = dq/dt",
+        "p_q = m*v   (dL/dv)",
+        "H = k*q**2/2 + p_q**2/(2*m)",
+        "force[q] = drive",
+    ]
+    assert r"p\_q/dt = -dH/dq" in equations.latex()
+    assert "Mechanics" not in str(
+        sd.Action(sd.models.pendulum(), [sd.models.pendulum()["angle"]]).equations()
+    )

@@ -13,6 +13,7 @@ from symda.declare import Measurement, Model
 from symda.derive.blocks import gradient_section, hessian_section
 from symda.derive.display import Readable
 from symda.derive.dynamics import hessian_tensor, jacobian
+from symda.derive.mechanical import mechanical_sections
 from symda.derive.sections import (
     action_section,
     field_curvature_section,
@@ -88,7 +89,6 @@ def equations(
     step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
     subject = subject_of(model, measurement, scheme, model_error, averaging)
     sections = (
-        model_section,
         measured_section,
         step_section,
         action_section,
@@ -99,7 +99,11 @@ def equations(
         field_curvature_section,
     )
     return Equations(
-        sections=tuple(make(subject) for make in sections),
+        sections=(
+            model_section(subject),
+            *mechanical_sections(subject),
+            *(make(subject) for make in sections),
+        ),
         unknowns=subject.unknowns,
         jacobian=jacobian(subject.model, subject.coordinates),
         parameter_jacobian=jacobian(subject.model, subject.parameters),
