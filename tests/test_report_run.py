@@ -28,17 +28,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
 def test_every_part_is_there_in_order(page: Page) -> None:
     assert [said for tag, said in page.headings if tag == "h2"] == [
         *("Result", "Levels", "Estimates", "States", "Model", "Derived equations"),
-        *page_extra(page),
+        *("Discrete equations of motion", "Continuous equations of motion"),
         *("Structure", "Emitted source", "Repeat this run", "Record"),
     ]
     topics = {said for tag, said in page.headings if tag == "h3"}
     assert {"Timings", "Settings", "Versions", "Provenance", "In Python", "In a shell"} <= topics
     assert {section.title for section in cases.action().equations().sections} <= topics
-
-
-def page_extra(page: Page) -> list[str]:
-    """Return the parts on continuous time."""
-    return [said for tag, said in page.headings if tag == "h2" and said.startswith("Continuous")]
 
 
 def test_numbers_are_those_of_the_run(page: Page) -> None:

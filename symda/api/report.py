@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symda.api.simulate import Trajectory
+from symda.declare import LatticeModel
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Sections of an action's equations that say what was declared; the others are derived.
 _DECLARED = 2
+#: States above which equations of motion, written out one by one, are no longer to be read.
+LARGEST = 100
 
 
 def report_action(action: Action, path: str | Path) -> Path:
@@ -120,6 +123,10 @@ def _derived(action: Action) -> tuple[Part, ...]:
     from symda.show.report import mathematics, structure
 
     parts = [mathematics("Derived equations", action.equations().sections[_DECLARED:])]
+    discrete = action.discrete_euler_lagrange()
+    parts.append(mathematics("Discrete equations of motion", discrete.sections))
+    if not action.model.discrete:
+        parts.append(_continuous(action))
     note = "Entries that can be other than zero, as the compiled kernels store them."
     if action.matrix_free:
         note += (
@@ -127,6 +134,23 @@ def _derived(action: Action) -> tuple[Part, ...]:
             "solvers use their products with vectors."
         )
     return (*parts, structure(_pictures(action), note))
+
+
+def _continuous(action: Action) -> Part:
+    from symda.show.report import mathematics
+
+    title = "Continuous equations of motion"
+    if len(action.model.states) > LARGEST and not isinstance(action.model, LatticeModel):
+        note = (
+            f"Left out for more than {LARGEST} states; action.lagrangian(), .euler_lagrange(), "
+            ".hamiltonian() and .hamilton() derive them."
+        )
+        return mathematics(title, (), note)
+    limits = (action.lagrangian(), action.euler_lagrange(), action.hamiltonian(), action.hamilton())
+    # conditions that two of them share stand once
+    sections = dict.fromkeys(section for limit in limits for section in limit.sections)
+    note = "The limit of short steps, with the model error weighed as a rate."
+    return mathematics(title, tuple(sections), note)
 
 
 def _pictures(action: Action) -> list[Picture]:

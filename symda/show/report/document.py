@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
 
 #: More formulas than this stand side by side, if none has more characters of LaTeX.
-SIDE_BY_SIDE, SHORT = 6, 110
+SIDE_BY_SIDE, SHORT = 7, 110
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import io
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from symda.show.figures import BLUE, GREY, OLIVE, PALE, VERMILLION
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def drawn(figure: Figure, kind: str) -> bytes:
 
 def _points(figure: Figure) -> int:
     lines = (line for axes in figure.drawing.axes for line in axes.lines)
-    return sum(len(line.get_xydata()) for line in lines)
+    return sum(np.size(line.get_xdata()) for line in lines)
 
 
 def _saved(figure: Figure, kind: str) -> bytes:

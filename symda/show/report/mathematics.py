@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,10 +11,12 @@ from symda.derive.display import latex_of, mathml_of
 from symda.show.report.document import Formulas, Part, Text, Topic, count
 
 if TYPE_CHECKING:
-    from symda.derive.display import Section
+    from symda.derive.display import Line, Section
 
 #: Equations under one heading that a page shows unfolded.
 OPEN = 12
+#: Equations under one heading at most, and characters of their MathML.
+LINES, CHARACTERS = 80, 100_000
 _MATH = re.compile(r"<math\b.*?</math>", re.DOTALL)
 _ALIGN = re.compile(r"\\begin\{align\*\}\n(.*)\n\\end\{align\*\}", re.DOTALL)
 
@@ -34,14 +36,26 @@ def mathematics(title: str, sections: Sequence[Section], note: str = "") -> Part
 
 
 def formulas(section: Section) -> Topic:
-    """Return one section of equations."""
-    long = len(section.lines)
-    notes = (Text(section.note),) if section.note else ()
-    lines = (_lines(section),) if section.lines else ()
-    return Topic(section.title, (*notes, *lines), long > OPEN, count(long, "equation"))
+    """Return one section of equations, as many as a page can hold."""
+    shown = tuple(_within(section))
+    left_out = len(section.lines) - len(shown)
+    blocks: list[Text | Formulas] = [Text(section.note)] if section.note else []
+    if shown:
+        bare = replace(section, note="", lines=shown)
+        inside = _ALIGN.search(latex_of((bare,)))
+        mathml = tuple(_MATH.findall(mathml_of((bare,))))
+        blocks.append(Formulas(mathml, inside[1] if inside else ""))
+    if left_out:
+        blocks.append(Text(f"{count(left_out, 'more equation')} not shown."))
+    size = count(len(section.lines), "equation")
+    return Topic(section.title, tuple(blocks), len(section.lines) > OPEN, size)
 
 
-def _lines(section: Section) -> Formulas:
-    alone = (replace(section, note=""),)
-    inside = _ALIGN.search(latex_of(alone))
-    return Formulas(tuple(_MATH.findall(mathml_of(alone))), inside[1] if inside else "")
+def _within(section: Section) -> Iterator[Line]:
+    """Yield the lines that fit, at least one."""
+    room = CHARACTERS
+    for number, line in enumerate(section.lines[:LINES]):
+        room -= len(mathml_of((replace(section, note="", lines=(line,)),)))
+        if room < 0 and number:
+            return
+        yield line
