@@ -54,7 +54,7 @@ def lorenz(symda: Shell) -> tuple[str, str]:
 def test_version_and_help(symda: Shell) -> None:
     assert symda("--version") == Done(0, f"symda {sd.__version__}\n", "")
     help_ = symda("--help")
-    for command in ("demo", "derive", "generate", "anneal", "report", "doctor", "cache"):
+    for command in "demo derive generate integrate anneal report doctor cache".split():
         assert f" {command} " in help_.out
     assert help_.code == 0
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sympy as sp
+
+import symda as sd
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -75,3 +78,16 @@ def test_the_section_of_a_regular_orbit_is_a_curve(script, runs) -> None:
     fit = basis @ np.linalg.lstsq(basis, radius, rcond=None)[0]
     assert len(points) > 90 and np.ptp(radius) > 0.02
     assert np.abs(fit - radius).max() < 0.01 * np.ptp(radius)
+
+
+def test_the_double_pendulum_of_the_examples() -> None:
+    example = runpy.run_path(str(EXAMPLES / "double_pendulum.py"))
+    own, library = example["model"], sd.models.double_pendulum()
+    same = {s: library[s.name.replace("p_a", "p")] for s in (*own.states, *own.parameters)}
+    expressions = zip(own.equations, library.equations, strict=True)
+    assert [sp.expand(a.xreplace(same) - b) for a, b in expressions] == [0, 0, 0, 0]
+    found = example["spread"](members=2)
+    energy = found.evaluate(own.hamiltonian).values
+    assert np.abs(energy / energy[0, 0] - 1.0).max() < 1e-4
+    apart = np.abs(np.diff(found.states.sel(state="a1").values, axis=0))[0]
+    assert apart[0] == pytest.approx(1e-9, rel=1e-5) and apart.max() > 1.0

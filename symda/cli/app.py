@@ -152,7 +152,11 @@ def integrate(
     format: Annotated[str, typer.Option(help="nc or csv.")] = "nc",
     into: Into = Path("trajectory"),
 ) -> None:
-    """Integrate a model and plot its trajectory, with the error of its energy."""
+    """Integrate a model and plot its trajectory, with the error of its energy.
+
+    MODEL.py may also define `initial`, `parameters`, `forcing`, and `energy`, an expression that
+    should stay constant; by default the Hamiltonian of a mechanical model.
+    """
     from symda.cli.integrate import integrate_file
 
     integrate_file(
