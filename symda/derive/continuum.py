@@ -17,7 +17,7 @@ from sympy import Expr, IndexedBase, Symbol
 from symda.declare import Site, SiteState, State, StepParameter
 from symda.derive.display import latex_part
 from symda.derive.notation import Mark, Notation
-from symda.derive.phase import derived, rate, reach, total_derivative, vary
+from symda.derive.phase import Functional, derived, rate, reach, total_derivative
 from symda.derive.sections import Subject
 from symda.derive.site_subject import SiteSubject
 
@@ -190,6 +190,10 @@ class Continuum:
         return sp.Add(*(datum.term for datum in self.data))
 
     @cached_property
+    def _misfit(self) -> Functional:
+        return Functional(self.data_term)
+
+    @cached_property
     def lagrangian(self) -> Expr:
         """L(x, x', t), or its density."""
         return self.data_term + sp.Add(*self.kinetic)
@@ -197,7 +201,8 @@ class Continuum:
     @cached_property
     def canonical(self) -> tuple[Expr, ...]:
         """Momenta in velocities, dL/dx'."""
-        return tuple(vary(self.lagrangian, v) for v in self.velocities)
+        function = Functional(self.lagrangian)
+        return tuple(function.by(v) for v in self.velocities)
 
     @cached_property
     def moving(self) -> tuple[Symbol, ...]:
@@ -256,7 +261,7 @@ class Continuum:
             for l, datum in self.expressions
             if self.uses(l, symbol)
         )
-        return sp.Add(vary(self.data_term, symbol), *pulls)
+        return sp.Add(self._misfit.by(symbol), *pulls)
 
     def uses(self, l: int, symbol: Symbol) -> bool:
         """Whether a channel depends on a field at some site, or on a parameter."""

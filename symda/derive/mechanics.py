@@ -24,7 +24,7 @@ from symda.derive.mechanics_sections import (
     parameter_section,
     second_order_section,
 )
-from symda.derive.phase import rate, total_derivative, vary
+from symda.derive.phase import Functional, rate, total_derivative
 from symda.derive.sections import Subject
 from symda.errors import OptionError
 
@@ -279,8 +279,8 @@ def _with_names(of: Continuum, *sections: Section) -> tuple[Section, ...]:
 
 
 def _velocities(of: Continuum) -> tuple[Eq, ...]:
-    pairs = zip(of.velocities, of.momenta, strict=True)
-    return tuple(Eq(v, vary(of.hamiltonian, p), evaluate=False) for v, p in pairs)
+    pairs, H = zip(of.velocities, of.momenta, strict=True), Functional(of.hamiltonian)
+    return tuple(Eq(v, H.by(p), evaluate=False) for v, p in pairs)
 
 
 def _forces(of: Continuum, model: Expr) -> tuple[tuple[Expr, ...], tuple[Eq, ...]]:
@@ -297,10 +297,11 @@ def _forces(of: Continuum, model: Expr) -> tuple[tuple[Expr, ...], tuple[Eq, ...
     tuple of Expr, and of Eq
         dL/dx or -dH/dx, and with reflecting ends the definition of what is folded back in them.
     """
+    function = Functional(model)
     right: list[Expr] = []
     folded: list[Eq] = []
     for symbol in of.states:
-        pull = vary(model, symbol)
+        pull = function.by(symbol)
         reflected = of.reflected(symbol)
         if reflected is not None:
             name, images = reflected
@@ -311,7 +312,8 @@ def _forces(of: Continuum, model: Expr) -> tuple[tuple[Expr, ...], tuple[Eq, ...
 
 
 def _constraints(of: Continuum, model: Expr) -> tuple[Eq, ...]:
-    return tuple(Eq(vary(model, w) + of.force(w), 0, evaluate=False) for w in of.free)
+    function = Functional(model)
+    return tuple(Eq(function.by(w) + of.force(w), 0, evaluate=False) for w in of.free)
 
 
 def _boundary(of: Continuum) -> tuple[Eq, ...]:
@@ -369,9 +371,9 @@ def _energy_rate(of: Continuum, equations: tuple[Eq, ...]) -> Expr:
         sums = ((site, 0, site.size - 1) for site in of.sites)
         return (sp.Sum(explicit, *sums) if explicit != 0 else sp.S.Zero) - change
     # H_x x' + H_p p', where x' is H_p as it stands and p' is -H_x rearranged
-    D = len(of.states)
+    D, function = len(of.states), Functional(H)
     flow = [
-        sp.expand(vary(H, x) + forward.rhs) * backward.rhs
+        sp.expand(function.by(x) + forward.rhs) * backward.rhs
         for x, backward, forward in zip(of.states, equations[:D], equations[D:], strict=True)
     ]
     return explicit + sp.Add(*flow)

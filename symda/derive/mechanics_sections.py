@@ -343,7 +343,10 @@ def named_section(of: Continuum, sections: Sequence[Section]) -> Section | None:
     pairs = list(zip(of.states, of.field, strict=True))
     lines = [Line(names.component(s), F) for s, F in pairs if names.component(s) in used]
     for s, F in pairs:
+        present = F.free_symbols
         for by in (*of.model.states, *of.subject.parameters):
+            if by not in present:
+                continue
             name = names.slope(s, by)
             if name in used:
                 lines.append(Line(Mark(name.name[1:-1], name.latex), tidied(F.diff(by))))

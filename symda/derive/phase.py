@@ -102,21 +102,39 @@ def total_derivative(expression: Expr, time: Symbol, moving: Iterable[Symbol]) -
     return tidied(sp.Add(*terms))
 
 
-def vary(expression: Expr, symbol: Symbol) -> Expr:
-    """Differentiate a Lagrangian or Hamiltonian, or the sum of its density over sites.
+class Functional:
+    """A Lagrangian or Hamiltonian, or the density of one, to differentiate by many symbols.
 
-    By a symbol of a site x[i] the derivative of sum_j L[j] is the sum over all neighbours x[i+o]
-    that L[i] uses of dL/dx[i+o], moved to site i-o, where i+o becomes i.
+    Parameters
+    ----------
+    expression : Expr
+        A sum; each derivative looks only at the terms it needs.
     """
-    if not isinstance(symbol, SiteState | SiteMark):
-        return tidied(expression.diff(symbol))
-    found = [s for s in expression.free_symbols if kind(s) == kind(symbol)]
-    return sp.Add(
-        *(
-            moved(tidied(expression.diff(s)), _sites(s), tuple(-o for o in s.offsets))
-            for s in sorted(found, key=lambda s: s.offsets)
+
+    def __init__(self, expression: Expr) -> None:
+        self.expression = expression
+        self._terms: dict[object, list[Expr]] = {}
+        for term in sp.Add.make_args(expression):
+            for what in {kind(symbol) for symbol in term.free_symbols}:
+                self._terms.setdefault(what, []).append(term)
+
+    def by(self, symbol: Symbol) -> Expr:
+        """Differentiate by a function of time.
+
+        By a symbol of a site x[i] the derivative of the sum over sites is the sum over all
+        neighbours x[i+o] in the density of its derivative by x[i+o], moved to site i-o, where i+o
+        becomes i.
+        """
+        terms = sp.Add(*self._terms.get(kind(symbol), ()))
+        if not isinstance(symbol, SiteState | SiteMark):
+            return tidied(terms.diff(symbol))
+        found = [s for s in terms.free_symbols if kind(s) == kind(symbol)]
+        return sp.Add(
+            *(
+                moved(tidied(terms.diff(s)), _sites(s), tuple(-o for o in s.offsets))
+                for s in sorted(found, key=lambda s: s.offsets)
+            )
         )
-    )
 
 
 def tidied(expression: Expr) -> Expr:
