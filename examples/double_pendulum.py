@@ -23,8 +23,8 @@ kinetic = (
     + m2 * l2**2 * w2**2 / 2
     + m2 * l1 * l2 * w1 * w2 * sp.cos(a1 - a2)
 )
-potential = -(m1 + m2) * g * l1 * sp.cos(a1) - m2 * g * l2 * sp.cos(a2)
-model = sd.Model.from_lagrangian(kinetic - potential, [a1, a2], [w1, w2], name="double_pendulum")
+height = -(m1 + m2) * l1 * sp.cos(a1) - m2 * l2 * sp.cos(a2)  # times mass
+model = sd.Model.from_lagrangian(kinetic - g * height, [a1, a2], [w1, w2], name="double_pendulum")
 
 parameters = {"m1": 1.0, "m2": 1.0, "l1": 1.0, "l2": 1.0}
 initial = {"a1": 2.0, "a2": 2.5, "p_a1": 0.0, "p_a2": 0.0}

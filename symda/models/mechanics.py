@@ -123,5 +123,7 @@ def double_pendulum() -> MechanicalModel:
         + m2 * l2**2 * w2**2 / 2
         + m2 * l1 * l2 * w1 * w2 * sp.cos(a1 - a2)
     )
-    V = -(m1 + m2) * g * l1 * sp.cos(a1) - m2 * g * l2 * sp.cos(a2)
-    return Model.from_lagrangian(T - V, [a1, a2], [w1, w2], momenta=momenta, name="double_pendulum")
+    minus_V = (m1 + m2) * g * l1 * sp.cos(a1) + m2 * g * l2 * sp.cos(a2)
+    return Model.from_lagrangian(
+        T + minus_V, [a1, a2], [w1, w2], momenta=momenta, name="double_pendulum"
+    )
