@@ -367,3 +367,18 @@ def test_too_large_for_an_implicit_step() -> None:
     model = sd.Model({s: -s for s in x}, name="wide")
     with pytest.raises(sd.OptionError, match="900 unknowns"):
         sd.step_map(model, "gauss6")
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_slopes_that_are_rounding_are_solved_for(
+    compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At rest the slopes are differences of large numbers."""
+    x, y = sd.states("x y")
+    model = sd.Model({x: 1e3 - 7 * x, y: sp.cos(x / 9) * 30 - 3 * y + x}, name="rest")
+    if not compiled:
+        monkeypatch.setenv("SYMDA_CC", "none")
+        warnings.simplefilter("ignore", VirtualMachineWarning)
+    rest = [1e3 / 7, (math.cos(1e3 / 63) * 30 + 1e3 / 7) / 3]
+    states = sd.step_map(model, "gauss4").advance([10.0, 1.0], 0.1, 400, every=100)
+    np.testing.assert_allclose(states[-1], rest, rtol=1e-13)

@@ -296,4 +296,7 @@ def integrate(
 
 
 def _step(value: float, where: str, name: str = "h") -> float:
-    return number(value, f"{where}: {name}", "pass a number, in the units of the model's time")
+    given = number(value, f"{where}: {name}", "pass a number, in the units of the model's time")
+    if name == "h" and given == 0.0:
+        raise OptionError(f"{where}: h must not be 0; a negative step leads back in time.")
+    return given

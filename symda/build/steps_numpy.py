@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 #: Corrections of Newton's method, and the share of a value below which one is rounding.
-MOST, ROUNDING = 50, 1e-12
+MOST, ROUNDING = 50, 1e-11
 
 
 class _StepError(Exception):
@@ -141,6 +141,7 @@ class NumpySteps:
         self, one: StepProgram, x: FloatArray, M: FloatArray | None, call: _Call
     ) -> tuple[FloatArray, FloatArray | None]:
         h, s, D = call.h, len(one.b), len(x)
+        far = np.abs(x).sum() / abs(h)
         momentum = np.arange(D) >= (self._n or D)
         # weights of each component: A (s, s, D), b (s, D)
         A = np.where(momentum, np.array(one.a_p)[:, :, None], np.array(one.a)[:, :, None])
@@ -165,7 +166,9 @@ class NumpySteps:
             block = np.einsum("iab,ijb->iajb", jacobians(k), A).reshape(s * D, s * D)
             return np.asarray(np.eye(s * D) - h * block)
 
-        k = _newton(residual, matrix, np.tile(self._value("field", call, 0, one.c[0], x), s))
+        k = _newton(
+            residual, matrix, np.tile(self._value("field", call, 0, one.c[0], x), s), s * far
+        )
         after = x + h * np.einsum("ia,ia->a", b, k.reshape(s, D))
         if M is None:
             return after, None
@@ -217,6 +220,7 @@ class NumpySteps:
             lambda v: p - momentum(v, end=False),
             lambda v: by(v, end=False)[1],
             self._value("field", call, 0, one.c[0], x)[:n],
+            np.abs(q).sum() / abs(h),
         )
         after = np.concatenate([q + h * v, momentum(v, end=True)])
         if M is None:
@@ -231,8 +235,9 @@ def _newton(
     residual: Callable[[FloatArray], FloatArray],
     matrix: Callable[[FloatArray], FloatArray],
     k: FloatArray,
+    far: float,
 ) -> FloatArray:
-    """Solve residual(k) = 0, down to rounding; `matrix` is -dR/dk."""
+    """Solve residual(k) = 0, down to rounding, also of `far`; `matrix` is -dR/dk."""
     before = np.inf
     for _ in range(MOST):
         correction = _solve(matrix(k), residual(k))
@@ -240,7 +245,7 @@ def _newton(
         size, scale = np.abs(correction).sum(), np.abs(k).sum()
         if not np.isfinite(size):
             break
-        if size <= 1e-16 * scale or (size <= ROUNDING * scale and size >= 0.1 * before):
+        if size <= 1e-16 * scale or (size <= ROUNDING * (scale + far) and size >= 0.1 * before):
             return k
         before = size
     raise _StepError(NO_CONVERGENCE)

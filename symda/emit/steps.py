@@ -29,13 +29,14 @@ MEANINGS = {
 class NewtonRules:
     """When a correction is the last one.
 
-    It is where it, or the next by the same rate, is below `tiny` of what it corrects; or where
-    corrections no longer shrink (by `slow`) and are below `rounding`. Where they do not shrink and
-    are larger, the matrix is made anew. After `most` corrections there is no convergence.
+    It is where it, or the next by the same rate, is below `tiny` of what it corrects. Where
+    corrections no longer shrink by `slow` the matrix is made anew; where they do not even then, and
+    are below `rounding` (also of the state over the step), rounding is what they are. After `most`
+    there is no convergence.
     """
 
     tiny: float = 1e-16
-    rounding: float = 1e-12
+    rounding: float = 1e-11
     slow: float = 0.1
     most: int = 50
 
@@ -76,7 +77,7 @@ def emit_steps(ir: StepIR) -> Source:
             slow=RULES.slow,
             most=RULES.most,
             combine=_combine,
-            clock=lambda c: "t" if c == 0.0 else f"t + {times(c, 'h')}",
+            clock=_clock,
             forcing=lambda slot: f"&u[{slot}*U]" if ir.U and slot else "u",
             times=times,
             any=any,
@@ -90,6 +91,12 @@ def emit_steps(ir: StepIR) -> Source:
 def times(weight: float, what: str) -> str:
     """Write a product, a factor of 1 left out."""
     return what if weight == 1.0 else f"{number(weight)}*{what}"
+
+
+def _clock(c: float) -> str:
+    if c == 0.0:
+        return "t"
+    return f"t {'-' if c < 0.0 else '+'} {times(abs(c), 'h')}"
 
 
 def _combine(weights: tuple[float, ...], term: str) -> str:
