@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import casadi as ca
 import numpy as np
 import pytest
@@ -259,8 +261,23 @@ def test_parameters_per_step() -> None:
     right = s["Rm[2]"] * (w - s["Y[2]"]) - s["Rf[x]"] * ex * y - s["Rf[y]"] * ey * 2 * w
     assert same(condition.lhs, right)
     assert "w: any function of time" in " ".join(str(lagrange).split())
-    assert "Rf[d] = 4, 1/drift." in " ".join(str(lagrange).split())
+    assert "Rf[d] = 4*h, the step's length/drift." in " ".join(str(lagrange).split())
+    functions = dict(zip(action.measurement.names, action.measurement.functions, strict=True))
+    rated = sd.Action(action.model, functions, model_error="rate").lagrangian()
+    assert "Rf[d] = 4, 1/drift." in " ".join(str(rated).split())
     assert not any("p_w" in name for name in s)
+
+
+def test_results_are_plain_values() -> None:
+    """They compare, hash and pickle (where SymPy keeps the order of terms), of a lattice too."""
+    i = sd.site("i", 5, boundary="reflect")
+    x = sd.states("x", i)
+    action = sd.Action(sd.Model({x[i]: x[i + 1] - x[i]}), x[:2])
+    for of in (action.hamilton(), action.euler_lagrange(), lorenz63().hamiltonian()):
+        again = pickle.loads(pickle.dumps(of))
+        assert again.equations == of.equations and hash(again.equations) == hash(of.equations)
+        assert again.states == of.states
+    assert action.hamilton() == action.hamilton() != action.euler_lagrange()
 
 
 def test_one_state_without_parameters() -> None:

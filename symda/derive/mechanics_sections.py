@@ -128,7 +128,9 @@ def _remarks(of: Continuum) -> list[str]:
         )
     for state, weight in zip(of.states, of.Rf, strict=True):
         if isinstance(state, StepParameter) and state.drift is not None:
-            said.append(f"{weight.name} = {1 / state.drift:g}, 1/drift.")
+            of_step = subject.model_error == "step"
+            length = (f"*{notation['h']}", "the step's length") if of_step else ("", "1")
+            said.append(f"{weight.name} = {1 / state.drift:g}{length[0]}, {length[1]}/drift.")
     if of.free:
         listed = ", ".join(w.name for w in of.free)
         said.append(f"{listed}: any function of time, without a velocity in the Lagrangian.")
