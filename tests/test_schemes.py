@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from math import factorial, prod
 
 import mpmath
 import pytest
 from models import ODE_SCHEMES, OWN_SCHEMES, PARTITIONED
 
 from symda.discretise import MAP, SCHEMES, Scheme, Surd, find_scheme, step_residual
-from symda.discretise.orders import density, trees
 from symda.errors import OptionError
 
 
@@ -312,23 +310,6 @@ def test_surds_are_exact():
     assert half - r / 6 != half + r / 6 and hash(half - r / 6) == hash(half - Surd.root(3) / 6)
     with pytest.raises(ValueError, match="different fields"):
         r + golden
-
-
-def test_rooted_trees_are_as_many_as_there_are():
-    # OEIS A000081
-    assert [len(trees(order)) for order in range(1, 9)] == [1, 1, 2, 4, 9, 20, 48, 115]
-    # each labelled tree once: sum n! / (gamma sigma) over the trees of n nodes is (n - 1)!
-    for order in range(1, 8):
-        assert len(set(trees(order))) == len(trees(order))
-        monotone = sum(
-            Fraction(factorial(order), density(tree) * _symmetry(tree)) for tree in trees(order)
-        )
-        assert monotone == factorial(order - 1)
-
-
-def _symmetry(tree):
-    counts = [tree.count(branch) for branch in set(tree)]
-    return prod(map(factorial, counts)) * prod(_symmetry(branch) for branch in tree)
 
 
 def test_the_order_a_minimiser_meets_the_continuous_one_with():

@@ -102,7 +102,8 @@ class Action(Mathematics):
         self.model = model
         self.measurement: Measurement = measure(model, measured)
         self.scheme: Scheme = find_scheme(scheme, discrete=model.discrete)
-        moved(self.scheme, model)  # refuses what does not go together
+        if self.scheme.partitioned:
+            moved(self.scheme, model)  # refuses what does not go together
         # refused here, where the user made the mistake, not when data come
         averaging_factors(averaging, N=1, M=1, D=1, L=1, T=1)
         step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)

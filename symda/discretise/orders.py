@@ -5,49 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cache
-from itertools import combinations_with_replacement
 from math import prod
 
+from symda.discretise.integrators_trees import Tree, density, trees
 from symda.discretise.surd import Number
 
-#: A rooted tree is the tuple of the trees that grow out of its root.
-Tree = tuple["Tree", ...]
-LEAF: Tree = ()
-
-
-@cache
-def trees(order: int) -> tuple[Tree, ...]:
-    """Return the rooted trees of `order` nodes: 1, 1, 2, 4, 9, 20, 48 of them.
-
-    >>> [len(trees(order)) for order in range(1, 8)]
-    [1, 1, 2, 4, 9, 20, 48]
-    """
-    return tuple(_forests(order - 1, order - 1))
-
-
-def _forests(nodes: int, largest: int) -> Iterator[Tree]:
-    """Yield collections of trees of at most `largest` nodes each, `nodes` together."""
-    if nodes == 0:
-        yield ()
-    elif largest == 1:
-        yield (LEAF,) * nodes
-    elif largest > 1:
-        for count in range(nodes // largest + 1):
-            for rest in _forests(nodes - count * largest, largest - 1):
-                for tall in combinations_with_replacement(trees(largest), count):
-                    yield rest + tall
-
-
-@cache
-def density(tree: Tree) -> int:
-    """Return gamma of a tree: its number of nodes times the densities of its branches."""
-    return size(tree) * prod(density(branch) for branch in tree)
-
-
-@cache
-def size(tree: Tree) -> int:
-    """Return the number of nodes."""
-    return 1 + sum(size(branch) for branch in tree)
+#: The tree of one node.
+LEAF: Tree = (0, ())
 
 
 def conditions(
@@ -80,7 +44,7 @@ def conditions(
 
     @cache
     def weights(tree: Tree, kind: str) -> tuple[Number, ...]:
-        branches = [weights(branch, other[kind]) for branch in tree]
+        branches = [weights(branch, other[kind]) for branch in tree[1]]
         along = moved_by(other[kind])
         return tuple(
             _product(_sum(A[i][j] * branch[j] for j in along) for branch in branches)
@@ -88,7 +52,7 @@ def conditions(
         )
 
     for kind in ("q", "p") if parts else ("",):
-        for tree in trees(order):
+        for tree in trees(order, 1):
             values = weights(tree, kind)
             name = " ".join(part for part in ("sum b", _name(tree), kind and f"of {kind}") if part)
             yield name, _sum(b[i] * values[i] for i in moved_by(kind)), Fraction(1, density(tree))
@@ -104,9 +68,9 @@ def _product(values: Iterator[Number]) -> Number:
 
 def _name(tree: Tree) -> str:
     """Write the elementary weight: c^2 A c for the tree with two leaves and a chain of two."""
-    leaves = tree.count(LEAF)
+    leaves = tree[1].count(LEAF)
     power = [f"c^{leaves}" if leaves > 1 else "c"] if leaves else []
-    branches = [f"A {_name(branch)}" for branch in tree if branch != LEAF]
+    branches = [f"A {_name(branch)}" for branch in tree[1] if branch != LEAF]
     if len(branches) > 1 or (branches and leaves):
-        branches = [f"({b})" if len(tree) > 2 or len(branches) > 1 else b for b in branches]
+        branches = [f"({b})" if len(tree[1]) > 2 or len(branches) > 1 else b for b in branches]
     return " ".join([*power, *branches])
