@@ -48,7 +48,14 @@ def drifting() -> sd.Action:
     return sd.Action(sd.Model({x: -w * x + I + sp.cos(t)}, name="drifting"), [x])
 
 
+def harmonic() -> sd.Action:
+    q, v = sd.states("q v", bounds=(-9.0, 9.0))
+    model = sd.Model.from_lagrangian(v**2 / 2 - q**2 / 2, q, v, name="spring")
+    return sd.Action(model, [q])
+
+
 ACTIONS = {
+    "mechanics": harmonic,
     "decay": decay,
     "map": henon,
     "lattice": lattice,
@@ -90,6 +97,13 @@ def test_every_equation_is_there_once(made: tuple[sd.Action, Page]) -> None:
     topics = [said for tag, said in page.headings if tag == "h3"]
     assert [said for said in topics if said in {s.title for s in sections}][: len(sections)]
     assert {section.title for section in sections} <= set(topics)
+
+
+def test_mechanics_says_what_it_was_made_from(tmp_path: Path) -> None:
+    latex = harmonic().report(tmp_path / "spring.tex").read_text(encoding="utf-8")
+    mechanics = latex.partition("{Mechanics}")[2].partition("subsection")[0]
+    assert r"H &= \frac{p_{q}^{2}}{2} + \frac{q^{2}}{2}" in mechanics
+    assert r"L &= " in mechanics
 
 
 def test_bounds_starts_and_values(tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sympy as sp
+
 from symda.api.simulate import Trajectory
-from symda.declare import LatticeModel
+from symda.declare import LatticeModel, MechanicalModel, Model
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from symda.api.action import Action
     from symda.api.run import Run
+    from symda.derive.display import Section
     from symda.show.report import Part, Picture
 
 #: Sections of an action's equations that say what was declared; the others are derived.
@@ -115,8 +119,19 @@ def _declared(action: Action) -> Part:
     ]
     if action.matrix_free:
         options.append(("matrix-free", "yes"))
-    sections = action.equations().sections[:_DECLARED]
+    sections = [*action.equations().sections[:_DECLARED], *_mechanics(action.model)]
     return declared(action.model, action.measurement, action.scheme, options, sections)
+
+
+def _mechanics(model: Model) -> Iterator[Section]:
+    """Yield what a model of mechanics was made from."""
+    from symda.derive.display import Line, Section
+
+    if isinstance(model, MechanicalModel):
+        lines = [Line(sp.Symbol("H"), model.hamiltonian)]
+        if model.lagrangian is not None:
+            lines.append(Line(sp.Symbol("L"), model.lagrangian))
+        yield Section("Mechanics", tuple(lines), "What the equations were derived from.")
 
 
 def _derived(action: Action) -> tuple[Part, ...]:

@@ -9,7 +9,7 @@ from symda.show.report.declared import declared
 from symda.show.report.document import Block, Document, Part, count
 from symda.show.report.found import found, history
 from symda.show.report.jupyter import action_html, run_html
-from symda.show.report.mathematics import Readable, mathematics
+from symda.show.report.mathematics import mathematics
 from symda.show.report.repeat import repeat
 from symda.show.report.source import emitted
 from symda.show.report.structure import (
@@ -26,7 +26,6 @@ __all__ = [
     "Document",
     "Part",
     "Picture",
-    "Readable",
     "action_html",
     "bordered_hessian",
     "check_target",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from symda.derive.display import latex_of, mathml_of
 from symda.show.report.document import Formulas, Part, Text, Topic, count
@@ -19,14 +19,6 @@ OPEN = 12
 LINES, CHARACTERS = 80, 100_000
 _MATH = re.compile(r"<math\b.*?</math>", re.DOTALL)
 _ALIGN = re.compile(r"\\begin\{align\*\}\n(.*)\n\\end\{align\*\}", re.DOTALL)
-
-
-class Readable(Protocol):
-    """Mathematics to read, as `Action.equations` and its neighbours return it."""
-
-    @property
-    def sections(self) -> tuple[Section, ...]:
-        """Titled equations."""
 
 
 def mathematics(title: str, sections: Sequence[Section], note: str = "") -> Part:
