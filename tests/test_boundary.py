@@ -367,3 +367,18 @@ def test_what_does_not_converge_says_what_to_do() -> None:
         "shorter window",
     ):
         assert part in text, text
+
+
+def test_a_parameter_without_effect_is_said() -> None:
+    x = sd.state("x", start=(-2.0, 2.0))
+    k = sd.parameter("k", bounds=(0.0, 1.0), start=(0.0, 1.0))
+    model = sd.Model({x: -x + k * sd.forcing("u")}, name="idle")
+    data = sd.Observations(TIMES, DATA, variance=0.1, forcing={"u": 0.0})
+    with pytest.warns(ProblemWarning, match="do not determine their solution"):
+        found = sd.boundary_value(
+            sd.Action(model, [x], model_error="rate"),
+            data,
+            rf=2.0,
+            start=(np.zeros((5, 1)), {"k": 0.3}),
+        )
+    assert found.status == "acceptable" and max(found.residuals.values()) < 1e-6

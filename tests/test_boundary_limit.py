@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import runpy
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from symda.derive.step import derive_step
 from symda.observe import Problem
 from symda.solve import SOLVERS, Minimum
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 RF = np.array([30.0, 50.0])
 STEPS = (8, 16, 32)
 ODE_SCHEMES = [name for name, scheme in sd.SCHEMES.items() if not scheme.discrete]
@@ -135,3 +138,22 @@ def test_the_solver_of_the_protocol_hands_back_path_and_momenta_on_the_grid(
     assert found.action == kernels.action(found.path, found.theta, RF, problem)
     direct = SOLVERS["ipopt"](kernels, problem, tol=1e-11).minimise(found.path, found.theta, RF)
     assert direct.action < found.action < direct.action * 1.01
+
+
+def test_the_papers_experiment_in_small(tmp_path: Path) -> None:
+    script = runpy.run_path(str(EXAMPLES / "papers" / "va9.py"))
+    system = script["pendulum"](6)
+    solution = script["solve"](system)
+    assert set(script["schemes"](system)) == set(ODE_SCHEMES)
+    assert "verlet" not in script["schemes"](script["lorenz"](2))
+    rows, runs = zip(
+        *(script["compare"](system, solution, name, (4, 8, 16)) for name in ("euler", "midpoint")),
+        strict=True,
+    )
+    assert script["check"](solution, rows) == []
+    wrong = replace(rows[1], order=1, multipliers=1e-3)
+    complaints = script["check"](solution, [wrong])
+    assert [line.split(" ")[1] for line in complaints] == ["x", "p", "multipliers"]
+    assert "midpoint" in script["report"](system, solution, rows)
+    script["draw"]([(system, solution, rows, runs[1])], tmp_path / "va9.png")
+    assert (tmp_path / "va9.png").stat().st_size > 10_000

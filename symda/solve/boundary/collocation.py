@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from symda.errors import OptionError
 from symda.solve.boundary.extremal import Ending, Extremal
 from symda.solve.boundary.mesh import Inputs, Mesh
+from symda.solve.boundary.polish import polish
 from symda.solve.boundary.polynomials import Piecewise, gauss
 from symda.solve.boundary.program import Program
 from symda.solve.boundary.system import System
@@ -50,9 +51,6 @@ MARGIN = 1e-7
 #: Steps that meet the constraints better must not raise the action for it: IPOPT's filter would
 #: take them, and with them leave the basin of the start.
 DESCEND = {"theta_min_fact": 1e3}
-#: Newton steps on the equations after IPOPT, and the relative change below which they are taken:
-#: each one while it is smaller than the one before.
-POLISH, NEAR = 6, 1e-2
 
 
 class Collocation:
@@ -166,7 +164,9 @@ class Collocation:
         count = program.x.size + program.X.size
         held, pushed = _held(v, lower, upper, lam_x)
         if status in ("converged", "acceptable"):
-            v, lam_g, status, message = self._polish(v, lam_g, q, held | (lower == upper), message)
+            v, lam_g, regular = polish(program, v, lam_g, q, held | (lower == upper))
+            status = "converged" if regular else "acceptable"
+            message += "" if regular else "; the equations do not determine their solution there"
             bounded = np.delete(pushed, np.r_[count : count + program.w.size])
             status, message = self._judge(status, message, bounded, stats)
         return self._extremal(
@@ -213,36 +213,6 @@ class Collocation:
             X.reshape(-1, D), theta, mesh.u.reshape(flat.size, self.system.U), flat
         )
         return self._program.start(x, X, slopes - F.reshape(X.shape), theta)
-
-    def _polish(
-        self, v: FloatArray, lam: FloatArray, q: FloatArray, held: BoolArray, message: str
-    ) -> tuple[FloatArray, FloatArray, Status, str]:
-        """Newton steps on the Lagrange conditions, with what is held left where it is."""
-        from scipy.sparse import block_array, csc_array, triu
-        from scipy.sparse.linalg import splu
-
-        free = np.flatnonzero(~held)
-        smallest = NEAR
-        for _ in range(POLISH):
-            gradient = _vector(self._functions["grad_f"](v, q)[1])
-            g, jacobian = self._functions["jac_g"](v, q)
-            J = csc_array(jacobian.sparse())
-            upper = csc_array(self._functions["hess_lag"](v, q, 1.0, lam).sparse())
-            H = (upper + triu(upper, 1).T).tocsc()[free][:, free]
-            A = J[:, free]
-            misfit = np.concatenate([(gradient + J.T @ lam)[free], _vector(g)])
-            try:
-                step = splu(block_array([[H, A.T], [A, None]], format="csc")).solve(-misfit)
-            except RuntimeError:
-                return v, lam, "acceptable", f"{message}; the equations are singular there"
-            dv, dlam = step[: free.size], step[free.size :]
-            change = max(_share(dv, v), _share(dlam, lam))
-            if not change < smallest:
-                break
-            v = v.copy()
-            v[free] += dv
-            lam, smallest = lam + dlam, change
-        return v, lam, "converged", message
 
     def _judge(
         self, status: Status, message: str, pushed: BoolArray, stats: dict[str, Any]
@@ -381,9 +351,3 @@ def _held(
 
 def _vector(value: ca.DM) -> FloatArray:
     return np.asarray(value.full(), dtype=np.float64).reshape(-1)
-
-
-def _share(change: FloatArray, values: FloatArray) -> float:
-    """Largest change as a share of the largest value."""
-    size = float(np.max(np.abs(values), initial=0.0))
-    return float(np.max(np.abs(change), initial=0.0)) / (size if size > 0.0 else 1.0)

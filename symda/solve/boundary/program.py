@@ -61,6 +61,12 @@ class Program:
         self.theta: IntArray = theta
         self.unknowns = int(starts[-1])
         self.constraints = J * (d + 1) * D
+        #: Interval that each unknown and each constraint belongs to; parameters come last.
+        self.when = np.full(self.unknowns, float(J))
+        self.when[self.x] = np.arange(-1.0, J)[:, None] + 0.5
+        self.when[self.X] = self.when[self.w] = np.arange(float(J))[:, None, None]
+        interval = np.arange(float(J))
+        self.when_constrained = np.concatenate([np.repeat(interval, d * D), np.repeat(interval, D)])
         self._seen = np.flatnonzero((mesh.rm > 0.0).any(axis=1))
 
     def start(self, x: FloatArray, X: FloatArray, w: FloatArray, theta: FloatArray) -> FloatArray:
