@@ -50,6 +50,9 @@ def test_lorenz96() -> None:
     )
     assert sp.expand(backward.rhs - expected) == 0
     assert str(hamilton).count("p_x'[i] =") == 1
+    latex = hamilton.latex()
+    assert r"\dot{p}_{x,i} &= R_{m,x,i} \left({x}_{i} - y_{x,i}\right) - p_{x,i+1}" in latex
+    assert r"p_{x,i}(\tau_{s}^{+}) - p_{x,i}(\tau_{s}^{-}) &= R_{m,x,i,s}" in latex
     density = p * F + p**2 / (2 * s["Rf_x[i]"]) - s["Rm_x[i]"] * (x[i] - s["y_x[i]"]) ** 2 / 2
     assert sp.expand(hamilton.hamiltonian - density) == 0
     whole = action.hamiltonian().hamiltonian

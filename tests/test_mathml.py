@@ -159,6 +159,7 @@ def test_scripts_fractions_and_products() -> None:
     assert set_as(r"\mathbf{x}") == '<mi mathvariant="normal" style="font-weight: bold">x</mi>'
     assert set_as(r"\sum_{n=0}^{N} n").startswith("<mrow><munderover><mo>∑</mo>")
     assert set_as(r"\int\limits_{0}^{1} n").startswith("<mrow><munderover><mo>∫</mo>")
+    assert set_as(r"\int_{0}^{1} n").startswith("<mrow><msubsup><mo>∫</mo>")
     # an applied function stands close to its bracket, a factor does not
     assert gap not in set_as(r"f{\left(x\right)}")
     assert gap in set_as(r"f \left(x\right)")

@@ -268,6 +268,14 @@ class _Latex(_PositiveFirst, LatexPrinter):  # type: ignore[misc]  # as above
         body = self._print(expression.function)
         return signs + (rf"\left({body}\right)" if expression.function.is_Add else body)
 
+    def _print_Integral(self, expression: sp.Integral) -> str:
+        ((variable, low, high),) = expression.limits
+        body = self._print(expression.function)
+        if expression.function.is_Add or expression.function.could_extract_minus_sign():
+            body = rf"\left({body}\right)"
+        sign = rf"\int_{{{self._print(low)}}}^{{{self._print(high)}}}"
+        return rf"{sign} {body} \, d {self._print(variable)}"
+
     def _print_Symbol(self, expression: Symbol, style: str = "plain") -> str:
         name: str = expression.name
         if name == "...":

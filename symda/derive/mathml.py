@@ -148,10 +148,11 @@ class _Reader:
 
     def scripted(self) -> Element:
         """Read an atom with its subscript and superscript."""
-        large = self.peek().removeprefix("\\") in _LARGE
+        large = self.peek() in (r"\sum", r"\prod")
         base = self.atom()
         if self.peek() == r"\limits":
             self.take()
+            large = True
         scripts: dict[str, Element] = {}
         while (sign := self.peek()) in ("_", "^", "'") and sign not in scripts:
             self.take()

@@ -41,7 +41,7 @@ class SiteMark(Mark):
         text = ",".join(site.name + o for site, o in zip(sites, shifts, strict=True))
         latex = ",".join(latex_part(site) + o for site, o in zip(sites, shifts, strict=True))
         mark: Self = Symbol.__xnew__(cls, f"{base.name}[{text}]", commutative=True)
-        mark.latex = f"{{{base.latex}}}_{{{latex}}}"
+        mark.latex = _with_index(base.latex, latex)
         mark.base, mark.sites, mark.offsets = base, sites, offsets
         return mark
 
@@ -72,6 +72,15 @@ def derived(symbol: Symbol, text: Callable[[str], str], latex: Callable[[str], s
 def rate(symbol: Symbol) -> Mark:
     """Return the symbol of the time derivative: x', of x' x''."""
     return derived(symbol, lambda name: f"{name}'", _dotted)
+
+
+def _with_index(latex: str, index: str) -> str:
+    """Return p_{x} with an index as p_{x,i}."""
+    base, subscript, rest = latex.rpartition("_{")
+    inner = rest.removesuffix("}")
+    if subscript and inner != rest and inner.count("{") == inner.count("}"):
+        return f"{base}_{{{inner},{index}}}"
+    return f"{{{latex}}}_{{{index}}}"
 
 
 def _dotted(latex: str) -> str:
