@@ -8,7 +8,9 @@ import casadi as ca
 import numpy as np
 import pytest
 import sympy as sp
+import test_continuum as reference
 from scipy.integrate import solve_ivp
+from scipy.linalg import expm
 
 import symda as sd
 from symda.derive.display import Readable
@@ -266,6 +268,37 @@ def test_parameters_per_step() -> None:
     rated = sd.Action(action.model, functions, model_error="rate").lagrangian()
     assert "Rf[d] = 4, 1/drift." in " ".join(str(rated).split())
     assert not any("p_w" in name for name in s)
+
+
+def test_equations_jumps_and_conditions_make_the_minimiser() -> None:
+    """Of a linear problem whose exact minimiser another test has: shooting with what is derived."""
+    states = sd.states("x y")
+    rows = [sum(f * s for f, s in zip(row, states, strict=True)) for row in reference.F.tolist()]
+    model = sd.Model(dict(zip(states, rows, strict=True)))
+    hamilton = sd.Action(model, [states[0]], model_error="rate").hamilton()
+    s = symbols(hamilton)
+    z = sp.Matrix([*hamilton.states, *hamilton.momenta])
+    known = {symbol: reference.RF for name, symbol in s.items() if name.startswith("Rf")}
+    right = sp.Matrix([e.rhs.subs(known | {s["Rm[1]"]: 0}) for e in hamilton.equations])
+    flow = expm(np.array(right.jacobian(z).tolist(), dtype=float) * 0.5)
+    (jump,) = hamilton.jumps
+    assert jump.lhs.has(s["p_x(tau[s]+)"])
+    by = sp.lambdify([list(z), s["Y[1,s]"]], jump.rhs.subs(s["Rm[1,s]"], reference.RM))
+
+    def shoot(x0: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # p(t0) = 0 before the first datum
+        point, path = np.array([*x0, 0.0, 0.0]), []
+        for k, y in enumerate(reference.DATA):
+            path.append(point[:2].copy())
+            point[2] += by(point, y)
+            if k < len(reference.DATA) - 1:
+                point = flow @ point
+        return point[2:], np.array(path)
+
+    offset = shoot(np.zeros(2))[0]
+    slopes = np.column_stack([shoot(e)[0] - offset for e in np.eye(2)])
+    path = shoot(np.linalg.solve(slopes, -offset))[1]
+    np.testing.assert_allclose(path, reference.continuous_minimiser(), atol=1e-10)
 
 
 def test_results_are_plain_values() -> None:
