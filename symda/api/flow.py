@@ -17,6 +17,7 @@ from symda.api.flow_run import (
     Stops,
     failure,
     fitting,
+    in_loops,
     machine_of,
     members_of,
 )
@@ -82,6 +83,12 @@ class StepMap:
             As `step`.
         """
         where = "StepMap.tangent"
+        if in_loops(self.model):
+            raise OptionError(
+                f"{where}: there is no Jacobian of {self.model.name!r}, a lattice of "
+                f"{len(self.model.states)} states; take differences of StepMap.step along the "
+                "directions you need."
+            )
         at = members_of(self.model, x, where=where)[0]
         h, t = _step(h, where), _step(t, where, "t")
         stops = Stops.of(np.array([t]), np.array([h]), np.array([1]))

@@ -8,22 +8,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from symda.api.machine import VirtualMachineWarning
 from symda.api.simulate import initial_state
-from symda.declare import LatticeModel, Model
+from symda.declare import LatticeModel, Measurement, Model
 from symda.declare.mechanics import MechanicalModel
 from symda.errors import DataError, OptionError, SolveError
 from symda.observe.arrays import as_floats
 from symda.observe.forcing import as_function
 
 if TYPE_CHECKING:
+    import casadi as ca
+
     from symda.build.steps import StepEngine, Stretches
-    from symda.derive.motion import Motion
     from symda.discretise.integrators import Integrator
     from symda.emit import Source
     from symda.lower.steps import StepIR
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Functions: TypeAlias = "Mapping[str, ca.Function]"
 
 #: Unknowns of an implicit step (stages times states) that dense factors are made for.
 LARGEST_SYSTEM = 800
@@ -70,10 +72,10 @@ def fitting(model: Model, method: str | Integrator, *, where: str) -> Integrator
     one = find_integrator(method, where=where)
     _require_mechanics(model, one, where)
     D = len(model.states)
-    if isinstance(model, LatticeModel) and D > LARGEST_LATTICE:
+    if in_loops(model) and not one.explicit:
         raise OptionError(
-            f"{where}: {model.name!r} has {D} states on its lattice; step maps write out every "
-            f"equation and go up to {LARGEST_LATTICE}. Use sd.simulate, or a smaller lattice."
+            f"{where}: the method {one.name!r} is implicit, and {model.name!r} has {D} states on "
+            f"its lattice; above {LARGEST_LATTICE} there are explicit methods only, such as 'rk4'."
         )
     unknowns = 0 if one.explicit else D * len(one.abscissae)
     if unknowns > LARGEST_SYSTEM:
@@ -82,6 +84,11 @@ def fitting(model: Model, method: str | Integrator, *, where: str) -> Integrator
             f"than {LARGEST_SYSTEM}; use an explicit method, such as 'rk4'."
         )
     return one
+
+
+def in_loops(model: Model) -> bool:
+    """Whether a model's F is emitted as loops over sites, without a Jacobian."""
+    return isinstance(model, LatticeModel) and len(model.states) > LARGEST_LATTICE
 
 
 def _require_mechanics(model: Model, one: Integrator, where: str) -> None:
@@ -111,14 +118,20 @@ def _require_mechanics(model: Model, one: Integrator, where: str) -> None:
 
 
 @lru_cache(maxsize=16)
-def _emitted(model: Model, integrator: Integrator) -> tuple[Motion, StepIR, Source]:
+def _emitted(model: Model, integrator: Integrator) -> tuple[Functions, StepIR, Source]:
+    from symda.derive.lattice import derive_lattice
     from symda.derive.motion import Motion
     from symda.emit.steps import emit_steps
-    from symda.lower.steps import lower_steps
+    from symda.lower.steps import lower_lattice_steps, lower_steps
 
+    if isinstance(model, LatticeModel) and in_loops(model):
+        field = derive_lattice(model, Measurement((), (), ()))
+        ir = lower_lattice_steps(field, [integrator])
+        return {"field": field.field}, ir, emit_steps(ir)
     motion = Motion(model)
     ir = lower_steps(motion, [integrator])
-    return motion, ir, emit_steps(ir)
+    functions = {routine.name: getattr(motion, routine.name) for routine in ir.routines}
+    return functions, ir, emit_steps(ir)
 
 
 def machine_of(model: Model, integrator: Integrator) -> tuple[StepEngine, Source]:
@@ -138,12 +151,11 @@ def machine_of(model: Model, integrator: Integrator) -> tuple[StepEngine, Source
     from symda.build.steps import CompiledSteps
     from symda.build.steps_numpy import NumpySteps
 
-    motion, ir, source = _emitted(model, integrator)
+    functions, ir, source = _emitted(model, integrator)
     try:
         return CompiledSteps(build(source).library, ir), source
     except NoCompiler as reason:
         warnings.warn(str(reason), VirtualMachineWarning, stacklevel=3)
-    functions = {routine.name: getattr(motion, routine.name) for routine in ir.routines}
     return NumpySteps(functions, ir), source
 
 

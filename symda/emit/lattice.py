@@ -26,33 +26,35 @@ class Loop:
 
 def emit_lattice(ir: LatticeIR) -> Source:
     """Write the Cython module of a lattice problem; it depends on `ir` and the templates alone."""
+    text = environment().get_template(TEMPLATE).render(lattice_context(ir))
+    return Source.of(module_name(ir.model, ir.scheme), re.sub(r"\n{4,}", "\n\n\n", text))
+
+
+def lattice_context(ir: LatticeIR, *, derivatives: bool = True) -> dict[str, object]:
+    """Return what the templates of lattices are given; without `derivatives` F alone is written."""
     reach = [d.low + d.high > 0 for d in ir.directions]
     haloed = [n for n, far in enumerate(reach) if far]
     boundaries = {ir.directions[n].boundary for n in haloed}
-    text = (
-        environment()
-        .get_template(TEMPLATE)
-        .render(
-            ir=ir,
-            last=len(ir.directions) - 1,
-            h="" if ir.discrete else "h*",
-            bodies={routine.name: _loop(routine, ir) for routine in ir.routines},
-            promoted=[stage for stage in ir.stages if stage.interior is not None],
-            window=named_window(ir.interior),
-            haloed=haloed,
-            summed=[n for n in haloed if ir.directions[n].boundary != "zero"],
-            inside=INSIDE,
-            uses_wrap="periodic" in boundaries,
-            uses_mirror="reflect" in boundaries,
-            combine=combine,
-            combination=combination,
-            coefficient=coefficient,
-            shift=lambda place: (
-                f" - {place[1:]}" if place.startswith("-") else f" + {place}" if place else ""
-            ),
-        )
-    )
-    return Source.of(module_name(ir.model, ir.scheme), re.sub(r"\n{4,}", "\n\n\n", text))
+    return {
+        "ir": ir,
+        "derivatives": derivatives,
+        "last": len(ir.directions) - 1,
+        "h": "" if ir.discrete else "h*",
+        "bodies": {routine.name: _loop(routine, ir) for routine in ir.routines},
+        "promoted": [stage for stage in ir.stages if stage.interior is not None],
+        "window": named_window(ir.interior),
+        "haloed": haloed,
+        "summed": [n for n in haloed if ir.directions[n].boundary != "zero"],
+        "inside": INSIDE,
+        "uses_wrap": "periodic" in boundaries,
+        "uses_mirror": "reflect" in boundaries,
+        "combine": combine,
+        "combination": combination,
+        "coefficient": coefficient,
+        "shift": lambda place: (
+            f" - {place[1:]}" if place.startswith("-") else f" + {place}" if place else ""
+        ),
+    }
 
 
 def _loop(routine: Routine, ir: LatticeIR) -> Loop:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from symda.emit.emit import environment
 from symda.emit.format import format_body, number
+from symda.emit.lattice import lattice_context
 from symda.emit.source import Source
+from symda.lower import LatticeIR
 from symda.lower.steps import StepIR, StepProgram
 from symda.names import module_name
 
 TEMPLATE = "integrate.pyx.j2"
+LATTICE_TEMPLATE = "integrate_lattice.pyx.j2"
 
 MEANINGS = {
     "field": "F(x, u, theta, t)",
@@ -54,8 +57,37 @@ class Tables:
 
 def emit_steps(ir: StepIR) -> Source:
     """Write the Cython module; it depends on `ir` and the templates alone."""
+    name = "_".join(ir.public) if len(ir.public) <= 2 else f"{len(ir.public)} methods"
+    text = _plain(ir) if ir.lattice is None else _lattice(ir, ir.lattice)
+    return Source.of(module_name(ir.model, name), re.sub(r"\n{4,}", "\n\n\n", text))
+
+
+def _lattice(ir: StepIR, lattice: LatticeIR) -> str:
+    most = max(one.stages for one in ir.programs)
+    return (
+        environment()
+        .get_template(LATTICE_TEMPLATE)
+        .render(
+            lattice_context(lattice, derivatives=False)
+            | _common(ir)
+            | {"steps": ir, "work": f"HALOED + {most + 1}*D", "combine": _combine}
+        )
+    )
+
+
+def _common(ir: StepIR) -> dict[str, object]:
+    """Return what both templates are given."""
+    return {
+        "public": [one for name in ir.public for one in ir.programs if one.name == name],
+        "clock": _clock,
+        "forcing": lambda slot: f"&u[{slot}*U]" if ir.U and slot else "u",
+        "any": any,
+    }
+
+
+def _plain(ir: StepIR) -> str:
     tables = [_tables(one) for one in ir.programs if one.kind in ("implicit", "variational")]
-    text = (
+    return (
         environment()
         .get_template(TEMPLATE)
         .render(
@@ -66,7 +98,6 @@ def emit_steps(ir: StepIR) -> Source:
             routines={routine.name: routine for routine in ir.routines},
             bodies={routine.name: format_body(routine) for routine in ir.routines},
             meanings=MEANINGS,
-            public=[one for name in ir.public for one in ir.programs if one.name == name],
             tables=tables,
             solved=bool(tables),
             table=lambda one, letter: f"{one.word}_{_kept(one, letter)}",
@@ -77,15 +108,11 @@ def emit_steps(ir: StepIR) -> Source:
             slow=RULES.slow,
             most=RULES.most,
             combine=_combine,
-            clock=_clock,
-            forcing=lambda slot: f"&u[{slot}*U]" if ir.U and slot else "u",
             times=times,
-            any=any,
             zip=zip,
+            **_common(ir),
         )
     )
-    name = "_".join(ir.public) if len(ir.public) <= 2 else f"{len(ir.public)} methods"
-    return Source.of(module_name(ir.model, name), re.sub(r"\n{4,}", "\n\n\n", text))
 
 
 def times(weight: float, what: str) -> str:

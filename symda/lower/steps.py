@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from symda.discretise import find_scheme
 from symda.discretise.integrators import Integrator
 from symda.discretise.integrators_structured import Composition, Splitting, Variational, clocks
 from symda.discretise.integrators_tableaux import Partitioned, RungeKutta
 from symda.lower.instructions import lower_function, pattern_of
 from symda.lower.ir import Pattern, Routine
+from symda.lower.lattice import LatticeIR, lower_lattice
 from symda.names import module_name
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     import casadi as ca
 
+    from symda.derive.lattice import LatticeField
     from symda.derive.motion import Motion
 
 Kind: TypeAlias = Literal["explicit", "implicit", "splitting", "variational", "composition"]
@@ -75,7 +78,9 @@ class StepIR:
     """A model and some integrators, lowered.
 
     `programs` holds the bases of compositions too, before them; `public` are the names of those
-    that were asked for. `jacobians` has the pattern of each routine that returns a Jacobian.
+    that were asked for. `jacobians` has the pattern of each routine that returns a Jacobian. Of
+    a large `lattice` there is F alone, as loops over sites, and its methods are explicit
+    Runge-Kutta ones.
     """
 
     model: str
@@ -93,6 +98,7 @@ class StepIR:
     public: tuple[str, ...]
     routines: tuple[Routine, ...]
     jacobians: tuple[tuple[str, Pattern], ...]
+    lattice: LatticeIR | None = None
 
     def uses(self, kind: Kind) -> bool:
         """Whether a method of this kind is among them."""
@@ -138,6 +144,30 @@ def lower_steps(motion: Motion, integrators: Sequence[Integrator]) -> StepIR:
         jacobians=tuple(
             (f.name(), pattern_of(f.sparsity_out(1))) for f in functions if f.n_out() == 2
         ),
+    )
+
+
+def lower_lattice_steps(field: LatticeField, integrators: Sequence[Integrator]) -> StepIR:
+    """Lower the step maps of a large lattice: explicit Runge-Kutta methods without tangents."""
+    model = field.model
+    return StepIR(
+        model=model.name,
+        discrete=model.discrete,
+        states=(),
+        parameters=tuple(p.name for p in model.parameters),
+        forcing=tuple(f.name for f in model.forcing),
+        equations=(),
+        lagrangian="",
+        D=field.D,
+        P=field.P,
+        U=field.U,
+        n=0,
+        programs=step_programs(integrators),
+        public=tuple(one.name for one in integrators),
+        routines=(),
+        jacobians=(),
+        # of the scheme nothing is used but its one slope
+        lattice=lower_lattice(field, find_scheme("euler", discrete=False)),
     )
 
 
