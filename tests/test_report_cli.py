@@ -39,6 +39,8 @@ def test_a_model_becomes_each_form(symda: Shell, form: str) -> None:
     assert done.code == 0, done.err
     assert f"wrote page.{form}" in done.out
     assert "lorenz96" in (symda.folder / f"page.{form}").read_text(encoding="utf-8")
+    beside = {path.read_bytes()[:4] for path in symda.folder.glob("page_files/*")}
+    assert beside == {"html": set(), "md": {b"\x89PNG"}, "tex": {b"%PDF"}}[form]
 
 
 def test_what_is_refused(symda: Shell) -> None:

@@ -11,7 +11,7 @@ from symda.derive.display import latex_of, mathml_of
 from symda.show.report.document import Formulas, Part, Text, Topic, count
 
 if TYPE_CHECKING:
-    from symda.derive.display import Line, Section
+    from symda.derive.display import Section
 
 #: Equations under one heading that a page shows unfolded.
 OPEN = 12
@@ -29,13 +29,12 @@ def mathematics(title: str, sections: Sequence[Section], note: str = "") -> Part
 
 def formulas(section: Section) -> Topic:
     """Return one section of equations, as many as a page can hold."""
-    shown = tuple(_within(section))
-    left_out = len(section.lines) - len(shown)
+    bare = replace(section, note="")
+    mathml = tuple(_within(bare))
+    left_out = len(section.lines) - len(mathml)
     blocks: list[Text | Formulas] = [Text(section.note)] if section.note else []
-    if shown:
-        bare = replace(section, note="", lines=shown)
-        inside = _ALIGN.search(latex_of((bare,)))
-        mathml = tuple(_MATH.findall(mathml_of((bare,))))
+    if mathml:
+        inside = _ALIGN.search(latex_of((replace(bare, lines=section.lines[: len(mathml)]),)))
         blocks.append(Formulas(mathml, inside[1] if inside else ""))
     if left_out:
         blocks.append(Text(f"{count(left_out, 'more equation')} not shown."))
@@ -43,11 +42,12 @@ def formulas(section: Section) -> Topic:
     return Topic(section.title, tuple(blocks), len(section.lines) > OPEN, size)
 
 
-def _within(section: Section) -> Iterator[Line]:
-    """Yield the lines that fit, at least one."""
+def _within(section: Section) -> Iterator[str]:
+    """Yield the formulas of a section that fit, at least one."""
     room = CHARACTERS
     for number, line in enumerate(section.lines[:LINES]):
-        room -= len(mathml_of((replace(section, note="", lines=(line,)),)))
+        (formula,) = _MATH.findall(mathml_of((replace(section, lines=(line,)),)))
+        room -= len(formula)
         if room < 0 and number:
             return
-        yield line
+        yield formula
