@@ -80,7 +80,9 @@ def anneal(
         Path k depends on (seed, k) alone.
     solver : str
         ``"ipopt"``, the reference; ``"newton"``, many times faster, compiled for this model;
-        ``"lbfgs"``, which needs least memory.
+        ``"lbfgs"``, which needs least memory. For actions with ``model_error="rate"`` also the
+        continuous problem itself: ``"collocation"`` (``"bvp"``, ``"sweeps"``), see
+        `symda.boundary_value`.
     options : mapping, optional
         The solver's own options, e.g. ``{"formulation": "lifted", "max_iter": 500}``.
     start : str, function, Nudged, Run, array, or tuple of arrays

@@ -158,7 +158,7 @@ def boundary_value(
     method : str
         ``"collocation"``: Gauss collocation with jumps, for any data. ``"bvp"``: SciPy's
         `solve_bvp`, which takes the data as samples of a continuous y(t). ``"sweeps"``: forward
-        in x, backward in p, as in back-propagation; for short windows.
+        in x, backward in p, as in back-propagation; for short windows with x(t0) given.
     options : mapping, optional
         Of the method, e.g. ``{"degree": 5, "intervals": 2}`` with ``"collocation"``.
     steps, max_step, midpoint_data, fixed
@@ -368,7 +368,7 @@ def _check_converged(found: Extremal, problem: Problem, rf: FloatArray, method: 
         f"boundary_value: {method} did not converge on the window {first:.6g} .. {last:.6g} at "
         f"Rf = {' '.join(f'{value:.6g}' for value in np.unique(rf))}: {ending.message.strip(' .')}"
         f", after {ending.iterations} iterations; what is left of the equations: {misses}. "
-        f"{_ADVICE[method]}"
+        f"{_ADVICE[method]}".rstrip()
     )
 
 
@@ -379,8 +379,8 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "options={'max_iter': ...} grow.",
         "bvp": "Start from a path annealed up to this Rf, raise options={'max_nodes': ...}, or use "
         "method='collocation', which descends.",
-        "sweeps": "Use method='collocation', start from an annealed path, lower rf, or take a "
-        "shorter window.",
+        # which says itself what to do
+        "sweeps": "",
     }
 )
 

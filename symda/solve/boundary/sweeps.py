@@ -5,7 +5,8 @@ p(tF) = 0, jumping at the data. A fixed point solves the boundary value problem.
 round in the loop p -> x -> p, whose gain grows with the window, with Rm/Rf, and exponentially with
 a positive Lyapunov exponent; beyond 1 they diverge. Relaxation, p + alpha (p_new - p), makes each
 sweep a step of steepest descent of the action (in the metric Rf), so some alpha always lowers it,
-but the number of sweeps grows with the gain. `Collocation` has no such limit, since it varies x and
+but the number of sweeps grows with the gain. Where x(t0) is free, p(t0) = 0 is met by descent along
+p(t0) alone, which is slow. `Collocation` has no such limit, since it varies x and
 p together, as section 5.4.1 of Abarbanel, Rozdeba and Shirman 2017 proposes.
 """
 
@@ -290,6 +291,6 @@ class Sweeps:
 
 
 _INSTEAD = (
-    ". Sweeps converge on short windows with large Rf only: use 'collocation', start from an "
-    "annealed path, lower Rf, or take a shorter window"
+    ". Sweeps converge where x(t0) is given, the window short and Rf large: use 'collocation', start "
+    "from an annealed path, give initial=, raise Rf, or take a shorter window"
 )
