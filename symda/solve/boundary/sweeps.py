@@ -291,6 +291,6 @@ class Sweeps:
 
 
 _INSTEAD = (
-    ". Sweeps converge where x(t0) is given, the window short and Rf large: use 'collocation', start "
-    "from an annealed path, give initial=, raise Rf, or take a shorter window"
+    ". Sweeps converge where x(t0) is given, the window short and Rf large: use 'collocation', "
+    "start from an annealed path, give initial=, raise Rf, or take a shorter window"
 )
