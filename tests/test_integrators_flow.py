@@ -407,3 +407,38 @@ def test_large_lattices_in_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.warns(VirtualMachineWarning):
         slow = sd.step_map(model, "rk4", forcing={"I": 1.0})
     np.testing.assert_allclose(slow.step(x, 0.1), step.step(x, 0.1), rtol=1e-12)
+
+
+def test_splittings_of_hamiltonians_that_change_in_time() -> None:
+    """Kicks and drifts have clocks of their own; both parts depend on time here."""
+    q, p, v = *sd.states("q p"), sd.parameter("v", per="step")
+    t, I = sd.time("t"), sd.forcing("I")
+    H = (1 + sp.sin(2 * t) / 3) * p**2 / 2 + p * I - (1 + sp.cos(t) / 2) * sp.cos(q) + q * I + v * q
+    model = sd.Model.from_hamiltonian(H, [q], [p], name="swing")
+    assert model.separable
+    known = sd.Model.from_hamiltonian(H.subs(v, 0.2), [q], [p], name="swing")
+    maps, u = Maps.of(known), lambda t: np.sin(3 * t) / 2
+    x, end = np.array([0.4, 0.3]), 1.5
+    exact = maps.reference(x, end, u=u)
+    for method in maps.methods:
+        if method.needs != "separable":
+            continue
+        few, many = (
+            np.linalg.norm(maps.run(maps.numpy, method, x, end / N, N, u=u) - exact)
+            for N in (20, 40)
+        )
+        assert abs(math.log2(few / many) - method.order) < 0.25, method.name
+    given = {"forcing": {"I": sp.sin(3 * t) / 2}, "parameters": {"v": 0.2}}
+    found = sd.integrate(model, [0.0, end], x, method="yoshida4", step=end / 40, **given)
+    again = maps.run(maps.numpy, sd.INTEGRATORS["yoshida4"], x, end / 40, 40, u=u)
+    np.testing.assert_allclose(found.states.values[-1, :2], again, rtol=1e-12)
+    assert list(found.states["state"].values) == ["q", "p", "v"]
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_one_time_alone_and_times_far_from_zero() -> None:
+    found = sd.integrate(decay(), [3.0], [[1.0], [2.0]])
+    assert found.states.shape == (2, 1, 1) and found.states.values[1, 0, 0] == 2.0
+    far = sd.integrate(pushed(), [1e4, 1e4 + 0.5], [0.0], forcing={"I": 0.0}, step=0.01)
+    exact = sd.simulate(pushed(), [1e4, 1e4 + 0.5], [0.0], forcing={"I": 0.0})
+    np.testing.assert_allclose(far.states.values, exact.states.values, atol=1e-8)

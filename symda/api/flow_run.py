@@ -40,6 +40,8 @@ LARGEST_SYSTEM = 800
 LARGEST_LATTICE = 200
 #: Steps that are laid out in memory at a time where there is forcing.
 CHUNK = 1 << 16
+#: Steps of one call into compiled code; between two of them Python hears Ctrl-C.
+LONGEST_CALL = 1 << 22
 #: Most steps of an interval, where whole numbers end.
 MOST_STEPS = 1e15
 
@@ -292,7 +294,7 @@ class Runner:
         states[:, 0] = x0
         failures: list[Failure] = []
         alive, at, done = np.arange(K), x0, 0
-        longest = CHUNK if self.model.forcing else int(stops.counts.sum()) or 1
+        longest = CHUNK if self.model.forcing else LONGEST_CALL
         for piece, ends in stops.chunks(longest):
             stretches = self._stretches(piece, where)
             found, codes, places = self._ensemble(at, stretches, threads)
