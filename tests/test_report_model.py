@@ -124,6 +124,7 @@ def test_large_models_stay_readable(tmp_path: Path) -> None:
     assert page.text.count("<details>") >= 4  # equations, derivatives, momenta, source
     said = "".join(page.words)
     assert "90 equations" in said and "10 more equations not shown." in said
+    assert "Left out for more than 60 states; action.lagrangian()" in said
     assert "120 left out" in said and "50 more not listed." in said
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Sections of an action's equations that say what was declared; the others are derived.
 _DECLARED = 2
 #: States above which equations of motion, written out one by one, are no longer to be read.
-LARGEST = 100
+LARGEST = 60
 
 
 def report_action(action: Action, path: str | Path) -> Path:

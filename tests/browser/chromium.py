@@ -7,10 +7,10 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 #: What the programs are called; the variables name others.
 PROGRAMS = {
@@ -48,6 +48,9 @@ def program(variable: str) -> str:
 
 
 def start(profile: Path) -> webdriver.Chrome:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
     options = webdriver.ChromeOptions()
     options.binary_location = program("CHROMIUM")
     for flag in (*QUIET, f"--user-data-dir={profile}"):
