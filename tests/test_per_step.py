@@ -211,7 +211,7 @@ def test_what_is_said_of_them():
     v = sd.parameter("v", per="step", **WIDE)
     ode = str(sd.Action(sd.Model({x: -w * x + v}, name="leak"), [x * w]).equations())
     assert "1 state, no parameter, no forcing channel." in ode
-    assert "dx/dt = -x*w + v" in ode and "dw/dt" not in ode and "dv/dt" not in ode
+    assert "dx/dt = v - x*w" in ode and "dw/dt" not in ode and "dv/dt" not in ode
     assert "w(t), v(t)" in " ".join(ode.split())
     map_ = sd.Model({x: w * x}, name="layer", discrete=True)
     text = str(sd.Action(map_, [x]).equations())
