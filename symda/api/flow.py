@@ -11,16 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from symda.api.driven import Values, drive, driven, split_values, with_values
-from symda.api.flow_run import (
-    IntegrationWarning,
-    Runner,
-    Stops,
-    failure,
-    fitting,
-    in_loops,
-    machine_of,
-    members_of,
-)
+from symda.api.flow_machine import fitting, in_loops, machine_of, members_of
+from symda.api.flow_run import IntegrationWarning, Runner, Stops, failure
 from symda.api.inputs import number, whole
 from symda.api.simulate import Trajectory, forcing_sources, parameter_vector
 from symda.declare import Model

@@ -1,0 +1,174 @@
+"""Which method fits a model, what evaluates it, and what members start from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symda.api.machine import VirtualMachineWarning
+from symda.api.simulate import initial_state
+from symda.declare import LatticeModel, Measurement, Model
+from symda.declare.mechanics import MechanicalModel
+from symda.errors import DataError, OptionError
+from symda.observe.arrays import as_floats
+
+if TYPE_CHECKING:
+    import casadi as ca
+
+    from symda.build.steps import StepEngine
+    from symda.discretise.integrators import Integrator
+    from symda.emit import Source
+    from symda.lower.steps import StepIR
+
+FloatArray = NDArray[np.float64]
+Functions: TypeAlias = "Mapping[str, ca.Function]"
+
+#: Unknowns of an implicit step (stages times states) that dense factors are made for.
+LARGEST_SYSTEM = 800
+#: States up to which a lattice is written out.
+LARGEST_LATTICE = 200
+
+
+def fitting(model: Model, method: str | Integrator, *, where: str) -> Integrator:
+    """Return the integrator a user asked for, if it fits the model.
+
+    Raises
+    ------
+    OptionError
+        If there is none of that name, or it needs what the model has not; with a method that
+        does.
+    """
+    from symda.discretise.integrators_registry import find_integrator
+
+    if not isinstance(model, Model):
+        raise OptionError(
+            f"{where}: the first argument is a symda.Model, got {type(model).__name__}; "
+            "of an action, pass action.model."
+        )
+    if model.discrete:
+        raise OptionError(
+            f"{where}: {model.name!r} is a discrete map, which is its own step; iterate it with "
+            "sd.simulate."
+        )
+    one = find_integrator(method, where=where)
+    _require_mechanics(model, one, where)
+    D = len(model.states)
+    if in_loops(model) and not one.explicit:
+        raise OptionError(
+            f"{where}: the method {one.name!r} is implicit, and {model.name!r} has {D} states on "
+            f"its lattice; above {LARGEST_LATTICE} there are explicit methods only, such as 'rk4'."
+        )
+    unknowns = 0 if one.explicit else D * len(one.abscissae)
+    if unknowns > LARGEST_SYSTEM:
+        raise OptionError(
+            f"{where}: the method {one.name!r} solves for {unknowns} unknowns in every step, more "
+            f"than {LARGEST_SYSTEM}; use an explicit method, such as 'rk4'."
+        )
+    return one
+
+
+def in_loops(model: Model) -> bool:
+    """Whether a model's F is emitted as loops over sites, without a Jacobian."""
+    return isinstance(model, LatticeModel) and len(model.states) > LARGEST_LATTICE
+
+
+def _require_mechanics(model: Model, one: Integrator, where: str) -> None:
+    name = f"{where}: the method {one.name!r}"
+    if one.needs and not isinstance(model, MechanicalModel):
+        raise OptionError(
+            f"{name} treats coordinates and momenta differently, and {model.name!r} does not say "
+            "which states are which. Declare it with sd.Model.from_hamiltonian or "
+            "from_lagrangian, or use a method for any model, such as 'gauss4' (symplectic) or "
+            "'rk4'."
+        )
+    if not isinstance(model, MechanicalModel):
+        return
+    if one.needs == "separable" and not model.separable:
+        instead = one.general or "gauss4"
+        raise OptionError(
+            f"{name} is for separable Hamiltonians, T(p) + V(q), with forces free of p; that of "
+            f"{model.name!r} is not, {model.hamiltonian}. Use method={instead!r}, which solves "
+            "an equation in every step, for the same order with any Hamiltonian."
+        )
+    if one.needs == "lagrangian" and model.lagrangian is None:
+        raise OptionError(
+            f"{name} is made of the Lagrangian, and {model.name!r} was declared by its "
+            "Hamiltonian. Declare it with sd.Model.from_lagrangian, or use 'midpoint', which is "
+            "the same map as 'variational-midpoint'."
+        )
+
+
+@lru_cache(maxsize=16)
+def _emitted(model: Model, integrator: Integrator) -> tuple[Functions, StepIR, Source]:
+    from symda.derive.lattice import derive_lattice
+    from symda.derive.motion import Motion
+    from symda.emit.steps import emit_steps
+    from symda.lower.steps import lower_lattice_steps, lower_steps
+
+    if isinstance(model, LatticeModel) and in_loops(model):
+        field = derive_lattice(model, Measurement((), (), ()))
+        ir = lower_lattice_steps(field, [integrator])
+        return {"field": field.field}, ir, emit_steps(ir)
+    motion = Motion(model)
+    ir = lower_steps(motion, [integrator])
+    functions = {routine.name: getattr(motion, routine.name) for routine in ir.routines}
+    return functions, ir, emit_steps(ir)
+
+
+def machine_of(model: Model, integrator: Integrator) -> tuple[StepEngine, Source]:
+    """Return what evaluates a model's step map, built or taken from the cache, and its text.
+
+    Raises
+    ------
+    BuildError
+        If the compiler fails.
+
+    Warns
+    -----
+    VirtualMachineWarning
+        If there is no compiler.
+    """
+    from symda.build import NoCompiler, build
+    from symda.build.steps import CompiledSteps
+    from symda.build.steps_numpy import NumpySteps
+
+    functions, ir, source = _emitted(model, integrator)
+    try:
+        return CompiledSteps(build(source).library, ir), source
+    except NoCompiler as reason:
+        warnings.warn(str(reason), VirtualMachineWarning, stacklevel=3)
+    return NumpySteps(functions, ir), source
+
+
+def members_of(model: Model, initial: ArrayLike | Mapping[str, float], *, where: str) -> FloatArray:
+    """Return initial states as an array (K, D), K = 1 for a single one.
+
+    Raises
+    ------
+    DataError
+        If it does not have a finite number for each state.
+    """
+    if isinstance(initial, np.ndarray) and initial.dtype == np.float64 and initial.ndim == 1:
+        if initial.size == len(model.states) and np.all(np.isfinite(initial)):
+            return np.array(initial[None, :])
+    if isinstance(initial, Mapping) or np.ndim(initial) != 2:
+        return initial_state(model, initial, where=where)[None, :]
+    values, D = as_floats(initial, f"{where}: initial"), len(model.states)
+    if values.shape[0] == 0 or values.shape[1] != D:
+        raise DataError(
+            f"{where}: initial of an ensemble must have the shape (members, {D}), one number for "
+            f"each of {', '.join(s.name for s in model.states[:8])}, got {values.shape}."
+        )
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        m, a = bad[0]
+        raise DataError(
+            f"{where}: initial[{m}, {a}] (member {m}, {model.states[a].name!r}) is {values[m, a]}, "
+            "expected a finite number."
+        )
+    return np.ascontiguousarray(values)
