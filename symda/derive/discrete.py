@@ -15,10 +15,10 @@ from symda.derive.sections import Subject
 
 @dataclass(frozen=True)
 class DiscreteEulerLagrange(Readable):
-    """The discrete Euler-Lagrange equations D1 L_d[n] + D2 L_d[n-1] + dM_d[n]/dz[n] = 0.
+    """The discrete Euler-Lagrange equations D1 L_d[n] + D2 L_d[n-1] + dV[n]/dz[n] = 0.
 
     They say that the action's gradient by the path is 0. L_d[n](z[n], z[n+1]) is the discrete
-    Lagrangian of step n, M_d[n](z[n]) the data term of a node. Matrices do not commute: these are
+    Lagrangian of step n, V[n](z[n]) the data term of a node. Matrices do not commute: these are
     products of names, J0[n] = dr[n]/dz[n] and so on, as in `Action.equations`.
 
     Attributes
@@ -77,8 +77,12 @@ def _momentum(of: Blocks, index: str) -> Mark:
 
 def _names(of: Blocks, shift: int = 0) -> tuple[Mark, Mark]:
     """Return the discrete Lagrangian of a step and the data term of a node."""
-    n = of.notation.shifted(shift)
-    return Mark(f"L_d[{n}]", rf"L_{{d,{n}}}"), Mark(f"V[{n}]", f"V_{{{n}}}")
+    notation, n = of.notation, of.notation.shifted(shift)
+    step, node = notation["L_d"], notation["V"]
+    letter = step.removesuffix("_d")
+    upright = letter if len(letter) == 1 else rf"\mathrm{{{letter}}}"
+    latex = node if len(node) == 1 else rf"\mathrm{{{node}}}"
+    return Mark(f"{step}[{n}]", rf"{upright}_{{d,{n}}}"), Mark(f"{node}[{n}]", f"{latex}_{{{n}}}")
 
 
 def _action_section(of: Blocks) -> Section:

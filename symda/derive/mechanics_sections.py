@@ -317,7 +317,7 @@ def parameter_section(of: Continuum, conditions: Sequence[Eq]) -> Section:
             ]
             function = sp.Add(*terms) - of.data_term.diff(theta)
             integral = sp.Integral(function, *integral.limits)
-        lines.append(Line(condition.rhs, integral))
+        lines.append(Line(condition.rhs, integral, theta.name))
     note = "For each parameter that is estimated and not at a bound, the integral of dH/dtheta."
     return _listing("Parameters", lines, note)
 

@@ -45,6 +45,8 @@ _LETTERS = {
     "Rm": "R_m",
     "Rf": "R_f",
     "tau": "when",
+    "V": "Cost",
+    "L_d": "Lag_d",
 }
 
 
