@@ -131,3 +131,21 @@ def test_order(method: Integrator) -> None:
         slope = math.log(errors[few] / errors[many]) / math.log(many / few)
         # doubles end before the asymptotic range of order 8 begins: see test_integrators.py
         assert abs(slope - method.order) < (0.15 if method.order < 8 else 0.5)
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [Maps.of(make(n, 20 + n)) for make in (systems.separable, systems.coupled) for n in (1, 2, 3)],
+    ids=lambda maps: f"{maps.model.name}-{len(maps.model.coordinates)}",
+)
+def test_structure_in_other_dimensions(maps: Maps) -> None:
+    """Kinetic energies that are not quadratic, H separable or not, one to three coordinates."""
+    n = len(maps.model.coordinates)
+    J, x, h = systems.structure(n), systems.start(maps.model, n), 0.2
+    for method in maps.methods:
+        after, M = maps.tangent(maps.numpy, method, x, h)
+        if method.symplectic:
+            assert abs(M.T @ J @ M - J).max() < 1e-10, method.name
+        if method.symmetric:
+            back = maps.run(maps.numpy, method, after, -h, 1)
+            assert abs(back - x).max() < 1e-12 * abs(x).max(), method.name
