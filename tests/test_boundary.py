@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import boundary_oracle
+import casadi as ca
 import numpy as np
 import pytest
 import sympy as sp
@@ -13,6 +14,8 @@ from test_continuum import DATA, RF, RM, TIMES, F, continuous_minimiser
 import symda as sd
 from symda.api.preflight import ProblemWarning
 from symda.errors import SolveError
+from symda.solve.boundary import Mesh, System
+from symda.solve.boundary.program import Program
 
 
 def linear_action() -> sd.Action:
@@ -382,3 +385,40 @@ def test_a_parameter_without_effect_is_said() -> None:
             start=(np.zeros((5, 1)), {"k": 0.3}),
         )
     assert found.status == "acceptable" and max(found.residuals.values()) < 1e-6
+
+
+def test_data_on_midpoints_are_data_like_others() -> None:
+    action = linear_action()
+    halves = sd.Action(
+        action.model, {"x": action.model["x"]}, scheme="hermite-simpson", model_error="rate"
+    )
+    found, expected = (
+        sd.boundary_value(
+            own, LINEAR, rf=RF, start=np.zeros((5, 2)), options={"degree": 5}, midpoint_data=mid
+        )
+        for own, mid in ((halves, True), (action, False))
+    )
+    np.testing.assert_allclose(found.states.values, expected.states.values, atol=1e-10)
+    np.testing.assert_allclose(found.momenta.values, expected.momenta.values, atol=1e-10)
+
+
+def test_derivatives_of_the_program_are_those_of_its_functions() -> None:
+    """Gradient, Jacobian and Hessian as assembled, against CasADi on the assembled f and g."""
+    problem = neuron_action().bind(neuron_data("hold"))
+    system = System(neuron_action().field.functions)
+    program = Program(system, Mesh.of(problem, 3, 2, None))
+    f, rng = program.functions, np.random.default_rng(0)
+    sizes = (program.unknowns, program.w.size, program.constraints)
+    point, weights, lam = (rng.normal(size=n) for n in sizes)
+    v, q = ca.MX.sym("v", sizes[0]), ca.MX.sym("q", sizes[1])
+    action, constraints = f["nlp"](v, q)
+    lagrangian = 0.7 * action + ca.dot(constraints, ca.DM(lam))
+    for name, got, expected in (
+        ("gradient", f["grad_f"](point, weights)[1], ca.gradient(action, v)),
+        ("jacobian", f["jac_g"](point, weights)[1], ca.jacobian(constraints, v)),
+        ("hessian", f["hess_lag"](point, weights, 0.7, lam), ca.hessian(lagrangian, v)[0]),
+    ):
+        reference = ca.Function("reference", [v, q], [expected])(point, weights).full()
+        if name == "hessian":
+            reference = np.triu(reference)
+        np.testing.assert_allclose(got.full(), reference, atol=1e-12, err_msg=name)
