@@ -31,7 +31,8 @@ class Minimum:
     action, measurement_term, model_term : float
         Action of eq. 10 and its two sums.
     momenta : ndarray, shape (N, E)
-        p_n = Rf_n r_n; the constraints' multipliers where the solver has them.
+        p_n = Rf_n r_n; the constraints' multipliers where the solver has them; p(t) in the middle
+        of each step where it solves the continuous problem.
     status : str
         ``converged``; ``acceptable`` (the solver's looser tolerance); ``stopped`` (a limit of
         iterations or time, or no further progress); ``failed``.
