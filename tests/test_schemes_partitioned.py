@@ -91,7 +91,11 @@ def test_the_map_that_has_no_residual_is_symplectic(scheme):
 def test_equations_say_what_moves():
     action = sd.Action(*oscillators(), scheme="verlet")
     text = str(action.equations())
-    for stage in ("F_p(x[n], U(t[n])", "F_q(x[n] + h[n]*slope1/2, U(t[n] + h[n]/2)"):
+    for stage in (
+        "F_p(x[n], U(t[n])",
+        "F_p(x[n+1], U(t[n] + h[n])",
+        "F_q((x[n] + x[n+1])/2 + h[n]*(slope1 - slope2)/4, U(t[n] + h[n]/2)",
+    ):
         assert stage in text
     assert "F_q is F for the coordinates, 0 elsewhere, F_p the same for the momenta" in (
         " ".join(text.split())

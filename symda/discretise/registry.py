@@ -121,18 +121,18 @@ _ALL = (
         parts=["p", "q"],
         source="de Vogelaere (1956); Hairer, Lubich, Wanner, I.1",
     ),
-    # 0   | 0   0  0    p   a = p_n + h/2 f(q_n)
-    # 1/2 | 1/2 0  0    q   q_{n+1} = q_n + h v(a)
-    # 1   | 1/2 1  0    p   p_{n+1} = a + h/2 f(q_{n+1})
-    #     | 1/2 1  1/2
+    # Stoermer-Verlet's map where the residual is 0. Written with both ends of the step, it sees a
+    # model error spread over the step and not at its end:
+    # q_{n+1} - q_n - h v(a),  p_{n+1} - p_n - h/2 (f(q_n) + f(q_{n+1})),
+    # a = (p_n + p_{n+1})/2 + h/4 (f(q_n) - f(q_{n+1})), the momentum in the middle
     Scheme(
         "verlet",
         2,
-        c=[0, "1/2", 1],
-        v=[0, 0, 0],
-        X=[[0, 0, 0], ["1/2", 0, 0], ["1/2", 1, 0]],
-        b=["1/2", 1, "1/2"],
-        parts=["p", "q", "p"],
+        c=[0, 1, "1/2"],
+        v=[0, 1, "1/2"],
+        X=[[0, 0, 0], [0, 0, 0], ["1/4", "-1/4", 0]],
+        b=["1/2", "1/2", 1],
+        parts=["p", "p", "q"],
         source="Verlet, Phys. Rev. 159 (1967) 98; Hairer, Lubich, Wanner, I.1",
     ),
     MAP,
