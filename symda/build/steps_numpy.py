@@ -219,7 +219,7 @@ class NumpySteps:
         v = _newton(
             lambda v: p - momentum(v, end=False),
             lambda v: by(v, end=False)[1],
-            self._value("field", call, 0, one.c[0], x)[:n],
+            self._value("velocity", call, 0, one.c[0], x),
             np.abs(q).sum() / abs(h),
         )
         after = np.concatenate([q + h * v, momentum(v, end=True)])

@@ -115,13 +115,12 @@ def lower_steps(motion: Motion, integrators: Sequence[Integrator]) -> StepIR:
     programs = step_programs(integrators)
     kinds = {program.kind for program in programs}
     functions: list[ca.Function] = []
-    if kinds & {"explicit", "implicit", "variational"}:
-        functions.append(motion.field)
     if kinds & {"explicit", "implicit"}:
-        functions.append(motion.field_jacobian)
+        functions += [motion.field, motion.field_jacobian]
+    if kinds & {"splitting", "variational"}:
+        functions.append(motion.velocity)
     if "splitting" in kinds:
-        functions += [motion.velocity, motion.velocity_jacobian]
-        functions += [motion.force, motion.force_jacobian]
+        functions += [motion.velocity_jacobian, motion.force, motion.force_jacobian]
     if "variational" in kinds:
         functions += [motion.legendre, motion.legendre_jacobian]
     names = [tuple("kJ"[: f.n_out()]) for f in functions]
