@@ -14,6 +14,7 @@ from report_pages import Page, read
 import symda as sd
 from symda.show.report import Picture, bordered_hessian, field_jacobian, step_jacobian
 from symda.show.report.structure import Axis, _cells
+from symda.show.report.tex import verbatim
 
 
 def decay() -> sd.Action:
@@ -200,8 +201,12 @@ def test_letters_that_latex_lacks_are_spelled_out(tmp_path: Path) -> None:
     x, k = sd.state("größe"), sd.parameter("θ")
     action = sd.Action(sd.Model({x: -k * x}, name="模型 é ς λ"), [x], scheme="euler")
     latex = action.report(tmp_path / "letters.tex").read_text(encoding="utf-8")
-    assert r"\title{[U+6A21][U+578B] é [U+03C2] $\lambda$}" in latex
-    assert r"größe" in latex and r"$\theta$ &" in latex
+    assert r"\title{模型 é ς λ}" in latex and "größe" in latex
+    preamble = latex.partition(r"\begin{document}")[0]
+    declared = dict(re.findall(r"\\DeclareUnicodeCharacter\{(\w+)\}\{(.*)\}\n", preamble))
+    assert declared["03B8"] == r"\ensuremath{\theta}" and "00E9" not in declared
+    assert declared["03BB"] == r"\ensuremath{\lambda}"
+    assert declared["6A21"] == r"\texttt{[U+6A21]}" and declared["03C2"] == r"\texttt{[U+03C2]}"
     read(action.report(tmp_path / "letters.html"))
 
 
@@ -232,3 +237,14 @@ def test_notebooks_get_few_lines_and_safe_names() -> None:
     assert "script" not in Page(shown).tags and r"\mathrm{\lt script\gt a\_b\%}" in (
         "".join(Page(shown).words)
     )
+
+
+def test_programs_in_latex_keep_their_words_and_the_page() -> None:
+    terms = " + ".join(f"x{n}*y{n}" for n in range(60))
+    text = f"a = 1\n    return {terms}\n\n# \\end{{verbatim}}\n"
+    shown = verbatim(text)
+    assert max(map(len, shown.splitlines())) <= 120
+    assert shown.replace("end {", "end{").split() == text.split()
+    assert shown.startswith("a = 1\n    return x0*y0 + ")
+    assert all(row.startswith("        ") for row in shown.splitlines()[2:-2])
+    assert "\\end{verbatim}" not in shown and shown.endswith("# \\end {verbatim}\n")

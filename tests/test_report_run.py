@@ -192,8 +192,8 @@ def test_markdown_and_latex(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert rows and all(line.endswith("|") for line in rows)
     begun, ended = (re.findall(rf"\\{word}{{(\w+\*?)}}", latex) for word in ("begin", "end"))
     assert sorted(begun) == sorted(ended)
-    # outside of listings braces match
-    prose = re.sub(r"\\begin{lstlisting}.*?\\end{lstlisting}", "", latex, flags=re.DOTALL)
+    # outside of programs braces match
+    prose = re.sub(r"\\begin{verbatim}.*?\\end{verbatim}", "", latex, flags=re.DOTALL)
     prose = prose.replace(r"\{", "").replace(r"\}", "")
     assert prose.count("{") == prose.count("}")
 

@@ -12,16 +12,12 @@ from typing import TYPE_CHECKING
 from symda.errors import OptionError, nearest
 from symda.show.report.document import Document, Figure, Gallery, Topic, slug
 from symda.show.report.drawings import drawn, png, svg
+from symda.show.report.tex import escaped, letters, verbatim
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
-_TEX = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
-_TEX |= {character: "\\" + character for character in "#$%&_{}"}
-_TEX |= {"\N{MULTIPLICATION SIGN}": r"$\times$", "\N{PLUS-MINUS SIGN}": r"$\pm$"}
-_TEX |= {"\N{MINUS SIGN}": "$-$", "\N{INFINITY}": r"$\infty$", "<": r"\textless{}"}
-_TEX |= {">": r"\textgreater{}", "|": r"\textbar{}"}
 #: Characters that Markdown may take for marks of its own.
 _MARKS = re.compile(r"([\\`*_{}\[\]<>#|~$])")
 
@@ -86,7 +82,7 @@ def write(document: Document, path: str | os.PathLike[str]) -> Path:
 
 
 def _html(document: Document, target: Path) -> dict[Path, bytes]:
-    environment = _environment(escaped=True)
+    environment = _environment(html=True)
     numbers = {figure: f"f{n}" for n, figure in enumerate(_figures(document))}
 
     def picture(figure: Figure) -> Markup:
@@ -110,11 +106,10 @@ def _beside(kind: str, template: str) -> Callable[[Document, Path], dict[Path, b
             for n, figure in enumerate(_figures(document), start=1)
         }
         places = {figure: f"{folder.name}/{name}" for figure, name in names.items()}
-        text = (
-            _environment(escaped=False)
-            .get_template(template)
-            .render(document=document, places=places)
-        )
+        page = _environment(html=False).get_template(template)
+        text = page.render(document=document, places=places, letters=[])
+        # a preamble may have to declare what stands in the text
+        text = page.render(document=document, places=places, letters=letters(text))
         files = {folder / name: drawn(figure, kind) for figure, name in names.items()}
         # the text last: where it is, its figures are
         return {**files, target: re.sub(r"\n{3,}", "\n\n", text).encode()}
@@ -141,37 +136,19 @@ def _figures(document: Document) -> Iterator[Figure]:
 
 
 @cache
-def _environment(*, escaped: bool) -> Environment:
+def _environment(*, html: bool) -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
         loader=PackageLoader("symda.templates", package_path=""),
         undefined=StrictUndefined,
-        autoescape=escaped,
+        autoescape=html,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"slug": slug, "tex": _tex, "marks": _marks}
+    made.filters |= {"slug": slug, "tex": escaped, "verbatim": verbatim, "marks": _marks}
     return made
-
-
-def _tex(text: str) -> str:
-    """Escape running text for LaTeX; characters that pdfLaTeX may lack are spelled out."""
-    return "".join(
-        _TEX.get(c) or (c if c.isascii() or (c.isalpha() and ord(c) < 0x180) else _spelled(c))
-        for c in text
-    )
-
-
-def _spelled(character: str) -> str:
-    import unicodedata
-
-    name = unicodedata.name(character, "")
-    if name.startswith("GREEK SMALL LETTER ") and len(name.split()) == 4:
-        word = name.split()[3].lower().replace("lamda", "lambda")
-        return "o" if word == "omicron" else rf"$\{word}$"
-    return rf"[U+{ord(character):04X}]"
 
 
 def _marks(text: str) -> str:
