@@ -326,7 +326,9 @@ MISTAKES: Sequence[tuple[Call, list[str]]] = [
     (lambda: sd.integrate(pendulum(), T, [0, 0], parameters={"h": 1}), ["no parameter 'h'"]),
     (lambda: sd.integrate(pushed(), T, [0.0]), ["forcing 'I'", "integrate(...)"]),
     (
-        lambda: sd.integrate(pushed(), T, [0.0], forcing={"I": ([0.0, 0.5], [1.0, 2.0])}),
+        lambda: sd.integrate(
+            pushed(), T, [0.0], method="gauss4", forcing={"I": ([0.0, 0.5], [1.0, 2.0])}
+        ),
         ["integrate: forcing 'I'", "cover times 0.0 to 0.5"],
     ),
     (
@@ -409,6 +411,7 @@ def test_large_lattices_in_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(slow.step(x, 0.1), step.step(x, 0.1), rtol=1e-12)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_splittings_of_hamiltonians_that_change_in_time() -> None:
     """Kicks and drifts have clocks of their own; both parts depend on time here."""
     q, p, v = *sd.states("q p"), sd.parameter("v", per="step")
