@@ -230,7 +230,7 @@ def test_notebooks_get_few_lines_and_safe_names() -> None:
     model = sd.Model({s: -s for s in x})
     assert r"\text{28 more}" in model._repr_latex_() and "and 28 more" in model._repr_html_()
     assert lattice(7).model._repr_latex_().count(r"\frac") == 1
-    assert r"{u}_{n+1} &= " in henon().model._repr_latex_()
+    assert r"{u}_{n+1} &= - a {u}_{n}^{2} + {v}_{n} + 1" in henon().model._repr_latex_()
     assert "w" not in drifting().model._repr_latex_().split("&=")[0]
     hostile = sd.state("<script>a_b%")
     shown = sd.Model({hostile: -hostile}, name=HOSTILE)._repr_html_()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from symda.declare.site import SiteState, StateField
-from symda.declare.symbols import Declared, Parameter, State, StepParameter
+from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParameter
 
 if TYPE_CHECKING:
     from symda.declare.model import Model
@@ -31,12 +31,15 @@ def model_latex(model: Model, left: Sequence[State], right: Sequence[sp.Expr]) -
         for symbol in (*left, *used)
         if isinstance(symbol, Declared) and not isinstance(symbol, SiteState)
     }
+    plain = dict(names)
+    if model.discrete:
+        names |= {s: f"{{{names[s]}}}_{{n}}" for s in names if isinstance(s, State | Forcing)}
     time = "n" if model.discrete else model.time.name if model.time else "t"
     rows = []
     for state, expression in zip(left[:SHOWN], right, strict=False):
         if isinstance(state, StepParameter):
             continue
-        own = names.get(state) or sp.latex(state)
+        own = plain.get(state) or sp.latex(state)
         side = f"{{{own}}}_{{n+1}}" if model.discrete else rf"\frac{{d {own}}}{{d {_set(time)}}}"
         rows.append(f"{side} &= {sp.latex(expression, symbol_names=names)}")
     if len(left) > SHOWN:
