@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from html import unescape
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
 
-#: More formulas than this stand side by side, if none has more characters of LaTeX.
-SIDE_BY_SIDE, SHORT = 7, 110
+#: More formulas than this stand side by side, if none has more signs to set.
+SIDE_BY_SIDE, SHORT = 7, 28
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,8 @@ class Formulas:
     @property
     def compact(self) -> bool:
         """Whether they are many and short, so that a page has them side by side."""
-        rows = self.latex.splitlines()
-        return len(self.mathml) > SIDE_BY_SIDE and all(len(row) <= SHORT for row in rows)
+        signs = (unescape(re.sub(r"<[^>]*>", "", formula)) for formula in self.mathml)
+        return len(self.mathml) > SIDE_BY_SIDE and all(len(row) <= SHORT for row in signs)
 
 
 @dataclass(frozen=True, eq=False)
