@@ -100,7 +100,7 @@ def test_another_method_value_and_format(symda: Shell) -> None:
 def test_a_model_without_energy(symda: Shell, figures: list[Figure]) -> None:
     done = symda("integrate", symda.write("decay.py", DECAY), "--until", "2.005")
     assert done.code == 0
-    assert done.out.startswith("decay: rk4, 201 steps of 0.01\nwrote ")
+    assert done.out.startswith("decay: rk4, 200 steps of 0.01 and one of 0.005\nwrote ")
     assert done.err.startswith("no energy: the model is not made from a Hamiltonian or Lagrangian.")
     assert [ax.get_ylabel() for ax in figures[0].axes] == ["x"]
     with xr.open_dataset(symda.folder / "trajectory" / "trajectory.nc", engine="h5netcdf") as data:
@@ -135,6 +135,22 @@ MISTAKES = {
     ("--initial", "pX=1"): "--initial: 'pX' is not a state of 'kepler', which has x, y, px, py.",
     ("--parameter", "nu=1"): "--parameter: 'nu' is not a parameter of 'kepler', which has mu.",
     ("--method", "verlett"): "Did you mean 'verlet'?",
+    ("--method", ""): "method must be one of",
+    ("--initial", "x=1", "--initial", "x=2"): "--initial: x is given twice; leave one of them out.",
+    (
+        "--step",
+        "1e-9",
+        "--until",
+        "1e300",
+    ): "--step 1e-09 is lost in the rounding of times as large",
+    ("--step", "0.1", "--until", "1", "--from=-1e17"): "take a step of at least 2.6e+02, or times",
+    (
+        "--step",
+        "1",
+        "--until",
+        "1e308",
+        "--from=-1e308",
+    ): "is lost in the rounding of times as large",
     ("--initial", "x=0", "--initial", "py=0"): "integrate: the solution left finite numbers",
 }
 
@@ -156,6 +172,14 @@ FILES = {
     "parameters = {}": "no value for the parameter mu. Pass --parameter mu=...",
     "energy = sd.state('z')": "m.py, energy: the state 'z' is not in this trajectory",
     "energy = 'p'": "text is never parsed",
+    "u = sd.forcing('u'); model = sd.Model({sd.state('x'): u}); initial = [0]; parameters = {}": (
+        "no values for the forcing u. Define `forcing` in m.py: numbers, symda.Samples or "
+        "expressions in time, for instance forcing = {'u': 0.0}."
+    ),
+    "x = sd.states('x', 300); model = sd.Model({s: -s for s in x}); initial = {'x0': 1.0}": (
+        "no value for the states x1, x2, x3, x4, x5, x6, x7, x8 and 291 more. Define them in m.py, "
+        "for instance: initial = {s.name: 0.0 for s in model.states}\n"
+    ),
     "forcing = {'w': 1.0}": "forcing 'w' is given with integrate(...), but the model has none",
     "model = sd.models.henon()": "'henon' is a discrete map",
 }
@@ -168,6 +192,8 @@ def test_a_slip_in_the_file_is_said(symda: Shell, line: str) -> None:
         text += "initial, parameters = [0.1, 0.1], sd.models.HENON\n"
     done = symda("integrate", symda.write("m.py", text))
     assert done.code == 2 and FILES[line].lower() in done.err.lower()
+    # before the work
+    assert done.out == "" and not (symda.folder / "trajectory").exists()
 
 
 def test_times_are_multiples_of_the_step_but_for_the_last() -> None:
@@ -175,9 +201,30 @@ def test_times_are_multiples_of_the_step_but_for_the_last() -> None:
     assert output_times(0.1, 0.35, 0.0, 11).tolist() == pytest.approx([0, 0.1, 0.2, 0.3, 0.35])
     assert output_times(0.1, 1.0, 0.0, 6).tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     assert output_times(0.1, 1.0, 0.0, 2).tolist() == [0.0, 1.0]
+    # all whole steps are of that length: the shorter one stands alone
+    assert output_times(0.3, 1.0, 0.0, 3).tolist() == pytest.approx([0, 0.6, 0.9, 1.0])
     assert output_times(0.5, 2.0, 1.0, 100).tolist() == [1.0, 1.5, 2.0]
     many = output_times(0.001, 1000.0, 0.0, 10_001)
     assert len(many) == 10_001 and np.all(np.diff(many) > 0.0)
+
+
+def test_the_steps_are_those_that_are_said(symda: Shell) -> None:
+    arguments = ["--step", "0.3", "--until", "1", "--points", "3", "--format", "csv"]
+    done = symda("integrate", symda.write("damped.py", DAMPED), *arguments)
+    assert done.out.startswith("damped: gauss4, 3 steps of 0.3 and one of 0.1\n")
+    table = np.genfromtxt(symda.folder / "trajectory" / "trajectory.csv", delimiter=",", names=True)
+    q, p = sd.states("q p")
+    model = sd.Model.from_hamiltonian((p**2 + q**2) / 2, q, p, dissipation=0.1 * p**2)
+    steps = sd.step_map(model, "gauss4")
+    x = np.array([1.0, 0.0])
+    for h in (0.3, 0.3, 0.3, 0.1):
+        x = steps.step(x, h)
+    assert [table["q"][-1], table["p"][-1]] == pytest.approx(x, rel=1e-12)
+
+
+def test_help_says_what_the_file_is_for(symda: Shell) -> None:
+    said = symda("integrate", "--help").out
+    assert "`energy`" in said and "measured" not in said and "variance" not in said
 
 
 def test_the_usual_method_keeps_what_there_is_to_keep() -> None:

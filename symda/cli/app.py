@@ -122,7 +122,12 @@ def generate(
 
 @app.command()
 def integrate(
-    model: ModelArgument,
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL.py", help="Python file that defines `model`.", show_default=False
+        ),
+    ],
     method: Annotated[
         str | None,
         typer.Option(

@@ -264,10 +264,14 @@ def parse_options(texts: Iterable[str], option: str) -> dict[str, object]:
 
 
 def _pairs(texts: Iterable[str], option: str) -> Iterable[tuple[str, str]]:
+    seen: set[str] = set()
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not (name and equals and value):
             raise OptionError(f"{option}: expected name=value, got {text!r}.")
+        if name in seen:
+            raise OptionError(f"{option}: {name} is given twice; leave one of them out.")
+        seen.add(name)
         yield name, value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,12 +19,21 @@ from symda.cli.files import ModelFile, parse_values, read_model
 from symda.cli.output import make_folder
 from symda.declare import MechanicalModel, Model
 from symda.errors import DataError, ModelError, OptionError, nearest
+from symda.observe.forcing import as_forcing
 from symda.show import energy_error
 
 if TYPE_CHECKING:
     import xarray as xr
+    from sympy import Expr
+
+    from symda.observe.forcing import ForcingSource
 
 Format = Literal["nc", "csv"]
+
+#: Names of a message; the others are counted.
+LISTED = 8
+#: The shortest step, in units of what separates two numbers as large as the times.
+FINEST = 16.0
 
 
 def integrate_file(
@@ -72,31 +82,31 @@ def integrate_file(
         file,
         known=declared,
     )
-    chosen = method or usual_method(model)
-    make_folder(into)
-    trajectory = integrate(
-        model,
-        times,
-        start,
-        method=chosen,
-        step=step,
-        parameters=constants,
-        forcing=file.forcing,
-    )
-    how = f"{chosen}, step {step:g}"
-    say(f"{model.name}: {chosen}, {math.ceil((until - begin) / step - 1e-9)} steps of {step:g}")
+    chosen = usual_method(model) if method is None else method
     energy = file.energy
     if energy is None and isinstance(model, MechanicalModel):
         energy = model.hamiltonian
-    try:
-        along = None if energy is None else trajectory.evaluate(energy)
-    except ModelError as error:
-        _, _, what = str(error).partition(": ")
-        raise ModelError(f"{path.name}, energy: {what}") from error
+    run = partial(
+        integrate,
+        model,
+        initial=start,
+        method=chosen,
+        step=step,
+        parameters=constants,
+        forcing=_forcing(file, times),
+    )
+    # no step yet: what is wrong is said before the work, and before there is a folder
+    _energy(run(times[:1]), energy, path)
+    make_folder(into)
+    say(f"{model.name}: {chosen}, {_steps(step, until, begin)}")
+    trajectory = run(times)
+    along = _energy(trajectory, energy, path)
     written = into / f"trajectory.{form}"
     _write(written, trajectory, along, {"model": model.name, "method": chosen, "step": step})
     figure = into / "trajectory.png"
-    trajectory.plot(figure, model=model, energy=file.energy, title=f"{model.name}: {how}")
+    trajectory.plot(
+        figure, model=model, energy=file.energy, title=f"{model.name}: {chosen}, step {step:g}"
+    )
     if along is None:
         note(
             "no energy: the model is not made from a Hamiltonian or Lagrangian. Define `energy` "
@@ -141,10 +151,54 @@ def output_times(step: float, until: float, begin: float, points: int) -> NDArra
         )
     if points < 2:
         raise OptionError(f"--points: expected at least 2, got {points}.")
-    steps = math.ceil((until - begin) / step - 1e-9)
-    every = math.ceil(steps / (points - 1))
-    kept = begin + step * np.arange(0, steps, every)
-    return np.append(kept, until)
+    far = max(begin, until, key=abs)
+    if step < FINEST * np.spacing(abs(far)) or math.isinf(until - begin):
+        raise OptionError(
+            f"--step {step:g} is lost in the rounding of times as large as {far:g}: take a step "
+            f"of at least {FINEST * np.spacing(abs(far)):.2g}, or times nearer to 0."
+        )
+    full, rest = _divided(step, until, begin)
+    kept = begin + step * np.arange(0, full, math.ceil(full / (points - 1)))
+    return np.append(kept, [begin + step * full, until] if rest else until)
+
+
+def _divided(step: float, until: float, begin: float) -> tuple[int, float]:
+    """Return how many whole steps there are, and what is left for the last."""
+    rounding = 2.0 * float(np.spacing(max(abs(begin), abs(until))))
+    full = math.floor((until - begin + rounding) / step)
+    rest = until - begin - full * step
+    return full, rest if rest > rounding else 0.0
+
+
+def _steps(step: float, until: float, begin: float) -> str:
+    full, rest = _divided(step, until, begin)
+    said = f"{full} step{'s' * (full > 1)} of {step:g}"
+    return f"{said} and one of {rest:.3g}" if rest else said
+
+
+def _energy(trajectory: Trajectory, energy: Expr | None, path: Path) -> xr.DataArray | None:
+    try:
+        return None if energy is None else trajectory.evaluate(energy)
+    except ModelError as error:
+        _, _, what = str(error).partition(": ")
+        raise ModelError(f"{path.name}, energy: {what}") from error
+
+
+def _forcing(file: ModelFile, times: NDArray[np.float64]) -> dict[str, ForcingSource]:
+    found = as_forcing(file.forcing, times)
+    missing = [u.name for u in file.model.forcing if u.name not in found]
+    if missing:
+        example = ", ".join(f"{name!r}: 0.0" for name in missing[:LISTED])
+        raise OptionError(
+            f"no values for the forcing {_listed(missing)}. Define `forcing` in {file.path.name}: "
+            f"numbers, symda.Samples or expressions in time, for instance forcing = {{{example}}}."
+        )
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _merge(
@@ -166,15 +220,21 @@ def _merge(
             where = f"--{kind}" if name in given else f"{file.path.name}: `{variable}`"
             raise OptionError(
                 f"{where}: {name!r} is not a {what} of {file.model.name!r}, which has "
-                f"{', '.join(names) or 'none'}.{nearest(name, names)}"
+                f"{_listed(names) or 'none'}.{nearest(name, names)}"
             )
     values |= given
     missing = [name for name in names if name not in values]
     if missing:
         every = " ".join(f"--{kind} {name}=..." for name in missing)
+        fix = f"Pass {every}, or define `{variable}` in {file.path.name}."
+        if len(missing) > LISTED:
+            symbols = "states" if kind == "initial" else "parameters"
+            fix = (
+                f"Define them in {file.path.name}, for instance: "
+                f"{variable} = {{s.name: 0.0 for s in model.{symbols}}}"
+            )
         raise OptionError(
-            f"no value for the {what}{'s' * (len(missing) > 1)} {', '.join(missing)}. "
-            f"Pass {every}, or define `{variable}` in {file.path.name}."
+            f"no value for the {what}{'s' * (len(missing) > 1)} {_listed(missing)}. {fix}"
         )
     return {name: values[name] for name in names}
 
@@ -190,7 +250,7 @@ def _named(
     elif isinstance(values, Sequence | np.ndarray) and not isinstance(values, str):
         if len(values) != len(names):
             raise DataError(
-                f"{where} has {len(values)} values, expected {len(names)}, for {', '.join(names)}."
+                f"{where} has {len(values)} values, expected {len(names)}, for {_listed(names)}."
             )
         pairs = zip(names, values, strict=True)
     else:
