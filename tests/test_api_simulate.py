@@ -294,7 +294,8 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "parameter missing": (
         lambda: simulate(logistic(), [0.0, 1.0], [0.5]),
-        "No value for the parameter 'r'; every one of r needs one.",
+        "simulate: no value for the parameter 'r'; pass parameters={'r': ...}, or declare it with "
+        "one, sd.parameter('r', value=...).",
     ),
     "parameter unknown": (
         lambda: simulate(oscillator(), TIMES, [1.0, 0.0], parameters={"omega": 1.0, "v": 2.0}),

@@ -263,8 +263,8 @@ def forced(source: object) -> Observations:
             {"forcing": (forcing("I"),)},
             DataError,
             "forcing 'I': samples cover times 0.0 to 0.75, but a value is needed at 1.0; samples "
-            "are never extrapolated. Add samples, or choose observations (start=, stop=) within "
-            "that range.",
+            "are never extrapolated. Add samples, or choose times within that range (of "
+            "observations with start=, stop=).",
         ),
         (
             forced(1 / t),

@@ -62,7 +62,8 @@ def test_never_extrapolates(rule: str, t: float) -> None:
         samples([0.5, t, 7.0])
     assert str(caught.value) == (
         f"samples cover times 0.0 to 1.0, but a value is needed at {t}; samples are never "
-        "extrapolated. Add samples, or choose observations (start=, stop=) within that range."
+        "extrapolated. Add samples, or choose times within that range (of observations with "
+        "start=, stop=)."
     )
 
 

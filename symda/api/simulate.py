@@ -276,6 +276,13 @@ def parameter_vector(
         str(name): number(value, f"{what}[{str(name)!r}]", fix, error=DataError)
         for name, value in (given or {}).items()
     }
+    missing = [name for name in names if name not in values]
+    if missing and set(values) <= set(names):
+        example = ", ".join(f"{name!r}: ..." for name in missing[:8])
+        raise DataError(
+            f"{where}: no value for the parameter {missing[0]!r}; pass parameters={{{example}}}, "
+            f"or declare it with one, sd.parameter({missing[0]!r}, value=...)."
+        )
     return parameter_values(values, names)
 
 

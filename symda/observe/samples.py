@@ -87,9 +87,8 @@ class Samples:
         if outside.size:
             raise DataError(
                 f"samples cover times {first} to {last}, but a value is needed at {outside[0]}; "
-                "samples are "
-                "never extrapolated. Add samples, or choose observations (start=, stop=) within "
-                "that range."
+                "samples are never extrapolated. Add samples, or choose times within that range "
+                "(of observations with start=, stop=)."
             )
         if self.rule == "hold":
             return self.values[np.searchsorted(self.times, t, side="right") - 1]
