@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import symda as sd
 from symda.api import VirtualMachineWarning
+from symda.derive.motion import Motion
 from symda.errors import ModelError
 
 q, p = sd.state("q"), sd.state("p")
@@ -230,13 +231,40 @@ def test_dissipation_in_momenta_of_coupled_masses() -> None:
 def test_a_relativistic_particle() -> None:
     light = sd.parameter("c0", bounds=(0.5, 100.0))
     L = -m * light**2 * sp.sqrt(1 - v**2 / light**2) - k * q**2 / 2
+    with pytest.raises(ModelError, match=r"If m cannot be negative, declare bounds=\(0, ...\)"):
+        sd.Model.from_lagrangian(L, q, v, momenta=p)
+    mass = sd.parameter("m", bounds=(0.0, 10.0))
+    L = -mass * light**2 * sp.sqrt(1 - v**2 / light**2) - k * q**2 / 2
     model = sd.Model.from_lagrangian(L, q, v, momenta=p)
-    H = light * sp.sqrt(p**2 + m**2 * light**2) + k * q**2 / 2
+    H = light * sp.sqrt(p**2 + mass**2 * light**2) + k * q**2 / 2
     at = {"q": 0.3, "p": -2.0, "m": 1.5, "c0": 2.0, "k": 0.7}
     expected = [sp.diff(H, p), -sp.diff(H, q), H]
     found = numbers([*model.equations, model.hamiltonian], at)
     assert found == pytest.approx(numbers(expected, at), rel=1e-12)
     assert model.separable and model.conservative
+
+
+def test_a_closed_form_that_cancels_is_not_taken() -> None:
+    """Cardano's, of p = v + v^3: seven digits at v = 100, none at 1000."""
+    with pytest.raises(ModelError, match="no closed form that keeps its digits in floating point"):
+        sd.Model.from_lagrangian(v**2 / 2 + v**4 / 4 - q**2, q, v)
+    # ill-conditioned near |p| = 1, where v is infinite, but not cancelling
+    model = sd.Model.from_lagrangian(sp.sqrt(1 + v**2), q, v, momenta=p)
+    assert numbers(model.velocity, {"p": -0.6}) == pytest.approx([-0.75], rel=1e-14)
+    model = sd.Model.from_lagrangian(sp.exp(v), q, v, momenta=p)
+    assert numbers(model.velocity, {"p": 2.0}) == pytest.approx([np.log(2.0)], rel=1e-14)
+
+
+def test_masses_of_any_size_beside_each_other() -> None:
+    L = 1e-7 * vx**2 / 2 + 1e5 * vy**2 / 2 - x**2 - y**2
+    model = sd.Model.from_lagrangian(L, [x, y], [vx, vy], momenta=[px, py], dissipation=vx**2 / 2)
+    expected = [1e7, 2e-5, -1e7 - 2.0, -2.0]
+    at = {"x": 1.0, "y": 1.0, "px": 1.0, "py": 2.0}
+    assert numbers(model.equations, at) == pytest.approx(expected, rel=1e-12)
+    same = sd.Model.from_hamiltonian(
+        model.hamiltonian, [x, y], [px, py], dissipation=(1e7 * px) ** 2 / 2
+    )
+    assert numbers(same.equations, at) == pytest.approx(expected, rel=1e-12)
 
 
 def test_what_separates_and_what_is_kept() -> None:
@@ -262,6 +290,21 @@ def test_what_is_added_to_a_hamiltonian_without_moving_anything_is_left_out() ->
     assert found.evaluate(model.hamiltonian).values == pytest.approx([0.5, 0.5], rel=1e-8)
     # what moves nothing but needs no symbol of its own stays as it was written
     assert sd.Model.from_hamiltonian(p**2 / 2 + 1, q, p).hamiltonian == p**2 / 2 + 1
+
+
+def test_a_lagrangian_holds_only_symbols_of_its_model() -> None:
+    L = v**2 / 2 - q**2 / 2
+    assert sd.Model.from_lagrangian(L + drive + c * t, q, v).lagrangian == L
+    # what no equation has, but does not split off, is the model's nevertheless
+    model = sd.Model.from_lagrangian(v**2 / 2 - sp.log(q / c), q, v, momenta=p)
+    assert model.parameters == (c,) and sp.expand(model.equations[1] * q) == -1
+    (slopes,) = Motion(model).legendre([3.0], [2.0], [], [1.0], 0.0).T.full()
+    assert slopes == pytest.approx([2.0, -1 / 3])
+    found = sd.simulate(model, [0.0, 0.1], [2.0, 1.0], parameters={"c": 4.0})
+    energy = found.evaluate(model.hamiltonian).values
+    assert energy == pytest.approx([0.5 + np.log(0.5)] * 2, rel=1e-9)
+    model = sd.Model.from_hamiltonian(p**2 / 2 + sp.log(q / drive), q, p)
+    assert model.forcing == (drive,) and not model.conservative
 
 
 def test_a_long_chain_takes_no_long_time() -> None:
@@ -367,7 +410,7 @@ BAD_LAGRANGIANS = {
     "not given": ((vx**2, x, None), r'no velocities given.*v = sd.states\("v_x"\)'),
     "too few": ((vx**2, [x, y], [vx]), r"2 coordinates \(x, y\) and 1 velocities \(vx\)"),
     "same": ((x**2, x, x), "the velocity x is called like a coordinate"),
-    "cubic": ((v**3 + v**2, q, v), "do not follow from the momenta in one real closed form"),
+    "cubic": ((v**3 + v**2, q, v), "no closed form was found of the velocities v"),
     "no symbol": ((v**2, q, 2 * v), "expected a symbol that stands for dq/dt"),
     "parameter": ((k**2, q, k), r"the velocity k is Parameter\("),
 }
@@ -380,7 +423,26 @@ def test_a_wrong_lagrangian_is_refused(case: str) -> None:
         sd.Model.from_lagrangian(L, q_, v_)
 
 
+def test_what_is_made_directly_is_checked() -> None:
+    make = sd.MechanicalModel
+    assert make(p**2 / 2, [q], [p], forces=[1]).equations == (p, 1)
+    for forces in ([], [1, 2], {q: 1}, "p"):
+        with pytest.raises(ModelError, match="a sequence of one force for each of q"):
+            make(p**2 / 2, [q], [p], forces=forces)
+    with pytest.raises(ModelError, match="force along q: uses the state 'x'"):
+        make(p**2 / 2, [q], [p], forces=[x])
+    with pytest.raises(ModelError, match=r"1 coordinates \(q\) and 0 velocities"):
+        make(p**2 / 2, [q], [p], lagrangian=v**2 / 2)
+    with pytest.raises(ModelError, match="Lagrangian: uses the state 'x'"):
+        make(p**2 / 2, [q], [p], lagrangian=v**2 / 2 + x, velocities=[v])
+    with pytest.raises(ModelError, match="forces must be a mapping"):
+        sd.Model.from_lagrangian(v**2 / 2, q, v, forces=[-1])
+
+
 def test_a_momentum_that_would_be_called_like_a_parameter() -> None:
+    for momenta in (v, sd.state("m", bounds=(0.0, 1.0))):
+        with pytest.raises(ModelError, match=f"the momentum of q would be called '{momenta}'"):
+            sd.Model.from_lagrangian(m * v**2 / 2, q, v, momenta=momenta)
     taken = sd.parameter("p_q")
     with pytest.raises(ModelError, match=r"would be called 'p_q', .* momenta=sd.states"):
         sd.Model.from_lagrangian(taken * v**2 / 2, q, v)

@@ -223,6 +223,18 @@ def test_a_lagrangian_in_functions_of_time() -> None:
         sd.Model.from_lagrangian(L, [theta, symbols("x")])
 
 
+def test_an_acceleration_is_no_forcing() -> None:
+    theta = dynamicsymbols("theta")
+    rate, faster = theta.diff(), theta.diff(clock, 2)
+    L = rate**2 / 2 - theta**2 / 2
+    with pytest.raises(ModelError, match=r"Lagrangian: holds .*Derivative\(theta.*by parts"):
+        sd.Model.from_lagrangian(L + theta * faster, theta)
+    with pytest.raises(ModelError, match=r"force along theta\(t\): holds Derivative"):
+        sd.Model.from_lagrangian(L, theta, forces={theta: faster.diff()})
+    with pytest.raises(ModelError, match="forces must be a mapping"):
+        sd.Model.from_lagrangian(L, theta, forces=[-theta])
+
+
 def unformed() -> LagrangesMethod:
     theta = dynamicsymbols("theta")
     return LagrangesMethod(theta.diff() ** 2, [theta])
@@ -243,6 +255,7 @@ def massless() -> LagrangesMethod:
         (massless, {}, r"mass matrix is singular \(rank 1, expected 2\)"),
         (pendulum, {symbols("M"): 1}, "gives M a meaning, which the system does not use"),
         (pendulum, {dynamicsymbols("theta"): 1}, r"gives theta\(t\) a meaning, but it is a coord"),
+        (pendulum, [gravity], r"symbols must be a mapping .* \{g: 9.81\}, got list"),
         (pendulum, {mass: "2"}, r"symbols\[m\]: got the text '2'"),
         (pendulum, {mass: symbols("M")}, "'M' is an undeclared SymPy symbol"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -47,6 +48,18 @@ def test_what_a_twin_experiment_needs_is_declared(name: str) -> None:
     for state in model.states:
         assert np.isfinite(state.start or state.bounds).all()
     assert "Returns" in (make.__doc__ or "")
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_the_docstring_lists_the_symbols_in_the_models_order(name: str) -> None:
+    make, _ = LIBRARY[name]
+    model, said = make(), make.__doc__ or ""
+    for letter, symbols in {"D": model.states, "P": model.parameters, "U": model.forcing}.items():
+        listed = re.search(rf"\b{letter} = (\d+) \(([\w, ]+)\)", said)
+        if listed:
+            names = listed[2].split(", ")[: int(listed[1])]
+            assert names == [s.name for s in symbols], listed[0]
+    assert "P = " in said
 
 
 def right_hand_side(model: sd.Model, *, u: float = 0.0, **at: float) -> list[float]:

@@ -43,19 +43,19 @@ class MechanicalModel(Model):
     coordinates, momenta : tuple of State, (n,)
         q and p; the states are (*q, *p), and after them the parameters per step.
     hamiltonian : Expr
-        H(q, p), perhaps also of parameters, forcing and time; what is added to it without q and p,
-        and stands in no equation, is left out.
+        H(q, p), perhaps also of parameters, forcing and time. Symbols that stand in no equation
+        are left out where they are only added to it; others are the model's as well.
     forces : tuple of Expr, (n,)
         What is added to dp/dt: generalised forces and dissipation, in the model's own symbols.
     lagrangian : Expr or None
-        L(q, v) if the model was made from one.
+        L(q, v) if the model was made from one; without the same symbols.
     velocities : tuple of Symbol, (n,) or ()
         What stands for dq/dt in the Lagrangian.
 
     Raises
     ------
     ModelError
-        As `Model.from_hamiltonian`.
+        As `Model.from_hamiltonian`, or if forces or velocities are not one for each coordinate.
     """
 
     coordinates: tuple[State, ...]
@@ -89,22 +89,29 @@ class MechanicalModel(Model):
                 "nothing would ever move. Write the kinetic energy in momenta, for example "
                 f"{p[0]}**2/(2*m); from velocities make the model with Model.from_lagrangian."
             )
-        added = tuple(forces) if forces is not None else (sp.S.Zero,) * len(q)
+        added = _one_each(forces, q, (*q, *p), where)
+        L, v = lagrangian, ()
+        if L is not None:
+            v = velocities_of(velocities, q, where)
+            L = expression_in(L, (*q, *v), f"{where}, Lagrangian")
         slopes = gradient(H, (*q, *p))
         for symbol, slope in zip((*q, *p), slopes, strict=True):
             check_expression(slope, f"{where}, dH/d{symbol} of the Hamiltonian")
         rates = [*slopes[len(q) :], *(f - s for f, s in zip(added, slopes, strict=False))]
-        super().__init__(dict(zip((*q, *p), rates, strict=True)), name=name)
-        H = _without_idle_terms(H, (*q, *p), self.equations)
         for field, value in (
             ("coordinates", q),
             ("momenta", p),
-            ("hamiltonian", H),
+            ("hamiltonian", _without_idle_terms(H, (*q, *p), rates)),
             ("forces", added),
-            ("lagrangian", lagrangian),
-            ("velocities", tuple(velocities)),
+            ("lagrangian", None if L is None else _without_idle_terms(L, (*q, *v), rates)),
+            ("velocities", v),
         ):
             object.__setattr__(self, field, value)
+        super().__init__(dict(zip((*q, *p), rates, strict=True)), name=name)
+
+    @property
+    def _beside(self) -> tuple[Expr, ...]:
+        return (self.hamiltonian, *([] if self.lagrangian is None else [self.lagrangian]))
 
     @property
     def velocity(self) -> tuple[Expr, ...]:
@@ -284,12 +291,7 @@ def force_of_each(
     ModelError
         If a force is of no coordinate, or uses what it may not.
     """
-    given = {} if forces is None else forces
-    if not isinstance(given, Mapping):
-        raise ModelError(
-            f"{where}: forces must be a mapping of coordinate to generalised force, "
-            f"{{{coordinates[0]}: ...}}, got {type(given).__name__}."
-        )
+    given = forces_in(forces, where)
     for key in given:
         if key not in coordinates:
             raise ModelError(
@@ -300,6 +302,62 @@ def force_of_each(
         expression_in(given.get(symbol, 0), known, f"{where}, force along {symbol}")
         for symbol in coordinates
     )
+
+
+def forces_in(forces: object, where: str) -> Mapping[Expr, Expr | float]:
+    """Return the forces a user gave, none for None.
+
+    Raises
+    ------
+    ModelError
+        If they are no mapping.
+    """
+    if not isinstance(forces, Mapping | None):
+        raise ModelError(
+            f"{where}: forces must be a mapping of coordinate to generalised force, {{q: ...}}, "
+            f"got {type(forces).__name__}."
+        )
+    return forces or {}
+
+
+def velocities_of(
+    v: Symbol | Sequence[Symbol] | None, q: tuple[State, ...], where: str
+) -> tuple[Symbol, ...]:
+    """Return what stands for dq/dt as a tuple.
+
+    Raises
+    ------
+    ModelError
+        If that is not one symbol of its own for each coordinate.
+    """
+    if v is None:
+        raise ModelError(
+            f"{where}: no velocities given. Pass the symbols that stand for dq/dt in the "
+            f'Lagrangian, for example v = sd.states("{" ".join(f"v_{s}" for s in q)}").'
+        )
+    given = tuple(v) if isinstance(v, Sequence) else (v,)
+    for symbol in given:
+        if not isinstance(symbol, Symbol) or (
+            isinstance(symbol, Declared) and type(symbol) is not State
+        ):
+            what = describe(symbol) if isinstance(symbol, Symbol) else type(symbol).__name__
+            raise ModelError(
+                f"{where}: the velocity {symbol!r} is {what}, expected a symbol that stands for "
+                "dq/dt: a state, or a plain SymPy symbol."
+            )
+    if len(given) != len(q):
+        raise ModelError(
+            f"{where}: got {len(q)} coordinates ({_names(q)}) and {len(given)} velocities "
+            f"({_names(given)}); give one velocity for each coordinate, in the same order."
+        )
+    repeated = [symbol for symbol in given if symbol in q or given.count(symbol) > 1]
+    if repeated or len({symbol.name for symbol in (*q, *given)}) < 2 * len(q):
+        which = repeated[0] if repeated else _names(given)
+        raise ModelError(
+            f"{where}: the velocity {which} is called like a coordinate or another velocity; "
+            "each velocity is a symbol of its own."
+        )
+    return given
 
 
 def check_dissipation(R: Expr, moving: Sequence[Symbol], where: str) -> None:
@@ -317,9 +375,30 @@ def check_dissipation(R: Expr, moving: Sequence[Symbol], where: str) -> None:
         )
 
 
-def _without_idle_terms(H: Expr, states: Sequence[State], equations: Sequence[Expr]) -> Expr:
-    """Drop what is added to H without moving anything, if the model has no such symbols."""
-    if set(symbols_in([H])) <= {*states, *symbols_in(equations)}:
+def _one_each(
+    forces: Sequence[Expr] | None, q: Sequence[State], known: Sequence[State], where: str
+) -> tuple[Expr, ...]:
+    if forces is None:
+        return (sp.S.Zero,) * len(q)
+    if (
+        isinstance(forces, str | Mapping)
+        or not isinstance(forces, Sequence)
+        or (len(forces) != len(q))
+    ):
+        raise ModelError(
+            f"{where}: forces must be a sequence of one force for each of {_names(q)}, 0 where "
+            f"there is none, got {forces!r}. A mapping is for Model.from_hamiltonian."
+        )
+    return tuple(
+        expression_in(force, known, f"{where}, force along {symbol}")
+        for symbol, force in zip(q, forces, strict=True)
+    )
+
+
+def _without_idle_terms(H: Expr, states: Sequence[Symbol], equations: Sequence[Expr]) -> Expr:
+    """Drop what is added to H without moving anything, if the equations have no such symbols."""
+    known = {*states, *symbols_in(equations)}
+    if set(symbols_in([H])) <= known:
         return H
     _, moving = sp.expand(H).as_independent(*states, as_Add=True)
     return moving

@@ -52,22 +52,36 @@ def vanishes(expression: Expr) -> bool:
 def generic_rank(matrix: sp.Matrix) -> tuple[int, NDArray[np.float64]]:
     """Return the rank a matrix has almost everywhere, and a basis of its kernel at one such place.
 
+    Masses may be of any size beside each other: rows and columns are scaled to be alike.
+
     Returns
     -------
     rank : int
     kernel : (n - rank, n)
-        Orthonormal rows.
+        Orthonormal rows, by the scaled columns.
     """
     best, kernel = -1, np.empty((0, matrix.cols))
-    for values in _values(list(matrix)):
-        rows = values.real.reshape(matrix.shape)
-        _, singular, right = np.linalg.svd(rows)
+    entries = [sp.S.Zero if vanishes(entry) else entry for entry in matrix]
+    for values in _values(entries):
+        _, singular, right = np.linalg.svd(_equilibrated(values.real.reshape(matrix.shape)))
         rank = int(np.sum(singular > 1e-10 * max(singular[0], np.finfo(float).tiny)))
         if rank > best:
             best, kernel = rank, right[rank:]
     if best < 0:
         return matrix.rank(simplify=True), kernel
     return best, kernel
+
+
+def _equilibrated(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a matrix with rows and columns scaled until the largest of each is about 1."""
+    size = np.abs(matrix)
+    # below this, what is zero but for the rounding of its own evaluation
+    scaled = np.where(size > 1e-30 * size.max(initial=0.0), matrix, 0.0)
+    for _ in range(8):
+        for axis in (0, 1):
+            largest = np.abs(scaled).max(axis=axis, keepdims=True)
+            scaled = scaled / np.sqrt(np.where(largest > 0.0, largest, 1.0))
+    return scaled
 
 
 def solve_linear(matrix: sp.Matrix, right: sp.Matrix) -> sp.Matrix:
@@ -118,6 +132,50 @@ def inverts(
             if not abs(evaluate(expression, {**point, **there}) - complex(point[v])) <= 1e-9:
                 return False
     return found
+
+
+def keeps_digits(
+    written: Sequence[Expr],
+    function: Mapping[Symbol, Expr],
+    speeds: Sequence[Symbol],
+    positive: Set[Symbol],
+) -> bool:
+    """Whether expressions in p come out in doubles, for p(v) at |v| from about 1e-6 to 1e6.
+
+    Parameters
+    ----------
+    written : sequence of Expr
+    function : mapping of p to an expression in v
+    speeds : sequence of Symbol
+        v.
+    positive : set of Symbol
+        What is never negative.
+    """
+    symbols = sorted({s for e in written for s in e.free_symbols}, key=str)
+    in_doubles = sp.lambdify(symbols, list(written), "numpy")
+    for size in 10.0 ** np.arange(-6, 7):
+        larger = {v: sp.Float(size, 40) * v for v in speeds}
+        momenta = [expression.xreplace(larger) for expression in function.values()]
+        for point, values in _points(momenta, 2, positive):
+            if not np.all((1e-100 < np.abs(values)) & (np.abs(values) < 1e100)):
+                continue
+            numbers = dict(zip(function, values.real, strict=True))
+            at = {s: np.float64(numbers.get(s, point.get(s, sp.S.One))) for s in symbols}
+            with np.errstate(all="ignore"):
+                found = np.array(in_doubles(*at.values()), dtype=complex)
+            # beside the exact values, how far these are from those at a point nearly the same
+            exact, near = (
+                np.array([evaluate(expression, _shifted(at, by)) for expression in written])
+                for by in (0.0, 1e-13)
+            )
+            if not np.all(np.abs(found - exact) <= 1e-8 * (abs(exact) + 1e-3) + abs(near - exact)):
+                return False
+    return True
+
+
+def _shifted(point: Mapping[Symbol, float], by: float) -> dict[Symbol, Expr]:
+    exactly = {s: sp.Float(float(value), 40) for s, value in point.items()}
+    return {s: value * (1 + k * sp.Float(by)) for k, (s, value) in enumerate(exactly.items(), 1)}
 
 
 def _values(expressions: Sequence[Expr]) -> Iterator[NDArray[np.complex128]]:

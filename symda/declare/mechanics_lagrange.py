@@ -9,26 +9,29 @@ import numpy as np
 import sympy as sp
 from sympy import Expr, Symbol
 
-from symda.declare.check import describe
+from symda.declare.check import symbols_in
 from symda.declare.mechanics import (
     MechanicalModel,
     check_dissipation,
     expression_in,
     force_of_each,
+    forces_in,
     pairs,
     states_of,
+    velocities_of,
 )
 from symda.declare.mechanics_generic import (
     generic_rank,
     gradient,
     inverts,
     jacobian,
+    keeps_digits,
     solve_linear,
     tidy,
     vanishes,
 )
 from symda.declare.mechanics_sympy import is_dynamic, without_time
-from symda.declare.symbols import UNBOUNDED, Declared, Parameter, State
+from symda.declare.symbols import Parameter, State
 from symda.errors import ModelError
 
 Coordinates: TypeAlias = State | Expr | Sequence[State] | Sequence[Expr]
@@ -46,11 +49,13 @@ def from_lagrangian(
 ) -> MechanicalModel:
     """Make the model; see `Model.from_lagrangian`."""
     where = f"Model {name!r}"
+    if forces is not None:
+        forces = forces_in(forces, where)
     if is_dynamic(q):
         same = without_time(L, q, v, forces, dissipation, where)
         L, q, v, forces, dissipation = same.L, same.q, same.v, same.forces, same.dissipation
     coordinates = states_of(q, "coordinate", where)
-    given = _velocities(v, coordinates, where)
+    given = velocities_of(v, coordinates, where)
     # real, so that derivatives of |v| and the like are what they are for real velocities
     real = {s: s if isinstance(s, State) else State(s.name) for s in given}
     velocities = tuple(real.values())
@@ -62,7 +67,7 @@ def from_lagrangian(
             "Write the kinetic energy with the symbols given as v, for example "
             f"m*{velocities[0]}**2/2."
         )
-    p = _momenta(momenta, coordinates, L, where)
+    p = _momenta(momenta, coordinates, (*velocities, *symbols_in([L])), where)
     pushes = force_of_each(
         forces and {key: _replaced(force, real) for key, force in forces.items()},
         coordinates,
@@ -121,13 +126,13 @@ def _invert(
 ) -> tuple[Expr, dict[State, Expr]]:
     """Solve p = dL/dv where L is not quadratic in v; a solution must hold at random velocities.
 
-    Parameters whose bounds do not say otherwise are positive, as masses and lengths are.
+    Parameters are positive where their bounds say so.
     """
     momentum = dict(zip(p, slopes, strict=True))
     positive = {
         s: sp.Dummy(s.name, positive=True)
         for s in L.free_symbols
-        if isinstance(s, Parameter) and (s.bounds[0] >= 0.0 or s.bounds == UNBOUNDED)
+        if isinstance(s, Parameter) and s.bounds[0] >= 0.0
     }
     back = {dummy: symbol for symbol, dummy in positive.items()}
     try:
@@ -135,17 +140,24 @@ def _invert(
         found = sp.solve(equations, v, dict=True)
     except NotImplementedError:
         found = []
+    lossy = ""
     for solution in found:
         speeds = {symbol: value.xreplace(back) for symbol, value in solution.items()}
         if set(speeds) == set(v) and inverts(speeds, momentum, positive.keys()):
             work = sum(symbol * solution[s] for symbol, s in zip(p, v, strict=True))
             potential, kinetic = L.as_independent(*v, as_Add=True)
-            energy = tidy(work - kinetic.xreplace(positive).xreplace(solution))
-            return energy.xreplace(back) - potential, speeds
+            energy = tidy(work - kinetic.xreplace(positive).xreplace(solution)).xreplace(back)
+            written = [*speeds.values(), *gradient(energy, p)]
+            if keeps_digits(written, momentum, v, positive.keys()):
+                return energy - potential, speeds
+            lossy = " that keeps its digits in floating point"
     relations = "; ".join(f"{a} = {b}" for a, b in momentum.items())
+    signs = [s for s in symbols_in(slopes) if isinstance(s, Parameter) and s not in positive]
+    hint = f"If {_names(signs)} cannot be negative, declare bounds=(0, ...). " if signs else ""
     raise ModelError(
-        f"{where}: the velocities {_names(v)} do not follow from the momenta in one real closed "
-        f"form: {relations}. Solve for them by hand and use Model.from_hamiltonian."
+        f"{where}: no closed form{lossy} was found of the velocities {_names(v)} in the momenta, "
+        f"one for all signs: {relations}. {hint}Otherwise solve for them by hand and use "
+        "Model.from_hamiltonian."
     )
 
 
@@ -160,54 +172,24 @@ def _refuse_degenerate(rank: int, kernel: np.ndarray, v: tuple[State, ...], wher
     )
 
 
-def _velocities(
-    v: Symbol | Sequence[Symbol] | None, q: tuple[State, ...], where: str
-) -> tuple[Symbol, ...]:
-    if v is None:
-        raise ModelError(
-            f"{where}: no velocities given. Pass the symbols that stand for dq/dt in the "
-            f'Lagrangian, for example v = sd.states("{" ".join(f"v_{s}" for s in q)}").'
-        )
-    given = tuple(v) if isinstance(v, Sequence) else (v,)
-    for symbol in given:
-        if not isinstance(symbol, Symbol) or (
-            isinstance(symbol, Declared) and type(symbol) is not State
-        ):
-            what = describe(symbol) if isinstance(symbol, Symbol) else type(symbol).__name__
-            raise ModelError(
-                f"{where}: the velocity {symbol!r} is {what}, expected a symbol that stands for "
-                "dq/dt: a state, or a plain SymPy symbol."
-            )
-    if len(given) != len(q):
-        raise ModelError(
-            f"{where}: got {len(q)} coordinates ({_names(q)}) and {len(given)} velocities "
-            f"({_names(given)}); give one velocity for each coordinate, in the same order."
-        )
-    repeated = [symbol for symbol in given if symbol in q or given.count(symbol) > 1]
-    if repeated or len({symbol.name for symbol in (*q, *given)}) < 2 * len(q):
-        which = repeated[0] if repeated else _names(given)
-        raise ModelError(
-            f"{where}: the velocity {which} is called like a coordinate or another velocity; "
-            "each velocity is a symbol of its own."
-        )
-    return given
-
-
 def _momenta(
-    given: State | Sequence[State] | None, q: tuple[State, ...], L: Expr, where: str
+    given: State | Sequence[State] | None,
+    q: tuple[State, ...],
+    used: Sequence[Symbol],
+    where: str,
 ) -> tuple[State, ...]:
-    if given is not None:
-        return pairs(q, given, where)[1]
-    made = tuple(State(f"p_{symbol.name}") for symbol in q)
-    taken = {symbol.name for symbol in (*q, *L.free_symbols)}
-    for symbol in made:
-        if symbol.name in taken:
+    """Return the momenta; `used` are the other symbols of the Lagrangian."""
+    made = given if given is not None else tuple(State(f"p_{symbol.name}") for symbol in q)
+    momenta = pairs(q, made, where)[1]
+    taken = {symbol.name for symbol in used}
+    for symbol, momentum in zip(q, momenta, strict=True):
+        if momentum.name in taken:
             raise ModelError(
-                f"{where}: the momentum of {symbol.name.removeprefix('p_')} would be called "
-                f"{symbol.name!r}, which is another symbol of the Lagrangian. Name the momenta: "
+                f"{where}: the momentum of {symbol} would be called {momentum.name!r}, which is "
+                "another symbol of the Lagrangian or a velocity. Give momenta names of their own: "
                 "momenta=sd.states(...)."
             )
-    return made
+    return momenta
 
 
 def _replaced(expression: Expr | float, values: Mapping[Symbol, Symbol]) -> Expr | float:

@@ -47,6 +47,11 @@ def from_mechanics(
         raise ModelError(
             f"{where}: its equations are not formed yet; call {formed} first."
         ) from error
+    if not isinstance(symbols, Mapping | None):
+        raise ModelError(
+            f"{where}: symbols must be a mapping of what is in the system to what stands for it, "
+            f"{{g: 9.81}}, got {type(symbols).__name__}."
+        )
     q, u = list(method.q), list(method.u)
     clock = _clock(q, where)
     writing = _Writing(clock, {f: State(_called(f)) for f in (*q, *u)}, symbols or {}, where)
@@ -133,10 +138,12 @@ class _Writing:
     given: Given
     where: str
     states: list[State] = field(default_factory=list)
+    moving: set[Expr] = field(default_factory=set)
     used: set[Expr] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.states = list(self.known.values())
+        self.moving = {f.expr if isinstance(f, sp.Derivative) else f for f in self.known}
         check_alike(self.states, self.where)
         for key in self.given:
             if key in self.known:
@@ -151,7 +158,7 @@ class _Writing:
         atoms = expression.atoms(sp.Derivative, AppliedUndef, Symbol)
         for atom in sorted(atoms, key=_order):
             if atom not in self.known and not isinstance(atom, Declared):
-                self.known[atom] = self._meaning(atom)
+                self.known[atom] = self._meaning(atom, what)
         return expression.xreplace(self.known)
 
     def __call__(self, matrix: sp.MatrixBase) -> sp.Matrix:
@@ -166,7 +173,7 @@ class _Writing:
                     f"{nearest(str(key), names)}"
                 )
 
-    def _meaning(self, atom: Expr) -> Expr:
+    def _meaning(self, atom: Expr, what: str) -> Expr:
         if atom in self.given:
             self.used.add(atom)
             return as_expression(self.given[atom], f"{self.where}, symbols[{atom}]")
@@ -178,8 +185,14 @@ class _Writing:
             _clock([atom], self.where)
             return Forcing(_called(atom))
         function = atom.expr
+        if function in self.moving:
+            raise ModelError(
+                f"{self.where}, {what}: holds {atom}, beyond the velocity of {function}; it is "
+                "written in coordinates and velocities. From a Lagrangian remove accelerations by "
+                "parts: q q'' and -q'**2 give the same motion."
+            )
         if function in self.given:
-            course = self.known.get(function, None) or self._meaning(function)
+            course = self.known.get(function, None) or self._meaning(function, what)
             if all(isinstance(s, Parameter | Time) for s in symbols_in([course])):
                 return sp.diff(course, Time(self.clock.name), atom.derivative_count)
         return Forcing(_called(atom))

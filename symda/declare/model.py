@@ -104,7 +104,7 @@ class Model:
         )
         declared = [
             symbol
-            for symbol in (*states, *symbols_in(right_hand_sides))
+            for symbol in (*states, *symbols_in((*right_hand_sides, *self._beside)))
             if isinstance(symbol, Declared)
         ]
         names = {symbol.name for symbol in declared}
@@ -280,6 +280,11 @@ class Model:
         from symda.declare.mechanics_sympy import from_mechanics
 
         return from_mechanics(method, symbols=symbols, name=name)
+
+    @property
+    def _beside(self) -> tuple[Expr, ...]:
+        """Expressions whose symbols are the model's as those of its equations are."""
+        return ()
 
     @property
     def per_step(self) -> tuple[StepParameter, ...]:

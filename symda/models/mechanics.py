@@ -28,7 +28,7 @@ def pendulum() -> Model:
     Returns
     -------
     Model
-        D = 2 (angle, rate), P = 2 (k, c), U = 1 (drive, 1/time^2).
+        D = 2 (angle, rate), P = 2 (c, k), U = 1 (drive, 1/time^2).
     """
     angle = state("angle", start=(-3.0, 3.0))
     rate = state("rate", start=(-4.0, 4.0))
@@ -111,7 +111,7 @@ def double_pendulum() -> MechanicalModel:
     Returns
     -------
     MechanicalModel
-        D = 4 (a1, a2, p1, p2), P = 5 (m1, m2, l1, l2, g), U = 0.
+        D = 4 (a1, a2, p1, p2), P = 5 (m2, m1, l1, l2, g), U = 0.
     """
     a1, a2 = states("a1 a2", start=(-3.0, 3.0))
     momenta = states("p1 p2", start=(-5.0, 5.0))

@@ -41,7 +41,7 @@ def fitzhugh_nagumo() -> Model:
     Returns
     -------
     Model
-        D = 2 (v, w), P = 3 (a, b, tau), U = 1 (I).
+        D = 2 (v, w), P = 3 (tau, b, a), U = 1 (I).
 
     Notes
     -----
@@ -70,7 +70,7 @@ def nakl() -> Model:
     Returns
     -------
     Model
-        D = 4 (V, m, h, n), P = 18, U = 1 (I).
+        D = 4 (V, m, h, n), P = 18 (in an order of its own, not that of `NAKL`), U = 1 (I).
 
     Notes
     -----
