@@ -10,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.build.steps import FINE, NO_CONVERGENCE, NOT_FINITE, SINGULAR, Advance, Stretches
+from symda.emit.steps import RULES
 from symda.lower.steps import StepIR, StepProgram
 
 if TYPE_CHECKING:
     import casadi as ca
 
 FloatArray = NDArray[np.float64]
-
-#: Corrections of Newton's method, and the share of a value below which one is rounding.
-MOST, ROUNDING = 50, 1e-11
 
 
 class _StepError(Exception):
@@ -141,7 +139,6 @@ class NumpySteps:
         self, one: StepProgram, x: FloatArray, M: FloatArray | None, call: _Call
     ) -> tuple[FloatArray, FloatArray | None]:
         h, s, D = call.h, len(one.b), len(x)
-        far = np.abs(x).sum() / abs(h)
         momentum = np.arange(D) >= (self._n or D)
         # weights of each component: A (s, s, D), b (s, D)
         A = np.where(momentum, np.array(one.a_p)[:, :, None], np.array(one.a)[:, :, None])
@@ -166,9 +163,15 @@ class NumpySteps:
             block = np.einsum("iab,ijb->iajb", jacobians(k), A).reshape(s * D, s * D)
             return np.asarray(np.eye(s * D) - h * block)
 
-        k = _newton(
-            residual, matrix, np.tile(self._value("field", call, 0, one.c[0], x), s), s * far
-        )
+        def floor(k: FloatArray) -> FloatArray:
+            """Return what slopes are rounded to: the state over the step, what F is made of."""
+            y = arguments(k.reshape(s, D))
+            return np.ravel(
+                np.abs(x / h) + np.einsum("iab,ib->ia", np.abs(jacobians(k)), np.abs(y))
+            )
+
+        # from the state itself: of several roots the one near it is meant
+        k = _newton(residual, matrix, np.zeros(s * D), floor)
         after = x + h * np.einsum("ia,ia->a", b, k.reshape(s, D))
         if M is None:
             return after, None
@@ -216,11 +219,23 @@ class NumpySteps:
                 by_v += J[:, n:] + c * h * J[:, :n]
             return by_q, by_v
 
+        def floor(v: FloatArray) -> FloatArray:
+            """Return what v is rounded to: q over the step, what the momenta are made of."""
+            noise = np.abs(p)
+            for i, (b, c) in nodes:
+                y = q + c * h * v
+                J = self._jacobian("legendre", call, i, c, y, v)
+                J = b * np.vstack([J[:n], (c - 1.0) * h * J[n:]])
+                parts = np.abs(J) @ np.abs(np.concatenate([y, v]))
+                noise = noise + parts[:n] + parts[n:]
+            inverse = _solve(by(v, end=False)[1], np.eye(n))
+            return np.asarray(np.abs(q / h) + np.abs(inverse) @ noise)
+
         v = _newton(
             lambda v: p - momentum(v, end=False),
             lambda v: by(v, end=False)[1],
             self._value("velocity", call, 0, one.c[0], x),
-            np.abs(q).sum() / abs(h),
+            floor,
         )
         after = np.concatenate([q + h * v, momentum(v, end=True)])
         if M is None:
@@ -235,19 +250,38 @@ def _newton(
     residual: Callable[[FloatArray], FloatArray],
     matrix: Callable[[FloatArray], FloatArray],
     k: FloatArray,
-    far: float,
+    floor: Callable[[FloatArray], FloatArray],
 ) -> FloatArray:
-    """Solve residual(k) = 0, down to rounding, also of `far`; `matrix` is -dR/dk."""
-    before = np.inf
-    for _ in range(MOST):
-        correction = _solve(matrix(k), residual(k))
-        k = k + correction
-        size, scale = np.abs(correction).sum(), np.abs(k).sum()
+    """Solve residual(k) = 0 down to rounding, also of `floor`; `matrix` is -dR/dk.
+
+    The rules are those of `symda.emit.steps.NewtonRules`.
+    """
+    last, taken, how = np.zeros_like(k), 1.0, "start"
+    for _ in range(RULES.most):
+        if how != "go on":
+            G, least = matrix(k), floor(k)
+        change = _solve(G, residual(k))
+        scale = np.abs(k + change) + least
+        scale[scale < RULES.least] = 1.0
+        size = np.max(np.abs(change) / scale)
+        before = np.inf if how == "start" else np.max(np.abs(last) / scale)
+        if how == "go on" and not size <= max((1.0 - taken / 2) * before, RULES.rounding):
+            taken /= 2
+            k = k - taken * last
+            continue
         if not np.isfinite(size):
             break
-        if size <= 1e-16 * scale or (size <= ROUNDING * (scale + far) and size >= 0.1 * before):
+        if taken < 1.0:
+            taken, how = 1.0, "renew"
+            continue
+        k = k + change
+        near = np.abs(change) * (np.abs(change) / scale) <= RULES.tiny * np.abs(last)
+        if np.all(near) or size <= RULES.tiny:
             return k
-        before = size
+        stalled = size >= RULES.slow * before
+        if how == "renew" and stalled and size <= RULES.rounding:
+            return k
+        last, how = change, "renew" if how == "go on" and stalled else "go on"
     raise _StepError(NO_CONVERGENCE)
 
 

@@ -32,16 +32,19 @@ MEANINGS = {
 class NewtonRules:
     """When a correction is the last one.
 
-    It is where it, or the next by the same rate, is below `tiny` of what it corrects. Where
-    corrections no longer shrink by `slow` the matrix is made anew; where they do not even then, and
-    are below `rounding` (also of the state over the step), rounding is what they are. After `most`
-    there is no convergence.
+    Each unknown is measured by itself and what it is rounded to. The last correction is one that
+    is below `tiny` in all of them, or would be the next time by its own rate. Where corrections no
+    longer shrink by `slow` the matrix is made anew; where they do not even then, and are below
+    `rounding`, rounding is what they are. Where one with the old matrix is not shorter by half,
+    half of the one before is taken back, and again. After `most` there is no convergence. What is
+    below `least` is zero.
     """
 
     tiny: float = 1e-16
     rounding: float = 1e-11
     slow: float = 0.1
     most: int = 50
+    least: float = 1e-290
 
 
 RULES = NewtonRules()
@@ -107,6 +110,7 @@ def _plain(ir: StepIR) -> str:
             rounding=RULES.rounding,
             slow=RULES.slow,
             most=RULES.most,
+            least=RULES.least,
             combine=_combine,
             times=times,
             zip=zip,
@@ -151,7 +155,7 @@ def _work(ir: StepIR) -> int:
     nonzeros = max((pattern.size for _, pattern in ir.jacobians), default=0)
     explicit = (1 + ir.most("explicit")) * D * D + nonzeros
     sD = ir.most("implicit") * D
-    implicit = sD * (sD + D + 3) + D + nonzeros
-    lagrange = 2 * n + 2 * n * n + 2 * n * D + D + 4 * n + nonzeros
+    implicit = sD * (sD + D + 5) + D + nonzeros
+    lagrange = 9 * n + 3 * n * n + 2 * n * D + nonzeros
     splitting = n + n * D + nonzeros
     return max(1, explicit, implicit, lagrange, splitting)
