@@ -256,7 +256,7 @@ MISTAKES = {
         {"w0": 0.0, "b0": 0.1, "s": 0.0},
         [0.1],
         sd.InputError,
-        "No value for the parameter 'c'",
+        "no value for the parameter 'c'",
     ),
     "initial state of weights too": (
         {"w0": 0.0, "b0": 0.1, "s": 0.0, "c": 1.0},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import casadi as ca
 import numpy as np
@@ -402,3 +403,59 @@ def test_hamilton_of_lorenz63_as_printed() -> None:
         r"\left(\dot{\mathbf{X}} - F\right) &= \mathrm{D}\mathbf{h}^{T} \mathbf{R}_m "
         r"\left(\mathbf{h}(\mathbf{X}) - \mathbf{Y}\right)"
     ) in latex
+
+
+def test_what_is_said_uses_the_letters_that_are_shown() -> None:
+    """Where L, H, p, y, theta and x are names of the model, remarks use what stands for them."""
+    p, y, x = sd.states("p y x")
+    L, H, theta, drive = (
+        sd.parameter("L"),
+        sd.parameter("H"),
+        sd.parameter("theta"),
+        sd.forcing("f"),
+    )
+    action = sd.Action(sd.Model({p: H * x - L * p, y: -theta * y + drive, x: -p}), [y])
+    said = {part.title: part.note for part in action.hamilton().sections}
+    assert said["Hamilton's equations"].startswith(
+        "X' = dHamiltonian/dmom and mom' = -dHamiltonian/dX. "
+    )
+    assert said["Parameters"].endswith("the integral of dHamiltonian/dTheta.")
+    assert said["Energy"] == (
+        "Along solutions; Y[1]' is the rate of measured values; f' is the rate of forcing. Where "
+        "nothing depends on time by itself, Hamiltonian is constant."
+    )
+    momenta = action.lagrangian().sections[1].note
+    assert momenta == "They are the derivatives dLagrangian/dX' of Lagrangian."
+    (energy,) = next(part for part in action.hamilton().sections if part.title == "Energy").lines
+    assert {"Y[1]'", "f'"} <= {s.name for s in energy.right.free_symbols}
+
+
+def test_velocities_beside_states_with_a_prime() -> None:
+    x, fast = sd.state("x"), sd.state("x'")
+    action = sd.Action(sd.Model({x: fast, fast: -x}), [x])
+    assert (
+        "  d(x)/dt = x' + p_x/Rf[x]\n"
+        "  d(x')/dt = p_x'/Rf[x'] - x\n"
+        "  d(p_x)/dt = Rm[1]*(x - y[1]) + p_x'\n"
+        "  d(p_x')/dt = -p_x\n"
+    ) in str(action.hamilton())
+    names = [s.name for s in action.euler_lagrange().accelerations]
+    assert names == ["d(d(x)/dt)/dt", "d(d(x')/dt)/dt"]
+    text = str(action.euler_lagrange())
+    assert "d(X)/dt - F" in text and "  d(d(x)/dt)/dt = " in text
+
+
+def test_derivatives_of_steps_are_those_away_from_the_jumps() -> None:
+    x, z = sd.states("x z")
+    field = {x: sp.sign(x) + z * sp.floor(2 * x), z: sp.Abs(x) + sp.Mod(x * z, 2) - z}
+    action = sd.Action(sd.Model(field), [x, sp.Heaviside(z)])
+    hamilton = action.hamilton()
+    p_x, p_z, Rm, data = (symbols(hamilton)[n] for n in ("p_x", "p_z", "Rm[1]", "y[1]"))
+    got = solved(hamilton)
+    assert same(got["p_x'"], Rm * (x - data) - p_z * (sp.sign(x) + z))
+    assert same(got["p_z'"], -p_x * sp.floor(2 * x) - p_z * (x - 1))
+    everything = [hamilton, action.lagrangian(), action.euler_lagrange(), action.equations()]
+    for of in everything:
+        assert not re.search(r"Delta|Derivative\(|Subs\(", str(of))
+    assert "away from the jumps of steps" in " ".join(str(hamilton).split())
+    assert "away from the jumps" not in " ".join(str(lorenz63().hamilton()).split())

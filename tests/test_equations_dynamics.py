@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import symda as sd
 from symda.declare import measure
-from symda.derive.dynamics import hessian_tensor, jacobian, vector_field
+from symda.derive.dynamics import derivative, hessian_tensor, jacobian, vector_field
 from symda.derive.field import derive_field
 
 
@@ -136,3 +136,24 @@ def test_a_map_is_differentiated_like_a_field(discrete: bool) -> None:
     model = sd.Model({x: 1 - a * x**2 + y, y: x / 3}, discrete=discrete)
     assert jacobian(model) == sp.Matrix([[-2 * a * x, 1], [sp.Rational(1, 3), 0]])
     assert hessian_tensor(model) == {(0, 0, 0): -2 * a}
+
+
+STEPPED = (
+    "sign(x) * x**2", "floor(x * y) * x + ceiling(y / 3) * y**2", "Mod(x, 2) ** 2", "Mod(7, 3 + y)",
+    "Mod(x * floor(x + y), 1 + sign(x) + y) * y", "Heaviside(x - y) * exp(x)",
+    "Abs(sign(x) + y) * x",
+    "Max(floor(3 * x), y) * x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", STEPPED)
+def test_steps_are_flat_between_their_jumps(text: str) -> None:
+    """Against central differences, which see no jump at these places."""
+    x, y = sp.symbols("x y", real=True)
+    expression = sp.sympify(text, {"x": x, "y": y})
+    at = {x: 1.37, y: 0.83}
+    for by in (x, y):
+        found = derivative(expression, by)
+        assert not found.has(sp.DiracDelta, sp.Derivative, sp.Subs)
+        high, low = (expression.subs(at | {by: at[by] + e}) for e in (1e-6, -1e-6))
+        assert float(found.subs(at)) == pytest.approx(float((high - low) / 2e-6), abs=1e-8)

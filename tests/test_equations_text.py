@@ -391,3 +391,23 @@ def test_a_mark_is_its_text_and_its_latex() -> None:
     assert text_part(mark.T * Mark("B", "B")) == "A[n].T*B"
     assert latex_part(mark.T) == "A_{n}^{T}"
     assert pickle.loads(pickle.dumps(mark)) == mark
+
+
+def test_mechanics_whose_parameters_are_called_like_its_functions() -> None:
+    q, v = sd.state("q"), sd.state("v")
+    L, H, t = sd.parameters("L H t")
+    model = sd.Model.from_lagrangian(L**2 * v**2 / 2 + H * t * sp.cos(q), q, v, name="named")
+    printed = str(sd.Action(model, [q]).equations())
+    first, _, section = printed.partition("Mechanics\n---------\n")
+    assert "dq/dtime = p_q/L**2\n" in first and "/dt " not in first
+    said, _, lines = section.partition("\n\nMeasured")[0].partition("\n\n")
+    assert " ".join(said.split()) == (
+        "Where the equations come from: dq/dtime = dHamiltonian/dp_q, "
+        "dp_q/dtime = -dHamiltonian/dq. Hamiltonian is constant."
+    )
+    assert [line.strip() for line in lines.splitlines()] == [
+        "Lagrangian = H*t*cos(q) + L**2*v**2/2",
+        "v = dq/dtime",
+        "p_q = L**2*v   (dLagrangian/dv)",
+        "Hamiltonian = p_q**2/(2*L**2) - H*t*cos(q)",
+    ]

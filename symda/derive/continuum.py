@@ -1,7 +1,8 @@
 """What the continuous limit of an action is made of: Lagrangian, momenta, Hamiltonian.
 
-Everything is differentiated from the Lagrangian of eq. 17 of Abarbanel, Rozdeba, Shirman 2017 by
-SymPy; `mechanics` puts it together and `mechanics_sections` says how it is written.
+Everything is differentiated by SymPy from the Lagrangian of section 5.4 of Abarbanel, Rozdeba,
+Shirman 2017, whose Euler-Lagrange equations are eq. 18; `mechanics` puts it together and
+`mechanics_sections` says how it is written.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from itertools import product
 import sympy as sp
 from sympy import Expr, IndexedBase, Symbol
 
-from symda.declare import Site, SiteState, State, StepParameter
+from symda.declare import MechanicalModel, Site, SiteState, State, StepParameter
 from symda.derive.display import latex_part
-from symda.derive.notation import Mark, Notation
+from symda.derive.notation import Mark, Notation, free_name
 from symda.derive.phase import Functional, derived, rate, reach, total_derivative
 from symda.derive.sections import Subject
 from symda.derive.site_subject import SiteSubject
@@ -60,7 +61,7 @@ class Continuum:
     @cached_property
     def time(self) -> Symbol:
         """Time as it stands in the equations, or would."""
-        return self.model.time if self.model.time is not None else Symbol(self.notation["t"])
+        return self.subject.time
 
     @cached_property
     def ends(self) -> tuple[Mark, Mark]:
@@ -91,7 +92,11 @@ class Continuum:
     @cached_property
     def velocities(self) -> tuple[Mark, ...]:
         """Velocities x'."""
-        return tuple(rate(s) for s in self.states)
+        return tuple(self.rate(s) for s in self.states)
+
+    def rate(self, symbol: Symbol) -> Mark:
+        """Return x', or d(x)/dt where the model has names such as x' itself."""
+        return rate(symbol, self.time.name if any("'" in name for name in self.taken) else "")
 
     @cached_property
     def momenta(self) -> tuple[Mark, ...]:
@@ -105,15 +110,17 @@ class Continuum:
     @property
     def taken(self) -> set[str]:
         """Names of the model."""
-        subject = self.subject
-        every = (*subject.states, *self.model.states, *subject.parameters, *self.model.forcing)
+        subject, model = self.subject, self.model
+        every = {*subject.states, *model.states, *subject.parameters, *model.forcing, self.time}
+        if isinstance(model, MechanicalModel):
+            every |= {*model.velocities}
         return {symbol.name for symbol in every}
 
     @property
     def functions(self) -> tuple[Mark, Mark]:
         """The names of the Lagrangian and the Hamiltonian."""
-        names = (("L", "Lagrangian"), ("H", "Hamiltonian"))
-        chosen = (word if letter in self.taken else letter for letter, word in names)
+        names, taken = (("L", "Lagrangian"), ("H", "Hamiltonian")), self.taken
+        chosen = (free_name(letter, word, taken) for letter, word in names)
         lagrangian, hamiltonian = (Mark(name, latex_part(Symbol(name))) for name in chosen)
         return lagrangian, hamiltonian
 
@@ -246,13 +253,13 @@ class Continuum:
     @cached_property
     def accelerations(self) -> tuple[Mark, ...]:
         """Accelerations x''."""
-        return tuple(rate(v) for v in self.velocities)
+        return tuple(self.rate(v) for v in self.velocities)
 
     @cached_property
     def momentum_rates(self) -> tuple[Expr, ...]:
         """The canonical momenta's time derivatives, in x, x' and x''."""
         moving = (*self.states, *self.free, *self.velocities, *self.model.forcing)
-        return tuple(total_derivative(p, self.time, moving) for p in self.canonical)
+        return tuple(total_derivative(p, self.time, moving, self.rate) for p in self.canonical)
 
     def force(self, symbol: Symbol) -> Expr:
         """Return the derivative of all data terms by a state, sum Rm (h - y) dh/dx."""

@@ -10,6 +10,9 @@ from sympy import Expr, Symbol
 
 from symda.declare import Model
 
+#: Functions that jump; between two jumps they are flat, Mod but for its argument.
+STEPS = (sp.sign, sp.Heaviside, sp.floor, sp.ceiling, sp.Mod)
+
 
 def vector_field(model: Model) -> sp.ImmutableMatrix:
     """Return the right-hand sides F of an ODE, or f of a map.
@@ -65,6 +68,26 @@ def hessian_tensor(
     return second_derivatives(model.equations, symbols)
 
 
+def derivative(expression: Expr, by: Symbol) -> Expr:
+    """Differentiate as the emitted code does, away from the jumps of `STEPS`.
+
+    SymPy's own derivatives of `sign` and `Heaviside` are delta functions, those of `floor`,
+    `ceiling` and `Mod` are left as they are.
+    """
+    held: dict[Expr, Expr] = {}
+    back: dict[Expr, Expr] = {}
+    # the inner ones first
+    for step in sorted(expression.atoms(*STEPS), key=lambda step: step.count_ops()):
+        level = sp.Dummy(real=True)
+        held[step], back[level] = level, step
+        if isinstance(step, sp.Mod):
+            # a - b floor(a/b)
+            a, b = step.args
+            held[step] = a.xreplace(held) - b.xreplace(held) * level
+            back[level] = (a - step) / b
+    return expression.xreplace(held).diff(by).xreplace(back) if held else expression.diff(by)
+
+
 def first_derivatives(
     expressions: Sequence[Expr], wrt: Sequence[Symbol]
 ) -> dict[tuple[int, int], Expr]:
@@ -81,7 +104,7 @@ def first_derivatives(
         The derivatives that are not zero, in ascending order.
     """
     derivatives = (
-        ((a, b), expression.diff(wrt[b]))
+        ((a, b), derivative(expression, wrt[b]))
         for a, expression in enumerate(expressions)
         for b in _present(expression, wrt)
     )
@@ -105,10 +128,10 @@ def second_derivatives(
     """
     found = {}
     for a, expression in enumerate(expressions):
-        first = {b: expression.diff(wrt[b]) for b in _present(expression, wrt)}
+        first = {b: derivative(expression, wrt[b]) for b in _present(expression, wrt)}
         for b, c in combinations_with_replacement(first, 2):
             if wrt[c] in first[b].free_symbols:
-                value = first[b].diff(wrt[c])
+                value = derivative(first[b], wrt[c])
                 if value != 0:
                     found[a, b, c] = value
     return found

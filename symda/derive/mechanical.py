@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sympy as sp
-
 from symda.declare import MechanicalModel
+from symda.derive.continuum import Continuum
 from symda.derive.display import Line, Section, latex_part
+from symda.derive.dynamics import derivative
 from symda.derive.notation import Mark
 from symda.derive.sections import Subject
 
@@ -15,23 +15,24 @@ def mechanical_sections(subject: Subject) -> tuple[Section, ...]:
     model = subject.model
     if not isinstance(model, MechanicalModel):
         return ()
-    clock = model.time.name if model.time else "t"
+    t = subject.time
+    L, H = Continuum(subject).functions
     lines = []
     if model.lagrangian is not None:
-        lines.append(Line(Mark("L", "L"), model.lagrangian))
+        lines.append(Line(L, model.lagrangian))
         for q, v in zip(model.coordinates, model.velocities, strict=True):
-            rate = rf"\frac{{d {latex_part(q)}}}{{d {latex_part(sp.Symbol(clock))}}}"
-            lines.append(Line(v, Mark(f"d{q}/d{clock}", rate)))
+            rate = rf"\frac{{d {latex_part(q)}}}{{d {latex_part(t)}}}"
+            lines.append(Line(v, Mark(f"d{q}/d{t}", rate)))
         for p, v in zip(model.momenta, model.velocities, strict=True):
-            lines.append(Line(p, sp.diff(model.lagrangian, v), f"dL/d{v}"))
-    lines.append(Line(Mark("H", "H"), model.hamiltonian))
+            lines.append(Line(p, derivative(model.lagrangian, v), f"d{L}/d{v}"))
+    lines.append(Line(H, model.hamiltonian))
     for q, force in zip(model.coordinates, model.forces, strict=True):
         if force != 0:
             name = Mark(f"force[{q}]", rf"f_{{{latex_part(q)}}}")
             lines.append(Line(name, force))
-    kept = "H is constant." if model.conservative else "H is not constant."
+    kept = f"{H} is constant." if model.conservative else f"{H} is not constant."
     q, p = model.coordinates[0], model.momenta[0]
     force = " + force" if any(model.forces) else ""
     more = ", and so on" if len(model.coordinates) > 1 else ""
-    rule = f"d{q}/d{clock} = dH/d{p}, d{p}/d{clock} = -dH/d{q}{force}{more}"
+    rule = f"d{q}/d{t} = d{H}/d{p}, d{p}/d{t} = -d{H}/d{q}{force}{more}"
     return (Section("Mechanics", tuple(lines), f"Where the equations come from: {rule}. {kept}"),)

@@ -9,6 +9,7 @@ from sympy import Eq, Expr, Symbol
 
 from symda.derive.continuum import Continuum
 from symda.derive.display import Readable, Section, latex_part
+from symda.derive.dynamics import derivative
 from symda.derive.mechanics_sections import (
     at,
     boundary_section,
@@ -24,14 +25,14 @@ from symda.derive.mechanics_sections import (
     parameter_section,
     second_order_section,
 )
-from symda.derive.phase import Functional, rate, total_derivative
+from symda.derive.phase import Functional, total_derivative
 from symda.derive.sections import Subject
 from symda.errors import OptionError
 
 
 @dataclass(frozen=True)
 class Lagrangian(Readable):
-    """The Lagrangian of eq. 18, L = sum Rm/2 (h - y)^2 + sum Rf/2 (x' - F)^2.
+    """The Lagrangian behind eq. 18, L = sum Rm/2 (h - y)^2 + sum Rf/2 (x' - F)^2.
 
     Attributes
     ----------
@@ -244,7 +245,7 @@ def hamilton(of: Continuum) -> HamiltonEquations:
     """Return Hamilton's equations."""
     right, folded = _forces(of, -of.transport)
     momenta = tuple(
-        Eq(rate(p), value, evaluate=False) for p, value in zip(of.momenta, right, strict=True)
+        Eq(of.rate(p), value, evaluate=False) for p, value in zip(of.momenta, right, strict=True)
     )
     equations = (*_velocities(of), *momenta)
     constraints = _constraints(of, -of.transport)
@@ -353,7 +354,7 @@ def _summed(of: Continuum, density: Expr, sign: int, by: Symbol | None = None) -
     """Return the sum of a density over the sites, with the measured expressions of a lattice."""
     further = sign * sp.Add(*(datum.term for _, datum in of.expressions))
     if by is not None:
-        density, further = density.diff(by), further.diff(by)
+        density, further = derivative(density, by), derivative(further, by)
     if not of.sites or density == 0:
         return density + further
     return sp.Sum(density, *((site, 0, site.size - 1) for site in of.sites)) + further
@@ -364,10 +365,10 @@ def _energy_rate(of: Continuum, equations: tuple[Eq, ...]) -> Expr:
     H = of.hamiltonian
     marks = [mark for datum in of.measured for mark in (datum.y, datum.Rm)]
     moving = (*of.subject.model.forcing, *marks)
-    explicit = total_derivative(H, of.time, moving)
+    explicit = total_derivative(H, of.time, moving, of.rate)
     if of.sites:
         terms = sp.Add(*(datum.term for _, datum in of.expressions))
-        change = total_derivative(terms, of.time, moving)
+        change = total_derivative(terms, of.time, moving, of.rate)
         sums = ((site, 0, site.size - 1) for site in of.sites)
         return (sp.Sum(explicit, *sums) if explicit != 0 else sp.S.Zero) - change
     # H_x x' + H_p p', where x' is H_p as it stands and p' is -H_x rearranged

@@ -10,8 +10,9 @@ from sympy import Eq, Expr, Symbol
 from symda.declare import SiteState, State, StepParameter
 from symda.derive.continuum import Continuum
 from symda.derive.display import Line, Section, latex_part, text_part
+from symda.derive.dynamics import STEPS, derivative
 from symda.derive.notation import Mark, partial
-from symda.derive.phase import rate, tidied
+from symda.derive.phase import tidied
 
 #: Characters of an equation above which F and its derivatives stand in it by name.
 LONG = 240
@@ -40,7 +41,9 @@ class _Names:
         self.h = Mark(f"h({self.x.name})", rf"\mathbf{{h}}({self.x.latex})")
         self.Dh = Mark("Dh", r"\mathrm{D}\mathbf{h}")
         self.DF = Mark(f"D{self.F.name}", rf"\mathrm{{D}}{self.F.latex}")
-        self.v = Mark(f"{self.x.name}'", rf"\dot{{{self.x.latex}}}")
+        self.v, self.p_rate = (
+            Mark(of.rate(of_time).name, rf"\dot{{{of_time.latex}}}") for of_time in (self.x, self.p)
+        )
         self.L, self.H = of.functions
 
     @property
@@ -137,6 +140,8 @@ def _remarks(of: Continuum) -> list[str]:
     for state in of.states:
         if state in of.data_fields:
             said.append(f"{of.data_fields[state]} is 0 at sites where nothing is measured.")
+    if any(expression.has(*STEPS) for expression in (*of.field, of.data_term)):
+        said.append("Derivatives are those away from the jumps of steps, where these are flat.")
     said += _ends(of)
     return said
 
@@ -169,7 +174,9 @@ def momentum_section(of: Continuum) -> Section:
     ):
         short = Rf * (v - names.component(s))
         lines.append(Line(p, value if _fits(of, value) else short))
-    return _listing("Canonical momenta", lines, "They are the derivatives dL/dx' of L.")
+    L = names.L.name
+    note = f"They are the derivatives d{L}/d{names.v.name} of {L}."
+    return _listing("Canonical momenta", lines, note)
 
 
 def legendre_section(of: Continuum) -> Section:
@@ -218,7 +225,8 @@ def euler_lagrange_section(
     for s, value, equation in zip(of.states, of.canonical, equations, strict=True):
         right = equation.rhs
         if not _fits(of, value + right):
-            value = value.diff(rate(s)) * (rate(s) - names.component(s))
+            v = of.rate(s)
+            value = value.diff(v) * (v - names.component(s))
             right = _by_name(of, names, s, -1)
         lines.append(Line(_rate_of(value, of), right))
     lines += [Line(c.lhs, c.rhs) for c in constraints]
@@ -235,12 +243,12 @@ def second_order_section(of: Continuum, equations: Sequence[Eq]) -> Section:
     longest = max((len(text_part(e.rhs)) for e in equations), default=0)
     title = "Second order"
     if longest > 2 * LONG:
-        note = "The equations solved for x'' are too long to be read: see .second_order."
+        note = "The equations solved for the accelerations are too long to be read: .second_order."
         return Section(title, (), note)
     lines = [Line(e.lhs, e.rhs) for e in equations]
     note = "The same, solved for the accelerations."
     if of.model.forcing:
-        note += f" {rate(of.model.forcing[0]).name} is the rate of the forcing."
+        note += f" {of.rate(of.model.forcing[0]).name} is the rate of the forcing."
     return _listing(title, lines, note)
 
 
@@ -249,11 +257,10 @@ def hamilton_section(
 ) -> Section:
     """Return x' = dH/dp and p' = -dH/dx."""
     names = _Names(of)
-    p_rate = Mark(f"{names.p.name}'", rf"\dot{{{names.p.latex}}}")
     transport = sp.Mul(-1, names.DF.T, names.p, evaluate=False)
     lines = [
         Line(names.v, _plus(names.F, names.inverse() * names.p), ordered=True),
-        Line(p_rate, _plus(transport, names.Dh.T * names.Rm * names.misfit), ordered=True),
+        Line(names.p_rate, _plus(transport, names.Dh.T * names.Rm * names.misfit), ordered=True),
     ]
     D = len(of.states)
     for s, w, equation in zip(of.states, of.excess, equations[:D], strict=True):
@@ -264,7 +271,8 @@ def hamilton_section(
         lines.append(Line(equation.lhs, equation.rhs if fits else _by_name(of, names, s, 1)))
     lines += [Line(c.lhs, c.rhs) for c in constraints]
     lines += [Line(f.lhs, f.rhs) for f in folded]
-    note = "x' = dH/dp and p' = -dH/dx."
+    x, p, H = names.x.name, names.p.name, names.H.name
+    note = f"{names.v.name} = d{H}/d{p} and {names.p_rate.name} = -d{H}/d{x}."
     return _listing("Hamilton's equations", lines, " ".join([note, *_remarks(of)]))
 
 
@@ -315,10 +323,11 @@ def parameter_section(of: Continuum, conditions: Sequence[Eq]) -> Section:
                 for s, F, p in zip(of.states, of.field, of.momenta, strict=True)
                 if theta in F.free_symbols
             ]
-            function = sp.Add(*terms) - of.data_term.diff(theta)
+            function = sp.Add(*terms) - derivative(of.data_term, theta)
             integral = sp.Integral(function, *integral.limits)
         lines.append(Line(condition.rhs, integral, theta.name))
-    note = "For each parameter that is estimated and not at a bound, the integral of dH/dtheta."
+    by = f"d{names.H.name}/d{names.theta.name}"
+    note = f"For each parameter that is estimated and not at a bound, the integral of {by}."
     return _listing("Parameters", lines, note)
 
 
@@ -328,7 +337,10 @@ def energy_section(of: Continuum, rate_of: Expr) -> Section:
     H = of.functions[1]
     left = Mark(f"d{H.name}/d{t.name}", rf"\frac{{d {H.latex}}}{{d {latex_part(t)}}}")
     constant = f"Where nothing depends on time by itself, {H.name} is constant."
-    what = "Along solutions; y' is the rate of measured values, u' that of forcing."
+    rates = [("measured values", of.measured[0].y)] if of.measured else []
+    rates += [("forcing", u) for u in of.model.forcing[:1]]
+    listed = "".join(f"; {of.rate(symbol).name} is the rate of {what}" for what, symbol in rates)
+    what = f"Along solutions{listed}."
     return Section("Energy", (Line(left, rate_of),), f"{what} {constant}")
 
 
@@ -351,7 +363,7 @@ def named_section(of: Continuum, sections: Sequence[Section]) -> Section | None:
                 continue
             name = names.slope(s, by)
             if name in used:
-                lines.append(Line(Mark(name.name[1:-1], name.latex), tidied(F.diff(by))))
+                lines.append(Line(Mark(name.name[1:-1], name.latex), tidied(derivative(F, by))))
     return _listing("By name", lines, "") if lines else None
 
 

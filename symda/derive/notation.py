@@ -142,7 +142,7 @@ class Notation:
         parameters = (*model.parameters, *measurement.parameters)
         declared = (*model.states, *parameters, *model.forcing)
         taken = {*(symbol.name for symbol in declared), *further}
-        letters = {letter: _free(letter, other, taken) for letter, other in _LETTERS.items()}
+        letters = {letter: free_name(letter, other, taken) for letter, other in _LETTERS.items()}
         has = {"u": model.forcing, "theta": model.parameters, "t": model.time}
         return cls(tuple(letters.items()), tuple(name for name, given in has.items() if given))
 
@@ -198,7 +198,8 @@ class Notation:
         return sp.Function(field)(argument, *rest)
 
 
-def _free(letter: str, other: str, taken: set[str]) -> str:
+def free_name(letter: str, other: str, taken: set[str]) -> str:
+    """Return the letter, the other or, if both are names, the letter doubled; it is taken now."""
     for choice in (letter, other):
         if choice not in taken:
             break

@@ -14,6 +14,7 @@ from sympy import Expr, Symbol
 
 from symda.declare import Site, SiteState
 from symda.derive.display import latex_part
+from symda.derive.dynamics import derivative
 from symda.derive.notation import Mark
 
 
@@ -69,9 +70,9 @@ def derived(symbol: Symbol, text: Callable[[str], str], latex: Callable[[str], s
     return Mark(text(symbol.name), latex(latex_part(symbol)), commutative=True)
 
 
-def rate(symbol: Symbol) -> Mark:
-    """Return the symbol of the time derivative: x', of x' x''."""
-    return derived(symbol, lambda name: f"{name}'", _dotted)
+def rate(symbol: Symbol, time: str = "") -> Mark:
+    """Return the symbol of the time derivative: x', of x' x''; with a time named d(x)/dt."""
+    return derived(symbol, lambda name: f"d({name})/d{time}" if time else f"{name}'", _dotted)
 
 
 def _with_index(latex: str, index: str) -> str:
@@ -92,7 +93,12 @@ def _dotted(latex: str) -> str:
     return rf"\dot{{{latex}}}"
 
 
-def total_derivative(expression: Expr, time: Symbol, moving: Iterable[Symbol]) -> Expr:
+def total_derivative(
+    expression: Expr,
+    time: Symbol,
+    moving: Iterable[Symbol],
+    velocity: Callable[[Symbol], Symbol] = rate,
+) -> Expr:
     """Differentiate by time where symbols stand for functions of time.
 
     Parameters
@@ -102,12 +108,14 @@ def total_derivative(expression: Expr, time: Symbol, moving: Iterable[Symbol]) -
         Time as it stands in the expression itself.
     moving : iterable of Symbol
         The functions of time; with a symbol of a site all its neighbours are.
+    velocity : callable
+        Returns the symbol of a function's time derivative.
     """
     kinds = {kind(symbol) for symbol in moving}
-    terms = [expression.diff(time)]
+    terms = [derivative(expression, time)]
     for symbol in sorted(expression.free_symbols, key=str):
         if kind(symbol) in kinds:
-            terms.append(expression.diff(symbol) * rate(symbol))
+            terms.append(derivative(expression, symbol) * velocity(symbol))
     return tidied(sp.Add(*terms))
 
 
@@ -136,11 +144,11 @@ class Functional:
         """
         terms = sp.Add(*self._terms.get(kind(symbol), ()))
         if not isinstance(symbol, SiteState | SiteMark):
-            return tidied(terms.diff(symbol))
+            return tidied(derivative(terms, symbol))
         found = [s for s in terms.free_symbols if kind(s) == kind(symbol)]
         return sp.Add(
             *(
-                moved(tidied(terms.diff(s)), _sites(s), tuple(-o for o in s.offsets))
+                moved(tidied(derivative(terms, s)), _sites(s), tuple(-o for o in s.offsets))
                 for s in sorted(found, key=lambda s: s.offsets)
             )
         )

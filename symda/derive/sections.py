@@ -36,6 +36,11 @@ class Subject:
         return Notation.of(self.model, self.measurement)
 
     @property
+    def time(self) -> Symbol:
+        """Time as it stands in the equations, or would."""
+        return self.model.time if self.model.time is not None else Symbol(self.notation["t"])
+
+    @property
     def step(self) -> StepNotation:
         """The names within a step."""
         return StepNotation(self.scheme, self.notation)
@@ -101,9 +106,8 @@ def model_section(subject: Subject) -> Section:
             if not isinstance(state, StepParameter)
         )
     else:
-        time = (model.time.name, latex_part(model.time)) if model.time else ("t", "t")
         lines = tuple(
-            Line(_rate(state, time), expression)
+            Line(_rate(state, subject.time), expression)
             for state, expression in zip(model.states, model.equations, strict=True)
             if not isinstance(state, StepParameter)
         )
@@ -124,8 +128,7 @@ def _own_values(subject: Subject) -> list[str]:
     if not own:
         return []
     discrete = subject.scheme.discrete
-    time = subject.model.time.name if subject.model.time else "t"
-    at = f"[{subject.notation['n']}]" if discrete else f"({time})"
+    at = f"[{subject.notation['n']}]" if discrete else f"({subject.time.name})"
     names = [f"{w.name}{at}" for w in own]
     if len(names) > 8:
         names = [*names[:3], "...", names[-1]]
@@ -303,9 +306,9 @@ def _next(state: State, notation: Notation) -> Mark:
     return at(state.name, f"{{{latex_part(state)}}}", notation.shifted(1))
 
 
-def _rate(state: State, time: tuple[str, str]) -> Mark:
-    top, bottom = rf"d {latex_part(state)}", rf"d {time[1]}"
-    return Mark(f"d{state.name}/d{time[0]}", rf"\frac{{{top}}}{{{bottom}}}")
+def _rate(state: State, time: Symbol) -> Mark:
+    top, bottom = rf"d {latex_part(state)}", rf"d {latex_part(time)}"
+    return Mark(f"d{state.name}/d{time.name}", rf"\frac{{{top}}}{{{bottom}}}")
 
 
 def _listed(symbols: Sequence[Symbol]) -> Expr | sp.Tuple:
