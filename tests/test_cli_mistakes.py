@@ -51,6 +51,10 @@ def files(symda: Shell) -> Shell:
             "Did you mean 'rk4'?",
         ),
         (
+            HEAD + "model = sd.Model({x: -x})\nmeasured = [x]\nmodel_error = 'rates'\n",
+            "'rates'",
+        ),
+        (
             HEAD + "model = sd.Model({x: -x})\nmeasured = x\n",
             "got the expression x; put it in a list, [x].",
         ),

@@ -8,6 +8,8 @@ import api_cases as cases
 import pytest
 from cli_shell import MODEL, Shell, symda
 
+from symda.cli.files import read_model
+
 __all__ = ["symda"]
 
 
@@ -30,6 +32,18 @@ def test_the_models_file_adds_the_mathematics(symda: Shell) -> None:
     assert done.code == 0, done.err
     page = (symda.folder / "full.html").read_text(encoding="utf-8")
     assert "<math" in page and "<h2>Levels</h2>" in page and "cdef void field" not in done.out
+
+
+def test_a_models_file_says_all_of_the_action(symda: Shell) -> None:
+    own = 'scheme = "rk4"\nmodel_error = "rate"\naveraging = "minaone"\nmatrix_free = False\n'
+    action = read_model(Path(symda.write("l96.py", MODEL + own))).action
+    assert (action.scheme.name, action.model_error) == ("rk4", "rate")
+    assert (action.averaging, action.matrix_free) == ("minaone", False)
+    assert cases.action().model_error == "step"
+    cases.run().save(symda.folder / "run.nc")
+    done = symda("report", "run.nc", "--model", symda.write("rate.py", MODEL + own.splitlines()[1]))
+    assert done.code == 2
+    assert "its model error is 'step', the action's 'rate'" in " ".join(done.err.split())
 
 
 @pytest.mark.parametrize("form", ["html", "md", "tex"])

@@ -119,6 +119,15 @@ def test_commands_hold_what_is_not_usual() -> None:
     )
 
 
+def test_the_shell_command_says_what_is_free_and_what_the_model_file_defines() -> None:
+    binding = json.dumps({"fixed": {"nu": None}, "max_step": 0.1, "midpoint_data": True})
+    own = {"binding": binding, "model_error": "rate", "averaging": "minaone"}
+    shell, (said,) = shell_command(cases.run().dataset.assign_attrs(own))
+    assert " --free=nu --midpoint-data --max-step=0.1 --output=run.nc" in shell
+    assert "of this action, and model_error = 'rate', averaging = 'minaone'; DATA.csv" in said
+    assert "model_error" not in shell_command(cases.run().dataset)[1][0]
+
+
 def test_a_start_that_no_text_holds_is_named() -> None:
     def own(problem: object, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         return rng.normal(size=(41, 5)), np.array([8.0])

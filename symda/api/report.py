@@ -80,12 +80,14 @@ def check_same(run: Run, action: Action) -> None:
     Raises
     ------
     OptionError
-        If names or scheme differ.
+        If names, scheme or weights differ.
     """
     dataset = run.dataset
     pairs: dict[str, tuple[str | tuple[str, ...], str | tuple[str, ...]]] = {
         "model": (str(dataset.attrs["model"]), action.model.name),
         "scheme": (str(dataset.attrs["scheme"]), action.scheme.name),
+        "model error": (str(dataset.attrs.get("model_error", "step")), action.model_error),
+        "averaging": (str(dataset.attrs.get("averaging", "sum")), action.averaging),
         "states": (_names(dataset, "state"), tuple(s.name for s in action.model.states)),
         "parameters": (_names(dataset, "parameter"), tuple(p.name for p in action.parameters)),
         "channels": (_names(dataset, "channel"), action.measurement.names),

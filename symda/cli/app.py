@@ -18,7 +18,8 @@ ModelArgument = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL.py",
-        help="Python file that defines `model`, and may define `measured`, `scheme`, `variance`.",
+        help="Python file that defines `model`, and may define `measured`, `scheme`, "
+        "`model_error`, `averaging`, `matrix_free`, `variance`.",
         show_default=False,
     ),
 ]

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sympy import Expr
 
 from symda.api import Action
 from symda.cli.console import note
 from symda.declare import Model
-from symda.discretise import Scheme
 from symda.errors import DataError, ModelError, OptionError, nearest
 from symda.observe import Observations
 from symda.observe.forcing import ForcingInput
@@ -26,6 +26,9 @@ NETCDF = frozenset({".nc", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5"})
 
 #: What a model's file is called; nothing else is run.
 PYTHON = ".py"
+
+#: What it may say of the action, beside what is measured.
+ACTION = ("scheme", "model_error", "averaging", "matrix_free")
 
 Variance = float | Sequence[float] | Mapping[str, float]
 
@@ -42,8 +45,8 @@ class ModelFile:
         Its `model`.
     measured : sequence of Expr, mapping of str to Expr, or None
         Its `measured`.
-    scheme : str, Scheme or None
-        Its `scheme`.
+    options : mapping of str to object
+        Options of the action that it defines, unchecked; see `ACTION`.
     variance : float, sequence or mapping of str to float, or None
         Its `variance`.
     initial, parameters, forcing, energy : object
@@ -53,7 +56,7 @@ class ModelFile:
     path: Path
     model: Model
     measured: Sequence[Expr] | Mapping[str, Expr] | None
-    scheme: str | Scheme | None
+    options: Mapping[str, Any]
     variance: Variance | None
     initial: object = None
     parameters: object = None
@@ -74,7 +77,7 @@ class ModelFile:
                 f"{self.path.name} does not say what is measured. Define `measured`, a list of "
                 f"states or expressions, for instance measured = [{self.model.states[0].name}]."
             )
-        return Action(self.model, self.measured, scheme=self.scheme)
+        return Action(self.model, self.measured, **self.options)
 
 
 def action_to_read(path: Path) -> Action:
@@ -82,13 +85,13 @@ def action_to_read(path: Path) -> Action:
     file = read_model(path)
     if file.measured is not None:
         return file.action
-    action = Action(file.model, file.model.states, scheme=file.scheme)
+    action = Action(file.model, file.model.states, **file.options)
     note(f"{path.name} does not define `measured`; every state is taken as measured.")
     return action
 
 
 def read_model(path: Path) -> ModelFile:
-    """Run a Python file that defines `model`, and perhaps `measured`, `scheme` and `variance`.
+    """Run a Python file that defines `model`, and perhaps what else a `ModelFile` has.
 
     It runs under the name ``symda_model``, so what it keeps behind ``if __name__ ==
     "__main__"`` does not run; it can import its neighbours.
@@ -129,8 +132,11 @@ def read_model(path: Path) -> ModelFile:
             f"{path.name}: `model` is {_article(type(model).__name__)}, expected a symda.Model. "
             "Write model = sd.Model({x: dx/dt, ...})."
         )
-    known = ("measured", "scheme", "variance", "initial", "parameters", "forcing", "energy")
-    return ModelFile(path, model, *(names.get(name) for name in known))
+    options = {name: names[name] for name in ACTION if name in names}
+    known = ("variance", "initial", "parameters", "forcing", "energy")
+    return ModelFile(
+        path, model, names.get("measured"), options, *(names.get(name) for name in known)
+    )
 
 
 def refuse_swapped(model: Path, data: Path) -> None:

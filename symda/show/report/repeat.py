@@ -104,9 +104,13 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     if given.pop("midpoint_data", False):
         words.append("--midpoint-data")
     words += [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    usual = {"model_error": "step", "averaging": "sum"}
+    own = {name: dataset.attrs.get(name, value) for name, value in usual.items()}
+    also = ", ".join(f"{name} = {str(v)!r}" for name, v in own.items() if v != usual[name])
     said = (
-        "MODEL.py defines model, measured, scheme and variance of this action; DATA.csv has a "
-        "column t and one for each channel and forcing:"
+        "MODEL.py defines model, measured, scheme and variance of this action"
+        + (f", and {also}" if also else "")
+        + "; DATA.csv has a column t and one for each channel and forcing:"
     )
     return shlex.join([*words, "--output=run.nc"]) + "\n", (said,)
 
