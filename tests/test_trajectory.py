@@ -142,5 +142,11 @@ def test_a_mechanical_model_says_what_belongs_together() -> None:
     figure = found.plot(model=model)
     assert [ax.get_ylabel() for ax in figure.axes] == ["q", "p", "relative\nenergy error", "p"]
     assert [ax.get_ylabel() for ax in found.plot().axes] == ["q", "p", "p"]
+    with pytest.raises(OptionError, match=r"must be the symda\.Model of the trajectory, got 3"):
+        found.plot(model=3)
+    with pytest.raises(OptionError, match=r"not one of 'kepler': .* q, p and 2 parameters, the mod"):
+        found.plot(model=sd.models.kepler())
+    with pytest.raises(OptionError, match=r"path: expected .* a file name, got 3"):
+        found.plot(3)
     figure = found.plot(energy=model["p"] ** 2)
     assert figure.axes[2].get_ylabel() == "energy error"

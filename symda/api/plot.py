@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symda.declare import MechanicalModel, Model
+from symda.errors import OptionError
 from symda.show.trajectory import LINES, plot_trajectory
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def plot(
 ) -> Figure:
     """Draw a trajectory; see `Trajectory.plot`."""
     names = [str(name) for name in trajectory.states["state"].values]
+    if model is not None:
+        _check_model(model, names, [*trajectory.parameters])
     groups, across = None, names[:2]
     constant, kept = True, energy
     if isinstance(model, MechanicalModel):
@@ -42,3 +45,17 @@ def plot(
         constant=constant,
         title=title,
     )
+
+
+def _check_model(model: Model, states: list[str], parameters: list[str]) -> None:
+    if not isinstance(model, Model):
+        raise OptionError(
+            f"Trajectory.plot: model must be the symda.Model of the trajectory, got {model!r}."
+        )
+    own = ([s.name for s in model.states], {p.name for p in model.parameters})
+    if own != (states, set(parameters)):
+        raise OptionError(
+            f"Trajectory.plot: the trajectory is not one of {model.name!r}: it has the states "
+            f"{', '.join(states[:8])} and {len(parameters)} parameters, the model "
+            f"{', '.join(own[0][:8])} and {len(own[1])}. Pass the model it was computed with."
+        )

@@ -106,7 +106,7 @@ class Trajectory:
         Raises
         ------
         OptionError
-            If `path` cannot be written.
+            If `path` cannot be written, or `model` is not that of the trajectory.
         ModelError
             If `energy` uses a symbol that is not in the trajectory.
         DataError

@@ -122,10 +122,13 @@ def check_file(path: str | Path | None) -> None:
     Raises
     ------
     OptionError
-        If Matplotlib has no writer for the file's ending, or its folder does not exist.
+        If it is no file name, Matplotlib has no writer for its ending, or its folder does not
+        exist.
     """
     if path is None:
         return
+    if not isinstance(path, str | Path):
+        raise OptionError(f"path: expected where to save the figure, a file name, got {path!r}.")
     from matplotlib.backend_bases import FigureCanvasBase
 
     known = sorted(FigureCanvasBase.get_supported_filetypes())
