@@ -144,7 +144,7 @@ def test_a_mechanical_model_says_what_belongs_together() -> None:
     assert [ax.get_ylabel() for ax in found.plot().axes] == ["q", "p", "p"]
     with pytest.raises(OptionError, match=r"must be the symda\.Model of the trajectory, got 3"):
         found.plot(model=3)
-    with pytest.raises(OptionError, match=r"not one of 'kepler': .* q, p and 2 parameters, the mod"):
+    with pytest.raises(OptionError, match=r"not one of 'kepler': .* q, p and 2 parameters, the"):
         found.plot(model=sd.models.kepler())
     with pytest.raises(OptionError, match=r"path: expected .* a file name, got 3"):
         found.plot(3)
