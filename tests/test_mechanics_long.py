@@ -91,3 +91,22 @@ def test_the_double_pendulum_of_the_examples() -> None:
     assert np.abs(energy / energy[0, 0] - 1.0).max() < 1e-4
     apart = np.abs(np.diff(found.states.sel(state="a1").values, axis=0))[0]
     assert apart[0] == pytest.approx(1e-9, rel=1e-5) and apart.max() > 1.0
+
+
+def test_the_script_from_end_to_end(script, runs, tmp_path: Path, monkeypatch, capsys) -> None:
+    """The table is printed even if the figure cannot be drawn; its folder is made."""
+    few = iter([*runs.values()] * 4)
+
+    def stop(*_: object) -> None:
+        raise ValueError("no figure")
+
+    for name, stub in {"run": lambda *_: next(few), "draw": stop}.items():
+        monkeypatch.setitem(script["main"].__globals__, name, stub)
+    with pytest.raises(ValueError, match="no figure"):
+        script["main"](["--periods", "10", "--out", str(tmp_path / "a" / "b")])
+    assert f"{runs['verlet'].bound:15.3g}" in capsys.readouterr().out
+    assert (tmp_path / "a" / "b").is_dir()
+    for periods in ("0", "-2"):
+        with pytest.raises(SystemExit):
+            script["main"](["--periods", periods])
+        assert "--periods: the checks need at least 10" in capsys.readouterr().err

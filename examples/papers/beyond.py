@@ -273,6 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=5, help="attempts of each data set")
     parser.add_argument("--paths", type=int, default=300, help="candidates of an attempt at L = 2")
     options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
     print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
     if "four" in options.parts:
         four(options.data_seeds[:5])

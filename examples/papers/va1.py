@@ -172,6 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the starts")
     parser.add_argument("--solver", default="ipopt", help="ipopt, newton or lbfgs")
     options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
     name = "va1_fixed" if options.fixed else "va1"
     panels = []
     for L in PANELS:

@@ -257,14 +257,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the figure")
     parser.add_argument("--periods", type=int, default=100_000, help="periods of 2 pi")
     options = parser.parse_args(arguments)
+    if options.periods < 10:
+        parser.error(f"--periods: the checks need at least 10, got {options.periods}")
+    options.out.mkdir(parents=True, exist_ok=True)
     every = [
         run(system, method, options.periods)
         for system in (kepler(), henon_heiles())
         for method in WORK
     ]
-    draw(every, options.out / "symplectic.png")
     print(f"\nVA-10, {options.periods} periods:")
     print(report(every), flush=True)
+    draw(every, options.out / "symplectic.png")
     wrong = check(every)
     assert not wrong, "\n".join(["not as it should be:", *wrong])
 

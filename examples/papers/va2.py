@@ -152,6 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the starts")
     parser.add_argument("--solver", default="ipopt", help="ipopt, newton or lbfgs")
     options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
     panels = []
     for steps in STEPS:
         panel = anneal_panel(

@@ -291,6 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="The continuous action: boundary value problem.")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for what is written")
     options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
     results, wrong = [], []
     print("\nVA-9:")
     for system, steps in ((lorenz(), (4, 8, 16, 32, 64)), (pendulum(), (2, 4, 8, 16, 32))):
