@@ -16,7 +16,7 @@ help:
 	@echo "make test       install with the development tools, then run every test"
 	@echo "make check      what CI runs: tests, ruff, mypy, examples, pages in a browser"
 	@echo "make browser    lay out reports in headless Chromium; pictures go into browser-output/"
-	@echo "make generated  write the examples' emitted sources anew"
+	@echo "make generated  write the examples' emitted sources and docs/integrators.md anew"
 	@echo "make bench      measure build and solve times (ARGS=--help for more)"
 	@echo "make reproduce  run the papers' experiments and the neuron at full size into reproduce-output/"
 	@echo "make clean      remove what these targets made, the environment included"
@@ -66,6 +66,7 @@ browser: $(VENV)/.installed-browser
 
 generated: $(VENV)/.installed
 	$(BIN)/python generated/regenerate.py
+	$(BIN)/python docs/integrators.py
 
 # Without JAX its rows are left out.
 bench: $(VENV)/.installed-dev

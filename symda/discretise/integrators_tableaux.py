@@ -52,7 +52,7 @@ class RungeKutta(Integrator):
     def form(self) -> str:
         """What kind of method it is, in words."""
         kind = "explicit" if self.explicit else "implicit"
-        return f"{kind} Runge-Kutta, {len(self.b)} stages"
+        return f"{kind} Runge-Kutta, {len(self.b)} stage{'s' * (len(self.b) > 1)}"
 
     @property
     def explicit(self) -> bool:
