@@ -1,10 +1,13 @@
-"""What every test shares: one thread a process, and how many examples Hypothesis draws."""
+"""What every test shares: one thread a process, how many examples Hypothesis draws, fixtures."""
 
 from __future__ import annotations
 
 import os
 import signal
+import warnings
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Before any test imports NumPy: two workers with a thread pool each would fight over the cores.
@@ -24,3 +27,14 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("default"), max_examples=50, print_blob=True)
 profile = os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "default")
 settings.load_profile(profile)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Save the time to compile where the numbers are the point."""
+    from symda.api import VirtualMachineWarning
+
+    monkeypatch.setenv("SYMDA_CC", "none")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VirtualMachineWarning)
+        yield

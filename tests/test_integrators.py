@@ -126,7 +126,26 @@ TWO_STAGE = {"A": [[], ["1/2"]], "b": [0, 1]}
         (lambda: Partitioned("m", 1, q=([[0]], [1]), p=([[1, 0], [0, 0]], [1, 0])), ["stages"]),
         (lambda: Partitioned("m", 2, q=([[0]], [1]), p=([[1]], [1])), ["order 2"]),
         (lambda: Splitting("m", 1, steps=[("kick", 1), ("drift", "1/2")]), ["drifts", "0.5"]),
-        (lambda: Splitting("m", 2, steps=[("kick", 1), ("drift", 1)]), ["order 2"]),
+        (lambda: Splitting("m", 2, steps=[("kick", 1), ("drift", 1)]), ["order 2", "off by 0.5"]),
+        (
+            lambda: Splitting("m", 1, steps=[("kick", "1/2"), ("drift", 1), ("kick", "1/2")]),
+            ["is of order 2; declare that"],
+        ),
+        (lambda: Splitting("m", 1, steps=["kick"]), ["('drift', weight)", "got 'kick'"]),
+        (
+            lambda: Splitting("m", 1, steps=[("kick", 1), *[("drift", 1 / 3)] * 3]),
+            ["add up to", "'2/3'"],
+        ),
+        (lambda: RungeKutta(None, 2, **TWO_STAGE), ["name", "None"]),
+        (lambda: RungeKutta("m", 1, A=[[]], b="1"), ["sequence of numbers", "'1'"]),
+        (lambda: RungeKutta("m", 1, A="0", b=[1]), ["sequence of lines", "'0'"]),
+        (lambda: RungeKutta("m", 1, A=[0], b=[1]), ["sequence of numbers", "got 0"]),
+        (
+            lambda: RungeKutta("m", 2, A=[[], [2 / 3]], b=[0.25, 0.75]),
+            ["off by 2.78e-17", "as texts, '2/3'"],
+        ),
+        (lambda: Variational("m", 3, c=[0], b=[1]), ["1 or 2", "got 3"]),
+        (lambda: Variational("m", 1, c=["1/2"], b=[1]), ["is of order 2; declare that"]),
         (lambda: Splitting("m", 1, steps=[("push", 1), ("drift", 1)]), ["push"]),
         (lambda: Splitting("m", 4, steps=[("kick", 1), ("drift", 1)]), ["Composition"]),
         (lambda: Variational("m", 2, c=[0], b=[1]), ["order 2"]),
@@ -137,7 +156,7 @@ TWO_STAGE = {"A": [[], ["1/2"]], "b": [0, 1]}
         ),
         (
             lambda: Composition("m", 4, base=sd.INTEGRATORS["verlet"], weights=["1/2", "1/2"]),
-            ["conditions at order 3"],
+            ["condition of order 3 is off by 0.25"],
         ),
         (
             lambda: Composition("m", 4, base=sd.INTEGRATORS["verlet"], weights=["1/3", "2/3"]),

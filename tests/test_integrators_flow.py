@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import flow_models as systems
 import numpy as np
@@ -17,15 +18,6 @@ from symda.api import IntegrationWarning, VirtualMachineWarning
 from symda.api.flow_run import Stops
 from symda.discretise.integrators_tableaux import RungeKutta
 from symda.errors import SymdaError
-
-
-@pytest.fixture
-def uncompiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Save the time to compile where the numbers are the point."""
-    monkeypatch.setenv("SYMDA_CC", "none")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", VirtualMachineWarning)
-        yield
 
 
 def pendulum() -> sd.MechanicalModel:
@@ -54,6 +46,11 @@ def pushed() -> sd.Model:
     """D = 1, driven by a forcing and a clock."""
     x, I, t = sd.state("x"), sd.forcing("I"), sd.time("t")
     return sd.Model({x: -x + I + sp.sin(3 * t)}, name="pushed")
+
+
+def steered() -> sd.Model:
+    x, v = sd.state("x"), sd.parameter("v", per="step")
+    return sd.Model({x: v}, name="steered")
 
 
 def blow_up() -> sd.Model:
@@ -162,8 +159,7 @@ def test_stretches_cut_and_whole() -> None:
 
 @pytest.mark.usefixtures("uncompiled")
 def test_parameters_per_step() -> None:
-    x, v = sd.state("x"), sd.parameter("v", per="step")
-    model = sd.Model({x: v}, name="steered")
+    model = steered()
     found = sd.integrate(model, [0.0, 1.0, 2.0], [0.0], parameters={"v": [1.0, -3.0]})
     np.testing.assert_allclose(found.states.sel(state="x"), [0.0, 1.0, -2.0], rtol=1e-14)
     many = sd.integrate(model, [0.0, 1.0, 2.0], [[0.0], [5.0]], parameters={"v": [1.0, -3.0]})
@@ -251,6 +247,31 @@ def test_every_mth_state_and_ensembles_of_a_step_map() -> None:
 
 
 @pytest.mark.usefixtures("uncompiled")
+def test_one_step_of_several_states() -> None:
+    step = sd.step_map(decay(), "euler", parameters=[1.0])
+    np.testing.assert_allclose(step.step([[1.0], [2.0], [3.0]], 0.1), [[0.9], [1.8], [2.7]])
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_steps_back_to_the_first_sample() -> None:
+    samples = sd.Samples([0.0, 1.0, 3.0], [1.0, 2.0, 0.0])
+    step = sd.step_map(pushed(), "rk4", forcing={"I": samples})
+    there = step.advance([1.0], 0.1, 30)[-1]
+    np.testing.assert_allclose(step.advance(there, -0.1, 30, t=3.0)[-1], [1.0], atol=1e-4)
+    with pytest.raises(sd.DataError, match=r"needed at -0\.0\d"):
+        step.advance(there, -0.1, 31, t=3.0)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("name", ["of", "stages", "t", "tangent"])
+def test_names_of_integrators_that_are_words_of_the_module(name: str) -> None:
+    """Nothing but the maps themselves begins with step_ or tangent_ in the emitted module."""
+    own = RungeKutta(name, 1, A=[[1]], b=[1])
+    defined = re.findall(r"\b(?:step|tangent)_\w+(?=[ (])", sd.step_map(decay(), own).source)
+    assert len(set(defined)) == 2
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_an_integrator_of_ones_own() -> None:
     ralston = RungeKutta("ralston", 2, A=[[], ["2/3"]], b=["1/4", "3/4"])
     found = sd.step_map(decay(), ralston).step([1.0], 0.5)
@@ -283,6 +304,25 @@ def test_what_does_not_converge_says_where() -> None:
     with pytest.raises(sd.SolveError, match=r"converge in step \d+ \(t = .*smaller step") as failed:
         step.advance([1.0], 0.3, 10)
     assert "'midpoint'" in str(failed.value)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_what_leaves_finite_numbers_says_in_which_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = []
+    for longest in (1 << 22, 77):
+        monkeypatch.setattr("symda.api.flow_run.LONGEST_CALL", longest)
+        with pytest.raises(sd.SolveError) as failed:
+            sd.integrate(blow_up(), [0.0, 0.5, 2.0], [1.0], method="euler", step=0.01)
+        words.append(str(failed.value))
+    x, n = 1.0, 0
+    while math.isfinite(after := x + 0.01 * x * x):
+        x, n = after, n + 1
+    assert f"finite numbers in step {n} (t = {n / 100:.6g}, h = 0.01)" in words[0]
+    assert words[1] == words[0]
+    with pytest.raises(sd.SolveError, match=r"^StepMap.step: the solution left .* in step 0 "):
+        sd.step_map(blow_up(), "euler").step([1e200], 1.0)
+    with pytest.raises(sd.SolveError, match=r"^StepMap.tangent: the solution left .* in step 0 "):
+        sd.step_map(blow_up(), "heun").tangent([1e160], 1.0)
 
 
 def map_model() -> sd.Model:
@@ -338,7 +378,21 @@ MISTAKES: Sequence[tuple[Call, list[str]]] = [
     (lambda: sd.step_map(pendulum(), "verlet").advance([0, 0], 0.1, 0), ["steps", "at least 1"]),
     (
         lambda: sd.step_map(pendulum(), "verlet").step([0, 0], np.nan),
-        ["StepMap.advance: h", "finite"],
+        ["StepMap.step: h", "finite"],
+    ),
+    (
+        lambda: sd.step_map(pendulum(), "verlet").tangent([[0, 0], [1, 1]], 0.1),
+        ["StepMap.tangent: expected one state, got 2"],
+    ),
+    (
+        lambda: sd.step_map(pendulum(), "verlet").advance([0, 0], 1e-3, 10**12),
+        ["StepMap.advance: 1000000000001 states", "1.6e+04 GB", "every="],
+    ),
+    (lambda: sd.integrate(decay(), [-1e308, 1e308], [1.0]), ["times -1e+308", "too far apart"]),
+    (lambda: sd.integrate(decay(), [0.0, 1e-300, 1.0], [1.0]), ["step = 1e-300 makes 1e+300"]),
+    (
+        lambda: sd.step_map(steered(), "rk4", parameters={"v": [2.0, 3.0]}),
+        ["step_map: parameters['v']: expected a number or symda.Samples", "no times"],
     ),
     (lambda: sd.integrate(blow_up(), [0.0, 2.0], [1.0], step=0.01), ["left finite", "smaller"]),
 ]
@@ -369,67 +423,6 @@ def test_too_large_for_an_implicit_step() -> None:
     model = sd.Model({s: -s for s in x}, name="wide")
     with pytest.raises(sd.OptionError, match="900 unknowns"):
         sd.step_map(model, "gauss6")
-
-
-@pytest.fixture(params=[True, False], ids=["compiled", "virtual"])
-def both_engines(request: pytest.FixtureRequest) -> None:
-    if not request.param:
-        request.getfixturevalue("uncompiled")
-
-
-@pytest.mark.usefixtures("both_engines")
-def test_of_several_roots_the_one_near_the_state_is_meant() -> None:
-    """Stiff relaxation: from the slope at x_n Newton's method lands on a far root, or nowhere."""
-    x, k = sd.state("x"), sd.parameter("k", value=1.0)
-    model = sd.Model({x: -k * sp.sin(x)}, name="phase")
-    for z in (5.0, 20.0, 100.0):
-        step = sd.step_map(model, "gauss4", parameters={"k": z / 0.1})
-        states = step.advance([[0.5], [1.0]], 0.1, 1000)
-        assert np.all(abs(np.diff(states, axis=1)) < 2.0)
-        np.testing.assert_allclose(states[:, -1], 0.0, atol=1e-12)
-
-
-@pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize(
-    ("method", "stiffest"), [("midpoint", 1e3), ("trapezoid", 20), ("gauss6", 1e3)]
-)
-def test_stiff_steps_of_other_methods(method: str, stiffest: float) -> None:
-    x, k = sd.state("x"), sd.parameter("k", value=1.0)
-    model = sd.Model({x: -k * sp.sin(x)}, name="phase")
-    for z in (5.0, 10.0, 20.0, stiffest):
-        step = sd.step_map(model, method, parameters={"k": z / 0.1})
-        assert np.all(abs(step.advance([[0.5], [1.0]], 0.1, 40)) <= 1.0)
-
-
-@pytest.mark.usefixtures("both_engines")
-def test_a_large_state_does_not_hide_the_others() -> None:
-    """A pendulum next to an oscillator of any amplitude moves as it does alone."""
-    x, y, a, b = sd.states("x y a b")
-    model = sd.Model({x: y, y: -sp.sin(x), a: b, b: -a}, name="beside")
-    step = sd.step_map(model, "midpoint")
-    many = step.advance([[2.0, 0.0, A, 0.0] for A in (0.0, 1.0, 1e6, 1e12)], 0.5, 200)
-    np.testing.assert_allclose(many[1:, :, :2], many[[0, 0, 0], :, :2], atol=1e-11)
-
-
-@pytest.mark.usefixtures("uncompiled")
-def test_a_large_velocity_does_not_hide_the_others() -> None:
-    q, v = sd.states("q", 3), sd.states("v", 3)
-    T = (v[0] ** 2 + v[1] ** 2 + v[2] ** 2) / 2 + sp.cos(q[0]) * v[0] * v[1] / 3
-    model = sd.Model.from_lagrangian(T + sp.cos(q[0]) + sp.cos(q[1]), q, v, name="bar")
-    step = sd.step_map(model, "variational-trapezoid")
-    many = step.advance([[1.0, 0.5, 0.0, 0.2, 0.3, A] for A in (0.0, 1.0, 1e9)], 0.4, 100)
-    pair = [0, 1, 3, 4]
-    np.testing.assert_allclose(many[1:][:, :, pair], many[[0, 0]][:, :, pair], atol=1e-11)
-
-
-@pytest.mark.usefixtures("both_engines")
-def test_slopes_that_are_rounding_are_solved_for() -> None:
-    """At rest the slopes are differences of large numbers."""
-    x, y = sd.states("x y")
-    model = sd.Model({x: 1e3 - 7 * x, y: sp.cos(x / 9) * 30 - 3 * y + x}, name="rest")
-    rest = [1e3 / 7, (math.cos(1e3 / 63) * 30 + 1e3 / 7) / 3]
-    states = sd.step_map(model, "gauss4").advance([10.0, 1.0], 0.1, 400, every=100)
-    np.testing.assert_allclose(states[-1], rest, rtol=1e-13)
 
 
 def test_large_lattices_in_loops(monkeypatch: pytest.MonkeyPatch) -> None:

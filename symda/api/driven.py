@@ -43,7 +43,7 @@ def driven(model: Model) -> Model:
 
 
 def split_values(
-    model: Model, given: Values | None, times: FloatArray, *, where: str
+    model: Model, given: Values | None, times: FloatArray | None, *, where: str
 ) -> tuple[Values | None, dict[str, Samples | Expr]]:
     """Split constants from what drives the model in place of its parameters per step.
 
@@ -53,8 +53,8 @@ def split_values(
     given : array_like (P,) or mapping
         What the user passed for the parameters. One per step is a number; T - 1 values, one a
         step, or T, held from each time to the next; or `Samples`.
-    times : (T,)
-        Increasing.
+    times : (T,), optional
+        Increasing; a step map has none.
     where : str
         How messages name the call.
 
@@ -95,8 +95,13 @@ def split_values(
     return constants, sources
 
 
-def _held(name: str, value: ArrayLike, times: FloatArray, where: str) -> Samples:
+def _held(name: str, value: ArrayLike, times: FloatArray | None, where: str) -> Samples:
     """Return values each step, or at each time, held from time to time."""
+    if times is None:
+        raise DataError(
+            f"{where}: parameters[{name!r}]: expected a number or symda.Samples, got an array; a "
+            "step map has no times of its own."
+        )
     T = len(times)
     values = np.asarray(value, dtype=float)
     if values.shape not in ((T - 1,), (T,)):

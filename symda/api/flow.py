@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from symda.api.driven import Values, drive, driven, split_values, with_values
 from symda.api.flow_machine import fitting, in_loops, machine_of, members_of
-from symda.api.flow_run import IntegrationWarning, Runner, Stops, failure
+from symda.api.flow_run import MOST_KEPT, IntegrationWarning, Runner, Stops, failure
 from symda.api.inputs import number, whole
 from symda.api.simulate import Trajectory, forcing_sources, parameter_vector
 from symda.declare import Model
-from symda.errors import OptionError, SolveError
+from symda.errors import DataError, OptionError, SolveError
 from symda.observe.arrays import as_times
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class StepMap:
     def step(self, x: ArrayLike | Mapping[str, float], h: float, t: float = 0.0) -> FloatArray:
         """State (D,) one step of length `h`, perhaps negative, after `x` (D,) at time `t`.
 
+        States (K, D) of an ensemble give (K, D).
+
         Raises
         ------
         DataError
@@ -63,11 +65,11 @@ class StepMap:
         SolveError
             If the equations of the step could not be solved, or it leaves finite numbers.
         """
-        after: FloatArray = self.advance(x, h, 1, t=t)[-1]
+        after: FloatArray = self._advance(x, h, 1, 1, t, "StepMap.step")[..., -1, :]
         return after
 
     def tangent(self, x: ArrayLike | Mapping[str, float], h: float, t: float = 0.0) -> FloatArray:
-        """Jacobian M = dx_{n+1}/dx_n, exact but for rounding, shape (D, D).
+        """Jacobian M = dx_{n+1}/dx_n of one state `x` (D,), exact but for rounding, shape (D, D).
 
         Raises
         ------
@@ -81,10 +83,14 @@ class StepMap:
                 f"{len(self.model.states)} states; take differences of StepMap.step along the "
                 "directions you need."
             )
-        at = members_of(self.model, x, where=where)[0]
+        at = members_of(self.model, x, where=where)
+        if len(at) > 1:
+            raise DataError(
+                f"{where}: expected one state, got {len(at)}; ask for one Jacobian after the other."
+            )
         h, t = _step(h, where), _step(t, where, "t")
         stops = Stops.of(np.array([t]), np.array([h]), np.array([1]))
-        return self._runner.tangent(at, stops, where)
+        return self._runner.tangent(at[0], stops, where)
 
     def advance(
         self,
@@ -114,7 +120,17 @@ class StepMap:
         SolveError
             If a step fails; the message says which.
         """
-        where = "StepMap.advance"
+        return self._advance(x0, h, steps, every, t, "StepMap.advance")
+
+    def _advance(
+        self,
+        x0: ArrayLike | Mapping[str, float],
+        h: float,
+        steps: int,
+        every: int,
+        t: float,
+        where: str,
+    ) -> FloatArray:
         h, t = _step(h, where), _step(t, where, "t")
         count = whole(steps, f"{where}: steps", "a state is kept every `every` steps", least=1)
         each = whole(every, f"{where}: every", "1 keeps all states", least=1)
@@ -126,6 +142,11 @@ class StepMap:
         ensemble = not isinstance(x0, Mapping) and np.ndim(x0) == 2
         at = members_of(self.model, x0, where=where)
         R = count // each
+        if at.size * R > MOST_KEPT:
+            raise OptionError(
+                f"{where}: {R + 1} states of {at.size} numbers are {8e-9 * at.size * R:.3g} GB; "
+                "keep fewer with every=."
+            )
         stops = Stops.of(t + np.arange(R) * (each * h), np.full(R, h), np.full(R, each))
         states, failures = self._runner.advance(at, stops, threads=None, where=where)
         if failures:
@@ -177,7 +198,7 @@ def step_map(
     where = "step_map"
     integrator = fitting(model, method, where=where)
     t = np.zeros(1)
-    constants, values = split_values(model, parameters, t, where=where)
+    constants, values = split_values(model, parameters, None, where=where)
     known = driven(model)
     theta = parameter_vector(known.parameters, constants, where=where)
     sources = forcing_sources(known, drive(forcing, values), t, where=where)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from symda.declare import Model
 from symda.errors import DataError, OptionError, SolveError
+from symda.observe import Samples
 from symda.observe.forcing import as_function
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ CHUNK = 1 << 16
 LONGEST_CALL = 1 << 22
 #: Most steps of an interval, where whole numbers end.
 MOST_STEPS = 1e15
+#: Most numbers of the states that a step map returns, 16 GiB.
+MOST_KEPT = 1 << 31
 
 
 class IntegrationWarning(UserWarning):
@@ -57,16 +61,22 @@ class Stops:
         OptionError
             If a step is so short that nobody could count them.
         """
-        widths = np.diff(times)
+        with np.errstate(over="ignore"):
+            widths = np.diff(times)
+        if not np.all(np.isfinite(widths)):
+            raise OptionError(
+                f"{where}: the times {times[0]:g} to {times[-1]:g} are too far apart."
+            )
         if not widths.size:
             return cls.of(times[:0], widths, np.empty(0, dtype=np.int64))
         with np.errstate(over="ignore"):
             # but for rounding, of large times too: 0.1 divides 0.3 three times
             rounding = 1e-12 * widths + 2.0 * np.spacing(np.abs(times).max())
-            ratio = (widths - rounding) / (widths.min() if step is None else step)
+            longest = widths.min() if step is None else step
+            ratio = (widths - rounding) / longest
         if not ratio.max() < MOST_STEPS:
             raise OptionError(
-                f"{where}: step = {step:g} makes {ratio.max():.3g} steps of an interval between "
+                f"{where}: step = {longest:g} makes {ratio.max():.3g} steps of an interval between "
                 f"two times; take one longer than {widths.max() / MOST_STEPS:.3g}."
             )
         counts = np.maximum(1, np.ceil(ratio)).astype(np.int64)
@@ -99,17 +109,17 @@ def _piece(parts: Sequence[tuple[float, float, int, int]]) -> tuple[Stops, IntAr
 
 
 class Failure(NamedTuple):
-    """A member that did not come to the end: its number, and why."""
+    """A member that did not come to the end: its number, and what says why."""
 
     member: int
-    message: str
+    why: Callable[[], str]
 
 
 def failure(failures: Sequence[Failure], *, ensemble: bool) -> str:
     """Put failures into one message."""
     if not ensemble:
-        return failures[0].message
-    shown = [f"member {one.member}: {one.message}" for one in failures[:3]]
+        return failures[0].why()
+    shown = [f"member {one.member}: {one.why()}" for one in failures[:3]]
     more = f" And {len(failures) - 3} more." if len(failures) > 3 else ""
     return f"{len(failures)} of the members failed. {' '.join(shown)}{more}"
 
@@ -147,14 +157,16 @@ class Runner:
             states[alive[:, None], 1 + ends[kept]] = found[:, kept]
             lost = np.flatnonzero(codes)
             for m in lost:
-                message = self._why(int(codes[m]), int(places[m]), done, piece)
-                failures.append(Failure(int(alive[m]), message))
+                ended = (int(codes[m]), int(places[m]), found[m], at[m])
+                failures.append(
+                    Failure(int(alive[m]), partial(self._told, *ended, done, stretches))
+                )
             fine = codes == 0
             alive, at = alive[fine], np.ascontiguousarray(found[fine, -1])
             done += int(piece.counts.sum())
             if not alive.size:
                 break
-        return states, sorted(failures)
+        return states, sorted(failures, key=lambda one: one.member)
 
     def tangent(self, x: FloatArray, stops: Stops, where: str) -> FloatArray:
         """Jacobian of the one step of `stops`, (D, D).
@@ -173,8 +185,40 @@ class Runner:
         if not code and not np.all(np.isfinite(M)):
             code = NOT_FINITE
         if code:
-            raise SolveError(f"{where}: {self._why(code, 0, 0, stops)}")
+            raise SolveError(f"{where}: {self._why(code, 0, t, h)}")
         return M
+
+    def _told(
+        self, code: int, place: int, kept: FloatArray, x: FloatArray, done: int, piece: Stretches
+    ) -> str:
+        """Say how a member ended that was at `x` before this piece, and `kept` (R, D) in it.
+
+        `place` steps into the piece the failure was noticed, `done` were before it.
+        """
+        from symda.build.steps import NOT_FINITE, Stretches
+
+        ends = np.cumsum(piece.counts)
+        side: Literal["left", "right"] = "left" if code == NOT_FINITE else "right"
+        r = min(int(np.searchsorted(ends, place, side=side)), len(ends) - 1)
+        first, t, h = int(ends[r] - piece.counts[r]), float(piece.t[r]), float(piece.h[r])
+        if code == NOT_FINITE:
+            # within the stretch: it holds for what is below `place`, and not for `last`
+            x = kept[r - 1] if r else x
+            place, last = first, place
+            while last - place > 1:
+                middle = (place + last) // 2
+                some = Stretches(
+                    np.array([t + (place - first) * h]),
+                    piece.h[r : r + 1],
+                    np.array([middle - place]),
+                    np.ascontiguousarray(piece.u[place:middle]),
+                )
+                found = self.engine.advance(0, x[None].copy(), self.theta, some)
+                if found.codes[0]:
+                    last = middle
+                else:
+                    place, x = middle, found.states[0, 0]
+        return self._why(code, done + place, t + (place - first) * h, h)
 
     def _ensemble(
         self, x: FloatArray, stretches: Stretches, threads: int | None
@@ -218,7 +262,7 @@ class Runner:
         u = np.empty((*when.shape, U))
         for n, (channel, source) in enumerate(zip(self.model.forcing, self.sources, strict=True)):
             try:
-                u[:, :, n] = as_function(source, self.model.time)(when)
+                u[:, :, n] = as_function(source, self.model.time)(_within(when, source))
             except DataError as error:
                 beyond = "" if inside.all() else (
                     f" The method {self.integrator.name!r} evaluates forcing up to "
@@ -228,18 +272,14 @@ class Runner:
                 raise DataError(f"{where}: forcing {channel.name!r}: {error}{beyond}") from error
         return Stretches(stops.t, stops.h, stops.counts, np.ascontiguousarray(u))
 
-    def _why(self, code: int, place: int, done: int, stops: Stops) -> str:
-        """Say how a member ended: `place` steps into this piece, `done` before it."""
+    def _why(self, code: int, place: int, t: float, h: float) -> str:
+        """Say how the step `place` of length `h` ended that began at `t`."""
         from symda.build.steps import NO_CONVERGENCE, NO_MEMORY, NOT_FINITE, SINGULAR
 
-        ends = np.cumsum(stops.counts)
-        r = min(int(np.searchsorted(ends, place, side="right")), len(ends) - 1)
-        h = stops.h[r]
-        time = stops.t[r] + (place - (ends[r] - stops.counts[r])) * h
-        step = f"step {done + place} (t = {time:.6g}, h = {h:.3g})"
+        step = f"step {place} (t = {t:.6g}, h = {h:.3g})"
         if code == NOT_FINITE:
             return (
-                f"the solution left finite numbers before {step}. Use a smaller step, or look at "
+                f"the solution left finite numbers in {step}. Use a smaller step, or look at "
                 "parameters and initial state."
             )
         if code == NO_MEMORY:
@@ -252,6 +292,16 @@ class Runner:
             f"{what} {step} of {self.integrator.name!r}. Use a smaller step, or look at "
             "parameters and initial state."
         )
+
+
+def _within(when: FloatArray, source: ForcingSource) -> FloatArray:
+    """Put back what only rounding puts outside the range of samples."""
+    if not isinstance(source, Samples):
+        return when
+    low, high = source.times[0], source.times[-1]
+    inside = np.clip(when, low, high)
+    rounding = 4.0 * np.spacing(max(abs(low), abs(high)))
+    return np.where(abs(when - inside) <= rounding, inside, when)
 
 
 def _cores() -> int:

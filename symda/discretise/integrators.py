@@ -9,7 +9,7 @@ computed from them when it is made.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, InvalidOperation, localcontext
 from fractions import Fraction
@@ -26,6 +26,8 @@ Lines: TypeAlias = Sequence[Sequence[Coefficient]]
 DIGITS = Context(prec=50)
 #: A condition holds if it is this close to; below the rounding of a double coefficient.
 CLOSE = Decimal("1e-17")
+#: What is off by less is so by the rounding of coefficients that were given as floats.
+ROUNDED = Decimal("1e-13")
 
 
 def exact(value: Coefficient) -> Decimal:
@@ -48,12 +50,28 @@ def exact(value: Coefficient) -> Decimal:
 
 
 def row(values: Line) -> Row:
-    """Return coefficients to 50 digits."""
+    """Return coefficients to 50 digits.
+
+    Raises
+    ------
+    OptionError
+        If it is no sequence of numbers.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise OptionError(f"Coefficients must be a sequence of numbers, got {values!r}.")
     return tuple(exact(value) for value in values)
 
 
 def rows(values: Lines) -> Matrix:
-    """Return a square matrix; what is left out at the end of a line is zero."""
+    """Return a square matrix; what is left out at the end of a line is zero.
+
+    Raises
+    ------
+    OptionError
+        If it is no sequence of lines.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise OptionError(f"A tableau must be a sequence of lines, got {values!r}.")
     lines = [row(line) for line in values]
     return tuple((*line, *(Decimal(0),) * (len(lines) - len(line))) for line in lines)
 
@@ -80,6 +98,8 @@ class Integrator(ABC):
     general: str = field(compare=False)
 
     def _set(self, **values: object) -> None:
+        if not isinstance(values.get("name", ""), str):
+            raise OptionError(f"The name of an integrator must be a text, got {values['name']!r}.")
         for key, value in values.items():
             object.__setattr__(self, key, value)
 
@@ -117,6 +137,26 @@ class Integrator(ABC):
         if not holds:
             raise OptionError(f"Integrator {self.name!r}: {what}.")
 
+    def _require_zero(self, residual: Decimal, what: str) -> None:
+        """Refuse a residual, with what to do where only rounding keeps it from zero."""
+        rounded = (
+            "; coefficients given as floats are rounded, write fractions as texts, '2/3'"
+            if abs(residual) < ROUNDED
+            else ""
+        )
+        self._require(abs(residual) < CLOSE, what + rounded)
+
+    def _require_second(self, residual: Decimal) -> None:
+        """Check whether the order is 2, where the condition of order 2 is off by `residual`."""
+        if self.order == 2:
+            self._require_zero(
+                residual, f"declared of order 2, but its condition is off by {abs(residual):.3g}"
+            )
+        else:
+            self._require(
+                abs(residual) >= CLOSE, "declared of order 1, but is of order 2; declare that"
+            )
+
     def _require_order(self, tableaux: Sequence[tuple[Matrix, Row]]) -> None:
         """Check the conditions of all rooted trees: those of the order, not of the next."""
         self._require(
@@ -126,8 +166,8 @@ class Integrator(ABC):
         with localcontext(DIGITS):
             for p in range(1, self.order + 1):
                 worst = worst_residual(p, tableaux)
-                self._require(
-                    worst < CLOSE,
+                self._require_zero(
+                    worst,
                     f"declared of order {self.order}, but a condition of order {p} is off by "
                     f"{worst:.3g}",
                 )

@@ -46,13 +46,17 @@ class Splitting(Integrator):
         source: str = "",
         general: str = "",
     ) -> None:
+        self._set(name=name, order=order, source=source, general=general)
+        for one in steps:
+            self._require(
+                isinstance(one, Sequence) and len(one) == 2 and one[0] in ("kick", "drift"),
+                f"a step is ('kick', weight) or ('drift', weight), got {one!r}",
+            )
         converted = tuple((operation, exact(weight)) for operation, weight in steps)
-        self._set(name=name, order=order, source=source, general=general, steps=converted)
-        wrong = [str(operation) for operation, _ in steps if operation not in ("kick", "drift")]
-        self._require(not wrong, f"a step is 'kick' or 'drift', got {', '.join(wrong)}")
+        self._set(steps=converted)
         for kind in ("kick", "drift"):
             total = sum((w for operation, w in converted if operation == kind), Decimal(0))
-            self._require(abs(total - 1) < CLOSE, f"the weights of all {kind}s add up to {total}")
+            self._require_zero(total - 1, f"the weights of all {kind}s add up to {total:.18g}")
         self._require(
             self.order in (1, 2), "a Splitting is of order 1 or 2; higher ones are a Composition"
         )
@@ -63,10 +67,7 @@ class Splitting(Integrator):
                 reached += weight
             else:
                 moment += weight * reached
-        second = abs(moment - Decimal("0.5")) < CLOSE
-        self._require(
-            second == (self.order == 2), f"declared of order {self.order}, but is of another"
-        )
+        self._require_second(moment - Decimal("0.5"))
 
     @property
     def form(self) -> str:
@@ -115,8 +116,8 @@ class Composition(Integrator):
     Raises
     ------
     OptionError
-        If the base or the weights are not symmetric, or conditions of the declared order (2, 4 or
-        6) do not hold.
+        If the base or the weights are not symmetric, or conditions of the declared order (4 or 6)
+        do not hold.
 
     References
     ----------
@@ -160,11 +161,18 @@ class Composition(Integrator):
                 5: [sum((one**5 for one in w), Decimal(0)), mixed],
             }
         for p, residuals in conditions.items():
-            holds = all(abs(residual) < CLOSE for residual in residuals)
-            self._require(
-                holds == (p < self.order),
-                f"declared of order {self.order}, but its conditions at order {p} say otherwise",
-            )
+            worst = max(map(abs, residuals))
+            if p < self.order:
+                self._require_zero(
+                    worst,
+                    f"declared of order {self.order}, but a condition of order {p} is off by "
+                    f"{worst:.3g}",
+                )
+            else:
+                self._require(
+                    worst >= CLOSE,
+                    f"declared of order {self.order}, but is of order {p + 1}; declare that",
+                )
 
     @property
     def form(self) -> str:
@@ -259,11 +267,11 @@ class Variational(Integrator):
         self._require(len(self.b) == len(self.c) > 0, "one weight for each node")
         total = sum(self.b, Decimal(0))
         middle = sum((b * c for b, c in zip(self.b, self.c, strict=True)), Decimal(0))
-        self._require(abs(total - 1) < CLOSE, f"the weights add up to {total}")
-        second = abs(middle - Decimal("0.5")) < CLOSE
+        self._require_zero(total - 1, f"the weights add up to {total:.18g}")
         self._require(
-            self.order == (2 if second else 1), f"declared of order {self.order}, but is of another"
+            self.order in (1, 2), f"the order of a Variational is 1 or 2, got {self.order!r}"
         )
+        self._require_second(middle - Decimal("0.5"))
 
     @property
     def form(self) -> str:

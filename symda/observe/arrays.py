@@ -91,7 +91,7 @@ def as_times(data: ArrayLike, what: str) -> FloatArray:
             f"{what}: entry {bad[0]} is {times[bad[0]]}, expected a finite number. Drop the rows "
             "without a time."
         )
-    back = np.flatnonzero(np.diff(times) <= 0.0)
+    back = np.flatnonzero(times[1:] <= times[:-1])
     if back.size:
         i = int(back[0])
         raise DataError(
