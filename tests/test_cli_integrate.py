@@ -143,7 +143,7 @@ MISTAKES = {
         "--until",
         "1e300",
     ): "--step 1e-09 is lost in the rounding of times as large",
-    ("--step", "0.1", "--until", "1", "--from=-1e17"): "take a step of at least 2.6e+02, or times",
+    ("--step", "0.1", "--until", "1", "--from=-1e17"): "take a step of at least 2.8e+02, or times",
     (
         "--step",
         "1",

@@ -152,10 +152,11 @@ def output_times(step: float, until: float, begin: float, points: int) -> NDArra
     if points < 2:
         raise OptionError(f"--points: expected at least 2, got {points}.")
     far = max(begin, until, key=abs)
-    if step < FINEST * np.spacing(abs(far)) or math.isinf(until - begin):
+    shortest = FINEST * float(np.spacing(abs(far)))
+    if step < shortest or math.isinf(until - begin):
         raise OptionError(
             f"--step {step:g} is lost in the rounding of times as large as {far:g}: take a step "
-            f"of at least {FINEST * np.spacing(abs(far)):.2g}, or times nearer to 0."
+            f"of at least {1.1 * shortest:.2g}, or times nearer to 0."
         )
     full, rest = _divided(step, until, begin)
     kept = begin + step * np.arange(0, full, math.ceil(full / (points - 1)))
