@@ -16,6 +16,8 @@ from sympy import Expr, Symbol
 POINTS, TRIES = 3, 40
 #: Beside the largest term of a sum, what is taken for the rounding of decimal coefficients.
 ROUNDING = 1e-12
+#: Coupled unknowns up to which Cramer's rule is shorter than elimination.
+CRAMER = 5
 
 
 def gradient(expression: Expr, symbols: Sequence[Symbol]) -> list[Expr]:
@@ -85,12 +87,19 @@ def _equilibrated(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def solve_linear(matrix: sp.Matrix, right: sp.Matrix) -> sp.Matrix:
-    """Solve a regular system in symbols, each set of coupled unknowns by itself."""
+    """Solve a regular system in symbols, each set of coupled unknowns by itself.
+
+    A few unknowns by Cramer's rule: fractions within fractions, as elimination makes them of
+    symbols, grow several times as long.
+    """
     solution = sp.zeros(matrix.rows, right.cols)
     for block in matrix.connected_components():
-        part = matrix.extract(block, block).LUsolve(
-            right.extract(block, list(range(right.cols))), iszerofunc=vanishes
-        )
+        mass, push = (m.extract(block, list(range(m.cols))) for m in (matrix[:, block], right))
+        if mass.free_symbols and 2 < len(block) <= CRAMER:
+            mass = mass.applyfunc(tidy)
+            part = mass.adjugate(method="laplace") * push / mass.det(method="laplace")
+        else:
+            part = mass.LUsolve(push, iszerofunc=vanishes)
         for row, place in enumerate(block):
             solution[place, :] = part[row, :].applyfunc(tidy)
     return solution
