@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import api_cases as cases
@@ -12,9 +14,18 @@ import sympy as sp
 from report_pages import Page, read
 
 import symda as sd
-from symda.show.report import Picture, bordered_hessian, field_jacobian, step_jacobian
+from symda.derive.display import Line, Section
+from symda.show.report import (
+    Document,
+    Picture,
+    bordered_hessian,
+    field_jacobian,
+    mathematics,
+    step_jacobian,
+    write,
+)
 from symda.show.report.structure import Axis, _cells
-from symda.show.report.tex import verbatim
+from symda.show.report.tex import fitted, verbatim
 
 
 def decay() -> sd.Action:
@@ -223,6 +234,9 @@ def test_models_actions_and_runs_show_themselves_in_notebooks() -> None:
     cells = Page(run._repr_html_()).cells
     assert f"{run.best.action:.6g}" in cells and "measurement term" in cells
     assert Page(sd.Run(run.dataset)._repr_html_()).cells == cells
+    latex = run._repr_latex_()
+    assert latex.startswith(f"$$\\begin{{aligned}}\nA &= {run.best.action:.6g} \\\\\nR_{{f}} &= ")
+    assert rf"\nu &= {run.best.parameters['nu']:.6g}" in latex
 
 
 def test_notebooks_get_few_lines_and_safe_names() -> None:
@@ -237,6 +251,25 @@ def test_notebooks_get_few_lines_and_safe_names() -> None:
     assert "script" not in Page(shown).tags and r"\mathrm{\lt script\gt a\_b\%}" in (
         "".join(Page(shown).words)
     )
+
+
+def test_long_formulas_are_shrunk_to_the_page(tmp_path: Path) -> None:
+    long = r"\left(" + " + ".join(f"x_{{{n}}}" for n in range(80)) + r"\right)^{2}"
+    assert fitted(f"p &= 1 \\\\\nq &= {long} && \\text{{sum}} \\\\\n{long} &= r") == (
+        f"\\beside{{\\fit{{0.4\\linewidth}}{{{long} }}\\text{{sum}}}}\n\\begin{{align*}}\n"
+        f"p &= 1 \\\\\nq &\\fit{{\\room}}{{= {long}}} && \\text{{sum}} \\\\\n"
+        f"\\fit{{0.4\\linewidth}}{{{long} }}&= r\n\\end{{align*}}"
+    )
+    x = sd.states("x", 60)
+    total = sp.Integral((sum(x) + 1) ** 2, (sp.Symbol("t"), 0, 1))
+    lines = (Line(x[0], total, "a remark"), Line(total, x[0]), Line(x[1], x[2]))
+    part = mathematics("Formulas", (Section("Long ones", lines),))
+    write(Document("Title", "words", (part,)), tmp_path / "page.tex")
+    if shutil.which("pdflatex") is None:
+        pytest.skip("there is no pdflatex")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+    log = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "Overfull" not in log.stdout
 
 
 def test_programs_in_latex_keep_their_words_and_the_page() -> None:

@@ -14,7 +14,7 @@ from report_pages import Page, read
 from test_analyse_datasets import CASES, make_run, through_file
 
 import symda as sd
-from symda.errors import OptionError
+from symda.errors import DataError, OptionError
 from symda.show.report.repeat import python_command, shell_command
 
 
@@ -160,6 +160,7 @@ def test_a_run_in_which_nothing_finished_says_why(tmp_path: Path) -> None:
     dataset["message"] = ("path", np.array([f"<b>lost</b> {k}" for k in range(5)]))
     dataset.attrs["interrupted"] = 1
     page = read(sd.Run(dataset, cases.action()).report(tmp_path / "run.html"))
+    assert "No path reached a rung" in sd.Run(dataset)._repr_latex_()
     said = "".join(page.words)
     assert "No path reached a rung" in said and "interrupted" in said
     assert "<b>lost</b> 0" in page.cells and "5 paths did not reach their end" in said
@@ -224,9 +225,26 @@ def test_a_place_that_cannot_be_is_refused_first(tmp_path: Path, name: str, word
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_name_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize("name", [3, "", ".", "x\0.html"])
+def test_a_name_that_is_none_is_refused(name: object) -> None:
     with pytest.raises(OptionError, match="expected the name of a file"):
-        cases.run().report(3)  # type: ignore[arg-type]
+        cases.run().report(name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["md", "tex"])
+def test_figures_have_names_that_texts_can_hold_and_old_ones_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("symda.show.report.writers.drawn", lambda figure, kind: kind.encode())
+    folder = tmp_path / "my-run-1-50-_files"
+    form = {"md": "png", "tex": "pdf"}[kind]
+    kept = {folder / f"01-mine.{form}x", folder / f"mine.{form}"}
+    folder.mkdir()
+    for file in (*kept, folder / f"17-state-x9.{form}"):
+        file.touch()
+    text = sd.Run(make_run()).report(tmp_path / f"my run #1 (50%).{kind}").read_text("utf-8")
+    named = {tmp_path / name for name in re.findall(r"[({]([\w-]+_files/[\w.-]+)", text)}
+    assert named and set(folder.iterdir()) == named | kept
 
 
 def test_a_file_that_cannot_be_replaced_stays(
@@ -250,6 +268,18 @@ def test_another_action_is_refused(tmp_path: Path) -> None:
     other = sd.Action(model, x[:2], scheme="rk4")
     with pytest.raises(OptionError, match=r"its channels is \(x0, x2, x3\), the action's \(x0"):
         cases.run().report(tmp_path / "run.html", action=other)
+
+
+def test_what_is_no_action_or_no_truth_is_named(tmp_path: Path) -> None:
+    run, path = cases.run(), tmp_path / "run.html"
+    with pytest.raises(OptionError, match=r"type Model, .* pass sd.Action\(model, measured\)"):
+        run.report(path, action=cases.lorenz96()[0])  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="type str, expected an Action"):
+        run.report(path, action="x")  # type: ignore[arg-type]
+    for truth in (3, "x", cases.action()):
+        with pytest.raises(DataError, match=r"truth: expected .* dims \(time, state\), got"):
+            run.report(path, truth=truth)  # type: ignore[arg-type]
+    assert not path.exists()
 
 
 def test_a_run_from_a_file_takes_the_action(page: Page, tmp_path: Path) -> None:

@@ -80,8 +80,15 @@ def check_same(run: Run, action: Action) -> None:
     Raises
     ------
     OptionError
-        If names, scheme or weights differ.
+        If names, scheme or weights differ, or it is no action at all.
     """
+    from symda.api.action import Action
+
+    if not isinstance(action, Action):
+        made = "sd.Action(model, measured)" if isinstance(action, Model) else "one, sd.Action(...)"
+        raise OptionError(
+            f"report: action is of type {type(action).__name__}, expected an Action; pass {made}."
+        )
     dataset = run.dataset
     pairs: dict[str, tuple[str | tuple[str, ...], str | tuple[str, ...]]] = {
         "model": (str(dataset.attrs["model"]), action.model.name),

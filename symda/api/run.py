@@ -91,6 +91,11 @@ class Run:
 
         return run_html(self.dataset)
 
+    def _repr_latex_(self) -> str:
+        from symda.show.report import run_latex
+
+        return run_latex(self.dataset)
+
     @property
     def levels(self) -> xr.DataArray:
         """Action of each path at each rung, dims (path, beta); nan where it was not reached."""
@@ -258,6 +263,8 @@ class Run:
         ------
         OptionError
             If the suffix is another, the file cannot be written, or the action is another one.
+        DataError
+            If `truth` has other dimensions than (time, state).
         """
         from symda.api.report import report_run
 

@@ -87,12 +87,7 @@ def plot_states(
     available = {each.name: each for each in _panels(dataset)}
     known = list(available)
     names = choose(states, known, "states")
-    dims = getattr(truth, "dims", None)
-    if truth is not None and (dims is None or set(dims) != {"time", "state"}):
-        raise DataError(
-            "truth: expected an xarray.DataArray with dims (time, state), "
-            f"got {dims or type(truth).__name__}"
-        )
+    _check_truth(truth)
     figure, axes = panel_grid(len(names), "time")
     for ax, name in zip(axes, names, strict=True):
         _draw_panel(dataset, ax, available[name], index)
@@ -111,7 +106,13 @@ def state_panels(
     """Yield name, figure and description of the best path's first 12 states.
 
     Each is a panel of `plot_states`; measured expressions follow after the states.
+
+    Raises
+    ------
+    DataError
+        If `truth` has other dimensions.
     """
+    _check_truth(truth)
     index = best_path(dataset)
     for shown_panel in list(_panels(dataset))[:MAX_PANELS]:
         name = shown_panel.name
@@ -122,6 +123,15 @@ def state_panels(
         measured = np.isfinite(dataset["observed"].values[:, shown_panel.channels]).any()
         with_data = "with its data" if measured else "without data"
         yield name, figure, f"Estimate of {name} against time, {with_data}."
+
+
+def _check_truth(truth: xr.DataArray | None) -> None:
+    dims = getattr(truth, "dims", None)
+    if truth is not None and (dims is None or set(dims) != {"time", "state"}):
+        raise DataError(
+            "truth: expected an xarray.DataArray with dims (time, state), "
+            f"got {dims or type(truth).__name__}"
+        )
 
 
 def _draw_panel(dataset: xr.Dataset, ax: Axes, shown_panel: _Panel, index: int) -> None:

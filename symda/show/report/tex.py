@@ -1,4 +1,4 @@
-"""Text as LaTeX takes it: its own signs escaped, letters it lacks declared."""
+"""Text as LaTeX takes it: its own signs escaped, letters it lacks declared, rows that fit."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ _OTHERS = {"\N{MULTIPLICATION SIGN}": r"\times", "\N{PLUS-MINUS SIGN}": r"\pm"}
 _OTHERS |= {"\N{MINUS SIGN}": "-", "\N{INFINITY}": r"\infty"}
 #: Columns of a program.
 WIDTH = 120
+#: Characters of LaTeX that certainly have room in a row of formulas; what ends one before the last.
+SURE, _NEXT = 60, " \\\\\n"
 _CAPITALS = frozenset(
     "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split(),
 )
@@ -22,6 +24,23 @@ _CAPITALS = frozenset(
 def escaped(text: str) -> str:
     """Escape running text for LaTeX."""
     return "".join(_SIGNS.get(character, character) for character in text)
+
+
+def fitted(latex: str) -> str:
+    r"""Return equations in an align* environment, long sides shrunk to the page by its \fit."""
+    rows = []
+    for row in latex.split(_NEXT):
+        left, _, right = row.partition("&")
+        right, _, remark = right.partition(" && ")
+        rows.append((_fit(left, r"0.4\linewidth"), _fit(right, r"\room"), remark))
+    lefts, _, remarks = zip(*rows, strict=True)
+    inside = _NEXT.join(f"{a}&{b}" + (f" && {c}" if c else "") for a, b, c in rows)
+    beside = max(lefts, key=len) + max(remarks, key=len)
+    return f"\\beside{{{beside}}}\n\\begin{{align*}}\n{inside}\n\\end{{align*}}"
+
+
+def _fit(side: str, room: str) -> str:
+    return f"\\fit{{{room}}}{{{side}}}" if len(side) > SURE else side
 
 
 def verbatim(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from symda.errors import OptionError, nearest
 from symda.show.report.document import Document, Figure, Gallery, Topic, slug
 from symda.show.report.drawings import drawn, png, svg
-from symda.show.report.tex import escaped, letters, verbatim
+from symda.show.report.tex import escaped, fitted, letters, verbatim
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Characters that Markdown may take for marks of its own.
 _MARKS = re.compile(r"([\\`*_{}\[\]<>#|~$])")
+#: Suffix of a text -> form of the figures beside it, and how the stem of each looks.
+FIGURES = {".md": "png", ".tex": "pdf"}
+_NUMBERED = re.compile(r"\d{2,}-[a-z0-9-]+")
 
 
 def check_target(path: str | os.PathLike[str]) -> Path:
@@ -31,7 +34,8 @@ def check_target(path: str | os.PathLike[str]) -> Path:
         If its suffix is none of ``.html``, ``.md``, ``.tex``, its folder does not exist, or it is a
         folder itself.
     """
-    if not isinstance(path, (str, os.PathLike)):
+    name = Path(path).name if isinstance(path, (str, os.PathLike)) else ""
+    if not name or "\0" in name:
         raise OptionError(f"report: expected the name of a file, such as 'run.html', got {path!r}.")
     target = Path(path)
     suffix = target.suffix.lower()
@@ -55,7 +59,7 @@ def write(document: Document, path: str | os.PathLike[str]) -> Path:
     """Write a document and return its file; it appears whole or not at all.
 
     A page holds everything itself. Markdown and LaTeX have their figures beside them, in a folder
-    called like the file, with ``_files`` behind.
+    called like the file, with ``_files`` behind; those of an earlier report leave it.
 
     Raises
     ------
@@ -73,6 +77,8 @@ def write(document: Document, path: str | os.PathLike[str]) -> Path:
                 os.replace(draft, file)
             finally:
                 draft.unlink(missing_ok=True)
+        for left in set(_drawn_earlier(target)) - files.keys():
+            left.unlink()
     except OSError as error:
         raise OptionError(
             f"report: {str(error.filename or target)!r} cannot be written ({error.strerror}). "
@@ -96,11 +102,25 @@ def _html(document: Document, target: Path) -> dict[Path, bytes]:
     return {target: text.encode()}
 
 
-def _beside(kind: str, template: str) -> Callable[[Document, Path], dict[Path, bytes]]:
+def _folder(target: Path) -> Path:
+    """Return where figures go; its name is one that LaTeX and addresses take as it is."""
+    return target.with_name(re.sub(r"[^\w.+-]+", "-", target.stem) + "_files")
+
+
+def _drawn_earlier(target: Path) -> Iterator[Path]:
+    """Yield the figures there are beside a text."""
+    ending = FIGURES.get(target.suffix.lower(), "none")
+    for file in _folder(target).glob(f"*.{ending}"):
+        if _NUMBERED.fullmatch(file.stem):
+            yield file
+
+
+def _beside(suffix: str) -> Callable[[Document, Path], dict[Path, bytes]]:
     """Return the writer of a text that has its figures in files beside it."""
+    kind, template = FIGURES[suffix], f"report/page{suffix}.j2"
 
     def written(document: Document, target: Path) -> dict[Path, bytes]:
-        folder = target.with_name(f"{target.stem}_files")
+        folder = _folder(target)
         names = {
             figure: f"{n:02d}-{figure.name}.{kind}"
             for n, figure in enumerate(_figures(document), start=1)
@@ -120,8 +140,8 @@ def _beside(kind: str, template: str) -> Callable[[Document, Path], dict[Path, b
 #: Suffix -> what writes it.
 WRITERS: Mapping[str, Callable[[Document, Path], dict[Path, bytes]]] = {
     ".html": _html,
-    ".md": _beside("png", "report/page.md.j2"),
-    ".tex": _beside("pdf", "report/page.tex.j2"),
+    ".md": _beside(".md"),
+    ".tex": _beside(".tex"),
 }
 
 
@@ -148,6 +168,7 @@ def _environment(*, html: bool) -> Environment:
         keep_trailing_newline=True,
     )
     made.filters |= {"slug": slug, "tex": escaped, "verbatim": verbatim, "marks": _marks}
+    made.filters["fitted"] = fitted
     return made
 
 
