@@ -99,9 +99,9 @@ def solve_linear(matrix: sp.Matrix, right: sp.Matrix) -> sp.Matrix:
             mass = mass.applyfunc(tidy)
             part = mass.adjugate(method="laplace") * push / mass.det(method="laplace")
         else:
-            part = mass.LUsolve(push, iszerofunc=vanishes)
+            part = mass.LUsolve(push, iszerofunc=vanishes).applyfunc(tidy)
         for row, place in enumerate(block):
-            solution[place, :] = part[row, :].applyfunc(tidy)
+            solution[place, :] = part[row, :]
     return solution
 
 

@@ -236,8 +236,8 @@ class Model:
         Notes
         -----
         The matrix d2L/dv2 is inverted in symbols, and equations grow with the coordinates that it
-        couples: of a chain of three pendulums they hold 7,000 operations and take seconds to make,
-        of four 90,000 and 10 s, of five with numbers for masses and lengths 180,000 and 20 s.
+        couples: of a chain of three pendulums they hold 10,000 operations and take 2 s to make, of
+        four 90,000 and 15 s, of five with numbers for masses and lengths 180,000 and 25 s.
 
         Goldstein, Classical Mechanics, chapters 1.5 and 8.1.
         """
