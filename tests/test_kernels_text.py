@@ -243,3 +243,27 @@ def test_casadi_may_leave_out_a_result() -> None:
             run()
             if kept is not None:
                 np.testing.assert_array_equal(out, expected[kept])
+
+
+def test_half_integer_powers_are_written_with_a_square_root() -> None:
+    import casadi as ca
+
+    from symda.emit.format import format_body
+    from symda.lower.instructions import lower_function
+
+    x = ca.SX.sym("x")
+    points = np.array([0.0, 1e-80, 1e-7, 0.3, 2.0, 1e7, 1e80, np.inf])
+
+    def written(power: float) -> str:
+        f = ca.Function("f", [x], [x**power, ca.gradient(x**power, x)], ["x"], ["a", "b"])
+        (statements,) = format_body(lower_function(f, ("a", "b"))).chunks
+        return "\n".join(statements).replace("cdef double ", "")
+
+    assert "pow(" in written(5.5) and "pow(" in written(0.25)
+    for power in (0.5, 1.5, 2.5, 3.5, -0.5, -1.5, -2.5):
+        space = {"x": [points], "a": [0.0], "b": [0.0], "sqrt": np.sqrt}
+        with np.errstate(all="ignore"):
+            exec(written(power), space)
+            np.testing.assert_allclose(space["a"][0], points**power, rtol=1e-15)
+            slope = power * points ** (power - 1.0)
+            np.testing.assert_allclose(space["b"][0], slope, rtol=1e-15)

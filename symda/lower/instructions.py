@@ -18,6 +18,9 @@ OPERATIONS = (
     "TANH ASINH ACOSH ATANH ATAN2 LOG1P EXPM1 HYPOT"
 ).split()
 
+#: Half-integer powers up to this one are written with a square root.
+LARGEST_HALF = 3.5
+
 
 @cache
 def _names() -> dict[int, str]:
@@ -62,6 +65,8 @@ def lower_function(function: ca.Function, output_names: tuple[str, ...]) -> Rout
         elif op == ca.OP_ASSIGN:
             slots[targets[0]] = slots[arguments[0]]
             continue
+        elif op in (ca.OP_POW, ca.OP_CONSTPOW) and _is_half(values[slots[arguments[1]]]):
+            value = _with_root(values, *(slots[a] for a in arguments))
         elif op in names:
             value = Value(names[op], args=tuple(slots[a] for a in arguments))
         else:
@@ -76,6 +81,26 @@ def lower_function(function: ca.Function, output_names: tuple[str, ...]) -> Rout
     return Routine(
         function.name(), inputs, outputs, tuple(values), tuple(tuple(r) for r in results)
     )
+
+
+def _is_half(exponent: Value) -> bool:
+    return (
+        exponent.op == "const"
+        and abs(exponent.number) <= LARGEST_HALF
+        and exponent.number % 1.0 == 0.5
+    )
+
+
+def _with_root(values: list[Value], base: int, exponent: int) -> Value:
+    """Return x^(n + 1/2) as the root times x n times: a fraction of the time that pow takes."""
+    power, product = values[exponent].number, Value("sqrt", args=(base,))
+    for _ in range(int(abs(power))):
+        values.append(product)
+        product = Value("mul", args=(base, len(values) - 1))
+    if power > 0.0:
+        return product
+    values.append(product)
+    return Value("inv", args=(len(values) - 1,))
 
 
 def pattern_of(sparsity: ca.Sparsity) -> Pattern:
