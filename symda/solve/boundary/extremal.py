@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
+#: A momentum below this share of what the data could pull is rounding error.
+NOISE = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class Ending:
@@ -88,8 +91,17 @@ class Extremal:
 
     @cached_property
     def _pulls(self) -> FloatArray:
-        mesh = self.mesh
-        return self.system.pull(self._nodes, self.theta, mesh.y, mesh.rm)
+        return self.system.pull(self._nodes, self.theta, *self._data)
+
+    @cached_property
+    def _noise(self) -> FloatArray:
+        """Forces on states, at one time, and on parameters, in all, that are rounding, (D + P,)."""
+        load, D = self.system.load(self._nodes, self.theta, *self._data), self.system.D
+        return NOISE * np.concatenate([load[:, :D].max(axis=0), load[:, D:].sum(axis=0)])
+
+    @property
+    def _data(self) -> tuple[FloatArray, FloatArray]:
+        return self.mesh.y, self.mesh.rm
 
     @cached_property
     def _nodes(self) -> FloatArray:
@@ -107,8 +119,7 @@ class Extremal:
     @cached_property
     def measurement_term(self) -> float:
         """sum_k Rm/2 (h - y)^2."""
-        mesh = self.mesh
-        return float(self.system.error(self._nodes, self.theta, mesh.y, mesh.rm).sum())
+        return float(self.system.error(self._nodes, self.theta, *self._data).sum())
 
     @cached_property
     def model_term(self) -> float:
@@ -127,6 +138,9 @@ class Extremal:
     def residuals(self) -> dict[str, float]:
         """How far the equations are from being met, as shares of the largest |x|, |p| or jump.
 
+        Where the data are met exactly p is rounding error, no yardstick; a small share of what
+        they could pull, dh/dx^T Rm h, then takes its place.
+
         ``states`` and ``momenta``: the differential equations at the Gauss points, times the
         interval's length; ``jumps``: of p at the data; ``ends``: p before t0 (or x(t0)) and after
         tF; ``parameters``: the integrals that free parameters make vanish, as shares of their own
@@ -134,14 +148,16 @@ class Extremal:
         """
         dx, dp = self._defects(gauss(self.mesh.degree).c)
         before, after = self.momenta_at_ends
-        loads = np.abs(self._pulls[:, self.system.D :]).sum(axis=0)
-        pulls = self._pulls[:, self.system.D :].sum(axis=0)
+        D = self.system.D
+        loads = self._noise[D:] + np.abs(self._pulls[:, D:]).sum(axis=0)
+        pulls = self._pulls[:, D:].sum(axis=0)
         weights = (self.mesh.h[:, None] * gauss(self.mesh.degree).b)[..., None]
-        J = self._jacobians(self.mesh.points, self.x, "right")[..., self.system.D :]
-        work = np.einsum("jda,jdap->jdp", self._at_points(self.p), J) * weights
-        balance = np.abs(pulls - work.sum(axis=(0, 1))) / _positive(
-            loads + np.abs(work).sum(axis=(0, 1))
-        )
+        J = weights[..., None] * self._jacobians(self.mesh.points, self.x, "right")[..., D:]
+        p = self._at_points(self.p)
+        work = np.einsum("jda,jdap->jdp", p, J)
+        loads += np.abs(work).sum(axis=(0, 1))
+        loads += self._noise[:D].max() * np.abs(J).sum(axis=(0, 1, 2))
+        balance = np.abs(pulls - work.sum(axis=(0, 1))) / _positive(loads)
         size = self._sizes[1]
         ends = np.stack([np.where(self.given, 0.0, before[0]), after[-1]])
         return {
@@ -168,8 +184,10 @@ class Extremal:
         _, after = self.momenta_at_ends
         x = np.abs(self._nodes).max(axis=0)
         p = np.maximum(np.abs(after), np.abs(self.jumps)).max(axis=0)
-        # a state that hardly feels the data has a momentum of rounding errors of the others
-        return _positive(x), np.maximum(_positive(p), 1e-12 * _positive(p).max())
+        # a state that hardly feels the data has a momentum of rounding errors of the others, and
+        # so have all where the data are met exactly
+        least = max(1e-12 * p.max(), self._noise[: self.system.D].max())
+        return _positive(x), _positive(np.maximum(p, least))
 
     def _defects(self, c: FloatArray) -> tuple[FloatArray, FloatArray]:
         """|x' - F - p / Rf| h and |p' + DF^T p| h at shares c of each interval, as shares."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,11 +20,43 @@ BoolArray = NDArray[np.bool_]
 #: Newton steps, and the relative change below which they are taken: each one while it is smaller
 #: than the one before.
 STEPS, NEAR = 6, 1e-2
+#: A force on an unknown below this share of the terms it is the sum of is rounding error.
+NOTHING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Polished:
+    """Where Newton's method ended.
+
+    Attributes
+    ----------
+    v, lam : ndarray
+        Unknowns, inside their bounds, and multipliers: improved, or as they were where the first
+        step is not small.
+    regular : bool
+        Whether the equations determine their solution.
+    crossed : ndarray of bool
+        Unknowns that the next step would take beyond a bound: it was not taken.
+    pressed, released : ndarray of bool
+        Held unknowns that a force pushes against their bound, or away from it.
+    """
+
+    v: FloatArray
+    lam: FloatArray
+    regular: bool
+    crossed: BoolArray
+    pressed: BoolArray
+    released: BoolArray
 
 
 def polish(
-    program: Program, v: FloatArray, lam: FloatArray, q: FloatArray, held: BoolArray
-) -> tuple[FloatArray, FloatArray, bool]:
+    program: Program,
+    v: FloatArray,
+    lam: FloatArray,
+    q: FloatArray,
+    bounds: tuple[FloatArray, FloatArray],
+    held: BoolArray,
+) -> Polished:
     """Take the residuals of the Lagrange conditions to rounding.
 
     Parameters
@@ -34,30 +67,26 @@ def polish(
         Unknowns and multipliers.
     q : ndarray
         The program's parameters.
+    bounds : tuple of ndarray
+        Lower and upper bounds on the unknowns.
     held : ndarray of bool
-        Unknowns that stay where they are.
-
-    Returns
-    -------
-    v, lam : ndarray
-        Improved, or as they were where the first step is not small.
-    regular : bool
-        Whether the equations determine their solution.
+        Unknowns that stay where they are, at a bound.
     """
     from scipy.sparse import block_array, csc_array, triu
 
     f = program.functions
+    lower, upper = bounds
     free = np.flatnonzero(~held)
     when = np.concatenate([program.when[free], program.when_constrained])
     order = np.argsort(when, kind="stable")
     parameters = int((when == program.mesh.J).sum())
-    smallest = NEAR
+    smallest, regular, crossed = NEAR, True, np.zeros(held.shape, dtype=bool)
     for _ in range(STEPS):
         gradient = _vector(f["grad_f"](v, q)[1])
         g, jacobian = f["jac_g"](v, q)
         J = csc_array(jacobian.sparse())
-        upper = csc_array(f["hess_lag"](v, q, 1.0, lam).sparse())
-        H = (upper + triu(upper, 1).T).tocsc()[free][:, free]
+        half = csc_array(f["hess_lag"](v, q, 1.0, lam).sparse())
+        H = (half + triu(half, 1).T).tocsc()[free][:, free]
         A = J[:, free]
         misfit = np.concatenate([(gradient + J.T @ lam)[free], _vector(g)])
         matrix = block_array([[H, A.T], [A, None]], format="csr")[order]
@@ -65,15 +94,34 @@ def polish(
         try:
             step[order] = _solve(matrix, -misfit[order], order, parameters)
         except (RuntimeError, np.linalg.LinAlgError):
-            return v, lam, False
+            regular = False
+            break
         dv, dlam = step[: free.size], step[free.size :]
         change = max(_share(dv, v), _share(dlam, lam))
-        if not change < smallest:
+        moved = v.copy()
+        moved[free] += dv
+        if change < 1.0:
+            crossed = (moved < lower) | (moved > upper)
+        if crossed.any() or not change < smallest:
             break
-        v = v.copy()
-        v[free] += dv
-        lam, smallest = lam + dlam, change
-    return v, lam, True
+        v, lam, smallest = moved, lam + dlam, change
+    force, loads = _forces(program, v, lam, q)
+    force[np.abs(force) <= NOTHING * loads] = 0.0
+    at_bound = held & (lower < upper)
+    outward = np.where(upper - v < v - lower, force < 0.0, force > 0.0)
+    pressed = at_bound & (force != 0.0) & outward
+    return Polished(v, lam, regular, crossed, pressed, at_bound & (force != 0.0) & ~outward)
+
+
+def _forces(
+    program: Program, v: FloatArray, lam: FloatArray, q: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Gradient of the Lagrange function by the unknowns, and the absolute size of its terms."""
+    from scipy.sparse import csc_array
+
+    gradient = _vector(program.functions["grad_f"](v, q)[1])
+    J = csc_array(program.functions["jac_g"](v, q)[1].sparse())
+    return gradient + J.T @ lam, np.abs(gradient) + abs(J).T @ np.abs(lam)
 
 
 def _solve(

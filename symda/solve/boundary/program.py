@@ -2,13 +2,14 @@
 
 Unknowns v = (x_i at the ends of intervals, X_ij and w_ij at Gauss points, theta). Minimise
 
-    sum of Rm/2 (h - y)^2  +  sum_ij h_i b_j Rf/2 w_ij^2
+    (sum of Rm/2 (h - y)^2  +  sum_ij h_i b_j Rf/2 w_ij^2) / unit
 
 subject to  sum_k C_jk X_ik = h_i (F(X_ij) + w_ij)  and  x_{i+1} = sum_k e_k X_ik,  with
 X_i0 = x_i, C the derivatives and e the end value of the polynomial through its values. With
 multipliers b_j p_ij and p_{i+1} (before the jump of the data) the Lagrange conditions are
 w = p / Rf, the jumps and boundary conditions of p, the integrals for theta, and Gauss collocation
 of p' = -DF^T p: the Gauss methods are their own adjoints, so to discretise and to optimise commute.
+The unit, of a force, makes the optimiser's tolerances shares: p comes in it too.
 
 W. W. Hager, Numer. Math. 87 (2000) 247; J. M. Sanz-Serna, SIAM Rev. 58 (2016) 3.
 """
@@ -37,7 +38,8 @@ IntArray = NDArray[np.int64]
 class Program:
     """Functions for CasADi's `nlpsol`, assembled of those of one Gauss point and one datum.
 
-    Its parameters are the weights h_i b_j Rf of w (J, d, D), flat, 0 where Rf is infinite.
+    Its parameters q are the weights h_i b_j Rf / unit of w (J, d, D), flat, 0 where Rf is infinite,
+    and 1 / unit.
 
     Parameters
     ----------
@@ -60,6 +62,7 @@ class Program:
         self.w: IntArray = errors.reshape(J, d, D)
         self.theta: IntArray = theta
         self.unknowns = int(starts[-1])
+        self.weights = self.w.size + 1
         self.constraints = J * (d + 1) * D
         #: Interval that each unknown and each constraint belongs to; parameters come last.
         self.when = np.full(self.unknowns, float(J))
@@ -81,7 +84,8 @@ class Program:
         mesh, system = self.mesh, self.system
         D, J, d = system.D, mesh.J, mesh.degree
         count = J * d
-        v, q = ca.MX.sym("v", self.unknowns), ca.MX.sym("q", count * D)
+        v, p = ca.MX.sym("v", self.unknowns), ca.MX.sym("p", self.weights)
+        q, share = p[: count * D], p[count * D]
         lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", self.constraints)
         w, theta = v[self._slice(self.w)], v[self._slice(self.theta)]
         h = np.repeat(mesh.h, d)
@@ -106,12 +110,12 @@ class Program:
             values = system.functions[name].map(arguments[0].shape[1]).call(arguments)[0]
             return ca.vec(values if values.is_dense() else values.nz[:])
 
-        f = ca.sum1(mapped("error", here)) + ca.dot(q * w, w) / 2
+        f = share * ca.sum1(mapped("error", here)) + ca.dot(q * w, w) / 2
         slopes = ca.reshape(mapped("slope", there), D, count)
         linear = ca.mtimes(_sparse(self._linear, self._linear_values), v)
         scaled = ca.vec(slopes * ca.repmat(lengths, D, 1))
         g = linear - ca.vertcat(scaled, ca.DM.zeros(J * D))
-        pull = mapped("pull", here)
+        pull = share * mapped("pull", here)
         targets = self._columns(self.x[seen])
         gradient = _scatter_vector(self.unknowns, targets, pull)
         gradient = ca.densify(gradient + _scatter_vector(self.unknowns, self.w.reshape(-1), q * w))
@@ -121,16 +125,16 @@ class Program:
         # the multiplier of g times its curvature, -h lam . D2F
         weights = -ca.reshape(lam_g[: count * D], D, count) * ca.repmat(lengths, D, 1)
         bends = ca.vertcat(
-            mapped("curvature", [*there, weights]), lam_f * mapped("bend", here), lam_f * q
+            mapped("curvature", [*there, weights]), lam_f * share * mapped("bend", here), lam_f * q
         )
         hessian = _scatter(self._hessian, bends)
         first, second = ["x", "p"], ["x", "p", "lam_f", "lam_g"]
         return {
-            "nlp": ca.Function("nlp", [v, q], [f, g], first, ["f", "g"]),
-            "grad_f": ca.Function("nlp_grad_f", [v, q], [f, gradient], first, ["f", "grad_f_x"]),
-            "jac_g": ca.Function("nlp_jac_g", [v, q], [g, jacobian], first, ["g", "jac_g_x"]),
+            "nlp": ca.Function("nlp", [v, p], [f, g], first, ["f", "g"]),
+            "grad_f": ca.Function("nlp_grad_f", [v, p], [f, gradient], first, ["f", "grad_f_x"]),
+            "jac_g": ca.Function("nlp_jac_g", [v, p], [g, jacobian], first, ["g", "jac_g_x"]),
             "hess_lag": ca.Function(
-                "nlp_hess_l", [v, q, lam_f, lam_g], [hessian], second, ["triu_hess_gamma_x_x"]
+                "nlp_hess_l", [v, p, lam_f, lam_g], [hessian], second, ["triu_hess_gamma_x_x"]
             ),
         }
 

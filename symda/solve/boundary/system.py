@@ -102,6 +102,12 @@ class System:
         """Gradient of the same by (x, theta), (n, D + P): the jump of p, then theta's."""
         return self._call("pull", len(x), x.T, theta, y.T, rm.T)
 
+    def load(self, x: FloatArray, theta: FloatArray, y: FloatArray, rm: FloatArray) -> FloatArray:
+        """Absolute pull of h or y alone, (n, D + P): what `pull`, their difference, is made of."""
+        by_h = self.pull(x, theta, np.zeros_like(y), rm)
+        by_y = by_h - self.pull(x, theta, y, rm)
+        return np.maximum(np.abs(by_h), np.abs(by_y))
+
     @cached_property
     def _pattern(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         rows, columns = self.functions["jacobian"].sparsity_out(0).get_triplet()
