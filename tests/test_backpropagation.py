@@ -281,6 +281,26 @@ def test_a_mistake_is_named(name):
         network.action().backpropagate(network.data(), initial, parameters)
 
 
+@pytest.mark.filterwarnings("error")
+def test_what_overflows_behind_the_path_is_named_and_the_result_reads_in_a_line():
+    x, y = sd.states("x y", start=(-1, 1))
+    c = sd.parameter("c", start=(-1, 1))
+    model = sd.Model({x: sp.tanh(x + c * y), y: y}, discrete=True, name="net")
+    values = [[0.3], [np.nan], [0.5]]
+    data = sd.Observations(np.arange(3.0), values, variance=0.5, channels=["o"])
+    action = sd.Action(model, {"o": x * y})
+    with pytest.raises(SolveError, match="at t = 0, the measurement term leaves finite numbers"):
+        action.backpropagate(data, [1e200, 1e200], {"c": 0.7})
+    late = sd.Observations(data.times, [[np.nan], [np.nan], [0.5]], variance=0.5, channels=["o"])
+    with pytest.raises(SolveError, match="in step 1, from t = 1, the momenta leave finite numbers"):
+        sd.Action(model, {"o": 1e200 * x}).backpropagate(late, [0.0, 1e150], {"c": 0.0})
+    found = action.backpropagate(data, [0.1, 0.2], {"c": 0.7})
+    assert repr(found) == (
+        f"<Backpropagation through 2 steps: loss {found.loss:.6g}, by 2 initial values, c>"
+    )
+    assert found.momenta["component"].values.tolist() == ["x", "y"]
+
+
 def test_a_matrix_free_action_is_refused():
     i = sd.site("i", 5)
     x = sd.states("x", i, start=(-1.0, 1.0))

@@ -46,8 +46,8 @@ class Backpropagation:
     states : xarray.DataArray, dims (time, state)
         The path; parameters per step stand behind the states.
     momenta : xarray.DataArray, dims (step, component)
-        p_n, the limit of Rf r_n: of the states, then of each interior point; 0 for parameters per
-        step.
+        p_n, the limit of Rf r_n: of the states by name, then of each interior point, as in
+        ``"x, interior 1"``; 0 for parameters per step.
     loss : float
         sum Rm/2 (h - y)^2, with the factor of the averaging option.
     by_initial : xarray.DataArray, dims (state,)
@@ -64,6 +64,13 @@ class Backpropagation:
     by_initial: xr.DataArray
     by_parameters: Mapping[str, float]
     by_step: xr.DataArray
+
+    def __repr__(self) -> str:
+        given = [f"{self.by_initial.size} initial values", *self.by_parameters]
+        given += [f"{name} per step" for name in self.by_step["state"].values]
+        named = ", ".join(given[:8]) + (", ..." if len(given) > 8 else "")
+        steps = self.momenta.sizes["step"]
+        return f"<Backpropagation through {steps} steps: loss {self.loss:.6g}, by {named}>"
 
 
 def backpropagate(
@@ -85,7 +92,7 @@ def backpropagate(
     Raises
     ------
     SolveError
-        If a step has no solution, or leaves finite numbers.
+        If a step has no solution, or path, loss or momenta leave finite numbers.
     """
     import xarray as xr
 
@@ -96,17 +103,21 @@ def backpropagate(
     for n in range(p.N):
         X[n * (1 + p.interior) :][: 2 + p.interior] = steps.forward(n, X, explicit=explicit)
     losses, by_point = at.kernels.engine.point_gradient(X, theta, at.packed.points)
+    steps.check_points(losses, by_point)
     by_path = by_point[:, : p.D].reshape(-1).copy()
     by_theta = by_point[:, p.D :].sum(axis=0)
     momenta = steps.backward(X, by_path, by_theta, explicit=explicit)
     gradient = by_path.reshape(p.M, p.D)
     names = list(p.states)
+    inside = [f"{name}, interior {i + 1}" for i in range(p.interior) for name in names]
     moving = [name for name, has in zip(names, ~own, strict=True) if has]
     carried = [name for name, has in zip(names, own, strict=True) if has]
     time = {"time": p.times}
     return Backpropagation(
         states=xr.DataArray(X, dims=("time", "state"), coords={**time, "state": names}),
-        momenta=xr.DataArray(momenta, dims=("step", "component")),
+        momenta=xr.DataArray(
+            momenta, dims=("step", "component"), coords={"component": names + inside}
+        ),
         loss=float(losses.sum()),
         by_initial=xr.DataArray(gradient[0, ~own], dims=("state",), coords={"state": moving}),
         by_parameters=dict(zip(p.parameters, by_theta.tolist(), strict=True)),
@@ -153,6 +164,13 @@ class _Steps:
             raise self._failed(n, "the path leaves finite numbers")
         return window
 
+    def check_points(self, losses: FloatArray, by_point: FloatArray) -> None:
+        """Refuse measurement terms (M,) and gradients (M, D + P) that are not finite."""
+        good = np.isfinite(losses) & np.isfinite(by_point).all(axis=1)
+        if not good.all():
+            when = f"at t = {self.problem.times[good.argmin()]:.6g}"
+            raise self._failed(when, "the measurement term leaves finite numbers")
+
     def backward(
         self, X: FloatArray, by_path: FloatArray, by_theta: FloatArray, *, explicit: bool
     ) -> FloatArray:
@@ -166,7 +184,10 @@ class _Steps:
             pull = window[p.D :][self.solved]
             momentum = -pull if explicit else -self._solve(self._square(J).T, pull, n)
             momenta[n, self.solved] = momentum
-            back = momentum @ J[self.solved]
+            with np.errstate(over="ignore", invalid="ignore"):
+                back = momentum @ J[self.solved]
+            if not np.isfinite(back).all():
+                raise self._failed(n, "the momenta leave finite numbers")
             window += back[: p.E + p.D]
             by_theta += back[p.E + p.D :]
         return momenta
@@ -186,8 +207,10 @@ class _Steps:
         except np.linalg.LinAlgError:
             raise self._failed(n, "the step cannot be solved for its end") from None
 
-    def _failed(self, n: int, what: str) -> SolveError:
+    def _failed(self, where: int | str, what: str) -> SolveError:
+        if isinstance(where, int):
+            where = f"in step {where}, from t = {self.problem.node_times[where]:.6g}"
         return SolveError(
-            f"backpropagate: in step {n}, from t = {self.problem.node_times[n]:.6g}, {what}. Start "
-            "nearer to where the model lives, or take shorter steps with steps= or max_step=."
+            f"backpropagate: {where}, {what}. Start nearer to where the model lives, or take "
+            "shorter steps with steps= or max_step=."
         )
