@@ -449,6 +449,8 @@ def test_what_is_made_directly_is_checked() -> None:
         make(p**2 / 2, [q], [p], forces=[x])
     with pytest.raises(ModelError, match=r"1 coordinates \(q\) and 0 velocities"):
         make(p**2 / 2, [q], [p], lagrangian=v**2 / 2)
+    with pytest.raises(ModelError, match="velocities are symbols of a Lagrangian, and none"):
+        make(p**2 / 2, [q], [p], velocities=["v"])
     with pytest.raises(ModelError, match="Lagrangian: uses the state 'x'"):
         make(p**2 / 2, [q], [p], lagrangian=v**2 / 2 + x, velocities=[v])
     with pytest.raises(ModelError, match="forces must be a mapping"):

@@ -91,6 +91,11 @@ class MechanicalModel(Model):
             )
         added = _one_each(forces, q, (*q, *p), where)
         L, v = lagrangian, ()
+        if L is None and len(velocities):
+            raise ModelError(
+                f"{where}: velocities are symbols of a Lagrangian, and none is given. Pass it, or "
+                "leave them out."
+            )
         if L is not None:
             v = velocities_of(velocities, q, where)
             L = expression_in(L, (*q, *v), f"{where}, Lagrangian")

@@ -207,6 +207,7 @@ class Model:
         ----------
         L : Expr
             The Lagrangian L(q, v); parameters, forcing (`sd.forcing`) and time may stand in it.
+            If it is not quadratic in v, declare by bounds which parameters are never negative.
         q : State or sequence of State, (n,)
             Coordinates. Functions of time as `sympy.physics.mechanics.dynamicsymbols` makes them
             are accepted: L then holds their derivatives, `v` is left out, other functions of time
@@ -230,8 +231,8 @@ class Model:
         Raises
         ------
         ModelError
-            If L is degenerate in the velocities, or these do not follow from the momenta in closed
-            form; if coordinates and velocities do not pair; and as `from_hamiltonian`.
+            If L is degenerate in the velocities, or these do not follow from the momenta in a
+            closed form that keeps its digits; if coordinates and velocities do not pair; and as `from_hamiltonian`.
 
         Notes
         -----
