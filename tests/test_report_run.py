@@ -11,10 +11,13 @@ import api_cases as cases
 import numpy as np
 import pytest
 from report_pages import Page, read
-from test_analyse_datasets import CASES, make_run, through_file
+from test_analyse_datasets import CASES, Case, make_run, through_file
 
 import symda as sd
+from symda.anneal.levels import STOPPED
 from symda.errors import DataError, OptionError
+from symda.show.report import found
+from symda.show.report.document import Table, Verdict
 from symda.show.report.repeat import python_command, shell_command
 
 
@@ -165,6 +168,34 @@ def test_a_run_in_which_nothing_finished_says_why(tmp_path: Path) -> None:
     assert "No path reached a rung" in said and "interrupted" in said
     assert "<b>lost</b> 0" in page.cells and "5 paths did not reach their end" in said
     assert ("h2", "Levels") not in page.headings and page.maths
+
+
+def test_verdicts_are_marked_by_what_they_say() -> None:
+    """The measurement term, 0.75 of the action, has n = 22 data and p = 4 fitted: 9 +- 6."""
+    moods = {}
+    for end in (12.0, 1.0, 40.0):
+        first, *_ = found(make_run(Case(ends=(end,))))[0].blocks
+        assert isinstance(first, Verdict) and first.text.startswith("Measurement term")
+        moods[end] = first.mood
+    assert moods == {12.0: "good", 1.0: "bad", 40.0: "bad"}
+    few = make_run(Case(ends=(12.0,))).assign_attrs(fitted=22)
+    assert found(few)[0].blocks[0].mood == "open"
+    stopped = found(make_run(Case(ending={0: STOPPED, 1: STOPPED, 2: STOPPED})))[0].blocks
+    assert [block.mood for block in stopped if isinstance(block, Verdict)][1:] == ["bad"]
+
+
+def test_remarks_of_solvers_are_apart_from_why_paths_ended_early() -> None:
+    dataset = make_run(Case(failed={2: 2}))
+    dataset["message"][0] = "at a bound: nu"
+    blocks = found(dataset)[0].blocks
+    tables = {block.caption: block.rows for block in blocks if isinstance(block, Table)}
+    assert tables == {
+        "1 path did not reach its end": (("2", "step became tiny at rung 2"),),
+        "1 path with a remark": (("0", "at a bound: nu"),),
+    }
+    said = [block.text for block in blocks if isinstance(block, Verdict)]
+    assert "The lowest path: at a bound: nu" in said
+    assert "the lowest path: at a bound: nu" in sd.Run(dataset).summary().splitlines()
 
 
 def test_many_points_become_dots(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def summary(dataset: xr.Dataset) -> str:
     -------
     str
         Model, scheme and sizes; paths finished and failed; how they ended, unless all converged;
+        what the solver had to say of the best path;
         the lowest level with its multiplicity and the interval of its hit rate; the time to it; the
         chi-squared verdict; each free parameter of the best path with its range over the lowest
         level; solver time.
@@ -46,7 +47,7 @@ def summary(dataset: xr.Dataset) -> str:
     counts = path_counts(dataset)
     lines = [_heading(dataset), "paths: " + _paths(dataset, counts)]
     if counts.finished:
-        lines += _endings(dataset)
+        lines += [*_endings(dataset), *_remark(dataset)]
         lines += [_lowest(dataset), f"time to the lowest level: {_time(dataset)}"]
         lines.append("measurement term: " + chi_squared(dataset).verdict)
         lines += _parameters(dataset)
@@ -89,6 +90,12 @@ def _endings(dataset: xr.Dataset) -> Iterator[str]:
         )
     elif dataset["status"].values[best_path(dataset), last_rung(dataset)] == STOPPED:
         yield "warning: the lowest path did not converge; allow the solver more iterations"
+
+
+def _remark(dataset: xr.Dataset) -> Iterator[str]:
+    remark = str(dataset["message"].values[best_path(dataset)])
+    if remark:
+        yield f"the lowest path: {remark}"
 
 
 def _messages(dataset: xr.Dataset) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symda.analyse import (
     best_path,
@@ -20,6 +21,7 @@ from symda.analyse import (
     measured_channels,
     parameters_per_step,
     path_counts,
+    reached,
     stopped_after,
     time_to_lowest,
     wilson,
@@ -137,13 +139,23 @@ def _result(dataset: xr.Dataset, finished: bool) -> Iterator[Block]:
     if finished:
         rows += _lowest(dataset)
     yield Facts(tuple(rows))
-    messages = [(k, str(m)) for k, m in enumerate(dataset["message"].values) if str(m)]
-    if messages:
-        said = tuple((str(k), message) for k, message in messages[:LEVELS])
-        caption = count(
-            len(messages), "path did not reach its end", "paths did not reach their end"
-        )
-        yield Table(caption, ("path", "why"), said, len(messages) - len(said))
+    there = (
+        reached(dataset)[:, last_rung(dataset)] if finished else np.zeros(sizes["path"], dtype=bool)
+    )
+    yield from _messages(
+        dataset, ~there, "path did not reach its end", "paths did not reach their end"
+    )
+    yield from _messages(dataset, there, "path with a remark", "paths with a remark")
+
+
+def _messages(
+    dataset: xr.Dataset, which: NDArray[np.bool_], one: str, many: str
+) -> Iterator[Table]:
+    messages = [(str(k), str(dataset["message"].values[k])) for k in np.flatnonzero(which)]
+    rows = tuple((k, message) for k, message in messages if message)
+    if rows:
+        caption, left_out = count(len(rows), one, many), max(0, len(rows) - LEVELS)
+        yield Table(caption, ("path", "why"), rows[:LEVELS], left_out)
 
 
 def _judgement(dataset: xr.Dataset) -> Iterator[Block]:
@@ -159,6 +171,9 @@ def _judgement(dataset: xr.Dataset) -> Iterator[Block]:
         )
     elif dataset["status"].values[best_path(dataset), last_rung(dataset)] == STOPPED:
         yield Verdict("The lowest path did not converge.", "bad")
+    remark = str(dataset["message"].values[best_path(dataset)])
+    if remark:
+        yield Verdict(f"The lowest path: {remark}", "open")
 
 
 def _ladder(dataset: xr.Dataset) -> str:
