@@ -232,7 +232,8 @@ class Model:
         ------
         ModelError
             If L is degenerate in the velocities, or these do not follow from the momenta in a
-            closed form that keeps its digits; if coordinates and velocities do not pair; and as `from_hamiltonian`.
+            closed form that keeps its digits; if coordinates and velocities do not pair; and as
+            `from_hamiltonian`.
 
         Notes
         -----
