@@ -235,7 +235,8 @@ def test_models_actions_and_runs_show_themselves_in_notebooks() -> None:
     assert f"{run.best.action:.6g}" in cells and "measurement term" in cells
     assert Page(sd.Run(run.dataset)._repr_html_()).cells == cells
     latex = run._repr_latex_()
-    assert latex.startswith(f"$$\\begin{{aligned}}\nA &= {run.best.action:.6g} \\\\\nR_{{f}} &= ")
+    lowest = f"A &= {run.best.action:.6g} \\\\\nR_{{f}} &= 2621.44 \\\\\n"
+    assert latex.startswith("$$\\begin{aligned}\n&\\textbf{Lowest level}") and lowest in latex
     assert rf"\nu &= {run.best.parameters['nu']:.6g}" in latex
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
+from symda.analyse import free_parameters, path_counts
 from symda.api.simulate import Trajectory
 from symda.declare import LatticeModel, MechanicalModel, Model
 from symda.errors import OptionError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _DECLARED = 2
 #: States above which equations of motion, written out one by one, are no longer to be read.
 LARGEST = 60
+#: Parameters of a run that its LaTeX shows.
+PARAMETERS = 12
 
 
 def report_action(action: Action, path: str | Path) -> Path:
@@ -72,6 +75,21 @@ def report_run(
     )
     document = Document(str(dataset.attrs["model"]), subtitle, tuple(parts), _colophon())
     return write(document, path)
+
+
+def run_latex(run: Run) -> str:
+    """Return lowest action, its Rf and the best path's free parameters as one display."""
+    from symda.derive.display import Line, Section, aligned_of
+
+    dataset = run.dataset
+    if not path_counts(dataset).finished:
+        return aligned_of((Section("No path reached a rung", ()),))
+    best, names = run.best, free_parameters(dataset)
+    values = [("A", best.action), ("R_f", float(dataset["rf"].values[run.last_beta, 0]))]
+    values += [(name, best.parameters[name]) for name in names[:PARAMETERS]]
+    lines = [Line(sp.Symbol(name), sp.Float(f"{value:.6g}")) for name, value in values]
+    more = f"and {len(names) - PARAMETERS} parameters more" * (len(names) > PARAMETERS)
+    return aligned_of((Section("Lowest level", tuple(lines), more),))
 
 
 def check_same(run: Run, action: Action) -> None:

@@ -92,9 +92,9 @@ class Run:
         return run_html(self.dataset)
 
     def _repr_latex_(self) -> str:
-        from symda.show.report import run_latex
+        from symda.api.report import run_latex
 
-        return run_latex(self.dataset)
+        return run_latex(self)
 
     @property
     def levels(self) -> xr.DataArray:

@@ -8,7 +8,7 @@ write                                                       the file, by its suf
 from symda.show.report.declared import declared
 from symda.show.report.document import Block, Document, Part, count
 from symda.show.report.found import found, history
-from symda.show.report.jupyter import action_html, run_html, run_latex
+from symda.show.report.jupyter import action_html, run_html
 from symda.show.report.mathematics import mathematics
 from symda.show.report.repeat import repeat
 from symda.show.report.source import emitted
@@ -38,7 +38,6 @@ __all__ = [
     "mathematics",
     "repeat",
     "run_html",
-    "run_latex",
     "step_jacobian",
     "structure",
     "write",

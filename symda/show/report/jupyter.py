@@ -6,17 +6,14 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from sympy import Float, Symbol
-
-from symda.analyse import best_path, free_parameters, last_rung, levels_table, path_counts
-from symda.derive.display import latex_part
+from symda.analyse import levels_table, path_counts
 from symda.show.text import summary
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: Levels and parameters of a run that a notebook shows.
-LEVELS, PARAMETERS = 5, 12
+#: Levels of a run that a notebook shows.
+LEVELS = 5
 
 
 def run_html(dataset: xr.Dataset) -> str:
@@ -38,23 +35,6 @@ def run_html(dataset: xr.Dataset) -> str:
         if len(table) > LEVELS:
             parts.append(f"<p>and {len(table) - LEVELS} higher levels</p>")
     return "".join(parts)
-
-
-def run_latex(dataset: xr.Dataset) -> str:
-    """Return lowest action, its Rf and the best path's free parameters as one display."""
-    if not path_counts(dataset).finished:
-        return r"$$\text{No path reached a rung.}$$"
-    at = {"path": best_path(dataset), "beta": last_rung(dataset)}
-    names = free_parameters(dataset)
-    rows = [("A", dataset["action"][at]), ("R_f", dataset["rf"].values[at["beta"], 0])]
-    rows += [(name, dataset["parameters"][at].sel(parameter=name)) for name in names[:PARAMETERS]]
-    body = " \\\\\n".join(
-        f"{latex_part(Symbol(name))} &= {latex_part(Float(f'{float(value):.6g}'))}"
-        for name, value in rows
-    )
-    if len(names) > PARAMETERS:
-        body += rf" \\ &\;\;\vdots \quad \text{{{len(names) - PARAMETERS} more}}"
-    return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
 
 
 def action_html(text: str, equations: str, facts: Iterable[tuple[str, str]]) -> str:
