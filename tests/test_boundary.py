@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from itertools import pairwise
 
 import boundary_oracle
@@ -341,83 +340,6 @@ def test_a_parameter_at_its_bound_is_said() -> None:
         found = sd.boundary_value(action, data, rf=100.0, start=(np.ones((5, 1)), {"k": 0.05}))
     assert found.status == "acceptable" and found.parameters["k"] == pytest.approx(0.1, abs=1e-6)
     assert found.residuals["parameters"] > 1e-3 > found.residuals["states"]
-
-
-#: Alternating, so that no solution is exact.
-ZIGZAG = 0.01 * np.array([1, -1, 1, 2, -2, 1, -1, 0, 1])
-
-
-def decay(upper: float) -> sd.Action:
-    x, k = sd.state("x"), sd.parameter("k", bounds=(0.0, upper))
-    return sd.Action(sd.Model({x: -k * x}, name="decay"), [x], model_error="rate")
-
-
-@pytest.mark.parametrize("variance", [1e-6, 1e-4, 1.0, 1e2])
-@pytest.mark.parametrize("rf", [1.0, 1e5])
-@pytest.mark.parametrize("rate", [1.98, 2.001, 2.1])
-def test_a_bound_that_presses_is_met_exactly_or_not_at_all(
-    rate: float, rf: float, variance: float
-) -> None:
-    """The minimum over k <= 2: inside with all equations met, or at k = 2, as when k is fixed."""
-    t = np.linspace(0.0, 2.0, 9)
-    data = sd.Observations(t, np.exp(-rate * t) + ZIGZAG, variance=variance)
-    start = np.exp(-t)[:, None]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        found = sd.boundary_value(decay(2.0), data, rf=rf, start=(start, {"k": 1.0}))
-    wide = sd.boundary_value(decay(20.0), data, rf=rf, start=(start, {"k": 1.0}))
-    assert wide.status == "converged"
-    if wide.parameters["k"] < 2.0:
-        assert found.status == "converged" and not caught
-        assert found.parameters["k"] == pytest.approx(wide.parameters["k"], abs=1e-9)
-        assert max(found.residuals.values()) < 1e-8
-    else:
-        fixed = sd.boundary_value(decay(2.0), data, rf=rf, start=start, fixed={"k": 2.0})
-        assert found.parameters["k"] == 2.0 and found.status == "acceptable"
-        assert "at a bound: k" in str(caught[0].message)
-        assert found.action == pytest.approx(fixed.action, rel=1e-10)
-
-
-@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e8])
-def test_the_unit_of_the_action_does_not_matter(scale: float) -> None:
-    """Rm and Rf times a number: the same minimiser, and momenta times that number."""
-    t = np.linspace(0.0, 2.0, 9)
-    values, start = np.exp(-2.01 * t) + ZIGZAG, (np.exp(-t)[:, None], {"k": 1.0})
-    one, scaled = (
-        sd.boundary_value(
-            decay(20.0), sd.Observations(t, values, variance=0.01 / c), rf=1e3 * c, start=start
-        )
-        for c in (1.0, scale)
-    )
-    assert scaled.status == "converged" and max(scaled.residuals.values()) < 1e-9
-    assert scaled.parameters["k"] == pytest.approx(one.parameters["k"], rel=1e-10)
-    np.testing.assert_allclose(
-        scaled.momenta.values / scale, one.momenta.values, atol=1e-9 * np.abs(one.momenta).max()
-    )
-
-
-def test_converged_means_that_the_equations_are_met(monkeypatch: pytest.MonkeyPatch) -> None:
-    """IPOPT's word alone does not count: neither Newton's method nor a finer unit helps here."""
-    monkeypatch.setattr("symda.solve.boundary.polish.STEPS", 0)
-    with pytest.warns(ProblemWarning, match="Solve_Succeeded; but the equations are missed by"):
-        found = sd.boundary_value(
-            neuron_action(),
-            neuron_data("linear"),
-            rf=NEURON_RF,
-            start=(np.tile([1.0, 0.7], (6, 1)), {"a": 0.6, "b": 0.5}),
-            options={"obj_scaling_factor": 1e-9, "dual_inf_tol": 1e6},
-        )
-    assert found.status == "acceptable" and 1e-6 < max(found.residuals.values()) < 1e-3
-
-
-def test_a_perfect_fit_is_no_bad_mesh() -> None:
-    """Its momenta are rounding errors, and no yardstick."""
-    t = np.linspace(0.0, 1.0, 6)
-    data = sd.Observations(t, np.exp(-t), variance=1e-4)
-    found = sd.boundary_value(decay(5.0), data, rf=10.0, start=(np.ones((6, 1)), {"k": 1.1}))
-    assert found.status == "converged" and found.defect < 1e-4
-    assert max(found.residuals.values()) < 1e-6
-    assert found.parameters["k"] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_a_state_at_its_bound_is_said() -> None:

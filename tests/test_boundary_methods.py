@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +13,13 @@ import sympy as sp
 from scipy.integrate import solve_ivp
 
 import symda as sd
-from symda.build.kernels import restore, virtual_kernels
+from symda.api.preflight import ProblemWarning
+from symda.build.kernels import Kernels, restore, virtual_kernels
 from symda.derive.step import derive_step
 from symda.errors import DataError, InputError, OptionError, SolveError
 from symda.observe import Problem
 from symda.solve import SOLVERS
+from symda.solve.boundary import Collocation, System
 
 X, Y = sd.states("x y", start=(-2.0, 2.0))
 MU = sd.parameter("mu", bounds=(0.0, 5.0), start=(0.5, 1.5))
@@ -114,6 +118,16 @@ def test_gaps_are_for_collocation() -> None:
     with pytest.raises(OptionError, match="every channel at every node"):
         fine = (guess(np.linspace(0.0, 2.0, 17)), {"mu": 1.0})
         sd.boundary_value(action(), data, rf=3.0, start=fine, method="bvp", steps=2)
+    between = pytest.raises(OptionError, match=r"x is measured between the nodes, at time 0\.25\.")
+    with between:
+        sd.boundary_value(
+            action(scheme="hermite-simpson"),
+            data,
+            rf=3.0,
+            start=start,
+            method="bvp",
+            midpoint_data=True,
+        )
 
 
 # --- sweeps --------------------------------------------------------------------------------------
@@ -238,6 +252,102 @@ def test_kernels_carry_f_to_workers_when_asked() -> None:
         SOLVERS["collocation"](without, problem)
 
 
+def virtual(own: sd.Action) -> Kernels:
+    return virtual_kernels(derive_step(own.field, own.scheme), own.emitted, own.field.functions)
+
+
+def test_a_damped_last_step_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, data = action(), samples(1.0, 5)
+    problem = own.bind(data)
+    method = Collocation(System(own.field.functions), problem)
+    asked = method._solver.stats
+
+    class Damped:
+        def __call__(self, **arguments: object) -> object:
+            return solver(**arguments)
+
+        def stats(self) -> dict[str, object]:
+            return asked() | {"iterations": {"regularization_size": [0.0, 1e-4]}}
+
+    solver = method._solver
+    monkeypatch.setattr(method, "_solver", Damped())
+    found = method.solve(problem.times, guess(data.times), np.array([1.0]), np.full(2, 5.0))
+    assert "last step was damped, so this may be no strict minimum" in found.ending.message
+    monkeypatch.undo()
+    found = method.solve(problem.times, guess(data.times), np.array([1.0]), np.full(2, 5.0))
+    assert "damped" not in found.ending.message
+
+
+def test_h_of_continuous_data_holds_their_term() -> None:
+    """dH/dt is what of H depends on time itself: rho (h - y) . y' with a linear signal."""
+    x = sd.state("x", start=(-2.0, 2.0))
+    own = sd.Action(sd.Model({x: -x}, name="decay"), [x], model_error="rate")
+    data = sd.Observations([0.0, 1.0, 2.0], [[0.3], [0.9], [0.1]], variance=0.25)
+    found = sd.boundary_value(
+        own, data, rf=3.0, start=np.full((3, 1), 0.5), method="bvp", options={"tol": 1e-10}
+    )
+    t, step = np.array([0.3, 0.7, 1.4]), 1e-4
+    slopes = (found.hamiltonian(t + step) - found.hamiltonian(t - step)) / (2 * step)
+    y, growth = np.interp(t, data.times, data.values[:, 0]), np.where(t < 1.0, 0.6, -0.8)
+    np.testing.assert_allclose(slopes, 4.0 * (found.x(t)[:, 0] - y) * growth, atol=1e-5)
+
+
+def test_h_of_a_held_forcing_has_two_limits_at_its_jump() -> None:
+    x, u = sd.state("x", start=(-2.0, 2.0)), sd.forcing("u")
+    own = sd.Action(sd.Model({x: -x + u}, name="pushed"), [x], model_error="rate")
+    forcing = sd.Samples(np.array([0.0, 0.7, 2.0]), np.array([1.0, 3.0, 3.0]), "hold")
+    data = sd.Observations(
+        [0.0, 1.0, 2.0], [[0.3], [0.9], [0.1]], variance=0.25, forcing={"u": forcing}
+    )
+    found = sd.boundary_value(own, data, rf=3.0, start=np.full((3, 1), 0.5))
+    left, right = (found.hamiltonian([0.7], side)[0] for side in ("left", "right"))
+    # x and p are continuous there, p F is not
+    assert right - left == pytest.approx(2.0 * found.p([0.7])[0, 0], rel=1e-6)
+    with pytest.raises(OptionError, match=r"jumps at time 0\.7: .*Use 'collocation'"):
+        sd.boundary_value(own, data, rf=3.0, start=np.full((3, 1), 0.5), method="bvp")
+    midpoint = sd.Action(own.model, [x], scheme="midpoint", model_error="rate")
+    with pytest.raises(OptionError, match=r"jumps at time 1: .*a scheme that takes it once a step"):
+        sd.boundary_value(
+            midpoint, midpoint.bind(data), rf=3.0, start=np.full((3, 1), 0.5), method="bvp"
+        )
+
+
+def test_a_mesh_that_does_not_resolve_the_solution_is_said() -> None:
+    data, start = samples(4.0, 3), guess(np.linspace(0.0, 4.0, 3))
+    with pytest.warns(ProblemWarning, match="mesh does not resolve the solution.*'intervals': 4"):
+        coarse = sd.boundary_value(action(), data, rf=5.0, start=(start, {"mu": 1.0}))
+    assert coarse.status == "converged" and coarse.defect > 1e-2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        options: dict[str, object] = {"intervals": 8, "degree": 6}
+        sd.boundary_value(action(), data, rf=5.0, start=(start, {"mu": 1.0}), options=options)
+
+
+def test_sweeps_without_hope_end_soon() -> None:
+    t = np.linspace(0.0, 1.0, 6)
+    x = sd.state("x", start=(-2.0, 2.0))
+    own = sd.Action(sd.Model({x: -x}, name="decay"), [x], model_error="rate")
+    data = sd.Observations(t, np.exp(-t) + 0.01 * np.cos(9 * t), variance=1e-4)
+    with pytest.raises(SolveError, match=r"too slow after \d+ sweeps, max_iter = 2000") as caught:
+        sd.boundary_value(own, data, rf=10.0, start=data.values, initial=[1.0], method="sweeps")
+    assert int(str(caught.value).split("too slow after ")[1].split()[0]) < 400
+
+
+def test_a_solution_can_be_pickled() -> None:
+    u = sd.forcing("u")
+    own = sd.Action(sd.Model({X: -X + u}, name="driven"), [X], scheme="rk4", model_error="rate")
+    t = np.linspace(0.0, 2.0, 5)
+    for forcing in (sp.sin(sd.time("t")), sd.Samples([0.0, 1.1, 2.0], [0.0, 1.0, 0.5])):
+        data = sd.Observations(t, np.sin(t), variance=0.1, forcing={"u": forcing})
+        for given in (data, own.bind(data)):
+            found = sd.boundary_value(own, given, rf=5.0, start=np.zeros((5, 1)))
+            again = pickle.loads(pickle.dumps(found))
+            np.testing.assert_array_equal(again.x([0.3]), found.x([0.3]))
+            np.testing.assert_array_equal(again.hamiltonian([0.3]), found.hamiltonian([0.3]))
+            with pytest.raises(TypeError):
+                again.parameters["x"] = 1.0
+
+
 # --- bad input -----------------------------------------------------------------------------------
 
 DATA = samples(1.0, 5)
@@ -294,7 +404,10 @@ def crossed() -> Problem:
         (lambda: {"method": "colocation"}, "one of collocation, bvp, sweeps.*'collocation'"),
         (lambda: {"options": {"degree": 9}}, "degree must be a whole number from 1 to 8, got 9"),
         (lambda: {"options": {"intervals": 1.5}}, "intervals must be a whole number"),
-        (lambda: {"options": {"max_itr": 3}}, r"IPOPT refuses its options \['max_itr'\]"),
+        (lambda: {"options": {"max_itr": 3}}, r"IPOPT refuses its options {'max_itr': 3}"),
+        (lambda: {"options": ["degree"]}, "options must be a mapping, name: value, got list"),
+        (lambda: {"options": {3: 1}}, "collocation has no option 3"),
+        (lambda: {"options": {"mu_strategy": "foo"}}, "refuses its options {'mu_strategy': 'foo'}"),
         (lambda: {"data": crossed()}, "made for another action"),
     ],
 )
@@ -320,9 +433,29 @@ def test_options_of_the_other_methods_are_checked_too() -> None:
         ("bvp", {"max_nodes": 0}, "max_nodes must be a whole number"),
         ("sweeps", {"tolerance": 1e-3}, "sweeps has no option 'tolerance'.*'tol'"),
         ("bvp", {"degree": 3}, "bvp has no option 'degree'"),
+        ("bvp", {"tol": True}, "tol must be a number between 0 and 1, got True"),
+        ("sweeps", {"tol": True}, "tol must be a number above 0"),
     ):
         with pytest.raises(OptionError, match=complaint):
             solve(method=method, options=options, **given)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    for method, options in (
+        ("bvp", {"tol": np.float32(1e-5)}),
+        ("sweeps", {"tol": np.float32(1e-2), "relaxation": np.float64(0.5)}),
+    ):
+        found = solve(
+            method=method, options=options, fixed={"mu": 1.0}, start=PATH, initial=[1.0, 0.2]
+        )
+        assert found.status == "converged"
+
+
+def test_times_are_told_apart() -> None:
+    found = solve(fixed={"mu": 1.0}, start=PATH)
+    shifted = replace(found._extremal.x, breaks=found._extremal.x.breaks + 1e6)
+    with pytest.raises(DataError, match=r"from time 1000000 to 1000001, but .* at 1000001.5;"):
+        shifted(np.array([1000001.5]))
 
 
 def test_nothing_is_extrapolated() -> None:

@@ -187,7 +187,12 @@ def compare(
 
 
 def check(exact: sd.BoundarySolution, rows: Sequence[Row]) -> list[str]:
-    """Say what is not as it must be."""
+    """Say what is not as it must be.
+
+    x and p tend to the solution at their order. The parameter, one number, may do so faster, as
+    with symplectic Euler, or with errors of both signs that cancel at some step, as with Runge and
+    Kutta on Lorenz-63: its slope is only shown.
+    """
     wrong = []
     if max(exact.residuals.values()) > 1e-9 or exact.defect > 1e-5:
         wrong.append(f"the boundary value problem is not solved: {exact.residuals}, {exact.defect}")

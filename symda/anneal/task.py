@@ -193,7 +193,7 @@ def run_path(
     result = blank(job, k)
     path, theta = point
     notes: list[str] = []
-    last, interrupted = -1, False
+    last, interrupted, remark = -1, False, ""
     for beta in job.rungs:
         if deadline is not None and time.time() >= deadline:
             notes.append(f"time limit reached before rung {beta}")
@@ -226,10 +226,15 @@ def run_path(
         if result.status[beta] == FAILED:
             break
         path, theta, last = found.path, found.theta, beta
+        # what a solver says of the point where the path ends, if it is not simply a minimum
+        remark = (
+            f"rung {beta}: {found.message}" if found.status in ("acceptable", "stopped") else ""
+        )
         _enter_point(result, beta, found)
     if last >= 0 and job.keep != "ends":
         result.fit[:] = tools.kernels.measure(path, theta)
-    return replace(result, last_beta=last, message="; ".join(notes), interrupted=interrupted)
+    message = "; ".join(part for part in (remark, *notes) if part)
+    return replace(result, last_beta=last, message=message, interrupted=interrupted)
 
 
 def first_point(job: Job, k: int) -> Point:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from symda.api.action import Action
-    from symda.declare import Parameter
+    from symda.declare import Parameter, Time
     from symda.derive.field import Field
+    from symda.observe.forcing import ForcingSource
     from symda.solve.boundary import Extremal, Inputs
     from symda.solve.boundary.polynomials import Side
 
 FloatArray = NDArray[np.float64]
+
+#: A larger defect is a solution that the mesh does not resolve.
+RESOLVED = 1e-2
 
 #: Path (M, D) on the model grid, alone or with parameters, an array (P,) or a mapping.
 StartLike: TypeAlias = "Run | ArrayLike | tuple[ArrayLike, ArrayLike | Mapping[str, float]]"
@@ -81,6 +85,15 @@ class BoundarySolution:
             f"<BoundarySolution by {self.method}: {self.status}, action {self.action:.6g}, "
             f"defect {self.defect:.2g}>"
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        return state | {name: dict(state[name]) for name in ("parameters", "residuals")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name in ("parameters", "residuals"):
+            state[name] = MappingProxyType(state[name])
+        self.__dict__.update(state)
 
     def x(self, times: ArrayLike) -> FloatArray:
         """States at times (T,), shape (T, D).
@@ -179,7 +192,8 @@ def boundary_value(
     Warns
     -----
     ProblemWarning
-        If a state or parameter is held at a bound: the equations have none.
+        If a state or parameter is held at a bound, where the equations have none; if they are met
+        badly, or between the points of collocation not at all.
     """
     from symda.solve.boundary import METHODS, System, make_method
 
@@ -345,15 +359,29 @@ def _inputs(action: Action, data: Observations) -> Inputs:
     from symda.solve.boundary import Inputs
 
     sources = [data.forcing[u.name] for u in action.model.forcing]
-    functions = [as_function(source, action.model.time) for source in sources]
     sampled = [source.breaks for source in sources if isinstance(source, Samples)]
 
-    def values(t: FloatArray) -> FloatArray:
-        if not functions:
-            return np.empty((len(t), 0))
-        return np.stack([function(t) for function in functions], axis=1)
+    return Inputs(
+        _Forcing(sources, action.model.time),
+        np.unique(np.concatenate(sampled)) if sampled else np.empty(0),
+    )
 
-    return Inputs(values, np.unique(np.concatenate(sampled)) if sampled else np.empty(0))
+
+class _Forcing:
+    """Forcing (T, U) at any times (T,), of its sources."""
+
+    def __init__(self, sources: Sequence[ForcingSource], time: Time | None) -> None:
+        self._sources, self._time = tuple(sources), time
+        self._functions = [as_function(source, time) for source in sources]
+
+    def __call__(self, t: FloatArray) -> FloatArray:
+        if not self._functions:
+            return np.empty((len(t), 0))
+        return np.stack([function(t) for function in self._functions], axis=1)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # compiled expressions cannot be pickled
+        return _Forcing, (self._sources, self._time)
 
 
 def _check_converged(found: Extremal, problem: Problem, rf: FloatArray, method: str) -> None:
@@ -361,11 +389,19 @@ def _check_converged(found: Extremal, problem: Problem, rf: FloatArray, method: 
     if ending.status in ("converged", "acceptable"):
         if ending.status == "acceptable":
             warnings.warn(f"boundary_value: {ending.message}.", ProblemWarning, stacklevel=3)
+        if not found.defect <= RESOLVED:
+            warnings.warn(
+                f"boundary_value: the mesh does not resolve the solution: between the points of "
+                f"collocation it misses its equations by {found.defect:.2g} (defect). Divide the "
+                "steps with options={'intervals': 4}, or raise 'degree'.",
+                ProblemWarning,
+                stacklevel=3,
+            )
         return
     first, last = found.window
     misses = ", ".join(f"{name} {value:.2g}" for name, value in found.residuals.items())
     raise SolveError(
-        f"boundary_value: {method} did not converge on the window {first:.6g} .. {last:.6g} at "
+        f"boundary_value: {method} did not converge on the window {first:.15g} .. {last:.15g} at "
         f"Rf = {' '.join(f'{value:.6g}' for value in np.unique(rf))}: {ending.message.strip(' .')}"
         f", after {ending.iterations} iterations; what is left of the equations: {misses}. "
         f"{_ADVICE[method]}".rstrip()

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,8 @@ BoolArray = NDArray[np.bool_]
 LARGEST_DEGREE = 8
 #: An unknown this share of its bounds' distance away from one of them counts as there.
 MARGIN = 1e-7
+#: Share of a value that is its rounding error.
+ROUNDING = 1e-9
 #: Times that IPOPT begins anew: with other unknowns pinned to their bounds, or a finer unit.
 ROUNDS = 8
 #: Of the program at the start of IPOPT, in its units.
@@ -126,7 +129,7 @@ class Collocation:
             self._solver = ca.nlpsol("symda", "ipopt", nlp, settings)
         except RuntimeError as error:
             raise OptionError(
-                f"collocation: IPOPT refuses its options {sorted(options)}: {first_line(error)}. "
+                f"collocation: IPOPT refuses its options {options!r}: {first_line(error)}. "
                 "Besides them there are degree and intervals."
             ) from error
 
@@ -346,18 +349,30 @@ def extremal(
     )
 
 
-def note_bounds(found: Extremal, problem: Problem) -> Extremal:
-    """Say so if a solution lies beyond the bounds, which the equations do not know."""
+def beyond_bounds(found: Extremal, problem: Problem) -> list[str]:
+    """Names of states and parameters that go beyond their bounds by more than rounding."""
     left, right = found.x.ends()
     x = np.concatenate([left, right[-1:]])
-    low, high = problem.state_bounds.T
-    names = [problem.states[a] for a in np.flatnonzero(((x < low) | (x > high)).any(axis=0))]
-    low, high = problem.parameter_bounds.T
-    beyond = problem.free & ((found.theta < low) | (found.theta > high))
-    names += [problem.parameters[i] for i in np.flatnonzero(beyond)]
+    names: list[str] = []
+    for known, values, bounds in (
+        (problem.states, x, problem.state_bounds),
+        (problem.parameters, found.theta[None], problem.parameter_bounds),
+    ):
+        room = ROUNDING * np.maximum(np.abs(values).max(axis=0, initial=0.0), 1e-300)
+        low, high = bounds.T
+        beyond = ((values < low - room) | (values > high + room)).any(axis=0)
+        if known is problem.parameters:
+            beyond &= problem.free
+        names += [known[i] for i in np.flatnonzero(beyond)]
+    return names
+
+
+def note_bounds(found: Extremal, problem: Problem) -> Extremal:
+    """Say so if a solution lies beyond the bounds, which the equations do not know."""
+    names = beyond_bounds(found, problem)
     if not names or found.ending.status != "converged":
         return found
-    message = f"{found.ending.message}; beyond the bounds: {', '.join(names)}"
+    message = f"{found.ending.message.rstrip('.')}; beyond the bounds: {', '.join(names)}"
     return replace(found, ending=replace(found.ending, status="acceptable", message=message))
 
 
@@ -381,6 +396,11 @@ def check_count(name: str, value: object, most: int, solver: str = "collocation"
         raise OptionError(
             f"{solver}: {name} must be a whole number from 1 to {most}, got {value!r}."
         )
+
+
+def is_number(value: object) -> bool:
+    """Whether an option is a real number, of Python or NumPy, and no truth value."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _held(v: FloatArray, lower: FloatArray, upper: FloatArray, lam: FloatArray) -> BoolArray:

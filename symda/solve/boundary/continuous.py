@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.errors import OptionError, SolveError
-from symda.solve.boundary.collocation import check_count, interpolate, note_bounds
+from symda.solve.boundary.collocation import check_count, interpolate, is_number, note_bounds
 from symda.solve.boundary.extremal import Ending, Extremal
 from symda.solve.boundary.mesh import Inputs, Mesh
 from symda.solve.boundary.polynomials import Piecewise, Side, gauss
@@ -53,13 +53,23 @@ class Signal:
         """
         nodes = np.arange(problem.N + 1) * (1 + problem.interior)
         rm = problem.rm[nodes]
-        if not (rm > 0.0).all() or np.count_nonzero(problem.rm) > rm.size:
-            k, l = np.argwhere(rm <= 0.0)[0] if (rm <= 0.0).any() else (0, 0)
+        between = problem.rm.copy()
+        between[nodes] = 0.0
+        wrong = ""
+        if not (rm > 0.0).all():
+            k, l = np.argwhere(rm <= 0.0)[0]
+            wrong = f"{problem.channels[l]} is missing at time {problem.node_times[k]:.15g}"
+        elif between.any():
+            m, l = np.argwhere(between)[0]
+            wrong = (
+                f"{problem.channels[l]} is measured between the nodes, at time "
+                f"{problem.times[m]:.15g}"
+            )
+        if wrong:
             raise OptionError(
-                f"bvp takes the data as samples of a continuous y(t): every channel at every node "
-                f"of the model grid, and nowhere else; {problem.channels[l]} is missing at time "
-                f"{problem.node_times[k]:.6g}. With gaps, or steps between the data, use "
-                "'collocation'."
+                "bvp takes the data as samples of a continuous y(t): every channel at every node "
+                f"of the model grid, and nowhere else; {wrong}. With gaps, steps between the data, "
+                "or data between the nodes, use 'collocation'."
             )
         h = problem.h
         spacing = np.concatenate([h[:1], 0.5 * (h[1:] + h[:-1]), h[-1:]])
@@ -142,7 +152,7 @@ class ContinuousData:
     Raises
     ------
     OptionError
-        If data are missing at a node, or an option is out of range.
+        If data are missing at a node, the forcing jumps, or an option is out of range.
     """
 
     def __init__(
@@ -155,11 +165,12 @@ class ContinuousData:
         max_nodes: int = 20_000,
     ) -> None:
         check_count("max_nodes", max_nodes, 10**8, "bvp")
-        if not isinstance(tol, (int, float)) or not 0.0 < tol < 1.0:
+        if not is_number(tol) or not 0.0 < tol < 1.0:
             raise OptionError(f"bvp: tol must be a number between 0 and 1, got {tol!r}.")
         self.system, self._problem = system, problem
         self._signal = Signal.of(problem)
         self._mesh = Mesh.of(problem, 3, 1, inputs)
+        _check_continuous(self._mesh, problem)
         self._tol, self._max_nodes = float(tol), max_nodes
 
     def solve(
@@ -276,3 +287,25 @@ class ContinuousData:
         u = inputs.values(points.reshape(-1)).reshape(*points.shape, self.system.U)
         grid = np.searchsorted(breaks, self._problem.times)
         return Mesh(breaks, points, grid, u, nothing, nothing, inputs)
+
+
+def _check_continuous(mesh: Mesh, problem: Problem) -> None:
+    """Refuse a forcing with jumps: solve_bvp would refine its mesh there without end.
+
+    Raises
+    ------
+    OptionError
+        With the time of the first.
+    """
+    inner = np.unique(np.concatenate([problem.node_times, mesh.inputs.breaks]))
+    inner = inner[(inner > problem.times[0]) & (inner < problem.times[-1])]
+    before = mesh.inputs.values(np.nextafter(inner, -np.inf))
+    after = mesh.inputs.values(inner)
+    size = np.maximum(np.abs(before), np.abs(after)).max(axis=0, initial=0.0)
+    jumps = np.abs(after - before) > 1e-6 * size
+    if jumps.any():
+        raise OptionError(
+            f"bvp needs a forcing without jumps, but it jumps at time "
+            f"{inner[jumps.any(axis=1)][0]:.15g}: it is held from one time to the next, or by a "
+            "scheme that takes it once a step. Use 'collocation', whose intervals end at jumps."
+        )

@@ -18,6 +18,30 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
+class Steps:
+    """Forcing as polynomials, step by step.
+
+    Attributes
+    ----------
+    nodes : ndarray, shape (N + 1,)
+        Ends of the steps.
+    coefficients : ndarray, shape (N, S, U)
+        Of powers of s in [0, 1].
+    """
+
+    nodes: FloatArray
+    coefficients: FloatArray
+
+    def __call__(self, t: FloatArray) -> FloatArray:
+        """Values at times (T,), shape (T, U)."""
+        N, S, _ = self.coefficients.shape
+        step = np.clip(np.searchsorted(self.nodes, t, side="right") - 1, 0, N - 1)
+        s = (t - self.nodes[step]) / np.diff(self.nodes)[step]
+        powers: FloatArray = s[..., None] ** np.arange(S)
+        return np.asarray(np.einsum("...s,...su->...u", powers, self.coefficients[step]))
+
+
+@dataclass(frozen=True, eq=False)
 class Inputs:
     """Forcing as a function of time.
 
@@ -43,15 +67,7 @@ class Inputs:
         c = np.array(problem.abscissae)
         # (N, S, U), coefficients of powers of s in [0, 1]
         coefficients = np.linalg.inv(c[:, None] ** np.arange(c.size)) @ problem.u
-        nodes = problem.node_times
-
-        def values(t: FloatArray) -> FloatArray:
-            step = np.clip(np.searchsorted(nodes, t, side="right") - 1, 0, problem.N - 1)
-            s = (t - nodes[step]) / problem.h[step]
-            powers: FloatArray = s[..., None] ** np.arange(c.size)
-            return np.asarray(np.einsum("...s,...su->...u", powers, coefficients[step]))
-
-        return cls(values, np.empty(0))
+        return cls(Steps(problem.node_times, coefficients), np.empty(0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,8 +92,8 @@ class Piecewise:
         outside = t[~((t >= first) & (t <= last))]
         if outside.size:
             raise DataError(
-                f"the solution goes from time {first:.6g} to {last:.6g}, but a value is asked for "
-                f"at {outside.flat[0]:.6g}; it is never extrapolated."
+                f"the solution goes from time {first:.15g} to {last:.15g}, but a value is asked "
+                f"for at {outside.flat[0]:.15g}; it is never extrapolated."
             )
         piece = np.clip(
             np.searchsorted(self.breaks, t, side=side) - 1, 0, len(self.coefficients) - 1

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.errors import OptionError, nearest
-from symda.solve.boundary.collocation import Collocation
+from symda.solve.boundary.collocation import Collocation, beyond_bounds
 from symda.solve.boundary.continuous import ContinuousData
 from symda.solve.boundary.extremal import Extremal
 from symda.solve.boundary.mesh import Inputs
 from symda.solve.boundary.sweeps import Sweeps
 from symda.solve.boundary.system import System, check_rate
-from symda.solve.minimum import Minimum, record
+from symda.solve.minimum import Bounds, Minimum, record
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator, Kernels
@@ -60,14 +60,19 @@ def make_method(
     OptionError
         If an option is unknown or out of range.
     """
+    if not isinstance(options, Mapping):
+        raise OptionError(
+            f"{name}: options must be a mapping, name: value, got {type(options).__name__}."
+        )
     method = METHODS[name]
     takes = inspect.signature(method).parameters
     known = [n for n, p in takes.items() if p.kind is p.KEYWORD_ONLY and n != "inputs"]
     further = any(p.kind is p.VAR_KEYWORD for p in takes.values())
     for option in options:
-        if option == "inputs" or (option not in known and not further):
+        named = isinstance(option, str) and option != "inputs"
+        if not named or (option not in known and not further):
             raise OptionError(
-                f"{name} has no option {option!r}.{nearest(option, known)} "
+                f"{name} has no option {option!r}.{nearest(str(option), known)} "
                 f"It takes {', '.join(known)}."
             )
     return method(system, problem, inputs=inputs, **options)
@@ -129,22 +134,22 @@ class BoundarySolver:
             action of the problem's scheme at that path, not the continuous one: the numbers
             compare with those of the direct solvers, whose minimum lies lower by what the scheme
             errs. ``momenta`` is p(t) in the middle of each step; rows of ties between interior
-            points are 0.
+            points are 0. A solution beyond the bounds, which only methods without bounds of
+            their own find, is brought inside and ``stopped``.
         """
         evaluator, problem = self._evaluator, self._evaluator.problem
         found = self._method.solve(problem.times, path, theta, evaluator.precision(rf))
-        low, high = problem.state_bounds.T
-        x = np.clip(found.x(problem.times), low, high)
+        inside = Bounds.of(problem).clip(found.x(problem.times), found.theta)
         middle = problem.node_times[:-1] + 0.5 * problem.h
         momenta = np.zeros((problem.N, problem.E))
         momenta[:, : problem.D] = found.p(middle)
         ending = found.ending
         return record(
             evaluator,
-            np.concatenate([x.reshape(-1), found.theta]),
+            inside,
             rf,
             momenta=momenta,
-            status=ending.status,
+            status="stopped" if beyond_bounds(found, problem) else ending.status,
             message=ending.message,
             iterations=ending.iterations,
             evaluations=ending.evaluations,

@@ -25,6 +25,7 @@ from symda.solve.boundary.collocation import (
     check_count,
     extremal,
     interpolate,
+    is_number,
     note_bounds,
 )
 from symda.solve.boundary.extremal import Ending, Extremal
@@ -40,6 +41,8 @@ FloatArray = NDArray[np.float64]
 
 #: Newton iterations for the stages of an interval, and the change that ends them.
 STAGES, SMALL = 12, 1e-13
+#: Sweeps over which their pace is measured, and how many times max_iter they may seem to need.
+PACE, PATIENCE = 50, 2.0
 #: Relaxation below which a sweep no longer moves anything.
 LEAST = 1e-10
 
@@ -104,7 +107,7 @@ class Sweeps:
         check_count("intervals", intervals, 10_000, "sweeps")
         check_count("max_iter", max_iter, 10**9, "sweeps")
         for name, value in (("relaxation", relaxation), ("tol", tol)):
-            if not isinstance(value, (int, float)) or not 0.0 < value <= 1.0:
+            if not is_number(value) or not 0.0 < value <= 1.0:
                 raise OptionError(
                     f"sweeps: {name} must be a number above 0 and at most 1, got {value!r}."
                 )
@@ -136,6 +139,7 @@ class Sweeps:
         p = self._first(times, path, theta, rf)
         stiffness = self._stiffness(times, path, theta)
         alpha, sweeps, evaluations, change = self._relaxation, 0, 1, np.inf
+        changes: list[float] = []
         motion = self._forward(x0, p, theta, rf)
         if motion is None:
             # the path of the start is no motion that can be followed; the free one may be
@@ -147,7 +151,8 @@ class Sweeps:
             pull = np.where(given, 0.0, back.before)
             moved = np.max(np.abs(back.points - p)[..., np.isfinite(rf)], initial=0.0)
             change = float(max(moved, np.abs(pull).max())) / size
-            if change <= self._tol or sweeps >= self._max_iter:
+            changes.append(change)
+            if change <= self._tol or sweeps >= self._max_iter or self._hopeless(changes):
                 break
             ahead = None
             while alpha >= LEAST:
@@ -162,7 +167,7 @@ class Sweeps:
             (p, x0), motion = trial, ahead
             back = self._backward(motion, theta)
             alpha, sweeps = min(2.0 * alpha, self._relaxation), sweeps + 1
-        status, message = self._verdict(motion, change, sweeps)
+        status, message = self._verdict(motion, changes, sweeps)
         seconds = time.perf_counter() - started
         if motion is None or back is None:
             rest = interpolate(times, path, self.mesh.times)
@@ -182,14 +187,28 @@ class Sweeps:
         )
         return note_bounds(found, self._problem)
 
-    def _verdict(self, motion: _Motion | None, change: float, sweeps: int) -> tuple[Status, str]:
-        if motion is None:
+    def _hopeless(self, changes: list[float]) -> bool:
+        """Whether at the pace of the last sweeps it would take far more than may be made."""
+        if len(changes) <= 2 * PACE:
+            return False
+        now, then = min(changes[-PACE:]), min(changes[-2 * PACE : -PACE])
+        fall = np.log(then / now) / PACE
+        left = self._max_iter - len(changes)
+        return bool(np.log(now / self._tol) > PATIENCE * left * fall)
+
+    def _verdict(
+        self, motion: _Motion | None, changes: list[float], sweeps: int
+    ) -> tuple[Status, str]:
+        if motion is None or not changes:
             return "failed", "the motion from the start leaves finite numbers" + _INSTEAD
+        change = changes[-1]
         if change <= self._tol:
             return "converged", f"{sweeps} sweeps, the last would change p by {change:.2g}"
         why = (
             f"max_iter = {self._max_iter} sweeps reached"
             if sweeps >= self._max_iter
+            else f"too slow after {sweeps} sweeps, max_iter = {self._max_iter} would not do"
+            if self._hopeless(changes)
             else "no relaxation lowers the action any more"
         )
         return "stopped", f"{why}; a full sweep still changes p by {change:.2g} of it" + _INSTEAD
