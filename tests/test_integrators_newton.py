@@ -41,6 +41,26 @@ def test_stiff_steps_of_other_methods(method: str, stiffest: float) -> None:
         assert np.all(abs(step.advance([[0.5], [1.0]], 0.1, 40)) <= 1.0)
 
 
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("seed", range(6))
+def test_stiff_cubics_are_solved_for(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    x, J, scale = sd.states("x", 3), draw.normal(size=(3, 3)), 10 ** draw.uniform(-4, 4, 3)
+    z = [one / float(size) for one, size in zip(x, scale, strict=True)]
+    bend = [float(10 ** draw.uniform(-1, 2)) * z[0] ** 3, 0, 0]
+    slopes = [
+        float(scale[a]) * (sum(float(J[a, b]) * sp.sin(z[b]) for b in range(3)) - bend[a] - z[a])
+        for a in range(3)
+    ]
+    step = sd.step_map(sd.Model(dict(zip(x, slopes, strict=True)), name="bent"), "trapezoid")
+    F, before = sp.lambdify(x, slopes), scale * draw.normal(size=3)
+    for _ in range(5):
+        after = step.step(before, 0.3)
+        defect = after - before - 0.15 * (np.array(F(*before)) + np.array(F(*after)))
+        assert np.all(abs(defect) < 1e-12 * scale * (1 + bend[0].subs(x[0], before[0])))
+        before = after
+
+
 @pytest.mark.usefixtures("both_engines")
 def test_a_large_state_does_not_hide_the_others() -> None:
     """A pendulum next to an oscillator of any amplitude moves as it does alone."""

@@ -258,16 +258,20 @@ def _newton(
     """
     last, taken, how = np.zeros_like(k), 1.0, "start"
     for _ in range(RULES.most):
-        if how != "go on":
+        if how in ("start", "renew"):
             G, least = matrix(k), floor(k)
         change = _solve(G, residual(k))
         scale = np.abs(k + change) + least
         scale[scale < RULES.least] = 1.0
         size = np.max(np.abs(change) / scale)
         before = np.inf if how == "start" else np.max(np.abs(last) / scale)
-        if how == "go on" and not size <= max((1.0 - taken / 2) * before, RULES.rounding):
-            taken /= 2
-            k = k - taken * last
+        simplified = how in ("try", "go on")
+        if simplified and not size <= max((1.0 - taken / 2) * before, RULES.rounding):
+            if how == "go on":
+                how = "renew"
+            else:
+                taken /= 2
+                k = k - taken * last
             continue
         if not np.isfinite(size):
             break
@@ -279,9 +283,9 @@ def _newton(
         if np.all(near) or size <= RULES.tiny:
             return k
         stalled = size >= RULES.slow * before
-        if how == "renew" and stalled and size <= RULES.rounding:
+        if not simplified and stalled and size <= RULES.rounding:
             return k
-        last, how = change, "renew" if how == "go on" and stalled else "go on"
+        last, how = change, ("renew" if stalled else "go on") if simplified else "try"
     raise _StepError(NO_CONVERGENCE)
 
 

@@ -35,9 +35,9 @@ class NewtonRules:
     Each unknown is measured by itself and what it is rounded to. The last correction is one that
     is below `tiny` in all of them, or would be the next time by its own rate. Where corrections no
     longer shrink by `slow` the matrix is made anew; where they do not even then, and are below
-    `rounding`, rounding is what they are. Where one with the old matrix is not shorter by half,
-    half of the one before is taken back, and again. After `most` there is no convergence. What is
-    below `least` is zero.
+    `rounding`, rounding is what they are. Where the one that follows one with a new matrix is not
+    shorter by half, half of that is taken back, and again. After `most` there is no convergence.
+    What is below `least` is zero.
     """
 
     tiny: float = 1e-16
