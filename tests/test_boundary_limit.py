@@ -154,6 +154,8 @@ def test_the_papers_experiment_in_small(tmp_path: Path) -> None:
     wrong = replace(rows[1], order=1, multipliers=1e-3)
     complaints = script["check"](solution, [wrong])
     assert [line.split(" ")[1] for line in complaints] == ["x", "p", "multipliers"]
+    complaints = script["check"](solution, [replace(rows[1], order=3)])
+    assert [line.split(" ")[1] for line in complaints] == ["x", "p", "parameter"]
     assert "midpoint" in script["report"](system, solution, rows)
     script["draw"]([(system, solution, rows, runs[1])], tmp_path / "va9.png")
     assert (tmp_path / "va9.png").stat().st_size > 10_000
