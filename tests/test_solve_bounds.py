@@ -128,6 +128,25 @@ def test_options_reach_the_solver(solver):
     assert early.iterations < late.iterations
 
 
+@pytest.mark.parametrize("formulation", ["direct", "lifted"])
+def test_the_unit_of_the_action_does_not_matter_to_ipopt(formulation):
+    """Rm and Rf times 1e-10: the same minimiser, of an action below IPOPT's tolerance."""
+    case, _ = bounded()
+    times = 0.5 * np.arange(13)
+    data = np.stack([np.exp(-0.5 * times), np.exp(-times)], axis=1) + 0.05 * np.cos(
+        9 * times[:, None]
+    )
+    ends = []
+    for unit in (1.0, 1e-10):
+        problem = case.problem(times, data, variance=0.01 / unit)
+        start = np.full((13, 2), 0.5), np.array([0.2, HELD])
+        ends.append(MAKERS[formulation](case, problem).minimise(*start, np.full(2, 50.0 * unit)))
+    assert [end.status for end in ends] == ["converged"] * 2
+    np.testing.assert_allclose(ends[1].theta, ends[0].theta, atol=1e-6)
+    np.testing.assert_allclose(ends[1].path, ends[0].path, atol=1e-6)
+    np.testing.assert_allclose(ends[1].momenta, 1e-10 * ends[0].momenta, atol=1e-14)
+
+
 REFUSED = {
     "formulation": (
         Ipopt,
@@ -137,13 +156,13 @@ REFUSED = {
     "unknown option of IPOPT": (
         Ipopt,
         {"max_itr": 3},
-        "IPOPT refuses its options ['max_itr']: No such IPOPT option: max_itr. "
+        "IPOPT refuses its options {'max_itr': 3}: No such IPOPT option: max_itr. "
         "See IPOPT's own list of options for names and values.",
     ),
     "impossible value of IPOPT": (
         Ipopt,
         {"tol": -1.0},
-        "IPOPT refuses its options ['tol']: Invalid options were detected by Ipopt. "
+        "IPOPT refuses its options {'tol': -1.0}: Invalid options were detected by Ipopt. "
         "See IPOPT's own list of options for names and values.",
     ),
     "unknown option of L-BFGS": (

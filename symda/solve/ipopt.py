@@ -91,7 +91,9 @@ class Ipopt:
         self._lifted = formulation == "lifted"
         self._program = FORMULATIONS[formulation](kernels, problem)
         settings: dict[str, Any] = {
-            "ipopt": (DEFAULTS if self._lifted else DIRECT_DEFAULTS) | options,
+            "ipopt": (DEFAULTS if self._lifted else DIRECT_DEFAULTS)
+            | {"obj_scaling_factor": _enlargement(problem)}
+            | options,
             "print_time": False,
             "record_time": False,
             # externals have no derivatives of their own; these would ask for them
@@ -107,7 +109,7 @@ class Ipopt:
             self._solver = ca.nlpsol("symda", "ipopt", {**self._program.nlp}, settings)
         except RuntimeError as error:
             raise OptionError(
-                f"IPOPT refuses its options {sorted(options)}: {first_line(error)}. "
+                f"IPOPT refuses its options {options!r}: {first_line(error)}. "
                 "See IPOPT's own list of options for names and values."
             ) from error
 
@@ -179,6 +181,12 @@ class Ipopt:
             border = self._evaluator.hessian(X, theta, rf)[:, count:]
             idle &= abs(border).sum(axis=0) == 0.0
         return idle
+
+
+def _enlargement(problem: Problem) -> float:
+    """Factor that lifts an action of small Rm to where IPOPT's tolerance, a number, is small."""
+    pull = float(np.max(problem.rm * np.abs(problem.y), initial=0.0, where=problem.rm > 0.0))
+    return max(1.0, 1.0 / pull) if pull > 0.0 else 1.0
 
 
 def first_line(error: BaseException) -> str:
