@@ -300,6 +300,7 @@ def _start(
         given = as_start(start, problem)
     except OptionError as error:
         raise OptionError(str(error).replace("anneal:", "boundary_value:", 1)) from error
+    # `as_start` of what is no text and no function has arrays
     path, theta = given.paths[0], given.thetas[0]  # type: ignore[union-attr]
     missing = problem.free & np.isnan(theta)
     if missing.any():
