@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 import symda as sd
 
 PERIOD = 2.0 * np.pi
-# Evaluations of the force in a step; gauss4 iterates, and takes the time of about so many.
+# Evaluations of the force in a step; gauss4 iterates, so its number only sets its steps.
 WORK = {
     "rk4": 4,
     "symplectic-euler": 1,
