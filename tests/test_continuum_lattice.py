@@ -14,7 +14,7 @@ from test_mathml import check_page
 
 import symda as sd
 from symda.declare import LatticeModel, SiteState
-from symda.derive.mechanics import Conditions
+from symda.derive.continuous import Conditions
 from symda.derive.phase import SiteMark
 
 

@@ -14,7 +14,7 @@ from symda.discretise.integrators import Integrator, exact
 from symda.discretise.integrators_registry import find_integrator
 from symda.discretise.integrators_structured import Composition, Splitting, Variational
 from symda.discretise.integrators_tableaux import Partitioned, RungeKutta
-from symda.discretise.integrators_trees import density, nodes_of, trees
+from symda.discretise.trees import density, nodes_of, trees
 
 #: name: order, explicit, symmetric, symplectic; from the books, not from the code.
 KNOWN = {

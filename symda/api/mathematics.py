@@ -9,9 +9,9 @@ from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm
 
 if TYPE_CHECKING:
+    from symda.derive.continuous import EulerLagrange, HamiltonEquations, Hamiltonian, Lagrangian
     from symda.derive.discrete import DiscreteEulerLagrange
     from symda.derive.equations import Equations
-    from symda.derive.mechanics import EulerLagrange, HamiltonEquations, Hamiltonian, Lagrangian
     from symda.derive.sections import Subject
 
 
@@ -44,7 +44,7 @@ class Mathematics:
         OptionError
             If the model is a map.
         """
-        from symda.derive.mechanics import continuum, lagrangian
+        from symda.derive.continuous import continuum, lagrangian
 
         return lagrangian(continuum(self._subject))
 
@@ -56,7 +56,7 @@ class Mathematics:
         OptionError
             If the model is a map; `discrete_euler_lagrange` has its equations.
         """
-        from symda.derive.mechanics import continuum, euler_lagrange
+        from symda.derive.continuous import continuum, euler_lagrange
 
         return euler_lagrange(continuum(self._subject))
 
@@ -68,7 +68,7 @@ class Mathematics:
         OptionError
             If the model is a map.
         """
-        from symda.derive.mechanics import continuum, hamiltonian
+        from symda.derive.continuous import continuum, hamiltonian
 
         return hamiltonian(continuum(self._subject))
 
@@ -80,7 +80,7 @@ class Mathematics:
         OptionError
             If the model is a map; `discrete_euler_lagrange` has its equations.
         """
-        from symda.derive.mechanics import continuum, hamilton
+        from symda.derive.continuous import continuum, hamilton
 
         return hamilton(continuum(self._subject))
 

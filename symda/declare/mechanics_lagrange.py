@@ -138,7 +138,7 @@ def _invert(
     try:
         equations = [(symbol - slope).xreplace(positive) for symbol, slope in momentum.items()]
         found = sp.solve(equations, v, dict=True)
-    except NotImplementedError:
+    except NotImplementedError:  # how SymPy says that it found none
         found = []
     lossy = ""
     for solution in found:

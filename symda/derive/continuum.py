@@ -2,7 +2,7 @@
 
 Everything is differentiated by SymPy from the Lagrangian of section 5.4 of Abarbanel, Rozdeba,
 Shirman 2017, whose Euler-Lagrange equations are eq. 18; `mechanics` puts it together and
-`mechanics_sections` says how it is written.
+`continuous_sections` says how it is written.
 """
 
 from __future__ import annotations

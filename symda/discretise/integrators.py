@@ -15,7 +15,7 @@ from decimal import Context, Decimal, InvalidOperation, localcontext
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-from symda.discretise.integrators_trees import Matrix, Row, worst_residual
+from symda.discretise.trees import Matrix, Row, worst_residual
 from symda.errors import OptionError
 
 #: A coefficient as it is given: ``"1/6"`` is a fraction, ``"0.25"`` the decimal number.

@@ -10,7 +10,7 @@ from symda.discretise.integrators import DIGITS, Integrator, exact
 from symda.discretise.integrators_dop853 import DOP853_A, DOP853_B
 from symda.discretise.integrators_structured import Composition, Splitting, Variational
 from symda.discretise.integrators_tableaux import Partitioned, RungeKutta
-from symda.discretise.integrators_trees import Row
+from symda.discretise.trees import Row
 from symda.errors import OptionError, nearest
 
 HLW = "Hairer, Lubich, Wanner, Geometric Numerical Integration (2006)"

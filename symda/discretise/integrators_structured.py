@@ -9,7 +9,7 @@ from itertools import product
 from typing import Literal, TypeAlias
 
 from symda.discretise.integrators import CLOSE, DIGITS, Coefficient, Integrator, Line, exact, row
-from symda.discretise.integrators_trees import Row
+from symda.discretise.trees import Row
 
 Operation: TypeAlias = Literal["kick", "drift"]
 

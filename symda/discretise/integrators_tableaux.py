@@ -8,7 +8,7 @@ from itertools import product
 from typing import Literal
 
 from symda.discretise.integrators import CLOSE, DIGITS, Integrator, Line, Lines, row, rows
-from symda.discretise.integrators_trees import Matrix, Row
+from symda.discretise.trees import Matrix, Row
 
 
 @dataclass(frozen=True, init=False)

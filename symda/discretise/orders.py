@@ -7,8 +7,8 @@ from fractions import Fraction
 from functools import cache
 from math import prod
 
-from symda.discretise.integrators_trees import Tree, density, trees
 from symda.discretise.surd import Number
+from symda.discretise.trees import Tree, density, trees
 
 #: The tree of one node.
 LEAF: Tree = (0, ())

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy import Eq, Expr, Symbol
 
-from symda.derive.continuum import Continuum
-from symda.derive.display import Readable, Section, latex_part
-from symda.derive.dynamics import derivative
-from symda.derive.mechanics_sections import (
+from symda.derive.continuous_sections import (
     at,
     boundary_section,
     energy_section,
@@ -25,6 +22,9 @@ from symda.derive.mechanics_sections import (
     parameter_section,
     second_order_section,
 )
+from symda.derive.continuum import Continuum
+from symda.derive.display import Readable, Section, latex_part
+from symda.derive.dynamics import derivative
 from symda.derive.phase import Functional, total_derivative
 from symda.derive.sections import Subject
 from symda.errors import OptionError
