@@ -38,7 +38,10 @@ class Damping:
     last (`first` on a new path). Above `most` there is no step to be found. No rung ends as
     converged with more than a `slight` mu: the Hessian is positive definite there, or as good as.
     After two steps without damping whose gain ratios differ from 1 by less than `fits`, what the
-    next one would gain is foretold, `safe` times too large.
+    next one would gain is foretold, `safe` times too large. A damped step foretells less than is to
+    be had, so only one below `damped` times the tolerance says that nothing is. No tolerance is
+    below `rounding` times the action. An unknown within `near_bound` of its own size of a bound
+    counts as on it.
     """
 
     first: float = 1.0
@@ -56,6 +59,9 @@ class Damping:
     most: float = 1e12
     fits: float = 0.1
     safe: float = 1e3
+    damped: float = 1e-4
+    rounding: float = 1e-13
+    near_bound: float = 1e-4
 
 
 DAMPING = Damping()

@@ -10,10 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.emit.lanes import DAMPING
-from symda.solve.box import Box
-from symda.solve.derivatives import Derivatives
+from symda.solve.box import Box, Sides
+from symda.solve.derivatives import Derivatives, Point
 from symda.solve.minimum import Minimum, Status, record
-from symda.solve.options import MESSAGE, NewtonOptions, least_action
+from symda.solve.options import (
+    FAILURES,
+    LIMIT,
+    NO_SLOPE,
+    NO_VALUE,
+    REASON,
+    SADDLE,
+    STUCK,
+    WALL,
+    NewtonOptions,
+    tolerance,
+)
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
@@ -49,68 +60,83 @@ class BandedNewton:
         self._evaluator = kernels.at(problem)
         self._derivatives = Derivatives(self._evaluator, exact=self._options.hessian == "exact")
         self._box = Box.of(problem)
-        self._least_action = least_action(problem)
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
         """Go down from (path, theta); see `Solver.minimise`."""
         started = time.perf_counter()
         start = self._box.bounds.clip(*self._evaluator.split(path, theta))
-        with np.errstate(over="ignore", invalid="ignore"):
-            x, status, iterations, evaluations = self._descend(start, self._evaluator.precision(rf))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            x, reason, iterations, evaluations = self._descend(start, self._evaluator.precision(rf))
+            status: Status = "converged" if not reason else "stopped"
             return record(
                 self._evaluator,
                 x,
                 rf,
-                status=status,
-                message=MESSAGE[status],
+                status="failed" if reason in FAILURES else status,
+                message=REASON[reason],
                 iterations=iterations,
                 evaluations=evaluations,
                 seconds=time.perf_counter() - started,
             )
 
-    def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, Status, int, int]:
+    def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, int, int, int]:
         """Return where it ended, why, and the numbers of iterations and of actions evaluated."""
-        damping, tol = Damping(), self._options.tol
+        damping, box = Damping(), self._box
+        problem = self._evaluator.problem
         here = self._derivatives.at(x, rf)
-        evaluations, narrow, flat = 1, 1.0, False
+        if not here.finite_without(self._sides(x, here).held):
+            x = box.inside(x)
+            here = self._derivatives.at(x, rf)
+        evaluations, narrow, flat, wall = 1, 1.0, False, False
         for iteration in range(1, self._options.max_iter + 1):
-            if not here.finite:
-                return x, "failed", iteration, evaluations
-            sides = self._box.sides(x, here.gradient, narrow)
-            size = max(abs(here.action), self._least_action)
-            level = 0.5 * here.steepest(sides.held) <= tol * size
+            if not math.isfinite(here.action):
+                return x, NO_VALUE, iteration, evaluations
+            sides = self._sides(x, here, narrow)
+            if not here.finite_without(sides.held):
+                return x, NO_SLOPE, iteration, evaluations
+            least = tolerance(problem, here.action, self._options.tol)
+            level = 0.5 * here.steepest(sides.held) <= least
             step = here.step(damping.mu, sides.held)
             if step is None:
                 damping.rise()
             else:
-                trial = self._box.project(x + step, sides)
+                trial = box.project(x + step, sides)
                 moved = trial - x
-                bowl = float(here.scale @ moved**2)
-                predicted = 0.5 * (damping.mu * bowl - float(here.gradient @ moved))
+                felt = moved != 0.0
+                bowl = float(here.scale[felt] @ moved[felt] ** 2)
+                slope = float(here.gradient[felt] @ moved[felt])
+                predicted = 0.5 * (damping.mu * bowl - slope)
                 action = self._derivatives.action(trial, rf)
                 evaluations += 1
                 if not predicted >= 0.0:
                     damping.rise()
-                elif level and predicted <= tol * size:
+                elif level and predicted <= least * (DAMPING.damped if damping.mu else 1.0):
                     if action <= here.action:
                         x = trial
                     if damping.slight:
-                        return x, "converged", iteration, evaluations
+                        return x, 0, iteration, evaluations
                     if flat:
                         # a saddle: no step without damping, no decrease with it
-                        break
+                        return x, SADDLE, iteration, evaluations
                     flat, damping.mu = True, DAMPING.slight
+                    here = self._derivatives.at(x, rf)
                 elif math.isfinite(action) and here.action - action > DAMPING.accept * predicted:
-                    x, flat = trial, False
-                    damping.worked((here.action - action) / predicted)
+                    there = self._derivatives.at(trial, rf)
+                    if there.finite_without(self._sides(trial, there, narrow).held):
+                        damping.worked((here.action - action) / predicted)
+                        x, here, flat = trial, there, False
+                    else:
+                        damping.rise()
+                        narrow, wall = 0.25 * narrow, True
                 else:
                     damping.rise()
                     narrow *= 0.25
-                if x is trial:
-                    here = self._derivatives.at(x, rf)
             if damping.mu > DAMPING.most:
-                break
-        return x, "stopped", iteration, evaluations
+                return x, WALL if wall else STUCK, iteration, evaluations
+        return x, LIMIT, iteration, evaluations
+
+    def _sides(self, x: FloatArray, here: Point, narrow: float = 1.0) -> Sides:
+        return self._box.sides(x, here.gradient, narrow * self._box.reach(here.scale))
 
 
 class Damping:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.emit.lanes import DAMPING
 from symda.solve.minimum import Bounds
-from symda.solve.options import MARGIN
+from symda.solve.options import own_sizes
 
 if TYPE_CHECKING:
     from symda.observe import Problem
@@ -33,7 +34,7 @@ class Sides:
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """Bounds on the unknowns, and how near one of them an unknown counts as there."""
+    """Bounds on the unknowns, and how near one of them an unknown counts as there at most."""
 
     bounds: Bounds
     margin: FloatArray
@@ -41,20 +42,39 @@ class Box:
     @classmethod
     def of(cls, problem: Problem) -> Box:
         """Box of a problem."""
-        bounds = Bounds.of(problem)
-        width = bounds.upper - bounds.lower
-        ends = [
-            np.where(np.isfinite(side), np.abs(side), 1.0) for side in (bounds.lower, bounds.upper)
-        ]
-        return cls(bounds, MARGIN * np.where(np.isfinite(width), width, np.maximum(*ends)))
+        sizes = own_sizes(problem)
+        states, theta = sizes[: problem.D], sizes[problem.D :]
+        margin = DAMPING.near_bound * np.concatenate([np.tile(states, problem.M), theta])
+        return cls(Bounds.of(problem), margin)
 
-    def sides(self, x: FloatArray, gradient: FloatArray, narrow: float) -> Sides:
-        """Find the unknowns that are held at x, within `narrow` times the margin."""
-        reach = narrow * self.margin
+    def reach(self, scale: FloatArray) -> FloatArray:
+        """Return how near a bound an unknown counts as there.
+
+        A share of its own size, 1/sqrt(scale), which is its standard deviation if all others are
+        known; never a share of the distance of its bounds, which may be anything.
+
+        Parameters
+        ----------
+        scale : ndarray, shape (M D + P,)
+            Diagonal of the Gauss-Newton Hessian.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            own = DAMPING.near_bound / np.sqrt(scale)
+        return np.where(own < self.margin, own, self.margin)
+
+    def sides(self, x: FloatArray, gradient: FloatArray, reach: FloatArray) -> Sides:
+        """Find the unknowns that are held at x, within `reach` of a bound; fixed ones are."""
+        lower, upper = self.bounds.lower, self.bounds.upper
         return Sides(
-            (gradient >= 0.0) & (x <= self.bounds.lower + reach),
-            (gradient <= 0.0) & (x >= self.bounds.upper - reach),
+            (lower == upper) | ((gradient >= 0.0) & (x <= lower + reach)),
+            (gradient <= 0.0) & (x >= upper - reach),
         )
+
+    def inside(self, x: FloatArray) -> FloatArray:
+        """Move unknowns off the bounds they stand on, by the margin."""
+        lower, upper = self.bounds.lower, self.bounds.upper
+        room = np.minimum(self.margin, 0.5 * (upper - lower))
+        return np.clip(x, lower + room, upper - room)
 
     def project(self, x: FloatArray, sides: Sides) -> FloatArray:
         """Bring a point inside; an unknown that is held goes to its bound."""

@@ -41,10 +41,13 @@ class Point:
     hessian: FloatArray
     pattern: Bordered
 
-    @property
-    def finite(self) -> bool:
-        """Whether there is a way on from here."""
-        return math.isfinite(self.action) and bool(np.isfinite(self.gradient).all())
+    def finite_without(self, held: Mask) -> bool:
+        """Whether there is a way on from here, for the unknowns that are not held.
+
+        On a bound that holds it, an unknown may have an infinite slope.
+        """
+        gradient = np.where(held, 0.0, self.gradient)
+        return math.isfinite(self.action) and bool(np.isfinite(gradient).all())
 
     def steepest(self, held: Mask) -> float:
         """Return max g^2/scale over the unknowns that are not held."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from symda.errors import OptionError, nearest
 from symda.solve.minimum import Bounds, Minimum, Status, record
+from symda.solve.options import own_sizes
 from symda.solve.programs import FORMULATIONS
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ BoolArray = NDArray[np.bool_]
 DEFAULTS: dict[str, Any] = {
     "print_level": 0,
     "sb": "yes",
-    "tol": 1e-8,
+    "tol": 1e-7,
     "max_iter": 1000,
     "mu_init": 1e-9,
     "bound_push": 1e-6,
@@ -118,18 +119,21 @@ class Ipopt:
         started = time.perf_counter()
         p, count = self._evaluator.problem, self._program.unknowns
         start, rf = self._bounds.clip(path, theta), self._evaluator.precision(rf)
+        sizes = self._sizes(start)
         held = self._idle(start, rf)
-        solution = self._solve(start, rf, held)
-        if (
-            held.any()
-            and not self._idle(np.asarray(solution["x"].full()).reshape(-1), rf)[held].all()
-        ):
-            # on its way the path came to where they matter
-            held[:] = False
-            solution = self._solve(start, rf, held)
+        solution = self._solve(start, rf, sizes, held)
+        if held.any():
+            end = sizes * np.asarray(solution["x"].full()).reshape(-1)[:count]
+            if not self._idle(end, rf)[held].all():
+                # on its way the path came to where they matter
+                held[:] = False
+                solution = self._solve(start, rf, sizes, held)
         stats = self._solver.stats()
-        unknowns = np.asarray(solution["x"].full()).reshape(-1)[:count]
-        momenta = np.asarray(solution["lam_g"].full()).reshape(p.N, p.E) if self._lifted else None
+        unknowns = sizes * np.asarray(solution["x"].full()).reshape(-1)[:count]
+        momenta = None
+        if self._lifted:
+            multipliers = np.asarray(solution["lam_g"].full()).reshape(-1)
+            momenta = (multipliers / sizes[: multipliers.size]).reshape(p.N, p.E)
         message = str(stats["return_status"])
         return record(
             self._evaluator,
@@ -144,27 +148,44 @@ class Ipopt:
             seconds=time.perf_counter() - started,
         )
 
-    def _solve(self, start: FloatArray, rf: FloatArray, held: BoolArray) -> Mapping[str, ca.DM]:
-        """Run IPOPT with some parameters held where they start."""
+    def _sizes(self, start: FloatArray) -> FloatArray:
+        """Sizes of the unknowns, (M D + P,): a state's largest value, a parameter's own or typical.
+
+        Bounds say nothing of them.
+        """
+        p = self._evaluator.problem
+        path, theta = np.abs(start[: p.M * p.D].reshape(p.M, p.D)), np.abs(start[p.M * p.D :])
+        largest = path.max(axis=0)
+        for l in np.flatnonzero(p.direct >= 0):
+            a = p.direct[l]
+            largest[a] = max(largest[a], float(np.abs(p.y[:, l]).max()))
+        states = np.where(largest > 0.0, largest, own_sizes(p)[: p.D])
+        return np.concatenate([np.tile(states, p.M), np.where(theta > 0.0, theta, p.typical)])
+
+    def _solve(
+        self, start: FloatArray, rf: FloatArray, sizes: FloatArray, held: BoolArray
+    ) -> Mapping[str, ca.DM]:
+        """Run IPOPT, in units of sizes, with some parameters held where they start."""
         p = self._evaluator.problem
         count = p.M * p.D
-        lower, upper = self._bounds.lower.copy(), self._bounds.upper.copy()
-        lower[count:][held] = upper[count:][held] = start[count:][held]
-        arguments: dict[str, FloatArray | float] = {"p": rf}
+        lower, upper = self._bounds.lower / sizes, self._bounds.upper / sizes
+        begin = start / sizes
+        lower[count:][held] = upper[count:][held] = begin[count:][held]
+        arguments: dict[str, FloatArray | float] = {"p": np.concatenate([rf, sizes])}
         if self._lifted:
             residuals = self._evaluator.residual(
                 start[:count].reshape(p.M, p.D), start[count:]
             ).reshape(-1)
             free = np.full(p.N * p.E, np.inf)
             arguments |= {
-                "x0": np.concatenate([start, residuals]),
+                "x0": np.concatenate([begin, residuals / sizes[: residuals.size]]),
                 "lbx": np.concatenate([lower, -free]),
                 "ubx": np.concatenate([upper, free]),
                 "lbg": 0.0,
                 "ubg": 0.0,
             }
         else:
-            arguments |= {"x0": start, "lbx": lower, "ubx": upper}
+            arguments |= {"x0": begin, "lbx": lower, "ubx": upper}
         solution: Mapping[str, ca.DM] = self._solver(**arguments)
         return solution
 
@@ -185,7 +206,8 @@ class Ipopt:
 
 def _enlargement(problem: Problem) -> float:
     """Factor that lifts an action of small Rm to where IPOPT's tolerance, a number, is small."""
-    pull = float(np.max(problem.rm * np.abs(problem.y), initial=0.0, where=problem.rm > 0.0))
+    # the gradient in units of the data's own size
+    pull = float(np.max(problem.rm * problem.y**2, initial=0.0, where=problem.rm > 0.0))
     return max(1.0, 1.0 / pull) if pull > 0.0 else 1.0
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.errors import OptionError, nearest
+from symda.solve.box import Box
 from symda.solve.minimum import Bounds, Minimum, Status, record
+from symda.solve.stationary import Stationarity, judge
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
@@ -25,10 +27,17 @@ DEFAULTS = {
     "gtol": 1e-7,
     "maxls": 40,
 }
+#: Times it begins anew, with sizes of where it is, while there is something left to gain.
+ROUNDS = 4
+#: How far it keeps off bounds on which the slope is infinite, in units of the unknowns' sizes.
+INSIDE = 1e-9
 
 
 class Lbfgs:
     """Limited-memory BFGS with bounds: gradients only, so memory grows with N D alone.
+
+    The unknowns are in units of their own sizes, 1/sqrt(Gauss-Newton diagonal). Where there are
+    matrices, the end of a rung is judged as that of `newton` is.
 
     Parameters
     ----------
@@ -55,6 +64,9 @@ class Lbfgs:
                 )
         self._evaluator = kernels.at(problem)
         self._bounds = Bounds.of(problem)
+        self._box, self._judge = Box.of(problem), judge(self._evaluator)
+        energy = 0.5 * float(np.sum(problem.rm * problem.y**2))
+        self._unit = 1.0 / energy if 0.0 < energy < 1.0 else 1.0
         # SciPy's stubs want their own private TypedDict here
         self._options: Any = DEFAULTS | options
 
@@ -64,31 +76,60 @@ class Lbfgs:
 
         started = time.perf_counter()
         p = self._evaluator.problem
+        count = p.M * p.D
+        rounds = 1 if self._evaluator.kernels.matrix_free else ROUNDS
+        x = self._bounds.clip(path, theta)
+        unit = self._unit
+        iterations = evaluations = 0
+        lower, upper = self._bounds.lower, self._bounds.upper
+        for _ in range(rounds):
+            # SciPy's tolerances are of unknowns and an action of order one
+            sizes = self._judge.sizes(x[:count].reshape(p.M, p.D), x[count:], rf)
 
-        def value(unknowns: FloatArray) -> tuple[float, FloatArray]:
-            X, values = unknowns[: p.M * p.D].reshape(p.M, p.D), unknowns[p.M * p.D :]
-            return self._evaluator.value_and_gradient(X, values, rf)
+            def value(z: FloatArray, sizes: FloatArray = sizes) -> tuple[float, FloatArray]:
+                X, values = (sizes * z)[:count].reshape(p.M, p.D), (sizes * z)[count:]
+                action, gradient = self._evaluator.value_and_gradient(X, values, rf)
+                return unit * action, unit * sizes * gradient
 
-        found = scipy.optimize.minimize(
-            value,
-            self._bounds.clip(path, theta),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=scipy.optimize.Bounds(self._bounds.lower, self._bounds.upper),
-            options=self._options,
-        )
+            with np.errstate(over="ignore", invalid="ignore"):
+                found = scipy.optimize.minimize(
+                    value,
+                    x / sizes,
+                    jac=True,
+                    method="L-BFGS-B",
+                    bounds=scipy.optimize.Bounds(lower / sizes, upper / sizes),
+                    options=self._options,
+                )
+            x = np.clip(sizes * found.x, lower, upper)
+            iterations, evaluations = iterations + int(found.nit), evaluations + int(found.nfev)
+            judged = None if rounds == 1 else self._at(x, rf)
+            if judged is None or judged.minimum or iterations >= self._options["maxiter"]:
+                break
+            if not judged.finite:
+                # a slope that is infinite on a bound: keep off it
+                x = self._box.inside(x)
+                room = np.minimum(INSIDE * sizes, 0.5 * (self._bounds.upper - self._bounds.lower))
+                lower, upper = self._bounds.lower + room, self._bounds.upper - room
         # SciPy's 1 is a limit reached; 2 is a line search that cannot go further, the usual end at
         # rounding level
         status: Status = (
             "converged" if found.success else "stopped" if found.status in (1, 2) else "failed"
         )
+        message = str(found.message)
+        if judged is not None and status != "failed":
+            status = "converged" if judged.minimum else "stopped"
+            message = message if judged.minimum else f"{message}; {judged.words(p)}"
         return record(
             self._evaluator,
-            np.asarray(found.x, dtype=float),
+            x,
             rf,
             status=status,
-            message=str(found.message),
-            iterations=int(found.nit),
-            evaluations=int(found.nfev),
+            message=message,
+            iterations=iterations,
+            evaluations=evaluations,
             seconds=time.perf_counter() - started,
         )
+
+    def _at(self, x: FloatArray, rf: FloatArray) -> Stationarity:
+        p = self._evaluator.problem
+        return self._judge.at(x[: p.M * p.D].reshape(p.M, p.D), x[p.M * p.D :], rf)

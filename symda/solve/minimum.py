@@ -87,8 +87,12 @@ class Climb:
     thetas : ndarray, shape (K, B, P)
     measurement_terms, model_terms, seconds : ndarray, shape (K, B)
         nan where a rung was not reached. The seconds of a sweep are shared among the paths in it.
+    decrements : ndarray, shape (K, B)
+        Half the squared Newton decrement where a rung converged, nan elsewhere.
     status, iterations : ndarray, shape (K, B)
         Codes: 0 not reached, 1 converged, 3 stopped, 4 failed.
+    reasons : ndarray, shape (K, B)
+        Why a rung stopped or failed, see `symda.solve.options.REASON`.
     interrupted : bool
         Whether Ctrl-C cut the climb short.
     """
@@ -99,7 +103,9 @@ class Climb:
     measurement_terms: FloatArray
     model_terms: FloatArray
     seconds: FloatArray
+    decrements: FloatArray
     status: NDArray[np.int32]
+    reasons: NDArray[np.int32]
     iterations: NDArray[np.int32]
     interrupted: bool
 

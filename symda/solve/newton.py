@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.emit.lanes import DAMPING
 from symda.errors import OptionError
 from symda.solve.minimum import Bounds, Climb, Minimum, Status, record
-from symda.solve.options import MARGIN, MESSAGE, UNDETERMINED, NewtonOptions, least_action
+from symda.solve.options import (
+    NEAR,
+    REASON,
+    UNDETERMINED,
+    NewtonOptions,
+    least_action,
+    own_sizes,
+)
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
@@ -64,7 +72,7 @@ class Newton:
         self._module = _module(kernels, alone(problem))
         self._options = (
             float(chosen.tol),
-            float(chosen.tol),
+            NEAR * problem.measurement_scale,
             least_action(problem),
             1.0 if chosen.hessian == "exact" else 0.0,
             chosen.max_iter,
@@ -93,7 +101,7 @@ class Newton:
             np.concatenate([climb.paths[k].reshape(-1), climb.thetas[k, beta]]),
             rf,
             status=status,
-            message=MESSAGE[status],
+            message=REASON[int(climb.reasons[k, beta])],
             iterations=int(climb.iterations[k, beta]),
             evaluations=int(climb.iterations[k, beta]) + 1,
             seconds=seconds,
@@ -123,8 +131,8 @@ class Newton:
         ends = inputs[1].copy()
         every = np.full((K, B, p.M, p.D), np.nan) if keep else None
         thetas_out, terms = np.full((K, B, p.P), np.nan), np.full((K, B, 2), np.nan)
-        seconds = np.full((K, B), np.nan)
-        status, iterations = np.zeros((K, B), np.int32), np.zeros((K, B), np.int32)
+        seconds, decrements = np.full((K, B), np.nan), np.full((K, B), np.nan)
+        status, reasons, iterations = np.zeros((3, K, B), np.int32)
         halt = np.zeros(1, np.int32) if halt is None else halt
         following = np.zeros(2, np.int32)  # one 64-bit number
         packed = self._evaluator.packed
@@ -132,7 +140,8 @@ class Newton:
             *(p.N, K, B),
             *_at(packed.steps, packed.points, self._measured, *self._box, *inputs, ends),
             0 if every is None else _at(every)[0],
-            *_at(thetas_out, terms, seconds, status, iterations, following, halt),
+            *_at(thetas_out, terms, seconds, decrements),
+            *_at(status, reasons, iterations, following, halt),
             time_left,
             *self._options,
         )
@@ -146,7 +155,9 @@ class Newton:
             measurement_terms=terms[..., 0],
             model_terms=terms[..., 1],
             seconds=seconds,
+            decrements=decrements,
             status=status,
+            reasons=reasons,
             iterations=iterations,
         )
 
@@ -209,12 +220,7 @@ def _box(problem: Problem) -> tuple[Flags | FloatArray, ...]:
         theta = np.where(p.free, p.parameter_bounds[:, side], p.fixed)
         sides.append(np.concatenate([p.state_bounds[:, side], theta]))
     lower, upper = sides
-    width = upper - lower
-    ends = np.maximum(
-        np.where(np.isfinite(lower), np.abs(lower), 0.0),
-        np.where(np.isfinite(upper), np.abs(upper), 0.0),
-    )
-    margin = MARGIN * np.where(np.isfinite(width), width, np.maximum(ends, 1.0))
+    margin = DAMPING.near_bound * own_sizes(p)
     bounded = (np.isfinite(lower) | np.isfinite(upper)).astype(np.int32)
     return bounded, lower, upper, margin, UNDETERMINED / p.typical**2
 

@@ -6,27 +6,39 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from symda.emit.lanes import DAMPING
 from symda.errors import OptionError, nearest
-from symda.solve.minimum import Status
 
 if TYPE_CHECKING:
     from symda.observe import Problem
 
 HESSIANS = ("exact", "gauss-newton")
 
-#: An unknown this share of its bounds' distance away from one of them counts as there.
-MARGIN = 1e-7
 #: An action below this share of the data's own size is rounding error.
 ROUNDING = 1e-16
 #: A parameter whose change by its typical size moves the action by less is undetermined.
 UNDETERMINED = 1e-8
 
-MESSAGE: dict[Status, str] = {
-    "converged": "the gradient and the predicted decrease are below the tolerance",
-    "stopped": "max_iter reached, or no step lowers the action any more",
-    "failed": "the action or its derivatives are not finite",
+#: In units of the action, a negative log probability: what is left to gain counts as nothing below
+#: this, times the measurement scale.
+NEAR = 1e-4
+
+CONVERGED = "the gradient and the predicted decrease are below the tolerance"
+#: Why a rung stopped or failed, by the compiled solver's code.
+REASON: dict[int, str] = {
+    0: CONVERGED,
+    1: "max_iter reached",
+    2: "no step lowers the action any more",
+    3: "a saddle: there is no slope, but negative curvature",
+    4: "derivatives are not finite where the steps lead",
+    5: "the action is not finite where the rung starts",
+    6: "the action's derivatives are not finite where the rung starts",
 }
+LIMIT, STUCK, SADDLE, WALL, NO_VALUE, NO_SLOPE = range(1, 7)
+#: Those that are failures; the others are stops.
+FAILURES = (NO_VALUE, NO_SLOPE)
 
 
 @dataclass(frozen=True)
@@ -38,8 +50,8 @@ class NewtonOptions:
     hessian : {"exact", "gauss-newton"}
         ``"gauss-newton"`` leaves out the residuals' curvature.
     tol : float
-        A rung has converged when the next step would lower the action by less than this share,
-        and no unknown alone by more than that.
+        A rung has converged when the next step would lower the action by less than this share of
+        it (and by less than 1e-4 of its unit, a log probability), and no unknown alone by more.
     max_iter : int
         Iterations a rung.
 
@@ -85,6 +97,31 @@ class NewtonOptions:
                     f"It takes {', '.join(known)}."
                 )
         return cls(**options)
+
+
+def tolerance(problem: Problem, action: float, share: float) -> float:
+    """Return the decrease of the action that counts as none.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its measurement scale is the action's unit, and its data say how small an action is.
+    action : float
+        The action.
+    share : float
+        Of it; but never more than `NEAR` units, nor less than rounding.
+    """
+    size = max(abs(action), least_action(problem))
+    return min(share * size, max(NEAR * problem.measurement_scale, DAMPING.rounding * size))
+
+
+def own_sizes(problem: Problem) -> NDArray[np.float64]:
+    """Return the size of each kind of unknown as it is declared, D states and then P parameters.
+
+    The larger end of a state's start range; a parameter's typical size.
+    """
+    states = np.abs(problem.state_start).max(axis=1)
+    return np.concatenate([np.where(states > 0.0, states, 1.0), problem.typical])
 
 
 def least_action(problem: Problem) -> float:

@@ -24,7 +24,8 @@ class Program:
     Parameters
     ----------
     nlp : mapping
-        ``x``, ``p``, ``f`` and, lifted, ``g``.
+        ``x``, ``p``, ``f`` and, lifted, ``g``. All unknowns are in units of their own sizes; ``p``
+        is Rf of each state, then the sizes of (flat path, theta).
     derivatives : mapping of option name to casadi.Function
         Exact derivative functions made of the per-step ones, since externals carry none of their
         own.
@@ -48,7 +49,18 @@ class _Graph:
         self.layout = Layout(kernels.functions, problem)
         packed = pack(problem)
         self.steps, self.points = ca.DM(packed.steps.T), ca.DM(packed.points.T)
-        self.rf = ca.MX.sym("rf", problem.D)
+        #: what changes from call to call
+        self.given = ca.MX.sym("p", problem.D + self.layout.unknowns)
+        self.rf, self.sizes = self.given[: problem.D], self.given[problem.D :]
+
+    def sized(self, assembly: Assembly, values: ca.MX, rows: ca.MX) -> ca.MX:
+        """Add up to a sparse matrix whose columns, and rows, are multiplied by sizes."""
+        import casadi as ca
+
+        columns = np.repeat(np.arange(assembly.size[1]), np.diff(assembly.starts))
+        matrix = _scatter(assembly, values)
+        factor = self.sizes[columns.tolist()] * rows[assembly.rows.tolist()]
+        return ca.MX(matrix.sparsity(), matrix.nz[:] * factor)
 
     def _columns(self, unknowns: ca.MX, index: NDArray[np.int64]) -> ca.MX:
         """Entries of the unknowns, (count, width) -> one column a step."""
@@ -133,7 +145,8 @@ def direct(kernels: Kernels, problem: Problem) -> Program:
     import casadi as ca
 
     graph = _Graph(kernels, problem)
-    x = ca.MX.sym("x", graph.layout.unknowns)
+    v, p = ca.MX.sym("x", graph.layout.unknowns), graph.given
+    x = graph.sizes * v
     rf = graph.repeated_rf()
     f = ca.sum2(graph.map_steps("step_action", x, rf)[0]) + ca.sum2(
         graph.map_points("point_action", x)[0]
@@ -141,7 +154,7 @@ def direct(kernels: Kernels, problem: Problem) -> Program:
     step_value, step_gradient = graph.map_steps("step_gradient", x, rf)
     point_value, point_gradient = graph.map_points("point_gradient", x)
     value = ca.sum2(step_value) + ca.sum2(point_value)
-    gradient = _gradient(
+    gradient = graph.sizes * _gradient(
         graph,
         (step_gradient, graph.layout.step_unknowns),
         (point_gradient, graph.layout.point_unknowns),
@@ -151,20 +164,20 @@ def direct(kernels: Kernels, problem: Problem) -> Program:
         _nonzeros(graph.map_points("point_hessian", x)[0]),
     )
     lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", 0)
-    hessian = _scatter(graph.layout.upper, lam_f * bends)
+    hessian = graph.sized(graph.layout.upper, lam_f * bends, graph.sizes)
     derivatives = {
         "grad_f": ca.Function(
-            "nlp_grad_f", [x, graph.rf], [value, gradient], ["x", "p"], ["f", "grad_f_x"]
+            "nlp_grad_f", [v, p], [value, gradient], ["x", "p"], ["f", "grad_f_x"]
         ),
         "hess_lag": ca.Function(
             "nlp_hess_l",
-            [x, graph.rf, lam_f, lam_g],
+            [v, p, lam_f, lam_g],
             [hessian],
             ["x", "p", "lam_f", "lam_g"],
             ["triu_hess_gamma_x_x"],
         ),
     }
-    return Program({"x": x, "p": graph.rf, "f": f}, derivatives, graph.layout.unknowns)
+    return Program({"x": v, "p": p, "f": f}, derivatives, graph.layout.unknowns)
 
 
 def lifted(kernels: Kernels, problem: Problem) -> Program:
@@ -174,8 +187,11 @@ def lifted(kernels: Kernels, problem: Problem) -> Program:
     graph = _Graph(kernels, problem)
     unknowns = graph.layout.unknowns
     errors = problem.N * problem.E
-    v = ca.MX.sym("v", unknowns + errors)
-    x, w = v[:unknowns], v[unknowns:]
+    v, p = ca.MX.sym("v", unknowns + errors), graph.given
+    x = graph.sizes * v[:unknowns]
+    # an error is in units of the state whose step it is an error of
+    unit = graph.sizes[:errors]
+    w = unit * v[unknowns:]
     lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", errors)
     blocks = 1 + problem.interior
     precision = ca.vec(ca.repmat(graph.rf, blocks, problem.N)) * ca.DM(
@@ -185,34 +201,39 @@ def lifted(kernels: Kernels, problem: Problem) -> Program:
     point_value, point_gradient = graph.map_points("point_gradient", x)
     value = ca.sum2(point_value) + ca.dot(precision * w, w) / 2
     gradient = ca.vertcat(
-        _gradient(graph, (point_gradient, graph.layout.point_unknowns)), precision * w
+        graph.sizes * _gradient(graph, (point_gradient, graph.layout.point_unknowns)),
+        unit * precision * w,
     )
-    g = ca.vec(graph.map_steps("step_residual", x)[0]) - w
+    g = (ca.vec(graph.map_steps("step_residual", x)[0]) - w) / unit
+    slopes = _nonzeros(graph.map_steps("step_jacobian", x)[0])
     jacobian = ca.horzcat(
-        _scatter(graph.layout.jacobian, _nonzeros(graph.map_steps("step_jacobian", x)[0])),
-        -ca.DM.eye(errors),
+        graph.sized(graph.layout.jacobian, slopes, 1.0 / unit), -ca.DM.eye(errors)
     )
+    momenta = ca.reshape(lam_g / unit, problem.E, problem.N)
     bends = ca.vertcat(
-        _nonzeros(graph.map_steps("step_curvature", x, ca.reshape(lam_g, problem.E, problem.N))[0]),
+        _nonzeros(graph.map_steps("step_curvature", x, momenta)[0]),
         lam_f * _nonzeros(graph.map_points("point_hessian", x)[0]),
     )
-    hessian = ca.diagcat(_scatter(graph.layout.upper_lifted, bends), ca.diag(lam_f * precision))
+    hessian = ca.diagcat(
+        graph.sized(graph.layout.upper_lifted, bends, graph.sizes),
+        ca.diag(lam_f * precision * unit**2),
+    )
     derivatives = {
         "grad_f": ca.Function(
-            "nlp_grad_f", [v, graph.rf], [value, gradient], ["x", "p"], ["f", "grad_f_x"]
+            "nlp_grad_f", [v, p], [value, gradient], ["x", "p"], ["f", "grad_f_x"]
         ),
         "jac_g": ca.Function(
-            "nlp_jac_g", [v, graph.rf], [g, jacobian], ["x", "p"], ["g", "jac_g_x"]
+            "nlp_jac_g", [v, p], [g, jacobian], ["x", "p"], ["g", "jac_g_x"]
         ),
         "hess_lag": ca.Function(
             "nlp_hess_l",
-            [v, graph.rf, lam_f, lam_g],
+            [v, p, lam_f, lam_g],
             [hessian],
             ["x", "p", "lam_f", "lam_g"],
             ["triu_hess_gamma_x_x"],
         ),
     }
-    return Program({"x": v, "p": graph.rf, "f": f, "g": g}, derivatives, unknowns)
+    return Program({"x": v, "p": p, "f": f, "g": g}, derivatives, unknowns)
 
 
 #: Formulation -> program.

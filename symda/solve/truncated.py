@@ -7,17 +7,29 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.emit.lanes import DAMPING
 from symda.solve.box import Box, Sides
 from symda.solve.lines import Lines, Rows
 from symda.solve.minimum import Minimum, Status, record
-from symda.solve.options import MESSAGE, UNDETERMINED, NewtonOptions, least_action
+from symda.solve.options import (
+    FAILURES,
+    LIMIT,
+    NO_SLOPE,
+    REASON,
+    STUCK,
+    UNDETERMINED,
+    NewtonOptions,
+    tolerance,
+)
+from symda.solve.stationary import SHARE, Stationarity, holding
 
 if TYPE_CHECKING:
+    from symda.build.kernels import Evaluator
     from symda.build.lattice import LatticeKernels
     from symda.observe import Problem
 
@@ -65,7 +77,6 @@ class TruncatedNewton:
         self._exact = self._options.hessian == "exact"
         self._evaluator = kernels.at(problem)
         self._box = Box.of(problem)
-        self._least_action = least_action(problem)
         self._fields = kernels.shape.fields
         self._band = Rows.of(problem, discrete=kernels.shape.discrete).band(problem.M)
 
@@ -74,38 +85,39 @@ class TruncatedNewton:
         started = time.perf_counter()
         start = self._box.bounds.clip(*self._evaluator.split(path, theta))
         with np.errstate(over="ignore", invalid="ignore"):
-            x, status, iterations, evaluations = self._descend(start, self._evaluator.precision(rf))
+            x, reason, iterations, evaluations = self._descend(start, self._evaluator.precision(rf))
+            status: Status = "converged" if not reason else "stopped"
             return record(
                 self._evaluator,
                 x,
                 rf,
-                status=status,
-                message=MESSAGE[status],
+                status="failed" if reason in FAILURES else status,
+                message=REASON[reason],
                 iterations=iterations,
                 evaluations=evaluations,
                 seconds=time.perf_counter() - started,
             )
 
-    def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, Status, int, int]:
+    def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, int, int, int]:
         """Return where it ended, why, and the numbers of iterations and of actions evaluated."""
-        tol = self._options.tol
         action, gradient = self._evaluator.value_and_gradient(*self._split(x), rf)
         evaluations, narrow, radius = 1, 1.0, math.inf
         for iteration in range(1, self._options.max_iter + 1):
             if not (math.isfinite(action) and np.isfinite(gradient).all()):
-                return x, "failed", iteration, evaluations
-            sides = self._box.sides(x, gradient, narrow)
-            size = max(abs(action), self._least_action)
+                return x, NO_SLOPE, iteration, evaluations
             metric = self._metric(x, rf)
-            level = 0.5 * metric.steepest(gradient, ~sides.held) <= tol * size
-            step = self._step(x, rf, gradient, metric, sides, radius, size)
+            reach = self._box.reach(metric.diagonal)
+            sides = self._box.sides(x, gradient, narrow * reach)
+            least = tolerance(self._evaluator.problem, action, self._options.tol)
+            level = 0.5 * metric.steepest(gradient, ~sides.held) <= least
+            step = self._step(x, rf, gradient, metric, sides, radius, least / self._options.tol)
             trial, predicted = self._box.project(x + step.change, sides), step.predicted
             found = self._evaluator.action(*self._split(trial), rf)
             evaluations += 1
-            if not step.bounded and level and predicted <= tol * size:
-                return trial if found <= action else x, "converged", iteration, evaluations
+            if not step.bounded and level and predicted <= least:
+                return trial if found <= action else x, 0, iteration, evaluations
             if step.length < SHORTEST * metric.length(x):
-                break
+                return x, STUCK, iteration, evaluations
             ratio = (action - found) / predicted if predicted > 0.0 else -1.0
             if not (math.isfinite(found) and ratio > TAKEN):
                 radius = 0.25 * min(radius, step.length)
@@ -117,7 +129,31 @@ class TruncatedNewton:
                 radius = max(radius if radius < math.inf else 0.0, 3.0 * step.length)
             x = trial
             action, gradient = self._evaluator.value_and_gradient(*self._split(x), rf)
-        return x, "stopped", iteration, evaluations
+        return x, LIMIT, iteration, evaluations
+
+    def sizes(self, x: FloatArray, rf: FloatArray) -> FloatArray:
+        """Return the unknowns' own sizes, as `Judge.sizes` does."""
+        return self._box.reach(self._metric(x, rf).diagonal) / DAMPING.near_bound
+
+    def judged(self, x: FloatArray, rf: FloatArray) -> Stationarity:
+        """Say how far x is from a minimum, as `Judge.at` does."""
+        problem = self._evaluator.problem
+        action, gradient = self._evaluator.value_and_gradient(*self._split(x), rf)
+        metric = self._metric(x, rf)
+        sizes = 1.0 / np.sqrt(metric.diagonal)
+        sides = self._box.sides(x, gradient, self._box.reach(metric.diagonal))
+        limit = tolerance(problem, action, SHARE)
+        held = holding(problem, sides.held, gradient * sizes)
+        felt = np.where(sides.held, 0.0, gradient)
+        if not (math.isfinite(action) and np.isfinite(felt).all()):
+            broken = (~np.isfinite(felt)).astype(float)
+            return Stationarity(False, False, math.nan, limit, broken, held)
+        step = self._step(x, rf, gradient, metric, sides, math.inf, limit / SHARE)
+        change = self._box.project(x + step.change, sides) - x
+        if step.bounded:
+            return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
+        left = max(step.predicted, 0.0)
+        return Stationarity(True, True, left, limit, change / sizes, held)
 
     def _split(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         p = self._evaluator.problem
@@ -195,6 +231,28 @@ class TruncatedNewton:
             unit[p.M * p.D + j] = 1.0
             scale[j] = gauss_newton(unit)[p.M * p.D + j] + UNDETERMINED / p.typical[j] ** 2
         return Metric(self._band, rf, measured + soft, scale)
+
+
+class TruncatedJudge:
+    """Judges by products with the Hessian: the Newton step is that of conjugate gradients."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._newton = TruncatedNewton(
+            cast("LatticeKernels", evaluator.kernels), evaluator.problem
+        )
+        self._evaluator = evaluator
+
+    def at(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Stationarity:
+        """Look at a point; see `Judge.at`."""
+        with np.errstate(all="ignore"):
+            x = np.concatenate([np.ravel(path), theta])
+            return self._newton.judged(x, self._evaluator.precision(rf))
+
+    def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
+        """Return the unknowns' own sizes; see `Judge.sizes`."""
+        with np.errstate(all="ignore"):
+            x = np.concatenate([np.ravel(path), theta])
+            return self._newton.sizes(x, self._evaluator.precision(rf))
 
 
 @dataclass(frozen=True, eq=False)

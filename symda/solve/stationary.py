@@ -1,0 +1,192 @@
+"""Whether a point is a minimum of the action within the bounds: one test for every solver."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.emit.lanes import DAMPING
+from symda.solve.box import Box
+from symda.solve.derivatives import Derivatives
+from symda.solve.options import tolerance
+
+if TYPE_CHECKING:
+    from symda.build.kernels import Evaluator
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+#: Share of the action, and of its least size, that may be left to gain at a minimum. Solvers ask
+#: for less of themselves.
+SHARE = 1e-6
+#: Damping with which a Hessian still counts as positive definite: flat directions have none of
+#: their own.
+SLIGHT = (0.0, 1e-3 * DAMPING.slight, DAMPING.slight)
+#: Moving an unknown by its own size away from its bound must cost this much at least, in units of
+#: the action, for the bound to hold it.
+PUSH = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Stationarity:
+    """How far a point is from a minimum of the action within the bounds.
+
+    Attributes
+    ----------
+    finite : bool
+        Whether the action and its derivatives are.
+    convex : bool
+        Whether the Hessian is positive definite, but for flat directions, on the unknowns that no
+        bound holds.
+    decrement : float
+        By how much a Newton step within the bounds would lower the action: half the squared Newton
+        decrement; nan where the Hessian is not positive definite.
+    tolerance : float
+        What counts as none.
+    step : ndarray, shape (M D + P,)
+        The Newton step, in units of the unknowns' own sizes 1/sqrt(Gauss-Newton diagonal). Where
+        the Hessian is not positive definite, the steepest descent; where a derivative is not
+        finite, 1 for those that are not.
+    held : ndarray of bool, shape (M D + P,)
+        Unknowns that a bound holds: on it, and the action falls beyond.
+    """
+
+    finite: bool
+    convex: bool
+    decrement: float
+    tolerance: float
+    step: FloatArray
+    held: Mask
+
+    @property
+    def minimum(self) -> bool:
+        """Whether it is one."""
+        return self.finite and self.convex and self.decrement <= self.tolerance
+
+    def words(self, problem: Problem) -> str:
+        """Say what is missing for a minimum, and where; empty for a minimum."""
+        if self.minimum:
+            return ""
+        where = unknown_name(problem, int(np.argmax(np.abs(self.step))))
+        if not self.finite:
+            what = f"derivative by {where}" if self.step.any() else "value"
+            return (
+                f"not a minimum: the action has no finite {what}; narrow bounds= and start= to "
+                "where the equations can be evaluated"
+            )
+        if self.convex:
+            return (
+                f"not a minimum: the action would still fall by {self.decrement:.3g}, most of all "
+                f"by a change of {where}; allow more iterations"
+            )
+        if float(np.abs(self.step).max(initial=0.0)) ** 2 > 2.0 * self.tolerance:
+            return (
+                "not a minimum: the action still falls, most steeply with "
+                f"{where}, and is not convex there; allow more iterations"
+            )
+        return (
+            "not a minimum but a saddle: there is no slope, yet the action falls to either side; "
+            "take other starts, or break the symmetry of the start ranges"
+        )
+
+
+class Judge(Protocol):
+    """Tells minima of one problem from other points."""
+
+    def at(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Stationarity:
+        """Look at a point.
+
+        Parameters
+        ----------
+        path : ndarray, shape (M, D)
+        theta : ndarray, shape (P,)
+        rf : ndarray, shape (D,)
+            Model precision of each state.
+        """
+
+    def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
+        """Return the unknowns' own sizes, (M D + P,).
+
+        1/sqrt(Gauss-Newton diagonal), the standard deviation if all others are known; the declared
+        size where that says nothing, or less.
+        """
+
+
+def judge(evaluator: Evaluator) -> Judge:
+    """Make the judge of a problem, by whatever derivatives its kernels have."""
+    if evaluator.kernels.matrix_free:
+        from symda.solve.truncated import TruncatedJudge
+
+        return TruncatedJudge(evaluator)
+    return BandedJudge(evaluator)
+
+
+class BandedJudge:
+    """Judges by the Hessian's banded factor."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self._derivatives = Derivatives(evaluator, exact=True)
+        self._box = Box.of(evaluator.problem)
+
+    def at(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Stationarity:
+        """Look at a point; see `Judge.at`."""
+        problem = self._evaluator.problem
+        x = np.concatenate([np.ravel(path), theta])
+        with np.errstate(all="ignore"):
+            here = self._derivatives.at(x, self._evaluator.precision(rf))
+            sides = self._box.sides(x, here.gradient, self._box.reach(here.scale))
+            sizes = 1.0 / np.sqrt(here.scale)
+            felt = np.where(sides.held, 0.0, here.gradient)
+            limit = tolerance(problem, here.action, SHARE)
+            held = holding(problem, sides.held, here.gradient * sizes)
+            if not (math.isfinite(here.action) and np.isfinite(felt).all()):
+                broken = (~np.isfinite(felt)).astype(float)
+                return Stationarity(False, False, math.nan, limit, broken, held)
+            for mu in SLIGHT:
+                step = here.step(mu, sides.held)
+                if step is not None and np.isfinite(step).all():
+                    moved = self._box.project(x + step, sides) - x
+                    left = max(-0.5 * float(felt @ moved), 0.0)
+                    # a damped step foretells less than is to be had
+                    limit *= DAMPING.damped if mu else 1.0
+                    return Stationarity(True, True, left, limit, step / sizes, held)
+            return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
+
+    def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
+        """Return the unknowns' own sizes; see `Judge.sizes`."""
+        x = np.concatenate([np.ravel(path), theta])
+        with np.errstate(all="ignore"):
+            here = self._derivatives.at(x, self._evaluator.precision(rf))
+        return self._box.reach(here.scale) / DAMPING.near_bound
+
+
+def holding(problem: Problem, near: Mask, slope: FloatArray) -> Mask:
+    """Return which unknowns a bound holds, of those on it: the action has to fall beyond.
+
+    Parameters
+    ----------
+    problem : Problem
+    near : ndarray of bool, shape (M D + P,)
+        On a bound, or fixed.
+    slope : ndarray, shape (M D + P,)
+        Gradient in units of the unknowns' own sizes.
+    """
+    pushed = ~(np.abs(slope) <= PUSH * problem.measurement_scale)
+    fixed = np.concatenate([np.zeros(problem.M * problem.D, dtype=bool), ~problem.free])
+    held: Mask = (near & pushed) | fixed
+    return held
+
+
+def unknown_name(problem: Problem, index: int) -> str:
+    """Name an unknown by its place among (flat path, theta)."""
+    count = problem.M * problem.D
+    if index >= count:
+        return f"the parameter {problem.parameters[index - count]}"
+    point, state = divmod(index, problem.D)
+    return f"{problem.states[state]} at t = {problem.times[point]:.6g}"
