@@ -146,7 +146,8 @@ class Relax:
 
 def relax(job: Job):
     """Prepare a job with the fakes."""
-    return Measurement(job.problem), lambda problem, options: Relax(problem, **options)
+    kernels = Measurement(job.problem)
+    return kernels, lambda problem, options: Relax(problem, **options), lambda problem: None
 
 
 def run(problem=None, *, prepare=relax, reporter=None, **settings):

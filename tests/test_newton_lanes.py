@@ -273,7 +273,7 @@ def test_a_path_that_fails_is_recorded_in_the_run():
     assert 0 < failed.sum() < 12
     assert set(messages[failed]) == {
         "rung 0: step 0 of x is not finite where the rung starts: narrow bounds= and start= to "
-        "where the equations can be evaluated (the action or its derivatives are not finite)"
+        "where the equations can be evaluated (the action is not finite where the rung starts)"
     }
     assert (status[~failed] == 1).all() and set(messages[~failed]) == {""}
 

@@ -1,15 +1,19 @@
-"""What a run has found: distinct levels, the best path, the chi-squared test, hit rates.
+"""What a run has found: distinct levels, the best path, hit rates, and how far to trust it.
 
-Every function here takes the `xarray.Dataset` of a run (fresh or loaded from NetCDF) and returns
-plain numbers or a table. Plots of the same numbers live in `symda.show`.
+`assess` needs a run's kernels and adds what it finds to the dataset. Every other function takes
+the `xarray.Dataset` of a run (fresh or loaded from NetCDF) and returns plain numbers or a table.
+Plots of the same numbers live in `symda.show`.
 """
 
+from symda.analyse.assess import Equations, assess
+from symda.analyse.assessment import Assessment, assessment
 from symda.analyse.judge import ChiSquared, chi_squared, hits, stopped_after, wilson
 from symda.analyse.levels import (
+    Expected,
     PathCounts,
     best_path,
     endings,
-    expected_measurement_term,
+    expected_action,
     free_parameters,
     last_rung,
     level_members,
@@ -20,17 +24,25 @@ from symda.analyse.levels import (
     reached,
 )
 from symda.analyse.lowest import TimeToLowest, time_to_lowest
+from symda.analyse.verdict import Finding, Verdict, verdict
 from symda.anneal.levels import FAILED
 
 __all__ = [
     "FAILED",
+    "Assessment",
     "ChiSquared",
+    "Equations",
+    "Expected",
+    "Finding",
     "PathCounts",
     "TimeToLowest",
+    "Verdict",
+    "assess",
+    "assessment",
     "best_path",
     "chi_squared",
     "endings",
-    "expected_measurement_term",
+    "expected_action",
     "free_parameters",
     "hits",
     "last_rung",
@@ -42,5 +54,6 @@ __all__ = [
     "reached",
     "stopped_after",
     "time_to_lowest",
+    "verdict",
     "wilson",
 ]

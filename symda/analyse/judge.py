@@ -1,4 +1,4 @@
-"""How far to trust the lowest level: the chi-squared test of its data misfit, and hit rates."""
+"""How far to trust the lowest level: the chi-squared test of its action, and hit rates."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse.levels import (
-    best_path,
-    expected_measurement_term,
-    last_rung,
-    reached,
-)
+from symda.analyse.assessment import assessment
+from symda.analyse.levels import Expected, best_path, expected_action, last_rung, reached
 from symda.anneal.levels import FAILED, HIT, count_hits
 from symda.errors import OptionError
 
@@ -26,21 +22,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChiSquared:
-    """The measurement term of the best path against what right data and a right model give.
+    """The action of the best path against what right data and a right model give.
 
     Attributes
     ----------
     mean, sd : float
-        Expectation c_m (n - p) / 2 and standard deviation c_m sqrt((n - p) / 2) of the measurement
-        term, c_m being the factor of the averaging option (1 for eq. 10); nan if n <= p.
+        Expectation c (n - p) / 2 and standard deviation c sqrt((n - p) / 2) of the least action, c
+        being the factor of the averaging option (1 for eq. 10); nan if n <= p.
     n, p : int
-        Number of data, and of quantities fitted to them (initial state and free parameters).
+        Number of data, and of quantities fitted to them (initial state and free parameters; not
+        those that nothing measured depends on, or that a bound holds).
     low, high : float
-        The band mean - 2 sd .. mean + 2 sd.
+        It lies between these with a probability of 95.4 %.
     value : float
-        Measurement term of the best path.
+        The action of the best path, in the same units.
+    measurement, model : float
+        Its two terms.
     verdict : str
-        One sentence.
+        One sentence. Whether a run is to be trusted, `verdict` of `symda.analyse.verdict` says.
     """
 
     mean: float
@@ -50,15 +49,17 @@ class ChiSquared:
     low: float
     high: float
     value: float
+    measurement: float
+    model: float
     verdict: str
 
 
 def chi_squared(dataset: xr.Dataset) -> ChiSquared:
-    """Judge the best path by its measurement term.
+    """Judge the best path by its action.
 
-    Twice the measurement term of the true path (with the right variances) is chi-squared
-    distributed; of n data, p are used up by fitting, which leaves the mean (n - p) / 2 and the
-    standard deviation sqrt((n - p) / 2). The band of two standard deviations holds about 95 %.
+    Twice the least action (with the right variances and the right Rf) is chi-squared distributed:
+    of n data, p are used up by fitting, which leaves the mean (n - p) / 2 and the standard
+    deviation sqrt((n - p) / 2).
 
     Parameters
     ----------
@@ -68,38 +69,61 @@ def chi_squared(dataset: xr.Dataset) -> ChiSquared:
     Returns
     -------
     ChiSquared
-        Expectation, band, the best path's value at the last rung reached, and a verdict.
+        Expectation, band, the best path's value at the last rung reached, and a sentence.
 
     Raises
     ------
     SolveError
         If no path reached any rung.
+
+    Notes
+    -----
+    A. F. Bennett, Inverse Methods in Physical Oceanography (Cambridge, 1992), section 5.
     """
-    value = float(dataset["measurement_term"].values[best_path(dataset), last_rung(dataset)])
-    mean, sd = expected_measurement_term(dataset)
-    n, p = int(dataset.attrs["data_count"]), int(dataset.attrs["fitted"])
-    low, high = mean - 2 * sd, mean + 2 * sd
-    verdict = _verdict(value, low, high, n, p)
-    return ChiSquared(mean, sd, n, p, low, high, value, verdict)
+    best, rung = best_path(dataset), last_rung(dataset)
+    measurement, model = (
+        float(dataset[name].values[best, rung]) for name in ("measurement_term", "model_term")
+    )
+    expected = expected_action(dataset)
+    found, value = assessment(dataset), measurement + model
+    if found is not None and math.isfinite(found.twice):
+        # an averaging option may weigh the two terms differently
+        value = 0.5 * found.twice * float(dataset.attrs["measurement_scale"])
+        model = value - measurement
+    return ChiSquared(
+        expected.mean,
+        expected.sd,
+        expected.n,
+        expected.p,
+        expected.low,
+        expected.high,
+        value,
+        measurement,
+        model,
+        _sentence(value, model, expected),
+    )
 
 
-def _verdict(value: float, low: float, high: float, n: int, p: int) -> str:
+def _sentence(value: float, model: float, expected: Expected) -> str:
+    n, p = expected.n, expected.p
     if n <= p:
         return (
             f"cannot be judged: {n} data against {p} fitted quantities leave no degree of freedom"
         )
-    band = f"{low:.6g} .. {high:.6g}"
-    if value > high:
+    band = f"{expected.low:.6g} .. {expected.high:.6g}"
+    share = f"the model's errors are {100 * model / value:.2g} % of it" if value > 0 else ""
+    tail = f"; {share}" if share else ""
+    if value > expected.high:
         return (
-            f"above the expected band: {value:.6g} > {band}; "
-            "the model is wrong, the variances are too small, or the lowest level was not found"
+            f"the action is above the expected band, {value:.6g} > {band}: the model is wrong, the "
+            f"variances are too small, or the lowest level was not found{tail}"
         )
-    if value < low:
+    if value < expected.low:
         return (
-            f"below the expected band: {value:.6g} < {band}; "
-            "the noise is being fitted, or the variances are too large"
+            f"the action is below the expected band, {value:.6g} < {band}: the noise is being "
+            f"fitted, since Rf is low or the variances are too large{tail}"
         )
-    return f"consistent with the data: {value:.6g} lies in the expected band {band}"
+    return f"the action, {value:.6g}, lies in the expected band {band}{tail}"
 
 
 def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -> tuple[int, int]:

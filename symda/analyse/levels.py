@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.analyse.assessment import assessment
 from symda.anneal.levels import FAILED, GAP, MINIMA, STATUS, STOPPED
 from symda.errors import OptionError, SolveError
 
@@ -22,21 +23,38 @@ COLUMNS = ("level", "paths", "share", "measurement_term", "model_term", "chi2_z"
 
 @dataclass(frozen=True)
 class PathCounts:
-    """How the K paths of a run ended, judged at its last rung.
+    """How the K paths of a run ended.
 
     Attributes
     ----------
     finished : int
-        Reached the last rung that any path reached.
+        Reached the last rung of the ladder.
     failed : int
         Did not, because a solver failed.
     unfinished : int
         Did not, because the run was stopped first.
+    reached : int
+        Reached the last rung that any path reached: what there is to compare.
+    rungs : tuple of int
+        At which rungs (beta) solvers failed, in order.
     """
 
     finished: int
     failed: int
     unfinished: int
+    reached: int
+    rungs: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        total = self.finished + self.failed + self.unfinished
+        where = ""
+        if self.rungs:
+            first, last = self.rungs[0], self.rungs[-1]
+            where = f" at rung {first}" if first == last else f" at rungs {first} to {last}"
+        return (
+            f"{self.finished} of {total} finished, {self.failed} failed{where}, "
+            f"{self.unfinished} not finished"
+        )
 
 
 def reached(dataset: xr.Dataset) -> NDArray[np.bool_]:
@@ -76,10 +94,18 @@ def path_counts(dataset: xr.Dataset) -> PathCounts:
     """Count the paths that finished, failed, and were not finished; never raises."""
     done = reached(dataset)
     rungs = np.flatnonzero(done.any(axis=0))
-    finished = done[:, rungs[-1]] if rungs.size else np.zeros(done.shape[0], dtype=bool)
-    broken = (dataset["status"].values == FAILED).any(axis=1) & ~finished
-    count, failed = int(finished.sum()), int(broken.sum())
-    return PathCounts(finished=count, failed=failed, unfinished=done.shape[0] - count - failed)
+    common = int(done[:, rungs[-1]].sum()) if rungs.size else 0
+    failures = dataset["status"].values == FAILED
+    broken = failures.any(axis=1) & ~done[:, -1]
+    count, failed = int(done[:, -1].sum()), int(broken.sum())
+    where = np.unique(np.argmax(failures[broken], axis=1))
+    return PathCounts(
+        finished=count,
+        failed=failed,
+        unfinished=done.shape[0] - count - failed,
+        reached=common,
+        rungs=tuple(int(beta) for beta in dataset["beta"].values[where]),
+    )
 
 
 def endings(dataset: xr.Dataset) -> dict[str, int]:
@@ -142,13 +168,52 @@ def measured_channels(dataset: xr.Dataset) -> int:
     return int(dataset["observed"].notnull().any("time").sum())
 
 
-def expected_measurement_term(dataset: xr.Dataset) -> tuple[float, float]:
-    """Return mean and standard deviation of the measurement term; nan if n <= p."""
-    freedom = int(dataset.attrs["data_count"]) - int(dataset.attrs["fitted"])
+@dataclass(frozen=True)
+class Expected:
+    """What the action of a right answer is, in the units of the run; nan if n <= p.
+
+    Attributes
+    ----------
+    n, p : int
+        Number of data, and of quantities fitted to them.
+    mean, sd : float
+        Expectation c (n - p) / 2 and standard deviation c sqrt((n - p) / 2), c being the factor
+        of the averaging option on the measurement term (1 for eq. 10).
+    low, high : float
+        Between these it lies with a probability of 95.4 %, two standard deviations of a Gaussian.
+    """
+
+    n: int
+    p: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+def expected_action(dataset: xr.Dataset) -> Expected:
+    """Return what chi-squared says of the action of a right answer.
+
+    Twice the least action is chi-squared distributed with n - p degrees of freedom: n data, of
+    which p are used up by fitting.
+
+    Notes
+    -----
+    A. F. Bennett, Inverse Methods in Physical Oceanography (Cambridge, 1992), section 5.
+    """
+    from scipy.special import gammaincinv
+
+    found = assessment(dataset)
+    n, p = int(dataset.attrs["data_count"]), int(dataset.attrs["fitted"])
+    if found is not None and found.n:
+        n, p = found.n, found.p
     scale = float(dataset.attrs["measurement_scale"])
+    freedom = n - p
     if freedom <= 0:
-        return math.nan, math.nan
-    return scale * freedom / 2, scale * math.sqrt(freedom / 2)
+        return Expected(n, p, math.nan, math.nan, math.nan, math.nan)
+    tail = 0.5 * math.erfc(2.0 / math.sqrt(2.0))
+    low, high = (scale * float(gammaincinv(0.5 * freedom, q)) for q in (tail, 1.0 - tail))
+    return Expected(n, p, scale * freedom / 2, scale * math.sqrt(freedom / 2), low, high)
 
 
 def level_members(
@@ -156,10 +221,12 @@ def level_members(
 ) -> list[NDArray[np.intp]]:
     """Group the paths by level, the lowest first.
 
-    Two neighbours among the sorted actions belong to one level when they differ by at most
-    `tolerance` times the run's `measurement_scale`. Without averaging an action is a negative log
-    probability, so that the default 0.01 means 1 % in probability; with averaging the whole
-    measurement term is multiplied by that scale, and the tolerance with it.
+    At the last rung levels are places: paths of equal action that ended in different minima are
+    levels of their own, where the run's assessment tells them apart. Elsewhere two neighbours among
+    the sorted actions belong to one level when they differ by at most `tolerance` times the run's
+    `measurement_scale`. Without averaging an action is a negative log probability, so that the
+    default 0.01 means 1 % in probability; with averaging the whole measurement term is multiplied
+    by that scale, and the tolerance with it.
 
     Parameters
     ----------
@@ -194,7 +261,15 @@ def level_members(
     if paths.size == 0:
         return []
     gap = tolerance * float(dataset.attrs["measurement_scale"])
-    return np.split(paths, np.flatnonzero(np.diff(action[paths]) > gap) + 1)
+    groups = np.split(paths, np.flatnonzero(np.diff(action[paths]) > gap) + 1)
+    if "place" not in dataset or rung != last_rung(dataset):
+        return groups
+    place = dataset["place"].values
+    apart: list[NDArray[np.intp]] = []
+    for group in groups:
+        _, first = np.unique(place[group], return_index=True)
+        apart += [group[place[group] == place[group[i]]] for i in np.sort(first)]
+    return apart
 
 
 def levels_table(
@@ -216,11 +291,11 @@ def levels_table(
     pandas.DataFrame
         One row a level, the lowest first. Columns: `level` (the action), `paths` (multiplicity),
         `share` (of the paths that reached `beta`), `measurement_term`, `model_term`, each free
-        parameter by its name, `chi2_z` (standard deviations of the measurement term from its
-        expectation, nan without a degree of freedom). Level, terms and parameters are means over
-        the level's paths. A parameter named like another column is listed as "name (parameter)".
+        parameter by its name, `chi2_z` (standard deviations of the action from its expectation,
+        nan without a degree of freedom). Level, terms and parameters are those of the level's
+        lowest path. A parameter named like another column is listed as "name (parameter)".
         `.attrs` holds `beta`; `unfinished`: how many paths did not reach it, which are not
-        counted; and `stopped`: how many of those counted ran into a limit before they converged.
+        counted; and `stopped`: how many of those counted did not end in a minimum.
 
     Raises
     ------
@@ -235,24 +310,23 @@ def levels_table(
     rung = _rung(dataset, beta)
     counted = sum(group.size for group in groups)
 
-    def means(variable: str) -> list[float]:
+    def lowest(variable: str) -> list[float]:
         values = dataset[variable].values[:, rung]
-        return [float(values[group].mean()) for group in groups]
+        return [float(values[group[0]]) for group in groups]
 
-    measurement = means("measurement_term")
-    mean, sd = expected_measurement_term(dataset)
+    expected = expected_action(dataset)
     columns: dict[str, list[float] | list[int]] = {
-        "level": means("action"),
+        "level": lowest("action"),
         "paths": [group.size for group in groups],
         "share": [group.size / counted for group in groups],
-        "measurement_term": measurement,
-        "model_term": means("model_term"),
+        "measurement_term": lowest("measurement_term"),
+        "model_term": lowest("model_term"),
     }
     for name in free_parameters(dataset):
         values = dataset["parameters"].sel(parameter=name).values[:, rung]
         column = f"{name} (parameter)" if name in COLUMNS else name
-        columns[column] = [float(values[group].mean()) for group in groups]
-    columns["chi2_z"] = [(value - mean) / sd for value in measurement]
+        columns[column] = [float(values[group[0]]) for group in groups]
+    columns["chi2_z"] = [(value - expected.mean) / expected.sd for value in lowest("action")]
     table = pd.DataFrame(columns)
     table.attrs["beta"] = int(dataset["beta"].values[rung])
     table.attrs["unfinished"] = dataset.sizes["path"] - counted

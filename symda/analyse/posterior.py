@@ -47,6 +47,9 @@ class Posterior:
         are not at a bound.
     axes : (Q, P)
         The principal directions in relative units, orthonormal rows.
+    unseen : tuple of str
+        States that no measured quantity depends on: the data leave them undetermined, and they say
+        nothing about the parameters.
     """
 
     names: tuple[str, ...]
@@ -56,6 +59,7 @@ class Posterior:
     scale: FloatArray
     spreads: FloatArray
     axes: FloatArray
+    unseen: tuple[str, ...] = ()
 
     @property
     def sd(self) -> Mapping[str, float]:
@@ -156,6 +160,8 @@ def posterior(
     typical: FloatArray,
     free: Flags,
     held: Flags,
+    unseen: tuple[str, ...] = (),
+    path: Flags | None = None,
 ) -> Posterior:
     """Return the parameters' distribution from the Hessian of the action at a minimum.
 
@@ -177,6 +183,10 @@ def posterior(
         Which of them are estimated.
     held : (M D + P,)
         Unknowns held by a bound: they are left out, as if they were known.
+    unseen : tuple of str
+        States that nothing measured depends on.
+    path : (M D,), optional
+        Unknowns of the path to integrate out; those of unseen states are not among them.
 
     Returns
     -------
@@ -188,10 +198,11 @@ def posterior(
         If the action has no minimum there: its Hessian is not positive definite, or not finite.
     """
     P = len(names)
-    path = np.flatnonzero(~held[: held.size - P])
+    inside = ~held[: held.size - P]
+    path_at = np.flatnonzero(inside if path is None else inside & path)
     theta = np.flatnonzero(free & ~held[held.size - P :])
     border = hessian[:, held.size - P + theta]
-    A, B = hessian[path][:, path], border[path].toarray()
+    A, B = hessian[path_at][:, path_at], border[path_at].toarray()
     C = border[held.size - P + theta].toarray()
     scale = np.where(values == 0.0, typical, np.abs(values))
     relative = scale[theta]
@@ -207,8 +218,8 @@ def posterior(
     flat = curvatures <= rounding
     variances = np.where(flat, np.inf, 1.0 / np.where(flat, 1.0, curvatures))
     covariance = np.full((P, P), np.nan)
-    inside = _spread_out(axes, variances, flat) * np.outer(relative, relative)
-    covariance[np.ix_(theta, theta)] = inside
+    own = _spread_out(axes, variances, flat) * np.outer(relative, relative)
+    covariance[np.ix_(theta, theta)] = own
     chosen = np.flatnonzero(free)
     wide = np.zeros((theta.size, P))
     wide[:, theta] = axes.T
@@ -220,6 +231,7 @@ def posterior(
         scale=scale[chosen],
         spreads=np.sqrt(variances),
         axes=wide[:, chosen],
+        unseen=unseen,
     )
 
 

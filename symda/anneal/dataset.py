@@ -67,6 +67,7 @@ def assemble(
         "states": (("path", "time", "state"), stack(lambda r: r.states)),
         "momenta": (("path", "step", "component"), stack(lambda r: r.momenta)),
         "fit": (("path", "time", "channel"), stack(lambda r: r.fit)),
+        "decrement": ("path", np.array([result.decrement for result in results])),
         "last_beta": ("path", np.array([result.last_beta for result in results], dtype=np.int64)),
     }
     by_beta = [result.states_by_beta for result in results]

@@ -88,6 +88,7 @@ def anneal(
     )
     # Here too, and first: a start or an option that is wrong is one error, not K failed paths.
     _try_start(job)
+    differ = _starts_differ(job)
     crew, job = _crew(job, settings)
     if strategy.pooled:
         tasks = [tuple(range(a * paths, (a + 1) * paths)) for a in range(attempts)]
@@ -142,6 +143,7 @@ def anneal(
             "solver": job.solver,
             "start": _name(start),
             "strategy": strategy.name,
+            "starts_differ": int(differ),
             "interrupted": int(outcome.interrupted),
             "provenance": provenance(
                 problem=problem,
@@ -212,6 +214,21 @@ def _try_start(job: Job) -> None:
             f"{error}. Expected a function (problem, rng) -> (X, theta), X of shape "
             f"{(problem.M, problem.D)} and theta of shape {(problem.P,)}."
         ) from error
+
+
+def _starts_differ(job: Job) -> bool:
+    """Whether two paths start at different points: only then says a hit rate something."""
+    problem = job.problem
+    try:
+        if isinstance(job.start, str):
+            # named starts draw what this one draws; an integration of the model would take longer
+            first, other = (uniform(problem, np.random.default_rng(k)) for k in (0, 1))
+        else:
+            first, other = (first_point(job, k) for k in (0, 1))
+    except Exception:
+        # what fails for a path is recorded when its turn comes
+        return True
+    return not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
 def _name(start: str | StartFunction | Start) -> str:

@@ -77,11 +77,45 @@ def _reason(at: Evaluator, path: FloatArray, theta: FloatArray, rf: FloatArray) 
             return f"model errors of {largest:.3g}, squared, are too large for doubles: {_NARROW}"
         return f"{beyond}, times the squared residual: {end}"
     if not np.isfinite(at.gradient(path, theta, rf)).all():
-        return f"the action has no finite derivatives where the rung starts: {_NARROW}"
+        return f"{_broken_derivative(at, path, theta)} where the rung starts: {_NARROW}"
     ratio = precision_ratio(problem, rf)
     if ratio > DIGITS:
         return f"Rf = {most:.3g} is {ratio:.1g} times Rm, and doubles have 16 digits: {end}"
     return ""
+
+
+def _broken_derivative(at: Evaluator, path: FloatArray, theta: FloatArray) -> str:
+    """Name equation, time and variable of a derivative that is not finite."""
+    problem = at.problem
+    names = [*problem.states, *problem.parameters]
+    if not at.kernels.matrix_free:
+        engine, functions = at.kernels.engine, at.kernels.functions
+        rows, columns = functions["step_jacobian"].sparsity_out(0).get_triplet()
+        slopes = engine.step_jacobian(path, theta, at.packed.steps)
+        bad = np.argwhere(~np.isfinite(slopes))
+        if bad.size:
+            n, q = bad[0]
+            column, seen = columns[q], problem.E + problem.D
+            name = names[column % problem.D if column < seen else column - seen + problem.D]
+            state = problem.states[rows[q] % problem.D]
+            return (
+                f"the derivative by {name} of the equation of {state} is {slopes[n, q]} at t = "
+                f"{problem.node_times[n]:.6g}"
+            )
+        for l, channel in enumerate(problem.channels):
+            # with Rm = 1 for one channel, and data one below h, the gradient is that of h
+            points = np.zeros((problem.M, 2 * problem.L))
+            points[:, : problem.L] = engine.measure(path, theta) - 1.0
+            points[:, problem.L + l] = problem.rm[:, l] > 0.0
+            slopes = engine.point_gradient(path, theta, points)[1]
+            bad = np.argwhere(~np.isfinite(slopes))
+            if bad.size:
+                m, q = bad[0]
+                return (
+                    f"the derivative by {names[q]} of the measured quantity {channel} is "
+                    f"{slopes[m, q]} at t = {problem.times[m]:.6g}"
+                )
+    return "the action has no finite derivatives"
 
 
 def precision_ratio(problem: Problem, rf: FloatArray) -> float:

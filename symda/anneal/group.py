@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.anneal.failure import explain
-from symda.anneal.levels import FAILED
+from symda.anneal.levels import FAILED, STOPPED
 from symda.anneal.starts import Point
-from symda.anneal.task import Job, PathResult, bench, blank, first_point, run_path, unrun
+from symda.anneal.task import Job, PathResult, bench, blank, first_point, judged, run_path, unrun
 
 if TYPE_CHECKING:
     from symda.solve import Climb, Climber
@@ -134,31 +134,40 @@ def _result(
     result.model_term[at] = climb.model_terms[i, reached]
     result.action[at] = result.measurement_term[at] + result.model_term[at]
     result.theta[at] = climb.thetas[i, reached]
-    last = int(reached.sum()) - 1
+    last, remark = int(reached.sum()) - 1, ""
     if last >= 0:
         result.states[:] = climb.paths[i]
         if job.keep != "ends":
             found = solver.minimum(climb, i, last, job.rf[rungs[last]], 0.0)
             result.momenta[:] = found.momenta
             result.fit[:] = bench(job).kernels.measure(found.path, found.theta)
+            result = replace(result, decrement=float(climb.decrements[i, last]))
+            if result.status[rungs[last]] == STOPPED:
+                # the solver's own test of a minimum is this one; here it was not met
+                point = found.path, found.theta
+                result, remark = judged(job, result, int(rungs[last]), point, found.message)
         if result.states_by_beta is not None and climb.all_paths is not None:
             result.states_by_beta[at] = climb.all_paths[i, reached]
     cut = not tried[-1] and FAILED not in climb.status[i]
+    remark = f"rung {rungs[last]}: {remark}" if remark else ""
+    why = _why(job, climb, i, last, start, late)
     return replace(
         result,
         last_beta=int(rungs[last]) if last >= 0 else -1,
-        message=_why(job, climb, i, last, start, late),
+        message="; ".join(part for part in (remark, why) if part),
         interrupted=climb.interrupted and cut,
     )
 
 
 def _why(job: Job, climb: Climb, i: int, last: int, start: Point, late: bool) -> str:
     """Return why a path did not reach the last rung, or an empty string."""
+    from symda.solve.options import REASON
+
     if last + 1 == climb.status.shape[1]:
         return ""
     rung = job.rungs[last + 1]
     if climb.status[i, last + 1] == FAILED:
-        words = "the action or its derivatives are not finite"
+        words = REASON[int(climb.reasons[i, last + 1])]
         at = start if last < 0 else (climb.paths[i], climb.thetas[i, last])
         return f"rung {rung}: {explain(bench(job).kernels, job.problem, at, job.rf[rung], words)}"
     if late and not climb.interrupted:

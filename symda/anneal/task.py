@@ -22,14 +22,18 @@ from symda.errors import OptionError
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels, Payload
     from symda.observe import Problem
-    from symda.solve import Minimum, Solver
+    from symda.solve import Judge, Minimum, Solver
 
 FloatArray = NDArray[np.float64]
 
 #: A start this share of a bound beyond it is on it.
 ROUNDING = 1e-9
 
-Tools: TypeAlias = "tuple[Kernels, Callable[[Problem, Mapping[str, object]], Solver]]"
+#: Kernels, what makes a solver of a problem and options, and what makes the judge of a problem.
+Tools: TypeAlias = (
+    "tuple[Kernels, Callable[[Problem, Mapping[str, object]], Solver], "
+    "Callable[[Problem], Judge | None]]"
+)
 Prepare: TypeAlias = Callable[["Job"], Tools]
 
 
@@ -105,6 +109,7 @@ class PathResult:
     momenta: FloatArray  # (N, E)
     fit: FloatArray  # (M, L)
     states_by_beta: FloatArray | None  # (B, M, D)
+    decrement: float  # what a Newton step would still lower the last action by; nan: not known
     last_beta: int
     message: str
     interrupted: bool
@@ -122,13 +127,19 @@ class PathResult:
 
 
 def prepare(job: Job) -> Tools:
-    """Rebuild the kernels; return them and what makes a solver of a problem and options."""
+    """Rebuild the kernels; return them and what makes solvers and judges."""
     from symda.build.kernels import restore
-    from symda.solve import SOLVERS
+    from symda.solve import SOLVERS, judge
 
     kernels = restore(job.payload)
     factory = SOLVERS[job.solver]
-    return kernels, lambda problem, options: factory(kernels, problem, **options)
+    # a continuous problem has minima of its own
+    continuous = getattr(factory, "continuous", False)
+    return (
+        kernels,
+        lambda problem, options: factory(kernels, problem, **options),
+        lambda problem: None if continuous else judge(kernels.at(problem)),
+    )
 
 
 class Bench(threading.local):
@@ -140,8 +151,9 @@ class Bench(threading.local):
     def __init__(self, job: Job) -> None:
         self._solvers: dict[tuple[int, str], Solver] = {}
         with self._making:
-            self.kernels, self._make = job.prepare(job)
+            self.kernels, self._make, self._make_judge = job.prepare(job)
         self._dynamics: dict[int, Dynamics] = {}
+        self._judges: dict[int, Judge | None] = {}
         self.solver(job)
 
     def solver(self, job: Job) -> Solver:
@@ -151,6 +163,12 @@ class Bench(threading.local):
             with self._making:
                 self._solvers[key] = self._make(job.problem, job.options)
         return self._solvers[key]
+
+    def judge(self, job: Job) -> Judge | None:
+        """Return what tells minima of a job's action; None if its solver minimises another."""
+        if job.problem.N not in self._judges:
+            self._judges[job.problem.N] = self._make_judge(job.problem)
+        return self._judges[job.problem.N]
 
     def dynamics(self, job: Job) -> Dynamics:
         """Return the forward steps of a job's problem, which may be a window of the whole."""
@@ -227,14 +245,47 @@ def run_path(
             break
         path, theta, last = found.path, found.theta, beta
         # what a solver says of the point where the path ends, if it is not simply a minimum
-        remark = (
-            f"rung {beta}: {found.message}" if found.status in ("acceptable", "stopped") else ""
-        )
+        remark = found.message if found.status in ("acceptable", "stopped") else ""
         _enter_point(result, beta, found)
     if last >= 0 and job.keep != "ends":
         result.fit[:] = tools.kernels.measure(path, theta)
+        result, remark = judged(job, result, last, (path, theta), remark)
+    remark = f"rung {last}: {remark}" if remark else ""
     message = "; ".join(part for part in (remark, *notes) if part)
     return replace(result, last_beta=last, message=message, interrupted=interrupted)
+
+
+def judged(
+    job: Job, result: PathResult, beta: int, point: Point, remark: str
+) -> tuple[PathResult, str]:
+    """Let the end of a path be judged by the one test of a minimum, whatever its solver says.
+
+    Parameters
+    ----------
+    job
+        What the paths share.
+    result
+        The path's record, whose status at `beta` is set.
+    beta
+        The last rung reached.
+    point
+        Where it ended.
+    remark
+        What the solver says of it, empty if it is content.
+
+    Returns
+    -------
+    result, remark
+        The record with the decrement, and what is to be said of the point; empty for a minimum.
+    """
+    judge = bench(job).judge(job)
+    if judge is None:
+        return result, remark
+    found = judge.at(*point, job.rf[beta])
+    result.status[beta] = STATUS.index("converged" if found.minimum else "stopped")
+    words = found.words(job.problem)
+    remark = "; ".join(part for part in (remark.strip(" .:"), words) if part) if words else ""
+    return replace(result, decrement=found.decrement), remark
 
 
 def first_point(job: Job, k: int) -> Point:
@@ -311,6 +362,7 @@ def blank(job: Job, k: int) -> PathResult:
         momenta=np.full((problem.N, problem.E), np.nan),
         fit=np.full((problem.M, problem.L), np.nan),
         states_by_beta=np.full((rungs, *grid), np.nan) if job.keep == "all" else None,
+        decrement=np.nan,
         last_beta=-1,
         message="",
         interrupted=False,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.analyse import Equations, assess
 from symda.anneal import driver
 from symda.anneal.dynamics import Dynamics
 from symda.anneal.ladder import Ladder
@@ -20,18 +21,20 @@ from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
 from symda.api.machine import build_ahead
 from symda.api.run import Run
+from symda.api.same import check_equations, digests
 from symda.api.starts import StartLike, as_start
 from symda.errors import OptionError
 from symda.observe import Problem
 from symda.solve.newton import alone
 
 if TYPE_CHECKING:
+    import xarray as xr
     from numpy.typing import NDArray
 
     from symda.anneal.report import Reporter
     from symda.anneal.strategies import Strategy
     from symda.api.action import Action
-    from symda.build.kernels import Kernels
+    from symda.build.kernels import Evaluator, Kernels
     from symda.declare import Parameter
     from symda.observe import Observations
 
@@ -160,6 +163,12 @@ def anneal(
     problem = action.bind(
         data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
     )
+    if isinstance(start, Run):
+        fix = (
+            "To start from it all the same, pass its arrays: "
+            "start=(start.dataset['states'].values, start.best.parameters)."
+        )
+        check_equations(start, action, "anneal: start", fix, measured=False)
     settings = replace(settings, start=as_start(start, problem))
     long = settings.structured and alone(problem)
     if settings.structured:
@@ -180,10 +189,24 @@ def anneal(
             "averaging": action.averaging,
             "kernels": kernels.kind,
             "source_digest": kernels.emitted.digest,
+            **digests(action),
             "binding": _binding(data, steps, max_step, midpoint_data, fixed),
         },
     )
-    return Run(dataset, action)
+    return Run(_assessed(dataset, action, kernels.at(problem), own=not settings.continuous), action)
+
+
+def _assessed(dataset: xr.Dataset, action: Action, at: Evaluator, *, own: bool) -> xr.Dataset:
+    """Add what only kernels and equations can tell of a run."""
+    unseen, unconstrained = preflight.loose(action.field, at.problem)
+    equations = Equations(
+        field=None if action.model.discrete else action.field.field,
+        order=action.scheme.order,
+        unseen=unseen,
+        unconstrained=unconstrained,
+    )
+    random = bool(dataset.attrs["starts_differ"])
+    return assess(dataset, at, equations, random=random, own=own)
 
 
 def _binding(

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from symda.analyse.posterior import Posterior
 from symda.analyse.posterior import posterior as of_hessian
+from symda.api.preflight import loose
 from symda.api.run import Run
-from symda.errors import OptionError
+from symda.api.same import check_equations
+from symda.errors import OptionError, SolveError
+from symda.solve import judge
 
 if TYPE_CHECKING:
     from symda.api.action import Action
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-#: An unknown this share of its bounds' distance away from one of them, and pushed there, is held.
-MARGIN = 1e-6
+#: A point with more than this left to gain, in units of the action, is no minimum to expand about.
+LEFT = 1e-2
 
 
 def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> Posterior:
@@ -35,20 +38,32 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
             "make one with sd.anneal(action, data)."
         )
     _check_same(run, problem)
+    fix = "Pass the action that the run was annealed with."
+    check_equations(run, action, "posterior", fix)
     _check_asked(problem)
     best = run.best if path is None else run.path(path)
     d = run.dataset
     rf = d["rf"].values[int(d["last_beta"].values[best.path])]
     X, theta = best.states.values, np.array(list(best.parameters.values()))
     evaluator = action.compile().machine.at(problem)
-    gradient = evaluator.gradient(X, theta, rf)
+    here = judge(evaluator).at(X, theta, rf)
+    if not (here.convex and here.decrement <= LEFT * problem.measurement_scale):
+        raise SolveError(
+            f"posterior: there is no minimum here, at path {best.path}: {here.words(problem)}."
+        )
+    unseen, _ = loose(action.field, problem)
+    free = np.array([name not in unseen for name in problem.states])
     return of_hessian(
-        evaluator.hessian(X, theta, rf),
+        # Nothing that was measured depends on them, so whatever the others are, they can follow
+        # their equations: they say nothing, and are left out together with these.
+        evaluator.hessian(X, theta, np.where(free, rf, 0.0)),
         problem.parameters,
         theta,
         typical=problem.typical,
         free=problem.free,
-        held=_held(problem, np.concatenate([X.reshape(-1), theta]), gradient),
+        held=here.held,
+        unseen=unseen,
+        path=np.tile(free, problem.M),
     )
 
 
@@ -98,15 +113,3 @@ def _same_data(run: Run, problem: Problem) -> bool:
     return np.allclose(ran, given, rtol=1e-12, atol=0.0) and np.allclose(
         d["time"].values, problem.times, rtol=1e-9, atol=1e-9 * float(np.ptp(problem.times))
     )
-
-
-def _held(problem: Problem, point: FloatArray, gradient: FloatArray) -> NDArray[np.bool_]:
-    """Unknowns (M D + P,) on a bound, with a gradient that would push them beyond."""
-    bounds = np.concatenate(
-        [np.tile(problem.state_bounds, (problem.M, 1)), problem.parameter_bounds]
-    )
-    lower, upper = bounds.T
-    width = np.where(np.isfinite(upper - lower), upper - lower, np.maximum(np.abs(point), 1.0))
-    below = (point <= lower + MARGIN * width) & (gradient > 0.0)
-    above = (point >= upper - MARGIN * width) & (gradient < 0.0)
-    return np.asarray(below | above)

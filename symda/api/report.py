@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from symda.analyse import free_parameters, path_counts
+from symda.api.same import check_equations
 from symda.api.simulate import Trajectory
 from symda.declare import LatticeModel, MechanicalModel, Model
 from symda.errors import OptionError
@@ -82,7 +83,7 @@ def run_latex(run: Run) -> str:
     from symda.derive.display import Line, Section, aligned_of
 
     dataset = run.dataset
-    if not path_counts(dataset).finished:
+    if not path_counts(dataset).reached:
         return aligned_of((Section("No path reached a rung", ()),))
     best, names = run.best, free_parameters(dataset)
     values = [("A", best.action), ("R_f", float(dataset["rf"].values[run.last_beta, 0]))]
@@ -124,6 +125,7 @@ def check_same(run: Run, action: Action) -> None:
                 f"action's {_short(expected)}. Pass the action, or the model's file, that the run "
                 "was made with, or none."
             )
+    check_equations(run, action, "report", "Pass the action that the run was made with, or none.")
 
 
 def _names(dataset: xr.Dataset, what: str) -> tuple[str, ...]:

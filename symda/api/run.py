@@ -12,12 +12,14 @@ import numpy as np
 from symda.analyse import (
     ChiSquared,
     TimeToLowest,
+    Verdict,
     best_path,
     chi_squared,
     hits,
     last_rung,
     levels_table,
     time_to_lowest,
+    verdict,
     wilson,
 )
 from symda.anneal.levels import GAP, HIT
@@ -152,11 +154,33 @@ class Run:
             Rung; the last one reached when left out.
         tolerance : float
             Neighbouring actions this close are one level.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See `symda.analyse.levels_table`; its ``attrs["verdict"]`` is the verdict in a sentence.
         """
-        return levels_table(self.dataset, beta, tolerance)
+        table = levels_table(self.dataset, beta, tolerance)
+        table.attrs["verdict"] = str(self.verdict())
+        return table
+
+    def verdict(self) -> Verdict:
+        """Judge the run: whether the lowest path is a solution that the data agree with.
+
+        Print it, or read its `findings`, one for each question: whether the path is a minimum, and
+        a solution; what the scheme's error and the model error that is left do to the estimate;
+        chi-squared; how long the equations alone follow it; bounds; what is not determined; how
+        often the level was met.
+
+        Raises
+        ------
+        SolveError
+            If no path reached a rung.
+        """
+        return verdict(self.dataset)
 
     def chi_squared(self) -> ChiSquared:
-        """Compare the lowest level's measurement term with what the declared noise predicts."""
+        """Compare the lowest level with what the declared noise predicts; a part of `verdict`."""
         return chi_squared(self.dataset)
 
     def hit_rate(

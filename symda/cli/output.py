@@ -40,7 +40,7 @@ def write_report(
     """
     make_folder(folder)
     files: list[Path] = []
-    if path_counts(run.dataset).finished:
+    if path_counts(run.dataset).reached:
         files = [folder / "levels.png", folder / "states.png"]
         run.plot_levels(files[0])
         run.plot_states(files[1], truth=truth)

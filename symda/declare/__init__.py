@@ -2,6 +2,7 @@
 
 from symda.declare.check import as_expression, check_declared, check_expression, symbols_in
 from symda.declare.functions import KNOWN, exprel, known_names
+from symda.declare.identity import measurement_digest, model_digest
 from symda.declare.lattice import LatticeModel
 from symda.declare.measure import Measurement, measure
 from symda.declare.mechanics import MechanicalModel
@@ -45,6 +46,8 @@ __all__ = [
     "forcing",
     "known_names",
     "measure",
+    "measurement_digest",
+    "model_digest",
     "parameter",
     "parameters",
     "site",

@@ -9,7 +9,7 @@ import numpy as np
 
 from symda.analyse import (
     FAILED,
-    expected_measurement_term,
+    expected_action,
     levels_table,
     measured_channels,
     path_counts,
@@ -35,10 +35,10 @@ def plot_levels(
     """Plot the action of every path against Rf, both logarithmic.
 
     Markers at the right margin show the lowest distinct levels with their multiplicities; levels
-    too close together for labels of their own share one. The olive line and band are the expected
-    measurement term and two standard deviations about it: where Rf is large, the true path's
-    action lies there. A cross ends a path that failed. If an action is not positive (a prior can
-    do that), the vertical axis is linear near zero.
+    too close together for labels of their own share one. The olive line and band are what
+    chi-squared expects of the least action, and where it lies with a probability of 95.4 %. A cross
+    ends a path that failed. If an action is not positive (a prior can do that), the vertical axis
+    is linear near zero.
 
     Parameters
     ----------
@@ -99,16 +99,17 @@ def _draw_paths(dataset: xr.Dataset, ax: Axes) -> None:
 
 
 def _draw_expectation(dataset: xr.Dataset, ax: Axes) -> None:
-    mean, sd = expected_measurement_term(dataset)
-    if np.isnan(mean):
+    expected = expected_action(dataset)
+    if np.isnan(expected.mean):
         return
-    label = f"expected measurement term\n{mean:.4g} $\\pm$ {2 * sd:.3g} (2 sd)"
-    ax.axhspan(mean - 2 * sd, mean + 2 * sd, color=OLIVE, alpha=0.18, lw=0, zorder=0.5)
-    ax.axhline(mean, color=OLIVE, lw=1.4, ls="--", zorder=0.6, label=label)
+    low, high = expected.low, expected.high
+    label = f"expected of a right answer\n{expected.mean:.4g} ({low:.4g} .. {high:.4g})"
+    ax.axhspan(low, high, color=OLIVE, alpha=0.18, lw=0, zorder=0.5)
+    ax.axhline(expected.mean, color=OLIVE, lw=1.4, ls="--", zorder=0.6, label=label)
 
 
 def _mark_levels(dataset: xr.Dataset, ax: Axes) -> None:
-    if path_counts(dataset).finished == 0:
+    if path_counts(dataset).reached == 0:
         return
     table = levels_table(dataset)
     limits = ax.get_ylim()

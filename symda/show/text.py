@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from symda.analyse import (
     PathCounts,
+    assessment,
     best_path,
-    chi_squared,
     endings,
     free_parameters,
     hits,
@@ -19,6 +20,7 @@ from symda.analyse import (
     path_counts,
     stopped_after,
     time_to_lowest,
+    verdict,
     wilson,
 )
 from symda.anneal.levels import HIT, STOPPED
@@ -41,16 +43,16 @@ def summary(dataset: xr.Dataset) -> str:
         Model, scheme and sizes; paths finished and failed; how they ended, unless all converged;
         what the solver had to say of the best path;
         the lowest level with its multiplicity and the interval of its hit rate; the time to it; the
-        chi-squared verdict; each free parameter of the best path with its range over the lowest
-        level; solver time.
+        verdict with all its findings; each free parameter of the best path with its standard
+        deviation, its range over the lowest level, and whether it is on a bound; solver time.
     """
     counts = path_counts(dataset)
     lines = [_heading(dataset), "paths: " + _paths(dataset, counts)]
-    if counts.finished:
+    if counts.reached:
         lines += [*_endings(dataset), *_remark(dataset)]
         lines += [_lowest(dataset), f"time to the lowest level: {_time(dataset)}"]
-        lines.append("measurement term: " + chi_squared(dataset).verdict)
-        lines += _parameters(dataset)
+        first, *rest = verdict(dataset).lines()
+        lines += [f"verdict: {first}", *rest, *_parameters(dataset)]
     else:
         lines += ["lowest level: none, no path reached a rung", *_messages(dataset)]
     lines.append(f"solver time: {float(dataset['seconds'].sum()):.3g} s over all paths")
@@ -71,10 +73,7 @@ def _heading(dataset: xr.Dataset) -> str:
 
 
 def _paths(dataset: xr.Dataset, counts: PathCounts) -> str:
-    text = (
-        f"{counts.finished} of {dataset.sizes['path']} finished, {counts.failed} failed, "
-        f"{counts.unfinished} not finished"
-    )
+    text = str(counts)
     return text + " (interrupted)" * bool(dataset.attrs["interrupted"])
 
 
@@ -130,10 +129,16 @@ def _time(dataset: xr.Dataset) -> str:
 def _parameters(dataset: xr.Dataset) -> Iterator[str]:
     rung, best = last_rung(dataset), best_path(dataset)
     members = level_members(dataset)[0]
+    found = assessment(dataset)
+    held = set() if found is None else {name for name, points in found.held if not points}
+    sds = {} if found is None else dict(found.sds)
     for name in free_parameters(dataset):
         values = dataset["parameters"].sel(parameter=name).values[:, rung]
         inside = values[members]
+        sd = sds.get(name, math.nan)
+        spread = f" +- {sd:.2g}" if math.isfinite(sd) else " (not determined)" * math.isinf(sd)
+        bound = ", on a bound" * (name in held)
         yield (
-            f"parameter {name} = {values[best]:.6g} "
+            f"parameter {name} = {values[best]:.6g}{spread}{bound} "
             f"({inside.min():.6g} .. {inside.max():.6g} over the lowest level)"
         )

@@ -12,6 +12,7 @@ from symda.solve.ipopt import Ipopt
 from symda.solve.lbfgs import Lbfgs
 from symda.solve.minimum import Climb, Climber, Factory, Minimum, Solver, Status
 from symda.solve.newton import Newton
+from symda.solve.stationary import Judge, Stationarity, judge
 from symda.solve.truncated import TruncatedNewton
 
 #: Name -> what makes the solver of (kernels, problem, **options).
@@ -30,10 +31,13 @@ __all__ = [
     "Climb",
     "Climber",
     "Ipopt",
+    "Judge",
     "Lbfgs",
     "Minimum",
     "Newton",
     "Solver",
+    "Stationarity",
     "Status",
     "TruncatedNewton",
+    "judge",
 ]

@@ -35,6 +35,11 @@ class Bordered:
         self._border_at = rows[self._in_border], columns[self._in_border] - n
         self._corner_at = columns[self._in_corner] - n, rows[self._in_corner] - n
 
+    def form(self, values: FloatArray, v: FloatArray) -> float:
+        """Return v^T H v of the matrix with these nonzeros."""
+        each = np.where(self._rows == self._columns, 1.0, 2.0)
+        return float(np.sum(each * values * v[self._rows] * v[self._columns]))
+
     def solve(
         self,
         values: FloatArray,

@@ -31,7 +31,7 @@ BoolArray = NDArray[np.bool_]
 DEFAULTS: dict[str, Any] = {
     "print_level": 0,
     "sb": "yes",
-    "tol": 1e-7,
+    "tol": 1e-8,
     "max_iter": 1000,
     "mu_init": 1e-9,
     "bound_push": 1e-6,
@@ -40,7 +40,9 @@ DEFAULTS: dict[str, Any] = {
 }
 #: Steps are not checked against their residual: safe where the matrix is the damped Hessian itself;
 #: lifted, at Rf/Rm = 1e6, it would cost two digits of the path.
-DIRECT_DEFAULTS: dict[str, Any] = DEFAULTS | {"fast_step_computation": "yes"}
+#: Its tolerance is of unknowns in units of their sizes, whose own errors are far smaller; where a
+#: path ends is judged afterwards.
+DIRECT_DEFAULTS: dict[str, Any] = DEFAULTS | {"fast_step_computation": "yes", "tol": 1e-7}
 
 #: IPOPT's word -> ours; all others are failures.
 STATUS: dict[str, Status] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -86,21 +87,33 @@ class Lbfgs:
             # SciPy's tolerances are of unknowns and an action of order one
             sizes = self._judge.sizes(x[:count].reshape(p.M, p.D), x[count:], rf)
 
-            def value(z: FloatArray, sizes: FloatArray = sizes) -> tuple[float, FloatArray]:
+            begin, wall = x / sizes, [0.0]
+
+            def value(
+                z: FloatArray, sizes: FloatArray = sizes, wall: list[float] = wall
+            ) -> tuple[float, FloatArray]:
                 X, values = (sizes * z)[:count].reshape(p.M, p.D), (sizes * z)[count:]
                 action, gradient = self._evaluator.value_and_gradient(X, values, rf)
+                if math.isfinite(action):
+                    wall[0] = max(wall[0], abs(unit * action))
+                elif wall[0]:
+                    # SciPy's line search turns back from a high wall, not from nan
+                    return 1e3 * wall[0], np.zeros_like(z)
                 return unit * action, unit * sizes * gradient
 
             with np.errstate(over="ignore", invalid="ignore"):
                 found = scipy.optimize.minimize(
                     value,
-                    x / sizes,
+                    begin,
                     jac=True,
                     method="L-BFGS-B",
                     bounds=scipy.optimize.Bounds(lower / sizes, upper / sizes),
                     options=self._options,
                 )
-            x = np.clip(sizes * found.x, lower, upper)
+            # what has not moved, or is on a bound, is so to the last bit
+            end = np.where(found.x == begin, x, np.clip(sizes * found.x, lower, upper))
+            x = np.where(found.x <= lower / sizes, lower, end)
+            x = np.where(found.x >= upper / sizes, upper, x)
             iterations, evaluations = iterations + int(found.nit), evaluations + int(found.nfev)
             judged = None if rounds == 1 else self._at(x, rf)
             if judged is None or judged.minimum or iterations >= self._options["maxiter"]:

@@ -59,8 +59,9 @@ class _Graph:
 
         columns = np.repeat(np.arange(assembly.size[1]), np.diff(assembly.starts))
         matrix = _scatter(assembly, values)
-        factor = self.sizes[columns.tolist()] * rows[assembly.rows.tolist()]
-        return ca.MX(matrix.sparsity(), matrix.nz[:] * factor)
+        # CasADi gives a number indexed by a list the shape of the list
+        factor = ca.vec(self.sizes[columns.tolist()]) * ca.vec(rows[assembly.rows.tolist()])
+        return ca.MX(matrix.sparsity(), ca.vec(matrix.nz[:]) * factor)
 
     def _columns(self, unknowns: ca.MX, index: NDArray[np.int64]) -> ca.MX:
         """Entries of the unknowns, (count, width) -> one column a step."""
@@ -222,9 +223,7 @@ def lifted(kernels: Kernels, problem: Problem) -> Program:
         "grad_f": ca.Function(
             "nlp_grad_f", [v, p], [value, gradient], ["x", "p"], ["f", "grad_f_x"]
         ),
-        "jac_g": ca.Function(
-            "nlp_jac_g", [v, p], [g, jacobian], ["x", "p"], ["g", "jac_g_x"]
-        ),
+        "jac_g": ca.Function("nlp_jac_g", [v, p], [g, jacobian], ["x", "p"], ["g", "jac_g_x"]),
         "hess_lag": ca.Function(
             "nlp_hess_l",
             [v, p, lam_f, lam_g],

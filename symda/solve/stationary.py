@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from symda.emit.lanes import DAMPING
+from symda.emit.lanes import DAMPING, LEAST_PIVOT
 from symda.solve.box import Box
-from symda.solve.derivatives import Derivatives
-from symda.solve.options import tolerance
+from symda.solve.derivatives import Derivatives, Point
+from symda.solve.options import NEAR, tolerance
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator
@@ -24,12 +24,44 @@ Mask = NDArray[np.bool_]
 #: Share of the action, and of its least size, that may be left to gain at a minimum. Solvers ask
 #: for less of themselves.
 SHARE = 1e-6
+#: The same, of half the sum of squared data over their variances: an exact fit has an action of 0.
+EXACT = 1e-12
 #: Damping with which a Hessian still counts as positive definite: flat directions have none of
 #: their own.
 SLIGHT = (0.0, 1e-3 * DAMPING.slight, DAMPING.slight)
 #: Moving an unknown by its own size away from its bound must cost this much at least, in units of
 #: the action, for the bound to hold it.
 PUSH = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Expansion:
+    """The action to second order about a point.
+
+    Attributes
+    ----------
+    point : Point
+        The action's derivatives.
+    mu : float
+        Damping with which the Hessian is positive definite, in units of the Gauss-Newton diagonal.
+    held : ndarray of bool, shape (M D + P,)
+        Unknowns that stay where they are.
+    """
+
+    point: Point
+    mu: float
+    held: Mask
+
+    def shift(self, pull: FloatArray) -> FloatArray:
+        """Return how the minimum moves if the gradient changes by `pull`, (M D + P,)."""
+        p = self.point
+        shift, least = self.mu * p.scale, LEAST_PIVOT * p.scale
+        found = p.pattern.solve(p.hessian, shift, -pull, self.held, least)
+        return np.full(pull.size, np.nan) if found is None else found
+
+    def rise(self, change: FloatArray) -> float:
+        """Return by how much the action rises for a change of the unknowns, (M D + P,)."""
+        return 0.5 * self.point.pattern.form(self.point.hessian, np.where(self.held, 0.0, change))
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +86,8 @@ class Stationarity:
         finite, 1 for those that are not.
     held : ndarray of bool, shape (M D + P,)
         Unknowns that a bound holds: on it, and the action falls beyond.
+    expansion : Expansion, optional
+        The action's expansion there, if it is convex and there are matrices.
     """
 
     finite: bool
@@ -62,6 +96,7 @@ class Stationarity:
     tolerance: float
     step: FloatArray
     held: Mask
+    expansion: Expansion | None = None
 
     @property
     def minimum(self) -> bool:
@@ -143,7 +178,7 @@ class BandedJudge:
             sides = self._box.sides(x, here.gradient, self._box.reach(here.scale))
             sizes = 1.0 / np.sqrt(here.scale)
             felt = np.where(sides.held, 0.0, here.gradient)
-            limit = tolerance(problem, here.action, SHARE)
+            limit = left_over(problem, here.action)
             held = holding(problem, sides.held, here.gradient * sizes)
             if not (math.isfinite(here.action) and np.isfinite(felt).all()):
                 broken = (~np.isfinite(felt)).astype(float)
@@ -155,7 +190,8 @@ class BandedJudge:
                     left = max(-0.5 * float(felt @ moved), 0.0)
                     # a damped step foretells less than is to be had
                     limit *= DAMPING.damped if mu else 1.0
-                    return Stationarity(True, True, left, limit, step / sizes, held)
+                    expansion = Expansion(here, mu, held)
+                    return Stationarity(True, True, left, limit, step / sizes, held, expansion)
             return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
 
     def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
@@ -164,6 +200,13 @@ class BandedJudge:
         with np.errstate(all="ignore"):
             here = self._derivatives.at(x, self._evaluator.precision(rf))
         return self._box.reach(here.scale) / DAMPING.near_bound
+
+
+def left_over(problem: Problem, action: float) -> float:
+    """Return what may be left to gain at a minimum of an action."""
+    energy = 0.5 * float(np.sum(problem.rm * problem.y**2))
+    exact = min(EXACT * energy, NEAR * problem.measurement_scale)
+    return max(tolerance(problem, action, SHARE), exact)
 
 
 def holding(problem: Problem, near: Mask, slope: FloatArray) -> Mask:

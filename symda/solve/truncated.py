@@ -26,7 +26,7 @@ from symda.solve.options import (
     NewtonOptions,
     tolerance,
 )
-from symda.solve.stationary import SHARE, Stationarity, holding
+from symda.solve.stationary import SHARE, Stationarity, holding, left_over
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator
@@ -142,7 +142,7 @@ class TruncatedNewton:
         metric = self._metric(x, rf)
         sizes = 1.0 / np.sqrt(metric.diagonal)
         sides = self._box.sides(x, gradient, self._box.reach(metric.diagonal))
-        limit = tolerance(problem, action, SHARE)
+        limit = left_over(problem, action)
         held = holding(problem, sides.held, gradient * sizes)
         felt = np.where(sides.held, 0.0, gradient)
         if not (math.isfinite(action) and np.isfinite(felt).all()):
@@ -237,9 +237,7 @@ class TruncatedJudge:
     """Judges by products with the Hessian: the Newton step is that of conjugate gradients."""
 
     def __init__(self, evaluator: Evaluator) -> None:
-        self._newton = TruncatedNewton(
-            cast("LatticeKernels", evaluator.kernels), evaluator.problem
-        )
+        self._newton = TruncatedNewton(cast("LatticeKernels", evaluator.kernels), evaluator.problem)
         self._evaluator = evaluator
 
     def at(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Stationarity:

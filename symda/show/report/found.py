@@ -24,9 +24,10 @@ from symda.analyse import (
     reached,
     stopped_after,
     time_to_lowest,
+    verdict,
     wilson,
 )
-from symda.anneal.levels import HIT, STOPPED
+from symda.anneal.levels import HIT
 from symda.show.figures import new_figure
 from symda.show.levels import plot_levels
 from symda.show.parameters import parameter_panels
@@ -72,7 +73,7 @@ def found(
     truth : xarray.DataArray, dims (time, state), optional
         Drawn behind the estimate.
     """
-    finished = path_counts(dataset).finished > 0
+    finished = path_counts(dataset).reached > 0
     parts = [Part("Result", tuple(_result(dataset, finished)))]
     if finished:
         parts.append(Part("Levels", tuple(_levels(dataset))))
@@ -132,8 +133,7 @@ def _result(dataset: xr.Dataset, finished: bool) -> Iterator[Block]:
         ("ladder", _ladder(dataset)),
         (
             "paths",
-            f"{counts.finished} of {sizes['path']} finished, {counts.failed} failed, "
-            f"{counts.unfinished} not finished",
+            str(counts),
         ),
     ]
     if finished:
@@ -159,20 +159,14 @@ def _messages(
 
 
 def _judgement(dataset: xr.Dataset) -> Iterator[Block]:
-    judged = chi_squared(dataset)
-    inside = judged.low <= judged.value <= judged.high
-    mood = "open" if judged.n <= judged.p else "good" if inside else "bad"
-    yield Verdict(f"Measurement term {judged.verdict}.", mood)
-    ends = endings(dataset)
-    if set(ends) == {"stopped"}:
-        yield Verdict(
-            "No path converged: what follows are the points where the solver stopped, not minima.",
-            "bad",
-        )
-    elif dataset["status"].values[best_path(dataset), last_rung(dataset)] == STOPPED:
-        yield Verdict("The lowest path did not converge.", "bad")
+    judged = verdict(dataset)
+    text = str(judged)
+    yield Verdict(f"{text[0].upper()}{text[1:]}.", judged.mood)
+    marks = {True: "yes", False: "no", None: "not known"}
+    rows = tuple((f.about, marks[f.holds], f.text) for f in judged.findings)
+    yield Table("What was asked of it", ("question", "holds", "because"), rows, 0)
     remark = str(dataset["message"].values[best_path(dataset)])
-    if remark:
+    if remark and remark not in text:
         yield Verdict(f"The lowest path: {remark}", "open")
 
 
@@ -199,16 +193,16 @@ def _lowest(dataset: xr.Dataset) -> list[tuple[str, str]]:
     beta = int(dataset["beta"].values[rung])
     rows = [
         ("lowest level", f"{value:.6g} at beta = {beta}, {members} on it; path {best} is the best"),
-        ("measurement term", f"{judged.value:.6g}"),
+        ("measurement term", f"{judged.measurement:.6g}"),
         ("model term", f"{float(dataset['model_term'].values[best, rung]):.6g}"),
         ("hit rate", rate),
         ("time to the lowest level", str(time_to_lowest(dataset))),
         ("ends", ", ".join(f"{number} {how}" for how, number in endings(dataset).items())),
     ]
     if judged.n > judged.p:
-        expected = f"{judged.mean:.6g} \N{PLUS-MINUS SIGN} {2 * judged.sd:.4g} (two sd)"
+        expected = f"{judged.mean:.6g} ({judged.low:.6g} .. {judged.high:.6g}, 95.4 %)"
         said = f"{expected}; n = {judged.n} data, p = {judged.p} fitted"
-        rows.insert(2, ("expected measurement term", said))
+        rows.insert(1, ("expected of a right answer", said))
     return rows
 
 
@@ -227,8 +221,8 @@ def _levels(dataset: xr.Dataset) -> Iterator[Block]:
         for row in table.head(LEVELS).itertuples(index=False, name=None)
     )
     note = (
-        "Terms and parameters are means over a level's paths; chi2 z counts standard deviations of "
-        "the measurement term from its expectation."
+        "Terms and parameters are those of a level's lowest path; chi2 z counts standard "
+        "deviations of the action from its expectation."
     )
     if table.attrs["unfinished"]:
         note += f" {count(table.attrs['unfinished'], 'path')} did not reach this rung."

@@ -23,7 +23,7 @@ def run_html(dataset: xr.Dataset) -> str:
     parts = [f"<p><b>Run of {escape(heading.partition(': ')[0])}</b>: ", ""]
     parts[1] = f"{escape(heading.partition(': ')[2])}</p>"
     parts.append(_table((), rows))
-    if path_counts(dataset).finished:
+    if path_counts(dataset).reached:
         table = levels_table(dataset)
         cells = table.head(LEVELS).itertuples(index=False, name=None)
         parts.append(

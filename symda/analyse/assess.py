@@ -1,0 +1,259 @@
+"""What can be known of a run only while its kernels are there: kept with it, for its verdict."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.analyse.assessment import ATTRIBUTE, Assessment
+from symda.analyse.levels import best_path, last_rung, reached
+from symda.analyse.places import places
+from symda.analyse.posterior import Posterior, posterior
+from symda.analyse.scheme_error import StepForcing, polynomial_forcing, scheme_error
+from symda.analyse.solution import (
+    free_run,
+    residual_jacobian,
+    residual_weights,
+    shift_of,
+)
+from symda.errors import SolveError
+from symda.observe.weights import averaging_factors
+from symda.solve.stationary import Expansion, Stationarity, judge
+
+if TYPE_CHECKING:
+    import casadi as ca
+    import xarray as xr
+
+    from symda.build.kernels import Evaluator
+
+FloatArray = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+#: The shift that more steps are to leave, in standard deviations.
+GOAL = 0.05
+#: Directions of the parameters that are named.
+NAMES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """What the check of the scheme needs to know of the equations.
+
+    Attributes
+    ----------
+    field : casadi.Function or None
+        F(x, u, theta, t); None for a map, which has no scheme.
+    order : int
+        Of the scheme.
+    forcing : StepForcing, optional
+        The forcing inside the steps; as the scheme sees it when left out.
+    unseen, unconstrained : sequence of str
+        States and parameters that nothing measured depends on.
+    """
+
+    field: ca.Function | None
+    order: int
+    forcing: StepForcing | None = None
+    unseen: Sequence[str] = ()
+    unconstrained: Sequence[str] = ()
+
+
+def assess(
+    dataset: xr.Dataset, evaluator: Evaluator, equations: Equations, *, random: bool, own: bool
+) -> xr.Dataset:
+    """Add to a run's dataset what only its kernels can tell.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+    evaluator : Evaluator
+        Kernels with the problem that was annealed.
+    equations : Equations
+        The model behind them.
+    random : bool
+        Whether the starts of different paths differ.
+    own : bool
+        Whether the solver minimises this action; the continuous problem's minima are others.
+
+    Returns
+    -------
+    xarray.Dataset
+        With the variable `place` (path,), which numbers the distinct minima by action (-1: the last
+        rung was not reached), and the attribute `assessment`.
+    """
+    if not reached(dataset).any():
+        return dataset.assign(place=("path", np.full(dataset.sizes["path"], -1)))
+    best, rung = best_path(dataset), last_rung(dataset)
+    rf = dataset["rf"].values[rung]
+    with np.errstate(all="ignore"):
+        found = _look(dataset, evaluator, equations, best, rung, rf, own)
+        place = places(dataset, evaluator, rung)
+    found = replace(found, random=random)
+    return dataset.assign(place=("path", place)).assign_attrs(
+        {ATTRIBUTE: json.dumps(asdict(found))}
+    )
+
+
+def _look(
+    dataset: xr.Dataset,
+    evaluator: Evaluator,
+    equations: Equations,
+    best: int,
+    rung: int,
+    rf: FloatArray,
+    own: bool,
+) -> Assessment:
+    problem = evaluator.problem
+    X = np.ascontiguousarray(dataset["states"].values[best])
+    theta = np.ascontiguousarray(dataset["parameters"].values[best, rung])
+    here = judge(evaluator).at(X, theta, rf)
+    held = tuple(_held(evaluator, here))
+    notes: list[str] = []
+    found = Assessment(
+        path=best,
+        beta=int(dataset["beta"].values[rung]),
+        minimum=here.minimum if own else None,
+        words=here.words(problem),
+        decrement=here.decrement,
+        held=held,
+        unseen=tuple(equations.unseen),
+        n=int(problem.data_count),
+        p=_fitted(evaluator, equations, here),
+        twice=2.0 * _plain_action(evaluator, X, theta, rf),
+    )
+    expansion = here.expansion
+    if expansion is None:
+        if evaluator.kernels.matrix_free:
+            notes.append("error bars, and what errors move the estimate by: there are no matrices")
+        return _checked(found, evaluator, equations, X, theta, rf, None, None, notes)
+    spread, laplace = _laplace(evaluator, equations, X, theta, rf, here)
+    if laplace is None:
+        notes.append("error bars: there is no minimum in all directions")
+    else:
+        found = replace(
+            found,
+            loose=_open(laplace, equations),
+            sds=tuple((name, float(sd)) for name, sd in laplace.sd.items()),
+            spread=spread,
+        )
+    return _checked(found, evaluator, equations, X, theta, rf, expansion, laplace, notes)
+
+
+def _held(evaluator: Evaluator, here: Stationarity) -> list[tuple[str, int]]:
+    problem = evaluator.problem
+    count = problem.M * problem.D
+    points = here.held[:count].reshape(problem.M, problem.D).sum(axis=0)
+    held = [(problem.states[a], int(points[a])) for a in np.flatnonzero(points)]
+    names = np.flatnonzero(here.held[count:] & problem.free)
+    return [(problem.parameters[i], 0) for i in names] + held
+
+
+def _fitted(evaluator: Evaluator, equations: Equations, here: Stationarity) -> int:
+    """Quantities that were fitted: those that no measurement sees, or a bound holds, were not."""
+    problem = evaluator.problem
+    count = problem.M * problem.D
+    free = problem.free & ~here.held[count:]
+    idle = sum(bool(free[problem.parameters.index(name)]) for name in equations.unconstrained)
+    held = int((problem.free & here.held[count:]).sum())
+    return int(problem.fitted) - len(equations.unseen) - idle - held
+
+
+def _plain_action(evaluator: Evaluator, X: FloatArray, theta: FloatArray, rf: FloatArray) -> float:
+    """Return the action without the factors of an averaging option."""
+    p = evaluator.problem
+    measurement, model = evaluator.terms(X, theta, rf)
+    seen = int((p.rm > 0.0).any(axis=1).sum())
+    c_m, c_f = averaging_factors(p.averaging, N=p.N, M=p.M, D=p.D, L=p.L, T=seen)  # type: ignore[arg-type]
+    return measurement / c_m + model / c_f
+
+
+def _laplace(
+    evaluator: Evaluator,
+    equations: Equations,
+    X: FloatArray,
+    theta: FloatArray,
+    rf: FloatArray,
+    here: Stationarity,
+) -> tuple[float, Posterior | None]:
+    """Return how much ten times Rf would change of the parameters' distribution, and that."""
+    p = evaluator.problem
+    free = np.array([name not in equations.unseen for name in p.states])
+    seen = np.where(free, rf, 0.0)
+    hessian = evaluator.hessian(X, theta, seen)
+    options = {
+        "typical": p.typical,
+        "free": p.free,
+        "held": here.held,
+        "unseen": tuple(equations.unseen),
+        "path": np.tile(free, p.M),
+    }
+    try:
+        found = posterior(hessian, p.parameters, theta, **options)  # type: ignore[arg-type]
+        if not p.free.any():
+            return 0.0, found
+        jacobian = residual_jacobian(evaluator, X, theta)
+        weights = (residual_weights(evaluator, rf) * np.tile(free, 1 + p.interior)).reshape(-1)
+        stiffer = hessian + 9.0 * (jacobian.T @ (jacobian * weights[:, None])).tocsc()
+        other = posterior(stiffer, p.parameters, theta, **options)  # type: ignore[arg-type]
+    except SolveError:
+        return math.nan, None
+    sds, others = np.array([*found.sd.values()]), np.array([*other.sd.values()])
+    change = np.abs(others / sds - 1.0)[np.isfinite(sds)]
+    return float(np.max(change, initial=0.0)), found
+
+
+def _open(laplace: Posterior, equations: Equations) -> tuple[str, ...]:
+    """Name what the data leave open: directions without curvature, in relative units."""
+    table = laplace.directions(NAMES)
+    endless = np.isinf(table["relative_sd"].to_numpy(dtype=float))
+    return tuple(str(name) for name in table["components"][endless])
+
+
+def _checked(
+    found: Assessment,
+    evaluator: Evaluator,
+    equations: Equations,
+    X: FloatArray,
+    theta: FloatArray,
+    rf: FloatArray,
+    expansion: Expansion | None,
+    laplace: Posterior | None,
+    notes: list[str],
+) -> Assessment:
+    """Add whether the path is a solution: of the scheme's equations, and of the model's."""
+    p = evaluator.problem
+    own = np.isnan(p.drift)
+    matrix_free = evaluator.kernels.matrix_free
+    if expansion is None or matrix_free:
+        return replace(found, notes=tuple(notes))
+    jacobian = residual_jacobian(evaluator, X, theta)
+    # what ties parameters per step is no equation of the model
+    weights = residual_weights(evaluator, rf) * np.tile(own, 1 + p.interior)
+    residual = evaluator.residual(X, theta)
+    moved = expansion.shift(jacobian.T @ (weights * residual).reshape(-1))
+    found = replace(found, model=shift_of(evaluator, X, theta, moved, laplace))
+    error = None
+    if equations.field is not None:
+        u = equations.forcing or polynomial_forcing(p)
+        error = scheme_error(evaluator, equations.field, X, theta, u)
+        local = np.where(error.settled[:, None], error.residual, 0.0)
+        moved = expansion.shift(jacobian.T @ (weights * local).reshape(-1))
+        shift = shift_of(evaluator, X, theta, moved, laplace)
+        worst = max(shift.sds, shift.fit)
+        factor = max(1.0, (worst / GOAL) ** (1.0 / equations.order))
+        found = replace(
+            found,
+            scheme=shift,
+            unsettled=int((~error.settled).sum()),
+            factor=math.ceil(factor) if math.isfinite(factor) else 0,
+        )
+    defect = residual.reshape(p.N, -1)[:, : p.D] if error is None else error.defect
+    follows, growth, explained = free_run(evaluator, X, theta, defect)
+    return replace(found, follows=follows, growth=growth, explained=explained, notes=tuple(notes))

@@ -1,0 +1,81 @@
+"""Which paths of a run ended at one place: levels are places, not numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.analyse.levels import reached
+from symda.anneal.levels import GAP
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from scipy.sparse import csc_array
+
+    from symda.build.kernels import Evaluator
+
+FloatArray = NDArray[np.float64]
+
+#: Two paths whose unknowns agree to this share of their largest value are at one place.
+ALIKE = 1e-4
+
+
+def places(dataset: xr.Dataset, evaluator: Evaluator, rung: int) -> NDArray[np.int64]:
+    """Return the number of each path's minimum at a rung, the lowest 0; -1 where not reached.
+
+    Two paths are at one place if their actions are one level and, by the action's curvature at the
+    lower one, the way between them is no higher than that.
+    """
+    done = reached(dataset)[:, rung]
+    labels = np.full(done.size, -1)
+    action = dataset["action"].values[:, rung]
+    scale = GAP * float(dataset.attrs["measurement_scale"])
+    rf = dataset["rf"].values[rung]
+    path, theta = dataset["states"].values, dataset["parameters"].values[:, rung]
+    ordered = np.flatnonzero(done)
+    ordered = ordered[np.argsort(action[ordered], kind="stable")]
+    groups = np.split(ordered, np.flatnonzero(np.diff(action[ordered]) > scale) + 1)
+    count = 0
+    for group in groups:
+        heads: list[int] = []
+        hessians: dict[int, csc_array] = {}
+        for k in group:
+            for number, head in enumerate(heads):
+                change = np.concatenate([(path[k] - path[head]).ravel(), theta[k] - theta[head]])
+                if _alike(path[k], path[head], theta[k], theta[head]) or (
+                    _rise(evaluator, path[head], theta[head], rf, change, head, hessians) <= scale
+                ):
+                    labels[k] = count + number
+                    break
+            else:
+                labels[k] = count + len(heads)
+                heads.append(int(k))
+        count += len(heads)
+    return labels
+
+
+def _alike(x: FloatArray, y: FloatArray, theta: FloatArray, other: FloatArray) -> bool:
+    size, span = np.abs(y).max(axis=0), np.abs(other)
+    return bool(
+        (np.abs(x - y) <= ALIKE * size).all() and (np.abs(theta - other) <= ALIKE * span).all()
+    )
+
+
+def _rise(
+    evaluator: Evaluator,
+    path: FloatArray,
+    theta: FloatArray,
+    rf: FloatArray,
+    change: FloatArray,
+    head: int,
+    hessians: dict[int, csc_array],
+) -> float:
+    if evaluator.kernels.matrix_free:
+        bent = evaluator.hessian_product(path, theta, rf, change)
+    else:
+        if head not in hessians:
+            hessians[head] = evaluator.hessian(path, theta, rf)
+        bent = hessians[head] @ change
+    return 0.5 * float(change @ bent)

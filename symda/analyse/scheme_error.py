@@ -1,0 +1,185 @@
+"""What a scheme gets wrong in each step of a path, against a fine integration of the equations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.discretise.integrators_registry import INTEGRATORS
+from symda.discretise.integrators_tableaux import RungeKutta
+
+if TYPE_CHECKING:
+    import casadi as ca
+
+    from symda.build.kernels import Evaluator
+    from symda.observe import Problem
+
+FloatArray = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+#: Values of the forcing at some abscissae of every step: (S,) -> (N, S, U).
+StepForcing: TypeAlias = Callable[[FloatArray], FloatArray]
+
+#: Substeps that a step is integrated with, until two of them agree.
+SUBSTEPS = (1, 2, 4, 8, 16)
+#: They agree if they differ by this share of what is to be found, or of a state's size.
+SHARE = 0.05
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class SchemeError:
+    """Each step of a path integrated from its left end.
+
+    Attributes
+    ----------
+    defect : ndarray, shape (N, D)
+        Right end of the step minus where the equations lead from its left end.
+    residual : ndarray, shape (N, E)
+        What the scheme's residual makes of the equations' own solution: its local error.
+    settled : ndarray of bool, shape (N,)
+        Steps for which the fine integration is known to be right; others are too stiff for it.
+    """
+
+    defect: FloatArray
+    residual: FloatArray
+    settled: Mask
+
+
+def scheme_error(
+    evaluator: Evaluator, field: ca.Function, path: FloatArray, theta: FloatArray, u: StepForcing
+) -> SchemeError:
+    """Integrate each step of a path finely, all of them at once.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Kernels with the problem.
+    field : casadi.Function
+        F(x, u, theta, t), shape (D,).
+    path : ndarray, shape (M, D)
+    theta : ndarray, shape (P,)
+    u : StepForcing
+        The forcing inside the steps.
+
+    Notes
+    -----
+    The integration is the method of order 8 of Dormand and Prince; see `sd.INTEGRATORS`.
+    """
+    problem = evaluator.problem
+    stride = 1 + problem.interior
+    left = path[:-1:stride]
+    flow = _Flow(problem, field, theta, u)
+    inner = _interior(problem)
+    size = np.abs(path).max(axis=0) + np.finfo(float).tiny
+    with np.errstate(all="ignore"):
+        before = flow.to(left, (*inner, 1.0), SUBSTEPS[0])
+        settled = np.zeros(problem.N, dtype=bool)
+        for substeps in SUBSTEPS[1:]:
+            points = flow.to(left, (*inner, 1.0), substeps)
+            residual = _residual_of(evaluator, left, points, theta)
+            change = np.abs(points - before).max(axis=1)
+            wanted = np.abs(residual).reshape(problem.N, stride, problem.D).max(axis=1)
+            settled = (change <= SHARE * wanted + ROUNDING * size).all(axis=1)
+            before = points
+            if settled.all():
+                break
+        defect = path[stride::stride] - points[:, -1]
+    return SchemeError(defect, residual, settled & np.isfinite(defect).all(axis=1))
+
+
+def polynomial_forcing(problem: Problem) -> StepForcing:
+    """Return the forcing as the scheme sees it: a polynomial through its values in each step."""
+    nodes = np.asarray(problem.abscissae)
+
+    def u(abscissae: FloatArray) -> FloatArray:
+        basis = np.ones((len(abscissae), nodes.size))
+        for i, node in enumerate(nodes):
+            for other in np.delete(nodes, i):
+                basis[:, i] *= (abscissae - other) / (node - other)
+        values: FloatArray = np.einsum("ji,niu->nju", basis, problem.u)
+        return values
+
+    return u
+
+
+def _interior(problem: Problem) -> tuple[float, ...]:
+    """Abscissae of the interior points, read from the grid."""
+    stride = 1 + problem.interior
+    inside = (problem.times[1:stride] - problem.times[0]) / problem.h[0]
+    # the grid's times are rounded, the scheme's own abscissae are not
+    own = np.asarray(problem.abscissae)
+    return tuple(float(own[np.argmin(np.abs(own - c))]) for c in inside)
+
+
+@cache
+def _tableau() -> tuple[FloatArray, FloatArray]:
+    method = INTEGRATORS["dop853"]
+    assert isinstance(method, RungeKutta)
+    stages = len(method.b)
+    A = np.zeros((stages, stages))
+    for i, row in enumerate(method.A):
+        A[i, : len(row)] = [float(a) for a in row]
+    return A, np.array([float(b) for b in method.b])
+
+
+class _Flow:
+    """The solution from the left end of every step to some of its abscissae."""
+
+    def __init__(
+        self, problem: Problem, field: ca.Function, theta: FloatArray, u: StepForcing
+    ) -> None:
+        self._problem = problem
+        self._field = field.map(problem.N)
+        self._theta = np.repeat(theta[:, None], problem.N, axis=1)
+        self._u = u
+
+    def to(self, left: FloatArray, ends: tuple[float, ...], substeps: int) -> FloatArray:
+        """Return the states (N, I + 1, D) at the abscissae `ends`, each from the one before."""
+        x, begin, found = left, 0.0, []
+        for end in ends:
+            for k in range(substeps):
+                share = (end - begin) / substeps
+                x = self._advance(x, begin + k * share, share)
+            found.append(x)
+            begin = end
+        return np.stack(found, axis=1)
+
+    def _advance(self, x: FloatArray, begin: float, share: float) -> FloatArray:
+        """Go over a share of every step, (N, D) -> (N, D)."""
+        A, b = _tableau()
+        p = self._problem
+        at = begin + share * A.sum(axis=1)
+        u = self._u(at)
+        length = (share * p.h)[:, None]
+        slopes: list[FloatArray] = []
+        for i in range(len(b)):
+            argument = x
+            terms = [A[i, j] * slopes[j] for j in range(i) if A[i, j]]
+            if terms:
+                argument = x + length * sum(terms)
+            times = p.node_times[:-1] + at[i] * p.h
+            slope = self._field(argument.T, u[:, i].T, self._theta, times[None])
+            slopes.append(np.asarray(slope.full()).T)
+        total = np.einsum("i,inj->nj", b, np.stack(slopes))
+        return np.asarray(x + length * total)
+
+
+def _residual_of(
+    evaluator: Evaluator, left: FloatArray, points: FloatArray, theta: FloatArray
+) -> FloatArray:
+    """Residuals (N, E) of steps from `left` (N, D) through `points` (N, I + 1, D)."""
+    problem = evaluator.problem
+    N, D, stride = problem.N, problem.D, 1 + problem.interior
+    # every other window of this path is a step: x_n, its points, as many that do not matter
+    path = np.zeros((N, 2 * stride, D))
+    path[:, 0] = left
+    path[:, 1 : stride + 1] = points
+    path[:, stride + 1 :] = points[:, -1:]
+    flat = np.ascontiguousarray(path.reshape(-1, D)[: (2 * N - 1) * stride + 1])
+    data = np.repeat(evaluator.packed.steps, 2, axis=0)[:-1]
+    return evaluator.kernels.engine.step_residual(flat, theta, np.ascontiguousarray(data))[::2]

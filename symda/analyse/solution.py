@@ -1,0 +1,136 @@
+"""Whether a path is a solution: of the scheme's equations, and of the model's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.analyse.assessment import Shift
+from symda.analyse.posterior import Posterior
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    from symda.build.kernels import Evaluator
+
+FloatArray = NDArray[np.float64]
+
+#: Deviation of a free run from the path at which it counts as gone, in standard deviations of the
+#: noise; and the sum of its causes, in the same units, that would explain no such thing.
+GONE, EXPLAINED = 2.0, 0.5
+
+
+def residual_weights(evaluator: Evaluator, rf: FloatArray) -> FloatArray:
+    """Weights (N, E) of the squared residuals."""
+    p = evaluator.problem
+    return p.weight[:, None] * np.tile(evaluator.precision(rf), 1 + p.interior)
+
+
+def residual_jacobian(evaluator: Evaluator, X: FloatArray, theta: FloatArray) -> csr_array:
+    """Jacobian of all residuals, sparse (N E, M D + P)."""
+    values = evaluator.kernels.engine.step_jacobian(X, theta, evaluator.packed.steps)
+    jacobian: csr_array = evaluator.layout.jacobian.assemble(values.reshape(-1)).tocsr()
+    return jacobian
+
+
+def shift_of(
+    evaluator: Evaluator,
+    X: FloatArray,
+    theta: FloatArray,
+    moved: FloatArray,
+    laplace: Posterior | None,
+) -> Shift:
+    """Measure a change of the unknowns in standard deviations."""
+    p = evaluator.problem
+    dX, dtheta = moved[: p.M * p.D].reshape(p.M, p.D), moved[p.M * p.D :]
+    fit = _fit_change(evaluator, X, theta, dX, dtheta)
+    m, l = np.unravel_index(int(np.argmax(np.nan_to_num(fit, nan=np.inf))), fit.shape)
+    shift = Shift(fit=float(fit[m, l]), channel=p.channels[l], time=float(p.times[m]))
+    if laplace is None:
+        return shift
+    sds = np.array([laplace.sd[name] for name in laplace.names])
+    values = np.array([dtheta[p.parameters.index(name)] for name in laplace.names])
+    # a parameter without an end, or at its bound, does not count
+    share = np.abs(values) / np.where(np.isfinite(sds), sds, np.inf)
+    if not share.size:
+        return shift
+    i = int(np.argmax(np.nan_to_num(share, nan=-1.0)))
+    own = abs(theta[p.parameters.index(laplace.names[i])])
+    return replace(
+        shift,
+        parameter=laplace.names[i],
+        sds=float(share[i]),
+        share=float(abs(values[i]) / own) if own else 0.0,
+    )
+
+
+def _fit_change(
+    evaluator: Evaluator, X: FloatArray, theta: FloatArray, dX: FloatArray, dtheta: FloatArray
+) -> FloatArray:
+    """Return the change (M, L) of measured quantities, in standard deviations of their noise."""
+    p, kernels = evaluator.problem, evaluator.kernels
+    step = 1e-4
+    up = kernels.measure(X + step * dX, theta + step * dtheta)
+    down = kernels.measure(X - step * dX, theta - step * dtheta)
+    change = np.abs(up - down) / (2.0 * step)
+    return np.where(p.rm > 0.0, change * np.sqrt(p.rm / p.measurement_scale), 0.0)
+
+
+def free_run(
+    evaluator: Evaluator, X: FloatArray, theta: FloatArray, defect: FloatArray
+) -> tuple[float, float, bool]:
+    """Follow the deviation of the equations' own solution, from the path's first state.
+
+    Parameters
+    ----------
+    defect : (N, D)
+        What each step misses of the solution from its left end.
+
+    Returns
+    -------
+    follows : float
+        Time until which it stays within `GONE` standard deviations of the noise.
+    growth : float
+        Largest factor by which a deviation is enlarged.
+    explained : bool
+        Whether the sum of what the steps miss would be small without that growth.
+    """
+    p = evaluator.problem
+    stride = 1 + p.interior
+    tangents = _tangents(evaluator, X, theta)
+    deviation, plain = np.zeros((p.M, p.D)), np.zeros((p.M, p.D))
+    spread, growth = np.eye(p.D), 1.0
+    for n in range(p.N):
+        end = (n + 1) * stride
+        deviation[end] = tangents[n] @ deviation[end - stride] - defect[n]
+        plain[end] = plain[end - stride] + np.abs(defect[n])
+        deviation[end - stride + 1 : end] = deviation[end]
+        plain[end - stride + 1 : end] = plain[end]
+        spread = tangents[n] @ spread
+        growth = max(growth, float(np.abs(spread).max()))
+    zero = np.zeros(theta.size)
+    off = _fit_change(evaluator, X, theta, deviation, zero)
+    missed = _fit_change(evaluator, X, theta, plain, zero)
+    gone = np.flatnonzero(~(off <= GONE).all(axis=1))
+    if not gone.size:
+        return float(p.times[-1]), growth, True
+    first = int(gone[0])
+    return float(p.times[first]), growth, bool((missed[: first + 1] <= EXPLAINED).all())
+
+
+def _tangents(evaluator: Evaluator, X: FloatArray, theta: FloatArray) -> FloatArray:
+    """Return the derivatives (N, D, D) of the right end of each step by its left end."""
+    p = evaluator.problem
+    values = evaluator.kernels.engine.step_jacobian(X, theta, evaluator.packed.steps)
+    rows, columns = evaluator.kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
+    full = np.zeros((p.N, p.E, p.E + p.D + p.P))
+    full[:, np.asarray(rows), np.asarray(columns)] = values
+    left, after = full[:, :, : p.D], full[:, :, p.D : p.E + p.D]
+    try:
+        ends = -np.linalg.solve(after, left)[:, p.E - p.D :]
+        return np.asarray(ends, dtype=float)
+    except np.linalg.LinAlgError:
+        return np.full((p.N, p.D, p.D), np.nan)

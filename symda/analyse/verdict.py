@@ -1,0 +1,292 @@
+"""How far to trust a run: the one judgement that summary, table, report and console repeat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from symda.analyse.assessment import Assessment, Shift, assessment
+from symda.analyse.judge import chi_squared, hits, wilson
+from symda.analyse.levels import best_path, last_rung, level_members, path_counts, reached
+from symda.anneal.levels import GAP, STOPPED
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: A shift of the estimate matters from this share of its standard deviation on, or of itself. The
+#: estimate, its error bars and the fit are then good to a hundredth.
+SDS, SHARE, FIT = 0.1, 0.01, 0.2
+#: Change of a standard deviation that matters.
+SPREAD = 0.01
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One question put to a run, and the answer.
+
+    Attributes
+    ----------
+    about : str
+        ``minimum``, ``solution``, ``scheme``, ``chi-squared``, ``free run``, ``bounds``,
+        ``determined`` or ``level``.
+    holds : bool or None
+        Whether all is well; None: it could not be looked at.
+    text : str
+        In words.
+    """
+
+    about: str
+    holds: bool | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run is worth.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        In the order of their weight.
+    """
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the lowest path is a solution of the equations that the data agree with."""
+        return all(finding.holds for finding in self.findings)
+
+    @property
+    def mood(self) -> str:
+        """``"good"``, ``"bad"`` if something fails, or ``"open"`` if something is not known."""
+        if self.consistent:
+            return "good"
+        return "bad" if any(finding.holds is False for finding in self.findings) else "open"
+
+    @property
+    def first(self) -> Finding:
+        """What fails first; else what is not known; else the chi-squared test."""
+        for sought in (False, None):
+            for finding in self.findings:
+                if finding.holds is sought:
+                    return finding
+        return next(f for f in self.findings if f.about == "chi-squared")
+
+    def __str__(self) -> str:
+        first = self.first
+        if self.consistent:
+            return f"consistent with the data: {first.text}"
+        word = "not consistent" if first.holds is False else "not certain"
+        return f"{word} ({first.about}): {first.text}"
+
+    def lines(self) -> list[str]:
+        """Return the verdict and then every other finding, a line each."""
+        marks = {True: "yes", False: "no", None: "not known"}
+        rest = [f for f in self.findings if f is not self.first or self.consistent]
+        return [str(self), *(f"  {f.about}, {marks[f.holds]}: {f.text}" for f in rest)]
+
+
+def verdict(dataset: xr.Dataset) -> Verdict:
+    """Judge a run by its lowest path, and by how often that was met.
+
+    "Consistent" is said only if all of this holds: the path is a minimum; the model's errors and
+    the scheme's do not move the estimate; twice the action is what chi-squared with n - p degrees
+    of freedom gives (Bennett, Inverse Methods in Physical Oceanography, 1992); the equations alone
+    follow the path for as long as their instability allows; nothing is on a bound or undetermined;
+    and the level was met more than once, from starts that differ.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+
+    Raises
+    ------
+    SolveError
+        If no path reached any rung.
+    """
+    last_rung(dataset)
+    found = assessment(dataset)
+    return Verdict(
+        (
+            _minimum(dataset, found),
+            *_solution(found),
+            _chi_squared(dataset, found),
+            *_free_run(dataset, found),
+            *_bounds(found),
+            *_determined(found),
+            _level(dataset, found),
+        )
+    )
+
+
+def _minimum(dataset: xr.Dataset, found: Assessment | None) -> Finding:
+    rung, best = last_rung(dataset), best_path(dataset)
+    status = dataset["status"].values[:, rung]
+    message = str(dataset["message"].values[best])
+    counts = path_counts(dataset)
+    beta, last = int(dataset["beta"].values[rung]), int(dataset["beta"].values[-1])
+    stopped = int((status[reached(dataset)[:, rung]] == STOPPED).sum())
+    others = f"{stopped} of {counts.reached} paths did not end in one" if stopped else ""
+    if not counts.finished:
+        why = f": {message}" if message else ""
+        return Finding(
+            "minimum", False, f"no path reached the end of the ladder (beta = {last}){why}"
+        )
+    if status[best] == STOPPED or (found is not None and found.minimum is False):
+        why = message or (found.words if found is not None else "") or "the solver stopped"
+        return Finding("minimum", False, f"the lowest path did not end in a minimum: {why}")
+    if found is None:
+        return Finding("minimum", None, "the run was saved without an assessment")
+    if found.minimum is None:
+        text = "by its solver's own test, of the continuous problem"
+        return Finding("minimum", True, text)
+    text = f"a Newton step would lower the action by {found.decrement:.2g} at beta = {beta}"
+    return Finding("minimum", True, f"{text}; {others}" if others else text)
+
+
+def _solution(found: Assessment | None) -> Iterator[Finding]:
+    if found is None or found.minimum is None:
+        return
+    if found.model is None:
+        why = found.notes[0] if found.notes else "the action is not convex there"
+        yield Finding("solution", None, f"not looked at ({why})")
+        return
+    what = "the model error that is left"
+    bars = f"error bars change by {100 * found.spread:.2g} % if Rf is ten times larger"
+    if _matters(found.model):
+        text = f"{what} {_moves(found.model)}; raise Rf: end the ladder later"
+        yield Finding("solution", False, text)
+    elif not found.spread <= SPREAD:
+        # the path is one, but what is said of its errors is not that of exact equations
+        yield Finding("solution", None, f"{bars}; end the ladder later")
+    else:
+        yield Finding("solution", True, f"{what} {_moves(found.model)}")
+    if found.scheme is None:
+        return
+    steps = f"take about {found.factor} times as many steps (steps=, max_step=)"
+    if _matters(found.scheme):
+        fix = steps if 1 < found.factor <= 1000 else "take many more steps, or another scheme"
+        yield Finding("scheme", False, f"its error {_moves(found.scheme)}; {fix}")
+    elif found.unsettled:
+        yield Finding(
+            "scheme",
+            None,
+            f"in {found.unsettled} steps the equations are too stiff for its error to be found; "
+            "compare with a run of more steps",
+        )
+    else:
+        yield Finding("scheme", True, f"its error {_moves(found.scheme)}")
+
+
+def _matters(shift: Shift) -> bool:
+    small = shift.sds <= SDS and shift.fit <= FIT
+    # of a parameter that is known better than to itself, a hundredth counts as well
+    return not small or (shift.share > SHARE and shift.sds < shift.share)
+
+
+def _moves(shift: Shift) -> str:
+    fit = f"the fit of {shift.channel} at t = {shift.time:.6g} by {shift.fit:.2g} of its noise"
+    if not shift.parameter:
+        return f"moves {fit}"
+    return f"moves {shift.parameter} by {shift.sds:.2g} standard deviations and {fit}"
+
+
+def _chi_squared(dataset: xr.Dataset, found: Assessment | None) -> Finding:
+    judged = chi_squared(dataset)
+    if judged.n <= judged.p:
+        return Finding("chi-squared", None, judged.verdict)
+    return Finding("chi-squared", judged.low <= judged.value <= judged.high, judged.verdict)
+
+
+def _free_run(dataset: xr.Dataset, found: Assessment | None) -> Iterator[Finding]:
+    if found is None or math.isnan(found.follows):
+        return
+    first, last = (float(dataset["time"].values[i]) for i in (0, -1))
+    if found.follows >= last:
+        text = f"the equations alone, from the first state, follow the path to its end ({last:g})"
+        yield Finding("free run", True, text)
+        return
+    text = (
+        f"the equations alone, from the first state at t = {first:g}, leave the path by two "
+        f"standard deviations of the noise at t = {found.follows:.6g} (of {last:g})"
+    )
+    if found.explained:
+        text += f", by their own instability, which enlarges deviations {found.growth:.2g} times"
+    else:
+        text += "; the path needs errors of the model to follow the data"
+    yield Finding("free run", found.explained, text)
+
+
+def _bounds(found: Assessment | None) -> Iterator[Finding]:
+    if found is None:
+        return
+    if not found.held:
+        yield Finding("bounds", True, "no unknown is held by one")
+        return
+    names = [
+        f"{name} at {points} of its points" if points else f"the parameter {name}"
+        for name, points in found.held
+    ]
+    yield Finding(
+        "bounds",
+        False,
+        f"on a bound, beyond which the action falls: {_listed(names)}; widen bounds=, or take the "
+        "estimate as one under that condition",
+    )
+
+
+def _determined(found: Assessment | None) -> Iterator[Finding]:
+    if found is None:
+        return
+    missing = [f"the state {name}" for name in found.unseen]
+    missing += [f"the direction {direction} of the parameters" for direction in found.loose]
+    if missing:
+        yield Finding("determined", False, f"the data say nothing of {_listed(missing)}")
+    elif found.sds or found.model is not None:
+        yield Finding("determined", True, "the data determine every free parameter")
+
+
+def _level(dataset: xr.Dataset, found: Assessment | None) -> Finding:
+    met, attempts = hits(dataset)
+    low, high = wilson(met, attempts)
+    text = (
+        f"the lowest level was met by {met} of {attempts} attempts "
+        f"(95 % interval {100 * low:.3g} .. {100 * high:.3g} %)"
+    )
+    equal = equal_places(dataset)
+    if equal > 1:
+        text = f"{equal} different minima have the lowest action to within 0.01; {text}"
+        return Finding("level", False, text)
+    if found is not None and not found.random and attempts > 1:
+        text += ", but all attempts started at one point, so that says nothing; take random starts"
+        return Finding("level", False, text)
+    if met < 2:
+        return Finding(
+            "level", False, f"{text}: a lower one may not have been met; take more paths"
+        )
+    return Finding("level", True, text)
+
+
+def equal_places(dataset: xr.Dataset) -> int:
+    """Return how many different minima share the lowest action.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The dataset of a run.
+    """
+    rung = last_rung(dataset)
+    action = dataset["action"].values[:, rung]
+    groups = level_members(dataset)
+    lowest = action[groups[0][0]]
+    gap = GAP * float(dataset.attrs["measurement_scale"])
+    return sum(bool(action[group[0]] <= lowest + gap) for group in groups)
+
+
+def _listed(names: list[str], most: int = 6) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

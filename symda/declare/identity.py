@@ -1,0 +1,34 @@
+"""A fingerprint of equations, to tell a run of one model from a run of another."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import sympy as sp
+from sympy import Expr
+
+from symda.declare.lattice import LatticeModel
+from symda.declare.measure import Measurement
+from symda.declare.model import Model
+
+
+def model_digest(model: Model) -> str:
+    """Return the SHA-256 of a model's equations; names count, bounds and start ranges do not."""
+    if isinstance(model, LatticeModel):
+        left = [repr(field) for field in model.fields] + [repr(model.lattice)]
+        return _digest(["lattice", str(model.discrete), *left], model.site_equations)
+    names = [f"{type(state).__name__} {state.name}" for state in model.states]
+    return _digest(["model", str(model.discrete), *names], model.equations)
+
+
+def measurement_digest(measurement: Measurement) -> str:
+    """Return the SHA-256 of what is measured, its names included."""
+    return _digest(["measurement", *measurement.names], measurement.functions)
+
+
+def _digest(head: Iterable[str], expressions: Iterable[Expr]) -> str:
+    sha = hashlib.sha256()
+    for line in (*head, *map(sp.srepr, expressions)):
+        sha.update(f"{len(line)} {line}\n".encode("utf-8", "surrogatepass"))
+    return sha.hexdigest()
