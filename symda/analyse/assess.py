@@ -128,6 +128,9 @@ def _look(
         p=_fitted(evaluator, equations, here),
         twice=2.0 * _plain_action(evaluator, X, theta, rf),
     )
+    if not here.minimum:
+        # nothing can be said of errors about a point that is none
+        return found
     expansion = here.expansion
     if expansion is None:
         if evaluator.kernels.matrix_free:

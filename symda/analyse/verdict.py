@@ -151,6 +151,9 @@ def _minimum(dataset: xr.Dataset, found: Assessment | None) -> Finding:
 def _solution(found: Assessment | None) -> Iterator[Finding]:
     if found is None or found.minimum is None:
         return
+    if not found.minimum:
+        yield Finding("solution", None, "not looked at, since the path is no minimum")
+        return
     if found.model is None:
         why = found.notes[0] if found.notes else "the action is not convex there"
         yield Finding("solution", None, f"not looked at ({why})")
@@ -203,7 +206,7 @@ def _chi_squared(dataset: xr.Dataset, found: Assessment | None) -> Finding:
 
 
 def _free_run(dataset: xr.Dataset, found: Assessment | None) -> Iterator[Finding]:
-    if found is None or math.isnan(found.follows):
+    if found is None or math.isnan(found.follows) or found.minimum is False:
         return
     first, last = (float(dataset["time"].values[i]) for i in (0, -1))
     if found.follows >= last:
@@ -222,7 +225,7 @@ def _free_run(dataset: xr.Dataset, found: Assessment | None) -> Iterator[Finding
 
 
 def _bounds(found: Assessment | None) -> Iterator[Finding]:
-    if found is None:
+    if found is None or found.minimum is False:
         return
     if not found.held:
         yield Finding("bounds", True, "no unknown is held by one")
@@ -240,7 +243,7 @@ def _bounds(found: Assessment | None) -> Iterator[Finding]:
 
 
 def _determined(found: Assessment | None) -> Iterator[Finding]:
-    if found is None:
+    if found is None or found.minimum is False:
         return
     missing = [f"the state {name}" for name in found.unseen]
     missing += [f"the direction {direction} of the parameters" for direction in found.loose]

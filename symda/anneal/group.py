@@ -121,6 +121,8 @@ def _result(
     job: Job, solver: Climber, climb: Climb, i: int, k: int, start: Point, late: bool
 ) -> PathResult:
     """Take path i of a climb, which began at `start`, out as the result of path k."""
+    from symda.solve.options import REASON, TIME
+
     result = blank(job, k)
     rungs = np.array(job.rungs)
     result.status[rungs] = climb.status[i]
@@ -149,6 +151,8 @@ def _result(
         if result.states_by_beta is not None and climb.all_paths is not None:
             result.states_by_beta[at] = climb.all_paths[i, reached]
     cut = not tried[-1] and FAILED not in climb.status[i]
+    if last >= 0 and climb.reasons[i, last] == TIME and not remark:
+        remark = REASON[TIME]
     remark = f"rung {rungs[last]}: {remark}" if remark else ""
     why = _why(job, climb, i, last, start, late)
     return replace(
@@ -161,8 +165,10 @@ def _result(
 
 def _why(job: Job, climb: Climb, i: int, last: int, start: Point, late: bool) -> str:
     """Return why a path did not reach the last rung, or an empty string."""
-    from symda.solve.options import REASON
+    from symda.solve.options import REASON, TIME
 
+    if last >= 0 and climb.reasons[i, last] == TIME:
+        return ""
     if last + 1 == climb.status.shape[1]:
         return ""
     rung = job.rungs[last + 1]

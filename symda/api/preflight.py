@@ -22,9 +22,7 @@ BoolArray = NDArray[np.bool_]
 
 #: Data beyond a bound by this many standard deviations of their noise are not the noise's doing.
 FAR = 3.0
-#: A change of the action by its own parameter's typical size below this share is rounding.
-IDLE = 1e-15
-#: Random starts at which a parameter must do nothing to be called idle.
+#: Random points at which a parameter must do nothing to be called idle.
 TRIALS = 2
 
 
@@ -47,8 +45,9 @@ def warn(field: MachineField, at: Evaluator, rf: FloatArray, *, stacklevel: int)
         As for `warnings.warn`, counted from the caller.
     """
     problem = at.problem
-    _, unconstrained = loose(field, problem)
+    unseen, unconstrained = loose(field, problem)
     for text in (
+        *unseen_warnings(unseen),
         *unconstrained_warnings(unconstrained),
         *idle_warnings(at, rf[0], unconstrained),
         *constant_warnings(problem),
@@ -112,7 +111,7 @@ def unconstrained_warnings(names: Sequence[str]) -> Iterator[str]:
 
 
 def idle_warnings(at: Evaluator, rf: FloatArray, named: Sequence[str]) -> Iterator[str]:
-    """Name the free parameters, but for those `named` before, that do nothing at random starts.
+    """Name the free parameters, but for those `named` before, that do nothing at random points.
 
     Parameters
     ----------
@@ -125,18 +124,21 @@ def idle_warnings(at: Evaluator, rf: FloatArray, named: Sequence[str]) -> Iterat
     """
     problem = at.problem
     idle = problem.free & np.array([name not in named for name in problem.parameters], dtype=bool)
+    low, high = problem.state_start.T
     for trial in range(TRIALS if idle.any() else 0):
-        X, theta = uniform(problem, np.random.default_rng(trial))
+        rng = np.random.default_rng(trial)
+        _, theta = uniform(problem, rng)
+        # not a start: where all is measured, that lies on the data, and may be a special place
+        X = rng.uniform(low, high, (problem.M, problem.D))
         with np.errstate(all="ignore"):
-            action, gradient = at.value_and_gradient(X, theta, rf)
-            change = np.abs(gradient[problem.M * problem.D :]) * problem.typical
-            # an action that is not finite tells nothing
-            idle &= change <= IDLE * action
+            gradient = at.gradient(X, theta, rf)
+        # the terms that hold it give exactly nothing; how large the others are does not matter
+        idle &= gradient[problem.M * problem.D :] == 0.0
     names = [name for name, still in zip(problem.parameters, idle, strict=True) if still]
     if names:
         yield (
             f"nothing depends on {_listed('the parameter', names)}: the action's derivative is "
-            "zero at random starts, as behind a forcing that is zero or in a case that never "
+            "zero at random points, as behind a forcing that is zero or in a case that never "
             "applies. What it starts at is what it ends at. Fix it with fixed={...}, or leave it "
             "out of the model."
         )

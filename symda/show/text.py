@@ -23,7 +23,7 @@ from symda.analyse import (
     verdict,
     wilson,
 )
-from symda.anneal.levels import HIT, STOPPED
+from symda.anneal.levels import HIT
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,9 +49,9 @@ def summary(dataset: xr.Dataset) -> str:
     counts = path_counts(dataset)
     lines = [_heading(dataset), "paths: " + _paths(dataset, counts)]
     if counts.reached:
-        lines += [*_endings(dataset), *_remark(dataset)]
-        lines += [_lowest(dataset), f"time to the lowest level: {_time(dataset)}"]
         first, *rest = verdict(dataset).lines()
+        lines += [*_endings(dataset), *_remark(dataset, first)]
+        lines += [_lowest(dataset), f"time to the lowest level: {_time(dataset)}"]
         lines += [f"verdict: {first}", *rest, *_parameters(dataset)]
     else:
         lines += ["lowest level: none, no path reached a rung", *_messages(dataset)]
@@ -82,18 +82,11 @@ def _endings(dataset: xr.Dataset) -> Iterator[str]:
     if "stopped" not in ends:
         return
     yield f"ends: {', '.join(f'{count} {status}' for status, count in ends.items())}"
-    if len(ends) == 1:
-        yield (
-            "warning: no path converged, so what follows are the points where the solver stopped, "
-            "not minima; allow it more iterations, or end the ladder a rung earlier"
-        )
-    elif dataset["status"].values[best_path(dataset), last_rung(dataset)] == STOPPED:
-        yield "warning: the lowest path did not converge; allow the solver more iterations"
 
 
-def _remark(dataset: xr.Dataset) -> Iterator[str]:
+def _remark(dataset: xr.Dataset, said: str) -> Iterator[str]:
     remark = str(dataset["message"].values[best_path(dataset)])
-    if remark:
+    if remark and remark not in said:
         yield f"the lowest path: {remark}"
 
 

@@ -35,8 +35,9 @@ REASON: dict[int, str] = {
     4: "derivatives are not finite where the steps lead",
     5: "the action is not finite where the rung starts",
     6: "the action's derivatives are not finite where the rung starts",
+    7: "the time limit was reached on its way",
 }
-LIMIT, STUCK, SADDLE, WALL, NO_VALUE, NO_SLOPE = range(1, 7)
+LIMIT, STUCK, SADDLE, WALL, NO_VALUE, NO_SLOPE, TIME = range(1, 8)
 #: Those that are failures; the others are stops.
 FAILURES = (NO_VALUE, NO_SLOPE)
 

@@ -205,18 +205,38 @@ def with_effort(result: PathResult, efforts: Sequence[PathResult], rung: int) ->
 
 
 def cut_short(job: Job, rung: int, steps: int, found: PathResult) -> PathResult:
-    """Return the full-length record of a path that ended in a shorter window, and why."""
-    from symda.anneal.levels import FAILED
-    from symda.anneal.task import blank
+    """Return the full-length record of a path that ended in a shorter window, and why.
 
-    result = replace(
-        blank(job, found.path),
-        message=f"window of {steps} steps: {found.message}",
-        interrupted=found.interrupted,
-    )
+    What the time limit cut short is kept as what it is: the window, extended by the model's own
+    forecast, which is no minimum.
+    """
+    from symda.anneal.levels import FAILED, STOPPED
+    from symda.anneal.task import bench, blank
+
+    message = f"window of {steps} steps: {found.message}"
+    result = replace(blank(job, found.path), message=message, interrupted=found.interrupted)
     if FAILED in found.status:
         result.status[rung] = FAILED
-    return result
+        return result
+    if found.last_beta < 0:
+        return result
+    path, theta = onward(job, found, job.problem.N)
+    kernels = bench(job).kernels
+    at = kernels.at(job.problem)
+    with np.errstate(all="ignore"):
+        terms = at.terms(path, theta, job.rf[rung])
+    if not np.isfinite(terms).all():
+        return result
+    result.measurement_term[rung], result.model_term[rung] = terms
+    result.action[rung], result.theta[rung] = sum(terms), theta
+    result.states[:], result.fit[:] = path, kernels.measure(path, theta)
+    weights = job.problem.weight[:, None] * np.tile(
+        at.precision(job.rf[rung]), 1 + job.problem.interior
+    )
+    result.momenta[:] = weights * at.residual(path, theta)
+    result.status[rung] = STOPPED
+    after = f"; after step {steps} the path is the model's forecast" * (steps < job.problem.N)
+    return replace(result, last_beta=rung, message=message + after)
 
 
 def finished(job: Job, found: PathResult) -> bool:

@@ -36,6 +36,7 @@ from symda.solve.boundary.program import Program
 from symda.solve.boundary.system import System
 from symda.solve.ipopt import DEFAULTS, STATUS, first_line
 from symda.solve.minimum import Bounds
+from symda.solve.options import own_sizes
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -47,7 +48,7 @@ BoolArray = NDArray[np.bool_]
 
 #: Most Gauss points an interval may have.
 LARGEST_DEGREE = 8
-#: An unknown this share of its bounds' distance away from one of them counts as there.
+#: An unknown this share of its own size away from a bound counts as there.
 MARGIN = 1e-7
 #: Share of a value that is its rounding error.
 ROUNDING = 1e-9
@@ -181,7 +182,7 @@ class Collocation:
             ending = Ending(status, message, iterations, evaluations, time.perf_counter() - started)
             if status not in ("converged", "acceptable"):
                 return self._extremal(v, unit * lam, rf, given, ending)
-            held = pinned | _held(v, lower, upper, _vector(solution["lam_x"]))
+            held = pinned | _held(v, lower, upper, _vector(solution["lam_x"]), self._sizes(v))
             v = _at_bounds(v, lower, upper, held)
             polished = polish(program, v, lam, q, (lower, upper), held | (lower == upper))
             v = polished.v
@@ -243,6 +244,17 @@ class Collocation:
             X.reshape(-1, D), theta, mesh.u.reshape(flat.size, self.system.U), flat
         )
         return self._program.start(x, X, slopes - F.reshape(X.shape), theta)
+
+    def _sizes(self, v: FloatArray) -> FloatArray:
+        """Sizes of the unknowns: a state's largest value, a parameter's own, or as declared."""
+        program, problem = self._program, self._problem
+        declared = own_sizes(problem)
+        states = np.maximum(np.abs(v[program.x]).max(axis=0), np.finfo(float).tiny)
+        sizes = np.ones(program.unknowns)
+        sizes[program.x] = sizes[program.X] = states
+        theta = np.abs(v[program.theta])
+        sizes[program.theta] = np.where(theta > 0.0, theta, declared[problem.D :])
+        return sizes
 
     def _left(self, found: Extremal, polished: Polished) -> dict[str, float]:
         """Residuals that should be smaller; those that a bound's force accounts for are not."""
@@ -403,10 +415,12 @@ def is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _held(v: FloatArray, lower: FloatArray, upper: FloatArray, lam: FloatArray) -> BoolArray:
-    """Unknowns at a bound that IPOPT's multipliers push beyond."""
-    width = np.where(np.isfinite(upper - lower), upper - lower, np.maximum(np.abs(v), 1.0))
-    at = (v - lower <= MARGIN * width) & (lam < 0.0) | (upper - v <= MARGIN * width) & (lam > 0.0)
+def _held(
+    v: FloatArray, lower: FloatArray, upper: FloatArray, lam: FloatArray, sizes: FloatArray
+) -> BoolArray:
+    """Unknowns at a bound, by their own sizes, that IPOPT's multipliers push beyond."""
+    near = MARGIN * sizes
+    at = (v - lower <= near) & (lam < 0.0) | (upper - v <= near) & (lam > 0.0)
     held: BoolArray = at & (lower < upper)
     return held
 
