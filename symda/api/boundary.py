@@ -19,6 +19,7 @@ from symda.api.starts import as_start
 from symda.errors import OptionError, SolveError, nearest
 from symda.observe import Observations, Problem, Samples
 from symda.observe.forcing import as_function
+from symda.observe.jumps import breaks
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -176,7 +177,7 @@ def boundary_value(
         Of the method, e.g. ``{"degree": 5, "intervals": 2}`` with ``"collocation"``.
     steps, max_step, midpoint_data, fixed
         The grid and the fixed parameters, see `Action.bind`. Intervals of collocation end at the
-        grid's points, and where a sampled forcing is not smooth.
+        grid's points, and where a forcing jumps or has a kink.
 
     Returns
     -------
@@ -205,7 +206,7 @@ def boundary_value(
     precision = _precision(rf, problem)
     times, path, theta = _start(start, problem, precision)
     given = _initial(initial, problem)
-    inputs = _inputs(action, data) if isinstance(data, Observations) else None
+    inputs = _inputs(action, data, problem) if isinstance(data, Observations) else None
     chosen = {} if options is None else options
     solver = make_method(method, System(field.functions), problem, chosen, inputs)
     found = solver.solve(times, path, theta, precision, given)
@@ -355,17 +356,20 @@ def _of_run(
     return times, path, np.where(problem.free, theta, problem.fixed)
 
 
-def _inputs(action: Action, data: Observations) -> Inputs:
+def _inputs(action: Action, data: Observations, problem: Problem) -> Inputs:
     """Return the forcing as it was given, at any time."""
     from symda.solve.boundary import Inputs
 
     sources = [data.forcing[u.name] for u in action.model.forcing]
-    sampled = [source.breaks for source in sources if isinstance(source, Samples)]
-
-    return Inputs(
-        _Forcing(sources, action.model.time),
-        np.unique(np.concatenate(sampled)) if sampled else np.empty(0),
-    )
+    first, last = float(problem.times[0]), float(problem.times[-1])
+    finest = float(problem.h.min())
+    found = [
+        source.breaks if isinstance(source, Samples) else breaks(source, first, last, finest=finest)
+        for source in sources
+    ]
+    own = action.model.equations if action.model.time is not None else ()
+    found += [breaks(equation, first, last, finest=finest) for equation in own]
+    return Inputs(_Forcing(sources, action.model.time), np.unique(np.concatenate([*found, []])))
 
 
 class _Forcing:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from symda.errors import DataError, SolveError, SymdaError
 from symda.observe import Samples
 from symda.observe.forcing import ForcingSource, as_function
+from symda.observe.jumps import breaks
 
 if TYPE_CHECKING:
     from symda.derive.lattice import MachineField
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 Method: TypeAlias = Literal["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"]
 _Function: TypeAlias = Callable[[float, FloatArray], FloatArray]
+
+#: Roundings by which the two sides of a jump are told apart.
+SIDE = 64.0
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,19 @@ class System:
         )
 
     def breaks(self, first: float, last: float) -> FloatArray:
-        """Return the times between `first` and `last` where a sampled forcing is not smooth."""
-        sampled = [s.breaks for s in self.sources if isinstance(s, Samples)]
-        times = np.unique(np.concatenate(sampled)) if sampled else np.empty(0)
+        """Return the times between `first` and `last` where the right-hand side is not smooth.
+
+        Jumps and kinks of a sampled forcing, and times at which a condition in time changes, of an
+        expression or of the model's own equations.
+        """
+        model = self.field.model
+        known = dict(zip(self.field.parameters, self.theta.tolist(), strict=True))
+        own = model.equations if model.time is not None else ()
+        found = [
+            one.breaks if isinstance(one, Samples) else breaks(one, first, last, known=known)
+            for one in (*self.sources, *own)
+        ]
+        times = np.unique(np.concatenate([*found, []]))
         return times[(times > first) & (times < last)]
 
 
@@ -114,13 +128,13 @@ class _RightHandSide:
         self._buffer.set_res(0, self._nonzeros.data)
 
     def within(self, first: float, last: float) -> _Function:
-        """F with the times of the forcing held between `first` and `last`."""
+        """F with the time of forcing and equations held between `first` and `last`."""
 
         def F(t: float, x: FloatArray) -> FloatArray:
             here = np.array([min(max(t, first), last)])
             for i, channel in enumerate(self._channels):
                 self._u[i] = channel(here)[0]
-            self._x[:], self._t[0] = x, t
+            self._x[:], self._t[0] = x, here[0]
             self._evaluate()
             slope = np.zeros(x.size)
             slope[self._rows] = self._nonzeros
@@ -134,8 +148,9 @@ def integrate(
 ) -> FloatArray:
     """States (T, D) of an ODE at the times `t`.
 
-    The solver starts anew wherever a sampled forcing jumps or has a kink: its error estimate holds
-    for smooth right-hand sides only, and one at rest steps over a pulse it has not seen.
+    The solver starts anew wherever the right-hand side jumps in time or a sampled forcing has a
+    kink: its error estimate holds for smooth right-hand sides only, and one at rest steps over a
+    pulse it has not seen.
 
     Parameters
     ----------
@@ -168,12 +183,13 @@ def integrate(
     ends = [float(t[0]), *system.breaks(t[0], t[-1]).tolist(), float(t[-1])]
     stops = np.searchsorted(t, ends, side="right").tolist()
     for (a, b), stop in zip(pairwise(ends), stops[1:], strict=True):
-        # a held sample jumps at its own time, which belongs to the piece on its right
-        F = right_hand_side.within(a, float(np.nextafter(b, a)))
+        # what jumps at an end has the value on the inside of the piece
+        aside = SIDE * np.spacing(max(abs(a), abs(b)))
+        F = right_hand_side.within(*((a + aside, b - aside) if b - a > 4.0 * aside else (a, a)))
         slope = F(a, x)
         _require_finite(slope, system.names, a, where, DataError if a == t[0] else SolveError)
         when = t[done:stop]
-        if b - a <= 64.0 * np.spacing(max(abs(a), abs(b))):
+        if b - a <= 4.0 * aside:
             # two channels sampled at one time but for rounding; solvers refuse such a piece
             x = x + (b - a) * slope
             values[done:stop] = x

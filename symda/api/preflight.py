@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from symda.anneal.failure import DIGITS, precision_ratio
 from symda.anneal.starts.uniform import uniform
 from symda.observe import Problem
+from symda.observe.jumps import breaks, jumps
 
 if TYPE_CHECKING:
+    from sympy import Expr
+
     from symda.build.kernels import Evaluator
+    from symda.declare import Model, Time
     from symda.derive.lattice import MachineField
 
 FloatArray = NDArray[np.float64]
@@ -54,6 +58,7 @@ def warn(field: MachineField, at: Evaluator, rf: FloatArray, *, stacklevel: int)
         *constant_warnings(problem),
         *(text for l in range(problem.L) for text in bounds_warnings(problem, l)),
         *ladder_warnings(problem, rf),
+        *jump_warnings(field.model, problem),
     ):
         warnings.warn(text, ProblemWarning, stacklevel=stacklevel + 1)
 
@@ -183,6 +188,45 @@ def ladder_warnings(problem: Problem, rf: FloatArray) -> Iterator[str]:
             "the data's Rm, and doubles have 16 digits: rungs there fail, or stop before they "
             f"converge. Take {f'rungs={beta}' if beta else 'a smaller rf0'}."
         )
+
+
+def jump_warnings(model: Model, problem: Problem) -> Iterator[str]:
+    """Name what jumps in time where the steps do not see it: forcing, and the model's own clock."""
+    for one in problem.missed:
+        begins, ends = problem.node_times[one.step : one.step + 2]
+        more = f", and {one.jumps - 1} more times inside of steps" if one.jumps > 1 else ""
+        yield (
+            f"forcing {one.forcing} jumps at time {one.time:.10g}, inside of step {one.step} "
+            f"({begins:.10g} to {ends:.10g}){more}: a step sees a forcing at its own few times "
+            f"alone, and takes a jump to be at one of them. {one.mend}"
+        )
+    if model.time is None or model.discrete:
+        return
+    span, finest = problem.node_times[[0, -1]].tolist(), float(problem.h.min())
+    known = dict(zip(model.parameters, problem.fixed.tolist(), strict=False))
+    known = {name: value for name, value in known.items() if value == value}  # the fixed ones
+    for state, equation in zip(model.states, model.equations, strict=True):
+        at = breaks(equation, *span, finest=finest, known=known)
+        if at.size and (at := _jumping(equation, model.time, at, span, finest)).size:
+            yield (
+                f"the equation of {state.name} switches at time {at[0]:.10g} by a condition in "
+                f"{model.time.name}: no step knows on which side of it its ends are. Make what "
+                "switches a forcing, u = sd.forcing('u'), and pass the expression with the data, "
+                "forcing={'u': ...}: steps then end at its jumps."
+            )
+            return
+
+
+def _jumping(
+    equation: Expr, time: Time, at: FloatArray, span: Sequence[float], finest: float
+) -> FloatArray:
+    """Those of the times `at` where an equation jumps, and not only its slope."""
+    from sympy import Float
+
+    rng = np.random.default_rng(0)
+    others = sorted(equation.free_symbols - {time}, key=str)
+    values = dict(zip(others, map(Float, rng.uniform(0.5, 1.5, len(others))), strict=True))
+    return np.intersect1d(at, jumps(equation.xreplace(values), time, *span, finest=finest))
 
 
 def _listed(kind: str, names: Sequence[str]) -> str:
