@@ -37,7 +37,8 @@ class Nudged:
     along its gradient, each component scaled by its start range, until that share of
     y_l - h_l(x) is gone to first order. Data are taken linear in time between two observations;
     farther from the nearest one than the channel's typical distance between two, there is no
-    coupling; a channel measured once, or hardly more often, couples at its data alone. Of the trajectories of several gains, the one of least action is kept.
+    coupling; a channel measured once, or hardly more often, couples at its data alone. Of the
+    trajectories of several gains, the one of least action is kept.
 
     Parameters
     ----------
