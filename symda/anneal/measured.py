@@ -48,5 +48,5 @@ def near(problem: Problem, seen: BoolArray) -> BoolArray:
 def followed(problem: Problem) -> list[int]:
     """Return the states that are measured as they are, and often enough to be known in between."""
     states = sorted({int(state) for state in problem.direct if state >= 0})
-    weighed = problem.rm > 0.0
-    return [a for a in states if spacing(problem, weighed[:, problem.direct == a].any(axis=1)) > 0]
+    seen = {a: problem.rm[:, problem.direct == a].sum(axis=1) > 0.0 for a in states}
+    return [a for a in states if spacing(problem, seen[a]) > 0.0]

@@ -37,7 +37,7 @@ MOST_KEPT = 1 << 31
 
 
 class IntegrationWarning(UserWarning):
-    """Some members of an ensemble could not be integrated to the end."""
+    """Members of an ensemble could not be integrated to the end, or a model is stiff."""
 
 
 @dataclass(frozen=True, eq=False)

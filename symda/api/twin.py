@@ -10,15 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from symda.api.driven import Values, drive, driven, split_values, with_values
 from symda.api.inputs import number, vector, whole
-from symda.api.integrate import Method, Options, System
+from symda.api.integrate import Options, System
 from symda.api.simulate import (
     Trajectory,
     forcing_sources,
     initial_state,
     integration_options,
     parameter_vector,
+    refuse_for_maps,
     trajectory,
 )
+from symda.api.stepping import Method
 from symda.declare import Measurement, Model
 from symda.errors import DataError, OptionError
 from symda.observe import Observations, Samples
@@ -46,7 +48,7 @@ def twin(
     discard: float = 0.0,
     every: int = 1,
     forcing: Mapping[str, ForcingInput] | None = None,
-    method: Method = "DOP853",
+    method: Method | None = None,
 ) -> tuple[Trajectory, Observations]:
     """Make the data of a twin experiment: a solution of the model, measured with Gaussian noise.
 
@@ -74,8 +76,8 @@ def twin(
         Measure at every so many points of the truth.
     forcing : mapping of str to forcing
         As for `Observations`; plain values hold at the steps + 1 points of the truth.
-    method : str
-        Method of `solve_ivp`.
+    method : str, optional
+        As for `simulate`.
 
     Returns
     -------
@@ -117,7 +119,9 @@ def twin(
         error=OptionError,
     )
     seed = whole(seed, "twin: seed", "e.g. seed=0", least=0)
-    options = integration_options(method, 1e-10, 1e-10, where="twin")
+    options = integration_options(method, 1e-10, None, where="twin")
+    if model.discrete:
+        refuse_for_maps({"method": method}, where="twin")
     times: FloatArray = dt * np.arange(steps + 1, dtype=float)
     constants, values = split_values(model, parameters, times, where="twin")
     theta = parameter_vector(action.parameters, constants, where="twin")
@@ -131,7 +135,7 @@ def twin(
     )
     if discard:
         _require_forcing_before(system, discard)
-        spin_up = Options(method, SPIN_UP, SPIN_UP)
+        spin_up = Options(method, SPIN_UP, None)
         before = np.array([-discard, 0.0])
         way_in = trajectory(system, before, first, spin_up, longest=dt, where="twin")
         first = way_in.states.values[-1]
