@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from symda.api.estimates import Estimates
 from symda.api.inputs import choice, vector
 from symda.api.kernels import numbers
 from symda.api.preflight import ProblemWarning
@@ -89,12 +90,10 @@ class BoundarySolution:
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        return state | {name: dict(state[name]) for name in ("parameters", "residuals")}
+        return state | {"residuals": dict(state["residuals"])}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name in ("parameters", "residuals"):
-            state[name] = MappingProxyType(state[name])
-        self.__dict__.update(state)
+        self.__dict__.update(state | {"residuals": MappingProxyType(state["residuals"])})
 
     def x(self, times: ArrayLike) -> FloatArray:
         """States at times (T,), shape (T, D).
@@ -443,9 +442,7 @@ def _solution(found: Extremal, problem: Problem, method: str) -> BoundarySolutio
             coords={"side": ["left", "right"], **coords},
             name="momenta",
         ),
-        parameters=MappingProxyType(
-            dict(zip(problem.parameters, found.theta.tolist(), strict=True))
-        ),
+        parameters=Estimates(zip(problem.parameters, found.theta.tolist(), strict=True)),
         action=found.measurement_term + found.model_term,
         measurement_term=found.measurement_term,
         model_term=found.model_term,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from symda.api.driven import Values, drive, driven, split_values, with_values
+from symda.api.estimates import Estimates
 from symda.api.evaluate import evaluate
 from symda.api.inputs import choice, number, vector
 from symda.api.integrate import Options, System, integrate, iterate
@@ -145,6 +146,7 @@ def simulate(
     parameters : array_like (P,) or mapping of str to float
         Parameters; those left out take the value they were declared with. One per step has a
         number, T - 1 values (one a step) or T, held from each time to the next, or `Samples`.
+        ``run.best.parameters`` may hold those of the measured quantities besides.
     forcing : mapping of str to forcing
         As for `Observations`; samples are never extrapolated.
     method : str, optional
@@ -300,12 +302,16 @@ def parameter_vector(
 ) -> FloatArray:
     """Array (P,) of parameters; those a mapping leaves out take the value they were declared with.
 
+    `Estimates` may hold others too.
+
     Raises
     ------
     InputError
         If one is unknown, missing or not a finite number.
     """
     names = tuple(p.name for p in declared)
+    if isinstance(given, Estimates):
+        given = given.of(names)
     what, fix = f"{where}: parameters", "pass numbers, or a mapping of names to numbers"
     if given is not None and not isinstance(given, Mapping):
         return vector(given, names, what, fix)
