@@ -17,7 +17,7 @@ from symda.api.inputs import number, whole
 from symda.api.simulate import Trajectory, forcing_sources, parameter_vector
 from symda.declare import Model
 from symda.errors import DataError, OptionError, SolveError
-from symda.observe.arrays import as_times
+from symda.observe.arrays import as_times, warn_of_coarse
 from symda.observe.jumps import jumps, off_ends
 
 if TYPE_CHECKING:
@@ -278,6 +278,7 @@ def integrate(
     where = "integrate"
     integrator = fitting(model, method, where=where)
     t = as_times(times, "times of integrate")
+    warn_of_coarse(t, "times of integrate", stacklevel=2)
     known = driven(model)
     longest = None if step is None else number(
         step, f"{where}: step", "leave it out for the shortest interval", kind="positive"

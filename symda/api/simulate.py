@@ -20,7 +20,7 @@ from symda.api.stepping import Method
 from symda.declare import LatticeModel, Measurement, Model, Parameter
 from symda.errors import DataError, OptionError
 from symda.observe import Samples
-from symda.observe.arrays import as_times
+from symda.observe.arrays import as_times, warn_of_coarse
 from symda.observe.forcing import as_forcing, match
 
 if TYPE_CHECKING:
@@ -193,6 +193,7 @@ def simulate(
         given = {"method": method, "atol": atol, "rtol": None if rtol == 1e-10 else rtol}
         refuse_for_maps(given, where="simulate")
     t = as_times(times, "times of simulate")
+    warn_of_coarse(t, "times of simulate", stacklevel=2)
     nothing, known = Measurement((), (), ()), driven(model)
     constants, values = split_values(model, parameters, t, where="simulate")
     system = System(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from symda.declare import Forcing, Parameter, State, StepParameter, Time
-from symda.errors import DataError, OptionError, nearest
+from symda.errors import DataError, DataWarning, OptionError, nearest
 from symda.observe.arrays import FloatArray
 from symda.observe.forcing import ForcingSource, evaluate, match
 from symda.observe.grid import Grid
@@ -229,13 +230,15 @@ def _match_channels(observations: Observations, channels: tuple[str, ...]) -> Ob
                 f"{', '.join(given)}. Add it, or leave it out of measured=."
             )
     order = [given.index(name) for name in channels]
-    return Observations(
-        observations.times,
-        observations.values[:, order],
-        variance=observations.variance[:, order],
-        channels=channels,
-        forcing=observations.forcing,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # said when they were made
+        return Observations(
+            observations.times,
+            observations.values[:, order],
+            variance=observations.variance[:, order],
+            channels=channels,
+            forcing=observations.forcing,
+        )
 
 
 def _map_grid(
