@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from symda.api.driven import Values, drive, driven, split_values, with_values
 from symda.api.inputs import number, vector, whole
 from symda.api.integrate import Options, System
+from symda.api.preflight import ProblemWarning
 from symda.api.simulate import (
     Trajectory,
     forcing_sources,
@@ -92,6 +94,13 @@ def twin(
         If one of the numbers, or the method, is wrong.
     DataError, SolveError
         As for `simulate`.
+
+    Warns
+    -----
+    ProblemWarning
+        If the truth, or a true value, lies outside of the model's own bounds.
+    IntegrationWarning
+        As for `simulate`.
     """
     from symda.api.action import Action
 
@@ -141,6 +150,8 @@ def twin(
         first = way_in.states.values[-1]
     found = trajectory(system, times, first, options, longest=dt, where="twin")
     truth = with_values(found, model, values)
+    for text in _bounds_warnings(action, truth, theta, dt, discard, drawn=initial is None):
+        warnings.warn(text, ProblemWarning, stacklevel=2)
     h = np.asarray(
         field.measure.map(steps + 1)(
             truth.states.values.T, np.repeat(theta[:, None], steps + 1, 1)
@@ -178,6 +189,45 @@ def _duration(value: float, name: str, fix: str, model: Model, *, zero: bool = F
     if model.discrete:
         return float(whole(value, f"twin: {name} of a map", fix, least=0 if zero else 1))
     return number(value, f"twin: {name}", fix, kind="non-negative" if zero else "positive")
+
+
+def _bounds_warnings(
+    action: Action, truth: Trajectory, theta: FloatArray, dt: float, discard: float, *, drawn: bool
+) -> Iterator[str]:
+    """Name what of a truth lies outside the bounds of the model, where no estimate can go."""
+    for parameter, value in zip(action.parameters, theta.tolist(), strict=True):
+        if not parameter.bounds[0] <= value <= parameter.bounds[1]:
+            yield (
+                f"twin: the true value {value:.6g} of {parameter.name} is outside of its bounds "
+                f"{_range(parameter.bounds)}, where no estimate can go. Widen bounds=."
+            )
+    model, states, times = action.model, truth.states.values, truth.times
+    bounds = np.array([s.bounds for s in model.states], dtype=float)
+    rounding = 1e-9 * np.abs(states).max(axis=0, initial=0.0)
+    outside = (states < bounds[:, 0] - rounding) | (states > bounds[:, 1] + rounding)
+    if not outside.any():
+        return
+    n, a = np.argwhere(outside)[0]
+    last = int(np.flatnonzero(outside.any(axis=1))[-1])
+    mend = "Widen bounds=."
+    if drawn and last < len(times) - 1:
+        # it was inside from there on
+        enough = discard + dt * (last + 1)
+        mend = (
+            "It starts at random in the states' start ranges and is inside from time "
+            f"{times[last + 1]:.6g} on: pass discard={enough:.6g} or more, so that it has settled "
+            "before time 0; or initial=, or widen bounds=."
+        )
+    elif drawn:
+        mend = "It starts at random in the states' start ranges: pass initial=, or widen bounds=."
+    yield (
+        f"twin: the truth has {model.states[a].name} = {states[n, a]:.6g} at time {times[n]:.6g}, "
+        f"outside of its bounds {_range(model.states[a].bounds)}, where no estimate can go. {mend}"
+    )
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    return f"({bounds[0]:.6g}, {bounds[1]:.6g})"
 
 
 def _require_forcing_before(system: System, discard: float) -> None:
