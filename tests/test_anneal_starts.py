@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from anneal_fakes import make_problem, mark, run, start_of
+from anneal_fakes import make_problem, mark, run, start_of, workers_of
 
 import symda as sd
 from symda.anneal.starts import STARTS, uniform
@@ -138,7 +138,7 @@ def test_a_start_function_of_ones_own():
 @pytest.mark.parametrize("executor", ["serial", "processes"])
 def test_a_start_function_that_is_wrong_is_one_error_at_the_call(executor, start, message):
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        run(start=start, paths=3, executor=executor, workers=2)
+        run(start=start, paths=3, executor=executor, workers=workers_of(executor))
 
 
 def test_a_start_that_fails_on_a_later_path_fails_that_path_alone():

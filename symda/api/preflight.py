@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from symda.anneal.failure import DIGITS, precision_ratio
 from symda.anneal.starts.uniform import uniform
+from symda.anneal.strategies.strategy import Growing
 from symda.observe import Problem
 from symda.observe.jumps import breaks, jumps
 
 if TYPE_CHECKING:
     from sympy import Expr
 
+    from symda.anneal.strategies import Strategy
     from symda.build.kernels import Evaluator
     from symda.declare import Model, Time
     from symda.derive.lattice import MachineField
@@ -61,6 +64,35 @@ def warn(field: MachineField, at: Evaluator, rf: FloatArray, *, stacklevel: int)
         *jump_warnings(field.model, problem),
     ):
         warnings.warn(text, ProblemWarning, stacklevel=stacklevel + 1)
+
+
+def warn_of_window(
+    strategy: Strategy, problem: Problem, rf: FloatArray, *, stacklevel: int
+) -> None:
+    """Say so if options of a growing window were given and it cannot grow.
+
+    Parameters
+    ----------
+    strategy, problem
+        What is annealed, and how.
+    rf : (B, D)
+        The ladder.
+    stacklevel : int
+        As for `warnings.warn`, counted from the caller.
+    """
+    if not isinstance(strategy, Growing) or len(strategy.plan(problem, rf).steps) > 1:
+        return
+    given = [f.name for f in fields(strategy) if getattr(strategy, f.name) != f.default]
+    if given:
+        times = int((problem.rm > 0.0).any(axis=1).sum())
+        warnings.warn(
+            f"the first window holds all {times} observation times, so that it does not grow: "
+            f"{', '.join(given)} of {type(strategy).__name__} "
+            f"{'have' if len(given) > 1 else 'has'} no effect. Leave strategy out, or take a "
+            "smaller samples=.",
+            ProblemWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def loose(field: MachineField, problem: Problem) -> tuple[tuple[str, ...], tuple[str, ...]]:
