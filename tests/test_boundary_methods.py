@@ -487,27 +487,3 @@ def test_a_forcing_of_a_problem_is_that_of_its_scheme() -> None:
     for given, same in ((smooth, True), (kinked, False)):
         a, b = (sd.boundary_value(own, d, rf=5.0, start=start) for d in (given, own.bind(given)))
         assert (np.abs(a.states.values - b.states.values).max() < 1e-9) == same
-
-
-@pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("size", [1e-14, 1e9])
-def test_sweeps_do_not_depend_on_the_units_of_states(size: float) -> None:
-    """States times S, Rf and Rm over its square: the same action, and p over S."""
-    t = np.linspace(0.0, 2.0, 9)
-    y = np.exp(-t) + 0.1 * np.sin(7 * t)
-
-    def solve(S: float) -> sd.BoundarySolution:
-        x = sd.state("x")
-        model = sd.Model({x: -x - x**2 / S}, name="bent")
-        data = sd.Observations(t, S * y, variance=0.01 * S**2)
-        own = sd.Action(model, [x], model_error="rate")
-        return sd.boundary_value(
-            own, data, rf=30.0 / S**2, start=S * y[:, None], initial=[S], method="sweeps"
-        )
-
-    one, other = solve(1.0), solve(size)
-    assert other.action == pytest.approx(one.action, rel=1e-9)
-    np.testing.assert_allclose(other.states.values / size, one.states.values, rtol=1e-7)
-    np.testing.assert_allclose(
-        other.momenta.values * size, one.momenta.values, rtol=1e-4, atol=1e-5
-    )

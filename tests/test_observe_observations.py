@@ -369,10 +369,9 @@ def test_times_whose_digits_are_few_are_named(origin: float, step: float, apart:
         Observations(times, np.ones(5), variance=1)
     assert len(said) == 1 and said[0].filename == __file__
     assert str(said[0].message) == (
-        f"times of Observations: near {times[-1]:.6g} doubles are {apart:.2g} apart, and the "
-        f"shortest interval between two times is {np.diff(times).min():.6g}: lengths of steps and "
-        "times within them are rounded to that. Measure time from a nearer origin: "
-        f"times - {origin:.17g}."
+        f"times of Observations: near {origin:.6g} doubles are {apart:.2g} apart, and two times "
+        f"lie {np.diff(times).min():.6g} apart there: lengths of steps and times within them are "
+        f"rounded to that. Measure time from a nearer origin: times - {origin:.17g}."
     )
 
 
@@ -384,6 +383,7 @@ def test_times_with_digits_enough_are_not_named(origin: float, step: float) -> N
         warnings.simplefilter("error")
         Observations(origin + step * np.arange(5.0), np.ones(5), variance=1)
         Observations([origin], [1.0], variance=1)
+        Observations([0.0, 1e-300, 1.0], [1.0, 1.0, 1.0], variance=1)
 
 
 def test_whole_numbers_that_are_one_double_are_named() -> None:

@@ -123,14 +123,16 @@ def warn_of_coarse(times: FloatArray, what: str, *, stacklevel: int) -> None:
     stacklevel
         As for `warnings.warn`, counted from the caller.
     """
-    apart = float(np.spacing(np.abs(times).max()))
-    shortest = float(np.diff(times).min(initial=np.inf))
-    if apart > COARSE * shortest:
+    with np.errstate(over="ignore"):
+        lengths = np.diff(times)
+    apart = np.spacing(np.maximum(np.abs(times[:-1]), np.abs(times[1:])))
+    coarse = np.flatnonzero(apart > COARSE * lengths)
+    if coarse.size:
+        i = int(coarse[np.argmin(lengths[coarse])])
         warnings.warn(
-            f"{what}: near {np.abs(times).max():.6g} doubles are {apart:.2g} apart, and the "
-            f"shortest interval between two times is {shortest:.6g}: lengths of steps and times "
-            "within them are rounded to that. Measure time from a nearer origin: "
-            f"times - {times[0]:.17g}.",
+            f"{what}: near {times[i + 1]:.6g} doubles are {apart[i]:.2g} apart, and two times lie "
+            f"{lengths[i]:.6g} apart there: lengths of steps and times within them are rounded to "
+            f"that. Measure time from a nearer origin: times - {times[0]:.17g}.",
             DataWarning,
             stacklevel=stacklevel + 1,
         )
