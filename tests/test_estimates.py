@@ -20,11 +20,12 @@ DATA = sd.Observations(T, 3 * (2 - np.exp(-0.5 * T)), variance=1e-2)
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_a_runs_parameters_are_taken_with_those_of_the_measurement() -> None:
+@pytest.mark.parametrize("solver", ["newton", "ipopt"])
+def test_a_runs_parameters_are_taken_with_those_of_the_measurement(solver: str) -> None:
     """x' = 1 - x / 2 from 1 is 2 - exp(-t / 2); the factor 3 is the measurement's."""
     ladder = sd.Ladder(0.01, 10.0, 6)
     run = sd.anneal(
-        ACTION, DATA, paths=2, ladder=ladder, strategy="ladder", start="uniform", progress=False
+        ACTION, DATA, paths=2, ladder=ladder, solver=solver, executor="serial", progress=False
     )
     best = run.best
     assert set(best.parameters) == {"k", "s"}
