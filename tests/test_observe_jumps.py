@@ -214,6 +214,10 @@ def test_equations_that_switch_by_their_own_clock_are_named() -> None:
     (text,) = jump_warnings(late, problem)
     assert text.startswith("the equation of A switches at time 0.5 by a condition in t: ")
     assert "u = sd.forcing('u')" in text
+    begin = sd.parameter("begin", value=1.5)
+    shifted = sd.Model({A: sp.Heaviside(t - begin) - k * A}, name="shifted")
+    (text,) = jump_warnings(shifted, sd.Action(shifted, [A]).bind(held_data()))
+    assert text.startswith("the equation of A switches at time 1.5 by")
     kink = sd.Model({A: sp.Piecewise((t, t < 1), (1, True)) - k * A}, name="kink")
     assert not list(jump_warnings(kink, problem))
 

@@ -20,7 +20,7 @@ from symda.api.starts import as_start
 from symda.errors import OptionError, SolveError, nearest
 from symda.observe import Observations, Problem, Samples
 from symda.observe.forcing import as_function
-from symda.observe.jumps import breaks
+from symda.observe.jumps import breaks, clocked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -366,8 +366,8 @@ def _inputs(action: Action, data: Observations, problem: Problem) -> Inputs:
         source.breaks if isinstance(source, Samples) else breaks(source, first, last, finest=finest)
         for source in sources
     ]
-    own = action.model.equations if action.model.time is not None else ()
-    found += [breaks(equation, first, last, finest=finest) for equation in own]
+    own = clocked(action.model)
+    found += [breaks(equation, first, last, finest=finest) for _, equation in own]
     return Inputs(_Forcing(sources, action.model.time), np.unique(np.concatenate([*found, []])))
 
 

@@ -16,7 +16,7 @@ from symda.api.stepping import Function, Jacobian, Method, OverBudgetError, Step
 from symda.errors import DataError, SolveError
 from symda.observe import Samples
 from symda.observe.forcing import ForcingSource, as_function
-from symda.observe.jumps import breaks
+from symda.observe.jumps import breaks, clocked
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
@@ -94,9 +94,8 @@ class System:
         Jumps and kinks of a sampled forcing, and times at which a condition in time changes, of an
         expression or of the model's own equations.
         """
-        model = self.field.model
         known = dict(zip(self.field.parameters, self.theta.tolist(), strict=True))
-        own = model.equations if model.time is not None else ()
+        own = (equation for _, equation in clocked(self.field.model))
         found = [
             one.breaks if isinstance(one, Samples) else breaks(one, first, last, known=known)
             for one in (*self.sources, *own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,14 @@ from symda.anneal.failure import DIGITS, precision_ratio
 from symda.anneal.starts.uniform import uniform
 from symda.anneal.strategies.strategy import Growing
 from symda.observe import Problem
-from symda.observe.jumps import breaks, jumps
+from symda.observe.jumps import breaks, clocked, jumps
 
 if TYPE_CHECKING:
     from sympy import Expr
 
     from symda.anneal.strategies import Strategy
     from symda.build.kernels import Evaluator
-    from symda.declare import Model, Time
+    from symda.declare import Model, Parameter, Time
     from symda.derive.lattice import MachineField
 
 FloatArray = NDArray[np.float64]
@@ -235,13 +235,13 @@ def jump_warnings(model: Model, problem: Problem) -> Iterator[str]:
     if model.time is None or model.discrete:
         return
     span, finest = problem.node_times[[0, -1]].tolist(), float(problem.h.min())
-    known = dict(zip(model.parameters, problem.fixed.tolist(), strict=False))
-    known = {name: value for name, value in known.items() if value == value}  # the fixed ones
-    for state, equation in zip(model.states, model.equations, strict=True):
+    theta = dict(zip(problem.parameters, problem.fixed.tolist(), strict=True))
+    known = {p: theta[p.name] for p in model.parameters if np.isfinite(theta[p.name])}
+    for name, equation in clocked(model):
         at = breaks(equation, *span, finest=finest, known=known)
-        if at.size and (at := _jumping(equation, model.time, at, span, finest)).size:
+        if at.size and (at := _jumping(equation, model.time, known, at, span, finest)).size:
             yield (
-                f"the equation of {state.name} switches at time {at[0]:.10g} by a condition in "
+                f"the equation of {name} switches at time {at[0]:.10g} by a condition in "
                 f"{model.time.name}: no step knows on which side of it its ends are. Make what "
                 "switches a forcing, u = sd.forcing('u'), and pass the expression with the data, "
                 "forcing={'u': ...}: steps then end at its jumps."
@@ -250,15 +250,21 @@ def jump_warnings(model: Model, problem: Problem) -> Iterator[str]:
 
 
 def _jumping(
-    equation: Expr, time: Time, at: FloatArray, span: Sequence[float], finest: float
+    equation: Expr,
+    time: Time,
+    known: Mapping[Parameter, float],
+    at: FloatArray,
+    span: Sequence[float],
+    finest: float,
 ) -> FloatArray:
     """Those of the times `at` where an equation jumps, and not only its slope."""
     from sympy import Float
 
     rng = np.random.default_rng(0)
     others = sorted(equation.free_symbols - {time}, key=str)
-    values = dict(zip(others, map(Float, rng.uniform(0.5, 1.5, len(others))), strict=True))
-    return np.intersect1d(at, jumps(equation.xreplace(values), time, *span, finest=finest))
+    values = dict(zip(others, rng.uniform(0.5, 1.5, len(others)).tolist(), strict=True))
+    numbers = {symbol: Float(value) for symbol, value in (values | dict(known)).items()}
+    return np.intersect1d(at, jumps(equation.xreplace(numbers), time, *span, finest=finest))
 
 
 def _listed(kind: str, names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import sympy
 
-from symda.declare import Time
+from symda.declare import LatticeModel, Model, Time
 from symda.errors import DataError
 from symda.observe.arrays import FloatArray
 from symda.observe.forcing import ForcingSource, as_function
@@ -80,6 +80,15 @@ def breaks(
     # the same time found twice, but for rounding
     apart = np.diff(at, prepend=-np.inf) > 2.0 * _aside(at, 0.0)
     return at[apart & (at > first) & (at < last)]
+
+
+def clocked(model: Model) -> tuple[tuple[str, sympy.Expr], ...]:
+    """Return what a model's time symbol may switch: names of states, or fields, and equations."""
+    if model.time is None:
+        return ()
+    if isinstance(model, LatticeModel):
+        return tuple(zip((f.name for f in model.fields), model.site_equations, strict=True))
+    return tuple(zip((s.name for s in model.states), model.equations, strict=True))
 
 
 def within_steps(
