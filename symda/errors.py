@@ -22,6 +22,10 @@ class DataError(InputError):
     """Observations, forcing samples, times or files are wrong."""
 
 
+class DataWarning(UserWarning):
+    """Something about observations or times that costs digits."""
+
+
 class OptionError(InputError):
     """An option, a name from a registry, or a combination of options is wrong."""
 

@@ -163,6 +163,11 @@ def run(problem=None, *, prepare=relax, reporter=None, **settings):
     )
 
 
+def workers_of(executor):
+    """Return two workers for an executor that has any."""
+    return None if executor == "serial" else 2
+
+
 def start_of(k, problem=None, seed=7):
     """Return the start of path k, (M, D) and (P,)."""
     problem = make_problem() if problem is None else problem

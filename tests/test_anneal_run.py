@@ -6,7 +6,7 @@ import signal
 
 import numpy as np
 import pytest
-from anneal_fakes import make_problem, mark, run, start_of
+from anneal_fakes import make_problem, mark, run, start_of, workers_of
 
 from symda.anneal import STARTS, Ladder, Settings
 from symda.anneal.executors import SerialExecutor, muster
@@ -52,7 +52,7 @@ def test_each_minimum_is_the_start_of_the_next_rung():
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_every_executor_gives_the_same_numbers(executor):
     serial = run(paths=6, keep="all")
-    other = run(paths=6, keep="all", executor=executor, workers=2)
+    other = run(paths=6, keep="all", executor=executor, workers=workers_of(executor))
     assert comparable(serial).identical(comparable(other))
 
 
@@ -90,7 +90,7 @@ def test_an_executor_that_can_only_submit():
 @pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
 def test_the_solver_is_made_once_for_each_worker(executor, tmp_path):
     log = tmp_path / "built"
-    run(paths=12, executor=executor, workers=2, options={"built": str(log)})
+    run(paths=12, executor=executor, workers=workers_of(executor), options={"built": str(log)})
     # The caller makes one as well, to find wrong options; in a serial run it is also the worker.
     assert len(log.read_text().split()) <= {"serial": 1, "threads": 3, "processes": 3}[executor]
 
@@ -160,12 +160,13 @@ def test_a_path_that_fails_at_once_has_nothing():
 
 @pytest.mark.parametrize("executor", ["serial", "threads", "processes"])
 def test_time_limit_keeps_the_rungs_done(executor):
-    run(executor=executor, workers=2)  # so that starting processes does not use up the time
+    # so that starting processes does not use up the time
+    run(executor=executor, workers=workers_of(executor))
     dataset = run(
         paths=30,
         ladder=Ladder(0.5, 2.0, 200),
         executor=executor,
-        workers=2,
+        workers=workers_of(executor),
         time_limit=0.7,
         options={"nap": 0.05},
     )
@@ -193,7 +194,7 @@ def test_stop_after_so_many_hits(executor):
     dataset = run(
         paths=200,
         executor=executor,
-        workers=2,
+        workers=workers_of(executor),
         stop_after=3,
         options={} if executor == "serial" else {"nap": 0.01},
     )
@@ -261,7 +262,7 @@ def test_a_reporter_that_raises_stops_the_run_and_is_stopped(executor):
 
     reporter = Broken()
     with pytest.raises(LookupError, match="no terminal"):
-        run(paths=6, executor=executor, workers=2, reporter=reporter)
+        run(paths=6, executor=executor, workers=workers_of(executor), reporter=reporter)
     assert reporter.events == [("start", 6), ("stop",)]
 
 
@@ -380,6 +381,11 @@ REFUSED = [
     ({"workers": 0}, "anneal: workers must be a whole number of at least 1, got 0."),
     ({"workers": "two"}, "anneal: workers must be a whole number of at least 1, got 'two'."),
     ({"workers": 1.5}, "anneal: workers must be a whole number of at least 1, got 1.5."),
+    (
+        {"executor": "serial", "workers": 8},
+        "anneal: executor='serial' takes one path after the other in this process; workers=8 does "
+        "not go with it. Leave one of them out.",
+    ),
     (
         {"executor": "process"},
         "anneal: there is no executor 'process'; there are processes, threads, serial, or pass a "

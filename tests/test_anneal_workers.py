@@ -52,7 +52,7 @@ def test_a_broken_executor_of_ones_own_is_replaced():
 
 CTRL_C = """
     import os, signal, sys, threading
-    from anneal_fakes import run
+    from anneal_fakes import run, workers_of
 
     executor, result = sys.argv[1:]
 
@@ -69,8 +69,8 @@ CTRL_C = """
             print("stopped", flush=True)
 
     if __name__ == "__main__":
-        dataset = run(paths=50, executor=executor, workers=2, options={"nap": 0.05},
-                      reporter=Watch())
+        dataset = run(paths=50, executor=executor, workers=workers_of(executor),
+                      options={"nap": 0.05}, reporter=Watch())
         from symda.anneal import save
         save(dataset, result)
 """

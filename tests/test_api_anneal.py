@@ -16,6 +16,7 @@ import sympy as sp
 import xarray as xr
 
 import symda as sd
+from symda.api import ProblemWarning
 
 QUIET = {"executor": "serial", "progress": False, "seed": 0}
 
@@ -292,3 +293,15 @@ def test_a_mistake_is_named(name: str) -> None:
     with pytest.raises(sd.InputError) as error:
         do()
     assert message in str(error.value)
+
+
+def test_options_of_a_window_that_cannot_grow_are_named() -> None:
+    with pytest.warns(ProblemWarning) as said:
+        cases.anneal(
+            paths=1, ladder=sd.Ladder(1.0, rungs=1), strategy=sd.Window(samples=99, extend=3)
+        )
+    texts = [str(one.message) for one in said if "window" in str(one.message)]
+    assert texts == [
+        "the first window holds all 41 observation times, so that it does not grow: samples, "
+        "extend of Window have no effect. Leave strategy out, or take a smaller samples=."
+    ]

@@ -149,11 +149,12 @@ def test_gaps_forcing_parameters_unequal_steps_and_rf(
 ) -> None:
     given = None if initial is None else np.array(initial)
     expected = neuron_oracle(rule, given)
+    M = neuron_action().bind(neuron_data(rule)).M
     found = sd.boundary_value(
         neuron_action(),
         neuron_data(rule),
         rf=NEURON_RF,
-        start=(np.tile([1.0, 0.7], (6, 1)), {"a": 0.6, "b": 0.5}),
+        start=(np.tile([1.0, 0.7], (M, 1)), {"a": 0.6, "b": 0.5}),
         initial=initial,
         options={"intervals": 2, "degree": 5},
     )
@@ -193,8 +194,8 @@ def test_the_action_is_stationary_in_free_parameters() -> None:
 
 @pytest.mark.parametrize("scheme", ["euler", "hermite-simpson", "gauss4"])
 def test_the_scheme_of_the_action_does_not_matter(scheme: str) -> None:
-    start = sd.Action(NEURON, CHANNELS, scheme=scheme, model_error="rate").bind(neuron_data("hold"))
-    path = np.tile([1.0, 0.7], (start.M, 1))
+    start, plain = (neuron_action(name).bind(neuron_data("hold")) for name in (scheme, "rk4"))
+    path, points = (np.tile([1.0, 0.7], (one.M, 1)) for one in (start, plain))
     theta = {"a": 0.6, "b": 0.5}
     options: dict[str, object] = {"intervals": 3, "degree": 6}
     found, expected = (
@@ -202,10 +203,10 @@ def test_the_scheme_of_the_action_does_not_matter(scheme: str) -> None:
             neuron_action(name),
             neuron_data("hold"),
             rf=NEURON_RF,
-            start=(points, theta),
+            start=(given, theta),
             options=options,
         )
-        for name, points in ((scheme, path), ("rk4", np.tile([1.0, 0.7], (6, 1))))
+        for name, given in ((scheme, path), ("rk4", points))
     )
     np.testing.assert_allclose(found.x(WHEN), expected.x(WHEN), atol=1e-8)
     assert found.states.sizes["time"] == start.M

@@ -299,17 +299,21 @@ def test_h_of_a_held_forcing_has_two_limits_at_its_jump() -> None:
     data = sd.Observations(
         [0.0, 1.0, 2.0], [[0.3], [0.9], [0.1]], variance=0.25, forcing={"u": forcing}
     )
-    found = sd.boundary_value(own, data, rf=3.0, start=np.full((3, 1), 0.5))
+    # a grid point more, where the forcing jumps
+    start = np.full((4, 1), 0.5)
+    found = sd.boundary_value(own, data, rf=3.0, start=start)
     left, right = (found.hamiltonian([0.7], side)[0] for side in ("left", "right"))
     # x and p are continuous there, p F is not
     assert right - left == pytest.approx(2.0 * found.p([0.7])[0, 0], rel=1e-6)
-    with pytest.raises(OptionError, match=r"jumps at time 0\.7: .*Use 'collocation'"):
-        sd.boundary_value(own, data, rf=3.0, start=np.full((3, 1), 0.5), method="bvp")
+    at_datum = sd.Samples(np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 3.0]), "hold")
+    data = sd.Observations(
+        [0.0, 1.0, 2.0], [[0.3], [0.9], [0.1]], variance=0.25, forcing={"u": at_datum}
+    )
+    with pytest.raises(OptionError, match=r"jumps at time 1: .*Use 'collocation'"):
+        sd.boundary_value(own, data, rf=3.0, start=start[:3], method="bvp")
     midpoint = sd.Action(own.model, [x], scheme="midpoint", model_error="rate")
     with pytest.raises(OptionError, match=r"jumps at time 1: .*a scheme that takes it once a step"):
-        sd.boundary_value(
-            midpoint, midpoint.bind(data), rf=3.0, start=np.full((3, 1), 0.5), method="bvp"
-        )
+        sd.boundary_value(midpoint, midpoint.bind(data), rf=3.0, start=start[:3], method="bvp")
 
 
 def test_a_mesh_that_does_not_resolve_the_solution_is_said() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import sympy
 import xarray as xr
 
 from symda.declare import forcing, parameter, time
-from symda.errors import DataError
+from symda.errors import DataError, DataWarning
 from symda.observe import Observations, Samples
 
 t = time()
@@ -355,3 +356,44 @@ def test_forcing_constants_must_be_finite_and_real(constant: object) -> None:
 def test_undefined_functions_in_forcing_are_refused_by_name() -> None:
     with pytest.raises(DataError, match=r"^forcing 'I': .*g"):
         Observations([0, 1], [1, 1], variance=1, forcing={"I": sympy.Function("g")(t)})
+
+
+@pytest.mark.parametrize(
+    ("origin", "step", "apart"),
+    [(1.7e15, 1.0, 0.25), (1.7e15, 25.0, 0.25), (2.46e6, 1e-3, 4.7e-10)],
+)
+def test_times_whose_digits_are_few_are_named(origin: float, step: float, apart: float) -> None:
+    """Microseconds since 1970, and Julian days; doubles have 53 bits."""
+    times = origin + step * np.arange(5.0)
+    with pytest.warns(DataWarning) as said:
+        Observations(times, np.ones(5), variance=1)
+    assert len(said) == 1 and said[0].filename == __file__
+    assert str(said[0].message) == (
+        f"times of Observations: near {origin:.6g} doubles are {apart:.2g} apart, and two times "
+        f"lie {np.diff(times).min():.6g} apart there: lengths of steps and times within them are "
+        f"rounded to that. Measure time from a nearer origin: times - {origin:.17g}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("origin", "step"), [(0.0, 1e-15), (2024.0, 1e-3), (1e6, 1.0), (0.0, 1e15)]
+)
+def test_times_with_digits_enough_are_not_named(origin: float, step: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Observations(origin + step * np.arange(5.0), np.ones(5), variance=1)
+        Observations([origin], [1.0], variance=1)
+        Observations([0.0, 1e-300, 1.0], [1.0, 1.0, 1.0], variance=1)
+
+
+def test_whole_numbers_that_are_one_double_are_named() -> None:
+    """Nanoseconds since 1970, which 64-bit integers tell apart and doubles do not."""
+    times = 1_700_000_000_000_000_000 + np.arange(3)
+    with pytest.raises(DataError) as caught:
+        Observations(times, np.ones(3), variance=1)
+    assert str(caught.value) == (
+        "times of Observations: entries 0 and 1, 1700000000000000000 and 1700000000000000001, are "
+        "the same double. Measure time from a nearer origin: times - 1700000000000000000."
+    )
+    with pytest.raises(DataError, match=r"got dates or time differences\. Convert them"):
+        Observations(np.array(["2024-01-01", "2024-01-02"], "M8[us]"), [1, 2], variance=1)

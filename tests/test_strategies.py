@@ -97,7 +97,8 @@ def test_every_problem(strategy, problem):
 def test_every_solver(strategy, solver, tolerance, executor):
     if isinstance(strategy, sd.Population) and executor == "processes":
         return  # one attempt's candidates, see below
-    run = linear(strategy=strategy, solver=solver, paths=3, executor=executor, workers=2)
+    workers = None if executor == "serial" else 2
+    run = linear(strategy=strategy, solver=solver, paths=3, executor=executor, workers=workers)
     assert_at_the_minimum(run, linear(paths=1), tolerance)
 
 

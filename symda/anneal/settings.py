@@ -116,6 +116,11 @@ class Settings:
         check_executor(self.executor)
         if self.workers is not None:
             _whole("workers", self.workers, 1)
+            if self.executor == "serial" and self.workers > 1:
+                raise OptionError(
+                    f"anneal: executor='serial' takes one path after the other in this process; "
+                    f"workers={self.workers} does not go with it. Leave one of them out."
+                )
         _known("keep", self.keep, KEEP)
         if self.time_limit is not None:
             _seconds("time_limit", self.time_limit)

@@ -137,7 +137,8 @@ def anneal(
     -----
     ProblemWarning
         Of what no solver can mend: parameters that nothing constrains or that have no effect, data
-        of zero variance or outside bounds, a ladder that ends beyond the digits of doubles.
+        of zero variance or outside bounds, a forcing that jumps where steps do not see it, a ladder
+        that ends beyond the digits of doubles; and of options of a window that cannot grow.
     """
     from symda.api.action import Action
 
@@ -177,6 +178,7 @@ def anneal(
     rf = settings.ladder.over(problem)
     _try_growing(settings.method, kernels, problem, rf)
     preflight.warn(action.field, kernels.at(problem), rf, stacklevel=2)
+    preflight.warn_of_window(settings.method, problem, rf, stacklevel=2)
     dataset = driver.anneal(
         kernels.payload(newton=settings.structured, alone=long, field=settings.continuous),
         problem,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from symda.analyse.backpropagation import Backpropagation
 from symda.analyse.backpropagation import backpropagate as through
 from symda.api.driven import driven
+from symda.api.preflight import ProblemWarning, jump_warnings
 from symda.api.simulate import initial_state, parameter_vector
 from symda.errors import DataError, OptionError
 
@@ -48,6 +50,8 @@ def backpropagate(
     for name, column in values.items():
         path[:, problem.states.index(name)] = column
     theta = parameter_vector(action.parameters, constants, where=WHERE)
+    for text in jump_warnings(action.model, problem):
+        warnings.warn(f"{WHERE}: {text}", ProblemWarning, stacklevel=3)
     at = action.compile().machine.at(problem)
     return through(at, path, theta, explicit=action.scheme.explicit)
 

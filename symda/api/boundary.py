@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from symda.api.estimates import Estimates
 from symda.api.inputs import choice, vector
 from symda.api.kernels import numbers
 from symda.api.preflight import ProblemWarning
@@ -19,6 +20,7 @@ from symda.api.starts import as_start
 from symda.errors import OptionError, SolveError, nearest
 from symda.observe import Observations, Problem, Samples
 from symda.observe.forcing import as_function
+from symda.observe.jumps import breaks, clocked
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -88,12 +90,10 @@ class BoundarySolution:
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        return state | {name: dict(state[name]) for name in ("parameters", "residuals")}
+        return state | {"residuals": dict(state["residuals"])}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name in ("parameters", "residuals"):
-            state[name] = MappingProxyType(state[name])
-        self.__dict__.update(state)
+        self.__dict__.update(state | {"residuals": MappingProxyType(state["residuals"])})
 
     def x(self, times: ArrayLike) -> FloatArray:
         """States at times (T,), shape (T, D).
@@ -176,7 +176,7 @@ def boundary_value(
         Of the method, e.g. ``{"degree": 5, "intervals": 2}`` with ``"collocation"``.
     steps, max_step, midpoint_data, fixed
         The grid and the fixed parameters, see `Action.bind`. Intervals of collocation end at the
-        grid's points, and where a sampled forcing is not smooth.
+        grid's points, and where a forcing jumps or has a kink.
 
     Returns
     -------
@@ -205,7 +205,7 @@ def boundary_value(
     precision = _precision(rf, problem)
     times, path, theta = _start(start, problem, precision)
     given = _initial(initial, problem)
-    inputs = _inputs(action, data) if isinstance(data, Observations) else None
+    inputs = _inputs(action, data, problem) if isinstance(data, Observations) else None
     chosen = {} if options is None else options
     solver = make_method(method, System(field.functions), problem, chosen, inputs)
     found = solver.solve(times, path, theta, precision, given)
@@ -355,17 +355,20 @@ def _of_run(
     return times, path, np.where(problem.free, theta, problem.fixed)
 
 
-def _inputs(action: Action, data: Observations) -> Inputs:
+def _inputs(action: Action, data: Observations, problem: Problem) -> Inputs:
     """Return the forcing as it was given, at any time."""
     from symda.solve.boundary import Inputs
 
     sources = [data.forcing[u.name] for u in action.model.forcing]
-    sampled = [source.breaks for source in sources if isinstance(source, Samples)]
-
-    return Inputs(
-        _Forcing(sources, action.model.time),
-        np.unique(np.concatenate(sampled)) if sampled else np.empty(0),
-    )
+    first, last = float(problem.times[0]), float(problem.times[-1])
+    finest = float(problem.h.min())
+    found = [
+        source.breaks if isinstance(source, Samples) else breaks(source, first, last, finest=finest)
+        for source in sources
+    ]
+    own = clocked(action.model)
+    found += [breaks(equation, first, last, finest=finest) for _, equation in own]
+    return Inputs(_Forcing(sources, action.model.time), np.unique(np.concatenate([*found, []])))
 
 
 class _Forcing:
@@ -439,9 +442,7 @@ def _solution(found: Extremal, problem: Problem, method: str) -> BoundarySolutio
             coords={"side": ["left", "right"], **coords},
             name="momenta",
         ),
-        parameters=MappingProxyType(
-            dict(zip(problem.parameters, found.theta.tolist(), strict=True))
-        ),
+        parameters=Estimates(zip(problem.parameters, found.theta.tolist(), strict=True)),
         action=found.measurement_term + found.model_term,
         measurement_term=found.measurement_term,
         model_term=found.model_term,

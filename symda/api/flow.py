@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,12 @@ from symda.api.inputs import number, whole
 from symda.api.simulate import Trajectory, forcing_sources, parameter_vector
 from symda.declare import Model
 from symda.errors import DataError, OptionError, SolveError
-from symda.observe.arrays import as_times
+from symda.observe.arrays import as_times, warn_of_coarse
+from symda.observe.jumps import jumps, off_ends
 
 if TYPE_CHECKING:
     from symda.discretise.integrators import Integrator
-    from symda.observe.forcing import ForcingInput
+    from symda.observe.forcing import ForcingInput, ForcingSource
 
 FloatArray = NDArray[np.float64]
 
@@ -226,9 +227,9 @@ def integrate(
 ) -> Trajectory:
     """Solve a model forward in time by a compiled method of fixed steps.
 
-    Each interval between two times is divided into equal steps, none longer than `step`. There is
-    no error estimate: halve the step to see the error. A sampled forcing with jumps or kinks leaves
-    a method its order where they fall on `times`.
+    Each interval between two times, or jumps of a forcing, is divided into equal steps, none longer
+    than `step`. There is no error estimate: halve the step to see the error. A sampled forcing with
+    kinks leaves a method its order where they fall on `times`.
 
     Parameters
     ----------
@@ -277,6 +278,7 @@ def integrate(
     where = "integrate"
     integrator = fitting(model, method, where=where)
     t = as_times(times, "times of integrate")
+    warn_of_coarse(t, "times of integrate", stacklevel=2)
     known = driven(model)
     longest = None if step is None else number(
         step, f"{where}: step", "leave it out for the shortest interval", kind="positive"
@@ -288,10 +290,11 @@ def integrate(
     sources = forcing_sources(known, drive(forcing, values), t, where=where)
     ensemble = not isinstance(initial, Mapping) and np.ndim(initial) == 2
     x0 = members_of(known, initial, where=where)
-    stops = Stops.between(t, longest, where)
+    ends, stops = _with_jumps(t, longest, sources, known, where)
     engine, _ = machine_of(known, integrator)
     runner = Runner(known, integrator, engine, theta, sources)
     states, failures = runner.advance(x0, stops, threads=threads, where=where)
+    states = states[:, np.searchsorted(ends, t)]
     message = failure(failures, ensemble=ensemble) if failures else ""
     if len(failures) == len(x0):
         raise SolveError(f"{where}: {message}")
@@ -313,6 +316,26 @@ def integrate(
         model,
         values,
     )
+
+
+def _with_jumps(
+    t: FloatArray,
+    longest: float | None,
+    sources: Sequence[ForcingSource],
+    model: Model,
+    where: str,
+) -> tuple[FloatArray, Stops]:
+    """Divide the intervals between times `t` (T,) and jumps of forcing; return both times too."""
+    stops = Stops.between(t, longest, where)
+    if t.size < 2:
+        return t, stops
+    finest = float(stops.h.min())
+    found = [jumps(one, model.time, t[0], t[-1], finest=finest) for one in sources]
+    inner = off_ends(np.concatenate([*found, []]), t)
+    if not inner.size:
+        return t, stops
+    ends = np.union1d(t, inner)
+    return ends, Stops.between(ends, float(np.diff(t).min()) if longest is None else longest, where)
 
 
 def _step(value: float, where: str, name: str = "h") -> float:

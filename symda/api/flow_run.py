@@ -16,6 +16,7 @@ from symda.declare import Model
 from symda.errors import DataError, OptionError, SolveError
 from symda.observe import Samples
 from symda.observe.forcing import as_function
+from symda.observe.jumps import inside, jumps
 
 if TYPE_CHECKING:
     from symda.build.steps import StepEngine, Stretches
@@ -36,7 +37,7 @@ MOST_KEPT = 1 << 31
 
 
 class IntegrationWarning(UserWarning):
-    """Some members of an ensemble could not be integrated to the end."""
+    """Members of an ensemble could not be integrated to the end, or a model is stiff."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,18 +254,23 @@ class Runner:
         h = stops.h[r]
         starts, ends = stops.t[r] + i * h, stops.t[r] + (i + 1) * h
         when = starts[:, None] + h[:, None] * c
-        # what lies within the step stays there: a held sample jumps at its own time, which
-        # belongs to the step on its right
-        last = np.nextafter(ends, starts)
-        low, high = np.minimum(starts, last), np.maximum(starts, last)
-        inside = (c > -1e-12) & (c < 1.0 + 1e-12)
-        when[:, inside] = np.clip(when[:, inside], low[:, None], high[:, None])
+        within = (c > -1e-12) & (c < 1.0 + 1e-12)
+        first, last = np.minimum(starts, ends), np.maximum(starts, ends)
+        # ends of steps are rounded: a jump there may seem to lie a hair beyond
+        span = (first[0] - abs(h[0]), last[-1] + abs(h[-1]))
+        if h[0] < 0.0:
+            span = (first[-1] - abs(h[-1]), last[0] + abs(h[0]))
         u = np.empty((*when.shape, U))
         for n, (channel, source) in enumerate(zip(self.model.forcing, self.sources, strict=True)):
+            at = when.copy()
+            low, high = inside(
+                jumps(source, self.model.time, *span, finest=abs(h).min()), first, last
+            )
+            at[:, within] = np.clip(at[:, within], low[:, None], high[:, None])
             try:
-                u[:, :, n] = as_function(source, self.model.time)(_within(when, source))
+                u[:, :, n] = as_function(source, self.model.time)(_within(at, source))
             except DataError as error:
-                beyond = "" if inside.all() else (
+                beyond = "" if within.all() else (
                     f" The method {self.integrator.name!r} evaluates forcing up to "
                     f"{max(-c.min(), c.max() - 1.0):.2g} steps outside of each step; one that "
                     "stays within is 'rk4', 'gauss4' or 'verlet'."

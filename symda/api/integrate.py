@@ -3,33 +3,59 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symda.errors import DataError, SolveError, SymdaError
+from symda.api.flow_run import IntegrationWarning
+from symda.api.stepping import Function, Jacobian, Method, OverBudgetError, Stepper
+from symda.errors import DataError, SolveError
 from symda.observe import Samples
 from symda.observe.forcing import ForcingSource, as_function
+from symda.observe.jumps import breaks, clocked
 
 if TYPE_CHECKING:
+    from scipy.sparse import csc_array
+
     from symda.derive.lattice import MachineField
 
 FloatArray = NDArray[np.float64]
-Method: TypeAlias = Literal["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"]
-_Function: TypeAlias = Callable[[float, FloatArray], FloatArray]
+
+#: States up to which a Jacobian is a dense matrix.
+DENSE = 60
+
+#: Roundings by which the two sides of a jump are told apart.
+SIDE = 64.0
+
+
+#: The tolerance where a state is zero, as a share of the relative one of the state's largest size
+#: along the solution. Implicit methods need all of it: Newton's method ends in rounding.
+SHARE = {"RK23": 1e-3, "RK45": 1e-3, "DOP853": 1e-3}
+#: Times a solution is computed anew because states were smaller than was thought.
+PASSES = 4
 
 
 @dataclass(frozen=True)
 class Options:
-    """Method and tolerances of `solve_ivp`."""
+    """Method and tolerances.
 
-    method: Method
+    Attributes
+    ----------
+    method
+        None: DOP853, and Radau from where the model turns out stiff.
+    rtol
+        Relative tolerance.
+    atol
+        Absolute tolerance; None: by the size of each state.
+    """
+
+    method: Method | None
     rtol: float
-    atol: float
+    atol: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +89,18 @@ class System:
         )
 
     def breaks(self, first: float, last: float) -> FloatArray:
-        """Return the times between `first` and `last` where a sampled forcing is not smooth."""
-        sampled = [s.breaks for s in self.sources if isinstance(s, Samples)]
-        times = np.unique(np.concatenate(sampled)) if sampled else np.empty(0)
+        """Return the times between `first` and `last` where the right-hand side is not smooth.
+
+        Jumps and kinks of a sampled forcing, and times at which a condition in time changes, of an
+        expression or of the model's own equations.
+        """
+        known = dict(zip(self.field.parameters, self.theta.tolist(), strict=True))
+        own = (equation for _, equation in clocked(self.field.model))
+        found = [
+            one.breaks if isinstance(one, Samples) else breaks(one, first, last, known=known)
+            for one in (*self.sources, *own)
+        ]
+        times = np.unique(np.concatenate([*found, []]))
         return times[(times > first) & (times < last)]
 
 
@@ -77,28 +112,13 @@ class _Buffer(Protocol):
     def set_res(self, i: int, a: memoryview) -> None: ...
 
 
-class _Watch:
-    """F that gives up when time stands still: LSODA goes on for ever with steps of no length."""
-
-    def __init__(self, F: _Function, time: float) -> None:
-        self._F = F
-        self.time = time
-        self._calls = 0
-
-    def __call__(self, t: float, x: FloatArray) -> FloatArray:
-        if abs(t - self.time) > 1e-14 * abs(t):
-            self.time, self._calls = t, 0
-        self._calls += 1
-        # a Jacobian by differences takes D calls at one time
-        if self._calls > 1000 * (1 + x.size):
-            raise ArithmeticError("the steps have shrunk to nothing")
-        return self._F(t, x)
-
-
 class _RightHandSide:
     """F(t, x) of a system; a call on buffers takes a microsecond, one with arrays about forty."""
 
     def __init__(self, system: System) -> None:
+        from symda.derive.field import Field
+
+        self._jacobian = system.field.field_jacobian if isinstance(system.field, Field) else None
         function = system.field.field
         time = system.field.model.time
         self._channels = [as_function(source, time) for source in system.sources]
@@ -113,20 +133,35 @@ class _RightHandSide:
             self._buffer.set_arg(i, values.data)
         self._buffer.set_res(0, self._nonzeros.data)
 
-    def within(self, first: float, last: float) -> _Function:
-        """F with the times of the forcing held between `first` and `last`."""
+    def within(self, first: float, last: float) -> tuple[Function, Jacobian | None]:
+        """F and dF/dx with the time of forcing and equations held between `first` and `last`."""
 
-        def F(t: float, x: FloatArray) -> FloatArray:
+        def enter(t: float, x: FloatArray) -> None:
             here = np.array([min(max(t, first), last)])
             for i, channel in enumerate(self._channels):
                 self._u[i] = channel(here)[0]
-            self._x[:], self._t[0] = x, t
+            self._x[:], self._t[0] = x, here[0]
+
+        def F(t: float, x: FloatArray) -> FloatArray:
+            enter(t, x)
             self._evaluate()
             slope = np.zeros(x.size)
             slope[self._rows] = self._nonzeros
             return slope
 
-        return F
+        differentiate = self._jacobian
+        if differentiate is None:
+            return F, None
+
+        def jacobian(t: float, x: FloatArray) -> FloatArray | csc_array:
+            from scipy.sparse import csc_array
+
+            enter(t, x)
+            _, J = differentiate(self._x, self._u, self._theta, self._t)
+            sparse = csc_array(J.sparse())[:, : x.size]
+            return sparse if x.size > DENSE else sparse.toarray()
+
+        return F, jacobian
 
 
 def integrate(
@@ -134,8 +169,9 @@ def integrate(
 ) -> FloatArray:
     """States (T, D) of an ODE at the times `t`.
 
-    The solver starts anew wherever a sampled forcing jumps or has a kink: its error estimate holds
-    for smooth right-hand sides only, and one at rest steps over a pulse it has not seen.
+    The solver starts anew wherever the right-hand side jumps in time or a sampled forcing has a
+    kink: its error estimate holds for smooth right-hand sides only, and one at rest steps over a
+    pulse it has not seen.
 
     Parameters
     ----------
@@ -146,7 +182,8 @@ def integrate(
     x0 : (D,)
         State at t[0].
     options : Options
-        Method and tolerances.
+        Method and tolerances. Without an absolute one that of each state follows its largest size
+        along the solution; where that was taken too large the solution is computed anew.
     longest : float
         Longest step when F follows a clock.
     where : str
@@ -157,34 +194,113 @@ def integrate(
     DataError
         If F is not finite at the start.
     SolveError
-        If the solution cannot be continued.
+        If the solution cannot be continued, or a method that was asked for would take for ever.
+
+    Warns
+    -----
+    IntegrationWarning
+        If the model was handed to an implicit method.
     """
     if t.size == 1:
         return x0[None, :]
     max_step = longest if system.follows_a_clock else math.inf
-    right_hand_side = _RightHandSide(system)
-    values = np.empty((t.size, x0.size))
-    x, done = x0, 0
-    ends = [float(t[0]), *system.breaks(t[0], t[-1]).tolist(), float(t[-1])]
-    stops = np.searchsorted(t, ends, side="right").tolist()
-    for (a, b), stop in zip(pairwise(ends), stops[1:], strict=True):
-        # a held sample jumps at its own time, which belongs to the piece on its right
-        F = right_hand_side.within(a, float(np.nextafter(b, a)))
-        slope = F(a, x)
-        _require_finite(slope, system.names, a, where, DataError if a == t[0] else SolveError)
-        when = t[done:stop]
-        if b - a <= 64.0 * np.spacing(max(abs(a), abs(b))):
-            # two channels sampled at one time but for rounding; solvers refuse such a piece
-            x = x + (b - a) * slope
-            values[done:stop] = x
-        else:
-            inner = when[when < b]
-            at = np.append(inner, b) if inner.size else None
-            found = _solve(F, (a, b), x, at, options, max_step, where)
-            x = found[-1]
-            values[done:stop] = found[: when.size] if inner.size else x
-        done = stop
-    return values
+    course = _Course(system, t, x0, where)
+    method = options.method or "DOP853"
+    share = SHARE.get(method, 1.0) if options.atol is None else 1.0
+    sizes = course.sizes() if options.atol is None else np.ones(x0.size)
+    guessed = (x0 == 0.0) & (options.atol is None)
+    best, switched, blurred, budget = x0[None, :], None, False, math.inf
+    for _ in range(PASSES):
+        largest = np.full(x0.size, options.atol) if options.atol else options.rtol * sizes
+        stepper = Stepper(
+            method=method,
+            rtol=options.rtol,
+            atol=share * largest,
+            implicit_atol=largest,
+            may_switch=options.method is None,
+            budget=budget,
+            max_step=max_step,
+            end=float(t[-1]),
+            where=where,
+            peak=np.abs(x0),
+            looked=float(t[0]),
+        )
+        try:
+            found = course.run(stepper)
+        except (SolveError, OverBudgetError):
+            # states that are nothing but rounding cannot be followed by their own size
+            if blurred:
+                break
+            # steps so long that they leave the solution come from a guess that is too large
+            if not guessed.any():
+                raise
+            sizes, guessed = np.where(guessed, 1e-8, 1.0) * sizes, np.zeros_like(guessed)
+            continue
+        best, switched = found, stepper.switched
+        # the tolerance that was used is more than the relative one of the state's size
+        most = share if switched is None and share < 1.0 else 0.5
+        coarse = (stepper.peak > 0.0) & (stepper.peak < most * sizes)
+        if options.atol is not None or not coarse.any():
+            break
+        blurred = bool((stepper.peak[coarse] < 1e3 * stepper.atol[coarse]).all())
+        budget = 30.0 * stepper.calls + 50_000.0 if blurred else math.inf
+        sizes, guessed = np.where(coarse, stepper.peak, sizes), np.zeros_like(guessed)
+    if switched is not None:
+        warnings.warn(
+            f"{where}: the model is stiff: from t = {switched:.6g} on DOP853 would have needed too "
+            "many steps, and Radau went on. Pass method='Radau' or 'LSODA' to begin with it.",
+            IntegrationWarning,
+            stacklevel=4,
+        )
+    return best
+
+
+class _Course:
+    """The pieces of a solution, between the times at which the right-hand side is not smooth."""
+
+    def __init__(self, system: System, t: FloatArray, x0: FloatArray, where: str) -> None:
+        self._system, self._t, self._x0, self._where = system, t, x0, where
+        self._right_hand_side = _RightHandSide(system)
+        self._ends = [float(t[0]), *system.breaks(t[0], t[-1]).tolist(), float(t[-1])]
+
+    def sizes(self) -> FloatArray:
+        """First guess of the states' sizes, (D,): too large rather than 0."""
+        sizes: FloatArray = np.abs(self._x0)
+        F, _ = self._within(self._ends[0], self._ends[1])
+        slopes = np.abs(F(self._ends[0], self._x0)) * float(np.diff(self._t).min())
+        sizes = np.where((sizes > 0.0) | ~np.isfinite(slopes), sizes, slopes)
+        return np.where(sizes > 0.0, sizes, sizes.max() or 1.0)
+
+    def run(self, stepper: Stepper) -> FloatArray:
+        """States (T, D) at the times."""
+        t, names = self._t, self._system.names
+        values = np.empty((t.size, self._x0.size))
+        x, done = self._x0, 0
+        stops = np.searchsorted(t, self._ends, side="right").tolist()
+        for (a, b), stop in zip(pairwise(self._ends), stops[1:], strict=True):
+            F, jacobian = self._within(a, b)
+            slope = F(a, x)
+            error = DataError if a == t[0] else SolveError
+            _require_finite(slope, names, a, self._where, error)
+            when = t[done:stop]
+            if b - a <= 4.0 * _aside(a, b):
+                # two channels sampled at one time but for rounding; solvers refuse such a piece
+                x = x + (b - a) * slope
+                values[done:stop] = x
+            else:
+                values[done:stop], x = stepper.piece(F, jacobian, (a, b), x, when)
+            done = stop
+        return values
+
+    def _within(self, a: float, b: float) -> tuple[Function, Jacobian | None]:
+        """F and its Jacobian in a piece: what jumps at an end has the value on the inside."""
+        aside = _aside(a, b)
+        first, last = (a + aside, b - aside) if b - a > 4.0 * aside else (a, a)
+        return self._right_hand_side.within(first, last)
+
+
+def _aside(a: float, b: float) -> float:
+    return float(SIDE * np.spacing(max(abs(a), abs(b))))
 
 
 def iterate(system: System, t: FloatArray, x0: FloatArray, *, where: str) -> FloatArray:
@@ -199,7 +315,7 @@ def iterate(system: System, t: FloatArray, x0: FloatArray, *, where: str) -> Flo
     """
     if np.any(np.diff(t) != np.round(np.diff(t))):
         raise DataError(f"{where}: the times of a map must lie whole numbers apart.")
-    f = _RightHandSide(system).within(float(t[0]), float(t[-1]))
+    f, _ = _RightHandSide(system).within(float(t[0]), float(t[-1]))
     values, x, now = [x0], x0, t[0]
     for target in t[1:]:
         while now < target:
@@ -212,53 +328,6 @@ def iterate(system: System, t: FloatArray, x0: FloatArray, *, where: str) -> Flo
             )
         values.append(x)
     return np.array(values)
-
-
-def _solve(
-    F: _Function,
-    span: tuple[float, float],
-    x: FloatArray,
-    at: FloatArray | None,
-    options: Options,
-    max_step: float,
-    where: str,
-) -> FloatArray:
-    """Solution at the times `at`, or at the solver's own steps; the last one is at the end."""
-    from scipy.integrate import solve_ivp
-
-    reached, why = span[0], ""
-    watch = _Watch(F, span[0])
-    try:
-        solution = solve_ivp(
-            watch,
-            span,
-            x,
-            method=options.method,
-            t_eval=at,
-            rtol=options.rtol,
-            atol=options.atol,
-            max_step=max_step,
-        )
-    except SymdaError:
-        raise
-    except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
-        # the watch's own, or an implicit method that factorises what is no longer finite
-        reached, why = watch.time, f"{error}."
-    else:
-        why = str(solution.message)
-        if len(solution.t):  # SciPy gives empty lists when it did not reach the first time
-            values: FloatArray = np.asarray(solution.y.T)
-            good = int(np.logical_and.accumulate(np.isfinite(values).all(axis=1)).sum())
-            if solution.success and good == len(values):
-                return values
-            reached = float(solution.t[max(good - 1, 0)])
-            if good < len(values):
-                why = "it left finite numbers."
-    stiff = "" if options.method == "LSODA" else ", or try method='LSODA' for a stiff model"
-    raise SolveError(
-        f"{where}: the solution could not be continued beyond t = {reached:.6g}: {why} "
-        f"Look at parameters and initial state{stiff}."
-    )
 
 
 def _require_finite(

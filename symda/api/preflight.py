@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,16 @@ from numpy.typing import NDArray
 
 from symda.anneal.failure import DIGITS, precision_ratio
 from symda.anneal.starts.uniform import uniform
+from symda.anneal.strategies.strategy import Growing
 from symda.observe import Problem
+from symda.observe.jumps import breaks, clocked, jumps
 
 if TYPE_CHECKING:
+    from sympy import Expr
+
+    from symda.anneal.strategies import Strategy
     from symda.build.kernels import Evaluator
+    from symda.declare import Model, Parameter, Time
     from symda.derive.lattice import MachineField
 
 FloatArray = NDArray[np.float64]
@@ -53,8 +60,38 @@ def warn(field: MachineField, at: Evaluator, rf: FloatArray, *, stacklevel: int)
         *constant_warnings(problem),
         *(text for l in range(problem.L) for text in bounds_warnings(problem, l)),
         *ladder_warnings(problem, rf),
+        *jump_warnings(field.model, problem),
     ):
         warnings.warn(text, ProblemWarning, stacklevel=stacklevel + 1)
+
+
+def warn_of_window(
+    strategy: Strategy, problem: Problem, rf: FloatArray, *, stacklevel: int
+) -> None:
+    """Say so if options of a growing window were given and it cannot grow.
+
+    Parameters
+    ----------
+    strategy, problem
+        What is annealed, and how.
+    rf : (B, D)
+        The ladder.
+    stacklevel : int
+        As for `warnings.warn`, counted from the caller.
+    """
+    if not isinstance(strategy, Growing) or len(strategy.plan(problem, rf).steps) > 1:
+        return
+    given = [f.name for f in fields(strategy) if getattr(strategy, f.name) != f.default]
+    if given:
+        times = int((problem.rm > 0.0).any(axis=1).sum())
+        warnings.warn(
+            f"the first window holds all {times} observation times, so that it does not grow: "
+            f"{', '.join(given)} of {type(strategy).__name__} "
+            f"{'have' if len(given) > 1 else 'has'} no effect. Leave strategy out, or take a "
+            "smaller samples=.",
+            ProblemWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def loose(field: MachineField, problem: Problem) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -185,6 +222,51 @@ def ladder_warnings(problem: Problem, rf: FloatArray) -> Iterator[str]:
             "the data's Rm, and doubles have 16 digits: rungs there fail, or stop before they "
             f"converge. Take {f'rungs={beta}' if beta else 'a smaller rf0'}."
         )
+
+
+def jump_warnings(model: Model, problem: Problem) -> Iterator[str]:
+    """Name what jumps in time where the steps do not see it: forcing, and the model's own clock."""
+    for one in problem.missed:
+        begins, ends = problem.node_times[one.step : one.step + 2]
+        more = f", and {one.jumps - 1} more times inside of steps" if one.jumps > 1 else ""
+        yield (
+            f"forcing {one.forcing} jumps at time {one.time:.10g}, inside of step {one.step} "
+            f"({begins:.10g} to {ends:.10g}){more}: a step sees a forcing at its own few times "
+            f"alone, and takes a jump to be at one of them. {one.mend}"
+        )
+    if model.time is None or model.discrete:
+        return
+    span, finest = problem.node_times[[0, -1]].tolist(), float(problem.h.min())
+    theta = dict(zip(problem.parameters, problem.fixed.tolist(), strict=True))
+    known = {p: theta[p.name] for p in model.parameters if np.isfinite(theta[p.name])}
+    for name, equation in clocked(model):
+        at = breaks(equation, *span, finest=finest, known=known)
+        if at.size and (at := _jumping(equation, model.time, known, at, span, finest)).size:
+            yield (
+                f"the equation of {name} switches at time {at[0]:.10g} by a condition in "
+                f"{model.time.name}: no step knows on which side of it its ends are. Make what "
+                "switches a forcing, u = sd.forcing('u'), and pass the expression with the data, "
+                "forcing={'u': ...}: steps then end at its jumps."
+            )
+            return
+
+
+def _jumping(
+    equation: Expr,
+    time: Time,
+    known: Mapping[Parameter, float],
+    at: FloatArray,
+    span: Sequence[float],
+    finest: float,
+) -> FloatArray:
+    """Those of the times `at` where an equation jumps, and not only its slope."""
+    from sympy import Float
+
+    rng = np.random.default_rng(0)
+    others = sorted(equation.free_symbols - {time}, key=str)
+    values = dict(zip(others, rng.uniform(0.5, 1.5, len(others)).tolist(), strict=True))
+    numbers = {symbol: Float(value) for symbol, value in (values | dict(known)).items()}
+    return np.intersect1d(at, jumps(equation.xreplace(numbers), time, *span, finest=finest))
 
 
 def _listed(kind: str, names: Sequence[str]) -> str:

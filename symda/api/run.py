@@ -23,6 +23,7 @@ from symda.analyse import (
     wilson,
 )
 from symda.anneal.levels import GAP, HIT
+from symda.api.estimates import Estimates
 from symda.api.simulate import Trajectory
 from symda.errors import OptionError
 
@@ -138,10 +139,10 @@ class Run:
             measurement_term=float(rung["measurement_term"]),
             model_term=float(rung["model_term"]),
             states=one["states"],
-            parameters={
-                str(n): float(v)
+            parameters=Estimates(
+                (str(n), float(v))
                 for n, v in zip(d["parameter"].values, rung["parameters"].values, strict=True)
-            },
+            ),
             momenta=one["momenta"],
         )
 

@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from symda.api.driven import Values, drive, driven, split_values, with_values
+from symda.api.estimates import Estimates
 from symda.api.evaluate import evaluate
 from symda.api.inputs import choice, number, vector
-from symda.api.integrate import Method, Options, System, integrate, iterate
+from symda.api.integrate import Options, System, integrate, iterate
 from symda.api.kernels import parameter_values
 from symda.api.plot import plot
+from symda.api.stepping import Method
 from symda.declare import LatticeModel, Measurement, Model, Parameter
 from symda.errors import DataError, OptionError
 from symda.observe import Samples
-from symda.observe.arrays import as_times
+from symda.observe.arrays import as_times, warn_of_coarse
 from symda.observe.forcing import as_forcing, match
 
 if TYPE_CHECKING:
@@ -122,20 +124,21 @@ def simulate(
     *,
     parameters: Values | None = None,
     forcing: Mapping[str, ForcingInput] | None = None,
-    method: Method = "DOP853",
+    method: Method | None = None,
     rtol: float = 1e-10,
-    atol: float = 1e-10,
+    atol: float | None = None,
 ) -> Trajectory:
     """Solve a model forward in time.
 
-    Jumps and kinks of a sampled forcing are hit exactly. Where time enters through an expression
-    no step is longer than the longest interval between `times`: give closer times, or samples,
-    for a feature that is narrower.
+    Jumps in time and kinks of a sampled forcing are hit exactly. Where time enters through an
+    expression no step is longer than the longest interval between `times`: give closer times, or
+    samples, for a feature that is narrower.
 
     Parameters
     ----------
     model : Model
-        An ODE (solved by SciPy's `solve_ivp`) or a map (iterated; times are whole numbers).
+        An ODE (solved by a method of SciPy's `solve_ivp`) or a map (iterated; times are whole
+        numbers).
     times : array_like, shape (T,)
         Increasing; the first is where `initial` holds.
     initial : array_like (D,) or mapping of str to float
@@ -143,10 +146,17 @@ def simulate(
     parameters : array_like (P,) or mapping of str to float
         Parameters; those left out take the value they were declared with. One per step has a
         number, T - 1 values (one a step) or T, held from each time to the next, or `Samples`.
+        ``run.best.parameters`` may hold those of the measured quantities besides.
     forcing : mapping of str to forcing
         As for `Observations`; samples are never extrapolated.
-    method, rtol, atol
-        Passed to `solve_ivp`; use ``"LSODA"`` or ``"Radau"`` for stiff models.
+    method : str, optional
+        A method of `solve_ivp`, ``"LSODA"`` or ``"Radau"`` for stiff models. Left out: DOP853, and
+        Radau from where the model turns out stiff.
+    rtol : float
+        Relative tolerance of a step.
+    atol : float, optional
+        Absolute tolerance of a step, the same for all states. Left out, each state has its own: at
+        most `rtol` times its largest size along the solution.
 
     Returns
     -------
@@ -158,10 +168,17 @@ def simulate(
         If times, initial state, parameters or forcing do not fit the model, or its right-hand
         side is not finite at the start.
     OptionError
-        If the first argument is no model, or the method or a tolerance is none.
+        If the first argument is no model, the method or a tolerance is none, or a map is given
+        them.
     SolveError
         If the solution cannot be continued, or leaves finite numbers; the message says at what
-        time.
+        time. If the model is so stiff that the explicit method asked for would need more than a
+        million steps.
+
+    Warns
+    -----
+    IntegrationWarning
+        If `method` was left out and the model is stiff.
     """
     from symda.derive.field import derive_field
     from symda.derive.lattice import derive_lattice
@@ -172,7 +189,11 @@ def simulate(
             "of an action, pass action.model."
         )
     options = integration_options(method, rtol, atol, where="simulate")
+    if model.discrete:
+        given = {"method": method, "atol": atol, "rtol": None if rtol == 1e-10 else rtol}
+        refuse_for_maps(given, where="simulate")
     t = as_times(times, "times of simulate")
+    warn_of_coarse(t, "times of simulate", stacklevel=2)
     nothing, known = Measurement((), (), ()), driven(model)
     constants, values = split_values(model, parameters, t, where="simulate")
     system = System(
@@ -217,7 +238,25 @@ def trajectory(
     )
 
 
-def integration_options(method: Method, rtol: float, atol: float, *, where: str) -> Options:
+def refuse_for_maps(given: Mapping[str, object], *, where: str) -> None:
+    """Refuse options of an ODE's solution that were given, and are not None, for a map.
+
+    Raises
+    ------
+    OptionError
+        With their names.
+    """
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise OptionError(
+            f"{where}: {', '.join(names)} {'do' if len(names) > 1 else 'does'} not apply to a "
+            f"discrete map, which is iterated. Leave {'them' if len(names) > 1 else 'it'} out."
+        )
+
+
+def integration_options(
+    method: Method | None, rtol: float, atol: float | None, *, where: str
+) -> Options:
     """Check method and tolerances of an integration.
 
     Raises
@@ -225,11 +264,13 @@ def integration_options(method: Method, rtol: float, atol: float, *, where: str)
     OptionError
         If one of them is wrong.
     """
-    choice(method, get_args(Method), f"{where}: method")
+    if method is not None:
+        choice(method, get_args(Method), f"{where}: method")
+    own = "leave it out for one by the size of each state"
     return Options(
         method,
         number(rtol, f"{where}: rtol", "the default is 1e-10", kind="positive"),
-        number(atol, f"{where}: atol", "the default is 1e-10", kind="positive"),
+        None if atol is None else number(atol, f"{where}: atol", own, kind="positive"),
     )
 
 
@@ -262,12 +303,16 @@ def parameter_vector(
 ) -> FloatArray:
     """Array (P,) of parameters; those a mapping leaves out take the value they were declared with.
 
+    `Estimates` may hold others too.
+
     Raises
     ------
     InputError
         If one is unknown, missing or not a finite number.
     """
     names = tuple(p.name for p in declared)
+    if isinstance(given, Estimates):
+        given = given.of(names)
     what, fix = f"{where}: parameters", "pass numbers, or a mapping of names to numbers"
     if given is not None and not isinstance(given, Mapping):
         return vector(given, names, what, fix)

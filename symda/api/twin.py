@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,15 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from symda.api.driven import Values, drive, driven, split_values, with_values
 from symda.api.inputs import number, vector, whole
-from symda.api.integrate import Method, Options, System
+from symda.api.integrate import Options, System
+from symda.api.preflight import ProblemWarning
 from symda.api.simulate import (
     Trajectory,
     forcing_sources,
     initial_state,
     integration_options,
     parameter_vector,
+    refuse_for_maps,
     trajectory,
 )
+from symda.api.stepping import Method
 from symda.declare import Measurement, Model
 from symda.errors import DataError, OptionError
 from symda.observe import Observations, Samples
@@ -46,7 +50,7 @@ def twin(
     discard: float = 0.0,
     every: int = 1,
     forcing: Mapping[str, ForcingInput] | None = None,
-    method: Method = "DOP853",
+    method: Method | None = None,
 ) -> tuple[Trajectory, Observations]:
     """Make the data of a twin experiment: a solution of the model, measured with Gaussian noise.
 
@@ -74,8 +78,8 @@ def twin(
         Measure at every so many points of the truth.
     forcing : mapping of str to forcing
         As for `Observations`; plain values hold at the steps + 1 points of the truth.
-    method : str
-        Method of `solve_ivp`.
+    method : str, optional
+        As for `simulate`.
 
     Returns
     -------
@@ -89,6 +93,13 @@ def twin(
     OptionError
         If one of the numbers, or the method, is wrong.
     DataError, SolveError
+        As for `simulate`.
+
+    Warns
+    -----
+    ProblemWarning
+        If the truth, or a true value, lies outside of the model's own bounds.
+    IntegrationWarning
         As for `simulate`.
     """
     from symda.api.action import Action
@@ -117,7 +128,9 @@ def twin(
         error=OptionError,
     )
     seed = whole(seed, "twin: seed", "e.g. seed=0", least=0)
-    options = integration_options(method, 1e-10, 1e-10, where="twin")
+    options = integration_options(method, 1e-10, None, where="twin")
+    if model.discrete:
+        refuse_for_maps({"method": method}, where="twin")
     times: FloatArray = dt * np.arange(steps + 1, dtype=float)
     constants, values = split_values(model, parameters, times, where="twin")
     theta = parameter_vector(action.parameters, constants, where="twin")
@@ -131,12 +144,14 @@ def twin(
     )
     if discard:
         _require_forcing_before(system, discard)
-        spin_up = Options(method, SPIN_UP, SPIN_UP)
+        spin_up = Options(method, SPIN_UP, None)
         before = np.array([-discard, 0.0])
         way_in = trajectory(system, before, first, spin_up, longest=dt, where="twin")
         first = way_in.states.values[-1]
     found = trajectory(system, times, first, options, longest=dt, where="twin")
     truth = with_values(found, model, values)
+    for text in _bounds_warnings(action, truth, theta, dt, discard, drawn=initial is None):
+        warnings.warn(text, ProblemWarning, stacklevel=2)
     h = np.asarray(
         field.measure.map(steps + 1)(
             truth.states.values.T, np.repeat(theta[:, None], steps + 1, 1)
@@ -174,6 +189,45 @@ def _duration(value: float, name: str, fix: str, model: Model, *, zero: bool = F
     if model.discrete:
         return float(whole(value, f"twin: {name} of a map", fix, least=0 if zero else 1))
     return number(value, f"twin: {name}", fix, kind="non-negative" if zero else "positive")
+
+
+def _bounds_warnings(
+    action: Action, truth: Trajectory, theta: FloatArray, dt: float, discard: float, *, drawn: bool
+) -> Iterator[str]:
+    """Name what of a truth lies outside the bounds of the model, where no estimate can go."""
+    for parameter, value in zip(action.parameters, theta.tolist(), strict=True):
+        if not parameter.bounds[0] <= value <= parameter.bounds[1]:
+            yield (
+                f"twin: the true value {value:.6g} of {parameter.name} is outside of its bounds "
+                f"{_range(parameter.bounds)}, where no estimate can go. Widen bounds=."
+            )
+    model, states, times = action.model, truth.states.values, truth.times
+    bounds = np.array([s.bounds for s in model.states], dtype=float)
+    rounding = 1e-9 * np.abs(states).max(axis=0, initial=0.0)
+    outside = (states < bounds[:, 0] - rounding) | (states > bounds[:, 1] + rounding)
+    if not outside.any():
+        return
+    n, a = np.argwhere(outside)[0]
+    last = int(np.flatnonzero(outside.any(axis=1))[-1])
+    mend = "Widen bounds=."
+    if drawn and last < len(times) - 1:
+        # it was inside from there on
+        enough = discard + dt * (last + 1)
+        mend = (
+            "It starts at random in the states' start ranges and is inside from time "
+            f"{times[last + 1]:.6g} on: pass discard={enough:.6g} or more, so that it has settled "
+            "before time 0; or initial=, or widen bounds=."
+        )
+    elif drawn:
+        mend = "It starts at random in the states' start ranges: pass initial=, or widen bounds=."
+    yield (
+        f"twin: the truth has {model.states[a].name} = {states[n, a]:.6g} at time {times[n]:.6g}, "
+        f"outside of its bounds {_range(model.states[a].bounds)}, where no estimate can go. {mend}"
+    )
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    return f"({bounds[0]:.6g}, {bounds[1]:.6g})"
 
 
 def _require_forcing_before(system: System, discard: float) -> None:

@@ -212,7 +212,8 @@ class VirtualEngine:
             f = self.functions[name]
             inputs = [ca.MX.sym(f.name_in(i), f.size1_in(i)) for i in range(f.n_in())]
             outputs = f.call(inputs)
-            flat = [ca.vec(o) if o.is_dense() else o.nz[:] for o in outputs]
+            # the nonzeros of a row are a row
+            flat = [ca.vec(o if o.is_dense() else o.nz[:]) for o in outputs]
             self._maps[name, count] = ca.Function(name, inputs, flat).map(count)
         results = self._maps[name, count].call([np.asfortranarray(a) for a in arguments])
         return [np.ascontiguousarray(np.asarray(result.full()).T) for result in results]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime
+import warnings
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from symda.errors import DataError
+from symda.errors import DataError, DataWarning
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
+
+#: Doubles farther apart than this share of the shortest interval between two times lose digits.
+COARSE = 1e-9
 
 _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
@@ -94,11 +98,44 @@ def as_times(data: ArrayLike, what: str) -> FloatArray:
     back = np.flatnonzero(times[1:] <= times[:-1])
     if back.size:
         i = int(back[0])
+        exact = np.asarray(data)
+        if exact.dtype.kind in "iu" and exact[i + 1] > exact[i]:
+            raise DataError(
+                f"{what}: entries {i} and {i + 1}, {exact[i]} and {exact[i + 1]}, are the same "
+                f"double. Measure time from a nearer origin: times - {exact[0]}."
+            )
         raise DataError(
             f"{what}: must be strictly increasing, but entry {i + 1} is {times[i + 1]} after "
             f"{times[i]}. Sort the rows by time and merge rows of the same time."
         )
     return readonly(times)
+
+
+def warn_of_coarse(times: FloatArray, what: str, *, stacklevel: int) -> None:
+    """Say so if doubles near the times (T,) are too far apart to tell what lies between two.
+
+    Parameters
+    ----------
+    times
+        Increasing.
+    what
+        How the message calls them.
+    stacklevel
+        As for `warnings.warn`, counted from the caller.
+    """
+    with np.errstate(over="ignore"):
+        lengths = np.diff(times)
+    apart = np.spacing(np.maximum(np.abs(times[:-1]), np.abs(times[1:])))
+    coarse = np.flatnonzero(apart > COARSE * lengths)
+    if coarse.size:
+        i = int(coarse[np.argmin(lengths[coarse])])
+        warnings.warn(
+            f"{what}: near {times[i + 1]:.6g} doubles are {apart[i]:.2g} apart, and two times lie "
+            f"{lengths[i]:.6g} apart there: lengths of steps and times within them are rounded to "
+            f"that. Measure time from a nearer origin: times - {times[0]:.17g}.",
+            DataWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def _refuse_objects(raw: NDArray[np.object_], what: str) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from symda.declare import Forcing, Parameter, State, StepParameter, Time
-from symda.errors import DataError, OptionError, nearest
+from symda.errors import DataError, DataWarning, OptionError, nearest
 from symda.observe.arrays import FloatArray
-from symda.observe.forcing import evaluate, match
+from symda.observe.forcing import ForcingSource, evaluate, match
 from symda.observe.grid import Grid
+from symda.observe.jumps import evaluate_within, jumps, off_ends
 from symda.observe.observations import Observations
-from symda.observe.problem import Problem
+from symda.observe.problem import Missed, Problem
 from symda.observe.ranges import fixed_values, parameter_starts, state_starts, typical_sizes
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
 
@@ -60,9 +63,11 @@ def bind(
     time
         The model's time symbol, if it has one.
     steps, max_step, start, stop, midpoint_data
-        The grid, as in `Grid.make`. A discrete map has one step for each unit of time instead:
-        nodes are the whole numbers from the first time to the last, and observation times must be
-        among them.
+        The grid, as in `Grid.make`. A step within which a forcing jumps is cut there, unless the
+        steps are given for each interval, the data lie on midpoints, or there are more such jumps
+        than steps: those are in `Problem.missed`. A discrete map has one step for each unit of
+        time instead: nodes are the whole numbers from the first time to the last, and observation
+        times must be among them.
     model_error
         ``"step"`` (Rf weighs the squared residual of a step) or ``"rate"`` (Rf / h_n).
     averaging
@@ -84,10 +89,15 @@ def bind(
         Options that are unknown or do not go together.
     """
     ordered = _match_channels(observations, channels)
+    sources = dict(
+        zip(forcing, match(tuple(f.name for f in forcing), observations.forcing), strict=True)
+    )
+    missed: tuple[Missed, ...] = ()
     if discrete:
         grid = _map_grid(ordered.times, steps, max_step, start, stop, midpoint_data)
     else:
-        grid = Grid.make(
+        make = partial(
+            Grid.make,
             ordered.times,
             steps=steps,
             max_step=max_step,
@@ -96,15 +106,19 @@ def bind(
             start=start,
             stop=stop,
         )
+        fixed_grid = "midpoint_data" if midpoint_data else "steps" if np.ndim(steps) else ""
+        grid, missed = _ending_at_jumps(make, sources, time, fixed_grid)
     c_m, c_f = averaging_factors(
         averaging, N=grid.N, M=grid.M, D=len(states), L=len(channels), T=ordered.times.size
     )
-    sources = match(tuple(f.name for f in forcing), observations.forcing)
     when = _stage_times(grid, abscissae, interior)
+    left, right = grid.times[grid.nodes[:-1]], grid.times[grid.nodes[1:]]
     u = np.empty((*when.shape, len(forcing)))
-    for i, (symbol, source) in enumerate(zip(forcing, sources, strict=True)):
+    for i, (symbol, source) in enumerate(sources.items()):
         try:
-            u[..., i] = evaluate(source, time, when)
+            # a map takes the forcing at its own times, where it has jumped already
+            read = partial(evaluate_within, left=left, right=right) if not discrete else evaluate
+            u[..., i] = read(source, time, when)
         except DataError as error:
             raise DataError(f"forcing {symbol.name!r}: {error}") from error
 
@@ -140,7 +154,48 @@ def bind(
         model_error=model_error,
         averaging=averaging,
         drift=np.array([_drift(s) for s in states], dtype=np.float64),
+        missed=missed,
     )
+
+
+def _ending_at_jumps(
+    make: Callable[..., Grid],
+    sources: Mapping[Forcing, ForcingSource],
+    time: Time | None,
+    fixed_grid: str,
+) -> tuple[Grid, tuple[Missed, ...]]:
+    """Make the grid with steps that end where a forcing jumps, or say what is missed.
+
+    `fixed_grid` is the option, if any, by which the user has fixed the steps.
+    """
+    grid = make()
+    first, last = float(grid.times[0]), float(grid.times[-1])
+    found = {
+        symbol.name: jumps(source, time, first, last, finest=float(grid.steps.min()))
+        for symbol, source in sources.items()
+    }
+    every = np.concatenate([*found.values(), []])
+    nodes = grid.times[grid.nodes]
+    inner = off_ends(every, nodes)
+    if not fixed_grid and inner.size <= grid.N:
+        added = inner[:0]
+        while inner.size:
+            # the shorter steps may leave a jump off their ends that was near enough before
+            added = np.union1d(added, inner)
+            grid = make(also=added)
+            inner = off_ends(every, grid.times[grid.nodes])
+        return grid, ()
+    mend = {
+        "midpoint_data": "Leave midpoint_data out, so that steps end at the jumps.",
+        "steps": "Give steps= as one number, or max_step=, so that steps end at the jumps.",
+    }.get(fixed_grid, f"Take shorter steps with max_step=, at least {inner.size} in all.")
+    missed = []
+    for name, at in found.items():
+        inside = off_ends(at, nodes)
+        if inside.size:
+            step = int(np.searchsorted(nodes, inside[0])) - 1
+            missed.append(Missed(name, inside.size, float(inside[0]), step, mend))
+    return grid, tuple(missed)
 
 
 def _drift(state: State) -> float:
@@ -175,13 +230,15 @@ def _match_channels(observations: Observations, channels: tuple[str, ...]) -> Ob
                 f"{', '.join(given)}. Add it, or leave it out of measured=."
             )
     order = [given.index(name) for name in channels]
-    return Observations(
-        observations.times,
-        observations.values[:, order],
-        variance=observations.variance[:, order],
-        channels=channels,
-        forcing=observations.forcing,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # said when they were made
+        return Observations(
+            observations.times,
+            observations.values[:, order],
+            variance=observations.variance[:, order],
+            channels=channels,
+            forcing=observations.forcing,
+        )
 
 
 def _map_grid(

@@ -65,6 +65,7 @@ class Grid:
         midpoint_data: bool = False,
         start: float | None = None,
         stop: float | None = None,
+        also: ArrayLike = (),
     ) -> Grid:
         """Put steps between observation times.
 
@@ -85,6 +86,8 @@ class Grid:
         start, stop
             Model time begins before the first, ends after the last observation. The end intervals
             count as intervals for `steps` and `max_step`.
+        also : (J,)
+            More times inside at which a step must end; the step that holds one is cut there.
 
         Raises
         ------
@@ -111,6 +114,10 @@ class Grid:
         nodes[:-1] = np.repeat(ends[:-1], counts) + offset
         nodes[first] = ends
         seen = first[np.searchsorted(ends, when)]
+        more = np.setdiff1d(as_floats(also, "also of the grid"), nodes)
+        if more.size:
+            seen = seen + np.searchsorted(more, nodes[seen])
+            nodes = np.union1d(nodes, more)
         return cls._interleave(nodes, c, seen)
 
     @classmethod

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from symda.declare import Forcing
 from symda.errors import DataError
 from symda.observe import csvfile, tables
-from symda.observe.arrays import FloatArray, as_floats, as_times, readonly
+from symda.observe.arrays import FloatArray, as_floats, as_times, readonly, warn_of_coarse
 from symda.observe.forcing import ForcingInput, ForcingSource, as_forcing
 from symda.observe.tables import ColumnChoice, Columns, ForcingChoice
 
@@ -57,6 +57,11 @@ class Observations:
     ------
     DataError
         Anything above that does not hold; the message says where and how to mend it.
+
+    Warns
+    -----
+    DataWarning
+        Times so large that doubles near them are too far apart for their intervals.
     """
 
     times: FloatArray
@@ -75,6 +80,7 @@ class Observations:
         forcing: Mapping[str | Forcing, ForcingInput] | None = None,
     ) -> None:
         when = as_times(times, "times of Observations")
+        warn_of_coarse(when, "times of Observations", stacklevel=2)
         data = _as_values(values, when)
         if channels is None:
             channels = _column_names(values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,30 @@ from symda.observe.arrays import FloatArray, IntArray, readonly
 #: Change of a free parameter per step by its own size costs the action half of this, so that a
 #: value which nothing feels is that of its neighbour.
 UNFELT = 1e-8
+
+
+class Missed(NamedTuple):
+    """A forcing that jumps inside of steps.
+
+    Attributes
+    ----------
+    forcing : str
+        The channel.
+    jumps : int
+        How often it jumps there.
+    time : float
+        The first of these jumps.
+    step : int
+        The step that holds it.
+    mend : str
+        What to do about it.
+    """
+
+    forcing: str
+    jumps: int
+    time: float
+    step: int
+    mend: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +57,7 @@ class Problem:
     h : (N,)
         Step sizes.
     u : (N, S, U)
-        Forcing at t_n + c_s h_n.
+        Forcing at t_n + c_s h_n; at a jump that a step ends at, the limit from inside the step.
     weight : (N,)
         Rf of step n is rf * weight[n].
     y, rm : (M, L)
@@ -59,6 +84,8 @@ class Problem:
         The options that `weight` and `rm` were made with.
     drift : (D,)
         Variance of the change of a parameter per step, infinite if it is free; nan for states.
+    missed
+        Channels of forcing that jump inside of steps.
 
     Raises
     ------
@@ -89,6 +116,7 @@ class Problem:
     model_error: str = "step"
     averaging: str = "sum"
     drift: FloatArray = field(default_factory=lambda: np.empty(0))
+    missed: tuple[Missed, ...] = ()
 
     def __post_init__(self) -> None:
         M, N, D, P, L = self.M, self.N, self.D, self.P, self.L

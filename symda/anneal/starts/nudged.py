@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.measured import near, spacing
 from symda.anneal.starts.start import Draw, Point
 from symda.anneal.starts.uniform import uniform
 from symda.errors import OptionError
@@ -36,7 +37,8 @@ class Nudged:
     along its gradient, each component scaled by its start range, until that share of
     y_l - h_l(x) is gone to first order. Data are taken linear in time between two observations;
     farther from the nearest one than the channel's typical distance between two, there is no
-    coupling. Of the trajectories of several gains, the one of least action is kept.
+    coupling; a channel measured once, or hardly more often, couples at its data alone. Of the
+    trajectories of several gains, the one of least action is kept.
 
     Parameters
     ----------
@@ -79,9 +81,8 @@ class Nudged:
         """Return the trajectory of the gain with the least action, and its parameters."""
         problem = draw.problem
         path, theta = uniform(problem, draw.rng)
-        spacing = _spacing(problem)
-        gains = np.array(self.gains or [g / np.median(spacing) for g in GAINS])
-        paths = _integrate(draw, path[0], theta, gains, spacing)
+        gains = np.array(self.gains or [g / _spacing(problem) for g in GAINS])
+        paths = _integrate(draw, path[0], theta, gains)
         paths = np.clip(paths, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
         if len(paths) == 1:
             return paths[0], theta
@@ -90,47 +91,32 @@ class Nudged:
         return paths[int(np.argmin(np.where(np.isnan(actions), np.inf, actions)))], theta
 
 
-def _spacing(problem: Problem) -> FloatArray:
-    """Typical distance in time of two observations of each channel, (L,)."""
-    typical = np.full(problem.L, float(problem.times[-1] - problem.times[0]))
-    for channel in range(problem.L):
-        times = problem.times[problem.rm[:, channel] > 0.0]
-        if times.size > 1:
-            typical[channel] = np.median(np.diff(times))
-    return typical
+def _spacing(problem: Problem) -> float:
+    """Typical distance in time of two observations of a channel; of all times if there is none."""
+    found = [spacing(problem, column) for column in (problem.rm > 0.0).T]
+    typical = [one for one in found if one > 0.0]
+    return float(np.median(typical or [problem.times[-1] - problem.times[0]]))
 
 
-def _targets(problem: Problem, spacing: FloatArray) -> FloatArray:
+def _targets(problem: Problem) -> FloatArray:
     """Return the data at every grid point, (M, L); nan where there are none nearby."""
     targets = np.full((problem.M, problem.L), np.nan)
-    for channel in range(problem.L):
-        seen = problem.rm[:, channel] > 0.0
-        times = problem.times[seen]
-        if times.size == 0:
-            continue
-        # to the nearest observation on either side
-        after = np.clip(np.searchsorted(times, problem.times), 0, times.size - 1)
-        before = np.maximum(after - 1, 0)
-        distance = np.minimum(
-            np.abs(problem.times - times[after]), np.abs(problem.times - times[before])
-        )
-        reach = spacing[channel] if times.size > 1 else 0.0
-        near = distance <= reach * (1.0 + 1e-9)
-        values = np.interp(problem.times, times, problem.y[seen, channel])
-        targets[near, channel] = values[near]
+    for channel, seen in enumerate((problem.rm > 0.0).T):
+        if seen.any():
+            at = near(problem, seen)
+            values = np.interp(problem.times[at], problem.times[seen], problem.y[seen, channel])
+            targets[at, channel] = values
     return targets
 
 
-def _integrate(
-    draw: Draw, start: FloatArray, theta: FloatArray, gains: FloatArray, spacing: FloatArray
-) -> FloatArray:
+def _integrate(draw: Draw, start: FloatArray, theta: FloatArray, gains: FloatArray) -> FloatArray:
     """Trajectories (G, M, D), one for each gain."""
     problem, dynamics = draw.problem, draw.dynamics
     stride = 1 + problem.interior
     plain = [(l, int(a)) for l, a in enumerate(problem.direct) if a >= 0]
     others = [l for l, a in enumerate(problem.direct) if a < 0]
     # channels on one state pull it one after the other
-    targets = _targets(problem, spacing)
+    targets = _targets(problem)
     paths = np.empty((len(gains), problem.M, problem.D))
     paths[:, 0] = start
     for n in range(problem.N):

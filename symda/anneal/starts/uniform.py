@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.measured import near
+
 if TYPE_CHECKING:
     from symda.observe import Problem
 
@@ -26,8 +28,10 @@ def uniform(problem: Problem, rng: np.random.Generator) -> tuple[FloatArray, Flo
     Returns
     -------
     X : (M, D)
-        A component measured as it is (`problem.direct`) lies on the data, linear in time between
-        them and constant outside, within its bounds; every other component is uniform in
+        A component measured as it is (`problem.direct`) lies on the data and near them, as far
+        as the typical (median) distance of two of its data: linear in time between them, constant
+        outside, within its bounds. Farther from its data, and everywhere if it is measured once
+        only or hardly more often, and for every other component, it is uniform in
         `problem.state_start`, independently at every grid point.
     theta : (P,)
         Uniform in `problem.parameter_start`; fixed parameters at their values.
@@ -45,7 +49,8 @@ def uniform(problem: Problem, rng: np.random.Generator) -> tuple[FloatArray, Flo
         seen = weight > 0.0
         if seen.any():
             data = (problem.rm * problem.y)[:, channels].sum(axis=1)[seen] / weight[seen]
-            path[:, state] = np.interp(problem.times, problem.times[seen], data)
+            known = near(problem, seen)
+            path[known, state] = np.interp(problem.times[known], problem.times[seen], data)
     path = np.clip(path, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
 
     # A fixed parameter may have no range to draw from; its draw is made all the same, so that

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from symda.anneal.executors import shared_pool
 from symda.anneal.group import climb, first_points
 from symda.anneal.levels import GAP
+from symda.anneal.measured import followed
 from symda.anneal.strategies.strategy import (
     Growing,
     cut_short,
@@ -169,7 +170,7 @@ class Population(Growing):
         """Extend those kept and perturbed copies of them to a longer window."""
         problem = job.problem
         width = _width(problem)
-        unmeasured = [a for a in range(problem.D) if a not in set(problem.direct.tolist())]
+        unmeasured = sorted(set(range(problem.D)) - set(followed(problem)))
         moved = unmeasured or list(range(problem.D))
         points = len(kept[0].states)
         reach = min(points, REACH * (longer - steps) * (1 + problem.interior))

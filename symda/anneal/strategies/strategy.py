@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.measured import followed
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Growing:
     def _rung(self, problem: Problem, rf: FloatArray, first: int) -> int:
         # parameters per step, which have a drift, have an Rf that no rung changes
         ruled = np.flatnonzero(np.isnan(problem.drift))
-        measured = np.intersect1d(problem.direct, ruled)
+        measured = np.intersect1d(followed(problem), ruled).astype(int)
         heights = np.log(rf[:, measured if measured.size else ruled]).mean(axis=1)
         if self.rf is not None:
             wanted = math.log(self.rf)

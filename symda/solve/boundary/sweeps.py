@@ -121,6 +121,8 @@ class Sweeps:
         self.system, self._problem = system, problem
         self.mesh = Mesh.of(problem, degree, intervals, inputs)
         self._relaxation, self._max_iter, self._tol = float(relaxation), max_iter, tol
+        #: Size of the states where they are near 0, for tolerances.
+        self._size = 1.0
 
     def solve(
         self,
@@ -136,6 +138,7 @@ class Sweeps:
         given = np.zeros(D, dtype=bool) if initial is None else ~np.isnan(initial)
         x0 = interpolate(times, path, self.mesh.times[:1])[0]
         x0 = x0 if initial is None else np.where(given, initial, x0)
+        self._size = float(max(np.abs(path).max(), np.abs(x0).max())) or 1.0
         p = self._first(times, path, theta, rf)
         stiffness = self._stiffness(times, path, theta)
         alpha, sweeps, evaluations, change = self._relaxation, 0, 1, np.inf
@@ -231,7 +234,7 @@ class Sweeps:
         """Sum of the data's curvatures: what x(t0) would feel if it moved the whole path."""
         mesh = self.mesh
         x = interpolate(times, path, mesh.times)
-        shift = 1e-6 * max(float(np.ptp(x)), 1.0)
+        shift = 1e-6 * self._size
         total = 0.0
         pull = self.system.pull(x, theta, mesh.y, mesh.rm)
         for a in range(self.system.D):
@@ -279,10 +282,10 @@ class Sweeps:
             X = X - step
             if not np.isfinite(X).all():
                 return None
-            if np.max(np.abs(step)) <= SMALL * (1.0 + np.max(np.abs(X))):
+            if np.max(np.abs(step)) <= SMALL * (self._size + np.max(np.abs(X))):
                 return X
         # what rounding leaves of the change is not worth giving up for
-        return X if np.max(np.abs(step)) <= 1e-9 * (1.0 + np.max(np.abs(X))) else None
+        return X if np.max(np.abs(step)) <= 1e-9 * (self._size + np.max(np.abs(X))) else None
 
     def _backward(self, motion: _Motion, theta: FloatArray) -> _Return:
         """Integrate p' = -DF^T p from p(tF) = 0, with the jumps of the data."""
