@@ -30,6 +30,7 @@ NAMES = {
     "observed": ("time", "channel"),
     "variance": ("time", "channel"),
     "measured_state": ("channel",),
+    "decrement": ("path",),
     "last_beta": ("path",),
 }
 
@@ -97,6 +98,7 @@ def test_attributes():
         "solver": "ipopt",
         "start": "uniform",
         "strategy": "ladder",
+        "starts_differ": 1,
         "interrupted": 0,
         "measurement_scale": 0.5,
         "data_count": 8,
