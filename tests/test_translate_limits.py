@@ -135,6 +135,15 @@ AT_ZERO = [
     (sp.Abs(X) ** 2.5, 1.0, [0, 0, 0, 0, 0, 0]),
     (sp.exp(-1 / X**2), 1.0, [0, 0, 0, 0, 0, 0]),
     (sp.exp(-(sp.log(X) ** 2)), 1.0, [0, 0, 0, 0, 0, 0]),
+    # Quotients of K = 0.5, and logarithms
+    (1 / (1 + (K / X) ** N), 2.0, [0, 0, 0, 8, 0, 0]),
+    (1 / (1 + (X / K) ** -N), 2.0, [0, 0, 0, 8, 0, 0]),
+    (1 / (1 + K / X), 1.0, [0, 2, 0, -8, 0, 0]),
+    (1 / (1 / X + 1 / K + 3 / X**2), 1.0, [0, 0, 0, 2 / 3, 0, 0]),
+    (X * sp.log(X / K), 1.0, [0, -INF, 0, INF, 0, 0]),
+    (N * X * sp.log(K / X), 1.0, [0, INF, 0, -INF, None, 0]),
+    (X**2 * sp.log(X), 1.0, [0, 0, 0, -INF, 0, 0]),
+    (X**3 * sp.log(X) ** 2, 1.0, [0, 0, 0, 0, 0, 0]),
     # The constant side where both are equal.
     (sp.sqrt(sp.Max(X, 0)), 1.0, [0, 0, 0, 0, 0, 0]),
     (sp.acos(sp.Min(X + 1, 1)), 1.0, [0, 0, 0, 0, 0, 0]),
@@ -147,7 +156,16 @@ def test_at_zero(expression, n: float, limits) -> None:
         assert b is None or a == pytest.approx(b, rel=1e-14), f"{name} of {expression}: {a}"
 
 
-POWERS = [X**N, X**N / (K**N + X**N), X**1.5, X**2.5, 1 / (1 + X**N), X ** (-N)]
+POWERS = [
+    X**N,
+    X**N / (K**N + X**N),
+    X**1.5,
+    X**2.5,
+    1 / (1 + X**N),
+    X ** (-N),
+    1 / (1 + (K / X) ** N),
+    N * X * sp.log(X / K),
+]
 
 
 @pytest.mark.parametrize("expression", POWERS, ids=str)

@@ -2,7 +2,8 @@
 
 Some things are not translated as they are written, since infinity times zero is nan:
 
-- Rate functions with a removable singularity become `exprel` (see `symda.derive.rates`).
+- Rate functions with a removable singularity become `exprel` (see `symda.derive.rates`), other
+  quotients and logarithms with a limit get it (`removable`).
 - Sums of exponentials are scaled by their largest (`exponentials`, `saturated`).
 - x**n with a free n has its limit at x = 0 as a case of its own, and what is singular in a maximum
   or another function with cases becomes a case for each (`pieces`).
@@ -26,6 +27,7 @@ from symda.declare import Parameter, State, exprel, known_names
 from symda.derive.exponentials import exponential_logarithm, exponential_product
 from symda.derive.pieces import by_cases, has_tiny, may_vanish, switched
 from symda.derive.rates import safe_rates
+from symda.derive.removable import with_limits
 from symda.derive.saturated import write_logarithm, write_product
 from symda.errors import ModelError
 
@@ -109,7 +111,7 @@ def to_casadi(expressions: Sequence[Expr], symbols: Mapping[Symbol, ca.SX]) -> l
         If a symbol has no SX, or for a function that is not known.
     """
     translate = _Translator(symbols)
-    return [translate(safe_rates(expression)) for expression in expressions]
+    return [translate(with_limits(safe_rates(expression))) for expression in expressions]
 
 
 class _Translator:
