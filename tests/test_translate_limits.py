@@ -84,6 +84,9 @@ SATURATED = [
     sp.coth(X),
     e(X) / (1 + e(X) + e(2 * X)),
     1 / (1 + 2**X),
+    1 / (1 + sp.Rational(1, 2) ** X),
+    sp.log(1 + sp.Float(0.1) ** X),
+    2**X / (1 + e(X)),
     1 / (1 + 10 ** (N * (X - Y))),
     (1 + e(-X)) ** (-1 / N),
     sp.log(1 + e(X)),
@@ -235,3 +238,10 @@ def _exponentials(expression) -> int:
 )
 def test_one_exponential_is_enough(expression) -> None:
     assert _exponentials(expression) == 1
+
+
+def test_a_free_power_shared_by_two_cases() -> None:
+    root = X**N
+    cases = sp.Piecewise((root, X > 3), (root * sp.cos(root), X > 0), (X**2, True))
+    assert got(cases, 0.0, 0.5) == [0, 0, 0, 2, 0, 0]
+    agree(cases, got(cases, 2.0, 0.5), exact(root * sp.cos(root), 2.0, 0.5), 1e-12, 1e-14)

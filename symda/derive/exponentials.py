@@ -135,10 +135,10 @@ def _is_number_power(node: Basic) -> bool:
 
 
 def _base(node: Basic) -> Expr:
-    """Return the one base of all exponentials, e if there are several."""
+    """Return the one base of all exponentials, e if there are several or it is below 1."""
     bases = {power.base for power in node.atoms(sp.Pow) if _is_number_power(power)}
     natural = bool(node.atoms(sp.exp, sp.cosh, sp.sinh))
-    return bases.pop() if len(bases) == 1 and not natural else sp.E
+    return bases.pop() if len(bases) == 1 and min(bases) > 1 and not natural else sp.E
 
 
 def _exponent(factor: Expr, base: Expr) -> Expr | None:
