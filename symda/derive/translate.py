@@ -258,7 +258,8 @@ class _Translator:
         import casadi as ca
 
         zero, linear = value == 0.0, exponent == 1.0
-        base = ca.if_else(_both(self.selected, zero), value, 1.0)
+        here = zero if self.selected is None else ca.logic_and(self.selected, zero)
+        base = ca.if_else(here, value, 1.0)
         # The second derivative of x**1 is 0 times infinity, that of x**3 + x is 0.
         at_zero = base ** (_class_of(exponent) + 2.0 * linear) + linear * base
         other = zero if self.selected is None else ca.logic_or(zero, ca.logic_not(self.selected))
