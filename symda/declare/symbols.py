@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, NoReturn, Self
 
 from sympy import Symbol
 
@@ -81,6 +81,12 @@ class State(Declared):
         what = f"State {name!r}"
         bounds = checked_bounds(what, bounds)
         return cls._create(name, bounds=bounds, start=checked_start(what, start, bounds))
+
+    def __call__(self, *arguments: object) -> NoReturn:
+        """Refuse x(t), which is x, and x(t - tau)."""
+        from symda.declare.check import called
+
+        raise ModelError(called(self.name, arguments))
 
 
 class Parameter(Declared):
