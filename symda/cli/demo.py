@@ -10,7 +10,7 @@ from symda.anneal import Ladder
 from symda.api import Action, Run, Trajectory, anneal, twin
 from symda.build import NoCompiler, build, write_source
 from symda.cli.console import say, show_levels
-from symda.cli.output import make_folder, write_report
+from symda.cli.output import make_folder, write_report, writing
 from symda.declare import Model, parameter, states
 from symda.errors import OptionError
 
@@ -73,7 +73,8 @@ def demonstrate(folder: Path, paths: int, seed: int) -> Run:
 def _equations(action: Action, folder: Path) -> None:
     text = str(action.equations())
     path = folder / "equations.txt"
-    path.write_text(text + "\n", encoding="utf-8")
+    with writing(path):
+        path.write_text(text + "\n", encoding="utf-8")
     lines = text.splitlines()
     say("\n".join(f"   {line}".rstrip() for line in lines[:SHOWN]), verbatim=True)
     say(f"   ... {len(lines) - SHOWN} more lines in {path}")

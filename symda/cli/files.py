@@ -212,10 +212,13 @@ def _refused_date(path: Path, separator: str, message: str) -> str | None:
     """Return the date among the cells of the first row that the message of a refusal quotes."""
     if not path.is_file():
         return None
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        rows = csv.reader(file, delimiter=separator)
-        next(rows, None)
-        cells = [cell.strip() for cell in next(rows, [])]
+    try:
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+            rows = csv.reader(file, delimiter=separator)
+            next(rows, None)
+            cells = [cell.strip() for cell in next(rows, [])]
+    except (csv.Error, OSError):  # the refusal says so itself
+        return None
     return next((cell for cell in cells if _is_date(cell) and repr(cell) in message), None)
 
 
