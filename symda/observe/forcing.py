@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from symda.declare import Forcing, Time, check_expression
 from symda.errors import DataError, ModelError, nearest
+from symda.names import is_name
 from symda.observe.arrays import FloatArray, as_floats
 from symda.observe.samples import Samples
 
@@ -52,6 +53,11 @@ def as_forcing(
                 f"({type(key).__name__})."
             )
         name = key if isinstance(key, str) else key.name
+        if not is_name(name):
+            raise DataError(
+                "forcing: expected printable names without blanks around them as keys, got "
+                f"{name!r}."
+            )
         if name in sources:
             raise DataError(f"forcing {name!r} is given twice. Keep one of them.")
         try:

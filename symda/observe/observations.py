@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from symda.declare import Forcing
 from symda.errors import DataError
+from symda.names import is_name
 from symda.observe import csvfile, tables
 from symda.observe.arrays import FloatArray, as_floats, as_times, readonly
 from symda.observe.forcing import ForcingInput, ForcingSource, as_forcing
@@ -267,10 +268,10 @@ def _as_channels(channels: Sequence[str], L: int) -> tuple[str, ...]:
             f"{len(names)}: {', '.join(map(repr, names))}."
         )
     for name in names:
-        if not isinstance(name, str) or not name:
+        if not is_name(name):
             raise DataError(
-                f"channels of Observations: expected non-empty names, got {name!r}. Pass text, "
-                "such as 'x0'."
+                "channels of Observations: expected printable names without blanks around them, "
+                f"got {name!r}. Pass text, such as 'x0'."
             )
         if names.count(name) > 1:
             raise DataError(
