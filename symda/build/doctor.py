@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from symda.build.cache import cache_entries, cache_folder
+from symda.build.cache import cache_entries, chosen_folder
 from symda.build.compile import build_in
 from symda.build.load import load
 from symda.build.toolchain import Options, toolchain
-from symda.errors import SymdaError
+from symda.errors import BuildError, SymdaError
 
 _TRIAL = """\
 # cython: language_level=3
@@ -119,7 +119,10 @@ def _ipopt() -> Check:
 
 
 def _cache() -> Check:
-    folder = cache_folder()
+    try:
+        folder = chosen_folder()
+    except BuildError as reason:
+        return Check("cache", False, str(reason))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
