@@ -240,6 +240,32 @@ def test_demo_goes_all_the_way(symda: Shell) -> None:
     assert run.dataset.attrs["data_count"] == 4 * 166
 
 
+@pytest.mark.parametrize("attempts", ["1", "3"])
+def test_demo_passes_its_options_on(
+    symda: Shell, monkeypatch: pytest.MonkeyPatch, attempts: str
+) -> None:
+    passed = {}
+
+    def stop(*arguments: object, **options: object) -> None:
+        passed.update(options)
+        raise sd.SolveError("that was enough")
+
+    monkeypatch.setenv("SYMDA_CC", "none")
+    monkeypatch.setattr("symda.cli.demo.anneal", stop)
+    words = ("--paths", "4", "--seed", "7", "--start", "nudged", "--strategy", "population")
+    done = symda("demo", "--into", "out", *words, "--attempts", attempts)
+    assert done.code == 1 and "that was enough" in done.err
+    assert "4 paths, start nudged, strategy population" in done.out
+    del passed["ladder"]
+    assert passed == {
+        "paths": 4,
+        "seed": 7,
+        "start": "nudged",
+        "strategy": "population",
+        "attempts": int(attempts),
+    }
+
+
 def test_doctor(symda: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     done = symda("doctor")
     assert done.code == 0

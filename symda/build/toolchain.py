@@ -282,9 +282,7 @@ def _macros(
 
 
 @functools.cache
-def _version(
-    command: tuple[str, ...], stamp: tuple[int, int], environment: tuple[str, ...]
-) -> str:
+def _version(command: tuple[str, ...], stamp: tuple[int, int], environment: tuple[str, ...]) -> str:
     """Return what the compiler says of itself: a script may stand before the one that compiles."""
     # what else is given makes a compiler that was replaced in a long session another question
     del stamp, environment
