@@ -269,6 +269,14 @@ def test_more_variables_and_attributes_come_back(tmp_path: Path) -> None:
             "state has a name twice",
         ),
         (
+            lambda d: d.assign_coords(state=("state", ["x", "y\x1b[2J"])),
+            "state holds 'y\\x1b[2J', which is no name",
+        ),
+        (
+            lambda d: d.assign_attrs(model="a\nb"),
+            "the attribute model is 'a\\nb', which is no name",
+        ),
+        (
             lambda d: d.assign_attrs(provenance="{"),
             "the attribute provenance is no JSON with the settings of a run",
         ),

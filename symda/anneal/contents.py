@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.anneal.levels import STATUS
+from symda.names import is_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -121,8 +122,12 @@ def _values(dataset: xr.Dataset) -> Iterator[str]:
         if not np.array_equal(dataset[name].values, np.arange(dataset.sizes[name])):
             yield f"{name} does not count from 0"
     for name in ("state", "parameter", "channel"):
-        if len(set(dataset[name].values.tolist())) < dataset.sizes[name]:
+        names = dataset[name].values.tolist()
+        if len(set(names)) < len(names):
             yield f"{name} has a name twice"
+        for text in names:
+            if not is_name(text):
+                yield f"{name} holds {text!r}, which is no name"
     times = dataset["time"].values
     if not (np.isfinite(times).all() and (np.diff(times) > 0.0).all()):
         yield "time does not increase"
@@ -138,9 +143,11 @@ def _attributes(dataset: xr.Dataset) -> Iterator[str]:
     for name in FURTHER:
         if not isinstance(dataset.attrs.get(name, ""), str):
             yield f"the attribute {name} is {dataset.attrs[name]!r}"
-    names = (dataset[name].values.tolist() for name in ("state", "parameter", "channel", "message"))
+    for name in ("model", "scheme", "solver", "start", "strategy"):
+        if not is_name(dataset.attrs[name]):
+            yield f"the attribute {name} is {dataset.attrs[name]!r}, which is no name"
     texts = (text for text in dataset.attrs.values() if isinstance(text, str))
-    for text in (*texts, *(text for several in names for text in several)):
+    for text in (*texts, *dataset["message"].values.tolist()):
         if not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8"):
             yield f"the text {text!r} is no Unicode"
     scale = float(dataset.attrs["measurement_scale"])

@@ -96,7 +96,7 @@ class Options:
             )
         object.__setattr__(self, "flags", tuple(self.flags))
         for flag in self.flags:
-            if not flag.startswith("-"):
+            if not isinstance(flag, str) or not flag.startswith("-") or "\0" in flag:
                 raise OptionError(
                     f"Options: each compiler flag must start with '-', got {flag!r}. "
                     "Files cannot be passed, because the cache does not see into them."

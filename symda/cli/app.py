@@ -303,7 +303,9 @@ def anneal(
         stop_after=stop_after,
     )
     # the words themselves, so that a report can show them
-    run.dataset.attrs["command"] = shlex.join(["symda", *(context.obj or [])])
+    command = shlex.join(["symda", *(context.obj or [])])
+    # file names need not be text, and what is saved has to be
+    run.dataset.attrs["command"] = command.encode("utf-8", "backslashreplace").decode()
     if output is not None:
         run.save(output)
     say(run.summary())

@@ -319,7 +319,7 @@ def parse_options(texts: Iterable[str], option: str) -> dict[str, object]:
     for name, value in _pairs(texts, option):
         try:
             values[name] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             values[name] = value
     return values
 

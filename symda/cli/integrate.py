@@ -265,7 +265,7 @@ def _named(
     for name, value in pairs:
         try:
             found[str(name)] = float(value)  # type: ignore[arg-type]  # what is no number is said so
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise DataError(f"{where}: expected a number for {name}, got {value!r}.") from None
     return found
 

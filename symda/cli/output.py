@@ -39,9 +39,11 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
+    # what HDF5 cannot write, it says in exceptions of any kind
+    except Exception as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise OptionError(
-            f"{str(path)!r} cannot be written ({error.strerror or error}). Choose another place."
+            f"{str(path)!r} cannot be written ({reason}). Choose another place."
         ) from error
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from typing import TypeVar
+import math
+from typing import SupportsFloat, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,7 +41,7 @@ def as_floats(data: object, what: str) -> FloatArray:
     """
     try:
         raw = np.array(data)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{what}: the rows have different lengths or are not arrays ({error}). "
             "Pass one rectangular array, with nan where a number is missing."
@@ -63,10 +64,18 @@ def as_floats(data: object, what: str) -> FloatArray:
         )
     try:
         return raw.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{what}: expected numbers, got {type(data).__name__} ({error})."
         ) from error
+
+
+def as_double(value: SupportsFloat) -> float:
+    """Return a number as a double; what none holds is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def as_times(data: ArrayLike, what: str) -> FloatArray:
