@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -311,3 +312,15 @@ def test_cache_lists_and_clears(symda: Shell, monkeypatch: pytest.MonkeyPatch) -
     assert "decay_rk4_" in listed[1]
     assert symda("cache", "clear").out.startswith("removed 0.")
     assert symda("cache").out == f"{folder}: 0 modules, 0.0 MB\n"
+
+
+def test_letters_that_an_output_lacks_are_spelled_out(symda: Shell) -> None:
+    symda.write("m.py", "import symda as sd\nx = sd.state('größe')\nmodel = sd.Model({x: -x})\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "symda", "derive", "m.py"],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        cwd=symda.folder,
+        check=True,
+    )
+    assert rb"dgr\xf6\xdfe/dt = -gr\xf6\xdfe" in done.stdout

@@ -231,6 +231,23 @@ def test_runs_saved_without_a_checksum_are_read(tmp_path: Path) -> None:
     assert load(path).identical(expected)
 
 
+def test_settings_of_every_form_are_read(tmp_path: Path) -> None:
+    dataset = run(make_problem(), paths=2)
+    record = json.loads(dataset.attrs["provenance"])
+    record["settings"] |= {
+        "rf0": {"x [mV]": 1.0, "größe": 2.0},
+        "solver_options": {"ipopt.tol": 1e-9},
+        "start_options": {"coupling": 2.0},
+        "time_limit": None,
+    }
+    dataset.attrs |= {
+        "provenance": json.dumps(record),
+        "binding": json.dumps({"steps": [1, 2], "fixed": {"a b": None}}),
+        "command": "symda anneal model.py 'a b.csv' '--option=x=\"y\"'",
+    }
+    assert load(save(dataset, tmp_path / "run.nc")).identical(dataset)
+
+
 def test_more_variables_and_attributes_come_back(tmp_path: Path) -> None:
     more = run(make_problem(), paths=2).assign(
         decrement=("path", np.array([1.0, np.nan])),
@@ -291,6 +308,12 @@ def test_more_variables_and_attributes_come_back(tmp_path: Path) -> None:
         (
             lambda d: d.assign_attrs(command="symda anneal; ls"),
             "the attribute command is 'symda anneal; ls', which does not run symda alone",
+        ),
+        (
+            lambda d: d.assign_attrs(
+                provenance=json.dumps({"settings": {"start_options": {"a=1)\nb(": 2}}})
+            ),
+            "the provenance's setting start_options has names that are none",
         ),
         (
             lambda d: d.assign_attrs(binding='{"steps": 1, "x=1)\\nprint(": 2}'),

@@ -72,7 +72,6 @@ SETTINGS: Mapping[str, tuple[type, ...]] = {
     "workers": (Integral,),
     "stop_after": (Integral,),
     "time_limit": (Real,),
-    "rf0": (Real, list),
     "solver_options": (dict,),
     "start_options": (dict,),
     "strategy_options": (dict,),
@@ -170,7 +169,9 @@ def _texts(dataset: xr.Dataset) -> Iterator[str]:
         value = settings.get(name)
         if value is not None and not isinstance(value, kinds):
             yield f"the provenance's setting {name} is {value!r}"
-        if isinstance(value, Mapping) and not all(map(str.isidentifier, value)):
+        # those of starts and strategies become arguments of a call in reports
+        called = isinstance(value, Mapping) and name != "solver_options"
+        if called and not all(map(str.isidentifier, value)):
             yield f"the provenance's setting {name} has names that are none"
     binding = _json(dataset.attrs.get("binding", "null"))
     if binding is not None and not (isinstance(binding, Mapping) and set(binding) <= GRID):
