@@ -76,6 +76,8 @@ SETTINGS: Mapping[str, tuple[type, ...]] = {
     "start_options": (dict,),
     "strategy_options": (dict,),
 }
+#: Those that become arguments of a call in reports.
+CALLED = frozenset({"start_options", "strategy_options"})
 GRID = frozenset({"steps", "max_step", "midpoint_data", "fixed"})
 
 
@@ -169,9 +171,7 @@ def _texts(dataset: xr.Dataset) -> Iterator[str]:
         value = settings.get(name)
         if value is not None and not isinstance(value, kinds):
             yield f"the provenance's setting {name} is {value!r}"
-        # those of starts and strategies become arguments of a call in reports
-        called = isinstance(value, Mapping) and name != "solver_options"
-        if called and not all(map(str.isidentifier, value)):
+        if name in CALLED and isinstance(value, Mapping) and not all(map(str.isidentifier, value)):
             yield f"the provenance's setting {name} has names that are none"
     binding = _json(dataset.attrs.get("binding", "null"))
     if binding is not None and not (isinstance(binding, Mapping) and set(binding) <= GRID):
