@@ -203,6 +203,20 @@ def test_damage_is_named_or_does_no_harm(kind: str, tmp_path: Path) -> None:
     assert refused > 20
 
 
+@pytest.mark.parametrize("kind", ["data", "run"])
+def test_texts_in_which_hdf5_would_never_end(kind: str, tmp_path: Path) -> None:
+    """The object that stands for the free space of a heap, with size 0: HDF5 2.0 goes in a ring."""
+    path = measurements(tmp_path) if kind == "data" else saved(tmp_path)
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"GCOL\x01\0\0\0") + 16
+    while int.from_bytes(raw[at : at + 2], "little"):
+        at += 16 + -(-int.from_bytes(raw[at + 8 : at + 16], "little") // 8) * 8
+    raw[at + 8 : at + 16] = bytes(8)
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=r"\.nc' is damaged: the texts in it lead nowhere"):
+        Observations.from_netcdf(path, variance=1.0) if kind == "data" else load(path)
+
+
 def test_one_changed_number_is_told_from_a_file_that_is_no_run(tmp_path: Path) -> None:
     path = saved(tmp_path)
     with h5py.File(path, "r+") as file:

@@ -7,6 +7,8 @@ more data than it holds. Files come from other people, so all of that is refused
 from __future__ import annotations
 
 import math
+import mmap
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,8 @@ ROOM, INFLATION = 64_000_000, 100
 FILTERS = frozenset({1, 2, 3, 4, 5, 6, 32000})
 #: How NetCDF stores dimensions: attributes that refer to other variables of the file.
 DIMENSIONS = frozenset({b"DIMENSION_LIST", b"REFERENCE_LIST"})
+#: How a global heap of HDF5 begins: its signature and version.
+HEAP = b"GCOL\x01\0\0\0"
 #: How a file of NetCDF 3 begins.
 CLASSIC = (b"CDF\x01", b"CDF\x02")
 
@@ -84,9 +88,34 @@ def check_contained(path: Path, where: str) -> None:
     """
     import h5py
 
+    if not _heaps_end(path):
+        raise DataError(f"{where} is damaged: the texts in it lead nowhere. Take another copy.")
     look = _Look(path, where)
     with h5py.File(path, "r") as file:
         look.through(file)
+
+
+def _heaps_end(path: Path) -> bool:
+    """Whether all texts of variable length can be gone through; HDF5 itself may never end.
+
+    A global heap (HDF5 File Format Specification, III.E) is a row of objects: number, references,
+    size, data. Number 0 is what is left, its size that of all of it; HDF5 2.0 does not see that a
+    size of 0 leads it to where it was.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        most = 2 * len(content)  # heaps do not overlap, and what only looks like one is rare
+        start = content.find(HEAP)
+        while 0 <= start <= len(content) - 16:
+            (size,) = struct.unpack_from("<Q", content, start + 8)
+            at, end = start + 16, min(start + size, len(content))
+            most -= end - start
+            while at + 16 <= end:
+                number, length = struct.unpack_from("<H6xQ", content, at)
+                if most < 0 or (number == 0 and length == 0):
+                    return False
+                at += 16 + -(-length // 8) * 8 if number else length
+            start = content.find(HEAP, start + 1)
+    return True
 
 
 @dataclass
