@@ -206,12 +206,15 @@ class Observations:
     ) -> Observations:
         """Read a NetCDF file as `from_xarray` reads a Dataset.
 
-        Times are the plain numbers of the file; "days since ..." is not decoded to dates.
+        NetCDF 4 (HDF5) or NetCDF 3. Times are the plain numbers of the file; "days since ..." is
+        not decoded to dates.
 
         Raises
         ------
         DataError
-            No such file, not NetCDF, or as in `from_xarray`.
+            No such file, not NetCDF or damaged; one that needs anything outside itself (links,
+            external storage, filters of other libraries) or declares more than 64 MB and a hundred
+            times its size; or as in `from_xarray`.
         """
         return cls._of(tables.from_netcdf(path, time, values, forcing), variance)
 
