@@ -101,18 +101,17 @@ def _versions() -> Iterator[Check]:
 def _ipopt() -> Check:
     try:
         import casadi
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # a library of it that cannot be loaded
         return Check("ipopt", False, f"casadi cannot be imported: {error}")
     if not casadi.has_nlpsol("ipopt"):
         return Check("ipopt", False, "this casadi comes without IPOPT; run `pip install casadi`")
     x = casadi.SX.sym("x")
-    solver = casadi.nlpsol(
-        "trial",
-        "ipopt",
-        {"x": x, "f": (x - 3) ** 2},
-        {"print_time": False, "ipopt.print_level": 0, "ipopt.sb": "yes"},
-    )
-    found = float(solver(x0=0.0)["x"])
+    quiet = {"print_time": False, "ipopt.print_level": 0, "ipopt.sb": "yes"}
+    try:
+        solver = casadi.nlpsol("trial", "ipopt", {"x": x, "f": (x - 3) ** 2}, quiet)
+        found = float(solver(x0=0.0)["x"])
+    except RuntimeError as error:  # of CasADi, whatever is wrong
+        return Check("ipopt", False, f"it cannot minimise (x - 3)^2: {error}")
     if not abs(found - 3.0) < 1e-6:
         return Check("ipopt", False, f"minimising (x - 3)^2 gave x = {found!r}")
     return Check("ipopt", True, "minimises (x - 3)^2")
