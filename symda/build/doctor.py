@@ -106,7 +106,7 @@ def _ipopt() -> Check:
     if not casadi.has_nlpsol("ipopt"):
         return Check("ipopt", False, "this casadi comes without IPOPT; run `pip install casadi`")
     x = casadi.SX.sym("x")
-    quiet = {"print_time": False, "ipopt.print_level": 0, "ipopt.sb": "yes"}
+    quiet: dict[str, object] = {"print_time": False, "ipopt.print_level": 0, "ipopt.sb": "yes"}
     try:
         solver = casadi.nlpsol("trial", "ipopt", {"x": x, "f": (x - 3) ** 2}, quiet)
         found = float(solver(x0=0.0)["x"])
