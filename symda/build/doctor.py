@@ -106,9 +106,13 @@ def _ipopt() -> Check:
     if not casadi.has_nlpsol("ipopt"):
         return Check("ipopt", False, "this casadi comes without IPOPT; run `pip install casadi`")
     x = casadi.SX.sym("x")
-    quiet: dict[str, object] = {"print_time": False, "ipopt.print_level": 0, "ipopt.sb": "yes"}
     try:
-        solver = casadi.nlpsol("trial", "ipopt", {"x": x, "f": (x - 3) ** 2}, quiet)
+        solver = casadi.nlpsol(
+            "trial",
+            "ipopt",
+            {"x": x, "f": (x - 3) ** 2},
+            {"print_time": False, "ipopt.print_level": 0, "ipopt.sb": "yes"},
+        )
         found = float(solver(x0=0.0)["x"])
     except RuntimeError as error:  # of CasADi, whatever is wrong
         return Check("ipopt", False, f"it cannot minimise (x - 3)^2: {error}")
