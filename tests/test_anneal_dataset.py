@@ -180,9 +180,9 @@ def test_refused_files(tmp_path):
     with pytest.raises(DataError) as caught:
         load(other)
     assert str(caught.value) == (
-        f"load: {str(other)!r} is NetCDF but not a saved run: it has no measurement_term, status, "
-        "parameters, states, observed, attempt, solver, provenance. Expected a file written by "
-        "`run.save`."
+        f"load: {str(other)!r} is NetCDF but not a saved run: it has no measurement_term, "
+        "model_term, seconds, iterations, evaluations, status and 28 more. Expected a file written "
+        "by `run.save`."
     )
 
     with pytest.raises(DataError) as caught:

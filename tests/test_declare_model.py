@@ -209,7 +209,10 @@ BAD = [
         lambda: Model({sp.Symbol("x"): 1}, name="m"),
         r"the left-hand side x is an undeclared SymPy symbol",
     ),
-    (lambda: Model({X: 1}, name=" "), r"^Model: name must be a text that is not empty, got ' '"),
+    (
+        lambda: Model({X: 1}, name=" "),
+        r"^Model: name must be a printable text that is .* blanks around it, got ' '\.",
+    ),
     (
         lambda: Model({X: 1}, name="m", discrete="yes"),
         r"discrete must be True \(a map\) or False \(an ODE\), got 'yes'",

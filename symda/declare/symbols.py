@@ -21,6 +21,7 @@ from symda.declare.ranges import (
     checked_value,
 )
 from symda.errors import ModelError
+from symda.names import is_name
 
 UNBOUNDED: Range = (-math.inf, math.inf)
 
@@ -357,7 +358,7 @@ def several(names: str | Sequence[str], size: int | None, function: str) -> list
 def _checked_name(name: str, kind: str) -> str:
     if not isinstance(name, str):
         raise ModelError(f"{kind}: the name must be text, got {name!r}.")
-    if not name.strip() or name != name.strip() or not name.isprintable():
+    if not is_name(name):
         raise ModelError(
             f"{kind}: the name {name!r} is empty or has blanks around it; give a printable name."
         )
