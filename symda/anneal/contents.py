@@ -46,7 +46,12 @@ VARIABLES = {
     "fixed": ("parameter", "b"),
 }
 #: Those that not every run has.
-OPTIONAL = {"states_by_beta": ("path beta time state", "f"), "per_step": ("state", "b")}
+OPTIONAL = {
+    "states_by_beta": ("path beta time state", "f"),
+    "per_step": ("state", "b"),
+    "decrement": ("path", "f"),
+    "place": ("path", "i"),
+}
 KINDS = {"f": "floating-point numbers", "i": "whole numbers", "b": "truth values", "U": "text"}
 
 #: Attributes -> what they are.
