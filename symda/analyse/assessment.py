@@ -86,6 +86,8 @@ class Assessment:
         Data, and quantities that were fitted to them.
     twice : float
         Twice the action, without the factors of an averaging option.
+    jumps : tuple of str
+        Jumps of the equations that the path meets; derivatives do not see them.
     random : bool
         Whether the starts of different paths differ.
     notes : tuple of str
@@ -112,6 +114,7 @@ class Assessment:
     n: int = 0
     p: int = 0
     twice: float = math.nan
+    jumps: tuple[str, ...] = ()
     random: bool = True
     notes: tuple[str, ...] = field(default=())
 
@@ -138,7 +141,7 @@ def assessment(dataset: xr.Dataset) -> Assessment | None:
             record[name] = None if record[name] is None else Shift(**record[name])
         for name in ("held", "sds"):
             record[name] = tuple(tuple(pair) for pair in record[name])
-        for name in ("unseen", "loose", "notes"):
+        for name in ("unseen", "loose", "jumps", "notes"):
             record[name] = tuple(record[name])
         return Assessment(**record)
     except (TypeError, ValueError, KeyError, AttributeError) as error:

@@ -19,6 +19,7 @@ from symda.anneal.settings import Settings
 from symda.anneal.starts import Start, uniform
 from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
+from symda.api.kinked import jumps_met, name_kinks
 from symda.api.machine import build_ahead
 from symda.api.run import Run
 from symda.api.same import check_equations, digests
@@ -198,6 +199,7 @@ def anneal(
             "binding": _binding(data, steps, max_step, midpoint_data, fixed),
         },
     )
+    dataset = name_kinks(dataset, action, problem)
     sources = None if isinstance(data, Problem) else data.forcing
     own = not settings.continuous
     return Run(_assessed(dataset, action, kernels.at(problem), sources, own=own), action)
@@ -231,6 +233,7 @@ def _assessed(
         forcing=forcing,
         unseen=unseen,
         unconstrained=unconstrained,
+        jumps=lambda X, theta: jumps_met(action, problem, X, theta),
     )
     random = bool(dataset.attrs["starts_differ"])
     return assess(dataset, at, equations, random=random, own=own)
