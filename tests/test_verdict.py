@@ -237,6 +237,7 @@ def test_what_the_time_limit_cuts_short_is_kept(monkeypatch: pytest.MonkeyPatch)
         paths=2,
         strategy=sd.Window(samples=15),
         ladder=sd.Ladder(1.0, 8.0, 8),
+        executor="serial",
         **QUIET,
     )
     best = run.best

@@ -134,6 +134,8 @@ class BandedNewton:
                     damping.rise()
                     narrow *= 0.25
             if damping.mu > DAMPING.most:
+                if not math.isfinite(here.steepest(sides.held)):
+                    return x, NO_SLOPE, iteration, evaluations
                 return x, WALL if wall else STUCK, iteration, evaluations
         return x, LIMIT, iteration, evaluations
 
