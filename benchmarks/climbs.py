@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from common import STANDARD, Row, Size, first_point, skip
 
 import symda as sd
+from symda.api.assessed import assessed
 from symda.build.kernels import Kernels
 from symda.observe import Problem
 from symda.solve import SOLVERS, Climber
@@ -19,7 +21,7 @@ from symda.solve import SOLVERS, Climber
 SECTION = "path"
 #: How many times faster a path than the alternatives.
 TIMES = {"CasADi virtual machine": 60.0, "direct": 12.0}
-ITERATION, SPEEDUP = 0.1, 1.8
+ITERATION, SPEEDUP, VERDICT = 0.1, 1.8, 0.02
 #: Machines of symda's IPOPT.
 OWN = ("direct", "lifted", "direct, no compiler")
 
@@ -171,3 +173,30 @@ def thread_rows(action: sd.Action, data: sd.Observations, size: Size) -> list[Ro
             main=True,
         )
     ]
+
+
+def verdict_row(action: sd.Action, data: sd.Observations, size: Size) -> Row:
+    """Share that judging a run has of the wall time of `anneal`; call it before `pin`."""
+    paths = min(100, size.many)
+    ladder = sd.Ladder(0.01, 2.0, size.rungs)
+    runs, judged = [], []
+    for _ in range(3):
+        began = time.perf_counter()
+        run = sd.anneal(action, data, ladder=ladder, paths=paths, solver="newton", progress=False)
+        runs.append(time.perf_counter() - began)
+    at = action.compile().machine.at(action.bind(data))
+    for _ in range(7):
+        began = time.perf_counter()
+        assessed(run.dataset, action, at, data.forcing, own=True)
+        run.verdict()
+        judged.append(time.perf_counter() - began)
+    whole, own = statistics.median(runs), statistics.median(judged)
+    return Row(
+        SECTION,
+        f"the verdict's share of a run of {paths} paths with newton",
+        "share",
+        own / whole,
+        at_most=VERDICT if size.D == STANDARD.D else None,
+        points={"run, s": whole, "verdict, s": own},
+        main=True,
+    )

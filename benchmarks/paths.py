@@ -15,7 +15,7 @@ from pathlib import Path
 import baseline_casadi
 import numpy as np
 from baseline_casadi import Twin, export, exported, virtual_machine
-from climbs import climb, newton_rows, thread_rows
+from climbs import climb, newton_rows, thread_rows, verdict_row
 from common import (
     DT,
     NU_BOUNDS,
@@ -108,7 +108,7 @@ def measure(size: Size) -> list[Row]:
     """All rows of the section."""
     action = lorenz96(size.D, size.measured)
     data = observations(action, size.steps)
-    threads = thread_rows(action, data, size)
+    threads = [*thread_rows(action, data, size), verdict_row(action, data, size)]
     pin()
     problem, kernels, twin = action.bind(data), action.compile().machine, twin_of(size, data)
     interpreted = virtual_kernels(derive_step(action.field, action.scheme), action.emitted)

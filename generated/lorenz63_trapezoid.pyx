@@ -1,5 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Kernels of lorenz63 under the scheme trapezoid.
+"""Kernels of a model under a scheme.
+
+Model lorenz63, scheme trapezoid.
 
 The model dx/dt = F(x, u, theta, t):
 
@@ -381,15 +383,15 @@ cdef extern from *:
         6, 1, 1, 3, 1, 1, 3, 1, 1, 3, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_b86918424e49_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_b86918424e49_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b86918424e49_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_054eabfff3ef_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_054eabfff3ef_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b86918424e49_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_b86918424e49_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_054eabfff3ef_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 337;
         return 0;
     }
@@ -398,15 +400,15 @@ cdef extern from *:
         6, 1, 1, 3, 1, 1, 3, 1, 1, 3, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 9, 1, 1};
-    SYMDA_EXPORT long long symda_b86918424e49_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_b86918424e49_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_b86918424e49_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_054eabfff3ef_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_054eabfff3ef_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b86918424e49_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_b86918424e49_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_054eabfff3ef_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 337;
         return 0;
     }
@@ -416,15 +418,15 @@ cdef extern from *:
     static const long long step_hessian_out[52] = {
         9, 9, 0, 1, 3, 6, 10, 15, 21, 26, 33, 40, 0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1, 2,
         3, 4, 5, 0, 1, 3, 4, 6, 0, 1, 2, 3, 4, 5, 7, 0, 1, 2, 3, 4, 5, 8};
-    SYMDA_EXPORT long long symda_b86918424e49_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_b86918424e49_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b86918424e49_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_054eabfff3ef_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_054eabfff3ef_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b86918424e49_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_b86918424e49_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_054eabfff3ef_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 337;
         return 0;
     }
@@ -433,15 +435,15 @@ cdef extern from *:
         6, 1, 1, 3, 1, 1, 3, 1, 1};
     static const long long step_residual_out[3] = {
         3, 1, 1};
-    SYMDA_EXPORT long long symda_b86918424e49_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_b86918424e49_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b86918424e49_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_054eabfff3ef_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_054eabfff3ef_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b86918424e49_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_b86918424e49_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_054eabfff3ef_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 337;
         return 0;
     }
@@ -451,15 +453,15 @@ cdef extern from *:
     static const long long step_jacobian_out[31] = {
         3, 9, 0, 3, 6, 8, 11, 14, 16, 17, 18, 19, 0, 1, 2, 0, 1, 2, 1, 2, 0, 1, 2, 0, 1, 2, 1, 2, 0, 1,
         2};
-    SYMDA_EXPORT long long symda_b86918424e49_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_b86918424e49_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b86918424e49_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_054eabfff3ef_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_054eabfff3ef_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b86918424e49_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_b86918424e49_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_054eabfff3ef_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 337;
         return 0;
     }
@@ -468,15 +470,15 @@ cdef extern from *:
         6, 1, 1, 3, 1, 1, 3, 1, 1, 3, 1, 1};
     static const long long step_curvature_out[24] = {
         9, 9, 0, 0, 1, 2, 2, 3, 4, 8, 10, 12, 0, 0, 3, 3, 0, 1, 3, 4, 0, 3, 2, 5};
-    SYMDA_EXPORT long long symda_b86918424e49_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_b86918424e49_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b86918424e49_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_054eabfff3ef_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_054eabfff3ef_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b86918424e49_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_b86918424e49_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_054eabfff3ef_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 337;
         return 0;
     }
@@ -485,15 +487,15 @@ cdef extern from *:
         3, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_b86918424e49_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_b86918424e49_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b86918424e49_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_054eabfff3ef_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_054eabfff3ef_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b86918424e49_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_b86918424e49_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_054eabfff3ef_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -502,15 +504,15 @@ cdef extern from *:
         3, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 6, 1, 1};
-    SYMDA_EXPORT long long symda_b86918424e49_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_b86918424e49_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_b86918424e49_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_054eabfff3ef_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_054eabfff3ef_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b86918424e49_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_b86918424e49_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_054eabfff3ef_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 2; *iw = 0; *w = 3;
         return 0;
     }
@@ -519,15 +521,15 @@ cdef extern from *:
         3, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_hessian_out[10] = {
         6, 6, 0, 1, 1, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_b86918424e49_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_b86918424e49_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b86918424e49_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_054eabfff3ef_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_054eabfff3ef_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b86918424e49_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_b86918424e49_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_054eabfff3ef_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -536,15 +538,15 @@ cdef extern from *:
         3, 1, 1, 3, 1, 1};
     static const long long measure_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_b86918424e49_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_b86918424e49_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b86918424e49_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_054eabfff3ef_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_054eabfff3ef_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b86918424e49_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_054eabfff3ef_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_b86918424e49_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_054eabfff3ef_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -552,7 +554,7 @@ cdef extern from *:
     """
 
 
-cdef public int symda_b86918424e49_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_054eabfff3ef_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
     slopes(arg[0], arg[1], arg[2], work)
     residual(arg[0], arg[2], work)
@@ -562,7 +564,7 @@ cdef public int symda_b86918424e49_step_action(const double** arg, double** res,
     return 0
 
 
-cdef public int symda_b86918424e49_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_054eabfff3ef_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
     slopes_jacobian(arg[0], arg[1], arg[2], work)
     residual(arg[0], arg[2], work)
@@ -574,7 +576,7 @@ cdef public int symda_b86918424e49_step_gradient(const double** arg, double** re
     return 0
 
 
-cdef public int symda_b86918424e49_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_054eabfff3ef_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
     if res[0] == NULL:
@@ -592,7 +594,7 @@ cdef public int symda_b86918424e49_step_hessian(const double** arg, double** res
     return 0
 
 
-cdef public int symda_b86918424e49_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_054eabfff3ef_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
     if res[0] == NULL:
@@ -604,7 +606,7 @@ cdef public int symda_b86918424e49_step_residual(const double** arg, double** re
     return 0
 
 
-cdef public int symda_b86918424e49_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_054eabfff3ef_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
     if res[0] == NULL:
@@ -616,7 +618,7 @@ cdef public int symda_b86918424e49_step_jacobian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_b86918424e49_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_054eabfff3ef_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
     if res[0] == NULL:
@@ -633,8 +635,8 @@ cdef public int symda_b86918424e49_step_curvature(const double** arg, double** r
     return 0
 
 
-cdef public int symda_b86918424e49_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
-    """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point."""
+cdef public int symda_054eabfff3ef_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point; what was not measured, Rm_l = 0, need not be finite."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
     cdef double total = 0.0
@@ -643,12 +645,13 @@ cdef public int symda_b86918424e49_point_action(const double** arg, double** res
         return 0
     measure(arg[0], arg[1], work)
     for l in range(L):
-        total += rm[l]*(work[l] - y[l])*(work[l] - y[l])
+        if rm[l] != 0.0:
+            total += rm[l]*(work[l] - y[l])*(work[l] - y[l])
     res[0][0] = 0.5*total
     return 0
 
 
-cdef public int symda_b86918424e49_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_054eabfff3ef_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The measurement term of one grid point and its gradient by (x, theta)."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -657,18 +660,20 @@ cdef public int symda_b86918424e49_point_gradient(const double** arg, double** r
     cdef int l, q
     measure_jacobian(arg[0], arg[1], work, J)
     for l in range(L):
-        work[L + l] = rm[l]*(work[l] - y[l])
-        total += work[L + l]*(work[l] - y[l])
+        if rm[l] != 0.0:
+            work[L + l] = rm[l]*(work[l] - y[l])
+            total += work[L + l]*(work[l] - y[l])
     if res[0] != NULL:
         res[0][0] = 0.5*total
     if res[1] != NULL:
         memset(res[1], 0, (D + P)*sizeof(double))
         for q in range(MEASURE_J):
-            res[1][MJ_COLUMN[q]] += J[q]*work[L + MJ_ROW[q]]
+            if rm[MJ_ROW[q]] != 0.0:
+                res[1][MJ_COLUMN[q]] += J[q]*work[L + MJ_ROW[q]]
     return 0
 
 
-cdef public int symda_b86918424e49_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_054eabfff3ef_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one grid point's measurement term."""
     cdef const double* rm = &arg[2][L]
     cdef double* J = &work[2*L]
@@ -678,11 +683,12 @@ cdef public int symda_b86918424e49_point_hessian(const double** arg, double** re
     measure_jacobian(arg[0], arg[1], work, J)
     memset(res[0], 0, POINT_H*sizeof(double))
     for q in range(POINT_PAIRS):
-        res[0][PAIR_TARGET[q]] += rm[PAIR_ROW[q]]*J[PAIR_Q[q]]*J[PAIR_R[q]]
+        if rm[PAIR_ROW[q]] != 0.0:
+            res[0][PAIR_TARGET[q]] += rm[PAIR_ROW[q]]*J[PAIR_Q[q]]*J[PAIR_R[q]]
     return 0
 
 
-cdef public int symda_b86918424e49_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_054eabfff3ef_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """h(x, theta) at one grid point."""
     if res[0] != NULL:
         measure(arg[0], arg[1], res[0])
@@ -727,7 +733,7 @@ def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N,
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_b86918424e49_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_054eabfff3ef_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, <double*> gradient, W)
     require(code)
 
@@ -736,7 +742,7 @@ def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, s
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_b86918424e49_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_054eabfff3ef_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, NULL, 0)
     require(code)
 
@@ -745,7 +751,7 @@ def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, 
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_b86918424e49_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_054eabfff3ef_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> hessian, STEP_H, NULL, 0)
     require(code)
 
@@ -754,7 +760,7 @@ def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t res
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_b86918424e49_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = sweep(symda_054eabfff3ef_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> residuals, E, NULL, 0)
     require(code)
 
@@ -763,7 +769,7 @@ def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jac
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = sweep(symda_b86918424e49_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = sweep(symda_054eabfff3ef_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> jacobian, STEP_J, NULL, 0)
     require(code)
 
@@ -772,7 +778,7 @@ def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t 
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = sweep(symda_b86918424e49_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
+        code = sweep(symda_054eabfff3ef_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
                      <double*> curvatures, STEP_C, NULL, 0)
     require(code)
 
@@ -781,7 +787,7 @@ def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t act
     """Measurement terms (M,) of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_b86918424e49_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_054eabfff3ef_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, NULL, 0)
     require(code)
 
@@ -790,7 +796,7 @@ def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t a
     """Measurement terms (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = sweep(symda_b86918424e49_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_054eabfff3ef_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, <double*> gradient, D + P)
     require(code)
 
@@ -799,7 +805,7 @@ def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t he
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_b86918424e49_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_054eabfff3ef_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> hessian, POINT_H, NULL, 0)
     require(code)
 
@@ -808,5 +814,5 @@ def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
     """h(x, theta), shape (M, L), along a path."""
     cdef int code
     with nogil:
-        code = sweep(symda_b86918424e49_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
+        code = sweep(symda_054eabfff3ef_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
     require(code)

@@ -1,5 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Kernels of neuron under the scheme hermite-simpson.
+"""Kernels of a model under a scheme.
+
+Model neuron, scheme hermite-simpson.
 
 The model dx/dt = F(x, u, theta, t):
 
@@ -165,27 +167,37 @@ cdef void field(const double* x, const double* u, const double* theta, double t,
     cdef double v12 = 0.5 + v5*(0.16666666666666666 + v5*(0.041666666666666664 + v5*v11))
     cdef double v13 = (1.0 if v4 == 0.0 else 0.0)
     cdef double v14 = (1.0 if v4 != 0.0 else 0.0) + (v3 if v13 != 0.0 else 0.0)
-    cdef double v15 = (1.0 + v5*v12 if v4 != 0.0 else 0.0) + (expm1(v14)/v14 if v13 != 0.0 else 0.0)
-    cdef double v16 = (1.0 - x[1])/v15 + (-4.0)*x[1]*exp(-3.611111111111111 + (-0.05555555555555555)*x[0])
-    cdef double v17 = 0.07*(1.0 - x[2])*exp(-3.25 + (-0.05)*x[0]) - x[2]/(1.0 + exp(-3.5 + v2))
-    cdef double v18 = -5.5 + v2
-    cdef double v19 = (1.0 if fabs(v18) < 1.0 else 0.0)
-    cdef double v20 = v19*v18
-    cdef double v21 = 8.22063524662433e-18 + v20*(4.110317623312165e-19 + 1.9572941063391263e-20*v20)
-    cdef double v22 = v20*(2.8114572543455206e-15 + v20*(1.5619206968586225e-16 + v20*v21))
-    cdef double v23 = 1.1470745597729725e-11 + v20*(7.647163731819816e-13 + v20*(4.779477332387385e-14 + v22))
-    cdef double v24 = v20*(2.08767569878681e-09 + v20*(1.6059043836821613e-10 + v20*v23))
-    cdef double v25 = 2.7557319223985893e-06 + v20*(2.755731922398589e-07 + v20*(2.505210838544172e-08 + v24))
-    cdef double v26 = v20*(0.0001984126984126984 + v20*(2.48015873015873e-05 + v20*v25))
-    cdef double v27 = 0.041666666666666664 + v20*(0.008333333333333333 + v20*(0.001388888888888889 + v26))
-    cdef double v28 = (1.0 + v20*(0.5 + v20*(0.16666666666666666 + v20*v27)) if v19 != 0.0 else 0.0)
-    cdef double v29 = (1.0 if v19 == 0.0 else 0.0)
-    cdef double v30 = (1.0 if v19 != 0.0 else 0.0) + (v18 if v29 != 0.0 else 0.0)
-    cdef double v31 = 0.1*(1.0 - x[3])/(v28 + (expm1(v30)/v30 if v29 != 0.0 else 0.0)) + (-0.125)*x[3]*exp(-0.8125 + (-0.0125)*x[0])
+    cdef double v15 = (1.0 if v14 < 0.0 else 0.0)
+    cdef double v16 = (1.0 - 2.0*v15)*v14
+    cdef double v17 = -v16
+    cdef double v18 = ((v16 if v15 != 0.0 else 0.0) - v16*exp(v17)/expm1(v17) if v13 != 0.0 else 0.0)
+    cdef double v19 = ((1.0/(1.0 + v5*v12) if v4 != 0.0 else 0.0) + v18)*(1.0 - x[1]) + (-4.0)*x[1]*exp(-3.611111111111111 + (-0.05555555555555555)*x[0])
+    cdef double v20 = -3.5 + v2
+    cdef double v21 = (1.0 if 0.0 < v20 else 0.0)
+    cdef double v22 = exp((1.0 - 2.0*v21)*v20)
+    cdef double v23 = (v22 if v21 != 0.0 else 0.0) + (1.0 if (1.0 if v21 == 0.0 else 0.0) != 0.0 else 0.0)
+    cdef double v24 = -5.5 + v2
+    cdef double v25 = (1.0 if fabs(v24) < 1.0 else 0.0)
+    cdef double v26 = v25*v24
+    cdef double v27 = 8.22063524662433e-18 + v26*(4.110317623312165e-19 + 1.9572941063391263e-20*v26)
+    cdef double v28 = v26*(2.8114572543455206e-15 + v26*(1.5619206968586225e-16 + v26*v27))
+    cdef double v29 = 1.1470745597729725e-11 + v26*(7.647163731819816e-13 + v26*(4.779477332387385e-14 + v28))
+    cdef double v30 = v26*(2.08767569878681e-09 + v26*(1.6059043836821613e-10 + v26*v29))
+    cdef double v31 = 2.7557319223985893e-06 + v26*(2.755731922398589e-07 + v26*(2.505210838544172e-08 + v30))
+    cdef double v32 = v26*(0.0001984126984126984 + v26*(2.48015873015873e-05 + v26*v31))
+    cdef double v33 = 0.041666666666666664 + v26*(0.008333333333333333 + v26*(0.001388888888888889 + v32))
+    cdef double v34 = (1.0/(1.0 + v26*(0.5 + v26*(0.16666666666666666 + v26*v33))) if v25 != 0.0 else 0.0)
+    cdef double v35 = (1.0 if v25 == 0.0 else 0.0)
+    cdef double v36 = (1.0 if v25 != 0.0 else 0.0) + (v24 if v35 != 0.0 else 0.0)
+    cdef double v37 = (1.0 if v36 < 0.0 else 0.0)
+    cdef double v38 = (1.0 - 2.0*v37)*v36
+    cdef double v39 = -v38
+    cdef double v40 = ((v38 if v37 != 0.0 else 0.0) - v38*exp(v39)/expm1(v39) if v35 != 0.0 else 0.0)
+    cdef double v41 = 0.1*(v34 + v40)*(1.0 - x[3]) + (-0.125)*x[3]*exp(-0.8125 + (-0.0125)*x[0])
     k[0] = u[0] - v1
-    k[1] = v16
-    k[2] = v17
-    k[3] = v31
+    k[1] = v19
+    k[2] = 0.07*(1.0 - x[2])*exp(-3.25 + (-0.05)*x[0]) - x[2]*v23/(1.0 + v22)
+    k[3] = v41
 
 
 cdef void field_jacobian(const double* x, const double* u, const double* theta, double t, double* k, double* J) noexcept nogil:
@@ -223,328 +235,394 @@ cdef void field_jacobian(const double* x, const double* u, const double* theta, 
     cdef double v30 = 0.041666666666666664 + v13*v29
     cdef double v31 = 0.16666666666666666 + v13*v30
     cdef double v32 = 0.5 + v13*v31
-    cdef double v33 = (1.0 if v12 == 0.0 else 0.0)
-    cdef double v34 = (1.0 if v12 != 0.0 else 0.0) + (v11 if v33 != 0.0 else 0.0)
-    cdef double v35 = expm1(v34)/v34
-    cdef double v36 = (1.0 + v13*v32 if v12 != 0.0 else 0.0) + (v35 if v33 != 0.0 else 0.0)
-    cdef double v37 = (1.0 - x[1])/v36
-    cdef double v38 = (-4.0)*x[1]
-    cdef double v39 = exp(-3.611111111111111 + (-0.05555555555555555)*x[0])
-    cdef double v40 = 0.07*(1.0 - x[2])
-    cdef double v41 = exp(-3.25 + (-0.05)*x[0])
-    cdef double v42 = exp(-3.5 + v10)
-    cdef double v43 = 1.0 + v42
-    cdef double v44 = x[2]/v43
-    cdef double v45 = -5.5 + v10
-    cdef double v46 = (1.0 if fabs(v45) < 1.0 else 0.0)
-    cdef double v47 = v46*v45
-    cdef double v48 = 4.110317623312165e-19 + 1.9572941063391263e-20*v47
-    cdef double v49 = 8.22063524662433e-18 + v47*v48
-    cdef double v50 = 1.5619206968586225e-16 + v47*v49
-    cdef double v51 = 2.8114572543455206e-15 + v47*v50
-    cdef double v52 = 4.779477332387385e-14 + v47*v51
-    cdef double v53 = 7.647163731819816e-13 + v47*v52
-    cdef double v54 = 1.1470745597729725e-11 + v47*v53
-    cdef double v55 = 1.6059043836821613e-10 + v47*v54
-    cdef double v56 = 2.08767569878681e-09 + v47*v55
-    cdef double v57 = 2.505210838544172e-08 + v47*v56
-    cdef double v58 = 2.755731922398589e-07 + v47*v57
-    cdef double v59 = 2.7557319223985893e-06 + v47*v58
-    cdef double v60 = 2.48015873015873e-05 + v47*v59
-    cdef double v61 = 0.0001984126984126984 + v47*v60
-    cdef double v62 = 0.001388888888888889 + v47*v61
-    cdef double v63 = 0.008333333333333333 + v47*v62
-    cdef double v64 = 0.041666666666666664 + v47*v63
-    cdef double v65 = 0.16666666666666666 + v47*v64
-    cdef double v66 = 0.5 + v47*v65
-    cdef double v67 = (1.0 if v46 == 0.0 else 0.0)
-    cdef double v68 = (1.0 if v46 != 0.0 else 0.0) + (v45 if v67 != 0.0 else 0.0)
-    cdef double v69 = expm1(v68)/v68
-    cdef double v70 = (1.0 + v47*v66 if v46 != 0.0 else 0.0) + (v69 if v67 != 0.0 else 0.0)
-    cdef double v71 = 0.1*(1.0 - x[3])/v70
-    cdef double v72 = (-0.125)*x[3]
-    cdef double v73 = exp(-0.8125 + (-0.0125)*x[0])
-    cdef double v74 = (-0.1)*v12
-    cdef double v75 = v13*(v15*v74 + v13*(v14*v74 + v13*((-1.9572941063391264e-21)*v12)))
-    cdef double v76 = v19*v74 + v13*(v18*v74 + v13*(v17*v74 + v13*(v16*v74 + v75)))
-    cdef double v77 = v23*v74 + v13*(v22*v74 + v13*(v21*v74 + v13*(v20*v74 + v13*v76)))
-    cdef double v78 = v27*v74 + v13*(v26*v74 + v13*(v25*v74 + v13*(v24*v74 + v13*v77)))
-    cdef double v79 = v31*v74 + v13*(v30*v74 + v13*(v29*v74 + v13*(v28*v74 + v13*v78)))
-    cdef double v80 = (((-0.1)*exp(v34)/v34 - (-0.1)*(v35/v34) if v33 != 0.0 else 0.0) if v33 != 0.0 else 0.0)
-    cdef double v81 = v38*((-0.05555555555555555)*v39) - v37/v36*((v32*v74 + v13*v79 if v12 != 0.0 else 0.0) + v80)
-    cdef double v82 = (-0.1)*v46
-    cdef double v83 = v49*v82 + v47*(v48*v82 + v47*((-1.9572941063391264e-21)*v46))
-    cdef double v84 = v47*(v52*v82 + v47*(v51*v82 + v47*(v50*v82 + v47*v83)))
-    cdef double v85 = v56*v82 + v47*(v55*v82 + v47*(v54*v82 + v47*(v53*v82 + v84)))
-    cdef double v86 = v47*(v59*v82 + v47*(v58*v82 + v47*(v57*v82 + v47*v85)))
-    cdef double v87 = v63*v82 + v47*(v62*v82 + v47*(v61*v82 + v47*(v60*v82 + v86)))
-    cdef double v88 = (v66*v82 + v47*(v65*v82 + v47*(v64*v82 + v47*v87)) if v46 != 0.0 else 0.0)
-    cdef double v89 = ((-0.1)*exp(v68)/v68 - (-0.1)*(v69/v68) if v67 != 0.0 else 0.0)
-    cdef double v90 = v72*((-0.0125)*v73) - v71/v70*(v88 + (v89 if v67 != 0.0 else 0.0))
+    cdef double v33 = 1.0 + v13*v32
+    cdef double v34 = 1.0/v33
+    cdef double v35 = (1.0 if v12 == 0.0 else 0.0)
+    cdef double v36 = (1.0 if v12 != 0.0 else 0.0) + (v11 if v35 != 0.0 else 0.0)
+    cdef double v37 = (1.0 if v36 < 0.0 else 0.0)
+    cdef double v38 = 1.0 - 2.0*v37
+    cdef double v39 = v38*v36
+    cdef double v40 = -v39
+    cdef double v41 = exp(v40)
+    cdef double v42 = expm1(v40)
+    cdef double v43 = v39*v41/v42
+    cdef double v44 = (v34 if v12 != 0.0 else 0.0) + ((v39 if v37 != 0.0 else 0.0) - v43 if v35 != 0.0 else 0.0)
+    cdef double v45 = 1.0 - x[1]
+    cdef double v46 = (-4.0)*x[1]
+    cdef double v47 = exp(-3.611111111111111 + (-0.05555555555555555)*x[0])
+    cdef double v48 = 0.07*(1.0 - x[2])
+    cdef double v49 = exp(-3.25 + (-0.05)*x[0])
+    cdef double v50 = -3.5 + v10
+    cdef double v51 = (1.0 if 0.0 < v50 else 0.0)
+    cdef double v52 = 1.0 - 2.0*v51
+    cdef double v53 = exp(v52*v50)
+    cdef double v54 = (v53 if v51 != 0.0 else 0.0) + (1.0 if (1.0 if v51 == 0.0 else 0.0) != 0.0 else 0.0)
+    cdef double v55 = 1.0 + v53
+    cdef double v56 = x[2]*v54/v55
+    cdef double v57 = -5.5 + v10
+    cdef double v58 = (1.0 if fabs(v57) < 1.0 else 0.0)
+    cdef double v59 = v58*v57
+    cdef double v60 = 4.110317623312165e-19 + 1.9572941063391263e-20*v59
+    cdef double v61 = 8.22063524662433e-18 + v59*v60
+    cdef double v62 = 1.5619206968586225e-16 + v59*v61
+    cdef double v63 = 2.8114572543455206e-15 + v59*v62
+    cdef double v64 = 4.779477332387385e-14 + v59*v63
+    cdef double v65 = 7.647163731819816e-13 + v59*v64
+    cdef double v66 = 1.1470745597729725e-11 + v59*v65
+    cdef double v67 = 1.6059043836821613e-10 + v59*v66
+    cdef double v68 = 2.08767569878681e-09 + v59*v67
+    cdef double v69 = 2.505210838544172e-08 + v59*v68
+    cdef double v70 = 2.755731922398589e-07 + v59*v69
+    cdef double v71 = 2.7557319223985893e-06 + v59*v70
+    cdef double v72 = 2.48015873015873e-05 + v59*v71
+    cdef double v73 = 0.0001984126984126984 + v59*v72
+    cdef double v74 = 0.001388888888888889 + v59*v73
+    cdef double v75 = 0.008333333333333333 + v59*v74
+    cdef double v76 = 0.041666666666666664 + v59*v75
+    cdef double v77 = 0.16666666666666666 + v59*v76
+    cdef double v78 = 0.5 + v59*v77
+    cdef double v79 = 1.0 + v59*v78
+    cdef double v80 = 1.0/v79
+    cdef double v81 = (1.0 if v58 == 0.0 else 0.0)
+    cdef double v82 = (1.0 if v58 != 0.0 else 0.0) + (v57 if v81 != 0.0 else 0.0)
+    cdef double v83 = (1.0 if v82 < 0.0 else 0.0)
+    cdef double v84 = 1.0 - 2.0*v83
+    cdef double v85 = v84*v82
+    cdef double v86 = -v85
+    cdef double v87 = exp(v86)
+    cdef double v88 = expm1(v86)
+    cdef double v89 = v85*v87/v88
+    cdef double v90 = (v80 if v58 != 0.0 else 0.0) + ((v85 if v83 != 0.0 else 0.0) - v89 if v81 != 0.0 else 0.0)
+    cdef double v91 = 0.1*v90
+    cdef double v92 = 1.0 - x[3]
+    cdef double v93 = (-0.125)*x[3]
+    cdef double v94 = exp(-0.8125 + (-0.0125)*x[0])
+    cdef double v95 = (-0.1)*v12
+    cdef double v96 = v13*(v15*v95 + v13*(v14*v95 + v13*((-1.9572941063391264e-21)*v12)))
+    cdef double v97 = v19*v95 + v13*(v18*v95 + v13*(v17*v95 + v13*(v16*v95 + v96)))
+    cdef double v98 = v23*v95 + v13*(v22*v95 + v13*(v21*v95 + v13*(v20*v95 + v13*v97)))
+    cdef double v99 = v27*v95 + v13*(v26*v95 + v13*(v25*v95 + v13*(v24*v95 + v13*v98)))
+    cdef double v100 = v31*v95 + v13*(v30*v95 + v13*(v29*v95 + v13*(v28*v95 + v13*v99)))
+    cdef double v101 = (-0.1)*v38
+    cdef double v102 = v41*v101
+    cdef double v103 = (-((v102 - v39*v102)/v42 + v43/v42*v102) if v35 != 0.0 else 0.0)
+    cdef double v104 = (((v101 if v35 != 0.0 else 0.0) if v37 != 0.0 else 0.0) + v103 if v35 != 0.0 else 0.0)
+    cdef double v105 = v45*((-(v34/v33*(v32*v95 + v13*v100)) if v12 != 0.0 else 0.0) + v104)
+    cdef double v106 = v53*((-0.1)*v52)
+    cdef double v107 = v48*((-0.05)*v49) - ((x[2]*v106/v55 if v51 != 0.0 else 0.0) - v56/v55*v106)
+    cdef double v108 = (-0.1)*v58
+    cdef double v109 = v61*v108 + v59*(v60*v108 + v59*((-1.9572941063391264e-21)*v58))
+    cdef double v110 = v59*(v64*v108 + v59*(v63*v108 + v59*(v62*v108 + v59*v109)))
+    cdef double v111 = v68*v108 + v59*(v67*v108 + v59*(v66*v108 + v59*(v65*v108 + v110)))
+    cdef double v112 = v59*(v71*v108 + v59*(v70*v108 + v59*(v69*v108 + v59*v111)))
+    cdef double v113 = v75*v108 + v59*(v74*v108 + v59*(v73*v108 + v59*(v72*v108 + v112)))
+    cdef double v114 = v80/v79*(v78*v108 + v59*(v77*v108 + v59*(v76*v108 + v59*v113)))
+    cdef double v115 = (-0.1)*v84
+    cdef double v116 = v87*v115
+    cdef double v117 = (-((v116 - v85*v116)/v88 + v89/v88*v116) if v81 != 0.0 else 0.0)
+    cdef double v118 = (((v115 if v81 != 0.0 else 0.0) if v83 != 0.0 else 0.0) + v117 if v81 != 0.0 else 0.0)
+    cdef double v119 = v92*(0.1*((-v114 if v58 != 0.0 else 0.0) + v118)) + v93*((-0.0125)*v94)
     k[0] = u[0] - (v0*theta[0] + v4*theta[1] + v9*x[2])
-    k[1] = v37 + v38*v39
-    k[2] = v40*v41 - v44
-    k[3] = v71 + v72*v73
+    k[1] = v44*v45 + v46*v47
+    k[2] = v48*v49 - v56
+    k[3] = v91*v92 + v93*v94
     J[0] = -(theta[0] + theta[1]*v2 + x[2]*(theta[2]*v6))
-    J[1] = v81
-    J[2] = v40*((-0.05)*v41) + v44/v43*((-0.1)*v42)
-    J[3] = v90
+    J[1] = v105 + v46*((-0.05555555555555555)*v47)
+    J[2] = v107
+    J[3] = v119
     J[4] = -(x[2]*(theta[2]*(v7*(x[1]*(2.0*x[1]) + v5))))
-    J[5] = (-4.0)*v39 - 1.0/v36
+    J[5] = (-4.0)*v47 - v44
     J[6] = -v9
-    J[7] = (-0.07)*v41 - 1.0/v43
+    J[7] = (-0.07)*v49 - v54/v55
     J[8] = -(theta[1]*(v3*(2.0*v1*(2.0*x[3]))))
-    J[9] = (-0.1)/v70 + (-0.125)*v73
+    J[9] = (-0.125)*v94 - v91
     J[10] = -v0
     J[11] = -v4
     J[12] = -(x[2]*v8)
 
 
-cdef void field_curvature(const double* x, const double* u, const double* theta, double t, const double* mu, double* C) noexcept nogil:
-    """Nonzeros of the lower triangle of sum_a mu_a D2F_a by (x, theta)."""
-    cdef double v0 = (-0.0125)*exp(-0.8125 + (-0.0125)*x[0])
+cdef chunk_t field_curvature_0(const double* x, const double* u, const double* theta, double t, const double* mu, double* C, double* v) noexcept nogil:
+    v[0] = (-0.0125)*exp(-0.8125 + (-0.0125)*x[0])
     cdef double v1 = (-0.05)*exp(-3.25 + (-0.05)*x[0])
-    cdef double v2 = (-0.0125)*((-0.125)*x[3]*mu[3]*v0) + (-0.05)*(0.07*(1.0 - x[2])*mu[2]*v1)
-    cdef double v3 = (-0.05555555555555555)*exp(-3.611111111111111 + (-0.05555555555555555)*x[0])
+    cdef double v2 = (-0.0125)*((-0.125)*x[3]*mu[3]*v[0]) + (-0.05)*(0.07*(1.0 - x[2])*mu[2]*v1)
+    v[1] = (-0.05555555555555555)*exp(-3.611111111111111 + (-0.05555555555555555)*x[0])
     cdef double v4 = (-0.1)*x[0]
     cdef double v5 = -5.5 + v4
     cdef double v6 = (1.0 if fabs(v5) < 1.0 else 0.0)
     cdef double v7 = (1.0 if v6 == 0.0 else 0.0)
-    cdef double v8 = v6*v5
-    cdef double v9 = 4.110317623312165e-19 + 1.9572941063391263e-20*v8
-    cdef double v10 = 8.22063524662433e-18 + v8*v9
-    cdef double v11 = 1.5619206968586225e-16 + v8*v10
-    cdef double v12 = 2.8114572543455206e-15 + v8*v11
-    cdef double v13 = 4.779477332387385e-14 + v8*v12
-    cdef double v14 = 7.647163731819816e-13 + v8*v13
-    cdef double v15 = 1.1470745597729725e-11 + v8*v14
-    cdef double v16 = 1.6059043836821613e-10 + v8*v15
-    cdef double v17 = 2.08767569878681e-09 + v8*v16
-    cdef double v18 = 2.505210838544172e-08 + v8*v17
-    cdef double v19 = 2.755731922398589e-07 + v8*v18
-    cdef double v20 = 2.7557319223985893e-06 + v8*v19
-    cdef double v21 = 2.48015873015873e-05 + v8*v20
-    cdef double v22 = 0.0001984126984126984 + v8*v21
-    cdef double v23 = 0.001388888888888889 + v8*v22
-    cdef double v24 = 0.008333333333333333 + v8*v23
-    cdef double v25 = 0.041666666666666664 + v8*v24
-    cdef double v26 = 0.16666666666666666 + v8*v25
-    cdef double v27 = 0.5 + v8*v26
-    cdef double v28 = (1.0 if v6 != 0.0 else 0.0) + (v5 if v7 != 0.0 else 0.0)
-    cdef double v29 = expm1(v28)/v28
-    cdef double v30 = (1.0 + v8*v27 if v6 != 0.0 else 0.0) + (v29 if v7 != 0.0 else 0.0)
-    cdef double v31 = 0.1*(1.0 - x[3])/v30/v30
-    cdef double v32 = v31*mu[3]
-    cdef double v33 = exp(v28)
-    cdef double v34 = (-0.1)*v33
-    cdef double v35 = v29/v28
-    cdef double v36 = v34/v28 - (-0.1)*v35
-    cdef double v37 = (-0.1)*v6
-    cdef double v38 = (-1.9572941063391264e-21)*v6
-    cdef double v39 = v9*v37 + v8*v38
-    cdef double v40 = v10*v37 + v8*v39
-    cdef double v41 = v11*v37 + v8*v40
-    cdef double v42 = v12*v37 + v8*v41
-    cdef double v43 = v13*v37 + v8*v42
-    cdef double v44 = v14*v37 + v8*v43
-    cdef double v45 = v15*v37 + v8*v44
-    cdef double v46 = v16*v37 + v8*v45
-    cdef double v47 = v17*v37 + v8*v46
-    cdef double v48 = v18*v37 + v8*v47
-    cdef double v49 = v19*v37 + v8*v48
-    cdef double v50 = v20*v37 + v8*v49
-    cdef double v51 = v21*v37 + v8*v50
-    cdef double v52 = v22*v37 + v8*v51
-    cdef double v53 = v23*v37 + v8*v52
-    cdef double v54 = v24*v37 + v8*v53
-    cdef double v55 = v25*v37 + v8*v54
-    cdef double v56 = v26*v37 + v8*v55
-    cdef double v57 = (v27*v37 + v8*v56 if v6 != 0.0 else 0.0) + ((v36 if v7 != 0.0 else 0.0) if v7 != 0.0 else 0.0)
-    cdef double v58 = mu[3]*(v31*v57/v30 + v31/v30*v57)
-    cdef double v59 = (v32*(v36/v28 - (-0.1)*(v35/v28)) if v7 != 0.0 else 0.0) - v35*v58
-    cdef double v60 = v32/v28
-    cdef double v61 = (v60*v34 if v7 != 0.0 else 0.0) + v33*((-((-0.1)*(v60/v28)) if v7 != 0.0 else 0.0) - v58/v28)
-    cdef double v62 = v8*v32
-    cdef double v63 = v32*v37 - v8*v58
-    cdef double v64 = v8*v62
-    cdef double v65 = v62*v37 + v8*v63
-    cdef double v66 = v32*v56 - v27*v58 + (v62*v55 + v26*v63) + (v64*v54 + v25*v65)
-    cdef double v67 = v8*v64
-    cdef double v68 = v64*v37 + v8*v65
-    cdef double v69 = v8*v67
-    cdef double v70 = v67*v37 + v8*v68
-    cdef double v71 = v8*v69
-    cdef double v72 = v69*v37 + v8*v70
-    cdef double v73 = v66 + (v67*v53 + v24*v68) + (v69*v52 + v23*v70) + (v71*v51 + v22*v72)
-    cdef double v74 = v8*v71
-    cdef double v75 = v71*v37 + v8*v72
-    cdef double v76 = v8*v74
-    cdef double v77 = v74*v37 + v8*v75
-    cdef double v78 = v8*v76
-    cdef double v79 = v76*v37 + v8*v77
-    cdef double v80 = v73 + (v74*v50 + v21*v75) + (v76*v49 + v20*v77) + (v78*v48 + v19*v79)
-    cdef double v81 = v8*v78
-    cdef double v82 = v78*v37 + v8*v79
-    cdef double v83 = v8*v81
-    cdef double v84 = v81*v37 + v8*v82
-    cdef double v85 = v8*v83
-    cdef double v86 = v83*v37 + v8*v84
-    cdef double v87 = v80 + (v81*v47 + v18*v82) + (v83*v46 + v17*v84) + (v85*v45 + v16*v86)
-    cdef double v88 = v8*v85
-    cdef double v89 = v85*v37 + v8*v86
-    cdef double v90 = v8*v88
-    cdef double v91 = v88*v37 + v8*v89
-    cdef double v92 = v8*v90
-    cdef double v93 = v90*v37 + v8*v91
-    cdef double v94 = v87 + (v88*v44 + v15*v89) + (v90*v43 + v14*v91) + (v92*v42 + v13*v93)
-    cdef double v95 = v8*v92
-    cdef double v96 = v92*v37 + v8*v93
-    cdef double v97 = v8*v95
-    cdef double v98 = v95*v37 + v8*v96
-    cdef double v99 = v8*v97
-    cdef double v100 = v97*v37 + v8*v98
-    cdef double v101 = v94 + (v95*v41 + v12*v96) + (v97*v40 + v11*v98) + (v99*v39 + v10*v100)
-    cdef double v102 = v8*v99
-    cdef double v103 = v99*v37 + v8*v100
-    cdef double v104 = v101 + (v102*v38 + v9*v103) + 1.9572941063391263e-20*(v102*v37 + v8*v103)
-    cdef double v105 = ((v59 - v61 if v7 != 0.0 else 0.0) if v7 != 0.0 else 0.0) + (-(v6*v104) if v6 != 0.0 else 0.0)
-    cdef double v106 = exp(-3.5 + v4)
-    cdef double v107 = 1.0 + v106
-    cdef double v108 = x[2]/v107/v107
-    cdef double v109 = (-0.1)*v106
-    cdef double v110 = v108*mu[2]*v109 - v106*(mu[2]*(v108*v109/v107 + v108/v107*v109))
-    cdef double v111 = -4.0 + v4
-    cdef double v112 = (1.0 if fabs(v111) < 1.0 else 0.0)
-    cdef double v113 = (1.0 if v112 == 0.0 else 0.0)
-    cdef double v114 = v112*v111
-    cdef double v115 = 4.110317623312165e-19 + 1.9572941063391263e-20*v114
-    cdef double v116 = 8.22063524662433e-18 + v114*v115
-    cdef double v117 = 1.5619206968586225e-16 + v114*v116
-    cdef double v118 = 2.8114572543455206e-15 + v114*v117
-    cdef double v119 = 4.779477332387385e-14 + v114*v118
-    cdef double v120 = 7.647163731819816e-13 + v114*v119
-    cdef double v121 = 1.1470745597729725e-11 + v114*v120
-    cdef double v122 = 1.6059043836821613e-10 + v114*v121
-    cdef double v123 = 2.08767569878681e-09 + v114*v122
-    cdef double v124 = 2.505210838544172e-08 + v114*v123
-    cdef double v125 = 2.755731922398589e-07 + v114*v124
-    cdef double v126 = 2.7557319223985893e-06 + v114*v125
-    cdef double v127 = 2.48015873015873e-05 + v114*v126
-    cdef double v128 = 0.0001984126984126984 + v114*v127
-    cdef double v129 = 0.001388888888888889 + v114*v128
-    cdef double v130 = 0.008333333333333333 + v114*v129
-    cdef double v131 = 0.041666666666666664 + v114*v130
-    cdef double v132 = 0.16666666666666666 + v114*v131
-    cdef double v133 = 0.5 + v114*v132
-    cdef double v134 = (1.0 if v112 != 0.0 else 0.0) + (v111 if v113 != 0.0 else 0.0)
-    cdef double v135 = expm1(v134)/v134
-    cdef double v136 = (1.0 + v114*v133 if v112 != 0.0 else 0.0) + (v135 if v113 != 0.0 else 0.0)
-    cdef double v137 = (1.0 - x[1])/v136/v136
-    cdef double v138 = v137*mu[1]
-    cdef double v139 = exp(v134)
-    cdef double v140 = (-0.1)*v139
-    cdef double v141 = v135/v134
-    cdef double v142 = v140/v134 - (-0.1)*v141
-    cdef double v143 = (-0.1)*v112
-    cdef double v144 = (-1.9572941063391264e-21)*v112
-    cdef double v145 = v115*v143 + v114*v144
-    cdef double v146 = v116*v143 + v114*v145
-    cdef double v147 = v117*v143 + v114*v146
-    cdef double v148 = v118*v143 + v114*v147
-    cdef double v149 = v119*v143 + v114*v148
-    cdef double v150 = v120*v143 + v114*v149
-    cdef double v151 = v121*v143 + v114*v150
-    cdef double v152 = v122*v143 + v114*v151
-    cdef double v153 = v123*v143 + v114*v152
-    cdef double v154 = v124*v143 + v114*v153
-    cdef double v155 = v125*v143 + v114*v154
-    cdef double v156 = v126*v143 + v114*v155
-    cdef double v157 = v127*v143 + v114*v156
-    cdef double v158 = v128*v143 + v114*v157
-    cdef double v159 = v129*v143 + v114*v158
-    cdef double v160 = v130*v143 + v114*v159
-    cdef double v161 = v131*v143 + v114*v160
-    cdef double v162 = v132*v143 + v114*v161
-    cdef double v163 = (v133*v143 + v114*v162 if v112 != 0.0 else 0.0) + ((v142 if v113 != 0.0 else 0.0) if v113 != 0.0 else 0.0)
-    cdef double v164 = mu[1]*(v137*v163/v136 + v137/v136*v163)
-    cdef double v165 = (v138*(v142/v134 - (-0.1)*(v141/v134)) if v113 != 0.0 else 0.0) - v141*v164
-    cdef double v166 = v138/v134
-    cdef double v167 = (v166*v140 if v113 != 0.0 else 0.0) + v139*((-((-0.1)*(v166/v134)) if v113 != 0.0 else 0.0) - v164/v134)
-    cdef double v168 = v114*v138
-    cdef double v169 = v138*v143 - v114*v164
-    cdef double v170 = v114*v168
-    cdef double v171 = v168*v143 + v114*v169
-    cdef double v172 = v138*v162 - v133*v164 + (v168*v161 + v132*v169) + (v170*v160 + v131*v171)
-    cdef double v173 = v114*v170
-    cdef double v174 = v170*v143 + v114*v171
-    cdef double v175 = v114*v173
-    cdef double v176 = v173*v143 + v114*v174
-    cdef double v177 = v114*v175
-    cdef double v178 = v175*v143 + v114*v176
-    cdef double v179 = v172 + (v173*v159 + v130*v174) + (v175*v158 + v129*v176) + (v177*v157 + v128*v178)
-    cdef double v180 = v114*v177
-    cdef double v181 = v177*v143 + v114*v178
-    cdef double v182 = v114*v180
-    cdef double v183 = v180*v143 + v114*v181
-    cdef double v184 = v114*v182
-    cdef double v185 = v182*v143 + v114*v183
-    cdef double v186 = v179 + (v180*v156 + v127*v181) + (v182*v155 + v126*v183) + (v184*v154 + v125*v185)
-    cdef double v187 = v114*v184
-    cdef double v188 = v184*v143 + v114*v185
-    cdef double v189 = v114*v187
-    cdef double v190 = v187*v143 + v114*v188
-    cdef double v191 = v114*v189
-    cdef double v192 = v189*v143 + v114*v190
-    cdef double v193 = v186 + (v187*v153 + v124*v188) + (v189*v152 + v123*v190) + (v191*v151 + v122*v192)
-    cdef double v194 = v114*v191
-    cdef double v195 = v191*v143 + v114*v192
-    cdef double v196 = v114*v194
-    cdef double v197 = v194*v143 + v114*v195
-    cdef double v198 = v114*v196
-    cdef double v199 = v196*v143 + v114*v197
-    cdef double v200 = v193 + (v194*v150 + v121*v195) + (v196*v149 + v120*v197) + (v198*v148 + v119*v199)
-    cdef double v201 = v114*v198
-    cdef double v202 = v198*v143 + v114*v199
-    cdef double v203 = v114*v201
-    cdef double v204 = v201*v143 + v114*v202
-    cdef double v205 = v114*v203
-    cdef double v206 = v203*v143 + v114*v204
-    cdef double v207 = v200 + (v201*v147 + v118*v202) + (v203*v146 + v117*v204) + (v205*v145 + v116*v206)
-    cdef double v208 = v114*v205
-    cdef double v209 = v205*v143 + v114*v206
-    cdef double v210 = v207 + (v208*v144 + v115*v209) + 1.9572941063391263e-20*(v208*v143 + v114*v209)
-    cdef double v211 = ((v165 - v167 if v113 != 0.0 else 0.0) if v113 != 0.0 else 0.0) + (-(v112*v210) if v112 != 0.0 else 0.0)
-    cdef double v212 = v2 + (-0.05555555555555555)*((-4.0)*x[1]*mu[1]*v3) + (-0.1)*(v105 + v110 + v211)
-    cdef double v213 = x[1]*x[1]
-    cdef double v214 = x[2]*mu[0]
-    cdef double v215 = theta[2]*v214
-    cdef double v216 = 2.0*x[1]
-    cdef double v217 = (-4.0)*(mu[1]*v3) + mu[1]/v136/v136*v163 - v213*v215 - v216*(x[1]*v215)
-    cdef double v218 = v213*x[1]
-    cdef double v219 = 2.0*x[3]
-    cdef double v220 = x[3]*x[3]
-    cdef double v221 = 2.0*v220
-    cdef double v222 = theta[1]*mu[0]
-    cdef double v223 = (-0.125)*(mu[3]*v0) + 0.1*(mu[3]/v30/v30*v57) - v219*(v221*v222)
-    cdef double v224 = -50.0 + x[0]
-    cdef double v225 = v224*v215
-    cdef double v226 = v224*(theta[2]*mu[0])
-    cdef double v227 = v224*v214
-    cdef double v228 = 77.0 + x[0]
-    cdef double v229 = v228*v222
-    C[0] = v212
-    C[1] = v217
-    C[2] = -(0.07*(mu[2]*v1) - mu[2]/v107/v107*v109 + mu[0]*(theta[2]*v218))
-    C[3] = v223
+    cdef double v8 = (1.0 if v6 != 0.0 else 0.0) + (v5 if v7 != 0.0 else 0.0)
+    cdef double v9 = (1.0 if v8 < 0.0 else 0.0)
+    cdef double v10 = 1.0 - 2.0*v9
+    cdef double v11 = v10*v8
+    cdef double v12 = -v11
+    cdef double v13 = exp(v12)
+    cdef double v14 = 0.1*((1.0 - x[3])*mu[3])
+    cdef double v15 = expm1(v12)
+    cdef double v16 = v14/v15
+    cdef double v17 = (-0.1)*v10
+    cdef double v18 = v13*v17
+    cdef double v19 = v16/v15*v18
+    cdef double v20 = v11*v13/v15/v15
+    cdef double v21 = (v18 - v11*v18)/v15 + v20*v18
+    cdef double v22 = v13*(v14*(v21/v15 + v20/v15*v18)) - v20*v14*v18 + (v13*v19 - v16*v18)
+    cdef double v23 = (v10*(v13*(v16*v17 + v11*v19) - v11*v16*v18 - v22) if v7 != 0.0 else 0.0)
+    cdef double v24 = v6*v5
+    cdef double v25 = 4.110317623312165e-19 + 1.9572941063391263e-20*v24
+    cdef double v26 = 8.22063524662433e-18 + v24*v25
+    cdef double v27 = 1.5619206968586225e-16 + v24*v26
+    cdef double v28 = 2.8114572543455206e-15 + v24*v27
+    cdef double v29 = 4.779477332387385e-14 + v24*v28
+    cdef double v30 = 7.647163731819816e-13 + v24*v29
+    cdef double v31 = 1.1470745597729725e-11 + v24*v30
+    cdef double v32 = 1.6059043836821613e-10 + v24*v31
+    cdef double v33 = 2.08767569878681e-09 + v24*v32
+    cdef double v34 = 2.505210838544172e-08 + v24*v33
+    cdef double v35 = 2.755731922398589e-07 + v24*v34
+    cdef double v36 = 2.7557319223985893e-06 + v24*v35
+    cdef double v37 = 2.48015873015873e-05 + v24*v36
+    cdef double v38 = 0.0001984126984126984 + v24*v37
+    cdef double v39 = 0.001388888888888889 + v24*v38
+    cdef double v40 = 0.008333333333333333 + v24*v39
+    cdef double v41 = 0.041666666666666664 + v24*v40
+    cdef double v42 = 0.16666666666666666 + v24*v41
+    cdef double v43 = 0.5 + v24*v42
+    cdef double v44 = 1.0 + v24*v43
+    cdef double v45 = 1.0/v44/v44
+    cdef double v46 = v45*v14
+    cdef double v47 = (-0.1)*v6
+    cdef double v48 = (-1.9572941063391264e-21)*v6
+    cdef double v49 = v25*v47 + v24*v48
+    cdef double v50 = v26*v47 + v24*v49
+    cdef double v51 = v27*v47 + v24*v50
+    cdef double v52 = v28*v47 + v24*v51
+    cdef double v53 = v29*v47 + v24*v52
+    cdef double v54 = v30*v47 + v24*v53
+    cdef double v55 = v31*v47 + v24*v54
+    cdef double v56 = v32*v47 + v24*v55
+    cdef double v57 = v33*v47 + v24*v56
+    cdef double v58 = v34*v47 + v24*v57
+    cdef double v59 = v35*v47 + v24*v58
+    cdef double v60 = v36*v47 + v24*v59
+    cdef double v61 = v37*v47 + v24*v60
+    cdef double v62 = v38*v47 + v24*v61
+    cdef double v63 = v39*v47 + v24*v62
+    cdef double v64 = v40*v47 + v24*v63
+    cdef double v65 = v41*v47 + v24*v64
+    cdef double v66 = v42*v47 + v24*v65
+    cdef double v67 = v43*v47 + v24*v66
+    cdef double v68 = v45*v67
+    cdef double v69 = v14*(v68/v44 + v45/v44*v67)
+    cdef double v70 = v24*v46
+    cdef double v71 = v46*v47 - v24*v69
+    cdef double v72 = v24*v70
+    cdef double v73 = v70*v47 + v24*v71
+    cdef double v74 = v46*v66 - v43*v69 + (v70*v65 + v42*v71) + (v72*v64 + v41*v73)
+    cdef double v75 = v24*v72
+    cdef double v76 = v72*v47 + v24*v73
+    cdef double v77 = v24*v75
+    cdef double v78 = v75*v47 + v24*v76
+    cdef double v79 = v24*v77
+    cdef double v80 = v77*v47 + v24*v78
+    cdef double v81 = v74 + (v75*v63 + v40*v76) + (v77*v62 + v39*v78) + (v79*v61 + v38*v80)
+    cdef double v82 = v24*v79
+    cdef double v83 = v79*v47 + v24*v80
+    cdef double v84 = v24*v82
+    cdef double v85 = v82*v47 + v24*v83
+    cdef double v86 = v24*v84
+    cdef double v87 = v84*v47 + v24*v85
+    cdef double v88 = v81 + (v82*v60 + v37*v83) + (v84*v59 + v36*v85) + (v86*v58 + v35*v87)
+    cdef double v89 = v24*v86
+    cdef double v90 = v86*v47 + v24*v87
+    cdef double v91 = v24*v89
+    cdef double v92 = v89*v47 + v24*v90
+    cdef double v93 = v24*v91
+    cdef double v94 = v91*v47 + v24*v92
+    cdef double v95 = v88 + (v89*v57 + v34*v90) + (v91*v56 + v33*v92) + (v93*v55 + v32*v94)
+    cdef double v96 = v24*v93
+    cdef double v97 = v93*v47 + v24*v94
+    cdef double v98 = v24*v96
+    cdef double v99 = v96*v47 + v24*v97
+    cdef double v100 = v24*v98
+    cdef double v101 = v98*v47 + v24*v99
+    cdef double v102 = v95 + (v96*v54 + v31*v97) + (v98*v53 + v30*v99) + (v100*v52 + v29*v101)
+    cdef double v103 = v24*v100
+    cdef double v104 = v100*v47 + v24*v101
+    cdef double v105 = v24*v103
+    cdef double v106 = v103*v47 + v24*v104
+    cdef double v107 = v24*v105
+    cdef double v108 = v105*v47 + v24*v106
+    cdef double v109 = v102 + (v103*v51 + v28*v104) + (v105*v50 + v27*v106) + (v107*v49 + v26*v108)
+    cdef double v110 = v24*v107
+    cdef double v111 = v107*v47 + v24*v108
+    cdef double v112 = v109 + (v110*v48 + v25*v111) + 1.9572941063391263e-20*(v110*v47 + v24*v111)
+    cdef double v113 = ((v23 if v7 != 0.0 else 0.0) if v7 != 0.0 else 0.0) + (-(v6*v112) if v6 != 0.0 else 0.0)
+    cdef double v114 = -3.5 + v4
+    cdef double v115 = (1.0 if 0.0 < v114 else 0.0)
+    cdef double v116 = 1.0 - 2.0*v115
+    cdef double v117 = exp(v116*v114)
+    cdef double v118 = (v117 if v115 != 0.0 else 0.0) + (1.0 if (1.0 if v115 == 0.0 else 0.0) != 0.0 else 0.0)
+    cdef double v119 = 1.0 + v117
+    cdef double v120 = x[2]*v118/v119/v119
+    cdef double v121 = v117*((-0.1)*v116)
+    cdef double v122 = ((x[2]*v121/v119 if v115 != 0.0 else 0.0) - v120*v121)/v119 - v120/v119*v121
+    cdef double v123 = mu[2]/v119
+    cdef double v124 = v123/v119*v121
+    cdef double v125 = v120*mu[2]*v121 + v117*(mu[2]*v122) + (-(x[2]*v123*v121 - v117*(x[2]*v124)) if v115 != 0.0 else 0.0)
+    cdef double v126 = -4.0 + v4
+    cdef double v127 = (1.0 if fabs(v126) < 1.0 else 0.0)
+    cdef double v128 = (1.0 if v127 == 0.0 else 0.0)
+    cdef double v129 = (1.0 if v127 != 0.0 else 0.0) + (v126 if v128 != 0.0 else 0.0)
+    cdef double v130 = (1.0 if v129 < 0.0 else 0.0)
+    cdef double v131 = 1.0 - 2.0*v130
+    cdef double v132 = v131*v129
+    cdef double v133 = -v132
+    cdef double v134 = exp(v133)
+    cdef double v135 = (1.0 - x[1])*mu[1]
+    cdef double v136 = expm1(v133)
+    cdef double v137 = v135/v136
+    cdef double v138 = (-0.1)*v131
+    cdef double v139 = v134*v138
+    cdef double v140 = v137/v136*v139
+    cdef double v141 = v132*v134/v136/v136
+    cdef double v142 = (v139 - v132*v139)/v136 + v141*v139
+    cdef double v143 = v134*(v135*(v142/v136 + v141/v136*v139)) - v141*v135*v139 + (v134*v140 - v137*v139)
+    cdef double v144 = (v131*(v134*(v137*v138 + v132*v140) - v132*v137*v139 - v143) if v128 != 0.0 else 0.0)
+    cdef double v145 = v127*v126
+    cdef double v146 = 4.110317623312165e-19 + 1.9572941063391263e-20*v145
+    cdef double v147 = 8.22063524662433e-18 + v145*v146
+    cdef double v148 = 1.5619206968586225e-16 + v145*v147
+    cdef double v149 = 2.8114572543455206e-15 + v145*v148
+    cdef double v150 = 4.779477332387385e-14 + v145*v149
+    cdef double v151 = 7.647163731819816e-13 + v145*v150
+    cdef double v152 = 1.1470745597729725e-11 + v145*v151
+    cdef double v153 = 1.6059043836821613e-10 + v145*v152
+    cdef double v154 = 2.08767569878681e-09 + v145*v153
+    cdef double v155 = 2.505210838544172e-08 + v145*v154
+    cdef double v156 = 2.755731922398589e-07 + v145*v155
+    cdef double v157 = 2.7557319223985893e-06 + v145*v156
+    cdef double v158 = 2.48015873015873e-05 + v145*v157
+    cdef double v159 = 0.0001984126984126984 + v145*v158
+    cdef double v160 = 0.001388888888888889 + v145*v159
+    cdef double v161 = 0.008333333333333333 + v145*v160
+    cdef double v162 = 0.041666666666666664 + v145*v161
+    cdef double v163 = 0.16666666666666666 + v145*v162
+    cdef double v164 = 0.5 + v145*v163
+    cdef double v165 = 1.0 + v145*v164
+    cdef double v166 = 1.0/v165/v165
+    cdef double v167 = v166*v135
+    cdef double v168 = (-0.1)*v127
+    cdef double v169 = (-1.9572941063391264e-21)*v127
+    cdef double v170 = v146*v168 + v145*v169
+    cdef double v171 = v147*v168 + v145*v170
+    cdef double v172 = v148*v168 + v145*v171
+    cdef double v173 = v149*v168 + v145*v172
+    cdef double v174 = v150*v168 + v145*v173
+    cdef double v175 = v151*v168 + v145*v174
+    cdef double v176 = v152*v168 + v145*v175
+    cdef double v177 = v153*v168 + v145*v176
+    cdef double v178 = v154*v168 + v145*v177
+    cdef double v179 = v155*v168 + v145*v178
+    cdef double v180 = v156*v168 + v145*v179
+    cdef double v181 = v157*v168 + v145*v180
+    cdef double v182 = v158*v168 + v145*v181
+    cdef double v183 = v159*v168 + v145*v182
+    cdef double v184 = v160*v168 + v145*v183
+    cdef double v185 = v161*v168 + v145*v184
+    cdef double v186 = v162*v168 + v145*v185
+    cdef double v187 = v163*v168 + v145*v186
+    cdef double v188 = v164*v168 + v145*v187
+    cdef double v189 = v166*v188
+    cdef double v190 = v135*(v189/v165 + v166/v165*v188)
+    cdef double v191 = v145*v167
+    cdef double v192 = v167*v168 - v145*v190
+    cdef double v193 = v145*v191
+    cdef double v194 = v191*v168 + v145*v192
+    cdef double v195 = v167*v187 - v164*v190 + (v191*v186 + v163*v192) + (v193*v185 + v162*v194)
+    cdef double v196 = v145*v193
+    cdef double v197 = v193*v168 + v145*v194
+    cdef double v198 = v145*v196
+    cdef double v199 = v196*v168 + v145*v197
+    cdef double v200 = v145*v198
+    cdef double v201 = v198*v168 + v145*v199
+    cdef double v202 = v195 + (v196*v184 + v161*v197) + (v198*v183 + v160*v199) + (v200*v182 + v159*v201)
+    cdef double v203 = v145*v200
+    cdef double v204 = v200*v168 + v145*v201
+    cdef double v205 = v145*v203
+    cdef double v206 = v203*v168 + v145*v204
+    cdef double v207 = v145*v205
+    cdef double v208 = v205*v168 + v145*v206
+    cdef double v209 = v202 + (v203*v181 + v158*v204) + (v205*v180 + v157*v206) + (v207*v179 + v156*v208)
+    cdef double v210 = v145*v207
+    cdef double v211 = v207*v168 + v145*v208
+    cdef double v212 = v145*v210
+    cdef double v213 = v210*v168 + v145*v211
+    cdef double v214 = v145*v212
+    cdef double v215 = v212*v168 + v145*v213
+    cdef double v216 = v209 + (v210*v178 + v155*v211) + (v212*v177 + v154*v213) + (v214*v176 + v153*v215)
+    cdef double v217 = v145*v214
+    cdef double v218 = v214*v168 + v145*v215
+    cdef double v219 = v145*v217
+    cdef double v220 = v217*v168 + v145*v218
+    cdef double v221 = v145*v219
+    cdef double v222 = v219*v168 + v145*v220
+    cdef double v223 = v216 + (v217*v175 + v152*v218) + (v219*v174 + v151*v220) + (v221*v173 + v150*v222)
+    cdef double v224 = v145*v221
+    cdef double v225 = v221*v168 + v145*v222
+    cdef double v226 = v145*v224
+    cdef double v227 = v224*v168 + v145*v225
+    cdef double v228 = v145*v226
+    cdef double v229 = v226*v168 + v145*v227
+    cdef double v230 = v223 + (v224*v172 + v149*v225) + (v226*v171 + v148*v227) + (v228*v170 + v147*v229)
+    cdef double v231 = v145*v228
+    cdef double v232 = v228*v168 + v145*v229
+    cdef double v233 = v230 + (v231*v169 + v146*v232) + 1.9572941063391263e-20*(v231*v168 + v145*v232)
+    cdef double v234 = ((v144 if v128 != 0.0 else 0.0) if v128 != 0.0 else 0.0) + (-(v127*v233) if v127 != 0.0 else 0.0)
+    v[2] = v2 + (-0.05555555555555555)*((-4.0)*x[1]*mu[1]*v[1]) + (-0.1)*(v113 + v116*v125 + v234)
+    cdef double v236 = ((v138 if v128 != 0.0 else 0.0) if v130 != 0.0 else 0.0) + (-v142 if v128 != 0.0 else 0.0)
+    v[3] = mu[1]*((-v189 if v127 != 0.0 else 0.0) + (v236 if v128 != 0.0 else 0.0))
+    v[4] = x[1]*x[1]
+    v[5] = x[2]*mu[0]
+    v[6] = theta[2]*v[5]
+    v[7] = 2.0*x[1]
+    v[8] = v[4]*x[1]
+    v[9] = (v123*v121 if v115 != 0.0 else 0.0) - v118*v124 + 0.07*(mu[2]*v1) + mu[0]*(theta[2]*v[8])
+    cdef double v244 = ((v17 if v7 != 0.0 else 0.0) if v9 != 0.0 else 0.0) + (-v21 if v7 != 0.0 else 0.0)
+    v[10] = mu[3]*(0.1*((-v68 if v6 != 0.0 else 0.0) + (v244 if v7 != 0.0 else 0.0)))
+    v[11] = 2.0*x[3]
+    v[12] = x[3]*x[3]
+    v[13] = 2.0*v[12]
+    v[14] = theta[1]*mu[0]
+    return 0
+
+
+cdef chunk_t field_curvature_1(const double* x, const double* u, const double* theta, double t, const double* mu, double* C, double* v) noexcept nogil:
+    cdef double v250 = -50.0 + x[0]
+    cdef double v251 = v250*v[6]
+    cdef double v252 = v250*(theta[2]*mu[0])
+    cdef double v253 = v250*v[5]
+    cdef double v254 = 77.0 + x[0]
+    cdef double v255 = v254*v[14]
+    C[0] = v[2]
+    C[1] = (-4.0)*(mu[1]*v[1]) - v[3] - v[4]*v[6] - v[7]*(x[1]*v[6])
+    C[2] = -v[9]
+    C[3] = (-0.125)*(mu[3]*v[0]) - v[10] - v[11]*(v[13]*v[14])
     C[4] = -mu[0]
-    C[5] = -(mu[0]*(v220*v220))
-    C[6] = -(v218*v214)
-    C[7] = -(v225*v216 + (2.0*(x[1]*v225) + v216*v225))
-    C[8] = -(v213*v226 + v216*(x[1]*v226))
-    C[9] = -(v213*v227 + v216*(x[1]*v227))
-    C[10] = -(mu[0]*(v218*v224))
-    C[11] = -(2.0*(v221*v229) + v219*(v229*(4.0*x[3])))
-    C[12] = -(v219*(v221*(v228*mu[0])))
+    C[5] = -(mu[0]*(v[12]*v[12]))
+    C[6] = -(v[8]*v[5])
+    C[7] = -(v251*v[7] + (2.0*(x[1]*v251) + v[7]*v251))
+    C[8] = -(v[4]*v252 + v[7]*(x[1]*v252))
+    C[9] = -(v[4]*v253 + v[7]*(x[1]*v253))
+    C[10] = -(mu[0]*(v[8]*v250))
+    C[11] = -(2.0*(v[13]*v255) + v[11]*(v255*(4.0*x[3])))
+    C[12] = -(v[11]*(v[13]*(v254*mu[0])))
+    return 0
+
+
+cdef void field_curvature(const double* x, const double* u, const double* theta, double t, const double* mu, double* C) noexcept nogil:
+    """Nonzeros of the lower triangle of sum_a mu_a D2F_a by (x, theta)."""
+    cdef double v[15]
+    field_curvature_0(x, u, theta, t, mu, C, v)
+    field_curvature_1(x, u, theta, t, mu, C, v)
 
 
 cdef void measure(const double* x, const double* theta, double* k) noexcept nogil:
@@ -787,15 +865,15 @@ cdef extern from *:
         12, 1, 1, 3, 1, 1, 6, 1, 1, 4, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_b170ace2838e_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_b170ace2838e_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_b170ace2838e_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_e7cfeab6d1f9_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -804,15 +882,15 @@ cdef extern from *:
         12, 1, 1, 3, 1, 1, 6, 1, 1, 4, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 15, 1, 1};
-    SYMDA_EXPORT long long symda_b170ace2838e_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_b170ace2838e_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_b170ace2838e_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_e7cfeab6d1f9_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 936;
         return 0;
     }
@@ -825,15 +903,15 @@ cdef extern from *:
         5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6,
         7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
         12, 13, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
-    SYMDA_EXPORT long long symda_b170ace2838e_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_b170ace2838e_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_b170ace2838e_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_e7cfeab6d1f9_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -842,15 +920,15 @@ cdef extern from *:
         12, 1, 1, 3, 1, 1, 6, 1, 1};
     static const long long step_residual_out[3] = {
         8, 1, 1};
-    SYMDA_EXPORT long long symda_b170ace2838e_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_b170ace2838e_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_b170ace2838e_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_e7cfeab6d1f9_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -861,15 +939,15 @@ cdef extern from *:
         8, 15, 0, 8, 12, 16, 20, 25, 28, 31, 34, 42, 46, 50, 54, 56, 58, 60, 0, 1, 2, 3, 4, 5, 6, 7, 0,
         1, 4, 5, 0, 2, 4, 6, 0, 3, 4, 7, 0, 1, 2, 3, 4, 0, 1, 5, 0, 2, 6, 0, 3, 7, 0, 1, 2, 3, 4, 5, 6,
         7, 0, 1, 4, 5, 0, 2, 4, 6, 0, 3, 4, 7, 0, 4, 0, 4, 0, 4};
-    SYMDA_EXPORT long long symda_b170ace2838e_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_b170ace2838e_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_b170ace2838e_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_e7cfeab6d1f9_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -879,15 +957,15 @@ cdef extern from *:
     static const long long step_curvature_out[57] = {
         15, 15, 0, 1, 3, 5, 7, 8, 10, 12, 14, 15, 17, 19, 21, 24, 30, 39, 0, 0, 1, 0, 1, 0, 3, 4, 4, 5,
         4, 5, 4, 7, 8, 8, 9, 8, 9, 8, 11, 0, 4, 8, 0, 3, 4, 7, 8, 11, 0, 1, 2, 4, 5, 6, 8, 9, 10};
-    SYMDA_EXPORT long long symda_b170ace2838e_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_b170ace2838e_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_b170ace2838e_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_e7cfeab6d1f9_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -896,15 +974,15 @@ cdef extern from *:
         4, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_b170ace2838e_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_b170ace2838e_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_b170ace2838e_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_e7cfeab6d1f9_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -913,15 +991,15 @@ cdef extern from *:
         4, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 7, 1, 1};
-    SYMDA_EXPORT long long symda_b170ace2838e_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_b170ace2838e_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_b170ace2838e_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_e7cfeab6d1f9_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 2; *iw = 0; *w = 3;
         return 0;
     }
@@ -930,15 +1008,15 @@ cdef extern from *:
         4, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_hessian_out[11] = {
         7, 7, 0, 1, 1, 1, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_b170ace2838e_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_b170ace2838e_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_b170ace2838e_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_e7cfeab6d1f9_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -947,15 +1025,15 @@ cdef extern from *:
         4, 1, 1, 3, 1, 1};
     static const long long measure_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_b170ace2838e_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_b170ace2838e_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_e7cfeab6d1f9_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_b170ace2838e_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_e7cfeab6d1f9_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_b170ace2838e_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_e7cfeab6d1f9_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -963,7 +1041,7 @@ cdef extern from *:
     """
 
 
-cdef public int symda_b170ace2838e_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_e7cfeab6d1f9_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
     slopes(arg[0], arg[1], arg[2], work)
     residual(arg[0], arg[2], work)
@@ -973,7 +1051,7 @@ cdef public int symda_b170ace2838e_step_action(const double** arg, double** res,
     return 0
 
 
-cdef public int symda_b170ace2838e_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_e7cfeab6d1f9_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
     slopes_jacobian(arg[0], arg[1], arg[2], work)
     residual(arg[0], arg[2], work)
@@ -985,7 +1063,7 @@ cdef public int symda_b170ace2838e_step_gradient(const double** arg, double** re
     return 0
 
 
-cdef public int symda_b170ace2838e_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_e7cfeab6d1f9_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
     if res[0] == NULL:
@@ -1003,7 +1081,7 @@ cdef public int symda_b170ace2838e_step_hessian(const double** arg, double** res
     return 0
 
 
-cdef public int symda_b170ace2838e_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_e7cfeab6d1f9_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
     if res[0] == NULL:
@@ -1015,7 +1093,7 @@ cdef public int symda_b170ace2838e_step_residual(const double** arg, double** re
     return 0
 
 
-cdef public int symda_b170ace2838e_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_e7cfeab6d1f9_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
     if res[0] == NULL:
@@ -1027,7 +1105,7 @@ cdef public int symda_b170ace2838e_step_jacobian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_b170ace2838e_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_e7cfeab6d1f9_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
     if res[0] == NULL:
@@ -1044,8 +1122,8 @@ cdef public int symda_b170ace2838e_step_curvature(const double** arg, double** r
     return 0
 
 
-cdef public int symda_b170ace2838e_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
-    """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point."""
+cdef public int symda_e7cfeab6d1f9_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point; what was not measured, Rm_l = 0, need not be finite."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
     cdef double total = 0.0
@@ -1054,12 +1132,13 @@ cdef public int symda_b170ace2838e_point_action(const double** arg, double** res
         return 0
     measure(arg[0], arg[1], work)
     for l in range(L):
-        total += rm[l]*(work[l] - y[l])*(work[l] - y[l])
+        if rm[l] != 0.0:
+            total += rm[l]*(work[l] - y[l])*(work[l] - y[l])
     res[0][0] = 0.5*total
     return 0
 
 
-cdef public int symda_b170ace2838e_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_e7cfeab6d1f9_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The measurement term of one grid point and its gradient by (x, theta)."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -1068,18 +1147,20 @@ cdef public int symda_b170ace2838e_point_gradient(const double** arg, double** r
     cdef int l, q
     measure_jacobian(arg[0], arg[1], work, J)
     for l in range(L):
-        work[L + l] = rm[l]*(work[l] - y[l])
-        total += work[L + l]*(work[l] - y[l])
+        if rm[l] != 0.0:
+            work[L + l] = rm[l]*(work[l] - y[l])
+            total += work[L + l]*(work[l] - y[l])
     if res[0] != NULL:
         res[0][0] = 0.5*total
     if res[1] != NULL:
         memset(res[1], 0, (D + P)*sizeof(double))
         for q in range(MEASURE_J):
-            res[1][MJ_COLUMN[q]] += J[q]*work[L + MJ_ROW[q]]
+            if rm[MJ_ROW[q]] != 0.0:
+                res[1][MJ_COLUMN[q]] += J[q]*work[L + MJ_ROW[q]]
     return 0
 
 
-cdef public int symda_b170ace2838e_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_e7cfeab6d1f9_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one grid point's measurement term."""
     cdef const double* rm = &arg[2][L]
     cdef double* J = &work[2*L]
@@ -1089,11 +1170,12 @@ cdef public int symda_b170ace2838e_point_hessian(const double** arg, double** re
     measure_jacobian(arg[0], arg[1], work, J)
     memset(res[0], 0, POINT_H*sizeof(double))
     for q in range(POINT_PAIRS):
-        res[0][PAIR_TARGET[q]] += rm[PAIR_ROW[q]]*J[PAIR_Q[q]]*J[PAIR_R[q]]
+        if rm[PAIR_ROW[q]] != 0.0:
+            res[0][PAIR_TARGET[q]] += rm[PAIR_ROW[q]]*J[PAIR_Q[q]]*J[PAIR_R[q]]
     return 0
 
 
-cdef public int symda_b170ace2838e_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_e7cfeab6d1f9_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """h(x, theta) at one grid point."""
     if res[0] != NULL:
         measure(arg[0], arg[1], res[0])
@@ -1138,7 +1220,7 @@ def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N,
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_b170ace2838e_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_e7cfeab6d1f9_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, <double*> gradient, W)
     require(code)
 
@@ -1147,7 +1229,7 @@ def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, s
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_b170ace2838e_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_e7cfeab6d1f9_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, NULL, 0)
     require(code)
 
@@ -1156,7 +1238,7 @@ def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, 
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_b170ace2838e_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_e7cfeab6d1f9_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> hessian, STEP_H, NULL, 0)
     require(code)
 
@@ -1165,7 +1247,7 @@ def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t res
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_b170ace2838e_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = sweep(symda_e7cfeab6d1f9_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> residuals, E, NULL, 0)
     require(code)
 
@@ -1174,7 +1256,7 @@ def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jac
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = sweep(symda_b170ace2838e_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = sweep(symda_e7cfeab6d1f9_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> jacobian, STEP_J, NULL, 0)
     require(code)
 
@@ -1183,7 +1265,7 @@ def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t 
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = sweep(symda_b170ace2838e_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
+        code = sweep(symda_e7cfeab6d1f9_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
                      <double*> curvatures, STEP_C, NULL, 0)
     require(code)
 
@@ -1192,7 +1274,7 @@ def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t act
     """Measurement terms (M,) of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_b170ace2838e_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_e7cfeab6d1f9_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, NULL, 0)
     require(code)
 
@@ -1201,7 +1283,7 @@ def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t a
     """Measurement terms (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = sweep(symda_b170ace2838e_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_e7cfeab6d1f9_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, <double*> gradient, D + P)
     require(code)
 
@@ -1210,7 +1292,7 @@ def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t he
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_b170ace2838e_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_e7cfeab6d1f9_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> hessian, POINT_H, NULL, 0)
     require(code)
 
@@ -1219,5 +1301,5 @@ def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
     """h(x, theta), shape (M, L), along a path."""
     cdef int code
     with nogil:
-        code = sweep(symda_b170ace2838e_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
+        code = sweep(symda_e7cfeab6d1f9_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
     require(code)

@@ -1,5 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""Kernels of pendulum under the scheme midpoint.
+"""Kernels of a model under a scheme.
+
+Model pendulum, scheme midpoint.
 
 The model dx/dt = F(x, u, theta, t):
 
@@ -349,15 +351,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 4, 1, 1, 2, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_2912efa6449a_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_2912efa6449a_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_2912efa6449a_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_8a9ab887e1e5_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 124;
         return 0;
     }
@@ -366,15 +368,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 4, 1, 1, 2, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 6, 1, 1};
-    SYMDA_EXPORT long long symda_2912efa6449a_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_2912efa6449a_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_2912efa6449a_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_8a9ab887e1e5_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 124;
         return 0;
     }
@@ -383,15 +385,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 4, 1, 1, 2, 1, 1};
     static const long long step_hessian_out[30] = {
         6, 6, 0, 1, 3, 6, 10, 15, 21, 0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5};
-    SYMDA_EXPORT long long symda_2912efa6449a_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_2912efa6449a_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_2912efa6449a_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_8a9ab887e1e5_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 124;
         return 0;
     }
@@ -400,15 +402,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 4, 1, 1};
     static const long long step_residual_out[3] = {
         2, 1, 1};
-    SYMDA_EXPORT long long symda_2912efa6449a_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_2912efa6449a_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_2912efa6449a_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_8a9ab887e1e5_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 124;
         return 0;
     }
@@ -417,15 +419,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 4, 1, 1};
     static const long long step_jacobian_out[19] = {
         2, 6, 0, 2, 4, 6, 8, 9, 10, 0, 1, 0, 1, 0, 1, 0, 1, 1, 1};
-    SYMDA_EXPORT long long symda_2912efa6449a_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_2912efa6449a_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_2912efa6449a_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_8a9ab887e1e5_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 124;
         return 0;
     }
@@ -434,15 +436,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 4, 1, 1, 2, 1, 1};
     static const long long step_curvature_out[16] = {
         6, 6, 0, 1, 1, 3, 3, 5, 7, 0, 0, 2, 1, 3, 0, 2};
-    SYMDA_EXPORT long long symda_2912efa6449a_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_2912efa6449a_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_2912efa6449a_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_8a9ab887e1e5_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 124;
         return 0;
     }
@@ -451,15 +453,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_2912efa6449a_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_2912efa6449a_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_2912efa6449a_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_8a9ab887e1e5_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 4;
         return 0;
     }
@@ -468,15 +470,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 4, 1, 1};
-    SYMDA_EXPORT long long symda_2912efa6449a_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_2912efa6449a_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_2912efa6449a_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_8a9ab887e1e5_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 2; *iw = 0; *w = 4;
         return 0;
     }
@@ -485,15 +487,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_hessian_out[8] = {
         4, 4, 0, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_2912efa6449a_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_2912efa6449a_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_2912efa6449a_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_8a9ab887e1e5_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 4;
         return 0;
     }
@@ -502,15 +504,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1};
     static const long long measure_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_2912efa6449a_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_2912efa6449a_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_8a9ab887e1e5_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_2912efa6449a_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_8a9ab887e1e5_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_2912efa6449a_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_8a9ab887e1e5_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 4;
         return 0;
     }
@@ -518,7 +520,7 @@ cdef extern from *:
     """
 
 
-cdef public int symda_2912efa6449a_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_8a9ab887e1e5_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
     slopes(arg[0], arg[1], arg[2], work)
     residual(arg[0], arg[2], work)
@@ -528,7 +530,7 @@ cdef public int symda_2912efa6449a_step_action(const double** arg, double** res,
     return 0
 
 
-cdef public int symda_2912efa6449a_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_8a9ab887e1e5_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
     slopes_jacobian(arg[0], arg[1], arg[2], work)
     residual(arg[0], arg[2], work)
@@ -540,7 +542,7 @@ cdef public int symda_2912efa6449a_step_gradient(const double** arg, double** re
     return 0
 
 
-cdef public int symda_2912efa6449a_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_8a9ab887e1e5_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
     if res[0] == NULL:
@@ -558,7 +560,7 @@ cdef public int symda_2912efa6449a_step_hessian(const double** arg, double** res
     return 0
 
 
-cdef public int symda_2912efa6449a_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_8a9ab887e1e5_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
     if res[0] == NULL:
@@ -570,7 +572,7 @@ cdef public int symda_2912efa6449a_step_residual(const double** arg, double** re
     return 0
 
 
-cdef public int symda_2912efa6449a_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_8a9ab887e1e5_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
     if res[0] == NULL:
@@ -582,7 +584,7 @@ cdef public int symda_2912efa6449a_step_jacobian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_2912efa6449a_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_8a9ab887e1e5_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
     if res[0] == NULL:
@@ -599,8 +601,8 @@ cdef public int symda_2912efa6449a_step_curvature(const double** arg, double** r
     return 0
 
 
-cdef public int symda_2912efa6449a_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
-    """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point."""
+cdef public int symda_8a9ab887e1e5_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point; what was not measured, Rm_l = 0, need not be finite."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
     cdef double total = 0.0
@@ -609,12 +611,13 @@ cdef public int symda_2912efa6449a_point_action(const double** arg, double** res
         return 0
     measure(arg[0], arg[1], work)
     for l in range(L):
-        total += rm[l]*(work[l] - y[l])*(work[l] - y[l])
+        if rm[l] != 0.0:
+            total += rm[l]*(work[l] - y[l])*(work[l] - y[l])
     res[0][0] = 0.5*total
     return 0
 
 
-cdef public int symda_2912efa6449a_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_8a9ab887e1e5_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The measurement term of one grid point and its gradient by (x, theta)."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -623,18 +626,20 @@ cdef public int symda_2912efa6449a_point_gradient(const double** arg, double** r
     cdef int l, q
     measure_jacobian(arg[0], arg[1], work, J)
     for l in range(L):
-        work[L + l] = rm[l]*(work[l] - y[l])
-        total += work[L + l]*(work[l] - y[l])
+        if rm[l] != 0.0:
+            work[L + l] = rm[l]*(work[l] - y[l])
+            total += work[L + l]*(work[l] - y[l])
     if res[0] != NULL:
         res[0][0] = 0.5*total
     if res[1] != NULL:
         memset(res[1], 0, (D + P)*sizeof(double))
         for q in range(MEASURE_J):
-            res[1][MJ_COLUMN[q]] += J[q]*work[L + MJ_ROW[q]]
+            if rm[MJ_ROW[q]] != 0.0:
+                res[1][MJ_COLUMN[q]] += J[q]*work[L + MJ_ROW[q]]
     return 0
 
 
-cdef public int symda_2912efa6449a_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_8a9ab887e1e5_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one grid point's measurement term."""
     cdef const double* rm = &arg[2][L]
     cdef double* J = &work[2*L]
@@ -647,16 +652,17 @@ cdef public int symda_2912efa6449a_point_hessian(const double** arg, double** re
     measure_jacobian(arg[0], arg[1], work, J)
     memset(res[0], 0, POINT_H*sizeof(double))
     for q in range(POINT_PAIRS):
-        res[0][PAIR_TARGET[q]] += rm[PAIR_ROW[q]]*J[PAIR_Q[q]]*J[PAIR_R[q]]
+        if rm[PAIR_ROW[q]] != 0.0:
+            res[0][PAIR_TARGET[q]] += rm[PAIR_ROW[q]]*J[PAIR_Q[q]]*J[PAIR_R[q]]
     for l in range(L):
-        work[L + l] = rm[l]*(work[l] - y[l])
+        work[L + l] = rm[l]*(work[l] - y[l]) if rm[l] != 0.0 else 0.0
     measure_curvature(arg[0], arg[1], &work[L], C)
     for q in range(MEASURE_C):
         res[0][POINT_SCATTER[q]] += C[q]
     return 0
 
 
-cdef public int symda_2912efa6449a_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_8a9ab887e1e5_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """h(x, theta) at one grid point."""
     if res[0] != NULL:
         measure(arg[0], arg[1], res[0])
@@ -701,7 +707,7 @@ def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N,
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_2912efa6449a_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_8a9ab887e1e5_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, <double*> gradient, W)
     require(code)
 
@@ -710,7 +716,7 @@ def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, s
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_2912efa6449a_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_8a9ab887e1e5_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, NULL, 0)
     require(code)
 
@@ -719,7 +725,7 @@ def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, 
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_2912efa6449a_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = sweep(symda_8a9ab887e1e5_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> hessian, STEP_H, NULL, 0)
     require(code)
 
@@ -728,7 +734,7 @@ def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t res
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_2912efa6449a_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = sweep(symda_8a9ab887e1e5_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> residuals, E, NULL, 0)
     require(code)
 
@@ -737,7 +743,7 @@ def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jac
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = sweep(symda_2912efa6449a_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = sweep(symda_8a9ab887e1e5_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> jacobian, STEP_J, NULL, 0)
     require(code)
 
@@ -746,7 +752,7 @@ def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t 
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = sweep(symda_2912efa6449a_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
+        code = sweep(symda_8a9ab887e1e5_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
                      <double*> curvatures, STEP_C, NULL, 0)
     require(code)
 
@@ -755,7 +761,7 @@ def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t act
     """Measurement terms (M,) of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_2912efa6449a_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_8a9ab887e1e5_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, NULL, 0)
     require(code)
 
@@ -764,7 +770,7 @@ def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t a
     """Measurement terms (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = sweep(symda_2912efa6449a_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_8a9ab887e1e5_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, <double*> gradient, D + P)
     require(code)
 
@@ -773,7 +779,7 @@ def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t he
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_2912efa6449a_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = sweep(symda_8a9ab887e1e5_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> hessian, POINT_H, NULL, 0)
     require(code)
 
@@ -782,5 +788,5 @@ def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
     """h(x, theta), shape (M, L), along a path."""
     cdef int code
     with nogil:
-        code = sweep(symda_2912efa6449a_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
+        code = sweep(symda_8a9ab887e1e5_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
     require(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
 import keyword
 import re
 import unicodedata
@@ -45,6 +46,8 @@ _RESERVED = frozenset(
         *dir(builtins),
     }
 )
+#: Letters of a module's name; files, with what is added to it, have at most 255.
+LONGEST = 100
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # C keeps names with two underscores or _t endings and these prefixes for itself, Python and Cython.
 _TAKEN = re.compile(r"(?:Py|PY|CYTHON)_?[A-Z_]\w*|\w*__\w*|\w+_t")
@@ -86,13 +89,27 @@ def mangle(names: Iterable[str]) -> dict[str, str]:
     return mangled
 
 
+def is_name(name: object) -> bool:
+    """Whether people can read and print it: text on one line, without blanks around it.
+
+    Control characters, those that turn the direction of writing and halves of surrogates are none.
+    """
+    return isinstance(name, str) and name.isprintable() and name.strip() == name != ""
+
+
 def module_name(model_name: str, scheme: str) -> str:
     """Return the lower-case stem of the module that holds one model under one scheme.
+
+    Files are called so. Of a long name the beginning stays, and a digest tells it from others.
 
     >>> module_name("Lorenz 96", "hermite-simpson")
     'lorenz_96_hermite_simpson'
     """
-    return _spell(f"{_ascii(model_name)}_{_ascii(scheme)}".lower())
+    word = _spell(f"{_ascii(model_name)}_{_ascii(scheme)}".lower())
+    if len(word) <= LONGEST:
+        return word
+    digest = hashlib.sha256(f"{model_name}\0{scheme}".encode()).hexdigest()[:8]
+    return f"{word[: LONGEST - 9].rstrip('_')}_{digest}"
 
 
 def _is_safe(name: str) -> bool:

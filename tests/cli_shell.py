@@ -37,7 +37,7 @@ class Shell:
         self.folder, self._capsys = folder, capsys
 
     def write(self, name: str, text: str) -> str:
-        (self.folder / name).write_text(text)
+        (self.folder / name).write_text(text, encoding="utf-8")
         return name
 
     def __call__(self, *arguments: str) -> Done:

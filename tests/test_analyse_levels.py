@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import chi2, norm
 from test_analyse_datasets import ACCEPTABLE, CASES, STOPPED, Case, make_run, through_file
 
 from symda.analyse import (
@@ -41,14 +42,14 @@ def test_the_table_of_levels() -> None:
         "nu",
         "chi2_z",
     ]
-    np.testing.assert_allclose(table["level"], [20.002, 35.0], rtol=1e-14)
+    np.testing.assert_allclose(table["level"], [20.0, 35.0], rtol=1e-14)
     assert list(table["paths"]) == [2, 1]
     np.testing.assert_allclose(table["share"], [2 / 3, 1 / 3])
-    np.testing.assert_allclose(table["measurement_term"], [15.0015, 26.25])
-    np.testing.assert_allclose(table["model_term"], [5.0005, 8.75])
-    np.testing.assert_allclose(table["nu"], [10.15, 10.0])  # nu = 10 + k / 10
+    np.testing.assert_allclose(table["measurement_term"], [15.0, 26.25])
+    np.testing.assert_allclose(table["model_term"], [5.0, 8.75])
+    np.testing.assert_allclose(table["nu"], [10.2, 10.0])  # nu = 10 + k / 10
     # n = 22 data, p = 3 states + nu: mean 9, sd 3.
-    np.testing.assert_allclose(table["chi2_z"], [(15.0015 - 9) / 3, (26.25 - 9) / 3])
+    np.testing.assert_allclose(table["chi2_z"], [(20.0 - 9) / 3, (35.0 - 9) / 3])
     assert table.attrs == {"beta": 5, "unfinished": 0, "stopped": 0}
 
 
@@ -106,8 +107,8 @@ def test_only_free_parameters_have_columns_and_no_name_is_lost() -> None:
     assert free_parameters(dataset) == ["level", "rho"]
     table = levels_table(dataset)
     assert list(table.columns)[5:] == ["level (parameter)", "rho", "chi2_z"]
-    assert table["level"][0] == pytest.approx(20.002)
-    assert table["level (parameter)"][0] == pytest.approx(10.05)
+    assert table["level"][0] == pytest.approx(20.0)
+    assert table["level (parameter)"][0] == pytest.approx(10.0)
     assert "nu" not in levels_table(make_run(Case(parameters={}))).columns
 
 
@@ -122,29 +123,39 @@ def test_loaded_files_give_the_same_table(name: str, tmp_path: Path) -> None:
     assert repr(chi_squared(loaded)) == repr(chi_squared(dataset))
 
 
-def test_chi_squared_of_a_consistent_run() -> None:
+#: Of chi-squared with n - p = 18 degrees of freedom, halved.
+LOW, HIGH = 0.5 * chi2.ppf([norm.cdf(-2.0), norm.cdf(2.0)], 18)
+
+
+def test_chi_squared_of_a_right_answer() -> None:
     found = chi_squared(make_run(Case(ends=(12.0, 30.0))))
     assert (found.n, found.p) == (22, 4)
-    assert (found.mean, found.sd, found.low, found.high) == (9.0, 3.0, 3.0, 15.0)
-    assert found.value == 9.0
-    assert found.verdict == "consistent with the data: 9 lies in the expected band 3 .. 15"
+    assert (found.mean, found.sd) == (9.0, 3.0)
+    assert (found.low, found.high) == pytest.approx((LOW, HIGH))
+    assert (found.value, found.measurement, found.model) == (12.0, 9.0, 3.0)
+    assert found.verdict == (
+        f"the action, 12, lies in the expected band {LOW:.6g} .. {HIGH:.6g}; the model's errors "
+        "are 25 % of it"
+    )
 
 
 def test_chi_squared_above_and_below() -> None:
     assert chi_squared(make_run(Case(ends=(40.0,)))).verdict == (
-        "above the expected band: 30 > 3 .. 15; the model is wrong, the variances are too small, "
-        "or the lowest level was not found"
+        f"the action is above the expected band, 40 > {LOW:.6g} .. {HIGH:.6g}: the model is "
+        "wrong, the variances are too small, or the lowest level was not found; the model's "
+        "errors are 25 % of it"
     )
     assert chi_squared(make_run(Case(ends=(2.0,)))).verdict == (
-        "below the expected band: 1.5 < 3 .. 15; the noise is being fitted, "
-        "or the variances are too large"
+        f"the action is below the expected band, 2 < {LOW:.6g} .. {HIGH:.6g}: the noise is being "
+        "fitted, since Rf is low or the variances are too large; the model's errors are 25 % of it"
     )
 
 
 def test_chi_squared_with_averaging() -> None:
     found = chi_squared(make_run(Case(ends=(0.12,), scale=0.01)))
     np.testing.assert_allclose([found.mean, found.sd], [0.09, 0.03])
-    assert found.verdict.startswith("consistent")
+    assert (found.low, found.high) == pytest.approx((0.01 * LOW, 0.01 * HIGH))
+    assert found.value == pytest.approx(0.12)
 
 
 def test_chi_squared_without_a_degree_of_freedom() -> None:

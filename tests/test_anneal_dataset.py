@@ -30,6 +30,7 @@ NAMES = {
     "observed": ("time", "channel"),
     "variance": ("time", "channel"),
     "measured_state": ("channel",),
+    "decrement": ("path",),
     "last_beta": ("path",),
 }
 
@@ -97,6 +98,7 @@ def test_attributes():
         "solver": "ipopt",
         "start": "uniform",
         "strategy": "ladder",
+        "starts_differ": 1,
         "interrupted": 0,
         "measurement_scale": 0.5,
         "data_count": 8,
@@ -178,9 +180,9 @@ def test_refused_files(tmp_path):
     with pytest.raises(DataError) as caught:
         load(other)
     assert str(caught.value) == (
-        f"load: {str(other)!r} is NetCDF but not a saved run: it has no measurement_term, status, "
-        "parameters, states, observed, attempt, solver, provenance. Expected a file written by "
-        "`run.save`."
+        f"load: {str(other)!r} is NetCDF but not a saved run: it has no measurement_term, "
+        "model_term, seconds, iterations, evaluations, status and 28 more. Expected a file written "
+        "by `run.save`."
     )
 
     with pytest.raises(DataError) as caught:

@@ -148,7 +148,8 @@ def test_when_every_path_fails_at_the_last_rung_the_run_is_the_one_before():
     assert set(found.dataset["last_beta"].values) == {2}
     best = found.best
     assert best.action == found.levels[best.path, 2] == found.table()["level"][0]
-    assert best.measurement_term == found.chi_squared().value
+    assert best.action == found.chi_squared().value
+    assert best.measurement_term == found.chi_squared().measurement
 
 
 def test_a_path_that_fails_at_once_has_nothing():

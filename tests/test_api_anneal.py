@@ -30,7 +30,8 @@ def test_lorenz96_is_found_from_part_of_its_states() -> None:
     assert best.parameters["nu"] == pytest.approx(cases.NU, abs=0.3)
     hidden = (best.states - truth.states).sel(state=["x1", "x4"])
     assert float(np.abs(hidden).max()) < 1.5
-    assert run.chi_squared().verdict.startswith("consistent with the data")
+    judged = run.chi_squared()
+    assert judged.low <= judged.value <= judged.high
 
 
 def test_the_lowest_level_is_a_minimum_of_the_action() -> None:
@@ -64,7 +65,8 @@ def test_path_k_depends_on_seed_and_k_alone() -> None:
     processes = cases.anneal(paths=3, executor="processes", workers=2).dataset
     xr.testing.assert_equal(processes[variables], three[variables])
     other = cases.anneal(paths=1, seed=4).dataset
-    assert float(other["action"][0, 0]) != float(five["action"][0, 0])
+    # the first rung has one minimum only, where both end to the last bit
+    assert not other["iterations"].equals(five["iterations"].isel(path=slice(1)))
 
 
 def test_both_solvers_end_on_the_same_level() -> None:

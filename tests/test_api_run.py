@@ -59,7 +59,8 @@ def test_a_run_in_which_nothing_ran_can_be_asked() -> None:
 
 def test_a_run_cut_off_by_its_iterations_says_so() -> None:
     run = cases.anneal(paths=2, solver="lbfgs", options={"maxiter": 0})
-    assert "ends: 2 stopped\nwarning: no path converged" in run.summary()
+    assert "ends: 2 stopped" in run.summary()
+    assert "verdict: not consistent (minimum): the lowest path did not end" in run.summary()
     assert run.table().attrs["stopped"] == 2
 
 

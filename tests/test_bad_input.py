@@ -6,13 +6,17 @@ Every case runs through every solver, since each meets bad input in its own way.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import sympy as sp
 
 import symda as sd
+from symda.anneal import Settings
 from symda.api import ProblemWarning
+from symda.build import Options
+from symda.observe import Grid
 
 SOLVERS = ("ipopt", "newton", "lbfgs")
 LADDER = sd.Ladder(rf0=0.01, alpha=8.0, rungs=5)
@@ -321,3 +325,32 @@ def test_bounds_that_exclude_the_start_are_refused_where_they_are_declared() -> 
     action = sd.Action(sd.Model({q: p, p: -q, x: q - x}, name="units"), [q], scheme="euler")
     with pytest.raises(sd.DataError, match="state 'x': the data lie outside its bounds"):
         action.bind(sd.Observations(T, WAVE, variance=0.01))
+
+
+HUGE = 10**400  # a whole number that no double holds
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: sd.state("y", bounds=(0, HUGE)),
+        lambda: sd.parameter("y", start=(0, HUGE)),
+        lambda: sd.parameter("y", value=HUGE),
+        lambda: sd.Observations([0, 1], [1, HUGE], variance=1),
+        lambda: sd.Observations([0, HUGE], [1, 2], variance=1),
+        lambda: sd.Observations([0, 1], [1, 2], variance=HUGE),
+        lambda: sd.Observations([0, 1], [1, 2], variance=1, forcing={"u": HUGE}),
+        lambda: sd.Samples([0, 1], [1, HUGE]),
+        lambda: sd.Ladder(rf0=HUGE),
+        lambda: sd.Ladder(alpha=HUGE),
+        lambda: Grid.make([0.0, 1.0], max_step=HUGE),
+        lambda: Grid.make([0.0, 1.0], stop=HUGE),
+        lambda: Settings(time_limit=HUGE),
+        lambda: Options(flags=(1,)),
+        lambda: Options(flags=("-D\0",)),
+    ],
+)
+def test_what_no_double_or_flag_holds_is_refused(call: Callable[[], object]) -> None:
+    with pytest.raises(sd.SymdaError) as caught:
+        call()
+    assert isinstance(caught.value, ValueError)

@@ -13,10 +13,21 @@ import time
 import pytest
 from filelock import FileLock
 
-from symda.build import CacheWarning, Options, build, cache_clear, cache_entries, cache_folder, load
+from symda.build import (
+    CacheWarning,
+    Options,
+    build,
+    cache_clear,
+    cache_entries,
+    cache_folder,
+    doctor,
+    load,
+)
+from symda.cli import main
 from symda.emit import Source
 from symda.errors import BuildError
 
+cache_module = sys.modules["symda.build.cache"]
 SOURCE = Source.of("tiny", "# cython: language_level=3\ndef f(double a):\n    return 3.0 * a\n")
 PROGRAM = """
 import sys, time
@@ -86,7 +97,8 @@ def test_entries_are_listed_and_cleared_and_nothing_else(cache):
     assert failed > 0
     for foreign in (cache / "notes.txt", entry.folder.parent / "mine", cache / "failed" / "mine"):
         foreign.write_text("x")
-    assert cache_clear() == entry.bytes + failed
+    answers = sum(file.stat().st_size for file in cache.glob("answers/*"))
+    assert cache_clear() == entry.bytes + failed + answers
     assert cache_entries() == []
     files = {path.name for path in cache.rglob("*") if path.is_file()}
     assert files == {"notes.txt", "mine"}
@@ -243,3 +255,69 @@ def test_a_file_system_without_locks_is_one_that_cannot_be_used(monkeypatch):
         artefact = build(SOURCE, Options(flags=("-O0", "-g0")))
     assert load(artefact).f(2.0) == 6.0
     assert cache_entries() == []
+
+
+def no_home(monkeypatch):
+    """Leave a process without HOME and without an entry in the list of users."""
+    for variable in ("SYMDA_CACHE", "HOME", "XDG_CACHE_HOME", "USERPROFILE"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def nobody(*arguments):
+        raise KeyError("no such user")
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    monkeypatch.setattr("pwd.getpwnam", nobody)
+
+
+def named_user(monkeypatch):
+    monkeypatch.setenv("SYMDA_CACHE", "~nobody-of-this-name/cache")
+
+
+@pytest.mark.parametrize("lose", [no_home, named_user])
+def test_without_a_home_a_temporary_folder_serves(monkeypatch, lose):
+    lose(monkeypatch)
+    with pytest.warns(CacheWarning, match=r"^no cache folder: .* Set the environment variable"):
+        artefact = build(SOURCE, Options(flags=("-O0",)))
+    assert load(artefact).f(2.0) == 6.0
+    with pytest.warns(CacheWarning):
+        assert cache_folder() in artefact.library.parents
+    with pytest.warns(CacheWarning):
+        assert {entry.name for entry in cache_entries()} == {SOURCE.name}
+    cache = next(check for check in doctor() if check.name == "cache")
+    assert not cache.ok and cache.detail.startswith("no cache folder: ")
+
+
+@pytest.mark.parametrize("lose", [no_home, named_user])
+def test_the_cache_command_works_without_a_home(monkeypatch, capsys, lose):
+    lose(monkeypatch)
+    with pytest.raises(SystemExit) as ended:
+        main(["cache"])
+    assert ended.value.code == 0
+    said = capsys.readouterr()
+    assert "modules" in said.out and said.err.startswith("warning: no cache folder: ")
+
+
+def test_a_working_folder_that_is_gone(monkeypatch, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setenv("SYMDA_CACHE", "relative")
+    with pytest.warns(CacheWarning, match="SYMDA_CACHE=relative does not lead to one"):
+        assert cache_folder().is_absolute()
+
+
+def test_a_cache_that_is_a_file_holds_nothing(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SYMDA_CACHE", str(tmp_path / "file"))
+    assert cache_entries() == [] and cache_clear() == 0
+    cache = next(check for check in doctor() if check.name == "cache")
+    assert not cache.ok and "cannot be written" in cache.detail
+
+
+def test_no_place_for_temporary_files_is_said(monkeypatch):
+    named_user(monkeypatch)
+    monkeypatch.setattr(cache_module.tempfile, "mkdtemp", lambda prefix: os.rmdir("/nowhere"))
+    cache_module.scratch_folder.cache_clear()
+    with pytest.warns(CacheWarning), pytest.raises(BuildError, match="TMPDIR"):
+        cache_folder()

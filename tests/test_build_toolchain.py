@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import re
 import shutil
 import stat
+import sys
 import sysconfig
 
 import pytest
 
-from symda.build import NoCompiler, Options, build, toolchain
+from symda.build import NoCompiler, Options, build, cache_clear, toolchain
 from symda.build.toolchain import DEFAULT_FLAGS, FORBIDDEN_FLAGS, predefined_macros
 from symda.emit import Source
 from symda.errors import BuildError, OptionError
+
+# a function has the name of the module that defines it
+toolchain_module = sys.modules["symda.build.toolchain"]
 
 
 def script(path, text):
@@ -160,3 +165,108 @@ def test_flags_must_be_flags_and_a_tuple():
     with pytest.raises(OptionError, match=r"must start with '-', got '@flags\.txt'. Files cannot"):
         Options(flags=("@flags.txt",))
     assert Options(flags=["-O1"]) == Options(flags=("-O1",))
+
+
+def counting(path, log, macro="1"):
+    """Write a compiler that notes what it is asked."""
+    return script(
+        path,
+        f'echo "$*" >> {log}; [ "$1" = --version ] && echo "cc 1" || echo "#define A {macro}"',
+    )
+
+
+def questions(log):
+    lines = log.read_text().splitlines() if log.exists() else []
+    log.unlink(missing_ok=True)
+    return [line for line in lines if "-dM" in line]
+
+
+@pytest.fixture
+def forgetful(monkeypatch, tmp_path):
+    """Answers of the cache on disk alone: what a process knows is forgotten at will."""
+    monkeypatch.setenv("SYMDA_CACHE", str(tmp_path / "cache"))
+
+    def forget():
+        for known in (toolchain_module._macros, toolchain_module._version):
+            known.cache_clear()
+
+    yield forget
+    forget()
+
+
+def test_the_compiler_is_asked_once_and_the_answer_is_kept(forgetful, tmp_path):
+    log = tmp_path / "log"
+    command = (counting(tmp_path / "cc", log),)
+    first = predefined_macros(command, ("-O2",))
+    assert first == hashlib.sha256(b"#define A 1\n").hexdigest()
+    assert len(questions(log)) == 1
+    assert predefined_macros(command, ("-O2",)) == first and questions(log) == []
+    forgetful()  # another process
+    assert predefined_macros(command, ("-O2",)) == first and questions(log) == []
+
+
+@pytest.mark.parametrize("what", ["flags", "compiler", "environment", "processor", "no processor"])
+def test_another_question_is_asked_anew(forgetful, tmp_path, monkeypatch, what):
+    """A cache that two machines share must not give one the answer of the other."""
+    log = tmp_path / "log"
+    command, flags = (counting(tmp_path / "cc", log),), ("-O2",)
+    first = predefined_macros(command, flags)
+    assert len(questions(log)) == 1
+    forgetful()
+    if what == "flags":
+        flags = ("-O3",)
+    elif what == "compiler":
+        counting(tmp_path / "cc", log, macro="22")
+    elif what == "environment":
+        monkeypatch.setenv("COMPILER_PATH", "elsewhere")
+    else:
+        other = "" if what == "no processor" else "another"
+        monkeypatch.setattr(toolchain_module, "processor", lambda: other)
+    second = predefined_macros(command, flags)
+    assert len(questions(log)) == 1
+    assert (second != first) == (what == "compiler")
+    forgetful()
+    predefined_macros(command, flags)
+    assert len(questions(log)) == (what == "no processor")
+
+
+@pytest.mark.parametrize("damage", ["", "none", "g" * 64])
+def test_a_damaged_answer_is_asked_anew(forgetful, tmp_path, damage):
+    log = tmp_path / "log"
+    command = (counting(tmp_path / "cc", log),)
+    first = predefined_macros(command, ())
+    (answer,) = (tmp_path / "cache" / "answers").iterdir()
+    assert answer.read_text() == first
+    answer.write_text(damage)
+    forgetful()
+    assert predefined_macros(command, ()) == first and len(questions(log)) == 2
+    assert cache_clear() == 64 and not (tmp_path / "cache").exists()
+
+
+def test_answers_do_without_a_cache(forgetful, tmp_path, monkeypatch):
+    monkeypatch.setenv("SYMDA_CACHE", "~nobody-of-this-name")
+    command = (counting(tmp_path / "cc", tmp_path / "log"),)
+    assert predefined_macros(command, ()) is not None
+
+
+def test_processors_are_told_apart_by_what_they_can_do(monkeypatch):
+    told = {}
+
+    def read(self, **options):
+        return told["text"]
+
+    def digest(text):
+        told["text"] = text
+        toolchain_module.processor.cache_clear()
+        return toolchain_module.processor()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.read_text", read)
+        one = digest("processor : 0\nmodel : 6\ncpu MHz : 1000\nflags : fpu avx2\n")
+        assert one == digest("processor : 1\nmodel : 6\ncpu MHz : 2000\nflags : fpu avx2\n")
+        assert one != digest("processor : 0\nmodel : 6\ncpu MHz : 1000\nflags : fpu\n")
+        assert one != digest("processor : 0\nmodel : 7\ncpu MHz : 1000\nflags : fpu avx2\n")
+        arm = digest("Features : asimd\nCPU part : 0x1\n")
+        assert arm and arm != digest("Features : asimd\nCPU part : 0x2\n")
+        assert digest("processor : 0\n") == ""
+    toolchain_module.processor.cache_clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -240,6 +241,32 @@ def test_demo_goes_all_the_way(symda: Shell) -> None:
     assert run.dataset.attrs["data_count"] == 4 * 166
 
 
+@pytest.mark.parametrize("attempts", ["1", "3"])
+def test_demo_passes_its_options_on(
+    symda: Shell, monkeypatch: pytest.MonkeyPatch, attempts: str
+) -> None:
+    passed = {}
+
+    def stop(*arguments: object, **options: object) -> None:
+        passed.update(options)
+        raise sd.SolveError("that was enough")
+
+    monkeypatch.setenv("SYMDA_CC", "none")
+    monkeypatch.setattr("symda.cli.demo.anneal", stop)
+    words = ("--paths", "4", "--seed", "7", "--start", "nudged", "--strategy", "population")
+    done = symda("demo", "--into", "out", *words, "--attempts", attempts)
+    assert done.code == 1 and "that was enough" in done.err
+    assert "4 paths, start nudged, strategy population" in done.out
+    del passed["ladder"]
+    assert passed == {
+        "paths": 4,
+        "seed": 7,
+        "start": "nudged",
+        "strategy": "population",
+        "attempts": int(attempts),
+    }
+
+
 def test_doctor(symda: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     done = symda("doctor")
     assert done.code == 0
@@ -285,3 +312,15 @@ def test_cache_lists_and_clears(symda: Shell, monkeypatch: pytest.MonkeyPatch) -
     assert "decay_rk4_" in listed[1]
     assert symda("cache", "clear").out.startswith("removed 0.")
     assert symda("cache").out == f"{folder}: 0 modules, 0.0 MB\n"
+
+
+def test_letters_that_an_output_lacks_are_spelled_out(symda: Shell) -> None:
+    symda.write("m.py", "import symda as sd\nx = sd.state('größe')\nmodel = sd.Model({x: -x})\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "symda", "derive", "m.py"],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        cwd=symda.folder,
+        check=True,
+    )
+    assert rb"dgr\xf6\xdfe/dt = -gr\xf6\xdfe" in done.stdout

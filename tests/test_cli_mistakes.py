@@ -122,6 +122,14 @@ def test_a_model_file_may_import_its_neighbours_and_guard_its_script(symda: Shel
         (("generate", "model.py", "--into", "data.csv"), "data.csv"),
         (("demo", "--into", "data.csv"), "the folder 'data.csv' cannot be made"),
         (("demo", "--paths", "0"), "demo: needs --paths of at least 1"),
+        (("demo", "--start", "uniformly"), "Did you mean 'uniform'?"),
+        (("demo", "--strategy", "windows"), "Did you mean 'window'?"),
+        (("demo", "--attempts", "2"), "leave attempts out"),
+        ((*ANNEAL, "--fix", "nu=1", "--free", "nu"), "--fix and --free: nu is given with both"),
+        (
+            ("anneal", "model.py", "data.nc", "--separator", ";"),
+            "--separator: data.nc is NetCDF, which has no separators; leave it out.",
+        ),
         (("anneal", "model.py"), "Missing argument 'DATA'."),
         (("derive", "model.py", "--latx"), "No such option: --latx"),
         (("anneel",), "No such command 'anneel'."),
@@ -134,6 +142,50 @@ def test_a_mistake_is_named(files: Shell, arguments: tuple[str, ...], message: s
     assert done.code == 2
     assert message in done.err
     assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "meant"),
+    [
+        ('shceme = "rk4"', "shceme", "scheme"),
+        ("meassured = [x[0]]", "meassured", "measured"),
+        ("varaince = 0.1", "varaince", "variance"),
+        ('Scheme = "rk4"', "Scheme", "scheme"),
+        ('modelerror = "rate"', "modelerror", "model_error"),
+        ("inital = [0.0] * 5", "inital", "initial"),
+        ("params = {'nu': 1.0}", "params", "parameters"),
+    ],
+)
+def test_a_misspelt_name_of_the_model_file_is_refused(
+    files: Shell, line: str, name: str, meant: str
+) -> None:
+    lines = [one for one in MODEL.splitlines() if not one.startswith(f"{meant} =")]
+    files.write("model.py", "\n".join([*lines, line]))
+    done = files("derive", "model.py")
+    assert done.code == 2 and done.out == ""
+    assert done.err == (
+        f"error: model.py defines `{name}`, which nothing looks for and the file does not use. Did "
+        f"you mean `{meant}`? If it is your own, begin it with an underscore.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        'schemes = ["rk4", "euler"]\nscheme = schemes[0]',  # used, and the name itself is there
+        "variances = [0.1, 0.2]\nnoise = max(variances)",  # used
+        "params = {'nu': 10.0}\nif __name__ == '__main__':\n    print(params)",
+        "def initials():\n    return 5 * [0.0]",  # functions, modules and symbols help to write
+        "import math as scheme_",
+        "_scheme = 'rk4'",
+        "paths = 20",
+        "TRUTH = {'nu': 10.0}",
+    ],
+)
+def test_variables_of_a_model_files_own_are_left_alone(files: Shell, lines: str) -> None:
+    kept = MODEL.replace('variance = {"x0": 0.1, x[2]: 0.1, "x3": 0.1}\n', "")
+    files.write("model.py", f"{kept}{lines}\n")
+    assert files("derive", "model.py").code == 0
 
 
 def test_swapped_arguments_run_nothing(files: Shell) -> None:

@@ -262,7 +262,8 @@ DATES = (
             [0, 1],
             [1, 2],
             {"channels": [3]},
-            "channels of Observations: expected non-empty names, got 3. Pass text, such as 'x0'.",
+            "channels of Observations: expected printable names without blanks around them, got 3. "
+            "Pass text, such as 'x0'.",
         ),
     ],
 )

@@ -201,8 +201,8 @@ def test_names_are_text_in_every_form(tmp_path: Path) -> None:
     assert "img" not in page.tags
     assert "channel <h2>channel" in "".join("".join(math.itertext()) for math in page.maths)
     markdown = action.report(tmp_path / "hostile.md").read_text(encoding="utf-8")
-    assert markdown.startswith(r"# \</h1\>\<script\>alert('&amp;')\</script\>" "\n")
-    assert r"| k\|\`\$\_^\{%\#&\~\\ |" in markdown and r"\*u\*\[a\](b)" in markdown
+    assert markdown.startswith(r"# \</h1\>\<script\>alert('\&amp;')\</script\>" "\n")
+    assert r"| k\|\`\$\_^\{%\#\&\~\\ |" in markdown and r"\*u\*\[a\](b)" in markdown
     latex = action.report(tmp_path / "hostile.tex").read_text(encoding="utf-8")
     assert r"\title{\textless{}/h1\textgreater{}\textless{}script" in latex
     assert r"k\textbar{}`\$\_\textasciicircum{}\{\%\#\&\textasciitilde{}\textbackslash{}" in latex

@@ -46,9 +46,12 @@ def test_numbers_are_those_of_the_run(page: Page) -> None:
     assert page.fact["measurement term"] == f"{best.measurement_term:.6g}"
     assert page.fact["model term"] == f"{best.model_term:.6g}"
     judged = run.chi_squared()
-    expected = f"{judged.mean:.6g} ± {2 * judged.sd:.4g} (two sd); n = 123 data, p = 6 fitted"
-    assert page.fact["expected measurement term"] == expected
-    assert f"Measurement term {judged.verdict}." in "".join(page.words)
+    expected = f"{judged.mean:.6g} ({judged.low:.6g} .. {judged.high:.6g}, 95.4 %)"
+    said = f"{expected}; n = 123 data, p = 6 fitted"
+    assert page.fact["expected of a right answer"] == said
+    verdict = str(run.verdict())
+    assert f"{verdict[0].upper()}{verdict[1:]}." in "".join(page.words)
+    assert all(finding.text in page.cells for finding in run.verdict().findings)
     rate, (low, high) = run.hit_rate()
     assert (
         f"{100 * rate:.3g} %, 95 % interval {100 * low:.3g} .. {100 * high:.3g} %"
@@ -171,17 +174,17 @@ def test_a_run_in_which_nothing_finished_says_why(tmp_path: Path) -> None:
 
 
 def test_verdicts_are_marked_by_what_they_say() -> None:
-    """The measurement term, 0.75 of the action, has n = 22 data and p = 4 fitted: 9 +- 6."""
+    """The action has n = 22 data and p = 4 fitted: 9, from 4.0 to 15.9; nothing else is known."""
     moods = {}
     for end in (12.0, 1.0, 40.0):
-        first, *_ = found(make_run(Case(ends=(end,))))[0].blocks
-        assert isinstance(first, Verdict) and first.text.startswith("Measurement term")
+        first, *_ = found(make_run(Case(ends=(end, end))))[0].blocks
+        assert isinstance(first, Verdict)
         moods[end] = first.mood
-    assert moods == {12.0: "good", 1.0: "bad", 40.0: "bad"}
-    few = make_run(Case(ends=(12.0,))).assign_attrs(fitted=22)
+    assert moods == {12.0: "open", 1.0: "bad", 40.0: "bad"}
+    few = make_run(Case(ends=(12.0, 12.0))).assign_attrs(fitted=22)
     assert found(few)[0].blocks[0].mood == "open"
     stopped = found(make_run(Case(ending={0: STOPPED, 1: STOPPED, 2: STOPPED})))[0].blocks
-    assert [block.mood for block in stopped if isinstance(block, Verdict)][1:] == ["bad"]
+    assert stopped[0].mood == "bad" and stopped[0].text.startswith("Not consistent (minimum)")
 
 
 def test_remarks_of_solvers_are_apart_from_why_paths_ended_early() -> None:
@@ -189,6 +192,7 @@ def test_remarks_of_solvers_are_apart_from_why_paths_ended_early() -> None:
     dataset["message"][0] = "at a bound: nu"
     blocks = found(dataset)[0].blocks
     tables = {block.caption: block.rows for block in blocks if isinstance(block, Table)}
+    assert tables.pop("What was asked of it")[0][:2] == ("minimum", "not known")
     assert tables == {
         "1 path did not reach its end": (("2", "step became tiny at rung 2"),),
         "1 path with a remark": (("0", "at a bound: nu"),),

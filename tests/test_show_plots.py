@@ -17,6 +17,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
+from scipy.stats import chi2, norm
 from test_analyse_datasets import CASES, Case, make_run, through_file
 
 from symda.analyse import free_parameters
@@ -70,14 +71,16 @@ def test_levels_are_the_actions_against_rf() -> None:
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("$R_f$", "action")
 
 
-def test_the_band_is_the_expected_measurement_term() -> None:
-    ax = plot_levels(make_run(Case(scale=0.5))).axes[0]  # n - p = 22 - 4: (9 -+ 2 x 3) / 2
+def test_the_band_is_what_chi_squared_expects_of_the_action() -> None:
+    # SciPy's quantiles of chi-squared with n - p = 22 - 4, halved, times the scale
+    low, high = 0.25 * chi2.ppf([norm.cdf(-2.0), norm.cdf(2.0)], 18)
+    ax = plot_levels(make_run(Case(scale=0.5))).axes[0]
     (band,) = ax.patches
     box = band.get_extents().transformed(ax.transData.inverted())
-    assert (box.y0, box.y1) == pytest.approx((1.5, 7.5))
-    (mean,) = labelled(ax, "expected measurement term")
+    assert (box.y0, box.y1) == pytest.approx((low, high))
+    (mean,) = labelled(ax, "expected of a right answer")
     assert list(mean.get_ydata()) == [4.5, 4.5]
-    assert mean.get_label() == "expected measurement term\n4.5 $\\pm$ 3 (2 sd)"
+    assert mean.get_label() == f"expected of a right answer\n4.5 ({low:.4g} .. {high:.4g})"
 
 
 def test_no_band_without_a_degree_of_freedom() -> None:
@@ -92,7 +95,7 @@ def test_levels_carry_their_multiplicities_and_close_ones_share_a_label() -> Non
     times = "\N{MULTIPLICATION SIGN}"
     assert multiplicities(ax) == [f"{times}4 in 2 levels", f"{times}2", f"{times}1"]
     heights = np.concatenate([np.asarray(line.get_ydata()) for line in labelled(ax, "_levels")])
-    assert heights == pytest.approx([20.0 + 0.001 / 3, 20.3, 100.0, 900.0])
+    assert heights == pytest.approx([20.0, 20.3, 100.0, 900.0])
 
 
 def test_labels_at_the_margin_do_not_overlap() -> None:

@@ -22,12 +22,17 @@ def test_summary_word_for_word() -> None:
         "toy: scheme rk4, solver ipopt, start uniform, strategy ladder",
         "sizes: D = 3 states, P = 2 parameters (1 free), L = 2 measured channels, N = 10 steps, "
         "22 data, B = 6 rungs",
-        "paths: 3 of 5 finished, 1 failed, 1 not finished (interrupted)",
+        "paths: 3 of 5 finished, 1 failed at rung 2, 1 not finished (interrupted)",
         "lowest level: 20 at beta = 5, multiplicity 2; 2 of 4 attempts within 0.5 "
         "(50 %, 95 % interval 15 .. 85 %)",
         "time to the lowest level: 4.98 s (1.82 .. 21.2) on 2 cores, 0.75 s an attempt "
         "(99 % sure of it, if no lower level exists)",
-        "measurement term: consistent with the data: 15 lies in the expected band 3 .. 15",
+        # chi-squared with 18 degrees of freedom, halved, by SciPy
+        "verdict: not consistent (chi-squared): the action is above the expected band, 20 > "
+        "4.04554 .. 15.9374: the model is wrong, the variances are too small, or the lowest level "
+        "was not found; the model's errors are 25 % of it",
+        "  minimum, not known: the run was saved without an assessment",
+        "  level, yes: the lowest level was met by 2 of 4 attempts (95 % interval 15 .. 85 %)",
         "parameter nu = 10.1 (10 .. 10.1 over the lowest level)",
         "solver time: 11.5 s over all paths",
     ]
@@ -35,10 +40,10 @@ def test_summary_word_for_word() -> None:
 
 def test_summary_of_a_run_in_which_nothing_finished() -> None:
     lines = summary(make_run(Case(ends=(1.0, 1.0), failed={0: 0, 1: 1}))).splitlines()
-    assert "paths: 1 of 2 finished, 1 failed, 0 not finished" in lines
+    assert "paths: 0 of 2 finished, 2 failed at rungs 0 to 1, 0 not finished" in lines
     lines = summary(make_run(Case(ends=(1.0, 1.0), failed={0: 0, 1: 0}))).splitlines()
     assert lines[2:] == [
-        "paths: 0 of 2 finished, 2 failed, 0 not finished",
+        "paths: 0 of 2 finished, 2 failed at rung 0, 0 not finished",
         "lowest level: none, no path reached a rung",
         "path 0: step became tiny at rung 0",
         "path 1: step became tiny at rung 0",
@@ -53,16 +58,16 @@ def test_summary_of_paths_that_did_not_converge() -> None:
     assert lines[3] == "ends: 2 converged, 1 acceptable, 1 stopped"
     assert lines[4].startswith("lowest level: 20 ")
     lowest = Case(ends=(20.0, 30.0), ending={0: 3})
-    assert summary(make_run(lowest)).splitlines()[3:5] == [
-        "ends: 1 converged, 1 stopped",
-        "warning: the lowest path did not converge; allow the solver more iterations",
-    ]
+    lines = summary(make_run(lowest)).splitlines()
+    assert lines[3] == "ends: 1 converged, 1 stopped"
+    assert (
+        "verdict: not consistent (minimum): the lowest path did not end in a minimum: the solver "
+        "stopped" in lines
+    )
     none = Case(ends=(20.0, 30.0), ending={0: 3, 1: 3})
-    assert summary(make_run(none)).splitlines()[3:5] == [
-        "ends: 2 stopped",
-        "warning: no path converged, so what follows are the points where the solver stopped, "
-        "not minima; allow it more iterations, or end the ladder a rung earlier",
-    ]
+    lines = summary(make_run(none)).splitlines()
+    assert lines[3] == "ends: 2 stopped"
+    assert any(line.startswith("verdict: not consistent (minimum)") for line in lines)
 
 
 def test_a_rate_after_stop_after_is_called_biased() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,8 @@ class Equations:
         The forcing inside the steps; as the scheme sees it when left out.
     unseen, unconstrained : sequence of str
         States and parameters that nothing measured depends on.
+    jumps : function, optional
+        Names the jumps of equations that a path (M, D) with parameters (P,) meets.
     """
 
     field: ca.Function | None
@@ -62,6 +64,7 @@ class Equations:
     forcing: StepForcing | None = None
     unseen: Sequence[str] = ()
     unconstrained: Sequence[str] = ()
+    jumps: Callable[[FloatArray, FloatArray], tuple[str, ...]] | None = None
 
 
 def assess(
@@ -124,6 +127,7 @@ def _look(
         decrement=here.decrement,
         held=held,
         unseen=tuple(equations.unseen),
+        jumps=() if equations.jumps is None else equations.jumps(X, theta),
         n=int(problem.data_count),
         p=_fitted(evaluator, equations, here),
         twice=2.0 * _plain_action(evaluator, X, theta, rf),

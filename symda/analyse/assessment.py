@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from symda.errors import DataError
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -84,6 +86,8 @@ class Assessment:
         Data, and quantities that were fitted to them.
     twice : float
         Twice the action, without the factors of an averaging option.
+    jumps : tuple of str
+        Jumps of the equations that the path meets; derivatives do not see them.
     random : bool
         Whether the starts of different paths differ.
     notes : tuple of str
@@ -110,6 +114,7 @@ class Assessment:
     n: int = 0
     p: int = 0
     twice: float = math.nan
+    jumps: tuple[str, ...] = ()
     random: bool = True
     notes: tuple[str, ...] = field(default=())
 
@@ -121,15 +126,26 @@ def assessment(dataset: xr.Dataset) -> Assessment | None:
     ----------
     dataset : xarray.Dataset
         The dataset of a run.
+
+    Raises
+    ------
+    DataError
+        If what the dataset holds is no assessment.
     """
     text = dataset.attrs.get(ATTRIBUTE)
     if text is None:
         return None
-    record = json.loads(text)
-    for name in ("model", "scheme"):
-        record[name] = None if record[name] is None else Shift(**record[name])
-    for name in ("held", "sds"):
-        record[name] = tuple(tuple(pair) for pair in record[name])
-    for name in ("unseen", "loose", "notes"):
-        record[name] = tuple(record[name])
-    return Assessment(**record)
+    try:
+        record = json.loads(text)
+        for name in ("model", "scheme"):
+            record[name] = None if record[name] is None else Shift(**record[name])
+        for name in ("held", "sds"):
+            record[name] = tuple(tuple(pair) for pair in record[name])
+        for name in ("unseen", "loose", "jumps", "notes"):
+            record[name] = tuple(record[name])
+        return Assessment(**record)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise DataError(
+            f"the attribute {ATTRIBUTE!r} of this run is none that `anneal` writes ({error}). "
+            "Anneal again, or remove it to do without."
+        ) from error

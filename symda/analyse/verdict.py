@@ -29,8 +29,8 @@ class Finding:
     Attributes
     ----------
     about : str
-        ``minimum``, ``solution``, ``scheme``, ``chi-squared``, ``free run``, ``bounds``,
-        ``determined`` or ``level``.
+        ``minimum``, ``solution``, ``scheme``, ``chi-squared``, ``free run``, ``smooth``,
+        ``bounds``, ``determined`` or ``level``.
     holds : bool or None
         Whether all is well; None: it could not be looked at.
     text : str
@@ -116,6 +116,7 @@ def verdict(dataset: xr.Dataset) -> Verdict:
             *_solution(found),
             _chi_squared(dataset, found),
             *_free_run(dataset, found),
+            *_smooth(found),
             *_bounds(found),
             *_determined(found),
             _level(dataset, found),
@@ -222,6 +223,16 @@ def _free_run(dataset: xr.Dataset, found: Assessment | None) -> Iterator[Finding
     else:
         text += "; the path needs errors of the model to follow the data"
     yield Finding("free run", found.explained, text)
+
+
+def _smooth(found: Assessment | None) -> Iterator[Finding]:
+    if found is not None and found.jumps and found.minimum is not False:
+        yield Finding(
+            "smooth",
+            None,
+            f"{_listed(list(found.jumps))}, which the path meets; derivatives do not see a jump, "
+            "so error bars hold on its own side only, and lower minima may lie beyond",
+        )
 
 
 def _bounds(found: Assessment | None) -> Iterator[Finding]:

@@ -60,7 +60,8 @@ def _reason(at: Evaluator, path: FloatArray, theta: FloatArray, rf: FloatArray) 
         return f"{beyond}, divided by a step of {problem.h.min():.3g}: {end}"
     measurement_term, model_term = at.terms(path, theta, rf)
     if not np.isfinite(measurement_term):
-        fits = np.isfinite(at.kernels.measure(path, theta)).all(axis=0)
+        finite = np.isfinite(at.kernels.measure(path, theta))
+        fits = (finite | (problem.rm == 0.0)).all(axis=0)
         if fits.all():
             return "(h - y)^2 / variance is too large for doubles: scale the data"
         channel = problem.channels[int(np.argmin(fits))]

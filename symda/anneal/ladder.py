@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -144,8 +145,11 @@ def _plain(rf0: object) -> float | tuple[float, ...] | dict[str, float]:
 
 def _check_positive(name: str, value: object) -> float:
     number = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
-    if isinstance(number, Real) and not isinstance(number, bool) and 0.0 < float(number) < math.inf:
-        return float(number)
+    with contextlib.suppress(OverflowError):  # a whole number that no double holds
+        if isinstance(number, Real) and not isinstance(number, bool):
+            given = float(number)
+            if 0.0 < given < math.inf:
+                return given
     raise OptionError(f"Ladder: {name} must be a positive, finite number, got {value!r}.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -155,11 +156,17 @@ def _whole(name: str, value: object, least: int) -> None:
 
 
 def _seconds(name: str, value: object) -> None:
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0.0 < float(value) < math.inf:
-        raise OptionError(
-            f"anneal: {name} must be a positive number of seconds, got {short(value)}. Leave it "
-            "out for no limit."
-        )
+    with contextlib.suppress(OverflowError):  # a whole number that no double holds
+        if (
+            isinstance(value, Real)
+            and not isinstance(value, bool)
+            and 0.0 < float(value) < math.inf
+        ):
+            return
+    raise OptionError(
+        f"anneal: {name} must be a positive number of seconds, got {short(value)}. Leave it "
+        "out for no limit."
+    )
 
 
 def _known(name: str, value: object, choices: tuple[str, ...], other: str = "") -> None:

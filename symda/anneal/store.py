@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from symda.anneal.checksum import checksum
+from symda.anneal.contents import missing, wrong
 from symda.errors import DataError
 
 if TYPE_CHECKING:
     import xarray as xr
 
-#: What makes a NetCDF file a run, as far as plots and tables are concerned.
-VARIABLES = ("action", "measurement_term", "status", "parameters", "states", "observed", "attempt")
-ATTRIBUTES = ("solver", "provenance")
+#: The attribute of a file that tells whether it still is what was written.
+CHECKSUM = "checksum"
+#: Names of a message; the others are counted.
+LISTED = 6
+#: Characters of a file's name that its draft shares: names end at 255 bytes.
+NAME = 40
+EXPECTED = "a file written by `run.save`"
 
 
 def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
@@ -31,14 +38,20 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         raise DataError(
             f"save: {str(target)!r} is a folder. Give the name of a file, such as run.nc."
         )
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    draft = target.with_name(f".{target.name[:NAME]}.{os.getpid()}.part")
     try:
         dataset.to_netcdf(draft, engine="h5netcdf")
+        _seal(draft)
         os.replace(draft, target)
-    except OSError as error:
-        raise DataError(f"save: cannot write {str(target)!r}: {error}.") from error
+    # what HDF5 cannot write, it says in exceptions of any kind
+    except Exception as error:
+        raise DataError(
+            f"save: cannot write {str(target)!r}: {_reason(error)}. What was there before is "
+            "untouched; make room or choose another place."
+        ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
     return target
 
 
@@ -48,35 +61,62 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     Raises
     ------
     DataError
-        The file is missing, is not NetCDF, or does not hold a run.
+        The file is missing, is not NetCDF, does not hold a run, was changed or damaged after it was
+        written, or needs anything outside itself.
     """
-    import xarray as xr
-
     source = _file("load", path)
     if not source.is_file():
         raise DataError(f"load: there is no file {str(source)!r}.")
-    try:
-        with xr.open_dataset(source, engine="h5netcdf") as opened:
-            dataset = opened.load()
-    except (OSError, ValueError) as error:
+    where = f"load: {str(source)!r}"
+    dataset = _read(source, where)
+    written = dataset.attrs.pop(CHECKSUM, None)
+    if written is not None and written != checksum(dataset):
         raise DataError(
-            f"load: {str(source)!r} cannot be read as NetCDF: {error}. Expected a file written by "
-            "`run.save`."
-        ) from error
-    missing = [name for name in VARIABLES if name not in dataset]
-    missing += [name for name in ATTRIBUTES if name not in dataset.attrs]
-    if missing:
-        raise DataError(
-            f"load: {str(source)!r} is NetCDF but not a saved run: it has no {', '.join(missing)}. "
-            "Expected a file written by `run.save`."
+            f"{where} was changed or damaged after it was written: its checksum is that of other "
+            "contents. Take a copy of the file that is not, or repeat the run."
         )
+    absent = missing(dataset)
+    if absent:
+        more = f" and {len(absent) - LISTED} more" if len(absent) > LISTED else ""
+        raise DataError(
+            f"{where} is NetCDF but not a saved run: it has no {', '.join(absent[:LISTED])}{more}. "
+            f"Expected {EXPECTED}."
+        )
+    off = wrong(dataset)
+    if off:
+        raise DataError(
+            f"{where} does not hold a run as symda writes it: {off}. "
+            f"Expected {EXPECTED}, not changed by hand."
+        )
+    return dataset
+
+
+def _read(source: Path, where: str) -> xr.Dataset:
+    """Read a NetCDF file as a run's dataset has it in memory."""
+    # here, because the stage brings SymPy with it, which workers do without
+    from symda.observe import netcdf
+
+    dataset = netcdf.read(source, where, EXPECTED)
     # HDF5 hands strings back as objects; a run has them as NumPy text, saved or not.
     texts = [name for name, variable in dataset.variables.items() if variable.dtype.kind == "O"]
     dataset = dataset.assign({n: dataset[n].astype(str) for n in texts if n in dataset.data_vars})
-    dataset = dataset.assign_coords(
+    return dataset.assign_coords(
         {n: dataset[n].astype(str) for n in texts if n in dataset.coords}
-    )
-    return dataset.drop_encoding()
+    ).drop_encoding()
+
+
+def _seal(draft: Path) -> None:
+    """Add the checksum of a file just written, as it reads: so what cannot be read is not saved."""
+    import h5py
+
+    total = checksum(_read(draft, "what was written"))
+    with h5py.File(draft, "r+") as file:
+        file.attrs[CHECKSUM] = total
+
+
+def _reason(error: Exception) -> str:
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return said.rstrip(".") or type(error).__name__
 
 
 def _file(call: str, path: object) -> Path:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse import Equations, assess
 from symda.anneal import driver
 from symda.anneal.dynamics import Dynamics
 from symda.anneal.ladder import Ladder
@@ -19,27 +18,25 @@ from symda.anneal.settings import Settings
 from symda.anneal.starts import Start, uniform
 from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
+from symda.api.assessed import assessed
+from symda.api.kinked import name_kinks
 from symda.api.machine import build_ahead
 from symda.api.run import Run
 from symda.api.same import check_equations, digests
 from symda.api.starts import StartLike, as_start
 from symda.errors import OptionError
 from symda.observe import Problem
-from symda.observe.jumps import within_steps
 from symda.solve.newton import alone
 
 if TYPE_CHECKING:
-    import xarray as xr
     from numpy.typing import NDArray
 
-    from symda.analyse.scheme_error import StepForcing
     from symda.anneal.report import Reporter
     from symda.anneal.strategies import Strategy
     from symda.api.action import Action
-    from symda.build.kernels import Evaluator, Kernels
+    from symda.build.kernels import Kernels
     from symda.declare import Parameter
     from symda.observe import Observations
-    from symda.observe.forcing import ForcingSource
 
 
 def anneal(
@@ -198,42 +195,10 @@ def anneal(
             "binding": _binding(data, steps, max_step, midpoint_data, fixed),
         },
     )
+    dataset = name_kinks(dataset, action, problem)
     sources = None if isinstance(data, Problem) else data.forcing
     own = not settings.continuous
-    return Run(_assessed(dataset, action, kernels.at(problem), sources, own=own), action)
-
-
-def _assessed(
-    dataset: xr.Dataset,
-    action: Action,
-    at: Evaluator,
-    sources: Mapping[str, ForcingSource] | None,
-    *,
-    own: bool,
-) -> xr.Dataset:
-    """Add what only kernels and equations can tell of a run."""
-    model, problem = action.model, at.problem
-    forcing: StepForcing | None = None
-    if sources is not None and model.forcing:
-        left, right = problem.node_times[:-1], problem.node_times[1:]
-
-        def forcing(abscissae: NDArray[np.float64]) -> NDArray[np.float64]:
-            channels = [
-                within_steps(sources[f.name], model.time, left, right, abscissae)
-                for f in model.forcing
-            ]
-            return np.stack(channels, axis=-1)
-
-    unseen, unconstrained = preflight.loose(action.field, at.problem)
-    equations = Equations(
-        field=None if action.model.discrete else action.field.field,
-        order=action.scheme.order,
-        forcing=forcing,
-        unseen=unseen,
-        unconstrained=unconstrained,
-    )
-    random = bool(dataset.attrs["starts_differ"])
-    return assess(dataset, at, equations, random=random, own=own)
+    return Run(assessed(dataset, action, kernels.at(problem), sources, own=own), action)
 
 
 def _binding(

@@ -65,7 +65,7 @@ def _at_points(name: str, given: ArrayLike | None, problem: Problem) -> FloatArr
         raise DataError(f"{WHERE}: no values for the parameter per step {name!r}; {fix}.")
     try:
         values = np.asarray(given, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{WHERE}: parameters[{name!r}] is not numbers; {fix}.") from None
     if values.shape == (N,) and M == N + 1:
         # the last grid point has no step: its value is felt by measurements alone

@@ -110,7 +110,7 @@ def numbers(values: object, name: str) -> FloatArray:
         if np.iscomplexobj(np.asarray(values)):
             raise TypeError
         return np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(
             f"{name}: expected numbers, got {short(values)}. Pass a number or a rectangular array."
         ) from None

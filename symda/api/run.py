@@ -296,14 +296,22 @@ class Run:
         return report_run(self, path, action, truth)
 
     def save(self, path: str | Path) -> Path:
-        """Write the run to a NetCDF file; it appears whole or not at all."""
+        """Write the run to a NetCDF file; it appears whole or not at all.
+
+        A checksum of all it holds is written with it, which `load` compares.
+
+        Raises
+        ------
+        DataError
+            If there is no such folder, or the file cannot be written.
+        """
         from symda.anneal.store import save
 
         return save(self.dataset, path)
 
     @classmethod
     def load(cls, path: str | Path) -> Run:
-        """Read a saved run."""
+        """Read a saved run; see `load`."""
         from symda.anneal.store import load
 
         return cls(load(path))
@@ -317,9 +325,13 @@ class Run:
 def load(path: str | Path) -> Run:
     """Read a run written by `Run.save`.
 
+    The file may come from anybody: it is looked through before any of its data is read, and nothing
+    of it is ever run.
+
     Raises
     ------
     DataError
-        If the file is missing or is not a saved run.
+        If the file is missing, is not a saved run, was changed or damaged after it was written, or
+        needs anything outside itself (links, external storage, filters of other libraries).
     """
     return Run.load(path)

@@ -6,6 +6,7 @@ Layout below the cache folder, with ``<key>`` the digest of everything that deci
     <key[:2]>/<key>.<id>.tmp/   a build under way, or one that was killed
     <key[:2]>/<key>.lock        held while building
     failed/<key>/               source, C code and messages of a build that failed
+    answers/<key>               what a compiler said, under the digest of all it depends on
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import shutil
 import sysconfig
 import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +32,7 @@ from pathlib import Path
 from symda.errors import BuildError
 
 RECORD = "build.json"
+ANSWERS = "answers"
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _OURS = re.compile(r"[0-9a-f]{64}(\.lock|\.[0-9a-f]{32}\.tmp)?")
@@ -70,14 +73,57 @@ def cache_folder() -> Path:
     Returns
     -------
     Path
-        Absolute; it need not exist.
+        Absolute; it need not exist. A temporary one if the environment leads to none.
+
+    Raises
+    ------
+    BuildError
+        There is no place for a temporary one either.
+
+    Warns
+    -----
+    CacheWarning
+        There is no home to put it in.
+    """
+    try:
+        return chosen_folder()
+    except BuildError as reason:
+        warnings.warn(
+            f"{reason} What is built now is removed when this process ends.",
+            CacheWarning,
+            stacklevel=2,
+        )
+        return scratch_folder()
+
+
+def chosen_folder() -> Path:
+    """Return the cache folder that the environment leads to.
+
+    Raises
+    ------
+    BuildError
+        It leads to none: no home of that name, or of the user at all.
     """
     chosen = os.environ.get("SYMDA_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    import platformdirs
+    try:
+        if chosen:
+            return Path(chosen).expanduser().absolute()
+        import platformdirs
 
-    return Path(platformdirs.user_cache_dir("symda"))
+        folder = Path(platformdirs.user_cache_dir("symda"))
+    # RuntimeError: no home; KeyError: no such user; OSError: no working directory
+    except (RuntimeError, KeyError, OSError) as error:
+        where = f"SYMDA_CACHE={chosen}" if chosen else "the environment"
+        raise BuildError(
+            f"no cache folder: {where} does not lead to one ({error}). Set the environment "
+            "variable SYMDA_CACHE to a folder you may write to."
+        ) from error
+    if not folder.is_absolute():  # what became of ~ without a home
+        raise BuildError(
+            "no cache folder: there is no home folder. Set the environment variable SYMDA_CACHE "
+            "to a folder you may write to."
+        )
+    return folder
 
 
 def cache_entries() -> list[CacheEntry]:
@@ -92,8 +138,9 @@ def cache_entries() -> list[CacheEntry]:
     for folder in _ours(cache_folder()):
         name = _recorded_name(folder) if _KEY.fullmatch(folder.name) else None
         if name is not None and folder.parent.name != "failed":
-            created = datetime.fromtimestamp((folder / RECORD).stat().st_mtime, tz=UTC)
-            entries.append(CacheEntry(folder.name, name, _size(folder), created, folder))
+            with contextlib.suppress(OSError):  # another process clears the cache
+                created = datetime.fromtimestamp((folder / RECORD).stat().st_mtime, tz=UTC)
+                entries.append(CacheEntry(folder.name, name, _size(folder), created, folder))
     return sorted(entries, key=lambda entry: (entry.created, entry.key))
 
 
@@ -235,10 +282,44 @@ def keep_failed(folder: Path, root: Path, key: str) -> Path:
     return kept
 
 
+def recall(key: str) -> str | None:
+    """Return an answer that was kept, a digest, or None."""
+    try:
+        answer = (chosen_folder() / ANSWERS / key).read_text()
+    except (OSError, ValueError, BuildError):
+        return None
+    return answer if _KEY.fullmatch(answer) else None
+
+
+def remember(key: str, answer: str) -> None:
+    """Keep an answer if there is a place; the file appears whole or not at all."""
+    with contextlib.suppress(OSError, BuildError):
+        file = chosen_folder() / ANSWERS / key
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"{key}.{uuid.uuid4().hex}.tmp")
+        try:
+            draft.write_text(answer)
+            os.replace(draft, file)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
 @functools.cache
 def scratch_folder() -> Path:
-    """Return the folder that stands in for the cache in this process, removed when it ends."""
-    folder = tempfile.mkdtemp(prefix="symda-")
+    """Return the folder that stands in for the cache in this process, removed when it ends.
+
+    Raises
+    ------
+    BuildError
+        There is no place for temporary files.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix="symda-")
+    except OSError as error:
+        raise BuildError(
+            f"there is no folder for temporary files ({error.strerror or error}). Make room, or "
+            "name one with the environment variable TMPDIR."
+        ) from error
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 
@@ -249,7 +330,8 @@ def _entry(root: Path, key: str) -> Path:
 
 def _ours(root: Path) -> list[Path]:
     # Recognised by name: SYMDA_CACHE may point to a folder that holds other things as well.
-    candidates = [*root.glob("[0-9a-f][0-9a-f]/*"), *root.glob("failed/*")]
+    folders = ("[0-9a-f][0-9a-f]", "failed", ANSWERS)
+    candidates = [path for folder in folders for path in root.glob(f"{folder}/*")]
     return sorted(path for path in candidates if _OURS.fullmatch(path.name))
 
 
@@ -280,6 +362,6 @@ def _size(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     total = 0
     for file in files:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             total += file.stat().st_size if file.is_file() else 0
     return total

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from symda.build import cache
 from symda.build.toolchain import (
+    COMPILER_VARIABLES,
     NoCompiler,
     Options,
     Toolchain,
@@ -33,18 +34,6 @@ if TYPE_CHECKING:
 # Counted up when entries of the cache come to mean something else than before.
 RECIPE = 1
 SHOWN_LINES = 15
-
-# Variables that change what a compiler reads or writes without showing in its arguments.
-COMPILER_VARIABLES = (
-    "CPATH",
-    "C_INCLUDE_PATH",
-    "LIBRARY_PATH",
-    "COMPILER_PATH",
-    "GCC_EXEC_PREFIX",
-    "CCC_OVERRIDE_OPTIONS",
-    "MACOSX_DEPLOYMENT_TARGET",
-    "SDKROOT",
-)
 
 _ERROR = re.compile(r"\berror\b|undefined reference|undefined symbol", re.IGNORECASE)
 _DISK_FULL = {"No space left on device": ENOSPC, "Disk quota exceeded": EDQUOT}

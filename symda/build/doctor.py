@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from symda.build.cache import cache_entries, cache_folder
+from symda.build.cache import cache_entries, chosen_folder
 from symda.build.compile import build_in
 from symda.build.load import load
 from symda.build.toolchain import Options, toolchain
-from symda.errors import SymdaError
+from symda.errors import BuildError, SymdaError
 
 _TRIAL = """\
 # cython: language_level=3
@@ -101,25 +101,31 @@ def _versions() -> Iterator[Check]:
 def _ipopt() -> Check:
     try:
         import casadi
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # a library of it that cannot be loaded
         return Check("ipopt", False, f"casadi cannot be imported: {error}")
     if not casadi.has_nlpsol("ipopt"):
         return Check("ipopt", False, "this casadi comes without IPOPT; run `pip install casadi`")
     x = casadi.SX.sym("x")
-    solver = casadi.nlpsol(
-        "trial",
-        "ipopt",
-        {"x": x, "f": (x - 3) ** 2},
-        {"print_time": False, "ipopt.print_level": 0, "ipopt.sb": "yes"},
-    )
-    found = float(solver(x0=0.0)["x"])
+    try:
+        solver = casadi.nlpsol(
+            "trial",
+            "ipopt",
+            {"x": x, "f": (x - 3) ** 2},
+            {"print_time": False, "ipopt.print_level": 0, "ipopt.sb": "yes"},
+        )
+        found = float(solver(x0=0.0)["x"])
+    except RuntimeError as error:  # of CasADi, whatever is wrong
+        return Check("ipopt", False, f"it cannot minimise (x - 3)^2: {error}")
     if not abs(found - 3.0) < 1e-6:
         return Check("ipopt", False, f"minimising (x - 3)^2 gave x = {found!r}")
     return Check("ipopt", True, "minimises (x - 3)^2")
 
 
 def _cache() -> Check:
-    folder = cache_folder()
+    try:
+        folder = chosen_folder()
+    except BuildError as reason:
+        return Check("cache", False, str(reason))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from symda.build import cache
 from symda.errors import BuildError, OptionError
 
 # Contraction to fused multiply-add is chosen on purpose: it only ever removes a rounding.
@@ -35,6 +37,23 @@ FORBIDDEN_FLAGS = frozenset(
         "-ffp-model=aggressive",
         "-mdaz-ftz",
     }
+)
+
+# Variables that change what a compiler reads or writes without showing in its arguments.
+COMPILER_VARIABLES = (
+    "CPATH",
+    "C_INCLUDE_PATH",
+    "LIBRARY_PATH",
+    "COMPILER_PATH",
+    "GCC_EXEC_PREFIX",
+    "CCC_OVERRIDE_OPTIONS",
+    "MACOSX_DEPLOYMENT_TARGET",
+    "SDKROOT",
+)
+#: Lines of /proc/cpuinfo that say what a processor can do: those of x86, then those of ARM.
+_FEATURES = frozenset(
+    {"vendor_id", "cpu family", "model", "model name", "stepping", "flags"}
+    | {"features", "cpu implementer", "cpu architecture", "cpu variant", "cpu part", "cpu revision"}
 )
 
 
@@ -77,7 +96,7 @@ class Options:
             )
         object.__setattr__(self, "flags", tuple(self.flags))
         for flag in self.flags:
-            if not flag.startswith("-"):
+            if not isinstance(flag, str) or not flag.startswith("-") or "\0" in flag:
                 raise OptionError(
                     f"Options: each compiler flag must start with '-', got {flag!r}. "
                     "Files cannot be passed, because the cache does not see into them."
@@ -183,8 +202,19 @@ def toolchain(cc: str | None = None) -> Toolchain:
         )
     if importlib.util.find_spec("Cython") is None:
         return _unusable("Cython is not installed; run `pip install cython`")
-    stat = os.stat(command[0])
-    return _inspect(command, (stat.st_mtime_ns, stat.st_size), headers)
+    try:
+        version = _version(command, *_stamp(command))
+    except (OSError, _NoAnswer):
+        return _unusable(f"the C compiler {shlex.join(command)} does not answer to --version")
+    bundle = ("-bundle", "-undefined", "dynamic_lookup")
+    return Toolchain(
+        command=command,
+        version=version.splitlines()[0].strip(),
+        target=predefined_macros(command, (NATIVE_FLAG,)) or "",
+        include=(headers,),
+        link=bundle if sys.platform == "darwin" else ("-shared",),
+        why="",
+    )
 
 
 def predefined_macros(command: tuple[str, ...], flags: tuple[str, ...]) -> str | None:
@@ -204,11 +234,77 @@ def predefined_macros(command: tuple[str, ...], flags: tuple[str, ...]) -> str |
     -------
     str or None
         SHA-256; None if the compiler refuses the flags.
+
+    Notes
+    -----
+    The compiler is asked once. The answer is kept for this process, and in the cache for others,
+    under all it depends on: the compiler's file and version, flags, environment, processor.
     """
+    try:
+        return _macros(command, flags, *_stamp(command))
+    except (OSError, _NoAnswer):
+        return None
+
+
+def _stamp(command: tuple[str, ...]) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """Return what tells that the compiler is another one than before."""
+    stat = os.stat(command[0])
+    environment = tuple(os.environ.get(name, "") for name in ("PATH", *COMPILER_VARIABLES))
+    return (stat.st_mtime_ns, stat.st_size), environment
+
+
+class _NoAnswer(Exception):  # noqa: N818 - reads as what it says
+    """The compiler refused; unlike an answer that is not kept, since it may have had no memory."""
+
+
+@functools.cache
+def _macros(
+    command: tuple[str, ...],
+    flags: tuple[str, ...],
+    stamp: tuple[int, int],
+    environment: tuple[str, ...],
+) -> str:
+    version, machine = _version(command, stamp, environment), processor()
+    question = None
+    if machine:
+        named = [command, flags, stamp, environment, version, platform.machine(), machine]
+        question = cache.key_of({"macros": named})
+    known = None if question is None else cache.recall(question)
+    if known is not None:
+        return known
     answer = _run([*command, *flags, "-E", "-dM", "-x", "c", os.devnull])
     if answer is None or answer.returncode:
-        return None
-    return hashlib.sha256(answer.stdout.encode()).hexdigest()
+        raise _NoAnswer
+    digest = hashlib.sha256(answer.stdout.encode()).hexdigest()
+    if question is not None:
+        cache.remember(question, digest)
+    return digest
+
+
+@functools.cache
+def _version(command: tuple[str, ...], stamp: tuple[int, int], environment: tuple[str, ...]) -> str:
+    """Return what the compiler says of itself: a script may stand before the one that compiles."""
+    # what else is given makes a compiler that was replaced in a long session another question
+    del stamp, environment
+    answer = _run([*command, "--version"])
+    if answer is None or answer.returncode or not answer.stdout.strip():
+        raise _NoAnswer
+    return answer.stdout
+
+
+@functools.cache
+def processor() -> str:
+    """Return a digest of the processors' kind and features; empty if the system does not list them.
+
+    A cache may be shared by machines, and ``-march=native`` means something else on each.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    told = {line for line in lines if line.partition(":")[0].strip().lower() in _FEATURES}
+    listed = any(line.lower().startswith(("flags", "features")) for line in told)
+    return hashlib.sha256("\n".join(sorted(told)).encode()).hexdigest() if listed else ""
 
 
 def _wanted(cc: str | None) -> tuple[str, str | None]:
@@ -237,24 +333,6 @@ def _locate(wanted: str | None) -> tuple[str, ...] | None:
         if path is not None:
             return (os.path.abspath(path), *arguments)
     return None
-
-
-@functools.cache
-def _inspect(command: tuple[str, ...], stamp: tuple[int, int], headers: str) -> Toolchain:
-    # `stamp` makes a compiler that was replaced in a long session a different question.
-    del stamp
-    answer = _run([*command, "--version"])
-    if answer is None or answer.returncode or not answer.stdout.strip():
-        return _unusable(f"the C compiler {shlex.join(command)} does not answer to --version")
-    bundle = ("-bundle", "-undefined", "dynamic_lookup")
-    return Toolchain(
-        command=command,
-        version=answer.stdout.splitlines()[0].strip(),
-        target=predefined_macros(command, (NATIVE_FLAG,)) or "",
-        include=(headers,),
-        link=bundle if sys.platform == "darwin" else ("-shared",),
-        why="",
-    )
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str] | None:

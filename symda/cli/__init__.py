@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import NoReturn
 
 from symda.errors import InputError, SymdaError
@@ -28,6 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     traced = "--traceback" in given
+    for stream in (sys.stdout, sys.stderr):
+        # letters that a terminal lacks are spelled out; names and paths may have any
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with show_warnings():
             words = [word for word in given if word != "--traceback"]

@@ -71,7 +71,7 @@ def demo(
     """Anneal Lorenz-96 from its equations to levels, figures and a report."""
     from symda.cli.demo import demonstrate
 
-    demonstrate(into, paths, seed)
+    demonstrate(into, paths, seed, start=start, strategy=strategy, attempts=attempts)
 
 
 @app.command()
@@ -272,8 +272,7 @@ def anneal(
         time_limit=time_limit,
         stop_after=stop_after,
     )
-    fixed: dict[str, float | None] = dict.fromkeys(free or [])
-    fixed |= files.parse_values(fix or [], "--fix")
+    fixed = files.parse_fixed(fix or [], free or [])
     given = None if variance is None else files.parse_variance(variance)
     file = files.read_model(model)
     action = file.action
@@ -304,7 +303,9 @@ def anneal(
         stop_after=stop_after,
     )
     # the words themselves, so that a report can show them
-    run.dataset.attrs["command"] = shlex.join(["symda", *(context.obj or [])])
+    command = shlex.join(["symda", *(context.obj or [])])
+    # file names need not be text, and what is saved has to be
+    run.dataset.attrs["command"] = command.encode("utf-8", "backslashreplace").decode()
     if output is not None:
         run.save(output)
     say(run.summary())

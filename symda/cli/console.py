@@ -31,16 +31,24 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
+def visible(text: str) -> str:
+    """Return a text in which nothing but line ends and tabs acts on a terminal.
+
+    Files of other people are quoted here, and a terminal obeys what it is sent.
+    """
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+
+
 def say(text: str, *, verbatim: bool = False) -> None:
     """Print a result; lines are broken between words in a terminal, never in a file or pipe."""
     out = console()
-    out.print(text, soft_wrap=verbatim or not out.is_terminal)
+    out.print(visible(text), soft_wrap=verbatim or not out.is_terminal)
 
 
 def note(text: str) -> None:
     """Print a remark on standard error."""
     err = console(stderr=True)
-    err.print(text, soft_wrap=not err.is_terminal)
+    err.print(visible(text), soft_wrap=not err.is_terminal)
 
 
 def complain(error: Exception, traced: bool) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from symda.anneal import Ladder
+from symda.anneal import Ladder, Settings
 from symda.api import Action, Run, Trajectory, anneal, twin
 from symda.build import NoCompiler, build, write_source
 from symda.cli.console import say, show_levels
-from symda.cli.output import make_folder, write_report
+from symda.cli.output import make_folder, write_report, writing
 from symda.declare import Model, parameter, states
 from symda.errors import OptionError
 
@@ -29,12 +29,25 @@ def lorenz96() -> Action:
     return Action(Model(equations, name="lorenz96"), [x[a] for a in MEASURED], scheme="rk4")
 
 
-def demonstrate(folder: Path, paths: int, seed: int) -> Run:
-    """Go through the demonstration and leave its results in a folder."""
+def demonstrate(
+    folder: Path, paths: int, seed: int, *, start: str, strategy: str, attempts: int
+) -> Run:
+    """Go through the demonstration and leave its results in a folder.
+
+    Raises
+    ------
+    OptionError
+        If an option is wrong, or the folder cannot be written.
+    """
     if paths < 1 or seed < 0:
         raise OptionError(
             f"demo: needs --paths of at least 1 and --seed of at least 0, got {paths} and {seed}."
         )
+    ladder = Ladder()
+    # refuses what is wrong before anything is made
+    Settings(
+        ladder=ladder, paths=paths, seed=seed, start=start, strategy=strategy, attempts=attempts
+    )
     make_folder(folder)
     action = lorenz96()
     say(f"1. The model: Lorenz-96, D = {D} states; {len(MEASURED)} are measured, nu is unknown.")
@@ -54,12 +67,20 @@ def demonstrate(folder: Path, paths: int, seed: int) -> Run:
         f"\n3. The data: a solution with nu = {TRUTH['nu']:g}, measured at {STEPS + 1} times with "
         f"noise of variance {VARIANCE:g}."
     )
-    ladder = Ladder()
     say(
-        f"\n4. The annealing: {paths} paths from random starts, each over {ladder.rungs} values of "
-        "Rf. This takes about a minute for 100 paths."
+        f"\n4. The annealing: {paths} paths, start {start}, strategy {strategy}, each over "
+        f"{ladder.rungs} values of Rf. This takes about a minute for 100 paths."
     )
-    run = anneal(action, data, ladder=ladder, paths=paths, seed=seed)
+    run = anneal(
+        action,
+        data,
+        ladder=ladder,
+        paths=paths,
+        seed=seed,
+        start=start,
+        strategy=strategy,
+        attempts=attempts,
+    )
     say(f"\n5. What was found:\n{run.summary()}")
     show_levels(run)
     _compare(action, run, truth)
@@ -73,7 +94,8 @@ def demonstrate(folder: Path, paths: int, seed: int) -> Run:
 def _equations(action: Action, folder: Path) -> None:
     text = str(action.equations())
     path = folder / "equations.txt"
-    path.write_text(text + "\n", encoding="utf-8")
+    with writing(path):
+        path.write_text(text + "\n", encoding="utf-8")
     lines = text.splitlines()
     say("\n".join(f"   {line}".rstrip() for line in lines[:SHOWN]), verbatim=True)
     say(f"   ... {len(lines) - SHOWN} more lines in {path}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import difflib
 import json
 import runpy
 import sys
@@ -11,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from sympy import Expr
@@ -29,6 +32,12 @@ PYTHON = ".py"
 
 #: What it may say of the action, beside what is measured.
 ACTION = ("scheme", "model_error", "averaging", "matrix_free")
+
+#: What else it may define, in the order of `ModelFile`.
+FURTHER = ("variance", "initial", "parameters", "forcing", "energy")
+
+#: Likeness from which on a name is taken for a slip, as `difflib` measures it.
+NEAR = 0.75
 
 Variance = float | Sequence[float] | Mapping[str, float]
 
@@ -132,11 +141,35 @@ def read_model(path: Path) -> ModelFile:
             f"{path.name}: `model` is {_article(type(model).__name__)}, expected a symda.Model. "
             "Write model = sd.Model({x: dx/dt, ...})."
         )
+    _refuse_misspelt(path, names)
     options = {name: names[name] for name in ACTION if name in names}
-    known = ("variance", "initial", "parameters", "forcing", "energy")
     return ModelFile(
-        path, model, names.get("measured"), options, *(names.get(name) for name in known)
+        path, model, names.get("measured"), options, *(names.get(name) for name in FURTHER)
     )
+
+
+def _refuse_misspelt(path: Path, names: Mapping[str, object]) -> None:
+    """Refuse a name that is nearly one that is looked for, and that the file itself never uses.
+
+    A variable that helps to write the model is used somewhere; what only looks like `scheme` and
+    is not used does nothing at all, while its author believes that it does.
+    """
+    wanted = [name for name in ("measured", *ACTION, *FURTHER) if name not in names]
+    tree = ast.parse(path.read_bytes())
+    used = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    for name, value in names.items():
+        if name.startswith("_") or name in used or callable(value) or isinstance(value, ModuleType):
+            continue
+        close = difflib.get_close_matches(name.casefold(), wanted, n=1, cutoff=NEAR)
+        if close:
+            raise ModelError(
+                f"{path.name} defines `{name}`, which nothing looks for and the file does not use. "
+                f"Did you mean `{close[0]}`? If it is your own, begin it with an underscore."
+            )
 
 
 def refuse_swapped(model: Path, data: Path) -> None:
@@ -192,6 +225,10 @@ def read_data(
     noise = _by_channel(variance, channels)
     values, forcing = list(channels), [symbol.name for symbol in action.model.forcing]
     if path.suffix.lower() in NETCDF:
+        if separator != ",":
+            raise OptionError(
+                f"--separator: {path.name} is NetCDF, which has no separators; leave it out."
+            )
         return Observations.from_netcdf(path, values=values, variance=noise, forcing=forcing)
     try:
         return Observations.from_csv(
@@ -212,10 +249,13 @@ def _refused_date(path: Path, separator: str, message: str) -> str | None:
     """Return the date among the cells of the first row that the message of a refusal quotes."""
     if not path.is_file():
         return None
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        rows = csv.reader(file, delimiter=separator)
-        next(rows, None)
-        cells = [cell.strip() for cell in next(rows, [])]
+    try:
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+            rows = csv.reader(file, delimiter=separator)
+            next(rows, None)
+            cells = [cell.strip() for cell in next(rows, [])]
+    except (csv.Error, OSError):  # the refusal says so itself
+        return None
     return next((cell for cell in cells if _is_date(cell) and repr(cell) in message), None)
 
 
@@ -258,13 +298,28 @@ def parse_values(texts: Iterable[str], option: str) -> dict[str, float]:
     return {name: _number(value, f"{option} {name}") for name, value in _pairs(texts, option)}
 
 
+def parse_fixed(fix: Sequence[str], free: Sequence[str]) -> dict[str, float | None]:
+    """Read the parameters to hold at a value, and those to estimate: None.
+
+    Raises
+    ------
+    OptionError
+        If one is among both.
+    """
+    held = parse_values(fix, "--fix")
+    both = [name for name in free if name in held]
+    if both:
+        raise OptionError(f"--fix and --free: {both[0]} is given with both; leave one of them out.")
+    return {**dict.fromkeys(free), **held}
+
+
 def parse_options(texts: Iterable[str], option: str) -> dict[str, object]:
     """Read ``name=value`` each; numbers and true or false become what they mean."""
     values: dict[str, object] = {}
     for name, value in _pairs(texts, option):
         try:
             values[name] = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             values[name] = value
     return values
 

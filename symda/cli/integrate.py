@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +18,7 @@ from symda.api import Trajectory
 from symda.api.flow import integrate
 from symda.cli.console import note, say
 from symda.cli.files import ModelFile, parse_values, read_model
-from symda.cli.output import make_folder
+from symda.cli.output import make_folder, writing
 from symda.declare import MechanicalModel, Model
 from symda.errors import DataError, ModelError, OptionError, nearest
 from symda.observe.forcing import as_forcing
@@ -102,7 +104,8 @@ def integrate_file(
     trajectory = run(times)
     along = _energy(trajectory, energy, path)
     written = into / f"trajectory.{form}"
-    _write(written, trajectory, along, {"model": model.name, "method": chosen, "step": step})
+    with writing(written):
+        _write(written, trajectory, along, {"model": model.name, "method": chosen, "step": step})
     figure = into / "trajectory.png"
     trajectory.plot(
         figure, model=model, energy=file.energy, title=f"{model.name}: {chosen}, step {step:g}"
@@ -262,9 +265,16 @@ def _named(
     for name, value in pairs:
         try:
             found[str(name)] = float(value)  # type: ignore[arg-type]  # what is no number is said so
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise DataError(f"{where}: expected a number for {name}, got {value!r}.") from None
     return found
+
+
+def _quoted(names: Iterable[str]) -> str:
+    """Return a line of CSV; a name may hold the separator."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return line.getvalue()
 
 
 def _write(
@@ -284,7 +294,7 @@ def _write(
             path,
             np.column_stack(list(columns.values())),
             delimiter=",",
-            header=",".join(columns),
+            header=_quoted(columns),
             comments="",
             fmt="%.17g",
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from symda.analyse import free_parameters, path_counts
@@ -25,6 +26,25 @@ def make_folder(path: Path) -> Path:
             f"the folder {str(path)!r} cannot be made ({error.strerror}). Choose another one."
         ) from error
     return path
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say of what is written inside that it cannot be, if so.
+
+    Raises
+    ------
+    OptionError
+        If the disk is full, the file is not ours to write, or the like.
+    """
+    try:
+        yield
+    # what HDF5 cannot write, it says in exceptions of any kind
+    except Exception as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise OptionError(
+            f"{str(path)!r} cannot be written ({reason}). Choose another place."
+        ) from error
 
 
 def write_report(

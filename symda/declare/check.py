@@ -15,7 +15,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom, BooleanFunction
 
 from symda.declare.functions import KNOWN, known_names
-from symda.declare.symbols import Declared
+from symda.declare.symbols import Declared, Time
 from symda.errors import ModelError, nearest
 
 _CONDITIONS = (Relational, sp.And, sp.Or, sp.Not, sp.ITE, BooleanAtom)
@@ -177,6 +177,19 @@ def _check_value(node: Basic, where: str) -> None:
             f"{where}: {node} is complex or not finite; models are real. "
             "Check the domain of its roots, logarithms and inverse functions."
         )
+    if node.is_Pow and _is_free_power_of_a_negative(node):
+        raise ModelError(
+            f"{where}: {node} is a free power of {node.base}, which is negative, so it is complex "
+            "but for whole exponents; models are real. For a sign that alternates with a whole n "
+            f"write cos(pi*n), for the size of the power {sp.Pow(-node.base, node.exp)}."
+        )
+
+
+def _is_free_power_of_a_negative(power: Expr) -> bool:
+    """Tell whether a base below 0 has an exponent that is not known to be whole."""
+    base, exponent = power.args
+    below = base.is_nonpositive and not base.is_zero
+    return bool(below and exponent.free_symbols and not exponent.is_integer)
 
 
 def _is_not_real(constant: Expr) -> bool:
@@ -189,10 +202,14 @@ def _refusal(node: Basic, where: str) -> str:
     if node is sp.I:
         return (
             f"{where}: holds the imaginary unit sympy.I; models are real. If I is a quantity of "
-            "the model, declare it, for example I = sd.forcing('I')."
+            "the model, declare it, for example I = sd.forcing('I'); if it comes from the root or "
+            "logarithm of something negative, mend its sign."
         )
     if node is sp.zoo:
         return f"{where}: holds the constant zoo, a division by zero."
+    delayed = next((f for f in _applied(node) if _is_delayed(f)), None)
+    if delayed is not None:
+        return f"{where}: {_delay_refusal(delayed)}"
     if isinstance(node, AppliedUndef):
         return (
             f"{where}: {node} is an undefined function. Write {name!r} out, or declare a state, "
@@ -203,4 +220,70 @@ def _refusal(node: Basic, where: str) -> str:
             f"{where}: holds the derivative {node}. A right-hand side gives dx/dt in terms of "
             "states themselves; substitute it, or carry out the derivative with .doit()."
         )
+    if isinstance(node, sp.Integral):
+        return (
+            f"{where}: holds the integral {node}. Integral is not a function that symda can "
+            "compile: carry it out with .doit(), or, for one over past time, declare a state whose "
+            "rate is the integrand."
+        )
     return f"{where}: {name} is not a function that symda can compile. Known are: {known_names()}."
+
+
+def _applied(node: Basic) -> list[AppliedUndef]:
+    return sorted(node.atoms(AppliedUndef), key=str)
+
+
+def called(name: str, arguments: tuple[object, ...]) -> str:
+    """Say what is wrong with a state that is called like a function."""
+    written = f"{name}({', '.join(map(str, arguments))})"
+    argument = arguments[0] if len(arguments) == 1 else None
+    if isinstance(argument, Expr) and not _is_time(argument):
+        if any(_is_time(s) for s in argument.free_symbols):
+            return f"{written} is {name} at another time{delay_words(name, argument, written)}"
+    return (
+        f"{written}: {name} is a state, not a function; it stands for its own time course, so "
+        f"write {name}. A product needs its sign, {name}*(...)."
+    )
+
+
+def _is_time(symbol: Basic) -> bool:
+    return isinstance(symbol, Time) or getattr(symbol, "name", None) == "t"
+
+
+def _is_delayed(function: AppliedUndef) -> bool:
+    """Tell whether it is the value at another time, such as x(t - tau)."""
+    argument = function.args[0]
+    times = [s for s in argument.free_symbols if _is_time(s)]
+    return len(function.args) == 1 and bool(times) and argument != times[0]
+
+
+def _delay_refusal(function: Expr) -> str:
+    name = type(function).__name__
+    return f"{function} is {name} at another time{delay_words(name, function.args[0], function)}"
+
+
+def delay_words(name: str, argument: Expr, written: object) -> str:
+    """Say that delays are not supported, and what to write for the value of a state at `argument`.
+
+    Parameters
+    ----------
+    name : str
+        The state's name.
+    argument : Expr
+        What is written for the time.
+    written : object
+        The whole as the user wrote it.
+    """
+    time = next(s for s in argument.free_symbols if _is_time(s))
+    lag = sp.expand(time - argument)
+    if lag.has(time) or lag.is_negative:
+        return "; delays are not supported, nor is any other time than the present one."
+    text = sp.sstr(lag, full_prec=False)
+    rate = f"4/({text})" if lag.is_Add or lag.is_Mul else f"4/{text}"
+    return (
+        ", and delays are not supported. A chain of lags comes near one: with z = sd.states('z', "
+        f"4), the equations z[0]: ({name} - z[0])*{rate}, **{{z[i]: (z[i - 1] - z[i])*{rate} for i "
+        f"in range(1, 4)}}, and z[3] in place of {written}. Its lag is spread around {text} with "
+        "the variance lag**2/4; more states make it sharper. In a map, a state that keeps the "
+        f"value before, {{before: {name}}}, is a delay of one step."
+    )

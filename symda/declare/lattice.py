@@ -16,7 +16,7 @@ from symda.declare.check import (
     check_expression,
     symbols_in,
 )
-from symda.declare.model import Model, find
+from symda.declare.model import Model, check_kind, find
 from symda.declare.site import Lattice, Site, SiteState, StateField
 from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParameter, Time
 from symda.declare.typeset import model_html, model_latex
@@ -56,6 +56,7 @@ class LatticeModel(Model):
         name: str = "model",
         discrete: bool = False,
     ) -> None:
+        check_kind(name, discrete)
         where = f"Model {name!r}"
         fields = _fields(equations, where)
         wheres = [f"{where}, equation of {left}" for left in equations]

@@ -18,6 +18,7 @@ from symda.declare.model import Model
 from symda.declare.site import SiteState
 from symda.declare.symbols import Declared, Parameter, State, StepParameter
 from symda.errors import ModelError, nearest
+from symda.names import is_name
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,10 @@ def _pairs(
         raise ModelError(f"{where}: got the expression {measured}; put it in a list, [{measured}].")
     if isinstance(measured, Mapping):
         for key in measured:
-            if not isinstance(key, str) or not key.strip():
+            if not is_name(key):
                 raise ModelError(
-                    f"{where}: channel name {key!r} must be a text that is not empty; "
-                    "write {'name': expression}."
+                    f"{where}: channel name {key!r} must be a printable text that is not empty "
+                    "and has no blanks around it; write {'name': expression}."
                 )
         pairs = [(f"channel {key!r}", value) for key, value in measured.items()]
     elif isinstance(measured, Sequence) and not isinstance(measured, str):

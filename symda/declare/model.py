@@ -20,6 +20,7 @@ from symda.declare.site import Site, SiteState, StateField
 from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParameter, Time
 from symda.declare.typeset import model_html, model_latex
 from symda.errors import ModelError, nearest
+from symda.names import is_name
 
 if TYPE_CHECKING:
     from sympy.physics.mechanics import KanesMethod, LagrangesMethod
@@ -89,13 +90,7 @@ class Model:
         name: str = "model",
         discrete: bool = False,
     ) -> None:
-        if not isinstance(name, str) or not name.strip():
-            raise ModelError(f"Model: name must be a text that is not empty, got {name!r}.")
-        if not isinstance(discrete, bool):
-            raise ModelError(
-                f"Model {name!r}: discrete must be True (a map) or False (an ODE), "
-                f"got {discrete!r}."
-            )
+        check_kind(name, discrete)
         states = _checked_states(equations, name)
         wheres = [f"Model {name!r}, equation of {state}" for state in states]
         right_hand_sides = tuple(
@@ -322,6 +317,25 @@ class Model:
 
     def _repr_html_(self) -> str:
         return model_html(self, self.states)
+
+
+def check_kind(name: object, discrete: object) -> None:
+    """Refuse a name that is none, and what says neither ODE nor map.
+
+    Raises
+    ------
+    ModelError
+        If the name is no text, empty, has blanks around it or characters that cannot be printed.
+    """
+    if not is_name(name):
+        raise ModelError(
+            "Model: name must be a printable text that is not empty and has no blanks around it, "
+            f"got {name!r}."
+        )
+    if not isinstance(discrete, bool):
+        raise ModelError(
+            f"Model {name!r}: discrete must be True (a map) or False (an ODE), got {discrete!r}."
+        )
 
 
 def _checked_states(equations: Mapping[State, Expr | float], name: str) -> tuple[State, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from numbers import Real
 
 from symda.errors import ModelError
@@ -14,7 +15,11 @@ def _number(what: str, value: float) -> float:
     # NumPy's scalars and SymPy's numbers also count as numbers; booleans are most likely a slip.
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ModelError(f"{what} must be a number, got {value!r}.")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        largest = f"{sys.float_info.max:.4g}"
+        raise ModelError(f"{what} is beyond the largest double, {largest}.") from None
 
 
 def _checked_range(what: str, field: str, given: Range) -> Range:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, NoReturn, Self
 
 from sympy import Symbol
 
@@ -21,6 +21,7 @@ from symda.declare.ranges import (
     checked_value,
 )
 from symda.errors import ModelError
+from symda.names import is_name
 
 UNBOUNDED: Range = (-math.inf, math.inf)
 
@@ -81,6 +82,12 @@ class State(Declared):
         what = f"State {name!r}"
         bounds = checked_bounds(what, bounds)
         return cls._create(name, bounds=bounds, start=checked_start(what, start, bounds))
+
+    def __call__(self, *arguments: object) -> NoReturn:
+        """Refuse x(t), which is x, and x(t - tau)."""
+        from symda.declare.check import called
+
+        raise ModelError(called(self.name, arguments))
 
 
 class Parameter(Declared):
@@ -351,7 +358,7 @@ def several(names: str | Sequence[str], size: int | None, function: str) -> list
 def _checked_name(name: str, kind: str) -> str:
     if not isinstance(name, str):
         raise ModelError(f"{kind}: the name must be text, got {name!r}.")
-    if not name.strip() or name != name.strip() or not name.isprintable():
+    if not is_name(name):
         raise ModelError(
             f"{kind}: the name {name!r} is empty or has blanks around it; give a printable name."
         )

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 #: Equations, and rows of a table, that a notebook shows.
 SHOWN = 12
-_SPECIAL = {"\\": r"\backslash ", "^": r"\hat{}", "~": r"\sim ", " ": r"\ "}
-_SPECIAL |= {"<": r"\lt ", ">": r"\gt "}
-_SPECIAL |= {character: "\\" + character for character in "#$%&_{}"}
+#: Characters of a name that mean something in formulas -> what prints them there.
+SIGNS = {"\\": r"\backslash ", "^": r"\hat{}", "`": r"\grave{}", "~": r"\sim ", " ": r"\ "}
+SIGNS |= {character: "\\" + character for character in "#$%&_{}"}
 
 
 def model_latex(model: Model, left: Sequence[State], right: Sequence[sp.Expr]) -> str:
@@ -45,7 +45,12 @@ def model_latex(model: Model, left: Sequence[State], right: Sequence[sp.Expr]) -
     if len(left) > SHOWN:
         rows.append(rf"&\;\;\vdots \quad \text{{{len(left) - SHOWN} more}}")
     body = " \\\\\n".join(rows)
-    return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
+    return mathjax(f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$")
+
+
+def mathjax(latex: str) -> str:
+    """Return LaTeX for a page, where what looks like a tag of HTML would be one."""
+    return latex.replace("<", r"\lt ").replace(">", r"\gt ")
 
 
 def model_html(model: Model, symbols: Sequence[State | StateField]) -> str:
@@ -84,4 +89,4 @@ def _set(name: str) -> str:
     if name.replace("_", "").isalnum():
         latex: str = sp.latex(sp.Symbol(name))
         return latex
-    return rf"\mathrm{{{''.join(_SPECIAL.get(character, character) for character in name)}}}"
+    return rf"\mathrm{{{''.join(SIGNS.get(character, character) for character in name)}}}"

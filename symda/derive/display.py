@@ -13,6 +13,7 @@ from sympy import Expr, Symbol
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
+from symda.declare.typeset import SIGNS, mathjax
 from symda.derive.mathml import math
 
 #: Columns of the plain text.
@@ -22,8 +23,6 @@ LATEX_WIDTH = 200
 _INDENT = "  "
 #: Names that SymPy sets well; any other is set upright, character by character.
 _PLAIN_NAME = re.compile(r"[^\W\d_][^\W_]*(_[^\W_]+)*|\.\.\.")
-_SPECIAL = {"\\": r"\backslash ", "^": r"\hat{}", "~": r"\sim ", " ": r"\ "}
-_SPECIAL |= {character: "\\" + character for character in "#$%&_{}"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def aligned_of(sections: Iterable[Section]) -> str:
             rows += [rf"&\text{{{_escape_text(part)}}}" for part in textwrap.wrap(section.note, 90)]
         rows += [row for line in section.lines for row in _latex_rows(line)]
     body = " \\\\\n".join(rows)
-    return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
+    return mathjax(f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$")
 
 
 def mathml_of(sections: Iterable[Section]) -> str:
@@ -283,4 +282,4 @@ class _Latex(_PositiveFirst, LatexPrinter):  # type: ignore[misc]  # as above
         if _PLAIN_NAME.fullmatch(name):
             latex: str = super()._print_Symbol(expression, style)
             return latex
-        return rf"\mathrm{{{''.join(_SPECIAL.get(character, character) for character in name)}}}"
+        return rf"\mathrm{{{''.join(SIGNS.get(character, character) for character in name)}}}"

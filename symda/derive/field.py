@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from symda.declare import Measurement, Model, Parameter
+from symda.derive.masked import Channels
 from symda.derive.translate import to_casadi
 
 if TYPE_CHECKING:
@@ -114,7 +115,15 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
         unknowns = ca.vertcat(x, theta)
         multipliers = ca.SX.sym("mu", values.shape[0])
         jacobian = ca.jacobian(values, unknowns)
-        curvature = ca.tril(ca.hessian(ca.dot(multipliers, values), unknowns)[0])
+        # a channel that was not measured has the multiplier 0, and need not be finite
+        channels = (
+            Channels(multipliers * values, multipliers, values) if prefix == "measure" else None
+        )
+        curvature = ca.tril(
+            channels.hessian(unknowns)
+            if channels
+            else ca.hessian(ca.dot(multipliers, values), unknowns)[0]
+        )
         options = {"cse": True}
         return [
             ca.Function(prefix, inputs, [values], names, ["value"], options),

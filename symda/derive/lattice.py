@@ -16,6 +16,7 @@ from sympy import Expr
 
 from symda.declare import LatticeModel, Measurement, Parameter, SiteState, State
 from symda.derive.field import Field
+from symda.derive.masked import Channels
 from symda.derive.step import STEP_HEAD
 from symda.derive.translate import to_casadi
 from symda.discretise import Scheme, step_residual
@@ -221,15 +222,15 @@ class Expressions:
         y, rm = (ca.SX.sym(name, len(channels)) for name in ("y", "rm"))
         dz, dtheta = ca.SX.sym("dz", len(states)), ca.SX.sym("dtheta", len(parameters))
         local = ca.vertcat(z, theta)
-        misfit = ca.dot(rm * (h - y), h - y) / 2
-        gradient = ca.densify(ca.gradient(misfit, local))
-        product = ca.densify(ca.jtimes(gradient, local, ca.vertcat(dz, dtheta)))
+        misfit = Channels(rm * (h - y) ** 2 / 2, rm, h)
+        gradient = ca.densify(misfit.gradient(local))
+        product = ca.densify(misfit.product(local, ca.vertcat(dz, dtheta)))
         inputs, options = [z, theta, y, rm], {"cse": True}
         return cls(
             channels,
             tuple(a for a, _ in states),
             ca.Function("value", [z, theta], [ca.densify(h)], options),
-            ca.Function("gradient", inputs, [misfit, gradient], options),
+            ca.Function("gradient", inputs, [misfit.value, gradient], options),
             ca.Function("product", [*inputs, dz, dtheta], [product], options),
         )
 

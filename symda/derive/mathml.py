@@ -6,6 +6,7 @@ cannot differ. It knows that printer's commands and no others.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from html.entities import html5
 from xml.etree.ElementTree import Element, tostring
@@ -40,6 +41,8 @@ _SPACES = {",": "0.17em", ":": "0.22em", ";": "0.28em", " ": "0.33em", "quad": "
 #: What makes brackets grow.
 _TALL = frozenset(("mfrac", "mtable", "munderover", "msqrt", "mroot"))
 _END = ""
+#: Where the sides of an equation meet; a name may hold the two characters as well.
+_EQUALS = re.compile(r"(?<!\\)&=")
 
 
 def math(*rows: str, comment: str = "", display: bool = True) -> str:
@@ -64,9 +67,9 @@ def math(*rows: str, comment: str = "", display: bool = True) -> str:
     if display:
         top.set("display", "block")
     if len(rows) == 1:
-        top.append(_row(mathml(rows[0].replace("&=", "="))))
+        top.append(_row(mathml(_EQUALS.sub("=", rows[0], count=1))))
     else:
-        left, _, right = rows[0].partition("&=")
+        left, right = _EQUALS.split(rows[0], maxsplit=1)
         table = Element("mtable", displaystyle="true")
         for number, row in enumerate((right, *rows[1:])):
             line = Element("mtr")
@@ -310,10 +313,10 @@ class _Reader:
                 self.position += 1
                 continue
             name = self.take()[1:]
-            if name == "hat":
+            if name in ("hat", "grave"):
                 self.expect("{")
                 self.expect("}")
-                said += "^"
+                said += {"hat": "^", "grave": "`"}[name]
             elif name in ("backslash", "sim"):
                 # the blank that ends a command is no part of the text
                 self.position += 1

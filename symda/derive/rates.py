@@ -16,6 +16,8 @@ _ROUNDING = 4e-15
 def safe_rates(expression: Basic) -> Basic:
     """Write u/(exp(u) - 1) and (exp(u) - 1)/u as 1/exprel(u) and exprel(u).
 
+    Exponentials beside them go into their argument: u exp(u)/(exp(u) - 1) is 1/exprel(-u).
+
     The numerator may be any multiple of u, with u linear in some symbol, so Hodgkin-Huxley rates
     such as (V - V1)/(1 - exp(-(V - V1)/dV)) are found, which lose all digits of their second
     derivative near V = V1 when evaluated as written.
@@ -35,7 +37,7 @@ def safe_rates(expression: Basic) -> Basic:
     args = tuple(safe_rates(argument) for argument in expression.args)
     changed = any(new is not old for new, old in zip(args, expression.args, strict=True))
     rebuilt = expression.func(*args) if changed else expression
-    return _safe_product(rebuilt) if rebuilt.is_Mul else rebuilt
+    return _balanced(_safe_product(rebuilt)) if rebuilt.is_Mul else rebuilt
 
 
 def _safe_product(product: Expr) -> Expr:
@@ -55,6 +57,25 @@ def _safe_product(product: Expr) -> Expr:
             safe = product * other**sign / base**sign * quotient**sign
             # There may be another rate in what is left.
             return _safe_product(safe) if safe.is_Mul else safe
+    return product
+
+
+def _balanced(product: Expr) -> Expr:
+    """Write exprel(u)**k exp(m u), with m between 0 and -k, as powers of exprel(u) and exprel(-u).
+
+    They overflow for large u where their product does not: exprel(u) = exp(u) exprel(-u).
+    """
+    exponentials = [f for f in sp.Mul.make_args(product) if isinstance(f, sp.exp)]
+    for factor in sp.Mul.make_args(product):
+        call, k = factor.as_base_exp()
+        if not (isinstance(call, exprel) and k.is_Integer):
+            continue
+        u = call.args[0]
+        for exponential in exponentials:
+            m = sp.expand(exponential.args[0] / u)
+            if m.is_Integer and min(0, -k) <= m <= max(0, -k):
+                powers = exprel(u) ** (k + m) * exprel(-u) ** -m
+                return _balanced(product / factor / exponential * powers)
     return product
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from symda.derive.field import Field
+from symda.derive.masked import Channels
 from symda.discretise import Number, Scheme, moved, step_residual
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
         - ``step_jacobian``: dr/d(w, theta), sparse (E, E + D + P),
         - ``step_curvature(w, theta, step, lam)``: sum_e lam_e d2r_e, sparse upper triangle,
         - ``point_action(x, theta, point)``, ``point_gradient``, ``point_hessian``: the same for
-          sum_l rm_l (h_l - y_l)^2 / 2,
+          sum_l rm_l (h_l - y_l)^2 / 2, without the channels of rm_l = 0,
         - ``measure(x, theta)``: h, shape (L,).
     """
     import casadi as ca
@@ -64,8 +65,9 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
     lam = ca.SX.sym("lam", E)
 
     x, point = ca.SX.sym("x", D), ca.SX.sym("point", 2 * L)
-    misfit = field.measure(x, theta) - point[:L]
-    error = ca.dot(point[L:] * misfit, misfit) / 2
+    h = field.measure(x, theta)
+    misfit = h - point[:L]
+    errors = Channels(point[L:] * misfit**2 / 2, point[L:], h)
     local = ca.vertcat(x, theta)
 
     def upper(value: ca.SX, by: ca.SX) -> ca.SX:
@@ -78,10 +80,10 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
         "step_residual": ([w, theta, step], [residual]),
         "step_jacobian": ([w, theta, step], [ca.jacobian(residual, unknowns)]),
         "step_curvature": ([w, theta, step, lam], [upper(ca.dot(lam, residual), unknowns)]),
-        "point_action": ([x, theta, point], [error]),
-        "point_gradient": ([x, theta, point], [error, ca.gradient(error, local)]),
-        "point_hessian": ([x, theta, point], [upper(error, local)]),
-        "measure": ([x, theta], [field.measure(x, theta)]),
+        "point_action": ([x, theta, point], [errors.value]),
+        "point_gradient": ([x, theta, point], [errors.value, errors.gradient(local)]),
+        "point_hessian": ([x, theta, point], [ca.triu(errors.hessian(local))]),
+        "measure": ([x, theta], [h]),
     }
     return {
         name: ca.Function(

@@ -1,10 +1,15 @@
 """SymPy expressions -> CasADi SX, with derivatives that stay finite and exact.
 
-Two things are not translated as they are written. Rate functions with a removable singularity
-become `exprel` (see `symda.derive.rates`). And inside a case of a Piecewise every operation that
-could be singular gets a harmless argument while the case is not selected. CasADi leaves out the
-derivative of a case that is not selected, but not of an operation that several cases share, which
-common subexpression elimination brings about; that would be infinite, and zero times it is nan.
+Some things are not translated as they are written, since infinity times zero is nan:
+
+- Rate functions with a removable singularity become `exprel` (see `symda.derive.rates`), other
+  quotients and logarithms with a limit get it (`removable`).
+- Sums of exponentials are scaled by their largest (`exponentials`, `saturated`).
+- x**n with a free n has its limit at x = 0 as a case of its own, and what is singular in a maximum
+  or another function with cases becomes a case for each (`pieces`).
+- Inside a case of a Piecewise every operation that could be singular gets a harmless argument while
+  the case is not selected. CasADi leaves out the derivative of a case that is not selected, but not
+  of an operation that several cases share, which common subexpression elimination brings about.
 """
 
 from __future__ import annotations
@@ -18,8 +23,12 @@ import sympy as sp
 from sympy import Basic, Expr, Symbol
 from sympy.core.relational import Relational
 
-from symda.declare import exprel, known_names
+from symda.declare import Parameter, State, exprel, known_names
+from symda.derive.exponentials import exponential_logarithm, exponential_product
+from symda.derive.pieces import by_cases, has_tiny, may_vanish, switched
 from symda.derive.rates import safe_rates
+from symda.derive.removable import with_limits
+from symda.derive.saturated import write_logarithm, write_product
 from symda.errors import ModelError
 
 if TYPE_CHECKING:
@@ -53,6 +62,12 @@ _SINGULAR: dict[type, tuple[str, float]] = {
     sp.log: ("log", 1.0),
     sp.sinh: ("sinh", 0.5),
 }
+
+#: Functions with an infinite slope at a finite value, which a case may hold constant.
+_STEEP = (sp.acos, sp.acosh, sp.asin)
+
+#: exp of less is 0.
+_LEAST_EXPONENT = -746.0
 
 #: Functions that are others written shortly.
 _WRITTEN_OUT: dict[type, Callable[..., Expr]] = {
@@ -96,7 +111,7 @@ def to_casadi(expressions: Sequence[Expr], symbols: Mapping[Symbol, ca.SX]) -> l
         If a symbol has no SX, or for a function that is not known.
     """
     translate = _Translator(symbols)
-    return [translate(safe_rates(expression)) for expression in expressions]
+    return [translate(with_limits(safe_rates(expression))) for expression in expressions]
 
 
 class _Translator:
@@ -110,7 +125,7 @@ class _Translator:
     """
 
     def __init__(self, symbols: Mapping[Symbol, ca.SX], selected: ca.SX | None = None) -> None:
-        self.symbols = symbols
+        self.symbols: dict[Symbol, ca.SX] = dict(symbols)
         self.selected = selected
         self.done: dict[Basic, ca.SX] = {}
 
@@ -132,10 +147,20 @@ class _Translator:
         if kind in _PLAIN:
             plain: Callable[[ca.SX], ca.SX] = getattr(ca, _PLAIN[kind])
             return plain(self(node.args[0]))
+        if kind is sp.exp and _may_fall(node.args[0]):
+            return self._fallen(node.args[0])
+        if kind is sp.log:
+            product = exponential_logarithm(node.args[0])
+            if product is not None:
+                return write_logarithm(product, self)
+        if kind in _STEEP or (kind is sp.log and has_tiny(node.args[0])):
+            cases = by_cases(node, node.args[0])
+            if cases is not None:
+                return self(cases)
         if kind in _SINGULAR:
             name, safe = _SINGULAR[kind]
             singular: Callable[[ca.SX], ca.SX] = getattr(ca, name)
-            return singular(self._guard(self(node.args[0]), safe))
+            return singular(self.guard(self(node.args[0]), safe))
         if kind in _WRITTEN_OUT:
             return self(_WRITTEN_OUT[kind](*node.args))
         if kind in _SPECIAL:
@@ -144,7 +169,7 @@ class _Translator:
             f"{kind.__name__} is not a function that symda can compile. Known are: {known_names()}."
         )
 
-    def _guard(self, argument: ca.SX, safe: float) -> ca.SX:
+    def guard(self, argument: ca.SX, safe: float) -> ca.SX:
         """Return the argument where this case is selected, and a harmless one elsewhere."""
         import casadi as ca
 
@@ -161,43 +186,125 @@ class _Translator:
     def _product(self, node: Expr) -> ca.SX:
         import casadi as ca
 
+        switch = switched(node)
+        if switch is not None and _has_singular(node / switch):
+            # 0 times what is not finite where the switch is off.
+            cases = by_cases(node, switch)
+            if cases is not None:
+                return self(cases)
+        product = exponential_product(node)
+        if product is not None:
+            return write_product(product, self)
         above: list[ca.SX] = []
         below: list[ca.SX] = []
         for factor in node.args:
             # Roots and whole powers below the line: one division rounds less than two.
-            if factor.is_Pow and factor.exp.is_negative and (2 * factor.exp).is_integer:
+            half = factor.is_Pow and factor.exp.is_negative and (2 * factor.exp).is_integer
+            if half and not isinstance(factor.base, exprel):
                 below.append(self._power_of(factor.base, -factor.exp))
             else:
                 above.append(self(factor))
         top = reduce(lambda product, factor: product * factor, above, ca.SX(1.0))
         bottom = reduce(lambda product, factor: product * factor, below, ca.SX(1.0))
-        return top / self._guard(bottom, 1.0)
+        return top / self.guard(bottom, 1.0)
 
     def _power(self, node: Expr) -> ca.SX:
+        product = exponential_product(node)
+        if product is not None:
+            return write_product(product, self)
         return self._power_of(node.base, node.exp)
 
     def _power_of(self, base: Expr, exponent: Expr) -> ca.SX:
+        free = bool(exponent.free_symbols)
+        if isinstance(base, exprel) and exponent.is_Integer and exponent < 0:
+            return _whole_power(self._bernoulli(base.args[0]), -int(exponent))
+        steep = may_vanish(base) if free or not exponent.is_integer else has_tiny(base)
+        if steep:
+            cases = by_cases(sp.Pow(base, exponent), base)
+            if cases is not None:
+                return self(cases)
+            base = self._one_sided(base)
+        value = self(base)
+        if base.is_zero and free:
+            return value ** _class_of(self(exponent))
+        if base.is_Number and free:
+            return value ** self.guard(self(exponent), 0.0)
+        if free and not _stays_positive(base):
+            return self._free_power(value, self(exponent))
+        return self.raised(value, exponent)
+
+    def raised(self, value: ca.SX, exponent: Expr) -> ca.SX:
+        """Return a power of a value that is not 0, or with a number as exponent."""
         import casadi as ca
 
-        value = self(base)
-        if not exponent.is_Number:
-            if base.is_Number:
-                return value ** self._guard(self(exponent), 0.0)
-            return self._guard(value, 1.0) ** self(exponent)
+        if exponent.free_symbols:
+            return self.guard(value, 1.0) ** self(exponent)
         number = float(exponent)
         if number < 0.0 and (2.0 * number).is_integer():
-            return 1.0 / self._guard(self._power_of(base, -exponent), 1.0)
+            return 1.0 / self.guard(self.raised(value, -exponent), 1.0)
         if number.is_integer():
             return _whole_power(value, int(number))
         if number == 0.5:
-            return ca.sqrt(self._guard(value, 1.0))
-        return self._guard(value, 1.0) ** number
+            return ca.sqrt(self.guard(value, 1.0))
+        return self.guard(value, 1.0) ** number
+
+    def _free_power(self, value: ca.SX, exponent: ca.SX) -> ca.SX:
+        """Return value**exponent with the limits of its derivatives at value = 0.
+
+        There x**n and its derivatives by x are 0 or infinite, all but the first at n = 1 and the
+        second at n = 2, and those by n are 0: log(x) has no part in them. The one limit that is
+        left out is d2/dxdn at n <= 1, minus infinity; it is 0 here.
+        """
+        import casadi as ca
+
+        zero, linear = value == 0.0, exponent == 1.0
+        here = zero if self.selected is None else ca.logic_and(self.selected, zero)
+        base = ca.if_else(here, value, 1.0)
+        # The second derivative of x**1 is 0 times infinity, that of x**3 + x is 0.
+        at_zero = base ** (_class_of(exponent) + 2.0 * linear) + linear * base
+        other = zero if self.selected is None else ca.logic_or(zero, ca.logic_not(self.selected))
+        away = ca.if_else(other, 1.0, value) ** exponent
+        return ca.if_else(zero, at_zero, away)
+
+    def _one_sided(self, base: Expr) -> Expr:
+        """Write each |a| as a times its sign, 1 or -1: its slope at 0 is not 0, as sign(a) is."""
+        import casadi as ca
+
+        signs: dict[Expr, Expr] = {}
+        for size in base.atoms(sp.Abs):
+            sign = sp.Dummy("sign", real=True)
+            self.symbols[sign] = ca.copysign(1.0, self(size.args[0]))
+            signs[size] = sign * size.args[0]
+        return base.xreplace(signs)
+
+    def _fallen(self, argument: Expr) -> ca.SX:
+        """Return exp of an argument that may go to minus infinity, by an infinite slope."""
+        import casadi as ca
+
+        gone = self(argument) <= _LEAST_EXPONENT
+        inner = self._under(ca.logic_not(gone))
+        return ca.if_else(gone, 0.0, ca.exp(inner.guard(inner(argument), 0.0)))
+
+    def _bernoulli(self, argument: Expr) -> ca.SX:
+        """Return 1/exprel(x) = x/(exp(x) - 1)."""
+        import casadi as ca
+
+        def far(x: ca.SX) -> ca.SX:
+            sign = 1.0 - 2.0 * (x < 0.0)
+            size = sign * x
+            return ca.if_else(x < 0.0, size, 0.0) - size * ca.exp(-size) / ca.expm1(-size)
+
+        return _by_series(
+            self(argument),
+            lambda x: 1.0 / _horner(x, [1.0 / factorial(k + 1) for k in range(21)]),
+            far,
+        )
 
     def _exprel(self, node: Expr) -> ca.SX:
         import casadi as ca
 
         return _by_series(
-            self._guard(self(node.args[0]), 0.5),
+            self.guard(self(node.args[0]), 0.5),
             lambda x: _horner(x, [1.0 / factorial(k + 1) for k in range(21)]),
             lambda x: ca.expm1(x) / x,
         )
@@ -216,14 +323,14 @@ class _Translator:
 
         y, x = (self(argument) for argument in node.args)
         # Its only singular point is the origin.
-        return ca.atan2(y, x if y.is_constant() and not y.is_zero() else self._guard(x, 1.0))
+        return ca.atan2(y, x if y.is_constant() and not y.is_zero() else self.guard(x, 1.0))
 
     def _modulo(self, node: Expr) -> ca.SX:
         """Return the remainder with the sign of the divisor, as in Python; C takes the other."""
         import casadi as ca
 
         dividend, divisor = (self(argument) for argument in node.args)
-        divisor = self._guard(divisor, 1.0)
+        divisor = self.guard(divisor, 1.0)
         remainder = ca.fmod(dividend, divisor)
         return remainder + ca.if_else(remainder * divisor < 0.0, divisor, 0.0)
 
@@ -313,6 +420,33 @@ def _has_singular(expression: Expr) -> bool:
         return True
     smooth = {*_PLAIN, sp.Max, sp.Min, sp.sinc}
     return any(type(call) not in smooth for call in expression.atoms(sp.Function))
+
+
+def _class_of(exponent: ca.SX) -> ca.SX:
+    """Return an exponent with which x**n has the same value and slopes at x = 0; it has no slope.
+
+    Whole numbers are themselves, all others half-way between two.
+    """
+    import casadi as ca
+
+    return 0.5 * (ca.floor(exponent) + ca.ceil(exponent))
+
+
+def _stays_positive(base: Expr) -> bool:
+    """Tell whether a base is positive, by itself or by the bounds it was declared with."""
+    if isinstance(base, State | Parameter):
+        return bool(base.bounds[0] > 0.0)
+    return bool(base.is_positive)
+
+
+def _may_fall(argument: Expr) -> bool:
+    """Tell whether an argument of exp may be infinite where a state is finite or merely large."""
+    calls = argument.atoms(sp.exp, sp.cosh, sp.sinh, sp.log, sp.Pow)
+    return any(
+        call.atoms(State)
+        for call in calls
+        if not call.is_Pow or not (call.exp.is_number and call.exp > 0)
+    )
 
 
 def _whole_power(value: ca.SX, exponent: int) -> ca.SX:

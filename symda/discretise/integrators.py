@@ -17,6 +17,7 @@ from typing import Literal, TypeAlias
 
 from symda.discretise.trees import Matrix, Row, worst_residual
 from symda.errors import OptionError
+from symda.names import is_name
 
 #: A coefficient as it is given: ``"1/6"`` is a fraction, ``"0.25"`` the decimal number.
 Coefficient: TypeAlias = Decimal | Fraction | int | str
@@ -98,8 +99,10 @@ class Integrator(ABC):
     general: str = field(compare=False)
 
     def _set(self, **values: object) -> None:
-        if not isinstance(values.get("name", ""), str):
-            raise OptionError(f"The name of an integrator must be a text, got {values['name']!r}.")
+        if not is_name(values.get("name", "unnamed")):
+            raise OptionError(
+                f"The name of an integrator must be a printable text, got {values['name']!r}."
+            )
         for key, value in values.items():
             object.__setattr__(self, key, value)
 

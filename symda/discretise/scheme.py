@@ -10,6 +10,7 @@ from itertools import product
 from symda.discretise.orders import conditions
 from symda.discretise.surd import Number, Surd
 from symda.errors import OptionError
+from symda.names import is_name
 
 Row = tuple[Number, ...]
 Given = Number | int | str
@@ -168,6 +169,8 @@ class Scheme:
         return stage in self.interior or not any(self.X[stage])
 
     def _check_shapes(self) -> None:
+        if not is_name(self.name):
+            raise OptionError(f"The name of a scheme must be a printable text, got {self.name!r}.")
         s = len(self.b)
         lengths = {"c": len(self.c), "v": len(self.v), "X": len(self.X)}
         lengths |= {f"X[{i}]": len(row) for i, row in enumerate(self.X)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from symda.discretise import Number
 from symda.emit.format import Dialect, format_body, number
-from symda.emit.source import Source
+from symda.emit.source import PLACEHOLDER, Source
 from symda.lower import KernelIR, Pattern, Stage
 from symda.names import module_name
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATE = "kernels.pyx.j2"
+
+#: What ends a docstring or a C comment, escapes, or stands for something else -> what is harmless.
+_SIGNS = {'"': "'", "\\": "/", "/*": "/ *", "*/": "* /", "??": "? ?"}
+_SIGNS[PLACEHOLDER] = PLACEHOLDER.lower()
 
 
 @cache
@@ -174,5 +178,12 @@ def _array(values: Sequence[int], name: str, kind: str = "int") -> str:
 
 
 def _comment(text: str) -> str:
-    """One line that cannot end a comment or a docstring early."""
-    return " ".join(text.split()).replace('"""', "'''").replace("*/", "* /").replace("\\", "/")
+    """Return one line that neither ends a comment or a docstring early nor means anything there.
+
+    Templates keep it out of the first two lines as well: there Cython before 3.3 looks for an
+    encoding, and names may hold the word.
+    """
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    for sign, other in _SIGNS.items():
+        line = line.replace(sign, other)
+    return line

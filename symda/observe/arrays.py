@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import math
 import warnings
-from typing import TypeVar
+from typing import SupportsFloat, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,7 +45,7 @@ def as_floats(data: object, what: str) -> FloatArray:
     """
     try:
         raw = np.array(data)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{what}: the rows have different lengths or are not arrays ({error}). "
             "Pass one rectangular array, with nan where a number is missing."
@@ -67,10 +68,18 @@ def as_floats(data: object, what: str) -> FloatArray:
         )
     try:
         return raw.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{what}: expected numbers, got {type(data).__name__} ({error})."
         ) from error
+
+
+def as_double(value: SupportsFloat) -> float:
+    """Return a number as a double; what none holds is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def as_times(data: ArrayLike, what: str) -> FloatArray:

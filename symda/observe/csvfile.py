@@ -58,7 +58,7 @@ def _rows(path: str | Path, where: str, separator: str) -> tuple[list[str], list
                         f"as there are names, got {len(row)}. Leave a cell empty for a gap."
                     )
                 rows.append(row)
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise DataError(f"{where} cannot be read as CSV: {error}.") from error
     if len(rows) < 2:
         raise DataError(f"{where}: expected a line of names and rows of numbers, got {len(rows)}.")

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 from symda.declare import Forcing, Time, check_expression
 from symda.errors import DataError, ModelError, nearest
-from symda.observe.arrays import FloatArray, as_floats
+from symda.names import is_name
+from symda.observe.arrays import FloatArray, as_double, as_floats
 from symda.observe.samples import Samples
 
 ForcingSource: TypeAlias = Samples | sympy.Expr
@@ -52,6 +53,11 @@ def as_forcing(
                 f"({type(key).__name__})."
             )
         name = key if isinstance(key, str) else key.name
+        if not is_name(name):
+            raise DataError(
+                "forcing: expected printable names without blanks around them as keys, got "
+                f"{name!r}."
+            )
         if name in sources:
             raise DataError(f"forcing {name!r} is given twice. Keep one of them.")
         try:
@@ -106,7 +112,7 @@ def as_function(source: ForcingSource, time: Time | None) -> Callable[[FloatArra
         try:
             with np.errstate(all="ignore"):  # what is not finite is reported below, with its time
                 raw = np.asarray(function(t))
-        except (NameError, TypeError, AttributeError) as error:
+        except (NameError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             raise DataError(
                 f"the expression {source} has no numerical form ({error}). Pass samples instead: "
                 "(times, values)."
@@ -179,7 +185,7 @@ def _source(value: ForcingInput, times: FloatArray) -> ForcingSource:
             "(times, function(times)), or write a SymPy expression in the symbol of sd.time()."
         )
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        return _expression(sympy.Float(float(value)))
+        return _expression(sympy.Float(as_double(value)))
     if isinstance(value, tuple) and len(value) == 2 and all(np.ndim(part) == 1 for part in value):
         return Samples(value[0], value[1])
     values = as_floats(value, "samples")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import operator
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.errors import DataError, OptionError
-from symda.observe.arrays import FloatArray, IntArray, as_floats, as_times, readonly
+from symda.observe.arrays import FloatArray, IntArray, as_double, as_floats, as_times, readonly
 
 _MOST_STEPS = (
     10**8
@@ -181,7 +182,9 @@ def _abscissae(interior: Sequence[float]) -> FloatArray:
 
 def _with_ends(when: FloatArray, start: float | None, stop: float | None) -> FloatArray:
     for name, end in (("start", start), ("stop", stop)):
-        if end is not None and not (isinstance(end, numbers.Real) and np.isfinite(end)):
+        if end is not None and not (
+            isinstance(end, numbers.Real) and math.isfinite(as_double(end))
+        ):
             raise DataError(
                 f"{name}: expected a finite number in the units of the times, got {end!r}."
             )
@@ -228,7 +231,7 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
                 f"steps={steps!r} and max_step={max_step!r} contradict each other. Pass one of "
                 "them."
             )
-        if not (isinstance(max_step, numbers.Real) and np.isfinite(max_step) and max_step > 0.0):
+        if not (isinstance(max_step, numbers.Real) and 0.0 < as_double(max_step) < math.inf):
             raise OptionError(
                 f"max_step: expected a positive, finite length of time, got {max_step!r}."
             )

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from symda.declare import Forcing
 from symda.errors import DataError
+from symda.names import is_name
 from symda.observe import csvfile, tables
 from symda.observe.arrays import FloatArray, as_floats, as_times, readonly, warn_of_coarse
 from symda.observe.forcing import ForcingInput, ForcingSource, as_forcing
@@ -211,12 +212,15 @@ class Observations:
     ) -> Observations:
         """Read a NetCDF file as `from_xarray` reads a Dataset.
 
-        Times are the plain numbers of the file; "days since ..." is not decoded to dates.
+        NetCDF 4 (HDF5) or NetCDF 3. Times are the plain numbers of the file; "days since ..." is
+        not decoded to dates.
 
         Raises
         ------
         DataError
-            No such file, not NetCDF, or as in `from_xarray`.
+            No such file, not NetCDF or damaged; one that needs anything outside itself (links,
+            external storage, filters of other libraries) or declares more than 64 MB and a hundred
+            times its size; or as in `from_xarray`.
         """
         return cls._of(tables.from_netcdf(path, time, values, forcing), variance)
 
@@ -273,10 +277,10 @@ def _as_channels(channels: Sequence[str], L: int) -> tuple[str, ...]:
             f"{len(names)}: {', '.join(map(repr, names))}."
         )
     for name in names:
-        if not isinstance(name, str) or not name:
+        if not is_name(name):
             raise DataError(
-                f"channels of Observations: expected non-empty names, got {name!r}. Pass text, "
-                "such as 'x0'."
+                "channels of Observations: expected printable names without blanks around them, "
+                f"got {name!r}. Pass text, such as 'x0'."
             )
         if names.count(name) > 1:
             raise DataError(

@@ -11,7 +11,7 @@ import numpy as np
 
 from symda.declare import Parameter, State, StepParameter
 from symda.errors import DataError, OptionError, nearest
-from symda.observe.arrays import FloatArray
+from symda.observe.arrays import FloatArray, as_double
 from symda.observe.observations import Observations
 
 _Range = tuple[float, float]
@@ -62,7 +62,7 @@ def fixed_values(
             )
         bounds = parameters[names.index(name)].bounds
         real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if value is not None and not (real and math.isfinite(value)):
+        if value is not None and not (real and math.isfinite(as_double(value))):
             raise OptionError(
                 f"fixed[{name!r}]: expected a finite number, or None to estimate the parameter, "
                 f"got {value!r}."

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from symda.declare import Forcing
 from symda.errors import DataError, nearest
+from symda.observe import netcdf
 from symda.observe.arrays import FloatArray, as_floats, as_times
 from symda.observe.forcing import ForcingInput
 
@@ -92,14 +93,8 @@ def from_netcdf(
     path: str | Path, time: str | None, values: ColumnChoice | None, forcing: ForcingChoice
 ) -> Columns:
     """Columns of a NetCDF file, read like a Dataset; times stay the plain numbers of the file."""
-    import xarray
-
     where = existing(path)
-    try:
-        dataset = xarray.load_dataset(path, decode_times=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{where} cannot be read as NetCDF: {error}") from error
-    return from_xarray(dataset, time, values, forcing, where)
+    return from_xarray(netcdf.read(Path(path), where), time, values, forcing, where)
 
 
 def choose(

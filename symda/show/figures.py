@@ -150,4 +150,10 @@ def check_file(path: str | Path | None) -> None:
 def save(figure: Figure, path: str | Path | None) -> None:
     """Write the figure if a file is named; see `check_file`."""
     if path is not None:
-        figure.savefig(path, dpi=150)
+        try:
+            figure.savefig(path, dpi=150)
+        except OSError as error:
+            raise OptionError(
+                f"path: the figure {str(path)!r} cannot be written ({error.strerror or error}). "
+                "Choose another place."
+            ) from error

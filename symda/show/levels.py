@@ -168,4 +168,4 @@ def _rf_label(dataset: xr.Dataset) -> str:
     rf = dataset["rf"].values
     if np.all(rf == rf[:, :1]):
         return "$R_f$"
-    return f"$R_f$ of {dataset['state'].values[0]} (the first state; each has its own)"
+    return f"$R_f$ of {plain(str(dataset['state'].values[0]))} (the first state; each has its own)"

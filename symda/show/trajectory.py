@@ -102,7 +102,7 @@ def plot_trajectory(
             ax.plot(time[:stop], line, color=colour, lw=1.2, label=plain(name))
         ax.set_ylabel(", ".join(map(plain, names)), fontsize=9)
         if len(names) > 1:
-            _legend(ax, len(names))
+            _legend(ax, names)
         ax.tick_params(labelbottom=row == len(panels) - 1)
         _tidy(ax)
     if first is not None:
@@ -153,22 +153,27 @@ def _draw_orbit(ax: Axes, states: xr.DataArray, across: Sequence[str], equal: bo
     ax.plot(x[:1], y[:1], "o", color=VERMILLION, ms=4, label="start")
     ax.set_xlabel(plain(across[0]), fontsize=9)
     ax.set_ylabel(plain(across[1]), fontsize=9)
-    _legend(ax, 1)
+    _legend(ax, ["start"])
     if equal:
         ax.set_aspect("equal", adjustable="datalim")
     _tidy(ax)
 
 
-def _legend(ax: Axes, columns: int) -> None:
-    """Above the panel, where no line runs."""
-    ax.legend(
+def _legend(ax: Axes, names: Sequence[str]) -> None:
+    """Name the last lines above the panel, where no line runs."""
+    legend = ax.legend(
+        ax.lines[-len(names) :],
+        ["line"] * len(names),
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
-        ncols=columns,
+        ncols=len(names),
         fontsize=8,
         frameon=False,
         borderpad=0.1,
     )
+    # set here, since a legend leaves out what begins with an underscore
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(plain(name))
 
 
 def _tidy(ax: Axes) -> None:

@@ -23,6 +23,7 @@ from symda.solve.options import (
     STUCK,
     WALL,
     NewtonOptions,
+    damped_share,
     tolerance,
 )
 
@@ -83,6 +84,7 @@ class BandedNewton:
         """Return where it ended, why, and the numbers of iterations and of actions evaluated."""
         damping, box = Damping(), self._box
         problem = self._evaluator.problem
+        damped = damped_share(problem)
         here = self._derivatives.at(x, rf)
         if not here.finite_without(self._sides(x, here).held):
             x = box.inside(x)
@@ -110,7 +112,7 @@ class BandedNewton:
                 evaluations += 1
                 if not predicted >= 0.0:
                     damping.rise()
-                elif level and predicted <= least * (DAMPING.damped if damping.mu else 1.0):
+                elif level and predicted <= least * (damped if damping.mu else 1.0):
                     if action <= here.action:
                         x = trial
                     if damping.slight:
@@ -132,6 +134,8 @@ class BandedNewton:
                     damping.rise()
                     narrow *= 0.25
             if damping.mu > DAMPING.most:
+                if not math.isfinite(here.steepest(sides.held)):
+                    return x, NO_SLOPE, iteration, evaluations
                 return x, WALL if wall else STUCK, iteration, evaluations
         return x, LIMIT, iteration, evaluations
 

@@ -21,6 +21,7 @@ from symda.solve.options import (
     REASON,
     UNDETERMINED,
     NewtonOptions,
+    damped_share,
     least_action,
     own_sizes,
 )
@@ -73,6 +74,7 @@ class Newton:
         self._options = (
             float(chosen.tol),
             NEAR * problem.measurement_scale,
+            damped_share(problem),
             least_action(problem),
             1.0 if chosen.hessian == "exact" else 0.0,
             chosen.max_iter,

@@ -116,6 +116,15 @@ def tolerance(problem: Problem, action: float, share: float) -> float:
     return min(share * size, max(NEAR * problem.measurement_scale, DAMPING.rounding * size))
 
 
+def damped_share(problem: Problem) -> float:
+    """Return the share of the tolerance that a damped step has to be below.
+
+    It foretells less than is to be had. Only free parameters per step are damped for good, and what
+    ties them is not worth the way.
+    """
+    return 1.0 if np.isinf(problem.drift).any() else DAMPING.damped
+
+
 def own_sizes(problem: Problem) -> NDArray[np.float64]:
     """Return the size of each kind of unknown as it is declared, D states and then P parameters.
 

@@ -214,7 +214,7 @@ def cut_short(job: Job, rung: int, steps: int, found: PathResult) -> PathResult:
     from symda.anneal.levels import FAILED, STOPPED
     from symda.anneal.task import bench, blank
 
-    message = f"window of {steps} steps: {found.message}"
+    message = f"window of {steps} steps" + f": {found.message}" * bool(found.message)
     result = replace(blank(job, found.path), message=message, interrupted=found.interrupted)
     if FAILED in found.status:
         result.status[rung] = FAILED

@@ -31,6 +31,7 @@ _INKS = {
 _HEAD = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _METADATA = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 _FAMILY = re.compile(r"font: ([^;'\"]*?)'[^;\"]*")
+_TAG = re.compile(r"<[^<>]*>")
 _ID = re.compile(r' id="([^"]*)"')
 
 
@@ -52,14 +53,20 @@ def svg(figure: Figure, prefix: str) -> str:
         return ""
     text = _saved(figure, "svg").decode()
     text = _METADATA.sub("", _HEAD.sub("", text))
-    # what is left are namespaces, which a page has no need of
-    text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text).replace("xlink:href", "href")
     used = set(re.findall(r'(?:url\(#|href="#)([^")]*)', text))
-    text = _ID.sub(lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", text)
-    text = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", text)
-    text = _FAMILY.sub(r"font: \1sans-serif", text)
-    for colour, ink in _INKS.items():
-        text = re.sub(rf"{colour}\b", f"var(--plot-{ink})", text, flags=re.IGNORECASE)
+
+    def restyled(tag: re.Match[str]) -> str:
+        # what is left are namespaces, which a page has no need of
+        text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", tag[0]).replace("xlink:href", "href")
+        text = _ID.sub(lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", text)
+        text = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", text)
+        text = _FAMILY.sub(r"font: \1sans-serif", text)
+        for colour, ink in _INKS.items():
+            text = re.sub(rf"{colour}\b", f"var(--plot-{ink})", text, flags=re.IGNORECASE)
+        return text
+
+    # names stand between tags, and stay as they are
+    text = _TAG.sub(restyled, text)
     return text if len(text) <= LARGEST else ""
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 
 _SIGNS = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
 _SIGNS |= {character: "\\" + character for character in "#$%&_{}"}
 _SIGNS |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+# a row of a table may begin with them, and the end of the row before would take them for its own
+_SIGNS |= {character: f"{{{character}}}" for character in "[]*"}
 #: Letters up to this code stand in the fonts of pdfLaTeX.
 _LATIN = 0x17F
 _OTHERS = {"\N{MULTIPLICATION SIGN}": r"\times", "\N{PLUS-MINUS SIGN}": r"\pm"}
 _OTHERS |= {"\N{MINUS SIGN}": "-", "\N{INFINITY}": r"\infty"}
+#: What stands for a character that cannot be printed.
+REPLACEMENT = "?"
 #: Columns of a program.
 WIDTH = 120
 #: Characters of LaTeX that certainly have room in a row of formulas; what ends one before the last.
@@ -22,15 +27,17 @@ _CAPITALS = frozenset(
 
 
 def escaped(text: str) -> str:
-    """Escape running text for LaTeX."""
-    return "".join(_SIGNS.get(character, character) for character in text)
+    """Escape running text for LaTeX: one paragraph, of letters it can print."""
+    line = "".join(c if c.isprintable() else REPLACEMENT for c in " ".join(text.split()))
+    return "".join(_SIGNS.get(character, character) for character in line)
 
 
 def fitted(latex: str) -> str:
     r"""Return equations in an align* environment, long sides shrunk to the page by its \fit."""
     rows = []
     for row in latex.split(_NEXT):
-        left, _, right = row.partition("&")
+        # not those of names, which have a backslash before them
+        left, right = re.split(r"(?<!\\)&", row, maxsplit=1)
         right, _, remark = right.partition(" && ")
         rows.append((_fit(left, r"0.4\linewidth"), _fit(right, r"\room"), remark))
     lefts, _, remarks = zip(*rows, strict=True)

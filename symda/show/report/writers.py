@@ -9,17 +9,20 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from symda.declare.typeset import mathjax
 from symda.errors import OptionError, nearest
 from symda.show.report.document import Document, Figure, Gallery, Topic, slug
 from symda.show.report.drawings import drawn, png, svg
-from symda.show.report.tex import escaped, fitted, letters, verbatim
+from symda.show.report.tex import REPLACEMENT, escaped, fitted, letters, verbatim
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
 #: Characters that Markdown may take for marks of its own.
-_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~$])")
+_MARKS = re.compile(
+    r"([\\`*_{}\[\]<>#|~$&!@]|:(?=//)|(?<=www)\.|^[-+=](?=\s|$)|(?<=^\d)[.)](?=\s))"
+)
 #: Suffix of a text -> form of the figures beside it, and how the stem of each looks.
 FIGURES = {".md": "png", ".tex": "pdf"}
 _NUMBERED = re.compile(r"\d{2,}-[a-z0-9-]+")
@@ -168,13 +171,24 @@ def _environment(*, html: bool) -> Environment:
         keep_trailing_newline=True,
     )
     made.filters |= {"slug": slug, "tex": escaped, "verbatim": verbatim, "marks": _marks}
-    made.filters["fitted"] = fitted
+    made.filters |= {"fitted": fitted, "fence": _fence, "display": _display}
     return made
 
 
 def _marks(text: str) -> str:
     """Escape running text for Markdown."""
-    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+    line = "".join(c if c.isprintable() else REPLACEMENT for c in " ".join(text.split()))
+    return _MARKS.sub(r"\\\1", line)
+
+
+def _fence(text: str) -> str:
+    """Return what a program stands between in Markdown: more signs than it has in a row."""
+    return "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+
+
+def _display(latex: str) -> str:
+    """Return a formula that Markdown finds neither tags nor links in."""
+    return mathjax(latex).replace("](", "]{}(")
 
 
 def _highlight(text: str, language: str) -> Markup:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.derive.masked import Channels
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class System:
         lam, y, rm = ca.SX.sym("lam", self.D), ca.SX.sym("y", self.L), ca.SX.sym("rm", self.L)
         unknowns = ca.vertcat(x, theta)
         slope, measured = F(x, u, theta, t), h(x, theta)
-        error = ca.dot(rm * (measured - y), measured - y) / 2
+        error = Channels(rm * (measured - y) ** 2 / 2, rm, measured)
         there, here = [x, theta, u, t], [x, theta, y, rm]
 
         def function(name: str, inputs: list[ca.SX], *outputs: ca.SX) -> ca.Function:
@@ -74,9 +75,9 @@ class System:
                 [*there, lam],
                 ca.triu(ca.hessian(ca.dot(lam, slope), unknowns)[0]),
             ),
-            "error": function("error", here, error),
-            "pull": function("pull", here, ca.densify(ca.gradient(error, unknowns))),
-            "bend": function("bend", here, ca.triu(ca.hessian(error, unknowns)[0])),
+            "error": function("error", here, error.value),
+            "pull": function("pull", here, ca.densify(error.gradient(unknowns))),
+            "bend": function("bend", here, ca.triu(error.hessian(unknowns))),
         }
         self._maps: dict[tuple[str, int], ca.Function] = {}
 
