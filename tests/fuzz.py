@@ -166,7 +166,7 @@ def uncompiled(yes: bool) -> Any:
     before = os.environ.pop("SYMDA_CC", None)
     if yes:
         os.environ["SYMDA_CC"] = "none"
-    elif "FUZZ_CC" in os.environ and os.environ["FUZZ_CC"]:
+    elif os.environ.get("FUZZ_CC"):
         os.environ["SYMDA_CC"] = os.environ["FUZZ_CC"]
     try:
         yield
@@ -270,8 +270,7 @@ def minima(rng: Rng) -> str | None:
     if not wrong:
         return None
     return (
-        "; ".join(wrong)
-        + f"\n{text}\nX, theta, rf = {X.tolist()}, {theta.tolist()}, {rf.tolist()}"
+        "; ".join(wrong) + f"\n{text}\nX, theta, rf = {X.tolist()}, {theta.tolist()}, {rf.tolist()}"
     )
 
 

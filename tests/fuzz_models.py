@@ -166,9 +166,7 @@ class Precise:
         self._F = sp.lambdify(
             [*model.states, *theta, *model.forcing, t], list(model.equations), modules
         )
-        self._h = sp.lambdify(
-            [*model.states, *theta], list(action.measurement.functions), modules
-        )
+        self._h = sp.lambdify([*model.states, *theta], list(action.measurement.functions), modules)
         self._action, self._problem, self._rf = action, problem, rf
 
     def __call__(self, z: Sequence[Any]) -> Any:
@@ -185,9 +183,7 @@ class Precise:
                 u = [number(v) for v in p.u[n, scheme.slot(i)]]
                 return list(self._F(*x, *theta, *u, when))
 
-            rest = step_residual(
-                scheme, slope, window, number(p.h[n]), lambda c: number(float(c))
-            )
+            rest = step_residual(scheme, slope, window, number(p.h[n]), lambda c: number(float(c)))
             for e, r in enumerate(rest):
                 total += r * r * number(p.weight[n]) * number(self._rf[e % D]) / 2
         for m in range(p.M):

@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.errors import DataError, OptionError
-from symda.observe.arrays import FloatArray, IntArray, as_double, as_floats, as_times, readonly
+from symda.observe.arrays import (
+    FloatArray,
+    IntArray,
+    as_double,
+    as_floats,
+    as_times,
+    dimensions,
+    readonly,
+)
 
 _MOST_STEPS = (
     10**8
@@ -255,4 +263,4 @@ def _count(steps: object) -> int:
 
 
 def _is_one(steps: int | Sequence[int]) -> bool:
-    return np.ndim(steps) == 0 and steps == 1
+    return dimensions(steps) == 0 and steps == 1
