@@ -31,11 +31,11 @@ from symda.api.anneal import preflight
 from symda.solve import SOLVERS, judge
 
 
-class Finding(Exception):
+class Finding(Exception):  # noqa: N818
     """A wrong answer, and the program that gives it."""
 
 
-class Unfit(Exception):
+class Unfit(Exception):  # noqa: N818
     """An input that says nothing, as a model without a value anywhere."""
 
 
@@ -246,7 +246,8 @@ def minima(rng: Rng) -> str | None:
     theta = np.clip(rng.uniform(*problem.parameter_start.T), *problem.parameter_bounds.T)
     if not math.isfinite(kernels.at(problem).action(X, theta, rf)):
         raise Unfit
-    solvers = {name: SOLVERS[name](kernels, problem) for name in ("newton", "ipopt", "lbfgs")}
+    few = {"newton": {"max_iter": 300}, "ipopt": {"max_iter": 300}, "lbfgs": {"maxiter": 3000}}
+    solvers = {name: SOLVERS[name](kernels, problem, **few[name]) for name in few}
     ends = {name: solver.minimise(X, theta, rf) for name, solver in solvers.items()}
     wrong = []
     for name, end in ends.items():

@@ -156,7 +156,7 @@ FAMILIES = {
 MOST = 20_000
 
 
-class Lost(Exception):
+class Lost(Exception):  # noqa: N818
     """A solution that leaves finite numbers, or takes too many steps."""
 
 
