@@ -14,11 +14,28 @@ import symda as sd
 from symda.discretise import step_residual
 from symda.observe import Problem
 
+
+class Finding(Exception):  # noqa: N818
+    """A wrong answer, and the program that gives it."""
+
+
+class Unfit(Exception):  # noqa: N818
+    """An input that says nothing, as a model without a value anywhere."""
+
+
+Rng = np.random.Generator
+
+
+def pick(rng: Rng, *choices: Any) -> Any:
+    return choices[rng.integers(len(choices))]
+
+
 #: Names that a language, a printer or a file format could trip over.
 NAMES = (
     *("lambda", "x_1", "I", "E", "S", "N", "beta", "π", "x y", "x[0]", "a.b", "ü", "int", "double"),
     *("h", "theta", "rf", "t", "__x", "x__", "0x", "-", "class", "$x$", "<b>", "a&b", "%s", "{x}"),
-    *("nan", "inf", "None", "x\\y", "a/b", "'", '"', "Δt", "x'", "time", "path", "𝛼", "x²", "∂"),
+    *("nan", "inf", "None", "x\\y", "a/b", "'", '"', "Δt", "x'", "time", "path", "x²", "∂"),
+    "\U0001d6fc",
 )
 
 
@@ -211,10 +228,9 @@ class Precise:
             e = mpmath.mpf(10) ** -15
             a, b, c, d, f = values
             left, right = (c - b) / e, (d - c) / e
-            wide = (a - 2 * c + f) / (4 * e * e)
             narrow = (b - 2 * c + d) / (e * e)
-            if abs(left - right) > 1e-6 * (abs(left) + abs(right)) and abs(
-                wide - narrow
-            ) > 1e-6 * abs(narrow):
-                return None  # a kink
+            before, after = (a - 2 * b + c) / (e * e), (c - 2 * d + f) / (e * e)
+            bent = abs(before - after) > 1e-6 * (abs(before) + abs(after))
+            if abs(c) > 1e30 or bent or abs(left - right) > 1e-6 * (abs(left) + abs(right)):
+                return None  # a kink, or beyond the digits
             return float(c), float((d - b) / (2 * e)), float(narrow)

@@ -52,5 +52,5 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     first, count = [*map(int, sys.argv[2:3]), 0][0], int(sys.argv[1])
     every = [judge(make(seed)) for seed in range(first, first + count)]
-    print(tell(every))
+    sys.stdout.write(tell(every) + "\n")
     sys.exit(any(o.said and not o.right for o in every))

@@ -24,7 +24,7 @@ import symda as sd
 FINE = {2: 0.05, 4: 0.12}
 SCHEMES = {"rk4": 4, "trapezoid": 2, "midpoint": 2, "hermite-simpson": 4, "gauss4": 4}
 KINDS = ("plain", "wide box", "gaps", "few data", "long step", "wrong model", "bound", "short")
-WEIGHTS = (0.4, 0.12, 0.12, 0.06, 0.1, 0.1, 0.06, 0.04)
+WEIGHTS = (0.34, 0.1, 0.1, 0.06, 0.16, 0.12, 0.07, 0.05)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +93,8 @@ def make(seed: int) -> Trial:
     T = int(rng.integers(15, 41))
     if kind == "few data":
         T = int(rng.integers(2, 6))
+    if kind == "long step":
+        T = int(rng.integers(8, 20))
     times = np.linspace(0.0, family.span, T)
     if rng.random() < 0.3:
         times[1:-1] += rng.uniform(-0.3, 0.3, size=T - 2) * times[1]
@@ -100,15 +102,17 @@ def make(seed: int) -> Trial:
     fine = FINE[order] / family.rate
     steps = max(1, math.ceil(interval / fine))
     if kind == "long step":
-        steps = max(1, steps // 40)
+        steps = max(1, steps // int(rng.integers(3, 40)))
     # a scheme of order two is no match for small noise
-    relative = 10.0 ** rng.uniform(-1.7 if order == 2 else -3.0, -1.0)
+    relative = 10.0 ** rng.uniform(-1.7 if order == 2 else -3.0, -0.5)
     measured = list(range(D))
     if D > 1 and kind != "wide box" and rng.random() < 0.4:
         measured = sorted(rng.choice(D, size=D - 1, replace=False).tolist())
     forcing, breaks, source = _forcing(rng, family, times)
     exact = Reference(family, times, measured, forcing, breaks)
-    field = _wrong(family) if kind == "wrong model" else family
+    field = family
+    if kind == "wrong model":
+        field = _wrong(family, 10.0 ** rng.uniform(-2.0, -0.3))
     path = replace(exact, family=field).path(start[:, None] + 0j, truth[:, None] + 0j)
     values = path[:, :, 0].real
     level = np.abs(values).max(axis=0)
@@ -123,10 +127,11 @@ def make(seed: int) -> Trial:
     if kind == "wide box":
         box = truth[:, None] * np.array([-1e6, 1e6])
     begin = truth[:, None] * np.array([0.5, 2.0])
+    far = np.array([-1e6, 1e6] if kind == "wide box" else [-9.0, 9.0])
     states = [
         sd.state(
             f"x{a}",
-            bounds=tuple(sizes[a] * level[a] * np.array([-1e6, 1e6] if kind == "wide box" else [-9.0, 9.0])),
+            bounds=tuple(sizes[a] * level[a] * far),
             start=(-1.2 * sizes[a] * level[a] if name in ("oscillator", "lorenz") else 0.0,
                    1.2 * sizes[a] * level[a]),
         )
@@ -135,7 +140,8 @@ def make(seed: int) -> Trial:
     bounds = box.copy()
     if kind == "bound":
         i = free[0]
-        bounds[i] = truth[i] * np.array([1.15, 20.0] if rng.random() < 0.5 else [0.02, 0.85])
+        near = rng.uniform(0.0, 0.2)
+        bounds[i] = truth[i] * np.array([1 + near, 20] if rng.random() < 0.5 else [0.02, 1 - near])
         begin[i] = np.clip(begin[i], *bounds[i])
     parameters = [
         sd.parameter(
@@ -181,12 +187,12 @@ def make(seed: int) -> Trial:
     )  # fmt: skip
 
 
-def _wrong(family: Family) -> Family:
+def _wrong(family: Family, size: float) -> Family:
     """Return equations with a term that the model lacks."""
 
     def other(x: Any, p: Any, t: Any, u: Any, m: Any) -> list[Any]:
         rates = family.field(x, p, t, u, m)
-        return [rates[0] + 0.5 * family.rate * m.sin(3.0 * family.rate * t), *rates[1:]]
+        return [rates[0] + size * family.rate * m.sin(3.0 * family.rate * t), *rates[1:]]
 
     return replace(family, field=other)
 
