@@ -207,12 +207,12 @@ def simulated(rng: Rng) -> None:
             return np.asarray(A @ v + B * np.tanh(np.roll(v, -1)) + c * level)
 
         solved = solve_ivp(rate, (left, end), state, "Radau" if stiff > 1 else "DOP853",
-                           rtol=1e-11, atol=1e-13)  # fmt: skip
+                           rtol=1e-8 if stiff > 1 else 1e-11, atol=1e-12)  # fmt: skip
         state = solved.y[:, -1]
         if end in times:
             right.append(state)
     off = float(np.abs(got - np.array(right)).max() / np.abs(right).max())
-    if not off < 1e-6:
+    if not off < (1e-5 if stiff > 1 else 1e-6):
         raise Finding(
             f"simulate is off by {off:.2g}: sizes {sizes.tolist()}, unit {unit}, A {A.tolist()}, "
             f"B {B.tolist()}, c {c.tolist()}, times {times.tolist()}, jumps {jumps.tolist()}, "
@@ -222,7 +222,7 @@ def simulated(rng: Rng) -> None:
 
 def minima(rng: Rng) -> str | None:
     """End points of the three solvers, each handed to the other two; return what disagrees."""
-    _, action, data, text = bound(rng, depth=2, steps=int(rng.integers(3, 8)))
+    _, action, data, text = bound(rng, depth=2, steps=int(rng.integers(3, 6)))
     problem = action.bind(data)
     kernels = action.compile().machine
     preflight.warn(action.field, kernels.at(problem), np.ones((1, problem.D)), stacklevel=2)
@@ -233,7 +233,7 @@ def minima(rng: Rng) -> str | None:
     theta = np.clip(rng.uniform(*problem.parameter_start.T), *problem.parameter_bounds.T)
     if not math.isfinite(kernels.at(problem).action(X, theta, rf)):
         raise Unfit
-    few = {"newton": {"max_iter": 300}, "ipopt": {"max_iter": 300}, "lbfgs": {"maxiter": 3000}}
+    few = {"newton": {"max_iter": 100}, "ipopt": {"max_iter": 100}, "lbfgs": {"maxfun": 500}}
     solvers = {name: SOLVERS[name](kernels, problem, **few[name]) for name in few}
     ends = {name: solver.minimise(X, theta, rf) for name, solver in solvers.items()}
     wrong = []
@@ -241,20 +241,21 @@ def minima(rng: Rng) -> str | None:
         if not math.isfinite(end.action):
             continue
         there = one.at(end.path, end.theta, rf)
-        if name != "ipopt" and (end.status == "converged") != there.minimum:
-            wrong.append(f"{name} says {end.status} of what is judged minimum={there.minimum}")
+        if name == "newton" and end.status == "converged" and not there.minimum:
+            wrong.append(f"newton calls a minimum what is none: {there.words(problem)}")
         if not there.minimum:
             continue
-        for other in set(solvers) - {name}:
+        # a hundredth of what tells levels apart, or a share of a small action
+        allowed = max(10.0 * there.tolerance, min(1e-4, 1e-4 * abs(end.action)))
+        for other in sorted(set(solvers) - {name}):
             again = solvers[other].minimise(end.path, end.theta, rf)
-            gain = end.action - again.action
-            if again.status != "converged" and gain <= there.tolerance:
-                wrong.append(f"{other} from a minimum of {name}: {again.status}, {again.message}")
-            elif not abs(gain) <= 10.0 * there.tolerance + 1e-12 * abs(end.action):
+            if not abs(end.action - again.action) <= allowed:
                 wrong.append(
                     f"{other} from a minimum of {name}: action {end.action:.12g} -> "
-                    f"{again.action:.12g}, tolerance {there.tolerance:.2g}"
+                    f"{again.action:.12g} ({again.status}, {again.message})"
                 )
+            elif not one.at(again.path, again.theta, rf).minimum:
+                wrong.append(f"{other} leaves a minimum of {name} for a point that is none")
     if not wrong:
         return None
     return (

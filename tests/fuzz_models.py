@@ -157,7 +157,14 @@ def _heaviside(x: Any, middle: Any = 0.5) -> Any:
     return mpmath.mpf(x > 0) if x else mpmath.mpf(middle)
 
 
+def _log(x: Any) -> Any:
+    if x == 0:
+        raise ZeroDivisionError  # infinite on the way: nothing is asked of what comes of it
+    return mpmath.log(x)
+
+
 PRECISE = {
+    "log": _log,
     "sinc": _sinc,
     "exprel": _exprel,
     "Heaviside": _heaviside,

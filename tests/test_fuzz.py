@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from fuzz import KINDS, attempt, fuzz, main
 
@@ -13,8 +15,8 @@ QUICK = ("derivatives", "simulate", "options", "files")
 def test_a_few_seconds_find_nothing() -> None:
     counts, found = fuzz(4.0, 0, list(QUICK))
     assert found == []
-    assert all(counts[kind] > 2 for kind in QUICK)
-    assert counts["derivatives right"] > 2 and counts["simulate right"] > 2
+    assert all(counts[kind] for kind in QUICK)
+    assert counts["derivatives right"] and counts["simulate right"]
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -24,7 +26,7 @@ def test_a_wrong_answer_is_found(monkeypatch: pytest.MonkeyPatch, capsys) -> Non
 
     right = Evaluator.hessian
     monkeypatch.setattr(Evaluator, "hessian", lambda *a: 1.001 * right(*a))
-    outcomes = [attempt("derivatives", seed) for seed in range(8)]
+    outcomes = [attempt("derivatives", seed) for seed in range(6)]
     assert any(what == "wrong" and "curvature" in text for what, text in outcomes)
     assert not any("slope" in text.split("\n")[0] for _, text in outcomes)
 
@@ -37,7 +39,7 @@ def test_a_wrong_answer_is_found(monkeypatch: pytest.MonkeyPatch, capsys) -> Non
     assert main() == 1
     said = capsys.readouterr().out
     assert "repeat with --kind options --only 0" in said and "KeyError" in said
-    assert said.splitlines()[-1].startswith("1 inputs, 1 findings: options 1 (1 wrong")
+    assert re.match(r"(\d+) inputs, \1 findings: options \1 \(\1 wrong", said.splitlines()[-1])
 
 
 @pytest.mark.usefixtures("uncompiled")

@@ -52,15 +52,15 @@ class Trial:
     forcing: Callable[[float], float]
     breaks: np.ndarray
 
-    def anneal(self) -> sd.Run:
+    def anneal(self, solver: str = "newton") -> sd.Run:
         return sd.anneal(
             self.action,
             self.data,
             ladder=self.ladder,
             paths=self.paths,
             seed=self.seed,
-            solver="newton",
-            options={"max_iter": 100},
+            solver=solver,
+            options={"max_iter": 100} if solver == "newton" else {},
             steps=self.steps,
             fixed=self.fixed,
             executor="serial",
@@ -283,7 +283,7 @@ def answer(trial: Trial, also: np.ndarray | None = None) -> Answer:
         for z in starts
     ]  # fmt: skip
     best = min(fits, key=lambda fit: float(fit.cost))
-    hessian = _hessian(misfit, best.x)
+    hessian = np.nan_to_num(_hessian(misfit, best.x))
     covariance = np.linalg.pinv(hessian)
     determined = bool((np.linalg.eigvalsh(hessian) > 1e-10 * np.trace(hessian)).all())
     with np.errstate(invalid="ignore"):
@@ -296,9 +296,13 @@ def answer(trial: Trial, also: np.ndarray | None = None) -> Answer:
     )  # fmt: skip
 
 
+#: Step of the differences of slopes, in units of the unknowns.
+SHIFT = 2e-3
+
+
 def _hessian(misfit: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -> np.ndarray:
     """Hessian of half the sum of squares: central differences, order 4, of complex-step slopes."""
-    d, eps = z.size, 2e-3
+    d, eps = z.size, SHIFT
     shifts = eps * np.array([-2.0, -1.0, 1.0, 2.0])
     weights = np.array([1.0, -8.0, 8.0, -1.0]) / (12.0 * eps)
     columns = z[:, None, None, None] + np.zeros((d, d, 4, d), dtype=complex)
@@ -332,13 +336,13 @@ class Outcome:
 SHARE, SDS, SPREAD = 0.01, 0.1, 0.01
 
 
-def judge(trial: Trial) -> Outcome:
+def judge(trial: Trial, solver: str = "newton") -> Outcome:
     """Anneal a trial, fit it by least squares, and compare."""
     about = f"{trial.kind}, {trial.family}, {trial.scheme}"
     names = [f"p{i}" for i in trial.free]
     also, verdict, finding, table = None, "error", "error", None
     try:
-        run = trial.anneal()
+        run = trial.anneal(solver)
         verdict, finding = str(run.verdict()), run.verdict().first.about
         best = run.best
         values = trial.truth[len(trial.sizes) :] * trial.units

@@ -24,7 +24,7 @@ from symda.analyse.solution import (
 )
 from symda.errors import SolveError
 from symda.observe.weights import averaging_factors
-from symda.solve.stationary import Expansion, Stationarity, judge
+from symda.solve.stationary import Expansion, Stationarity, judge, settled
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -116,7 +116,8 @@ def _look(
     problem = evaluator.problem
     X = np.ascontiguousarray(dataset["states"].values[best])
     theta = np.ascontiguousarray(dataset["parameters"].values[best, rung])
-    here = judge(evaluator).at(X, theta, rf)
+    one = judge(evaluator)
+    here = one.at(X, theta, rf)
     held = tuple(_held(evaluator, here))
     notes: list[str] = []
     found = Assessment(
@@ -135,6 +136,7 @@ def _look(
     if not here.minimum:
         # nothing can be said of errors about a point that is none
         return found
+    X, theta, here = settled(one, problem, X, theta, rf)
     expansion = here.expansion
     if expansion is None:
         if evaluator.kernels.matrix_free:

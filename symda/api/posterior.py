@@ -13,7 +13,7 @@ from symda.api.preflight import loose
 from symda.api.run import Run
 from symda.api.same import check_equations
 from symda.errors import OptionError, SolveError
-from symda.solve import judge
+from symda.solve import judge, settled
 
 if TYPE_CHECKING:
     from symda.api.action import Action
@@ -46,17 +46,20 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
     rf = d["rf"].values[int(d["last_beta"].values[best.path])]
     X, theta = best.states.values, np.array(list(best.parameters.values()))
     evaluator = action.compile().machine.at(problem)
-    here = judge(evaluator).at(X, theta, rf)
+    one = judge(evaluator)
+    here = one.at(X, theta, rf)
     if not (here.convex and here.decrement <= LEFT * problem.measurement_scale):
         raise SolveError(
             f"posterior: there is no minimum here, at path {best.path}: {here.words(problem)}."
         )
+    # the estimate is the run's; its error bars are those of the minimum itself
+    X, exact, here = settled(one, problem, X, theta, rf)
     unseen, _ = loose(action.field, problem)
     free = np.array([name not in unseen for name in problem.states])
     return of_hessian(
         # Nothing that was measured depends on them, so whatever the others are, they can follow
         # their equations: they say nothing, and are left out together with these.
-        evaluator.hessian(X, theta, np.where(free, rf, 0.0)),
+        evaluator.hessian(X, exact, np.where(free, rf, 0.0)),
         problem.parameters,
         theta,
         typical=problem.typical,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from symda.emit.lanes import DAMPING, LEAST_PIVOT
 from symda.solve.box import Box
 from symda.solve.derivatives import Derivatives, Point
+from symda.solve.minimum import Bounds
 from symda.solve.options import NEAR, tolerance
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ SLIGHT = (0.0, 1e-3 * DAMPING.slight, DAMPING.slight)
 #: Moving an unknown by its own size away from its bound must cost this much at least, in units of
 #: the action, for the bound to hold it.
 PUSH = 1e-5
+#: Newton steps at most from where a solver ended, before error bars are taken.
+POLISH = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +162,46 @@ def judge(evaluator: Evaluator) -> Judge:
 
         return TruncatedJudge(evaluator)
     return BandedJudge(evaluator)
+
+
+def settled(
+    judge: Judge, problem: Problem, path: FloatArray, theta: FloatArray, rf: FloatArray
+) -> tuple[FloatArray, FloatArray, Stationarity]:
+    """Take Newton steps from a minimum until rounding ends them.
+
+    A solver ends where the action has nothing left to gain. The momenta Rf r, which the Hessian
+    holds, are then known to the square root of that only, times sqrt(Rf): they need more.
+
+    Parameters
+    ----------
+    judge : Judge
+        Of the problem.
+    problem : Problem
+    path : ndarray, shape (M, D)
+    theta : ndarray, shape (P,)
+    rf : ndarray, shape (D,)
+
+    Returns
+    -------
+    path, theta : ndarray
+        Where the steps end; as given where there are no matrices, or no minimum.
+    here : Stationarity
+        What is there.
+    """
+    here = judge.at(path, theta, rf)
+    bounds = Bounds.of(problem)
+    for _ in range(POLISH):
+        if not here.minimum or here.expansion is None:
+            break
+        moved = here.expansion.shift(here.expansion.point.gradient)
+        x = np.concatenate([np.ravel(path), theta]) + moved
+        x = np.clip(x, bounds.lower, bounds.upper)
+        X, values = x[: path.size].reshape(path.shape), x[path.size :]
+        there = judge.at(X, values, rf)
+        if not (there.minimum and there.decrement < 0.5 * here.decrement):
+            break
+        path, theta, here = X, values, there
+    return path, theta, here
 
 
 class BandedJudge:
