@@ -69,7 +69,8 @@ class Assessment:
     model : Shift or None
         What is left of the model error: how far the estimate is from that of infinite Rf.
     spread : float
-        Relative change of a standard deviation, at most, if Rf were ten times larger.
+        Relative change of a standard deviation, at most, if Rf were infinite; nan if it is no small
+        one.
     scheme : Shift or None
         What the error of the scheme moves the estimate by.
     unsettled : int
