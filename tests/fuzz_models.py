@@ -163,8 +163,15 @@ def _log(x: Any) -> Any:
     return mpmath.log(x)
 
 
+def _atan2(y: Any, x: Any) -> Any:
+    if x == 0 and y == 0:
+        raise ZeroDivisionError  # no value has a limit there
+    return mpmath.atan2(y, x)
+
+
 PRECISE = {
     "log": _log,
+    "atan2": _atan2,
     "sinc": _sinc,
     "exprel": _exprel,
     "Heaviside": _heaviside,
