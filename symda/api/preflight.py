@@ -271,3 +271,21 @@ def _jumping(
 
 def _listed(kind: str, names: Sequence[str]) -> str:
     return f"{kind} {names[0]}" if len(names) == 1 else f"{kind}s {', '.join(names)}"
+
+
+def warn_of_time(limit: float, seconds: float, *, stacklevel: int) -> None:
+    """Say so if a time limit (s) is shorter than a path is likely to take (s).
+
+    Parameters
+    ----------
+    limit, seconds : float
+    stacklevel : int
+        As for `warnings.warn`, counted from the caller.
+    """
+    if seconds > limit:
+        text = (
+            f"time_limit = {limit:g} s, but one path takes about {seconds:.2g} s (to a factor of 3): "
+            "what is done by then is kept, but it is not the end of the ladder. Allow more time, "
+            "take fewer rungs, or solver='newton'."
+        )
+        warnings.warn(text, ProblemWarning, stacklevel=stacklevel + 1)
