@@ -284,8 +284,8 @@ def warn_of_time(limit: float, seconds: float, *, stacklevel: int) -> None:
     """
     if seconds > limit:
         text = (
-            f"time_limit = {limit:g} s, but one path takes about {seconds:.2g} s (to a factor of 3): "
-            "what is done by then is kept, but it is not the end of the ladder. Allow more time, "
-            "take fewer rungs, or solver='newton'."
+            f"time_limit = {limit:g} s, but one path takes about {seconds:.2g} s (to a factor of "
+            "3): what is done by then is kept, but it is not the end of the ladder. Allow more "
+            "time, take fewer rungs, or solver='newton'."
         )
         warnings.warn(text, ProblemWarning, stacklevel=stacklevel + 1)
