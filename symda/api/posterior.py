@@ -46,7 +46,13 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
     rf = d["rf"].values[int(d["last_beta"].values[best.path])]
     X, theta = best.states.values, np.array(list(best.parameters.values()))
     evaluator = action.compile().machine.at(problem)
-    here = judge(evaluator).at(X, theta, rf)
+    judges = judge(evaluator)
+    if judges is None:
+        raise OptionError(
+            f"posterior: the Hessian of {problem.N} steps is too large to be made. Ask it of a "
+            "shorter window."
+        )
+    here = judges.at(X, theta, rf)
     if not (here.convex and here.decrement <= LEFT * problem.measurement_scale):
         raise SolveError(
             f"posterior: there is no minimum here, at path {best.path}: {here.words(problem)}."

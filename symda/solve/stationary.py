@@ -29,6 +29,8 @@ EXACT = 1e-12
 #: Damping with which a Hessian still counts as positive definite: flat directions have none of
 #: their own.
 SLIGHT = (0.0, 1e-3 * DAMPING.slight, DAMPING.slight)
+#: Numbers in the Hessians of all steps up to which there is a matrix: a gigabyte or two.
+LARGEST = 50_000_000
 #: Moving an unknown by its own size away from its bound must cost this much at least, in units of
 #: the action, for the bound to hold it.
 PUSH = 1e-5
@@ -152,8 +154,14 @@ class Judge(Protocol):
         """
 
 
-def judge(evaluator: Evaluator) -> Judge:
-    """Make the judge of a problem, by whatever derivatives its kernels have."""
+def judge(evaluator: Evaluator) -> Judge | None:
+    """Make the judge of a problem, by whatever derivatives its kernels have.
+
+    None for a window so long that its Hessian would take the memory which solvers do without.
+    """
+    p = evaluator.problem
+    if not evaluator.kernels.matrix_free and p.N * (p.E + p.D + p.P) ** 2 > LARGEST:
+        return None
     if evaluator.kernels.matrix_free:
         from symda.solve.truncated import TruncatedJudge
 
