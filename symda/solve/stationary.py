@@ -26,9 +26,12 @@ Mask = NDArray[np.bool_]
 SHARE = 1e-6
 #: The same, of half the sum of squared data over their variances: an exact fit has an action of 0.
 EXACT = 1e-12
-#: Damping with which a Hessian still counts as positive definite: flat directions have none of
-#: their own.
-SLIGHT = (0.0, 1e-3 * DAMPING.slight, DAMPING.slight)
+#: Damping with which a Hessian still counts as positive definite, in units of the Gauss-Newton
+#: diagonal: flat directions have no curvature of their own, and residuals that are not quite 0 may
+#: give them some of either sign. From the third on less may be left to gain.
+SLIGHT = (0.0, 1e-3 * DAMPING.slight, DAMPING.slight, 1e2 * DAMPING.slight)
+#: No unknown is measured in less.
+SMALLEST = 1e-150
 #: Numbers in the Hessians of all steps up to which there is a matrix: a gigabyte or two.
 LARGEST = 50_000_000
 #: Moving an unknown by its own size away from its bound must cost this much at least, in units of
@@ -197,7 +200,7 @@ class BandedJudge:
                     moved = self._box.project(x + step, sides) - x
                     left = max(-0.5 * float(felt @ moved), 0.0)
                     # a damped step foretells less than is to be had
-                    limit *= DAMPING.damped if mu else 1.0
+                    limit *= DAMPING.damped if mu >= SLIGHT[2] else 1.0
                     expansion = Expansion(here, mu, held)
                     return Stationarity(True, True, left, limit, step / sizes, held, expansion)
             return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
@@ -207,7 +210,7 @@ class BandedJudge:
         x = np.concatenate([np.ravel(path), theta])
         with np.errstate(all="ignore"):
             here = self._derivatives.at(x, self._evaluator.precision(rf))
-        return self._box.reach(here.scale) / DAMPING.near_bound
+        return np.maximum(self._box.reach(here.scale) / DAMPING.near_bound, SMALLEST)
 
 
 def left_over(problem: Problem, action: float) -> float:
