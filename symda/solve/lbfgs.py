@@ -26,7 +26,7 @@ DEFAULTS = {
     "maxfun": 40_000,
     "maxcor": 20,
     "ftol": 1e-13,
-    "gtol": 1e-7,
+    "gtol": 1e-9,
     "maxls": 40,
 }
 #: Times it begins anew, with sizes of where it is, while there is something left to gain.

@@ -28,8 +28,9 @@ SHARE = 1e-6
 EXACT = 1e-12
 #: Damping with which a Hessian still counts as positive definite, in units of the Gauss-Newton
 #: diagonal: flat directions have no curvature of their own, and residuals that are not quite 0 may
-#: give them some of either sign. From the third on less may be left to gain.
+#: give them some of either sign. From the third on only this share may be left to gain.
 SLIGHT = (0.0, 1e-3 * DAMPING.slight, DAMPING.slight, 1e2 * DAMPING.slight)
+LESS = 0.1
 #: No unknown is measured in less.
 SMALLEST = 1e-150
 #: Numbers in the Hessians of all steps up to which there is a matrix: a gigabyte or two.
@@ -200,7 +201,7 @@ class BandedJudge:
                     moved = self._box.project(x + step, sides) - x
                     left = max(-0.5 * float(felt @ moved), 0.0)
                     # a damped step foretells less than is to be had
-                    limit *= DAMPING.damped if mu >= SLIGHT[2] else 1.0
+                    limit *= LESS if mu >= SLIGHT[2] else 1.0
                     expansion = Expansion(here, mu, held)
                     return Stationarity(True, True, left, limit, step / sizes, held, expansion)
             return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
