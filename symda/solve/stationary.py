@@ -31,6 +31,8 @@ EXACT = 1e-12
 #: give them some of either sign. From the third on only this share may be left to gain.
 SLIGHT = (0.0, 1e-3 * DAMPING.slight, DAMPING.slight, 1e2 * DAMPING.slight)
 LESS = 0.1
+#: Times a step is found anew because unknowns would leave their bounds.
+PASSES = 8
 #: No unknown is measured in less.
 SMALLEST = 1e-150
 #: Numbers in the Hessians of all steps up to which there is a matrix: a gigabyte or two.
@@ -67,7 +69,8 @@ class Expansion:
 
     def rise(self, change: FloatArray) -> float:
         """Return by how much the action rises for a change of the unknowns, (M D + P,)."""
-        return 0.5 * self.point.pattern.form(self.point.hessian, np.where(self.held, 0.0, change))
+        free = np.where(self.held, 0.0, change)
+        return 0.5 * float(free @ self.point.pattern.product(self.point.hessian, free))
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,15 +199,32 @@ class BandedJudge:
                 broken = (~np.isfinite(felt)).astype(float)
                 return Stationarity(False, False, math.nan, limit, broken, held)
             for mu in SLIGHT:
-                step = here.step(mu, sides.held)
-                if step is not None and np.isfinite(step).all():
-                    moved = self._box.project(x + step, sides) - x
-                    left = max(-0.5 * float(felt @ moved), 0.0)
+                step = self._step(x, here, mu, sides.held)
+                if step is not None:
+                    bent = here.pattern.product(here.hessian, step)
+                    left = max(-float(felt @ step) - 0.5 * float(step @ bent), 0.0)
                     # a damped step foretells less than is to be had
                     limit *= LESS if mu >= SLIGHT[2] else 1.0
                     expansion = Expansion(here, mu, held)
                     return Stationarity(True, True, left, limit, step / sizes, held, expansion)
             return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
+
+    def _step(self, x: FloatArray, here: Point, mu: float, held: Mask) -> FloatArray | None:
+        """Newton step within the bounds; what would leave them stops there, the rest goes on."""
+        lower, upper = self._box.bounds.lower, self._box.bounds.upper
+        change = np.zeros(x.size)
+        for _ in range(PASSES):
+            pull = here.gradient + here.pattern.product(here.hessian, change)
+            found = here.solve(mu, held, -np.where(held, 0.0, pull))
+            if found is None or not np.isfinite(found).all():
+                return None
+            step = change + found
+            beyond = ~held & ((x + step < lower) | (x + step > upper))
+            if not beyond.any():
+                return step
+            change = np.where(beyond, np.clip(x + step, lower, upper) - x, change)
+            held = held | beyond
+        return np.clip(x + step, lower, upper) - x
 
     def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
         """Return the unknowns' own sizes; see `Judge.sizes`."""
