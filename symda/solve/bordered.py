@@ -41,8 +41,8 @@ class Bordered:
         size, off = self.n + self.P, i != j
         right = np.where(v[j] == 0.0, 0.0, values * v[j])
         left = np.where(off & (v[i] != 0.0), values * v[i], 0.0)
-        product: FloatArray = np.bincount(i, right, size) + np.bincount(j, left, size)
-        return product
+        product = np.bincount(i, right, size) + np.bincount(j, left, size)
+        return np.asarray(product, dtype=float)
 
     def solve(
         self,
