@@ -84,7 +84,8 @@ def measure(size: Size) -> list[Row]:
                     "nlp_hess_l": program.derivatives["hess_lag"],
                 },
                 x,
-                rf,
+                # symda's programs are given Rf of each state and the unknowns' sizes
+                np.concatenate([rf, np.ones(x.size)]),
             ),
             "CasADi virtual machine": casadi_calls(
                 {name: interpreted.get_function(name) for name in names}, x, 1.0

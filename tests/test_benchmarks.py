@@ -70,7 +70,7 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         "evaluate": 3 * 4 if jax else 3 + 2 * 4,
         # newton against 6 machines and 4 rows of detail, threads; IPOPT's 3 machines against 2
         # alternatives, and 3 rows of detail each
-        "path": 6 + 4 + (os.cpu_count() > 1) + 3 * 2 + 3 * 3,
+        "path": 6 + 5 + (os.cpu_count() > 1) + 3 * 2 + 3 * 3,
         # the best, and two rows for each of 6 methods and for two measured states
         "lowest": 1 + 2 * 6 + 2,
         # N, D, K; memory

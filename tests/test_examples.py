@@ -107,7 +107,8 @@ class Judged:
         return SimpleNamespace(sizes={"path": self.paths})
 
     def chi_squared(self) -> ChiSquared:
-        return ChiSquared(300.0, 20.0, 664, 64, 260.0, 340.0, self.value, "judged")
+        value = self.value
+        return ChiSquared(300.0, 20.0, 664, 64, 260.0, 340.0, value, value, 0.0, "judged")
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ FIGURE_1 = {
         (2, (40, 2000.0, 2400.0, 1, 1990.0), "L = 2: expected many levels, found 40 for 100 paths"),
         (2, (90, 300.0, 2400.0, 1, 290.0), "L = 2: expected none apart, but the next is 8 times"),
         (4, (40, 310.0, 400.0, 6, 309.0), "L = 4: the next level is only 1.29 times as high"),
-        (4, (40, 350.0, 900.0, 6, 349.0), "L = 4: the lowest level is judged"),
+        (4, (40, 350.0, 900.0, 6, 349.0), "L = 4: judged"),
         (5, (21, 310.0, 900.0, 60, 309.0), "L = 5: expected few levels, found 21, with four 40"),
         (6, (2, 310.0, 900.0, 99, 309.0), "L = 6: expected every path on one level, found 99"),
         (None, (), ""),
@@ -158,7 +159,7 @@ def test_figure_1_is_judged_by_what_the_paper_shows(
         (1, 3, 300.0, 9.0, "1 step: expected a level above the band"),
         (1, 3, 400.0, 9.95, "1 step: expected nu to be off"),
         (6, 2, 300.0, 9.95, "6 steps: expected one level, found 2"),
-        (12, 1, 200.0, 9.95, "12 steps: the lowest level is judged"),
+        (12, 1, 200.0, 9.95, "12 steps: judged"),
         (12, 1, 300.0, 10.2, "12 steps: expected nu near 10, it is off by 0.2"),
         (1, 3, 400.0, 9.0, None),
         (3, 9, 900.0, 0.0, None),

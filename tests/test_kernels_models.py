@@ -108,7 +108,7 @@ def test_equations_that_are_constant():
     """Also names that would end a docstring or a comment, or start a template's statement."""
     x, y, z = sd.states("x y z", **WIDE)
     p = sd.parameter("p", **WIDE)
-    name = 'a """ */ \\ {% name %}\nof two lines'
+    name = 'a """ */ \\ {% name %} of two parts'
     model = sd.Model({x: 0, y: 2.5, z: p}, name=name)
     case = make_case(model, {'channel """ */': x, "other": y * z}, "trapezoid")
     check(case)

@@ -214,7 +214,7 @@ def test_a_population_finds_what_uniform_starts_miss():
     ring = {x[a]: x[a - 1] * (x[(a + 1) % 11] - x[a - 2]) - x[a] + nu for a in range(11)}
     action = sd.Action(sd.Model(ring, name="lorenz96"), [x[0], x[3], x[6], x[9]], scheme="rk4")
     truth, data = sd.twin(
-        action, parameters={"nu": 10.0}, dt=0.025, steps=165, variance=0.2, seed=102, discard=20.0
+        action, parameters={"nu": 10.0}, dt=0.025, steps=165, variance=0.2, seed=103, discard=20.0
     )
     chosen = {"solver": "newton", "progress": False}
     ladder = sd.anneal(action, data, paths=20, **chosen)

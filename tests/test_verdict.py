@@ -282,3 +282,12 @@ def test_parameters_that_matter_are_not_called_idle() -> None:
     values = np.c_[1e9 * np.exp(-0.5 * t), np.exp(-0.3 * t)]
     data = sd.Observations(t, values, variance=[1e16, 1e-4])
     assert not [w for w in action.check(data).warnings if "epends on" in w]
+
+
+def test_a_time_limit_shorter_than_a_path_is_named_beforehand() -> None:
+    t, y = noisy_decay()
+    action, _ = decay()
+    data = sd.Observations(t, y, variance=1e-4)
+    chosen = {"solver": "ipopt", "paths": 1, "ladder": sd.Ladder(rungs=2), "progress": False}
+    with pytest.warns(ProblemWarning, match="one path takes about .* s .to a factor of 3"):
+        sd.anneal(action, data, time_limit=1e-6, **chosen)

@@ -106,8 +106,8 @@ def check(panels: Sequence[Panel]) -> list[str]:
     """Say in what the panels differ from the paper's.
 
     The figure's axis is logarithmic, so a level stands apart when the next is at least `APART`
-    times as high. With four states or more the measurement term of the lowest must also be what the
-    noise leads one to expect. How many levels are few depends on the data (the paper has two with
+    times as high. With four states or more the action of the lowest must also be what the noise leads
+    one to expect. How many levels are few depends on the data (the paper has two with
     five states): here, at most half as many as with four.
     """
     levels = {panel.L: panel.levels for panel in panels}
@@ -125,7 +125,7 @@ def check(panels: Sequence[Panel]) -> list[str]:
                 )
             continue
         if not chi.low <= chi.value <= chi.high:
-            wrong.append(f"L = {p.L}: the lowest level is {chi.verdict}")
+            wrong.append(f"L = {p.L}: {chi.verdict}")
         if ratio < APART:
             wrong.append(f"L = {p.L}: the next level is only {ratio:.3g} times as high")
         if p.L == 5 and p.levels > levels[4] / 2:
@@ -149,11 +149,11 @@ def report(panels: Sequence[Panel]) -> str:
     """Tabulate the panels."""
     lines = [
         "  L  levels    lowest      next  paths on lowest  true path  expected (mean, band)"
-        "          nu      seconds  measurement term"
+        "          nu      seconds  verdict"
     ]
     for p in panels:
         chi = p.run.chi_squared()
-        verdict = chi.verdict.split(":")[0].split(";")[0]
+        verdict = str(p.run.verdict()).split(":")[0]
         lines.append(
             f"{p.L:3d}  {p.levels:6d}  {p.lowest:8.2f}  {p.lowest + p.gap:8.2f}  {p.hits:15d}"
             f"  {p.true:9.2f}  {chi.mean:8.2f} ({chi.low:.2f} .. {chi.high:.2f})"

@@ -96,14 +96,14 @@ def check(panels: Sequence[Panel]) -> list[str]:
             if p.levels == 1:
                 wrong.append("1 step: expected several levels, found one")
             if not chi.value > chi.high:
-                wrong.append(f"1 step: expected a level above the band, it is {chi.verdict}")
+                wrong.append(f"1 step: expected a level above the band: {chi.verdict}")
             if off < NEAR:
                 wrong.append(f"1 step: expected nu to be off, the worst estimate is by {off:.3g}")
         elif p.steps > 3:
             if p.levels > 1:
                 wrong.append(f"{p.steps} steps: expected one level, found {p.levels}")
             if not chi.low <= chi.value <= chi.high:
-                wrong.append(f"{p.steps} steps: the lowest level is {chi.verdict}")
+                wrong.append(f"{p.steps} steps: {chi.verdict}")
             if off > NEAR:
                 wrong.append(f"{p.steps} steps: expected nu near 10, it is off by {off:.3g}")
     return wrong
@@ -113,7 +113,7 @@ def report(panels: Sequence[Panel]) -> str:
     """Tabulate the panels."""
     lines = [
         "steps  levels    lowest  paths on lowest  expected (mean, band)       nu of the lowest"
-        "  of all paths (mean, sd)  seconds  measurement term"
+        "  of all paths (mean, sd)  seconds  verdict"
     ]
     for p in panels:
         chi = p.run.chi_squared()
@@ -122,7 +122,7 @@ def report(panels: Sequence[Panel]) -> str:
             f"  {chi.mean:6.2f} ({chi.low:.2f} .. {chi.high:.2f})"
             f"  {p.run.best.parameters['nu']:16.4f}"
             f"  {np.mean(p.estimates):13.4f} {np.std(p.estimates):9.4f}  {p.seconds:7.1f}"
-            f"  {chi.verdict.split(':')[0]}"
+            f"  {str(p.run.verdict()).split(':')[0]}"
         )
     return "\n".join(lines)
 

@@ -23,6 +23,7 @@ from symda.analyse.solution import (
     residual_weights,
     shift_of,
 )
+from symda.anneal.levels import STATUS
 from symda.errors import SolveError
 from symda.observe.weights import averaging_factors
 from symda.solve.stationary import Expansion, Stationarity, judge, settled
@@ -117,8 +118,22 @@ def _look(
     problem = evaluator.problem
     X = np.ascontiguousarray(dataset["states"].values[best])
     theta = np.ascontiguousarray(dataset["parameters"].values[best, rung])
-    one = judge(evaluator)
-    here = one.at(X, theta, rf)
+    judges = judge(evaluator)
+    if judges is None:
+        # the compiled solver's own test of a minimum is the same one
+        converged = dataset["status"].values[best, rung] == STATUS.index("converged")
+        return Assessment(
+            path=best,
+            beta=int(dataset["beta"].values[rung]),
+            minimum=bool(converged) if own else None,
+            decrement=float(dataset["decrement"].values[best]),
+            unseen=tuple(equations.unseen),
+            n=int(problem.data_count),
+            p=int(problem.fitted) - len(equations.unseen),
+            twice=2.0 * _plain_action(evaluator, X, theta, rf),
+            notes=("the window is too long for a Hessian",),
+        )
+    here = judges.at(X, theta, rf)
     held = tuple(_held(evaluator, here))
     notes: list[str] = []
     found = Assessment(
@@ -137,7 +152,7 @@ def _look(
     if not here.minimum:
         # nothing can be said of errors about a point that is none
         return found
-    X, theta, here = settled(one, problem, X, theta, rf)
+    X, theta, here = settled(judges, problem, X, theta, rf)
     expansion = here.expansion
     if expansion is None:
         if evaluator.kernels.matrix_free:

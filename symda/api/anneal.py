@@ -19,6 +19,7 @@ from symda.anneal.starts import Start, uniform
 from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
 from symda.api.assessed import assessed
+from symda.api.check import estimate
 from symda.api.kinked import name_kinks
 from symda.api.machine import build_ahead
 from symda.api.run import Run
@@ -177,6 +178,9 @@ def anneal(
     kernels = action.compile().machine
     rf = settings.ladder.over(problem)
     _try_growing(settings.method, kernels, problem, rf)
+    if time_limit is not None and solver == "ipopt":
+        _, seconds = estimate(kernels.at(problem), settings.ladder.rungs)
+        preflight.warn_of_time(float(time_limit), seconds, stacklevel=2)
     preflight.warn(action.field, kernels.at(problem), rf, stacklevel=2)
     preflight.warn_of_window(settings.method, problem, rf, stacklevel=2)
     dataset = driver.anneal(

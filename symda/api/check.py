@@ -175,6 +175,31 @@ class Check:
             yield f"and {len(self.warnings) - 2 * LISTED} more warnings"
 
 
+def estimate(at: Evaluator, rungs: int) -> tuple[float, float]:
+    """Return the seconds of an evaluation with all derivatives, and of a path with IPOPT, about.
+
+    Parameters
+    ----------
+    at : Evaluator
+        Kernels with the problem.
+    rungs : int
+        Of the ladder.
+    """
+    X, theta = uniform(at.problem, np.random.default_rng(0))
+    rf = Ladder().over(at.problem)[0]
+    elapsed = []
+    hessian = _curvature(at, X, theta, rf)
+    for _ in range(3):
+        # of this process alone, so that a busy machine does not count
+        began = time.process_time()
+        at.gradient(X, theta, rf)
+        _curvature(at, X, theta, rf)
+        elapsed.append(time.process_time() - began)
+    products = PRODUCTS if at.kernels.matrix_free else 1
+    step = min(elapsed) * products + IPOPT_SECONDS * hessian.nonzeros
+    return min(elapsed), rungs * ITERATIONS * step
+
+
 def check(action: Action, problem: Problem) -> Check:
     """Look at a problem before annealing it.
 
@@ -199,15 +224,8 @@ def check(action: Action, problem: Problem) -> Check:
     rf = Ladder().over(problem)[0]
     # the first evaluation also makes tables that later ones find
     value, hessian = at.action(X, theta, rf), _curvature(at, X, theta, rf)
-    elapsed = []
-    for _ in range(3):
-        # of this process alone, so that a busy machine does not count
-        began = time.process_time()
-        at.gradient(X, theta, rf)
-        _curvature(at, X, theta, rf)
-        elapsed.append(time.process_time() - began)
-    evaluation = min(elapsed)
     rungs = Ladder().rungs
+    evaluation, path_seconds = estimate(at, rungs)
     free = int(problem.free.sum())
     channels = tuple(_scale(problem, l) for l in range(problem.L))
     return Check(
@@ -234,12 +252,7 @@ def check(action: Action, problem: Problem) -> Check:
         keep_all_bytes=int(X.nbytes) * PATHS * rungs,
         kernels=kernels.kind,
         evaluation_seconds=evaluation,
-        path_seconds=rungs
-        * ITERATIONS
-        * (
-            evaluation * (PRODUCTS if at.kernels.matrix_free else 1)
-            + IPOPT_SECONDS * hessian.nonzeros
-        ),
+        path_seconds=path_seconds,
         warnings=(
             *unseen_warnings(unseen),
             *unconstrained_warnings(unconstrained),

@@ -47,14 +47,19 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
     rf = d["rf"].values[int(d["last_beta"].values[best.path])]
     X, theta = best.states.values, np.array(list(best.parameters.values()))
     evaluator = action.compile().machine.at(problem)
-    one = judge(evaluator)
-    here = one.at(X, theta, rf)
+    judges = judge(evaluator)
+    if judges is None:
+        raise OptionError(
+            f"posterior: the Hessian of {problem.N} steps is too large to be made. Ask it of a "
+            "shorter window."
+        )
+    here = judges.at(X, theta, rf)
     if not (here.convex and here.decrement <= LEFT * problem.measurement_scale):
         raise SolveError(
             f"posterior: there is no minimum here, at path {best.path}: {here.words(problem)}."
         )
     # the estimate is the run's; its error bars are those of the minimum itself
-    X, exact, here = settled(one, problem, X, theta, rf)
+    X, exact, here = settled(judges, problem, X, theta, rf)
     unseen, _ = loose(action.field, problem)
     found, _ = laplace(evaluator, X, exact, rf, held=here.held, unseen=unseen)
     return replace(found, values=theta[problem.free])

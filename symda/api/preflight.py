@@ -29,7 +29,7 @@ BoolArray = NDArray[np.bool_]
 
 #: Data beyond a bound by this many standard deviations of their noise are not the noise's doing.
 FAR = 3.0
-#: Random points at which a parameter must do nothing to be called idle.
+#: Random starts at which a parameter must do nothing to be called idle.
 TRIALS = 2
 
 
@@ -148,7 +148,7 @@ def unconstrained_warnings(names: Sequence[str]) -> Iterator[str]:
 
 
 def idle_warnings(at: Evaluator, rf: FloatArray, named: Sequence[str]) -> Iterator[str]:
-    """Name the free parameters, but for those `named` before, that do nothing at random points.
+    """Name the free parameters, but for those `named` before, that do nothing at random starts.
 
     Parameters
     ----------
@@ -161,21 +161,22 @@ def idle_warnings(at: Evaluator, rf: FloatArray, named: Sequence[str]) -> Iterat
     """
     problem = at.problem
     idle = problem.free & np.array([name not in named for name in problem.parameters], dtype=bool)
-    low, high = problem.state_start.T
     for trial in range(TRIALS if idle.any() else 0):
-        rng = np.random.default_rng(trial)
-        _, theta = uniform(problem, rng)
-        # not a start: where all is measured, that lies on the data, and may be a special place
-        X = rng.uniform(low, high, (problem.M, problem.D))
+        X, theta = uniform(problem, np.random.default_rng(trial))
         with np.errstate(all="ignore"):
-            gradient = at.gradient(X, theta, rf)
-        # the terms that hold it give exactly nothing; how large the others are does not matter
-        idle &= gradient[problem.M * problem.D :] == 0.0
+            slope = at.gradient(X, theta, rf)[problem.M * problem.D :]
+            # the terms that hold it give exactly nothing; how large the others are does not matter
+            idle &= slope == 0.0
+            for j in np.flatnonzero(idle):
+                # nor would it matter as soon as a state has moved
+                unit = np.zeros(X.size + theta.size)
+                unit[X.size + j] = 1.0
+                idle[j] = not at.hessian_product(X, theta, rf, unit).any()
     names = [name for name, still in zip(problem.parameters, idle, strict=True) if still]
     if names:
         yield (
             f"nothing depends on {_listed('the parameter', names)}: the action's derivative is "
-            "zero at random points, as behind a forcing that is zero or in a case that never "
+            "zero at random starts, as behind a forcing that is zero or in a case that never "
             "applies. What it starts at is what it ends at. Fix it with fixed={...}, or leave it "
             "out of the model."
         )
@@ -271,3 +272,21 @@ def _jumping(
 
 def _listed(kind: str, names: Sequence[str]) -> str:
     return f"{kind} {names[0]}" if len(names) == 1 else f"{kind}s {', '.join(names)}"
+
+
+def warn_of_time(limit: float, seconds: float, *, stacklevel: int) -> None:
+    """Say so if a time limit (s) is shorter than a path is likely to take (s).
+
+    Parameters
+    ----------
+    limit, seconds : float
+    stacklevel : int
+        As for `warnings.warn`, counted from the caller.
+    """
+    if seconds > limit:
+        text = (
+            f"time_limit = {limit:g} s, but one path takes about {seconds:.2g} s (to a factor of "
+            "3): what is done by then is kept, but it is not the end of the ladder. Allow more "
+            "time, take fewer rungs, or solver='newton'."
+        )
+        warnings.warn(text, ProblemWarning, stacklevel=stacklevel + 1)

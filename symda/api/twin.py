@@ -144,7 +144,9 @@ def twin(
     )
     if discard:
         _require_forcing_before(system, discard)
-        spin_up = Options(method, SPIN_UP, None)
+        # a chaotic truth follows from every digit: recorded twins stay what they are
+        ordinary = all(np.abs(s.start or s.bounds).max() >= 1.0 for s in known.states)
+        spin_up = Options(method, SPIN_UP, SPIN_UP if ordinary else None)
         before = np.array([-discard, 0.0])
         way_in = trajectory(system, before, first, spin_up, longest=dt, where="twin")
         first = way_in.states.values[-1]

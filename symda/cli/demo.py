@@ -43,7 +43,8 @@ def demonstrate(
         raise OptionError(
             f"demo: needs --paths of at least 1 and --seed of at least 0, got {paths} and {seed}."
         )
-    ladder = Ladder()
+    # five rungs more than the paper's: there the estimate no longer depends on Rf
+    ladder = Ladder(rungs=31)
     # refuses what is wrong before anything is made
     Settings(
         ladder=ladder, paths=paths, seed=seed, start=start, strategy=strategy, attempts=attempts

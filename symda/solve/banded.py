@@ -130,6 +130,9 @@ class BandedNewton:
                     else:
                         damping.rise()
                         narrow, wall = 0.25 * narrow, True
+                elif level and predicted <= least and damping.slight:
+                    # flat directions need some damping, and what is left is lost in rounding
+                    return x, 0, iteration, evaluations
                 else:
                     damping.rise()
                     narrow *= 0.25

@@ -35,10 +35,14 @@ class Bordered:
         self._border_at = rows[self._in_border], columns[self._in_border] - n
         self._corner_at = columns[self._in_corner] - n, rows[self._in_corner] - n
 
-    def form(self, values: FloatArray, v: FloatArray) -> float:
-        """Return v^T H v of the matrix with these nonzeros."""
-        each = np.where(self._rows == self._columns, 1.0, 2.0)
-        return float(np.sum(each * values * v[self._rows] * v[self._columns]))
+    def product(self, values: FloatArray, v: FloatArray) -> FloatArray:
+        """Return H v of the matrix with these nonzeros; where v is 0, H may be anything."""
+        i, j = self._rows, self._columns
+        size, off = self.n + self.P, i != j
+        right = np.where(v[j] == 0.0, 0.0, values * v[j])
+        left = np.where(off & (v[i] != 0.0), values * v[i], 0.0)
+        product = np.bincount(i, right, size) + np.bincount(j, left, size)
+        return np.asarray(product, dtype=float)
 
     def solve(
         self,

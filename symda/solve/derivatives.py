@@ -56,8 +56,12 @@ class Point:
 
     def step(self, mu: float, held: Mask) -> FloatArray | None:
         """Newton step with damping mu; None where the Hessian is not positive definite."""
+        return self.solve(mu, held, -self.gradient)
+
+    def solve(self, mu: float, held: Mask, right: FloatArray) -> FloatArray | None:
+        """Solve with the damped Hessian; None where it is not positive definite."""
         least = LEAST_PIVOT * self.scale
-        return self.pattern.solve(self.hessian, mu * self.scale, -self.gradient, held, least)
+        return self.pattern.solve(self.hessian, mu * self.scale, right, held, least)
 
 
 class Derivatives:

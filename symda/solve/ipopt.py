@@ -13,6 +13,7 @@ from symda.errors import OptionError, nearest
 from symda.solve.minimum import Bounds, Minimum, Status, record
 from symda.solve.options import own_sizes
 from symda.solve.programs import FORMULATIONS
+from symda.solve.stationary import Judge, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +92,7 @@ class Ipopt:
             )
         self._evaluator = kernels.at(problem)
         self._bounds = Bounds.of(problem)
+        self._judge: Judge | None = None
         self._lifted = formulation == "lifted"
         self._program = FORMULATIONS[formulation](kernels, problem)
         settings: dict[str, Any] = {
@@ -137,18 +139,32 @@ class Ipopt:
             multipliers = np.asarray(solution["lam_g"].full()).reshape(-1)
             momenta = (multipliers / sizes[: multipliers.size]).reshape(p.N, p.E)
         message = str(stats["return_status"])
+        status = STATUS.get(message, "failed")
+        # IPOPT relaxes bounds by 1e-8 while it works
+        end = np.clip(unknowns, self._bounds.lower, self._bounds.upper)
+        if status == "stopped" and self._is_minimum(end, rf):
+            status = "converged"
         return record(
             self._evaluator,
-            # IPOPT relaxes bounds by 1e-8 while it works
-            np.clip(unknowns, self._bounds.lower, self._bounds.upper),
+            end,
             rf,
             momenta=momenta,
-            status=STATUS.get(message, "failed"),
+            status=status,
             message=message,
             iterations=int(stats["iter_count"]),
             evaluations=int(stats.get("n_call_nlp_f", 0)),
             seconds=time.perf_counter() - started,
         )
+
+    def _is_minimum(self, end: FloatArray, rf: FloatArray) -> bool:
+        """Whether IPOPT, which found no way on, is where there is none."""
+        p = self._evaluator.problem
+        if self._judge is None:
+            self._judge = judge(self._evaluator)
+        if self._judge is None:
+            return False
+        X, theta = end[: p.M * p.D].reshape(p.M, p.D), end[p.M * p.D :]
+        return self._judge.at(X, theta, rf).minimum
 
     def _sizes(self, start: FloatArray) -> FloatArray:
         """Sizes of the unknowns, (M D + P,): a state's largest value, a parameter's own or typical.

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from symda.errors import OptionError, nearest
 from symda.solve.box import Box
 from symda.solve.minimum import Bounds, Minimum, Status, record
-from symda.solve.stationary import Stationarity, judge
+from symda.solve.options import own_sizes
+from symda.solve.stationary import BandedJudge, Stationarity, judge
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
@@ -25,7 +26,7 @@ DEFAULTS = {
     "maxfun": 40_000,
     "maxcor": 20,
     "ftol": 1e-13,
-    "gtol": 1e-7,
+    "gtol": 1e-9,
     "maxls": 40,
 }
 #: Times it begins anew, with sizes of where it is, while there is something left to gain.
@@ -78,14 +79,14 @@ class Lbfgs:
         started = time.perf_counter()
         p = self._evaluator.problem
         count = p.M * p.D
-        rounds = 1 if self._evaluator.kernels.matrix_free else ROUNDS
+        rounds = ROUNDS if isinstance(self._judge, BandedJudge) else 1
         x = self._bounds.clip(path, theta)
         unit = self._unit
         iterations = evaluations = 0
         lower, upper = self._bounds.lower, self._bounds.upper
         for _ in range(rounds):
             # SciPy's tolerances are of unknowns and an action of order one
-            sizes = self._judge.sizes(x[:count].reshape(p.M, p.D), x[count:], rf)
+            sizes = self._sizes(x, rf)
 
             begin, wall = x / sizes, [0.0]
 
@@ -115,7 +116,7 @@ class Lbfgs:
             x = np.where(found.x <= lower / sizes, lower, end)
             x = np.where(found.x >= upper / sizes, upper, x)
             iterations, evaluations = iterations + int(found.nit), evaluations + int(found.nfev)
-            judged = None if rounds == 1 else self._at(x, rf)
+            judged = self._judged(x, rf) if rounds > 1 else None
             if judged is None or judged.minimum or iterations >= self._options["maxiter"]:
                 break
             if not judged.finite:
@@ -143,6 +144,15 @@ class Lbfgs:
             seconds=time.perf_counter() - started,
         )
 
-    def _at(self, x: FloatArray, rf: FloatArray) -> Stationarity:
+    def _sizes(self, x: FloatArray, rf: FloatArray) -> FloatArray:
         p = self._evaluator.problem
+        if self._judge is None:
+            declared = own_sizes(p)
+            return np.concatenate([np.tile(declared[: p.D], p.M), declared[p.D :]])
+        return self._judge.sizes(x[: p.M * p.D].reshape(p.M, p.D), x[p.M * p.D :], rf)
+
+    def _judged(self, x: FloatArray, rf: FloatArray) -> Stationarity | None:
+        p = self._evaluator.problem
+        if self._judge is None:
+            return None
         return self._judge.at(x[: p.M * p.D].reshape(p.M, p.D), x[p.M * p.D :], rf)

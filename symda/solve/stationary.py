@@ -27,9 +27,17 @@ Mask = NDArray[np.bool_]
 SHARE = 1e-6
 #: The same, of half the sum of squared data over their variances: an exact fit has an action of 0.
 EXACT = 1e-12
-#: Damping with which a Hessian still counts as positive definite: flat directions have none of
-#: their own.
-SLIGHT = (0.0, 1e-3 * DAMPING.slight, DAMPING.slight)
+#: Damping with which a Hessian still counts as positive definite, in units of the Gauss-Newton
+#: diagonal: flat directions have no curvature of their own, and residuals that are not quite 0 may
+#: give them some of either sign. From the third on only this share may be left to gain.
+SLIGHT = (0.0, 1e-3 * DAMPING.slight, DAMPING.slight, 1e2 * DAMPING.slight)
+LESS = 0.1
+#: Times a step is found anew because unknowns would leave their bounds.
+PASSES = 8
+#: No unknown is measured in less.
+SMALLEST = 1e-150
+#: Numbers in the Hessians of all steps up to which there is a matrix: a gigabyte or two.
+LARGEST = 50_000_000
 #: Moving an unknown by its own size away from its bound must cost this much at least, in units of
 #: the action, for the bound to hold it.
 PUSH = 1e-5
@@ -64,7 +72,8 @@ class Expansion:
 
     def rise(self, change: FloatArray) -> float:
         """Return by how much the action rises for a change of the unknowns, (M D + P,)."""
-        return 0.5 * self.point.pattern.form(self.point.hessian, np.where(self.held, 0.0, change))
+        free = np.where(self.held, 0.0, change)
+        return 0.5 * float(free @ self.point.pattern.product(self.point.hessian, free))
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +164,14 @@ class Judge(Protocol):
         """
 
 
-def judge(evaluator: Evaluator) -> Judge:
-    """Make the judge of a problem, by whatever derivatives its kernels have."""
+def judge(evaluator: Evaluator) -> Judge | None:
+    """Make the judge of a problem, by whatever derivatives its kernels have.
+
+    None for a window so long that its Hessian would take the memory which solvers do without.
+    """
+    p = evaluator.problem
+    if not evaluator.kernels.matrix_free and p.N * (p.E + p.D + p.P) ** 2 > LARGEST:
+        return None
     if evaluator.kernels.matrix_free:
         from symda.solve.truncated import TruncatedJudge
 
@@ -227,22 +242,39 @@ class BandedJudge:
                 broken = (~np.isfinite(felt)).astype(float)
                 return Stationarity(False, False, math.nan, limit, broken, held)
             for mu in SLIGHT:
-                step = here.step(mu, sides.held)
-                if step is not None and np.isfinite(step).all():
-                    moved = self._box.project(x + step, sides) - x
-                    left = max(-0.5 * float(felt @ moved), 0.0)
+                step = self._step(x, here, mu, sides.held)
+                if step is not None:
+                    bent = here.pattern.product(here.hessian, step)
+                    left = max(-float(felt @ step) - 0.5 * float(step @ bent), 0.0)
                     # a damped step foretells less than is to be had
-                    limit *= DAMPING.damped if mu else 1.0
+                    limit *= LESS if mu >= SLIGHT[2] else 1.0
                     expansion = Expansion(here, mu, held)
                     return Stationarity(True, True, left, limit, step / sizes, held, expansion)
             return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
+
+    def _step(self, x: FloatArray, here: Point, mu: float, held: Mask) -> FloatArray | None:
+        """Newton step within the bounds; what would leave them stops there, the rest goes on."""
+        lower, upper = self._box.bounds.lower, self._box.bounds.upper
+        change = np.zeros(x.size)
+        for _ in range(PASSES):
+            pull = here.gradient + here.pattern.product(here.hessian, change)
+            found = here.solve(mu, held, -np.where(held, 0.0, pull))
+            if found is None or not np.isfinite(found).all():
+                return None
+            step = change + found
+            beyond = ~held & ((x + step < lower) | (x + step > upper))
+            if not beyond.any():
+                return step
+            change = np.where(beyond, np.clip(x + step, lower, upper) - x, change)
+            held = held | beyond
+        return np.clip(x + step, lower, upper) - x
 
     def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
         """Return the unknowns' own sizes; see `Judge.sizes`."""
         x = np.concatenate([np.ravel(path), theta])
         with np.errstate(all="ignore"):
             here = self._derivatives.at(x, self._evaluator.precision(rf))
-        return self._box.reach(here.scale) / DAMPING.near_bound
+        return np.maximum(self._box.reach(here.scale) / DAMPING.near_bound, SMALLEST)
 
 
 def left_over(problem: Problem, action: float) -> float:
