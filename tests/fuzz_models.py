@@ -234,8 +234,8 @@ class Precise:
                 z = [mpmath.mpf(a) + e * mpmath.mpf(b) for a, b in zip(x, v, strict=True)]
                 try:
                     value = self(z)
-                except (ZeroDivisionError, TypeError, ValueError, OverflowError):
-                    return None  # a pole, or complex numbers in a comparison
+                except (ArithmeticError, TypeError, ValueError, TimeoutError, MemoryError):
+                    return None  # a pole, complex numbers in a comparison, exp(exp(1e3))
                 if not isinstance(value, mpmath.mpf) or not mpmath.isfinite(value):
                     return None
                 values.append(value)
