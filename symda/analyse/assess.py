@@ -22,6 +22,7 @@ from symda.analyse.solution import (
     residual_jacobian,
     residual_weights,
     shift_of,
+    strays,
 )
 from symda.anneal.levels import STATUS
 from symda.errors import SolveError
@@ -241,10 +242,12 @@ def _checked(
         moved = expansion.shift(jacobian.T @ (weights * local).reshape(-1))
         shift = shift_of(evaluator, X, theta, moved, bars)
         worst = max(shift.sds, shift.fit)
+        away = strays(evaluator, X, theta, error)
         factor = max(1.0, (worst / GOAL) ** (1.0 / equations.order))
         found = replace(
             found,
             scheme=shift,
+            stray=float(p.node_times[1 + np.flatnonzero(away)[0]]) if away.any() else math.nan,
             unsettled=int((~error.settled).sum()),
             factor=math.ceil(factor) if math.isfinite(factor) else 0,
         )

@@ -73,6 +73,8 @@ class Assessment:
         one.
     scheme : Shift or None
         What the error of the scheme moves the estimate by.
+    stray : float
+        Time of the first step that ends on another root of the scheme than the solution's.
     unsettled : int
         Steps in which the equations are too stiff for the scheme's error to be found.
     factor : int
@@ -107,6 +109,7 @@ class Assessment:
     model: Shift | None = None
     spread: float = math.nan
     scheme: Shift | None = None
+    stray: float = math.nan
     unsettled: int = 0
     factor: int = 1
     follows: float = math.nan

@@ -14,6 +14,7 @@ from symda.analyse.posterior import Posterior
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from symda.analyse.scheme_error import SchemeError
     from symda.build.kernels import Evaluator
 
 FloatArray = NDArray[np.float64]
@@ -21,6 +22,8 @@ FloatArray = NDArray[np.float64]
 #: Deviation of a free run from the path at which it counts as gone, in standard deviations of the
 #: noise; and the sum of its causes, in the same units, that would explain no such thing.
 GONE, EXPLAINED = 2.0, 0.5
+#: Distance of a step's end from the solution, as a share of the state's size, that is looked at.
+STRAYED = 1e-6
 
 
 def residual_weights(evaluator: Evaluator, rf: FloatArray) -> FloatArray:
@@ -121,14 +124,43 @@ def free_run(
     return float(p.times[first]), growth, bool((missed[: first + 1] <= EXPLAINED).all())
 
 
-def _tangents(evaluator: Evaluator, X: FloatArray, theta: FloatArray) -> FloatArray:
-    """Return the derivatives (N, D, D) of the right end of each step by its left end."""
+def strays(
+    evaluator: Evaluator, X: FloatArray, theta: FloatArray, error: SchemeError
+) -> NDArray[np.bool_]:
+    """Tell which steps (N,) end on another root of the scheme than that of the solution.
+
+    An implicit scheme has several; beyond a pole of the equations, for instance. By the residuals
+    alone the path is as good a solution there, so they are compared with how far it is from it.
+    """
+    p = evaluator.problem
+    apart = (evaluator.residual(X, theta).reshape(p.N, -1) - error.residual)[:, :, None]
+    try:
+        near = np.linalg.solve(_step_blocks(evaluator, X, theta)[1], apart)[:, p.E - p.D :, 0]
+    except np.linalg.LinAlgError:
+        return np.zeros(p.N, dtype=bool)
+    size = np.abs(error.defect)
+    far = size > STRAYED * np.abs(X).max(axis=0)
+    other = ~(np.abs(error.defect - near) <= 0.5 * size)
+    found: NDArray[np.bool_] = error.settled & (far & other).any(axis=1)
+    return found
+
+
+def _step_blocks(
+    evaluator: Evaluator, X: FloatArray, theta: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Jacobians of each step's residuals by its left end, (N, E, D), and by the rest, (N, E, E)."""
     p = evaluator.problem
     values = evaluator.kernels.engine.step_jacobian(X, theta, evaluator.packed.steps)
     rows, columns = evaluator.kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
     full = np.zeros((p.N, p.E, p.E + p.D + p.P))
     full[:, np.asarray(rows), np.asarray(columns)] = values
-    left, after = full[:, :, : p.D], full[:, :, p.D : p.E + p.D]
+    return full[:, :, : p.D], full[:, :, p.D : p.E + p.D]
+
+
+def _tangents(evaluator: Evaluator, X: FloatArray, theta: FloatArray) -> FloatArray:
+    """Return the derivatives (N, D, D) of the right end of each step by its left end."""
+    p = evaluator.problem
+    left, after = _step_blocks(evaluator, X, theta)
     try:
         ends = -np.linalg.solve(after, left)[:, p.E - p.D :]
         return np.asarray(ends, dtype=float)

@@ -178,7 +178,14 @@ def _solution(found: Assessment | None) -> Iterator[Finding]:
     if found.scheme is None:
         return
     steps = f"take about {found.factor} times as many steps (steps=, max_step=)"
-    if _matters(found.scheme):
+    if not math.isnan(found.stray):
+        text = (
+            f"the step that ends at t = {found.stray:.6g} goes to another root of the scheme than "
+            "that of the solution, as beyond a pole of the equations; narrow bounds= to where they "
+            "hold, or take more steps"
+        )
+        yield Finding("scheme", False, text)
+    elif _matters(found.scheme):
         fix = steps if 1 < found.factor <= 1000 else "take many more steps, or another scheme"
         yield Finding("scheme", False, f"its error {_moves(found.scheme)}; {fix}")
     elif found.unsettled:
