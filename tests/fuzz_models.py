@@ -157,10 +157,22 @@ def _heaviside(x: Any, middle: Any = 0.5) -> Any:
     return mpmath.mpf(x > 0) if x else mpmath.mpf(middle)
 
 
+def _real(x: Any) -> Any:
+    if isinstance(x, mpmath.mpc):
+        raise TypeError  # complex on the way, however real it may end
+    return x
+
+
 def _log(x: Any) -> Any:
-    if x == 0:
+    if _real(x) <= 0:
         raise ZeroDivisionError  # infinite on the way: nothing is asked of what comes of it
     return mpmath.log(x)
+
+
+def _sqrt(x: Any) -> Any:
+    if _real(x) < 0:
+        raise TypeError
+    return mpmath.sqrt(x)
 
 
 def _atan2(y: Any, x: Any) -> Any:
@@ -171,13 +183,14 @@ def _atan2(y: Any, x: Any) -> Any:
 
 PRECISE = {
     "log": _log,
+    "sqrt": _sqrt,
     "atan2": _atan2,
     "sinc": _sinc,
     "exprel": _exprel,
     "Heaviside": _heaviside,
     "Max": max,
     "Min": min,
-    "Abs": abs,
+    "Abs": lambda x: abs(_real(x)),
     "sign": mpmath.sign,
 }
 
@@ -244,7 +257,8 @@ class Precise:
             left, right = (c - b) / e, (d - c) / e
             narrow = (b - 2 * c + d) / (e * e)
             before, after = (a - 2 * b + c) / (e * e), (c - 2 * d + f) / (e * e)
-            bent = abs(before - after) > 1e-6 * (abs(before) + abs(after))
+            three = (before, narrow, after)
+            bent = max(three) - min(three) > 1e-6 * (abs(before) + abs(after))
             if abs(c) > 1e30 or bent or abs(left - right) > 1e-6 * (abs(left) + abs(right)):
                 return None  # a kink, or beyond the digits
             return float(c), float((d - b) / (2 * e)), float(narrow)
