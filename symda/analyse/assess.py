@@ -23,7 +23,6 @@ from symda.analyse.solution import (
     shift_of,
 )
 from symda.errors import SolveError
-from symda.observe.weights import averaging_factors
 from symda.solve.stationary import Expansion, Stationarity, judge
 
 if TYPE_CHECKING:
@@ -37,6 +36,9 @@ Mask = NDArray[np.bool_]
 
 #: The shift that more steps are to leave, in standard deviations.
 GOAL = 0.05
+#: A minimum of the continuous problem with no more than this left to gain, in units of the action,
+#: is one of the scheme's as well.
+NEARBY = 1e-2
 #: Directions of the parameters that are named.
 NAMES = 8
 
@@ -130,9 +132,9 @@ def _look(
         jumps=() if equations.jumps is None else equations.jumps(X, theta),
         n=int(problem.data_count),
         p=_fitted(evaluator, equations, here),
-        twice=2.0 * _plain_action(evaluator, X, theta, rf),
     )
-    if not here.minimum:
+    left = NEARBY * problem.measurement_scale
+    if not (here.minimum if own else here.convex and here.decrement <= left):
         # nothing can be said of errors about a point that is none
         return found
     expansion = here.expansion
@@ -172,15 +174,6 @@ def _fitted(evaluator: Evaluator, equations: Equations, here: Stationarity) -> i
     return int(problem.fitted) - len(equations.unseen) - idle - held
 
 
-def _plain_action(evaluator: Evaluator, X: FloatArray, theta: FloatArray, rf: FloatArray) -> float:
-    """Return the action without the factors of an averaging option."""
-    p = evaluator.problem
-    measurement, model = evaluator.terms(X, theta, rf)
-    seen = int((p.rm > 0.0).any(axis=1).sum())
-    c_m, c_f = averaging_factors(p.averaging, N=p.N, M=p.M, D=p.D, L=p.L, T=seen)  # type: ignore[arg-type]
-    return measurement / c_m + model / c_f
-
-
 def _laplace(
     evaluator: Evaluator,
     equations: Equations,
@@ -193,7 +186,8 @@ def _laplace(
     p = evaluator.problem
     free = np.array([name not in equations.unseen for name in p.states])
     seen = np.where(free, rf, 0.0)
-    hessian = evaluator.hessian(X, theta, seen)
+    # in units of a negative log probability, whatever the averaging option
+    hessian = evaluator.hessian(X, theta, seen) / p.measurement_scale
     options = {
         "typical": p.typical,
         "free": p.free,
@@ -207,7 +201,8 @@ def _laplace(
             return 0.0, found
         jacobian = residual_jacobian(evaluator, X, theta)
         weights = (residual_weights(evaluator, rf) * np.tile(free, 1 + p.interior)).reshape(-1)
-        stiffer = hessian + 9.0 * (jacobian.T @ (jacobian * weights[:, None])).tocsc()
+        more = 9.0 / p.measurement_scale * (jacobian.T @ (jacobian * weights[:, None]))
+        stiffer = hessian + more.tocsc()
         other = posterior(stiffer, p.parameters, theta, **options)  # type: ignore[arg-type]
     except SolveError:
         return math.nan, None
@@ -259,8 +254,11 @@ def _checked(
             found,
             scheme=shift,
             unsettled=int((~error.settled).sum()),
+            # a forcing that is the same at all times is so inside of steps as well
+            inside=equations.forcing is not None or not np.ptp(p.u, axis=(0, 1)).any(),
             factor=math.ceil(factor) if math.isfinite(factor) else 0,
         )
     defect = residual.reshape(p.N, -1)[:, : p.D] if error is None else error.defect
-    follows, growth, explained = free_run(evaluator, X, theta, defect)
+    # parameters per step are followed as they are
+    follows, growth, explained = free_run(evaluator, X, theta, np.where(own, defect, 0.0))
     return replace(found, follows=follows, growth=growth, explained=explained, notes=tuple(notes))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse.assessment import assessment
 from symda.analyse.levels import Expected, best_path, expected_action, last_rung, reached
 from symda.anneal.levels import FAILED, HIT, count_hits
 from symda.errors import OptionError
@@ -85,11 +84,7 @@ def chi_squared(dataset: xr.Dataset) -> ChiSquared:
         float(dataset[name].values[best, rung]) for name in ("measurement_term", "model_term")
     )
     expected = expected_action(dataset)
-    found, value = assessment(dataset), measurement + model
-    if found is not None and math.isfinite(found.twice):
-        # an averaging option may weigh the two terms differently
-        value = 0.5 * found.twice * float(dataset.attrs["measurement_scale"])
-        model = value - measurement
+    value = measurement + model
     return ChiSquared(
         expected.mean,
         expected.sd,
