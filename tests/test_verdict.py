@@ -13,6 +13,7 @@ from scipy.optimize import least_squares
 import symda as sd
 from symda.analyse import assessment
 from symda.analyse.assessment import Shift
+from symda.analyse.judge import percent
 from symda.analyse.verdict import _matters
 from symda.api.preflight import ProblemWarning
 from symda.errors import DataError
@@ -436,3 +437,32 @@ def test_an_interruption_at_the_end_keeps_what_was_done(monkeypatch: pytest.Monk
     run = sd.anneal(action, data, paths=2, ladder=sd.Ladder(1.0, 8.0, 6), **QUIET)
     assert run.interrupted and np.isfinite(run.best.action)
     assert not run.verdict().consistent and "no assessment" in run.summary()
+
+
+def test_bounds_that_say_more_than_the_data_are_no_estimate() -> None:
+    """The error bar of c, 0.053, is wider than all that its bounds allow."""
+    t = np.linspace(0.0, 5.0, 51)
+    y = np.exp(-t) + 0.01 * np.random.default_rng(1).standard_normal(51)
+    x, k = sd.state("x", bounds=(-5.0, 20.0)), sd.parameter("k", bounds=(0.0, 10.0))
+    c = sd.parameter("c", bounds=(-0.02, 0.02))
+    action = sd.Action(sd.Model({x: -k * x + c * x**2}, name="bent"), [x], scheme="rk4")
+    data = sd.Observations(t, y, variance=1e-4)
+    run = sd.anneal(action, data, paths=3, ladder=sd.Ladder(1.0, 8.0, 10), **QUIET)
+    finding = next(f for f in run.verdict().findings if f.about == "determined")
+    assert finding.holds is False and "c +1.00" in finding.text and "k " not in finding.text
+
+
+def test_a_minimum_of_huge_action_has_a_posterior() -> None:
+    """Variances far too small make of 1e-14 of the action more than a hundredth of a unit."""
+    t, y = noisy_decay()
+    action, _ = decay()
+    data = sd.Observations(t, 10.0 * y, variance=1e-30)
+    run = sd.anneal(action, data, paths=2, ladder=sd.Ladder(1e26, 8.0, 10), **QUIET)
+    k, sd_of_k, _ = fit_of_decay(t, 10.0 * y, 1.0)
+    table = action.posterior(run, data).table()
+    assert table["value"]["k"] == pytest.approx(k, rel=1e-3)
+    assert table["sd"]["k"] == pytest.approx(1e-15 * sd_of_k, rel=0.01)
+
+
+def test_shares_are_written_in_plain_digits() -> None:
+    assert [percent(s) for s in (0.00106, 0.41, 1.0, 12.3)] == ["0.11 %", "41 %", "100 %", "1230 %"]

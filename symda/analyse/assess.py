@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from symda.build.kernels import Evaluator
+    from symda.observe import Problem
 
 FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -148,7 +149,7 @@ def _look(
     else:
         found = replace(
             found,
-            loose=_open(laplace, equations),
+            loose=(*_open(laplace, equations), *_wide(laplace, problem)),
             sds=tuple((name, float(sd)) for name, sd in laplace.sd.items()),
             spread=spread,
         )
@@ -216,6 +217,14 @@ def _open(laplace: Posterior, equations: Equations) -> tuple[str, ...]:
     table = laplace.directions(NAMES)
     endless = np.isinf(table["relative_sd"].to_numpy(dtype=float))
     return tuple(str(name) for name in table["components"][endless])
+
+
+def _wide(laplace: Posterior, problem: Problem) -> Iterator[str]:
+    """Name the parameters of which their bounds say more than the data."""
+    widths = dict(zip(problem.parameters, np.ptp(problem.parameter_bounds, axis=1), strict=True))
+    for name, sd in laplace.sd.items():
+        if widths[name] < sd < np.inf:
+            yield f"{name} +1.00"
 
 
 def _checked(

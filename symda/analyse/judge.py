@@ -106,7 +106,7 @@ def _sentence(value: float, model: float, expected: Expected) -> str:
             f"cannot be judged: {n} data against {p} fitted quantities leave no degree of freedom"
         )
     band = f"{expected.low:.6g} .. {expected.high:.6g}"
-    share = f"the model's errors are {100 * model / value:.2g} % of it" if value > 0 else ""
+    share = f"the model's errors are {percent(model / value)} of it" if value > 0 else ""
     tail = f"; {share}" if share else ""
     if value > expected.high:
         return (
@@ -119,6 +119,11 @@ def _sentence(value: float, model: float, expected: Expected) -> str:
             f"fitted, since Rf is low or the variances are too large{tail}"
         )
     return f"the action, {value:.6g}, lies in the expected band {band}{tail}"
+
+
+def percent(share: float) -> str:
+    """Write a share with two digits, or as a whole number."""
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
 
 
 def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -> tuple[int, int]:

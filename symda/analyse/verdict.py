@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from symda.analyse.assessment import Assessment, Shift, assessment
-from symda.analyse.judge import chi_squared, hits, wilson
+from symda.analyse.judge import chi_squared, hits, percent, wilson
 from symda.analyse.levels import best_path, last_rung, level_members, path_counts, reached
 from symda.anneal.levels import HIT, STOPPED
 
@@ -165,7 +165,7 @@ def _solution(found: Assessment | None) -> Iterator[Finding]:
         yield Finding("solution", None, f"not looked at ({why})")
         return
     what = "the model error that is left"
-    bars = f"error bars change by {100 * found.spread:.2g} % if Rf is ten times larger"
+    bars = f"error bars change by {percent(found.spread)} if Rf is ten times larger"
     if _matters(found.model):
         text = f"{what} {_moves(found.model)}; raise Rf: end the ladder later"
         yield Finding("solution", False, text)

@@ -47,7 +47,8 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
     X, theta = best.states.values, np.array(list(best.parameters.values()))
     evaluator = action.compile().machine.at(problem)
     here = judge(evaluator).at(X, theta, rf)
-    if not (here.convex and here.decrement <= LEFT * problem.measurement_scale):
+    near = here.convex and here.decrement <= LEFT * problem.measurement_scale
+    if not (near or here.minimum):
         raise SolveError(
             f"posterior: there is no minimum here, at path {best.path}: {here.words(problem)}."
         )
