@@ -268,6 +268,8 @@ def _checked(
             factor=math.ceil(factor) if math.isfinite(factor) else 0,
         )
     defect = residual.reshape(p.N, -1)[:, : p.D] if error is None else error.defect
+    if found.unsettled:
+        return replace(found, notes=tuple(notes))
     # parameters per step are followed as they are
     follows, growth, explained = free_run(evaluator, X, theta, np.where(own, defect, 0.0))
     return replace(found, follows=follows, growth=growth, explained=explained, notes=tuple(notes))
