@@ -234,7 +234,9 @@ def _free_run(dataset: xr.Dataset, found: Assessment | None) -> Iterator[Finding
     if found.explained:
         text += f", by their own instability, which enlarges deviations {found.growth:.2g} times"
     else:
-        text += "; the path needs errors of the model to follow the data"
+        coarse = found.scheme is not None and _matters(found.scheme)
+        needs = "a finer scheme, or errors of the model," if coarse else "errors of the model"
+        text += f"; the path needs {needs} to follow the data"
     yield Finding("free run", found.explained, text)
 
 
