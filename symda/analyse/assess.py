@@ -12,19 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.analyse.assessment import ATTRIBUTE, Assessment
+from symda.analyse.laplace import laplace
 from symda.analyse.levels import best_path, last_rung, reached
 from symda.analyse.places import places
-from symda.analyse.posterior import Posterior, posterior
+from symda.analyse.posterior import Posterior
 from symda.analyse.scheme_error import StepForcing, polynomial_forcing, scheme_error
 from symda.analyse.solution import (
     free_run,
     residual_jacobian,
     residual_weights,
     shift_of,
+    strays,
 )
 from symda.anneal.levels import STATUS
 from symda.errors import SolveError
-from symda.solve.stationary import Expansion, Stationarity, judge
+from symda.solve.stationary import Expansion, Stationarity, judge, settled
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -153,22 +155,27 @@ def _look(
     if not (here.minimum if own else here.convex and here.decrement <= left):
         # nothing can be said of errors about a point that is none
         return found
+    X, theta, here = settled(judges, problem, X, theta, rf)
     expansion = here.expansion
     if expansion is None:
         if evaluator.kernels.matrix_free:
             notes.append("error bars, and what errors move the estimate by: there are no matrices")
         return _checked(found, evaluator, equations, X, theta, rf, None, None, notes)
-    spread, laplace = _laplace(evaluator, equations, X, theta, rf, here)
-    if laplace is None:
+    bars: Posterior | None = None
+    try:
+        bars, spread = laplace(
+            evaluator, X, theta, rf, held=here.held, unseen=tuple(equations.unseen)
+        )
+    except SolveError:
         notes.append("error bars: there is no minimum in all directions")
     else:
         found = replace(
             found,
-            loose=(*_open(laplace, equations), *_wide(laplace, problem)),
-            sds=tuple((name, float(sd)) for name, sd in laplace.sd.items()),
+            loose=(*_open(bars, equations), *_wide(bars, problem)),
+            sds=tuple((name, float(sd)) for name, sd in bars.sd.items()),
             spread=spread,
         )
-    return _checked(found, evaluator, equations, X, theta, rf, expansion, laplace, notes)
+    return _checked(found, evaluator, equations, X, theta, rf, expansion, bars, notes)
 
 
 def _held(evaluator: Evaluator, here: Stationarity) -> list[tuple[str, int]]:
@@ -190,46 +197,9 @@ def _fitted(evaluator: Evaluator, equations: Equations, here: Stationarity) -> i
     return int(problem.fitted) - len(equations.unseen) - idle - held
 
 
-def _laplace(
-    evaluator: Evaluator,
-    equations: Equations,
-    X: FloatArray,
-    theta: FloatArray,
-    rf: FloatArray,
-    here: Stationarity,
-) -> tuple[float, Posterior | None]:
-    """Return how much ten times Rf would change of the parameters' distribution, and that."""
-    p = evaluator.problem
-    free = np.array([name not in equations.unseen for name in p.states])
-    seen = np.where(free, rf, 0.0)
-    # in units of a negative log probability, whatever the averaging option
-    hessian = evaluator.hessian(X, theta, seen) / p.measurement_scale
-    options = {
-        "typical": p.typical,
-        "free": p.free,
-        "held": here.held,
-        "unseen": tuple(equations.unseen),
-        "path": np.tile(free, p.M),
-    }
-    try:
-        found = posterior(hessian, p.parameters, theta, **options)  # type: ignore[arg-type]
-        if not p.free.any():
-            return 0.0, found
-        jacobian = residual_jacobian(evaluator, X, theta)
-        weights = (residual_weights(evaluator, rf) * np.tile(free, 1 + p.interior)).reshape(-1)
-        more = 9.0 / p.measurement_scale * (jacobian.T @ (jacobian * weights[:, None]))
-        stiffer = hessian + more.tocsc()
-        other = posterior(stiffer, p.parameters, theta, **options)  # type: ignore[arg-type]
-    except SolveError:
-        return math.nan, None
-    sds, others = np.array([*found.sd.values()]), np.array([*other.sd.values()])
-    change = np.abs(others / sds - 1.0)[np.isfinite(sds)]
-    return float(np.max(change, initial=0.0)), found
-
-
-def _open(laplace: Posterior, equations: Equations) -> tuple[str, ...]:
+def _open(bars: Posterior, equations: Equations) -> tuple[str, ...]:
     """Name what the data leave open: directions without curvature, in relative units."""
-    table = laplace.directions(NAMES)
+    table = bars.directions(NAMES)
     endless = np.isinf(table["relative_sd"].to_numpy(dtype=float))
     return tuple(str(name) for name in table["components"][endless])
 
@@ -250,7 +220,7 @@ def _checked(
     theta: FloatArray,
     rf: FloatArray,
     expansion: Expansion | None,
-    laplace: Posterior | None,
+    bars: Posterior | None,
     notes: list[str],
 ) -> Assessment:
     """Add whether the path is a solution: of the scheme's equations, and of the model's."""
@@ -264,19 +234,21 @@ def _checked(
     weights = residual_weights(evaluator, rf) * np.tile(own, 1 + p.interior)
     residual = evaluator.residual(X, theta)
     moved = expansion.shift(jacobian.T @ (weights * residual).reshape(-1))
-    found = replace(found, model=shift_of(evaluator, X, theta, moved, laplace))
+    found = replace(found, model=shift_of(evaluator, X, theta, moved, bars))
     error = None
     if equations.field is not None:
         u = equations.forcing or polynomial_forcing(p)
         error = scheme_error(evaluator, equations.field, X, theta, u)
         local = np.where(error.settled[:, None], error.residual, 0.0)
         moved = expansion.shift(jacobian.T @ (weights * local).reshape(-1))
-        shift = shift_of(evaluator, X, theta, moved, laplace)
+        shift = shift_of(evaluator, X, theta, moved, bars)
         worst = max(shift.sds, shift.fit)
+        away = strays(evaluator, X, theta, error)
         factor = max(1.0, (worst / GOAL) ** (1.0 / equations.order))
         found = replace(
             found,
             scheme=shift,
+            stray=float(p.node_times[1 + np.flatnonzero(away)[0]]) if away.any() else math.nan,
             unsettled=int((~error.settled).sum()),
             # a forcing that is the same at all times is so inside of steps as well
             inside=equations.forcing is not None or not np.ptp(p.u, axis=(0, 1)).any(),

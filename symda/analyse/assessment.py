@@ -69,9 +69,12 @@ class Assessment:
     model : Shift or None
         What is left of the model error: how far the estimate is from that of infinite Rf.
     spread : float
-        Relative change of a standard deviation, at most, if Rf were ten times larger.
+        Relative change of a standard deviation, at most, if Rf were infinite; nan if it is no small
+        one.
     scheme : Shift or None
         What the error of the scheme moves the estimate by.
+    stray : float
+        Time of the first step that ends on another root of the scheme than the solution's.
     unsettled : int
         Steps in which the equations are too stiff for the scheme's error to be found.
     inside : bool
@@ -106,6 +109,7 @@ class Assessment:
     model: Shift | None = None
     spread: float = math.nan
     scheme: Shift | None = None
+    stray: float = math.nan
     unsettled: int = 0
     inside: bool = True
     factor: int = 1

@@ -15,6 +15,7 @@ from symda.analyse.posterior import Posterior
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+    from symda.analyse.scheme_error import SchemeError
     from symda.build.kernels import Evaluator
 
 FloatArray = NDArray[np.float64]
@@ -24,6 +25,8 @@ FloatArray = NDArray[np.float64]
 GONE, EXPLAINED = 2.0, 0.5
 #: Numbers of the Jacobians that are held at once.
 BLOCK = 10_000_000
+#: Distance of a step's end from the solution, as a share of the state's size, that is looked at.
+STRAYED = 1e-6
 
 
 def residual_weights(evaluator: Evaluator, rf: FloatArray) -> FloatArray:
@@ -128,21 +131,52 @@ def free_run(
     return float(p.times[first]), growth, small and not growth < GONE / EXPLAINED
 
 
-def _tangents(evaluator: Evaluator, X: FloatArray, theta: FloatArray) -> Iterator[FloatArray]:
-    """Yield the derivatives (D, D) of the right end of each step by its left end."""
+def strays(
+    evaluator: Evaluator, X: FloatArray, theta: FloatArray, error: SchemeError
+) -> NDArray[np.bool_]:
+    """Tell which steps (N,) end on another root of the scheme than that of the solution.
+
+    An implicit scheme has several; beyond a pole of the equations, for instance. By the residuals
+    alone the path is as good a solution there, so they are compared with how far it is from it.
+    """
+    p = evaluator.problem
+    apart = evaluator.residual(X, theta).reshape(p.N, -1) - error.residual
+    near = np.empty((p.N, p.D))
+    try:
+        for some, _, after in _step_blocks(evaluator, X, theta):
+            near[some] = np.linalg.solve(after, apart[some][:, :, None])[:, p.E - p.D :, 0]
+    except np.linalg.LinAlgError:
+        return np.zeros(p.N, dtype=bool)
+    size = np.abs(error.defect)
+    far = size > STRAYED * np.abs(X).max(axis=0)
+    other = ~(np.abs(error.defect - near) <= 0.5 * size)
+    found: NDArray[np.bool_] = error.settled & (far & other).any(axis=1)
+    return found
+
+
+def _step_blocks(
+    evaluator: Evaluator, X: FloatArray, theta: FloatArray
+) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
+    """Yield Jacobians of some steps' residuals by their left ends, (E, D), and the rest, (E, E)."""
     p = evaluator.problem
     values = evaluator.kernels.engine.step_jacobian(X, theta, evaluator.packed.steps)
     triplet = evaluator.kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
     rows, columns = (np.asarray(numbers) for numbers in triplet)
     width = p.E + p.D
     states = np.flatnonzero(columns < width)
-    block = max(1, BLOCK // (p.E * width))
-    for begin in range(0, p.N, block):
-        some = values[begin : begin + block]
-        full = np.zeros((len(some), p.E, width))
-        full[:, rows[states], columns[states]] = some[:, states]
+    count = max(1, BLOCK // (p.E * width))
+    for begin in range(0, p.N, count):
+        some = slice(begin, min(begin + count, p.N))
+        full = np.zeros((some.stop - begin, p.E, width))
+        full[:, rows[states], columns[states]] = values[some][:, states]
+        yield some, full[:, :, : p.D], full[:, :, p.D :]
+
+
+def _tangents(evaluator: Evaluator, X: FloatArray, theta: FloatArray) -> Iterator[FloatArray]:
+    """Yield the derivatives (D, D) of the right end of each step by its left end."""
+    p = evaluator.problem
+    for _, left, after in _step_blocks(evaluator, X, theta):
         try:
-            ends = -np.linalg.solve(full[:, :, p.D :], full[:, :, : p.D])[:, p.E - p.D :]
+            yield from -np.linalg.solve(after, left)[:, p.E - p.D :]
         except np.linalg.LinAlgError:
-            ends = np.full((len(some), p.D, p.D), np.nan)
-        yield from ends
+            yield from np.full((len(left), p.D, p.D), np.nan)

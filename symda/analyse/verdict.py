@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SDS, SHARE, FIT = 0.1, 0.01, 0.2
 #: Change of a standard deviation that matters.
 SPREAD = 0.01
+#: A model error that moves the estimate by less is not what moves error bars by a hundredth.
+BEYOND = 1e-6
 
 
 @dataclass(frozen=True)
@@ -165,20 +167,31 @@ def _solution(found: Assessment | None) -> Iterator[Finding]:
         yield Finding("solution", None, f"not looked at ({why})")
         return
     what = "the model error that is left"
-    bars = f"error bars change by {percent(found.spread)} if Rf is ten times larger"
+    share = "much" if math.isnan(found.spread) else f"by {percent(found.spread)}"
+    bars = f"error bars would change {share} if Rf were infinite"
     if _matters(found.model):
         text = f"{what} {_moves(found.model)}; raise Rf: end the ladder later"
         yield Finding("solution", False, text)
     elif not found.spread <= SPREAD:
         # the path is one, but what is said of its errors is not that of exact equations
-        yield Finding("solution", None, f"{bars}; end the ladder later")
+        # what Rf leaves of the estimate and of its error bars falls as 1/Rf, rounding rises with it
+        beyond = max(found.model.sds, found.model.fit) < BEYOND
+        fix = "earlier: Rf is beyond the digits of doubles" if beyond else "later"
+        yield Finding("solution", None, f"{bars}; end the ladder {fix}")
     else:
         yield Finding("solution", True, f"{what} {_moves(found.model)}")
     if found.scheme is None or found.minimum is None:
         # the continuous problem is solved by a scheme of its own
         return
     steps = f"take about {found.factor} times as many steps (steps=, max_step=)"
-    if _matters(found.scheme):
+    if not math.isnan(found.stray):
+        text = (
+            f"the step that ends at t = {found.stray:.6g} goes to another root of the scheme than "
+            "that of the solution, as beyond a pole of the equations; narrow bounds= to where they "
+            "hold, or take more steps"
+        )
+        yield Finding("scheme", False, text)
+    elif _matters(found.scheme):
         fix = steps if 1 < found.factor <= 1000 else "take many more steps, or another scheme"
         yield Finding("scheme", False, f"its error {_moves(found.scheme)}; {fix}")
     elif found.unsettled:
@@ -274,7 +287,11 @@ def _determined(found: Assessment | None) -> Iterator[Finding]:
     missing = [f"the state {name}" for name in found.unseen]
     missing += [f"the direction {direction} of the parameters" for direction in found.loose]
     if missing:
-        yield Finding("determined", False, f"the data say nothing of {_listed(missing)}")
+        text = f"the data say nothing of {_listed(missing)}"
+        model = found.model
+        if found.loose and model is not None and max(model.sds, model.fit) < BEYOND:
+            text += ", or Rf is beyond the digits of doubles: end the ladder earlier to see"
+        yield Finding("determined", False, text)
     elif found.sds or found.model is not None:
         yield Finding("determined", True, "the data determine every free parameter")
 

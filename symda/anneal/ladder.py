@@ -133,11 +133,14 @@ def _plain(rf0: object) -> float | tuple[float, ...] | dict[str, float]:
         if not named:
             raise OptionError("Ladder: rf0 is an empty mapping. Give every state a value.")
         return named
-    if isinstance(rf0, (Sequence, np.ndarray)) and not isinstance(rf0, str) and np.ndim(rf0) > 0:
-        if np.ndim(rf0) != 1 or len(rf0) == 0:
+    # rows of different lengths have no shape; each entry of a sequence is looked at by itself
+    single = isinstance(rf0, np.ndarray) and rf0.ndim == 0
+    if isinstance(rf0, (Sequence, np.ndarray)) and not isinstance(rf0, str) and not single:
+        shape = rf0.shape if isinstance(rf0, np.ndarray) else (len(rf0),)
+        if len(shape) != 1 or shape[0] == 0:
             raise OptionError(
                 f"Ladder: rf0 must be one number, one a state, or a mapping, got shape "
-                f"{np.shape(rf0)}. A ladder has one number a state; alpha and rungs make the rest."
+                f"{shape}. A ladder has one number a state; alpha and rungs make the rest."
             )
         return tuple(_check_positive(f"rf0[{i}]", value) for i, value in enumerate(rf0))
     return _check_positive("rf0", rf0)

@@ -17,6 +17,8 @@ from symda.anneal.strategies import STRATEGIES, Strategy
 from symda.errors import OptionError, nearest
 
 KEEP = ("last", "all")
+#: More paths than memory holds in any case.
+MOST_PATHS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,11 @@ class Settings:
                 f"{{'max_iter': 500}}, got {short(self.options)}."
             )
         _whole("paths", self.paths, 1)
+        if self.paths > MOST_PATHS:
+            raise OptionError(
+                f"anneal: paths must be at most {MOST_PATHS}, got {short(self.paths)}; take "
+                "several runs with a seed of their own."
+            )
         _whole("seed", self.seed, 0)
         _whole("attempts", self.attempts, 1)
         if isinstance(self.start, type):

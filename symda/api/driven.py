@@ -13,6 +13,7 @@ from symda.api.inputs import number
 from symda.declare import Forcing, MechanicalModel, Model
 from symda.errors import DataError
 from symda.observe import Samples
+from symda.observe.arrays import dimensions
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -87,7 +88,7 @@ def split_values(
             constants[name] = value
         elif isinstance(value, Samples):
             sources[name] = value
-        elif np.ndim(value) == 0:
+        elif dimensions(value) == 0:
             what = f"{where}: parameters[{name!r}]"
             sources[name] = Float(number(value, what, "pass a number or a value each step"))
         else:

@@ -17,7 +17,7 @@ from symda.api.inputs import number, whole
 from symda.api.simulate import Trajectory, forcing_sources, parameter_vector
 from symda.declare import Model
 from symda.errors import DataError, OptionError, SolveError
-from symda.observe.arrays import as_times, warn_of_coarse
+from symda.observe.arrays import as_times, dimensions, warn_of_coarse
 from symda.observe.jumps import jumps, off_ends
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class StepMap:
                 f"{where}: steps = {count} is no multiple of every = {each}; take "
                 f"{count - count % each or each} steps."
             )
-        ensemble = not isinstance(x0, Mapping) and np.ndim(x0) == 2
+        ensemble = not isinstance(x0, Mapping) and dimensions(x0) == 2
         at = members_of(self.model, x0, where=where)
         R = count // each
         if at.size * R > MOST_KEPT:
@@ -288,7 +288,7 @@ def integrate(
     constants, values = split_values(model, parameters, t, where=where)
     theta = parameter_vector(known.parameters, constants, where=where)
     sources = forcing_sources(known, drive(forcing, values), t, where=where)
-    ensemble = not isinstance(initial, Mapping) and np.ndim(initial) == 2
+    ensemble = not isinstance(initial, Mapping) and dimensions(initial) == 2
     x0 = members_of(known, initial, where=where)
     ends, stops = _with_jumps(t, longest, sources, known, where)
     engine, _ = machine_of(known, integrator)

@@ -15,7 +15,7 @@ from symda.api.simulate import initial_state
 from symda.declare import LatticeModel, Measurement, Model
 from symda.declare.mechanics import MechanicalModel
 from symda.errors import DataError, OptionError
-from symda.observe.arrays import as_floats
+from symda.observe.arrays import as_floats, dimensions
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -156,7 +156,7 @@ def members_of(model: Model, initial: ArrayLike | Mapping[str, float], *, where:
     if isinstance(initial, np.ndarray) and initial.dtype == np.float64 and initial.ndim == 1:
         if initial.size == len(model.states) and np.all(np.isfinite(initial)):
             return np.array(initial[None, :])
-    if isinstance(initial, Mapping) or np.ndim(initial) != 2:
+    if isinstance(initial, Mapping) or dimensions(initial) != 2:
         return initial_state(model, initial, where=where)[None, :]
     values, D = as_floats(initial, f"{where}: initial"), len(model.states)
     if values.shape[0] == 0 or values.shape[1] != D:

@@ -125,7 +125,8 @@ def choice(value: object, choices: Sequence[str], what: str) -> None:
     OptionError
         With the nearest of them.
     """
-    if value not in choices:
+    # an array is none, and cannot be compared with one
+    if not isinstance(value, str) or value not in choices:
         raise OptionError(
             f"{what} must be one of {', '.join(choices)}, got {value!r}."
             f"{nearest(str(value), choices)}"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.analyse.laplace import laplace
 from symda.analyse.posterior import Posterior
-from symda.analyse.posterior import posterior as of_hessian
 from symda.api.preflight import loose
 from symda.api.run import Run
 from symda.api.same import check_equations
 from symda.errors import OptionError, SolveError
-from symda.solve import judge
+from symda.solve import judge, settled
 
 if TYPE_CHECKING:
     from symda.api.action import Action
@@ -58,20 +59,11 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
         raise SolveError(
             f"posterior: there is no minimum here, at path {best.path}: {here.words(problem)}."
         )
+    # the estimate is the run's; its error bars are those of the minimum itself
+    X, exact, here = settled(judges, problem, X, theta, rf)
     unseen, _ = loose(action.field, problem)
-    free = np.array([name not in unseen for name in problem.states])
-    return of_hessian(
-        # Nothing that was measured depends on them, so whatever the others are, they can follow
-        # their equations: they say nothing, and are left out together with these.
-        evaluator.hessian(X, theta, np.where(free, rf, 0.0)),
-        problem.parameters,
-        theta,
-        typical=problem.typical,
-        free=problem.free,
-        held=here.held,
-        unseen=unseen,
-        path=np.tile(free, problem.M),
-    )
+    found, _ = laplace(evaluator, X, exact, rf, held=here.held, unseen=unseen)
+    return replace(found, values=theta[problem.free])
 
 
 def _check_same(run: Run, problem: Problem) -> None:

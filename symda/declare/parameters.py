@@ -143,7 +143,7 @@ def _parameters(
             Parameter(name, bounds=bounds, start=start, value=value, typical=typical)
             for name in names
         )
-    if per != "step":
+    if not isinstance(per, str) or per != "step":
         raise ModelError(
             f"{function}({names[0]!r}): per must be 'step', or left out for a constant, "
             f"got {per!r}."

@@ -24,9 +24,13 @@ def _number(what: str, value: float) -> float:
 
 def _checked_range(what: str, field: str, given: Range) -> Range:
     """Return a pair of numbers as floats, low <= high, none of them nan."""
-    if isinstance(given, str) or not hasattr(given, "__len__") or len(given) != 2:
+    try:
+        pair = () if isinstance(given, str) else tuple(given)
+    except TypeError:  # an array without dimensions among others
+        pair = ()
+    if len(pair) != 2:
         raise ModelError(f"{what}: {field} must be a pair (low, high), got {given!r}.")
-    low, high = (_number(f"{what}: each end of {field}", end) for end in given)
+    low, high = (_number(f"{what}: each end of {field}", end) for end in pair)
     if math.isnan(low) or math.isnan(high):
         raise ModelError(
             f"{what}: {field} = ({low}, {high}) holds nan; use -inf or inf for no limit."

@@ -60,7 +60,7 @@ class Site(Declared):
             raise ModelError(
                 f"Site {name!r}: the size must be a whole number of at least 1, got {size!r}."
             )
-        if boundary not in get_args(Boundary):
+        if not isinstance(boundary, str) or boundary not in get_args(Boundary):
             raise ModelError(
                 f"Site {name!r}: boundary must be 'periodic', 'zero' or 'reflect', got "
                 f"{boundary!r}.{nearest(str(boundary), get_args(Boundary))}"

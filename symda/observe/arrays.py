@@ -74,6 +74,14 @@ def as_floats(data: object, what: str) -> FloatArray:
         ) from error
 
 
+def dimensions(data: object) -> int:
+    """Return the number of dimensions; rows of different lengths are one sequence."""
+    try:
+        return int(np.ndim(data))  # type: ignore[arg-type]
+    except ValueError:
+        return 1
+
+
 def as_double(value: SupportsFloat) -> float:
     """Return a number as a double; what none holds is infinite."""
     try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from symda.declare import Forcing, Parameter, State, StepParameter, Time
 from symda.errors import DataError, DataWarning, OptionError, nearest
-from symda.observe.arrays import FloatArray
+from symda.observe.arrays import FloatArray, dimensions
 from symda.observe.forcing import ForcingSource, evaluate, match
 from symda.observe.grid import Grid
 from symda.observe.jumps import evaluate_within, jumps, off_ends
@@ -88,6 +88,8 @@ def bind(
     OptionError
         Options that are unknown or do not go together.
     """
+    if not isinstance(midpoint_data, bool | np.bool_):
+        raise OptionError(f"midpoint_data must be True or False, got {midpoint_data!r}.")
     ordered = _match_channels(observations, channels)
     sources = dict(
         zip(forcing, match(tuple(f.name for f in forcing), observations.forcing), strict=True)
@@ -106,7 +108,7 @@ def bind(
             start=start,
             stop=stop,
         )
-        fixed_grid = "midpoint_data" if midpoint_data else "steps" if np.ndim(steps) else ""
+        fixed_grid = "midpoint_data" if midpoint_data else "steps" if dimensions(steps) else ""
         grid, missed = _ending_at_jumps(make, sources, time, fixed_grid)
     c_m, c_f = averaging_factors(
         averaging, N=grid.N, M=grid.M, D=len(states), L=len(channels), T=ordered.times.size
@@ -250,7 +252,7 @@ def _map_grid(
     midpoint_data: bool,
 ) -> Grid:
     """Make unit steps at the whole numbers, for a discrete map."""
-    if max_step is not None or midpoint_data or np.ndim(steps) != 0 or steps != 1:
+    if max_step is not None or midpoint_data or dimensions(steps) != 0 or steps != 1:
         raise OptionError(
             "steps, max_step and midpoint_data do not apply to a discrete map, which takes one "
             "step for each unit of time. Leave them out."

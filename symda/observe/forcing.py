@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from symda.declare import Forcing, Time, check_expression
 from symda.errors import DataError, ModelError, nearest
 from symda.names import is_name
-from symda.observe.arrays import FloatArray, as_double, as_floats
+from symda.observe.arrays import FloatArray, as_double, as_floats, dimensions
 from symda.observe.samples import Samples
 
 ForcingSource: TypeAlias = Samples | sympy.Expr
@@ -186,7 +186,11 @@ def _source(value: ForcingInput, times: FloatArray) -> ForcingSource:
         )
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         return _expression(sympy.Float(as_double(value)))
-    if isinstance(value, tuple) and len(value) == 2 and all(np.ndim(part) == 1 for part in value):
+    if (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(dimensions(part) == 1 for part in value)
+    ):
         return Samples(value[0], value[1])
     values = as_floats(value, "samples")
     if values.shape != times.shape:

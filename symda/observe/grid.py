@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
 import operator
@@ -13,7 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.errors import DataError, OptionError
-from symda.observe.arrays import FloatArray, IntArray, as_double, as_floats, as_times, readonly
+from symda.observe.arrays import (
+    FloatArray,
+    IntArray,
+    as_double,
+    as_floats,
+    as_times,
+    dimensions,
+    readonly,
+)
 
 _MOST_STEPS = (
     10**8
@@ -213,7 +222,8 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
     """Count the steps in each interval between `ends`."""
     intervals = ends.size - 1
     if max_step is None:
-        given = list(steps) if isinstance(steps, Sequence | np.ndarray) else [steps] * intervals
+        several = isinstance(steps, Sequence | np.ndarray) and dimensions(steps) > 0
+        given = list(steps) if several else [steps] * intervals  # type: ignore[arg-type]
         if len(given) != intervals:
             raise OptionError(
                 f"steps: expected one number, or {intervals} numbers, one for each interval "
@@ -249,10 +259,14 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
 
 
 def _count(steps: object) -> int:
-    if isinstance(steps, bool) or not isinstance(steps, SupportsIndex) or operator.index(steps) < 1:
+    count = 0
+    if not isinstance(steps, bool) and isinstance(steps, SupportsIndex):
+        with contextlib.suppress(TypeError):  # an array of something else
+            count = operator.index(steps)
+    if count < 1:
         raise OptionError(f"steps: expected whole numbers of at least 1, got {steps!r}.")
-    return operator.index(steps)
+    return count
 
 
 def _is_one(steps: int | Sequence[int]) -> bool:
-    return np.ndim(steps) == 0 and steps == 1
+    return dimensions(steps) == 0 and steps == 1

@@ -270,7 +270,13 @@ def _column_names(values: ArrayLike) -> tuple[str, ...] | None:
 
 
 def _as_channels(channels: Sequence[str], L: int) -> tuple[str, ...]:
-    names = (channels,) if isinstance(channels, str) else tuple(channels)
+    try:
+        names = (channels,) if isinstance(channels, str) else tuple(channels)
+    except TypeError as error:
+        raise DataError(
+            f"channels of Observations: expected {L} names, one for each column of values, got "
+            f"{channels!r}."
+        ) from error
     if len(names) != L:
         raise DataError(
             f"channels of Observations: expected {L} names, one for each column of values, got "

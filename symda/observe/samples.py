@@ -45,7 +45,7 @@ class Samples:
     rule: Rule
 
     def __init__(self, times: ArrayLike, values: ArrayLike, rule: Rule = "linear") -> None:
-        if rule not in get_args(Rule):
+        if not isinstance(rule, str) or rule not in get_args(Rule):
             raise OptionError(
                 f"rule of Samples: expected one of {', '.join(get_args(Rule))}, got {rule!r}."
                 f"{nearest(str(rule), get_args(Rule))}"

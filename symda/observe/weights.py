@@ -43,7 +43,8 @@ def averaging_factors(
     OptionError
         An unknown option.
     """
-    match averaging:
+    # an array is no option, and cannot be compared with one
+    match averaging if isinstance(averaging, str) else None:
         case "sum":
             return 1.0, 1.0
         case "eq2":
@@ -79,9 +80,10 @@ def step_weights(
     OptionError
         An unknown option, or ``"rate"`` for a map.
     """
-    if model_error == "step":
+    form = model_error if isinstance(model_error, str) else None
+    if form == "step":
         return np.full(h.shape, c_f)
-    if model_error == "rate":
+    if form == "rate":
         if discrete:
             raise OptionError(
                 "model_error='rate' needs a continuous time, and this model is a discrete map. "

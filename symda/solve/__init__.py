@@ -12,7 +12,7 @@ from symda.solve.ipopt import Ipopt
 from symda.solve.lbfgs import Lbfgs
 from symda.solve.minimum import Climb, Climber, Factory, Minimum, Solver, Status
 from symda.solve.newton import Newton
-from symda.solve.stationary import Judge, Stationarity, judge
+from symda.solve.stationary import Judge, Stationarity, judge, settled
 from symda.solve.truncated import TruncatedNewton
 
 #: Name -> what makes the solver of (kernels, problem, **options).
@@ -40,4 +40,5 @@ __all__ = [
     "Status",
     "TruncatedNewton",
     "judge",
+    "settled",
 ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from symda.emit.lanes import DAMPING, LEAST_PIVOT
 from symda.solve.box import Box
 from symda.solve.derivatives import Derivatives, Point
+from symda.solve.minimum import Bounds
 from symda.solve.options import NEAR, tolerance
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ PUSH = 1e-5
 #: Or, for a parameter, by its standard deviation with all others free: at a high Rf its own size is
 #: far below that.
 PULL = 1e-2
+#: Newton steps at most from where a solver ended, before error bars are taken.
+POLISH = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +184,46 @@ def judge(evaluator: Evaluator) -> Judge | None:
 
         return TruncatedJudge(evaluator)
     return BandedJudge(evaluator)
+
+
+def settled(
+    judge: Judge, problem: Problem, path: FloatArray, theta: FloatArray, rf: FloatArray
+) -> tuple[FloatArray, FloatArray, Stationarity]:
+    """Take Newton steps from a minimum until rounding ends them.
+
+    A solver ends where the action has nothing left to gain. The momenta Rf r, which the Hessian
+    holds, are then known to the square root of that only, times sqrt(Rf): they need more.
+
+    Parameters
+    ----------
+    judge : Judge
+        Of the problem.
+    problem : Problem
+    path : ndarray, shape (M, D)
+    theta : ndarray, shape (P,)
+    rf : ndarray, shape (D,)
+
+    Returns
+    -------
+    path, theta : ndarray
+        Where the steps end; as given where there are no matrices, or no minimum.
+    here : Stationarity
+        What is there.
+    """
+    here = judge.at(path, theta, rf)
+    bounds = Bounds.of(problem)
+    for _ in range(POLISH):
+        if not here.minimum or here.expansion is None:
+            break
+        moved = here.expansion.shift(here.expansion.point.gradient)
+        x = np.concatenate([np.ravel(path), theta]) + moved
+        x = np.clip(x, bounds.lower, bounds.upper)
+        X, values = x[: path.size].reshape(path.shape), x[path.size :]
+        there = judge.at(X, values, rf)
+        if not (there.minimum and there.decrement < 0.5 * here.decrement):
+            break
+        path, theta, here = X, values, there
+    return path, theta, here
 
 
 class BandedJudge:

@@ -1,0 +1,90 @@
+"""The Laplace posterior of a problem at a minimum, and what infinite Rf would change of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symda.analyse.posterior import Posterior, posterior
+from symda.analyse.solution import residual_jacobian, residual_weights
+from symda.errors import SolveError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
+
+    from symda.build.kernels import Evaluator
+
+FloatArray = NDArray[np.float64]
+
+
+def laplace(
+    evaluator: Evaluator,
+    X: FloatArray,
+    theta: FloatArray,
+    rf: FloatArray,
+    *,
+    held: NDArray[np.bool_],
+    unseen: Sequence[str] = (),
+) -> tuple[Posterior, float]:
+    """Return the parameters' distribution at a minimum.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Kernels with the problem.
+    X : (M, D)
+    theta : (P,)
+    rf : (D,)
+    held : (M D + P,)
+        Unknowns held by a bound.
+    unseen : sequence of str
+        States that nothing measured depends on. Whatever the others are, they can follow their
+        equations, so they say nothing, and are left out together with these.
+
+    Returns
+    -------
+    found : Posterior
+    spread : float
+        Relative change of a standard deviation, at most, if Rf were infinite; nan where that is no
+        small change.
+
+    Raises
+    ------
+    SolveError
+        If the action has no minimum there.
+    """
+    p = evaluator.problem
+    free = np.array([name not in unseen for name in p.states])
+    seen = np.where(free, rf, 0.0)
+    # in units of a negative log probability, whatever the averaging option
+    hessian: csc_array = (evaluator.hessian(X, theta, seen) / p.measurement_scale).tocsc()
+    jacobian = residual_jacobian(evaluator, X, theta)
+    weights = (residual_weights(evaluator, rf) * np.tile(free, 1 + p.interior)).reshape(-1)
+    squares = jacobian.T @ (jacobian * weights[:, None])
+    errors = (squares / p.measurement_scale).tocsc()
+
+    def of(hessian: csc_array) -> Posterior:
+        return posterior(
+            hessian,
+            p.parameters,
+            theta,
+            typical=p.typical,
+            free=p.free,
+            held=held,
+            unseen=tuple(unseen),
+            path=np.tile(free, p.M),
+        )
+
+    found = of(hessian)
+    try:
+        # a standard deviation tends to its limit as 1/Rf; half of Rf costs no digits, more would
+        other = of(hessian - 0.5 * errors)
+    except SolveError:
+        return found, math.nan
+    sds, others = (np.array([*result.sd.values()]) for result in (found, other))
+    known = np.isfinite(sds)
+    return found, float(np.max(np.abs(others[known] / sds[known] - 1.0), initial=0.0))
