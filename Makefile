@@ -9,12 +9,13 @@ export MPLBACKEND ?= Agg
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types examples browser generated bench reproduce clean
+.PHONY: help demo test check lint types examples fuzz browser generated bench reproduce clean
 
 help:
 	@echo "make demo       install, then run the annealing demonstration into demo-output/"
 	@echo "make test       install with the development tools, then run every test"
-	@echo "make check      what CI runs: tests, ruff, mypy, examples, pages in a browser"
+	@echo "make check      what CI runs: tests, ruff, mypy, examples, fuzzing, pages in a browser"
+	@echo "make fuzz       random models, sizes, options and files for a minute (ARGS=--help for more)"
 	@echo "make browser    lay out reports in headless Chromium; pictures go into browser-output/"
 	@echo "make generated  write the examples' emitted sources and docs/integrators.md anew"
 	@echo "make bench      measure build and solve times (ARGS=--help for more)"
@@ -43,7 +44,7 @@ $(VENV)/.installed-browser: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --editable ".[browser]"
 	@touch $@
 
-check: test lint types examples browser
+check: test lint types examples fuzz browser
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -58,6 +59,9 @@ examples: $(VENV)/.installed-dev
 	    echo "$$script"; folder=$$(mktemp -d); \
 	    (cd "$$folder" && $(abspath $(BIN))/python "$$script"); rm -r "$$folder"; \
 	done
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python tests/fuzz.py $(or $(ARGS),--seconds 60 --seed 0)
 
 # CHROMIUM and CHROMEDRIVER name programs that are not on PATH.
 browser: $(VENV)/.installed-browser

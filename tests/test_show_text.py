@@ -31,7 +31,7 @@ def test_summary_word_for_word() -> None:
         "verdict: not consistent (chi-squared): the action is above the expected band, 20 > "
         "4.04554 .. 15.9374: the model is wrong, the variances are too small, or the lowest level "
         "was not found; the model's errors are 25 % of it",
-        "  minimum, not known: the run was saved without an assessment",
+        "  minimum, not known: the run has no assessment: it is an old one, or was interrupted",
         "  level, yes: the lowest level was met by 2 of 4 attempts (95 % interval 15 .. 85 %)",
         "parameter nu = 10.1 (10 .. 10.1 over the lowest level)",
         "solver time: 11.5 s over all paths",

@@ -12,6 +12,9 @@ from scipy.optimize import least_squares
 
 import symda as sd
 from symda.analyse import assessment
+from symda.analyse.assessment import Shift
+from symda.analyse.judge import percent
+from symda.analyse.verdict import _matters
 from symda.api.preflight import ProblemWarning
 from symda.errors import DataError
 
@@ -202,7 +205,7 @@ def test_a_loaded_run_is_judged_as_before(tmp_path: Path) -> None:
     assert loaded.verdict() == run.verdict() and loaded.summary() == run.summary()
     old = sd.Run(loaded.dataset.drop_vars("place").drop_attrs(deep=False))
     old.dataset.attrs.update({k: v for k, v in run.dataset.attrs.items() if k != "assessment"})
-    assert str(old.verdict()).startswith("not certain (minimum): the run was saved without")
+    assert str(old.verdict()).startswith("not certain (minimum): the run has no assessment")
     broken = sd.Run(run.dataset.assign_attrs(assessment=json.dumps({"path": 0})))
     with pytest.raises(DataError, match="none that `anneal` writes"):
         broken.verdict()
@@ -291,3 +294,201 @@ def test_a_time_limit_shorter_than_a_path_is_named_beforehand() -> None:
     chosen = {"solver": "ipopt", "paths": 1, "ladder": sd.Ladder(rungs=2), "progress": False}
     with pytest.warns(ProblemWarning, match="one path takes about .* s .to a factor of 3"):
         sd.anneal(action, data, time_limit=1e-6, **chosen)
+
+
+@pytest.mark.parametrize("averaging", ["eq2", "eq14", "minaone", "varanneal"])
+def test_error_bars_and_chi_squared_do_not_follow_an_averaging_option(averaging: str) -> None:
+    """A factor on the whole action changes no estimate, so no error bar of it either."""
+    t, y = noisy_decay()
+    x, z = sd.states("x z", bounds=(-5.0, 20.0))
+    k = sd.parameter("k", bounds=(0.0, 10.0))
+    model = sd.Model({x: -k * x, z: -k * z}, name="two")
+    action = sd.Action(model, [x, z], scheme="rk4", averaging=averaging)
+    noise = 0.01 * np.random.default_rng(1).standard_normal(51)
+    data = sd.Observations(t, np.c_[y, np.exp(-t) + noise], variance=1e-4)
+    run = sd.anneal(action, data, paths=3, ladder=sd.Ladder(1.0, 8.0, 12), **QUIET)
+
+    def misfit(p: np.ndarray) -> np.ndarray:
+        return ((np.outer(np.exp(-p[2] * t), p[:2]) - data.values) / 0.01).ravel()
+
+    found = least_squares(misfit, [1.0, 1.0, 0.8], xtol=1e-14)
+    sd_of_k = np.sqrt(np.linalg.inv(found.jac.T @ found.jac)[2, 2])
+    assert dict(assessment(run.dataset).sds)["k"] == pytest.approx(sd_of_k, rel=0.01)
+    judged = run.chi_squared()
+    assert judged.value == pytest.approx(run.best.action)
+    assert judged.value / run.dataset.attrs["measurement_scale"] == pytest.approx(
+        found.cost, rel=1e-3
+    )
+    assert run.verdict().consistent, run.summary()
+
+
+def test_minima_that_data_hardly_tell_apart_are_no_one_answer() -> None:
+    """a = 1 and a = -1, of which a single poor datum prefers one, by 0.1 in the log probability."""
+    x, a = sd.state("x", start=(-2.0, 2.0)), sd.parameter("a", bounds=(-3.0, 3.0))
+    action = sd.Action(sd.Model({x: a**2 - x}, name="mirror"), {"x": x, "w": a * x}, scheme="rk4")
+    t = np.linspace(0.0, 4.0, 21)
+    w = np.where(np.arange(21) == 10, 0.05, np.nan)
+    noise = 0.01 * np.random.default_rng(0).standard_normal(21)
+    data = sd.Observations(t, np.c_[1.0 - np.exp(-t) + noise, w], variance=[1e-4, 1.0])
+    run = sd.anneal(action, data, paths=10, ladder=sd.Ladder(1.0, 8.0, 10), **QUIET)
+    table = run.table()
+    assert sorted(table["a"].round(1)) == [-1.0, 1.0] and 0.01 < np.ptp(table["level"]) < 0.5
+    level = next(f for f in run.verdict().findings if f.about == "level")
+    assert level.holds is False and level.text.startswith("2 different minima")
+
+
+def test_an_estimate_near_zero_is_judged_by_its_error_bar() -> None:
+    """Shifts far below the error bar do not matter, whatever share of a small value they are."""
+    shift = {"parameter": "c", "fit": 0.0, "channel": "x", "time": 0.0}
+    near_zero = Shift(**shift, sds=0.01, share=0.5)
+    assert not _matters(near_zero)
+    # known to a fifth of itself, moved by two hundredths of itself
+    assert _matters(Shift(**shift, sds=0.1, share=0.02))
+    assert not _matters(Shift(**shift, sds=0.04, share=0.008))
+
+
+def test_the_continuous_problem_is_asked_as_much() -> None:
+    """At a low Rf its path is no solution, as that of the discrete one is none."""
+    t, y = noisy_decay()
+    x, k = sd.state("x", bounds=(-5.0, 20.0)), sd.parameter("k", bounds=(0.0, 10.0))
+    model = sd.Model({x: -k * x}, name="decay")
+    action = sd.Action(model, [x], scheme="rk4", model_error="rate")
+    data = sd.Observations(t, y, variance=1e-4)
+    options = {"paths": 3, "solver": "collocation", "executor": "serial", "progress": False}
+    low = sd.anneal(action, data, ladder=sd.Ladder(1.0, 8.0, 6), **options)
+    assert low.chi_squared().low < low.chi_squared().value < low.chi_squared().high
+    assert not low.verdict().consistent and low.verdict().first.about == "solution"
+    high = sd.anneal(action, data, ladder=sd.Ladder(1.0, 8.0, 10), **options)
+    assert high.verdict().consistent, high.summary()
+    k, sd_of_k, _ = fit_of_decay(t, y, 0.01)
+    assert dict(assessment(high.dataset).sds)["k"] == pytest.approx(sd_of_k, rel=0.01)
+
+
+def test_parameters_per_step_are_no_errors_of_the_model() -> None:
+    """The equations follow the path with the values that it has at every step."""
+    x = sd.state("x", bounds=(-5.0, 20.0))
+    u = sd.parameter("u", per="step", bounds=(-10.0, 10.0), drift=0.01)
+    action = sd.Action(sd.Model({x: u - x}, name="driven"), [x], scheme="rk4")
+    rng = np.random.default_rng(3)
+    t, inside = np.linspace(0.0, 10.0, 101), np.cumsum(0.1 * rng.standard_normal(101))
+    path = [1.0]
+    for value in inside[:-1]:
+        path.append(value + (path[-1] - value) * np.exp(-0.1))
+    data = sd.Observations(t, path + 0.02 * rng.standard_normal(101), variance=4e-4)
+    run = sd.anneal(action, data, paths=3, ladder=sd.Ladder(1.0, 8.0, 10), **QUIET)
+    free = next(f for f in run.verdict().findings if f.about == "free run")
+    assert free.holds and "to its end" in free.text
+
+
+def test_a_fast_oscillation_enlarges_nothing() -> None:
+    """Its rate is a thousand times its value, which is a matter of units."""
+    x, v = sd.state("x", bounds=(-5.0, 5.0)), sd.state("v", bounds=(-5e3, 5e3))
+    action = sd.Action(sd.Model({x: v, v: -1e6 * x}, name="fast"), [x], scheme="rk4")
+    t = np.linspace(0.0, 0.006, 61)
+    y = np.cos(1e3 * t) + 0.01 * np.random.default_rng(0).standard_normal(61)
+    data = sd.Observations(t, y, variance=1e-4)
+    run = sd.anneal(action, data, paths=2, ladder=sd.Ladder(1.0, 8.0, 10), **QUIET)
+    assert assessment(run.dataset).growth == pytest.approx(1.0, rel=0.1)
+
+
+def test_what_the_data_leave_open_is_said_and_not_nan() -> None:
+    """A single datum says nothing of k, which ends on a bound that does not hold it."""
+    t = np.linspace(0.0, 5.0, 51)
+    y = np.where(np.arange(51) == 20, 0.5, np.nan)
+    action, _ = decay()
+    data = sd.Observations(t, y, variance=1e-4)
+    run = sd.anneal(action, data, paths=3, ladder=sd.Ladder(1.0, 8.0, 10), **QUIET)
+    assert run.verdict().first.about == "determined" and "nan" not in run.summary()
+    assert "lower the action by -0" not in run.summary()
+
+
+@pytest.mark.parametrize("rungs", [10, 18])
+def test_a_bound_holds_at_any_rf(rungs: int) -> None:
+    """The data want k half a standard deviation higher: SciPy's fit without the bound says so."""
+    t, y = noisy_decay()
+    action, _ = decay()
+    k, sd_of_k, _ = fit_of_decay(t, y, 0.01)
+    x, bounded = (
+        sd.state("x", bounds=(-5.0, 20.0)),
+        sd.parameter("k", bounds=(0.0, k - 0.5 * sd_of_k)),
+    )
+    action = sd.Action(sd.Model({x: -bounded * x}, name="decay"), [x], scheme="rk4")
+    data = sd.Observations(t, y, variance=1e-4)
+    run = sd.anneal(action, data, paths=3, ladder=sd.Ladder(1.0, 8.0, rungs), **QUIET)
+    finding = next(f for f in run.verdict().findings if f.about == "bounds")
+    assert finding.holds is False and action.posterior(run, data).at_bound.all()
+
+
+def test_a_forcing_that_was_bound_before_is_not_known_inside_of_steps() -> None:
+    """It jumps inside of a step: as the scheme sees it, nothing is wrong."""
+    t = np.linspace(0.0, 5.0, 51)
+    x, k, u = sd.state("x", bounds=(-5.0, 20.0)), sd.parameter("k", bounds=(0, 10)), sd.forcing("u")
+    action = sd.Action(sd.Model({x: u - k * x}, name="forced"), [x], scheme="rk4")
+    y = np.where(t < 2.53, 1.0, 2.0 * np.exp(2.53 - t) - 1.0)
+    y += 0.01 * np.random.default_rng(0).standard_normal(51)
+    samples = [0.0, 2.53, 2.5300001, 5.0], [1.0, 1.0, -1.0, -1.0]
+    data = sd.Observations(t, y, variance=1e-4, forcing={"u": samples})
+    for given in (data, action.bind(data)):
+        run = sd.anneal(action, given, paths=3, ladder=sd.Ladder(1.0, 8.0, 10), **QUIET)
+        assert not run.verdict().consistent
+        scheme = next(f for f in run.verdict().findings if f.about == "scheme")
+        assert not scheme.holds and "forcing" in scheme.text
+
+
+def test_an_interruption_at_the_end_keeps_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules[sd.anneal.__module__], "assessed", interrupted)
+    t, y = noisy_decay()
+    action, _ = decay()
+    data = sd.Observations(t, y, variance=1e-4)
+    run = sd.anneal(action, data, paths=2, ladder=sd.Ladder(1.0, 8.0, 6), **QUIET)
+    assert run.interrupted and np.isfinite(run.best.action)
+    assert not run.verdict().consistent and "no assessment" in run.summary()
+
+
+def test_bounds_that_say_more_than_the_data_are_no_estimate() -> None:
+    """The error bar of c, 0.053, is wider than all that its bounds allow."""
+    t = np.linspace(0.0, 5.0, 51)
+    y = np.exp(-t) + 0.01 * np.random.default_rng(1).standard_normal(51)
+    x, k = sd.state("x", bounds=(-5.0, 20.0)), sd.parameter("k", bounds=(0.0, 10.0))
+    c = sd.parameter("c", bounds=(-0.02, 0.02))
+    action = sd.Action(sd.Model({x: -k * x + c * x**2}, name="bent"), [x], scheme="rk4")
+    data = sd.Observations(t, y, variance=1e-4)
+    run = sd.anneal(action, data, paths=3, ladder=sd.Ladder(1.0, 8.0, 10), **QUIET)
+    finding = next(f for f in run.verdict().findings if f.about == "determined")
+    assert finding.holds is False and "c +1.00" in finding.text and "k " not in finding.text
+
+
+def test_a_minimum_of_huge_action_has_a_posterior() -> None:
+    """Variances far too small make of 1e-14 of the action more than a hundredth of a unit."""
+    t, y = noisy_decay()
+    action, _ = decay()
+    data = sd.Observations(t, 10.0 * y, variance=1e-30)
+    run = sd.anneal(action, data, paths=2, ladder=sd.Ladder(1e26, 8.0, 10), **QUIET)
+    k, sd_of_k, _ = fit_of_decay(t, 10.0 * y, 1.0)
+    table = action.posterior(run, data).table()
+    assert table["value"]["k"] == pytest.approx(k, rel=1e-3)
+    assert table["sd"]["k"] == pytest.approx(1e-15 * sd_of_k, rel=0.01)
+
+
+def test_shares_are_written_in_plain_digits() -> None:
+    assert [percent(s) for s in (0.00106, 0.41, 1.0, 12.3)] == ["0.11 %", "41 %", "100 %", "1230 %"]
+
+
+def test_a_stiff_equation_is_too_stiff_to_judge_its_scheme() -> None:
+    """z follows x within 1e-5: the trapezoid does it well, an explicit integration explodes."""
+    t, y = noisy_decay()
+    x, z = sd.states("x z", bounds=(-5.0, 20.0))
+    k = sd.parameter("k", bounds=(0.0, 10.0))
+    model = sd.Model({x: -k * z, z: 1e5 * (x - z)}, name="stiff")
+    action = sd.Action(model, [x], scheme="trapezoid")
+    data = sd.Observations(t, y, variance=1e-4)
+    run = sd.anneal(action, data, paths=2, ladder=sd.Ladder(1.0, 8.0, 10), **QUIET)
+    k, sd_of_k, _ = fit_of_decay(t, y, 0.01)
+    assert run.best.parameters["k"] == pytest.approx(k, abs=0.2 * sd_of_k)
+    assert run.verdict().mood == "open"
+    finding = next(f for f in run.verdict().findings if f.about == "scheme")
+    assert finding.holds is None
+    assert "in 50 of the steps the equations are too stiff" in finding.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,6 @@ from symda.analyse.solution import (
 )
 from symda.anneal.levels import STATUS
 from symda.errors import SolveError
-from symda.observe.weights import averaging_factors
 from symda.solve.stationary import Expansion, Stationarity, judge, settled
 
 if TYPE_CHECKING:
@@ -34,12 +33,16 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from symda.build.kernels import Evaluator
+    from symda.observe import Problem
 
 FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 #: The shift that more steps are to leave, in standard deviations.
 GOAL = 0.05
+#: A minimum of the continuous problem with no more than this left to gain, in units of the action,
+#: is one of the scheme's as well.
+NEARBY = 1e-2
 #: Directions of the parameters that are named.
 NAMES = 8
 
@@ -131,7 +134,6 @@ def _look(
             unseen=tuple(equations.unseen),
             n=int(problem.data_count),
             p=int(problem.fitted) - len(equations.unseen),
-            twice=2.0 * _plain_action(evaluator, X, theta, rf),
             notes=("the window is too long for a Hessian",),
         )
     here = judges.at(X, theta, rf)
@@ -148,9 +150,9 @@ def _look(
         jumps=() if equations.jumps is None else equations.jumps(X, theta),
         n=int(problem.data_count),
         p=_fitted(evaluator, equations, here),
-        twice=2.0 * _plain_action(evaluator, X, theta, rf),
     )
-    if not here.minimum:
+    left = NEARBY * problem.measurement_scale
+    if not (here.minimum if own else here.convex and here.decrement <= left):
         # nothing can be said of errors about a point that is none
         return found
     X, theta, here = settled(judges, problem, X, theta, rf)
@@ -169,7 +171,7 @@ def _look(
     else:
         found = replace(
             found,
-            loose=_open(bars, equations),
+            loose=(*_open(bars, equations), *_wide(bars, problem)),
             sds=tuple((name, float(sd)) for name, sd in bars.sd.items()),
             spread=spread,
         )
@@ -195,20 +197,19 @@ def _fitted(evaluator: Evaluator, equations: Equations, here: Stationarity) -> i
     return int(problem.fitted) - len(equations.unseen) - idle - held
 
 
-def _plain_action(evaluator: Evaluator, X: FloatArray, theta: FloatArray, rf: FloatArray) -> float:
-    """Return the action without the factors of an averaging option."""
-    p = evaluator.problem
-    measurement, model = evaluator.terms(X, theta, rf)
-    seen = int((p.rm > 0.0).any(axis=1).sum())
-    c_m, c_f = averaging_factors(p.averaging, N=p.N, M=p.M, D=p.D, L=p.L, T=seen)  # type: ignore[arg-type]
-    return measurement / c_m + model / c_f
-
-
 def _open(bars: Posterior, equations: Equations) -> tuple[str, ...]:
     """Name what the data leave open: directions without curvature, in relative units."""
     table = bars.directions(NAMES)
     endless = np.isinf(table["relative_sd"].to_numpy(dtype=float))
     return tuple(str(name) for name in table["components"][endless])
+
+
+def _wide(laplace: Posterior, problem: Problem) -> Iterator[str]:
+    """Name the parameters of which their bounds say more than the data."""
+    widths = dict(zip(problem.parameters, np.ptp(problem.parameter_bounds, axis=1), strict=True))
+    for name, sd in laplace.sd.items():
+        if widths[name] < sd < np.inf:
+            yield f"{name} +1.00"
 
 
 def _checked(
@@ -249,8 +250,13 @@ def _checked(
             scheme=shift,
             stray=float(p.node_times[1 + np.flatnonzero(away)[0]]) if away.any() else math.nan,
             unsettled=int((~error.settled).sum()),
+            # a forcing that is the same at all times is so inside of steps as well
+            inside=equations.forcing is not None or not np.ptp(p.u, axis=(0, 1)).any(),
             factor=math.ceil(factor) if math.isfinite(factor) else 0,
         )
     defect = residual.reshape(p.N, -1)[:, : p.D] if error is None else error.defect
-    follows, growth, explained = free_run(evaluator, X, theta, defect)
+    if found.unsettled:
+        return replace(found, notes=tuple(notes))
+    # parameters per step are followed as they are
+    follows, growth, explained = free_run(evaluator, X, theta, np.where(own, defect, 0.0))
     return replace(found, follows=follows, growth=growth, explained=explained, notes=tuple(notes))

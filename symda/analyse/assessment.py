@@ -77,6 +77,8 @@ class Assessment:
         Time of the first step that ends on another root of the scheme than the solution's.
     unsettled : int
         Steps in which the equations are too stiff for the scheme's error to be found.
+    inside : bool
+        Whether the forcing inside of the steps was known.
     factor : int
         How many times as many steps would make the scheme's error small; 1: it is.
     follows : float
@@ -87,8 +89,6 @@ class Assessment:
         Whether it is that growth which ends it.
     n, p : int
         Data, and quantities that were fitted to them.
-    twice : float
-        Twice the action, without the factors of an averaging option.
     jumps : tuple of str
         Jumps of the equations that the path meets; derivatives do not see them.
     random : bool
@@ -111,13 +111,13 @@ class Assessment:
     scheme: Shift | None = None
     stray: float = math.nan
     unsettled: int = 0
+    inside: bool = True
     factor: int = 1
     follows: float = math.nan
     growth: float = math.nan
     explained: bool = True
     n: int = 0
     p: int = 0
-    twice: float = math.nan
     jumps: tuple[str, ...] = ()
     random: bool = True
     notes: tuple[str, ...] = field(default=())

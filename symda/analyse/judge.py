@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse.assessment import assessment
 from symda.analyse.levels import Expected, best_path, expected_action, last_rung, reached
 from symda.anneal.levels import FAILED, HIT, count_hits
 from symda.errors import OptionError
@@ -85,11 +84,7 @@ def chi_squared(dataset: xr.Dataset) -> ChiSquared:
         float(dataset[name].values[best, rung]) for name in ("measurement_term", "model_term")
     )
     expected = expected_action(dataset)
-    found, value = assessment(dataset), measurement + model
-    if found is not None and math.isfinite(found.twice):
-        # an averaging option may weigh the two terms differently
-        value = 0.5 * found.twice * float(dataset.attrs["measurement_scale"])
-        model = value - measurement
+    value = measurement + model
     return ChiSquared(
         expected.mean,
         expected.sd,
@@ -111,7 +106,7 @@ def _sentence(value: float, model: float, expected: Expected) -> str:
             f"cannot be judged: {n} data against {p} fitted quantities leave no degree of freedom"
         )
     band = f"{expected.low:.6g} .. {expected.high:.6g}"
-    share = f"the model's errors are {100 * model / value:.2g} % of it" if value > 0 else ""
+    share = f"the model's errors are {percent(model / value)} of it" if value > 0 else ""
     tail = f"; {share}" if share else ""
     if value > expected.high:
         return (
@@ -124,6 +119,11 @@ def _sentence(value: float, model: float, expected: Expected) -> str:
             f"fitted, since Rf is low or the variances are too large{tail}"
         )
     return f"the action, {value:.6g}, lies in the expected band {band}{tail}"
+
+
+def percent(share: float) -> str:
+    """Write a share with two digits, or as a whole number."""
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
 
 
 def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -> tuple[int, int]:

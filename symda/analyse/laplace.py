@@ -60,10 +60,12 @@ def laplace(
     p = evaluator.problem
     free = np.array([name not in unseen for name in p.states])
     seen = np.where(free, rf, 0.0)
-    hessian = evaluator.hessian(X, theta, seen)
+    # in units of a negative log probability, whatever the averaging option
+    hessian: csc_array = (evaluator.hessian(X, theta, seen) / p.measurement_scale).tocsc()
     jacobian = residual_jacobian(evaluator, X, theta)
     weights = (residual_weights(evaluator, rf) * np.tile(free, 1 + p.interior)).reshape(-1)
-    errors = (jacobian.T @ (jacobian * weights[:, None])).tocsc()
+    squares = jacobian.T @ (jacobian * weights[:, None])
+    errors = (squares / p.measurement_scale).tocsc()
 
     def of(hessian: csc_array) -> Posterior:
         return posterior(

@@ -20,6 +20,8 @@ FloatArray = NDArray[np.float64]
 
 #: Two paths whose unknowns agree to this share of their largest value are at one place.
 ALIKE = 1e-4
+#: Places of one level that are told apart by curvature, which takes a matrix for each.
+MOST = 16
 
 
 def places(dataset: xr.Dataset, evaluator: Evaluator, rung: int) -> NDArray[np.int64]:
@@ -44,8 +46,9 @@ def places(dataset: xr.Dataset, evaluator: Evaluator, rung: int) -> NDArray[np.i
         for k in group:
             for number, head in enumerate(heads):
                 change = np.concatenate([(path[k] - path[head]).ravel(), theta[k] - theta[head]])
+                at = path[head], theta[head]
                 if _alike(path[k], path[head], theta[k], theta[head]) or (
-                    _rise(evaluator, path[head], theta[head], rf, change, head, hessians) <= scale
+                    number < MOST and _rise(evaluator, *at, rf, change, head, hessians) <= scale
                 ):
                     labels[k] = count + number
                     break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ FloatArray = NDArray[np.float64]
 #: Deviation of a free run from the path at which it counts as gone, in standard deviations of the
 #: noise; and the sum of its causes, in the same units, that would explain no such thing.
 GONE, EXPLAINED = 2.0, 0.5
+#: Numbers of the Jacobians that are held at once.
+BLOCK = 10_000_000
 #: Distance of a step's end from the solution, as a share of the state's size, that is looked at.
 STRAYED = 1e-6
 
@@ -97,23 +100,26 @@ def free_run(
     follows : float
         Time until which it stays within `GONE` standard deviations of the noise.
     growth : float
-        Largest factor by which a deviation is enlarged.
+        Largest factor by which a deviation is enlarged, each state in units of its largest value.
     explained : bool
-        Whether the sum of what the steps miss would be small without that growth.
+        Whether the sum of what the steps miss would be small without that growth, which is large
+        enough for it.
     """
     p = evaluator.problem
     stride = 1 + p.interior
-    tangents = _tangents(evaluator, X, theta)
+    # states have units; an enlargement has none
+    sizes = np.abs(X).max(axis=0)
+    sizes = np.where(sizes > 0.0, sizes, 1.0)
     deviation, plain = np.zeros((p.M, p.D)), np.zeros((p.M, p.D))
     spread, growth = np.eye(p.D), 1.0
-    for n in range(p.N):
+    for n, tangent in enumerate(_tangents(evaluator, X, theta)):
         end = (n + 1) * stride
-        deviation[end] = tangents[n] @ deviation[end - stride] - defect[n]
+        deviation[end] = tangent @ deviation[end - stride] - defect[n]
         plain[end] = plain[end - stride] + np.abs(defect[n])
         deviation[end - stride + 1 : end] = deviation[end]
         plain[end - stride + 1 : end] = plain[end]
-        spread = tangents[n] @ spread
-        growth = max(growth, float(np.abs(spread).max()))
+        spread = tangent @ spread
+        growth = max(growth, float((np.abs(spread) * sizes / sizes[:, None]).max()))
     zero = np.zeros(theta.size)
     off = _fit_change(evaluator, X, theta, deviation, zero)
     missed = _fit_change(evaluator, X, theta, plain, zero)
@@ -121,7 +127,8 @@ def free_run(
     if not gone.size:
         return float(p.times[-1]), growth, True
     first = int(gone[0])
-    return float(p.times[first]), growth, bool((missed[: first + 1] <= EXPLAINED).all())
+    small = bool((missed[: first + 1] <= EXPLAINED).all())
+    return float(p.times[first]), growth, small and not growth < GONE / EXPLAINED
 
 
 def strays(
@@ -133,9 +140,11 @@ def strays(
     alone the path is as good a solution there, so they are compared with how far it is from it.
     """
     p = evaluator.problem
-    apart = (evaluator.residual(X, theta).reshape(p.N, -1) - error.residual)[:, :, None]
+    apart = evaluator.residual(X, theta).reshape(p.N, -1) - error.residual
+    near = np.empty((p.N, p.D))
     try:
-        near = np.linalg.solve(_step_blocks(evaluator, X, theta)[1], apart)[:, p.E - p.D :, 0]
+        for some, _, after in _step_blocks(evaluator, X, theta):
+            near[some] = np.linalg.solve(after, apart[some][:, :, None])[:, p.E - p.D :, 0]
     except np.linalg.LinAlgError:
         return np.zeros(p.N, dtype=bool)
     size = np.abs(error.defect)
@@ -147,22 +156,27 @@ def strays(
 
 def _step_blocks(
     evaluator: Evaluator, X: FloatArray, theta: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Jacobians of each step's residuals by its left end, (N, E, D), and by the rest, (N, E, E)."""
+) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
+    """Yield Jacobians of some steps' residuals by their left ends, (E, D), and the rest, (E, E)."""
     p = evaluator.problem
     values = evaluator.kernels.engine.step_jacobian(X, theta, evaluator.packed.steps)
-    rows, columns = evaluator.kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
-    full = np.zeros((p.N, p.E, p.E + p.D + p.P))
-    full[:, np.asarray(rows), np.asarray(columns)] = values
-    return full[:, :, : p.D], full[:, :, p.D : p.E + p.D]
+    triplet = evaluator.kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
+    rows, columns = (np.asarray(numbers) for numbers in triplet)
+    width = p.E + p.D
+    states = np.flatnonzero(columns < width)
+    count = max(1, BLOCK // (p.E * width))
+    for begin in range(0, p.N, count):
+        some = slice(begin, min(begin + count, p.N))
+        full = np.zeros((some.stop - begin, p.E, width))
+        full[:, rows[states], columns[states]] = values[some][:, states]
+        yield some, full[:, :, : p.D], full[:, :, p.D :]
 
 
-def _tangents(evaluator: Evaluator, X: FloatArray, theta: FloatArray) -> FloatArray:
-    """Return the derivatives (N, D, D) of the right end of each step by its left end."""
+def _tangents(evaluator: Evaluator, X: FloatArray, theta: FloatArray) -> Iterator[FloatArray]:
+    """Yield the derivatives (D, D) of the right end of each step by its left end."""
     p = evaluator.problem
-    left, after = _step_blocks(evaluator, X, theta)
-    try:
-        ends = -np.linalg.solve(after, left)[:, p.E - p.D :]
-        return np.asarray(ends, dtype=float)
-    except np.linalg.LinAlgError:
-        return np.full((p.N, p.D, p.D), np.nan)
+    for _, left, after in _step_blocks(evaluator, X, theta):
+        try:
+            yield from -np.linalg.solve(after, left)[:, p.E - p.D :]
+        except np.linalg.LinAlgError:
+            yield from np.full((len(left), p.D, p.D), np.nan)

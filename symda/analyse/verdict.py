@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from symda.analyse.assessment import Assessment, Shift, assessment
-from symda.analyse.judge import chi_squared, hits, wilson
+from symda.analyse.judge import chi_squared, hits, percent, wilson
 from symda.analyse.levels import best_path, last_rung, level_members, path_counts, reached
-from symda.anneal.levels import GAP, STOPPED
+from symda.anneal.levels import HIT, STOPPED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -143,7 +143,8 @@ def _minimum(dataset: xr.Dataset, found: Assessment | None) -> Finding:
         why = message or (found.words if found is not None else "") or "the solver stopped"
         return Finding("minimum", False, f"the lowest path did not end in a minimum: {why}")
     if found is None:
-        return Finding("minimum", None, "the run was saved without an assessment")
+        text = "the run has no assessment: it is an old one, or was interrupted"
+        return Finding("minimum", None, text)
     if found.minimum is None:
         text = "by its solver's own test, of the continuous problem"
         return Finding("minimum", True, text)
@@ -152,17 +153,21 @@ def _minimum(dataset: xr.Dataset, found: Assessment | None) -> Finding:
 
 
 def _solution(found: Assessment | None) -> Iterator[Finding]:
-    if found is None or found.minimum is None:
+    if found is None:
         return
-    if not found.minimum:
+    if found.minimum is False:
         yield Finding("solution", None, "not looked at, since the path is no minimum")
+        return
+    if found.minimum is None and found.model is None and not found.notes:
+        why = "the action has no minimum at this path of the continuous problem; take shorter steps"
+        yield Finding("solution", None, f"not looked at ({why})")
         return
     if found.model is None:
         why = found.notes[0] if found.notes else "the action is not convex there"
         yield Finding("solution", None, f"not looked at ({why})")
         return
     what = "the model error that is left"
-    share = "much" if math.isnan(found.spread) else f"by {100 * found.spread:.2g} %"
+    share = "much" if math.isnan(found.spread) else f"by {percent(found.spread)}"
     bars = f"error bars would change {share} if Rf were infinite"
     if _matters(found.model):
         text = f"{what} {_moves(found.model)}; raise Rf: end the ladder later"
@@ -175,7 +180,8 @@ def _solution(found: Assessment | None) -> Iterator[Finding]:
         yield Finding("solution", None, f"{bars}; end the ladder {fix}")
     else:
         yield Finding("solution", True, f"{what} {_moves(found.model)}")
-    if found.scheme is None:
+    if found.scheme is None or found.minimum is None:
+        # the continuous problem is solved by a scheme of its own
         return
     steps = f"take about {found.factor} times as many steps (steps=, max_step=)"
     if not math.isnan(found.stray):
@@ -192,8 +198,15 @@ def _solution(found: Assessment | None) -> Iterator[Finding]:
         yield Finding(
             "scheme",
             None,
-            f"in {found.unsettled} steps the equations are too stiff for its error to be found; "
-            "compare with a run of more steps",
+            f"in {found.unsettled} of the steps the equations are too stiff, or their forcing too "
+            "uneven, for its error to be found; compare with a run of more steps",
+        )
+    elif not found.inside:
+        yield Finding(
+            "scheme",
+            None,
+            "the data were bound before, so that the forcing inside of steps is not known; pass "
+            "the Observations",
         )
     else:
         yield Finding("scheme", True, f"its error {_moves(found.scheme)}")
@@ -202,7 +215,7 @@ def _solution(found: Assessment | None) -> Iterator[Finding]:
 def _matters(shift: Shift) -> bool:
     small = shift.sds <= SDS and shift.fit <= FIT
     # of a parameter that is known better than to itself, a hundredth counts as well
-    return not small or (shift.share > SHARE and shift.sds < shift.share)
+    return not small or SHARE < shift.share < shift.sds
 
 
 def _moves(shift: Shift) -> str:
@@ -234,7 +247,9 @@ def _free_run(dataset: xr.Dataset, found: Assessment | None) -> Iterator[Finding
     if found.explained:
         text += f", by their own instability, which enlarges deviations {found.growth:.2g} times"
     else:
-        text += "; the path needs errors of the model to follow the data"
+        coarse = found.scheme is not None and _matters(found.scheme)
+        needs = "a finer scheme, or errors of the model," if coarse else "errors of the model"
+        text += f"; the path needs {needs} to follow the data"
     yield Finding("free run", found.explained, text)
 
 
@@ -290,10 +305,12 @@ def _level(dataset: xr.Dataset, found: Assessment | None) -> Finding:
     )
     equal = equal_places(dataset)
     if equal > 1:
-        text = f"{equal} different minima have the lowest action to within 0.01; {text}"
+        open_ = found is not None and found.loose
+        places = "places, of what the data leave open," if open_ else "minima"
+        text = f"{equal} different {places} have the lowest action to within {HIT:g}; {text}"
         return Finding("level", False, text)
     if found is not None and not found.random and attempts > 1:
-        text += ", but all attempts started at one point, so that says nothing; take random starts"
+        text += ", but all attempts started at one point, so that says nothing; take other starts"
         return Finding("level", False, text)
     if met < 2:
         return Finding(
@@ -303,7 +320,7 @@ def _level(dataset: xr.Dataset, found: Assessment | None) -> Finding:
 
 
 def equal_places(dataset: xr.Dataset) -> int:
-    """Return how many different minima share the lowest action.
+    """Return how many different minima share the lowest action, as far as hits of it go.
 
     Parameters
     ----------
@@ -314,8 +331,11 @@ def equal_places(dataset: xr.Dataset) -> int:
     action = dataset["action"].values[:, rung]
     groups = level_members(dataset)
     lowest = action[groups[0][0]]
-    gap = GAP * float(dataset.attrs["measurement_scale"])
-    return sum(bool(action[group[0]] <= lowest + gap) for group in groups)
+    gap = HIT * float(dataset.attrs["measurement_scale"])
+    # a path that stopped on its way is no other minimum
+    ended = dataset["status"].values[:, rung] != STOPPED
+    others = [action[group[ended[group]]].min(initial=math.inf) for group in groups[1:]]
+    return 1 + sum(bool(value <= lowest + gap) for value in others)
 
 
 def _listed(names: list[str], most: int = 6) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
+#: What to do where the slope is infinite.
+AWAY = "keep the path away from there by bounds=, or write the equation with a finite slope"
 #: A start this share of a bound beyond it is on it.
 ROUNDING = 1e-9
 
@@ -278,12 +280,16 @@ def judged(
     result, remark
         The record with the decrement, and what is to be said of the point; empty for a minimum.
     """
+    from symda.solve.options import REASON, WALL
+
     judge = bench(job).judge(job)
     if judge is None:
         return result, remark
     found = judge.at(*point, job.rf[beta])
     result.status[beta] = STATUS.index("converged" if found.minimum else "stopped")
     words = found.words(job.problem)
+    if remark == REASON[WALL]:
+        words = words.replace("allow more iterations", AWAY)
     remark = "; ".join(part for part in (remark.strip(" .:"), words) if part) if words else ""
     return replace(result, decrement=found.decrement), remark
 

@@ -202,7 +202,12 @@ def anneal(
     dataset = name_kinks(dataset, action, problem)
     sources = None if isinstance(data, Problem) else data.forcing
     own = not settings.continuous
-    return Run(assessed(dataset, action, kernels.at(problem), sources, own=own), action)
+    try:
+        dataset = assessed(dataset, action, kernels.at(problem), sources, own=own)
+    except KeyboardInterrupt:
+        # what is done is done, though not looked at
+        dataset.attrs["interrupted"] = 1
+    return Run(dataset, action)
 
 
 def _binding(

@@ -54,7 +54,8 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
             "shorter window."
         )
     here = judges.at(X, theta, rf)
-    if not (here.convex and here.decrement <= LEFT * problem.measurement_scale):
+    near = here.convex and here.decrement <= LEFT * problem.measurement_scale
+    if not (near or here.minimum):
         raise SolveError(
             f"posterior: there is no minimum here, at path {best.path}: {here.words(problem)}."
         )
@@ -68,9 +69,12 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
 def _check_same(run: Run, problem: Problem) -> None:
     d = run.dataset
     made = {
-        "states": (tuple(d["state"].values), problem.states),
-        "parameters": (tuple(d["parameter"].values), problem.parameters),
-        "fixed parameters": (tuple(d["fixed"].values), tuple(~problem.free)),
+        "states": (tuple(d["state"].values.tolist()), problem.states),
+        "parameters": (tuple(d["parameter"].values.tolist()), problem.parameters),
+        "fixed parameters": (
+            tuple(d["parameter"].values[d["fixed"].values].tolist()),
+            tuple(np.array(problem.parameters, dtype=str)[~problem.free].tolist()),
+        ),
         "grid points": (d.sizes["time"], problem.M),
     }
     for what, (ran, given) in made.items():

@@ -41,6 +41,9 @@ LARGEST = 50_000_000
 #: Moving an unknown by its own size away from its bound must cost this much at least, in units of
 #: the action, for the bound to hold it.
 PUSH = 1e-5
+#: Or, for a parameter, by its standard deviation with all others free: at a high Rf its own size is
+#: far below that.
+PULL = 1e-2
 #: Newton steps at most from where a solver ended, before error bars are taken.
 POLISH = 8
 
@@ -66,9 +69,13 @@ class Expansion:
     def shift(self, pull: FloatArray) -> FloatArray:
         """Return how the minimum moves if the gradient changes by `pull`, (M D + P,)."""
         p = self.point
-        shift, least = self.mu * p.scale, LEAST_PIVOT * p.scale
-        found = p.pattern.solve(p.hessian, shift, -pull, self.held, least)
-        return np.full(pull.size, np.nan) if found is None else found
+        # an unknown on a bound that does not push is free here, and may be flat
+        for mu in (self.mu, *SLIGHT):
+            shift, least = mu * p.scale, LEAST_PIVOT * p.scale
+            found = p.pattern.solve(p.hessian, shift, -pull, self.held, least)
+            if found is not None:
+                return found
+        return np.full(pull.size, np.nan)
 
     def rise(self, change: FloatArray) -> float:
         """Return by how much the action rises for a change of the unknowns, (M D + P,)."""
@@ -238,6 +245,7 @@ class BandedJudge:
             felt = np.where(sides.held, 0.0, here.gradient)
             limit = left_over(problem, here.action)
             held = holding(problem, sides.held, here.gradient * sizes)
+            held |= self._pulled(here, sides.held & ~held)
             if not (math.isfinite(here.action) and np.isfinite(felt).all()):
                 broken = (~np.isfinite(felt)).astype(float)
                 return Stationarity(False, False, math.nan, limit, broken, held)
@@ -245,7 +253,7 @@ class BandedJudge:
                 step = self._step(x, here, mu, sides.held)
                 if step is not None:
                     bent = here.pattern.product(here.hessian, step)
-                    left = max(-float(felt @ step) - 0.5 * float(step @ bent), 0.0)
+                    left = max(0.0, -float(felt @ step) - 0.5 * float(step @ bent))
                     # a damped step foretells less than is to be had
                     limit *= LESS if mu >= SLIGHT[2] else 1.0
                     expansion = Expansion(here, mu, held)
@@ -268,6 +276,21 @@ class BandedJudge:
             change = np.where(beyond, np.clip(x + step, lower, upper) - x, change)
             held = held | beyond
         return np.clip(x + step, lower, upper) - x
+
+    def _pulled(self, here: Point, near: Mask) -> Mask:
+        """Return which parameters on a bound would move on, if the others moved along."""
+        problem = self._evaluator.problem
+        pulled = np.zeros_like(near)
+        limit = PULL * math.sqrt(problem.measurement_scale)
+        for i in range(problem.M * problem.D, near.size):
+            if near[i] and here.gradient[i] != 0.0:
+                unit = (np.arange(near.size) == i).astype(float)
+                least, others = LEAST_PIVOT * here.scale, near & (unit == 0.0)
+                others[problem.M * problem.D :] |= ~problem.free
+                along = here.pattern.solve(here.hessian, 0.0 * here.scale, unit, others, least)
+                spread = 0.0 if along is None else float(along[i])
+                pulled[i] = abs(here.gradient[i]) * math.sqrt(max(spread, 0.0)) > limit
+        return pulled
 
     def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
         """Return the unknowns' own sizes; see `Judge.sizes`."""
