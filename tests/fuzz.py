@@ -295,7 +295,7 @@ KINDS: dict[str, tuple[Callable[[Rng], None], float]] = {
 
 
 #: Seconds after which an input counts as one that never ends.
-PATIENCE = 60
+PATIENCE = 30
 
 
 def _late(*_: Any) -> None:
