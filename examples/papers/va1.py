@@ -106,8 +106,8 @@ def check(panels: Sequence[Panel]) -> list[str]:
     """Say in what the panels differ from the paper's.
 
     The figure's axis is logarithmic, so a level stands apart when the next is at least `APART`
-    times as high. With four states or more the action of the lowest must also be what the noise leads
-    one to expect. How many levels are few depends on the data (the paper has two with
+    times as high. With four states or more the action of the lowest must also be what the noise
+    leads one to expect. How many levels are few depends on the data (the paper has two with
     five states): here, at most half as many as with four.
     """
     levels = {panel.L: panel.levels for panel in panels}
