@@ -13,6 +13,7 @@ import pytest
 from scipy.optimize import least_squares
 
 import symda as sd
+from symda.analyse import assessment
 
 T = np.linspace(0.0, 3.0, 31)
 SD = 0.02
@@ -87,3 +88,30 @@ def test_a_ladder_that_ends_too_early_is_told_to_go_on() -> None:
     said = {f.about: f for f in anneal(1e4).verdict().findings}["solution"]
     assert said.holds is not True
     assert said.text.endswith("end the ladder later")
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_what_the_scheme_does_to_error_bars_is_that_of_the_closed_form() -> None:
+    """Poor data hide its shift in their noise, but not what it does to the error bar itself."""
+    t = np.arange(0.0, 10.0)
+    y = np.exp(-0.4 * t) + 0.1 * np.random.default_rng(2).standard_normal(10)
+    x, k = sd.state("x", bounds=(-5.0, 20.0)), sd.parameter("k", bounds=(0.0, 10.0))
+    coarse = sd.Action(sd.Model({x: -k * x}, name="decay"), [x], scheme="trapezoid")
+    data = sd.Observations(t, y, variance=0.01)
+    chosen = {"solver": "newton", "paths": 3, "ladder": sd.Ladder(1.0, 8.0, 10)}
+    run = sd.anneal(coarse, data, progress=False, **chosen)
+
+    def misfit(z: np.ndarray) -> np.ndarray:
+        return (z[0] * np.exp(-z[1] * t) - y) / 0.1
+
+    a, b = least_squares(misfit, [1.0, 0.4], xtol=1e-14).x
+    e, r = np.exp(-b * t), misfit(np.array([a, b])) / 0.1
+    J = np.stack([e, -a * t * e]) / 0.1
+    second = np.array([[0.0 * t, -t * e], [-t * e, a * t**2 * e]])
+    exact_sd = np.sqrt(np.linalg.inv(J @ J.T + second @ r)[1, 1])
+    found = assessment(run.dataset)
+    change = abs(exact_sd / dict(found.sds)["k"] - 1.0)
+    assert found.scheme.sds < 0.6 and change > 0.01
+    assert found.bars == pytest.approx(change, rel=0.3)
+    scheme = next(f for f in run.verdict().findings if f.about == "scheme")
+    assert scheme.holds is False

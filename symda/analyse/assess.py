@@ -16,8 +16,14 @@ from symda.analyse.laplace import laplace
 from symda.analyse.levels import best_path, last_rung, reached
 from symda.analyse.places import places
 from symda.analyse.posterior import Posterior
-from symda.analyse.scheme_error import StepForcing, polynomial_forcing, scheme_error
+from symda.analyse.scheme_error import (
+    StepForcing,
+    polynomial_forcing,
+    scheme_error,
+    solution_tangents,
+)
 from symda.analyse.solution import (
+    exact_jacobian,
     free_run,
     residual_jacobian,
     residual_weights,
@@ -43,6 +49,9 @@ GOAL = 0.05
 #: A minimum of the continuous problem with no more than this left to gain, in units of the action,
 #: is one of the scheme's as well.
 NEARBY = 1e-2
+#: Shift of a parameter by the scheme's error, as a share of itself, from which on its error bar is
+#: looked at as well: that changes by a few times as much.
+FELT = 3e-4
 #: Directions of the parameters that are named.
 NAMES = 8
 
@@ -212,6 +221,12 @@ def _wide(laplace: Posterior, problem: Problem) -> Iterator[str]:
             yield f"{name} +1.00"
 
 
+def _felt(problem: Problem, theta: FloatArray, moved: FloatArray) -> bool:
+    """Whether the scheme's error moves a parameter by a share that its error bar may feel too."""
+    change = np.abs(moved[problem.M * problem.D :])[problem.free]
+    return bool((change > FELT * np.abs(theta[problem.free])).any())
+
+
 def _checked(
     found: Assessment,
     evaluator: Evaluator,
@@ -254,6 +269,13 @@ def _checked(
             inside=equations.forcing is not None or not np.ptp(p.u, axis=(0, 1)).any(),
             factor=math.ceil(factor) if math.isfinite(factor) else 0,
         )
+        if bars is not None and error.settled.all() and _felt(p, theta, moved):
+            tangents = solution_tangents(error, evaluator, equations.field, X, theta, u)
+            exact = exact_jacobian(evaluator, X, theta, tangents)
+            held = expansion.held
+            unseen = tuple(equations.unseen)
+            _, change = laplace(evaluator, X, theta, rf, held=held, unseen=unseen, other=exact)
+            found = replace(found, bars=change)
     defect = residual.reshape(p.N, -1)[:, : p.D] if error is None else error.defect
     if found.unsettled:
         return replace(found, notes=tuple(notes))

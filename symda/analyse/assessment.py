@@ -75,6 +75,8 @@ class Assessment:
         What the error of the scheme moves the estimate by.
     stray : float
         Time of the first step that ends on another root of the scheme than the solution's.
+    bars : float
+        Relative change of a standard deviation, at most, by the scheme's error.
     unsettled : int
         Steps in which the equations are too stiff for the scheme's error to be found.
     inside : bool
@@ -110,6 +112,7 @@ class Assessment:
     spread: float = math.nan
     scheme: Shift | None = None
     stray: float = math.nan
+    bars: float = 0.0
     unsettled: int = 0
     inside: bool = True
     factor: int = 1

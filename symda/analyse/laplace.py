@@ -14,7 +14,7 @@ from symda.analyse.solution import residual_jacobian, residual_weights
 from symda.errors import SolveError
 
 if TYPE_CHECKING:
-    from scipy.sparse import csc_array
+    from scipy.sparse import csc_array, csr_array
 
     from symda.build.kernels import Evaluator
 
@@ -29,6 +29,7 @@ def laplace(
     *,
     held: NDArray[np.bool_],
     unseen: Sequence[str] = (),
+    other: csr_array | None = None,
 ) -> tuple[Posterior, float]:
     """Return the parameters' distribution at a minimum.
 
@@ -44,13 +45,15 @@ def laplace(
     unseen : sequence of str
         States that nothing measured depends on. Whatever the others are, they can follow their
         equations, so they say nothing, and are left out together with these.
+    other : csr_array (N E, M D + P), optional
+        Another Jacobian of the residuals, to compare with.
 
     Returns
     -------
     found : Posterior
     spread : float
-        Relative change of a standard deviation, at most, if Rf were infinite; nan where that is no
-        small change.
+        Relative change of a standard deviation, at most, if Rf were infinite, or with the other
+        Jacobian; nan where that is no small change.
 
     Raises
     ------
@@ -80,11 +83,21 @@ def laplace(
         )
 
     found = of(hessian)
+    if other is not None:
+        exact = (other.T @ (other * weights[:, None]) - squares) / p.measurement_scale
+        try:
+            return found, _change(found, of((hessian + exact).tocsc()))
+        except SolveError:
+            return found, math.nan
     try:
         # a standard deviation tends to its limit as 1/Rf; half of Rf costs no digits, more would
-        other = of(hessian - 0.5 * errors)
+        return found, _change(found, of((hessian - 0.5 * errors).tocsc()))
     except SolveError:
         return found, math.nan
+
+
+def _change(found: Posterior, other: Posterior) -> float:
+    """Relative change of a standard deviation, at most."""
     sds, others = (np.array([*result.sd.values()]) for result in (found, other))
     known = np.isfinite(sds)
-    return found, float(np.max(np.abs(others[known] / sds[known] - 1.0), initial=0.0))
+    return float(np.max(np.abs(others[known] / sds[known] - 1.0), initial=0.0))

@@ -29,6 +29,8 @@ SUBSTEPS = (1, 2, 4, 8, 16)
 #: They agree if they differ by this share of what is to be found, or of a state's size.
 SHARE = 0.05
 ROUNDING = 1e-12
+#: Share of an unknown's size by which it is changed for a derivative.
+DIFFERENCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +45,17 @@ class SchemeError:
         What the scheme's residual makes of the equations' own solution: its local error.
     settled : ndarray of bool, shape (N,)
         Steps for which the fine integration is known to be right; others are too stiff for it.
+    points : ndarray, shape (N, I + 1, D)
+        The solution at the interior points and right end of each step.
+    substeps : int
+        What it took.
     """
 
     defect: FloatArray
     residual: FloatArray
     settled: Mask
+    points: FloatArray
+    substeps: int
 
 
 def scheme_error(
@@ -95,7 +103,41 @@ def scheme_error(
             if settled.all():
                 break
         defect = path[stride::stride] - points[:, -1]
-    return SchemeError(defect, residual, settled & np.isfinite(defect).all(axis=1))
+    settled &= np.isfinite(defect).all(axis=1)
+    return SchemeError(defect, residual, settled, points, substeps)
+
+
+def solution_tangents(
+    error: SchemeError,
+    evaluator: Evaluator,
+    field: ca.Function,
+    path: FloatArray,
+    theta: FloatArray,
+    u: StepForcing,
+) -> FloatArray:
+    """Return the derivatives (N, E, D + P) of the steps' solutions by left end and parameters.
+
+    By differences, of which one is an integration of all steps: D + P of them.
+    """
+    problem = evaluator.problem
+    left, ends = path[:: 1 + problem.interior][:-1], (*_interior(problem), 1.0)
+    sizes = np.abs(path).max(axis=0)
+    changes = [DIFFERENCE * (size or 1.0) for size in sizes]
+    changes += [
+        DIFFERENCE * (abs(value) or typical)
+        for value, typical in zip(theta, problem.typical, strict=True)
+    ]
+    tangents = np.empty((problem.N, problem.E, problem.D + problem.P))
+    for j, change in enumerate(changes):
+        first, values = left, theta
+        if j < problem.D:
+            first = left + change * (np.arange(problem.D) == j)
+        else:
+            values = theta + change * (np.arange(problem.P) == j - problem.D)
+        with np.errstate(all="ignore"):
+            moved = _Flow(problem, field, values, u).to(first, ends, error.substeps)
+        tangents[:, :, j] = ((moved - error.points) / change).reshape(problem.N, -1)
+    return tangents
 
 
 def polynomial_forcing(problem: Problem) -> StepForcing:

@@ -172,6 +172,47 @@ def _step_blocks(
         yield some, full[:, :, : p.D], full[:, :, p.D :]
 
 
+def exact_jacobian(
+    evaluator: Evaluator, X: FloatArray, theta: FloatArray, tangents: FloatArray
+) -> csr_array:
+    """Return the Jacobian of all residuals, (N E, M D + P), if the scheme were the solution.
+
+    The residual's derivative A by what follows the left end stays; the residual then is A times
+    the distance from the solution, as far as first order goes.
+
+    Parameters
+    ----------
+    tangents : (N, E, D + P)
+        Derivatives of the solution by left ends and parameters.
+    """
+    from scipy.sparse import coo_array
+
+    p = evaluator.problem
+    rows, columns, values = [], [], []
+    theta_at = p.M * p.D + np.arange(p.P)
+    for some, _, after in _step_blocks(evaluator, X, theta):
+        steps = np.arange(some.start, some.stop)
+        back = -after @ tangents[some]
+        block = np.concatenate([back[:, :, : p.D], after, back[:, :, p.D :]], axis=2)
+        at = np.concatenate(
+            [
+                steps[:, None] * p.E + np.arange(p.E + p.D),
+                np.tile(theta_at, (steps.size, 1)),
+            ],
+            axis=1,
+        )
+        row = steps[:, None] * p.E + np.arange(p.E)
+        shape = block.shape
+        rows.append(np.broadcast_to(row[:, :, None], shape).reshape(-1))
+        columns.append(np.broadcast_to(at[:, None, :], shape).reshape(-1))
+        values.append(block.reshape(-1))
+    where = np.concatenate(rows), np.concatenate(columns)
+    jacobian: csr_array = coo_array(
+        (np.concatenate(values), where), shape=(p.N * p.E, p.M * p.D + p.P)
+    ).tocsr()
+    return jacobian
+
+
 def _tangents(evaluator: Evaluator, X: FloatArray, theta: FloatArray) -> Iterator[FloatArray]:
     """Yield the derivatives (D, D) of the right end of each step by its left end."""
     p = evaluator.problem

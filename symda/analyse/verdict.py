@@ -194,6 +194,10 @@ def _solution(found: Assessment | None) -> Iterator[Finding]:
     elif _matters(found.scheme):
         fix = steps if 1 < found.factor <= 1000 else "take many more steps, or another scheme"
         yield Finding("scheme", False, f"its error {_moves(found.scheme)}; {fix}")
+    elif not found.bars <= SPREAD:
+        share = "much" if math.isnan(found.bars) else f"by {percent(found.bars)}"
+        text = f"its error changes error bars {share}"
+        yield Finding("scheme", False, f"{text}; take twice as many steps (steps=, max_step=)")
     elif found.unsettled:
         yield Finding(
             "scheme",
