@@ -91,7 +91,8 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         low, high = r["interval"] or (0.0, 1.0)
         assert 0.0 <= low <= high <= 1.0
     same = [r["symda"] for r in record["rows"] if "same level" in r["what"]]
-    assert same == [1.0, 1.0, 1.0]  # so short a ladder leads everyone to the same minimum
+    assert same[0] == same[2] == 1.0  # the same program; lifted may find another minimum
+    assert len(same) == 3
     assert any(r["main"] for r in record["rows"])
 
 

@@ -237,7 +237,7 @@ def test_demo_goes_all_the_way(symda: Shell) -> None:
     assert all(name in done.out for name in files)
     run = sd.load(symda.folder / "out" / "run.nc")
     assert dict(run.dataset.sizes)["state"] == 11
-    assert run.levels.shape == (2, 26)
+    assert run.levels.shape == (2, 31)
     assert run.dataset.attrs["data_count"] == 4 * 166
 
 
