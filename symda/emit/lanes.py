@@ -39,8 +39,8 @@ class Damping:
     converged with more than a `slight` mu: the Hessian is positive definite there, or as good as.
     After two steps without damping whose gain ratios differ from 1 by less than `fits`, what the
     next one would gain is foretold, `safe` times too large. A damped step foretells less than is to
-    be had, so only one below `damped` times the tolerance says that nothing is. No tolerance is
-    below `rounding` times the action. An unknown within `near_bound` of its own size of a bound
+    be had, so one below the tolerance is followed by one without damping; where there is none, only
+    one below `damped` times the tolerance says that nothing is to be had. No tolerance is below `rounding` times the action. An unknown within `near_bound` of its own size of a bound
     counts as on it.
     """
 

@@ -89,7 +89,7 @@ class BandedNewton:
         if not here.finite_without(self._sides(x, here).held):
             x = box.inside(x)
             here = self._derivatives.at(x, rf)
-        evaluations, narrow, flat, wall = 1, 1.0, False, False
+        evaluations, narrow, flat, wall = 1, 1.0, 0, False
         for iteration in range(1, self._options.max_iter + 1):
             if not math.isfinite(here.action):
                 return x, NO_VALUE, iteration, evaluations
@@ -99,7 +99,9 @@ class BandedNewton:
             least = tolerance(problem, here.action, self._options.tol)
             level = 0.5 * here.steepest(sides.held) <= least
             step = here.step(damping.mu, sides.held)
-            if step is None:
+            if step is None and flat == 1 and not damping.mu:
+                flat, damping.mu = 2, DAMPING.slight
+            elif step is None:
                 damping.rise()
             else:
                 trial = box.project(x + step, sides)
@@ -112,21 +114,22 @@ class BandedNewton:
                 evaluations += 1
                 if not predicted >= 0.0:
                     damping.rise()
-                elif level and predicted <= least * (damped if damping.mu else 1.0):
+                elif level and predicted <= least * (damped if flat and damping.mu else 1.0):
                     if action <= here.action:
                         x = trial
-                    if damping.slight:
+                    if not damping.mu or (flat and damping.slight):
                         return x, 0, iteration, evaluations
                     if flat:
                         # a saddle: no step without damping, no decrease with it
                         return x, SADDLE, iteration, evaluations
-                    flat, damping.mu = True, DAMPING.slight
+                    # a damped step foretells less than is to be had: see what one without gains
+                    flat, damping.mu = 1, 0.0
                     here = self._derivatives.at(x, rf)
                 elif math.isfinite(action) and here.action - action > DAMPING.accept * predicted:
                     there = self._derivatives.at(trial, rf)
                     if there.finite_without(self._sides(trial, there, narrow).held):
                         damping.worked((here.action - action) / predicted)
-                        x, here, flat = trial, there, False
+                        x, here, flat = trial, there, 0
                     else:
                         damping.rise()
                         narrow, wall = 0.25 * narrow, True
