@@ -33,15 +33,16 @@ class Damping:
     The gain ratio is the decrease of the action over the predicted one. A step is taken above
     `accept`; below `poor` mu doubles, above `good` it falls: by the factor `fast` after a time
     without failures, else by `down` or to halfway (geometrically) above what failed, if that is
-    `near`; what failed is forgotten by the factor `forget` a step. Below `least` mu is 0. A step
-    that fails raises mu by `up`, at once again by `faster` more, from 0 to `down` times what worked
-    last (`first` on a new path). Above `most` there is no step to be found. No rung ends as
-    converged with more than a `slight` mu: the Hessian is positive definite there, or as good as.
-    After two steps without damping whose gain ratios differ from 1 by less than `fits`, what the
-    next one would gain is foretold, `safe` times too large. A damped step foretells less than is to
-    be had, so one below the tolerance is followed by one without damping; where there is none, only
-    one below `damped` times the tolerance says that nothing is to be had. No tolerance is below `rounding` times the action. An unknown within `near_bound` of its own size of a bound
-    counts as on it.
+    `near`; what failed is forgotten by the factor `forget` a step. Below `least` mu is 0. A
+    step that fails raises mu by `up`, at once again by `faster` more, from 0 to `down` times
+    what worked last (`first` on a new path). Above `most` there is no step to be found. No rung
+    ends as converged with more than a `slight` mu: the Hessian is positive definite there, or
+    as good as. After two steps without damping whose gain ratios differ from 1 by less than
+    `fits`, what the next one would gain is foretold, `safe` times too large. A damped step
+    foretells less than is to be had, so one below the tolerance is followed by one without
+    damping; where there is none, only one below `damped` times the tolerance says that nothing
+    is to be had. No tolerance is below `rounding` times the action. An unknown within
+    `near_bound` of its own size of a bound counts as on it.
     """
 
     first: float = 1.0
