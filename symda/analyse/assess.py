@@ -164,7 +164,7 @@ def _look(
     if not (here.minimum if own else here.convex and here.decrement <= left):
         # nothing can be said of errors about a point that is none
         return found
-    X, theta, here = settled(judges, problem, X, theta, rf)
+    X, theta, here = settled(judges, problem, X, theta, rf, here)
     expansion = here.expansion
     if expansion is None:
         if evaluator.kernels.matrix_free:

@@ -71,8 +71,9 @@ def reached(dataset: xr.Dataset) -> NDArray[np.bool_]:
         True where the solver returned a path with a finite action, converged or stopped at its
         limit of iterations; False where it failed or never ran.
     """
-    minima = np.isin(dataset["status"].values, MINIMA)
-    both: NDArray[np.bool_] = minima & np.isfinite(dataset["action"].values)
+    # asked often, so without making a DataArray of them each time
+    status, action = (dataset.variables[name].values for name in ("status", "action"))
+    both: NDArray[np.bool_] = np.isin(status, MINIMA) & np.isfinite(action)
     return both
 
 

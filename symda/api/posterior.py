@@ -60,7 +60,7 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
             f"posterior: there is no minimum here, at path {best.path}: {here.words(problem)}."
         )
     # the estimate is the run's; its error bars are those of the minimum itself
-    X, exact, here = settled(judges, problem, X, theta, rf)
+    X, exact, here = settled(judges, problem, X, theta, rf, here)
     unseen, _ = loose(action.field, problem)
     found, _ = laplace(evaluator, X, exact, rf, held=here.held, unseen=unseen)
     return replace(found, values=theta[problem.free])

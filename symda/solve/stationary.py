@@ -46,6 +46,8 @@ PUSH = 1e-5
 PULL = 1e-2
 #: Newton steps at most from where a solver ended, before error bars are taken.
 POLISH = 8
+#: They end where the next would gain this share of the action, after one of them.
+ROUNDED = 1e-18
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +189,12 @@ def judge(evaluator: Evaluator) -> Judge | None:
 
 
 def settled(
-    judge: Judge, problem: Problem, path: FloatArray, theta: FloatArray, rf: FloatArray
+    judge: Judge,
+    problem: Problem,
+    path: FloatArray,
+    theta: FloatArray,
+    rf: FloatArray,
+    here: Stationarity,
 ) -> tuple[FloatArray, FloatArray, Stationarity]:
     """Take Newton steps from a minimum until rounding ends them.
 
@@ -202,6 +209,8 @@ def settled(
     path : ndarray, shape (M, D)
     theta : ndarray, shape (P,)
     rf : ndarray, shape (D,)
+    here : Stationarity
+        What is at the minimum.
 
     Returns
     -------
@@ -210,7 +219,6 @@ def settled(
     here : Stationarity
         What is there.
     """
-    here = judge.at(path, theta, rf)
     bounds = Bounds.of(problem)
     for _ in range(POLISH):
         if not here.minimum or here.expansion is None:
@@ -223,6 +231,8 @@ def settled(
         if not (there.minimum and there.decrement < 0.5 * here.decrement):
             break
         path, theta, here = X, values, there
+        if here.expansion and here.decrement <= ROUNDED * abs(here.expansion.point.action):
+            break
     return path, theta, here
 
 
