@@ -15,7 +15,7 @@ import pytest
 from trial import Outcome, judge, make
 
 #: Quick problems of every kind, of most families and of every scheme.
-SEEDS = (1, 4, 8, 11, 24, 35, 38, 45, 47, 55, 59, 135)
+SEEDS = (1, 4, 8, 11, 24, 35, 38, 45, 47, 55, 59, 135, 141)
 
 
 @pytest.mark.usefixtures("uncompiled")

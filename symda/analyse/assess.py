@@ -275,7 +275,10 @@ def _checked(
             held = expansion.held
             unseen = tuple(equations.unseen)
             _, change = laplace(evaluator, X, theta, rf, held=held, unseen=unseen, other=exact)
-            found = replace(found, bars=change)
+            # and those of a parameter known by a share of itself go along with it
+            size = np.maximum(np.abs(theta[p.free]), [*bars.sd.values()])
+            share = np.abs(moved[p.M * p.D :])[p.free] / size
+            found = replace(found, bars=change + float(share.max(initial=0.0)))
     defect = residual.reshape(p.N, -1)[:, : p.D] if error is None else error.defect
     if found.unsettled:
         return replace(found, notes=tuple(notes))
