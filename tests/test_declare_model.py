@@ -102,6 +102,7 @@ BAD = [
     (lambda: model_of(sp.zoo), AT + r"holds the constant zoo, a division by zero"),
     (lambda: model_of(float("inf")), AT + r"got inf; every constant must be finite"),
     (lambda: model_of(10**400), AT + r"holds a constant beyond the range of doubles"),
+    (lambda: model_of(sp.Rational(1, 10**400)), AT + r"holds the constant 1\.0*E-400, which is 0"),
     (
         lambda: model_of(X * sp.Pow(-1, K)),
         AT + r"\(-1\)\*\*k is a free power of -1, which is negative, .* write cos\(pi\*n\)",

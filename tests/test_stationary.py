@@ -11,6 +11,7 @@ from models import make_case
 from scipy.optimize import least_squares
 
 import symda as sd
+from symda.api import ProblemWarning
 from symda.solve import BandedNewton, Ipopt, Lbfgs, judge
 from symda.solve.box import Box
 from symda.solve.options import tolerance
@@ -171,3 +172,16 @@ def test_tolerances_are_neither_above_a_log_probability_nor_below_rounding():
     assert tolerance(problem, 20.0, 1e-9) == pytest.approx(2e-8)
     assert tolerance(problem, 1e9, 1e-9) == pytest.approx(1e-4)
     assert tolerance(problem, 1e12, 1e-9) == pytest.approx(0.1)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("solver", ["newton", "ipopt", "lbfgs"])
+def test_a_measured_quantity_that_is_0_in_doubles_is_not_seen(solver: str) -> None:
+    """exp(-1000) is 0 in doubles: A = sum y^2 / (2 variance) = 12.25, and no path failed."""
+    x = sd.state("x", start=(-2, 2))
+    action = sd.Action(sd.Model({x: -x}, name="unseen"), [sp.exp(-1000) * x], scheme="trapezoid")
+    data = sd.Observations([0.0, 0.1, 0.2], [[1.0], [0.9], [0.8]], variance=[0.1])
+    with pytest.warns(ProblemWarning, match="no measurement can see the state x"):
+        run = sd.anneal(action, data, paths=2, solver=solver, progress=False)
+    assert run.best.action == pytest.approx(12.25)
+    assert not run.verdict().consistent

@@ -211,7 +211,11 @@ class VirtualEngine:
         if (name, count) not in self._maps:
             f = self.functions[name]
             inputs = [ca.MX.sym(f.name_in(i), f.size1_in(i)) for i in range(f.n_in())]
-            outputs = f.call(inputs)
+            # CasADi knows that a constant 0 is one, and drops it
+            outputs = [
+                ca.densify(o) if f.sparsity_out(i).is_dense() else o
+                for i, o in enumerate(f.call(inputs))
+            ]
             # the nonzeros of a row are a row
             flat = [ca.vec(o if o.is_dense() else o.nz[:]) for o in outputs]
             self._maps[name, count] = ca.Function(name, inputs, flat).map(count)

@@ -138,7 +138,8 @@ def _nonzeros(mapped: ca.MX) -> ca.MX:
     """Nonzeros of a mapped sparse result, step after step."""
     import casadi as ca
 
-    return ca.vec(mapped) if mapped.is_dense() else mapped.nz[:]
+    # of none at all CasADi makes a row
+    return ca.vec(mapped if mapped.is_dense() else mapped.nz[:])
 
 
 def direct(kernels: Kernels, problem: Problem) -> Program:
