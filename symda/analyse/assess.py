@@ -114,9 +114,9 @@ def assess(
         found = _look(dataset, evaluator, equations, best, rung, rf, own)
         place = places(dataset, evaluator, rung)
     found = replace(found, random=random)
-    return dataset.assign(place=("path", place)).assign_attrs(
-        {ATTRIBUTE: json.dumps(asdict(found))}
-    )
+    judged = dataset.assign(place=("path", place))
+    judged.attrs[ATTRIBUTE] = json.dumps(asdict(found))
+    return judged
 
 
 def _look(
