@@ -161,7 +161,7 @@ def _check_number(number: Expr, where: str) -> None:
         )
     if abs(number) > sp.Float("1.7976931348623157e308"):
         raise ModelError(f"{where}: holds a constant beyond the range of doubles (1.8e308).")
-    if number != 0 and abs(number) < sp.Float("4.9e-324"):
+    if not number.is_zero and abs(number) < sp.Float("4.9e-324"):
         raise ModelError(
             f"{where}: holds the constant {sp.Float(number, 3)}, which is 0 in doubles (4.9e-324). "
             "Give the states and measured quantities other units."
