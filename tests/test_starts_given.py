@@ -181,3 +181,18 @@ def test_messages(call, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         call()
     assert issubclass(OptionError, ValueError)
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e9])
+def test_what_is_rounding_at_a_bound_of_0_depends_on_the_size(size: float) -> None:
+    """A tenth of the size below the bound is outside, a rounding of it is on it."""
+    x = sd.state("x", bounds=(0.0, 2.0 * size))
+    action = sd.Action(sd.Model({x: -x}, name="sized"), [x], scheme="trapezoid")
+    data = sd.Observations([0.0, 1.0], [[size], [0.4 * size]], variance=(0.1 * size) ** 2)
+    path = np.array([[size], [-0.1 * size]])
+    with pytest.raises(sd.OptionError, match=r"start has the state 'x' at -.*outside its bounds 0"):
+        sd.anneal(action, data, start=path, solver="newton", progress=False)
+    path[1] = -1e-12 * size
+    found = sd.anneal(action, data, start=path, solver="newton", progress=False)
+    assert found.best.states.values.min() >= 0.0

@@ -13,6 +13,7 @@ from symda.anneal.starts import Given, Start, StartFunction
 from symda.api.kernels import numbers
 from symda.api.run import Run
 from symda.errors import OptionError, nearest
+from symda.solve.options import own_sizes
 
 if TYPE_CHECKING:
     from symda.observe import Problem
@@ -157,7 +158,8 @@ def _last(problem: Problem) -> str:
 def _inside(given: Given, problem: Problem) -> Given:
     """Refuse starts that the bounds exclude; those on them but for rounding are put there."""
     low, high = problem.state_bounds.T
-    slack_low, slack_high = _slack(low), _slack(high)
+    sizes = own_sizes(problem)
+    slack_low, slack_high = _slack(low, sizes[: problem.D]), _slack(high, sizes[: problem.D])
     outside = (given.paths < low - slack_low) | (given.paths > high + slack_high)
     if outside.any():
         j, m, a = np.argwhere(outside)[0]
@@ -169,7 +171,8 @@ def _inside(given: Given, problem: Problem) -> Given:
             "start with numpy.clip."
         )
     bottom, top = problem.parameter_bounds.T
-    wrong = (given.thetas < bottom - _slack(bottom)) | (given.thetas > top + _slack(top))
+    slack_bottom, slack_top = _slack(bottom, sizes[problem.D :]), _slack(top, sizes[problem.D :])
+    wrong = (given.thetas < bottom - slack_bottom) | (given.thetas > top + slack_top)
     wrong &= problem.free
     if wrong.any():
         j, i = np.argwhere(wrong)[0]
@@ -181,5 +184,6 @@ def _inside(given: Given, problem: Problem) -> Given:
     return Given(given.name, np.clip(given.paths, low, high), np.clip(given.thetas, bottom, top))
 
 
-def _slack(bound: FloatArray) -> FloatArray:
-    return ROUNDING * np.where(np.isfinite(bound), np.maximum(np.abs(bound), 1.0), 0.0)
+def _slack(bound: FloatArray, sizes: FloatArray) -> FloatArray:
+    """Return a bound's rounding, by its own size or the unknown's, the larger of the two."""
+    return ROUNDING * np.where(np.isfinite(bound), np.maximum(np.abs(bound), sizes), 0.0)
