@@ -14,10 +14,12 @@ from report_pages import Page, read
 from test_analyse_datasets import CASES, Case, make_run, through_file
 
 import symda as sd
+from symda.analyse import Assessment
 from symda.anneal.levels import STOPPED
 from symda.errors import DataError, OptionError
 from symda.show.report import found
 from symda.show.report.document import Table, Verdict
+from symda.show.report.found import _error_bar
 from symda.show.report.repeat import python_command, shell_command
 
 
@@ -61,6 +63,8 @@ def test_numbers_are_those_of_the_run(page: Page) -> None:
     for value in run.table().to_numpy().ravel():
         assert f"{value:.6g}" in page.cells
     assert f"{best.parameters['nu']:.6g}" in page.cells
+    sd_of_nu = cases.action().posterior(run, cases.experiment()[1]).sd["nu"]
+    assert f"{sd_of_nu:.2g}" in page.cells
     record = json.loads(run.dataset.attrs["provenance"])
     for name, value in record["versions"].items():
         assert page.fact[name] == value
@@ -154,6 +158,13 @@ def test_every_kind_of_dataset(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     finished = bool((dataset["last_beta"].values >= 0).any())
     assert ("h2", "Levels") in page.headings or not finished
     assert page.maths == []
+
+
+def test_what_is_not_known_of_an_error_bar_is_said() -> None:
+    known = Assessment(0, 0, sds=(("k", 0.25), ("a", np.inf)), held=(("b", 0), ("x", 3)))
+    words = {name: _error_bar(known, name) for name in ("k", "a", "b", "x")}
+    assert words == {"k": "0.25", "a": "not determined", "b": "on a bound", "x": "not known"}
+    assert _error_bar(None, "k") == "not known"
 
 
 def test_a_run_in_which_nothing_finished_says_why(tmp_path: Path) -> None:

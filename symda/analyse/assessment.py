@@ -125,6 +125,14 @@ class Assessment:
     random: bool = True
     notes: tuple[str, ...] = field(default=())
 
+    def sd(self, parameter: str) -> float:
+        """Return a parameter's standard deviation; inf if nothing determines it, nan: not known."""
+        return dict(self.sds).get(parameter, math.nan)
+
+    def on_bound(self, parameter: str) -> bool:
+        """Return whether a bound holds a parameter."""
+        return (parameter, 0) in self.held
+
 
 def assessment(dataset: xr.Dataset) -> Assessment | None:
     """Return the assessment of a run, None if it has none.

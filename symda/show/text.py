@@ -123,14 +123,12 @@ def _parameters(dataset: xr.Dataset) -> Iterator[str]:
     rung, best = last_rung(dataset), best_path(dataset)
     members = level_members(dataset)[0]
     found = assessment(dataset)
-    held = set() if found is None else {name for name, points in found.held if not points}
-    sds = {} if found is None else dict(found.sds)
     for name in free_parameters(dataset):
         values = dataset["parameters"].sel(parameter=name).values[:, rung]
         inside = values[members]
-        sd = sds.get(name, math.nan)
+        sd = math.nan if found is None else found.sd(name)
         spread = f" +- {sd:.2g}" if math.isfinite(sd) else " (not determined)" * math.isinf(sd)
-        bound = ", on a bound" * (name in held)
+        bound = ", on a bound" * (found is not None and found.on_bound(name))
         yield (
             f"parameter {name} = {values[best]:.6g}{spread}{bound} "
             f"({inside.min():.6g} .. {inside.max():.6g} over the lowest level)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.analyse import (
+    Assessment,
+    assessment,
     best_path,
     chi_squared,
     endings,
@@ -241,19 +244,28 @@ def _cell(value: float) -> str:
     return f"{value:.6g}" if np.isfinite(value) else ""
 
 
+def _error_bar(found: Assessment | None, name: str) -> str:
+    sd = math.nan if found is None else found.sd(name)
+    if found is not None and found.on_bound(name):
+        return "on a bound"
+    return f"{sd:.2g}" if math.isfinite(sd) else "not determined" if math.isinf(sd) else "not known"
+
+
 def _estimates(dataset: xr.Dataset, declared: Sequence[Parameter]) -> Iterator[Block]:
     rung, best = last_rung(dataset), best_path(dataset)
     members = level_members(dataset)[0]
     limits = {p.name: bounds(p.bounds) for p in declared}
     fixed = dataset["fixed"].values
+    found = assessment(dataset)
     rows = []
     for number, name in enumerate(dataset["parameter"].values[:PARAMETERS]):
         values = dataset["parameters"].values[:, rung, number]
         inside = values[members]
         spread = "fixed" if fixed[number] else f"{inside.min():.6g} .. {inside.max():.6g}"
-        row = (str(name), f"{values[best]:.6g}", spread)
+        sd = "" if fixed[number] else _error_bar(found, str(name))
+        row = (str(name), f"{values[best]:.6g}", sd, spread)
         rows.append((*row, limits.get(str(name), "")) if limits else row)
-    columns = ("name", "best path", "over the lowest level")
+    columns = ("name", "best path", "standard deviation", "over the lowest level")
     yield Table(
         "Parameters at the last rung",
         (*columns, "bounds") if limits else columns,
