@@ -73,7 +73,15 @@ class Browser:
         self.command("Emulation.setEmulatedMedia", features=features)
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self.command("Emulation.setDeviceMetricsOverride", **size)
+        self.ask("window.left = true")
         self.driver.get(page.as_uri())
+        # `get` may come back before the new page is there (SeleniumHQ/selenium issue 1364)
+        self.wait("!window.left && document.readyState === 'complete'")
+
+    def wait(self, condition: str) -> None:
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        WebDriverWait(self.driver, 60, 0.05).until(lambda _: self.ask(f"return {condition}"))
 
     def command(self, name: str, **options: object) -> dict[str, Any]:
         return dict(self.driver.execute_cdp_cmd(name, options))
