@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -114,3 +115,15 @@ def test_the_readme_uses_public_names_only() -> None:
         compile(example, "README.md", "exec")
     used = {name for example in examples for name in re.findall(r"\bsd\.(\w+)", example)}
     assert {"Model", "Action", "anneal"} <= used <= set(sd.__all__)
+
+
+def test_a_second_checkout_runs_its_own_templates(tmp_path: Path) -> None:
+    """Whatever checkout is installed: the templates are those beside the package that runs."""
+    checkout = Path(__file__).parents[1]
+    for name in ("symda", "templates"):
+        shutil.copytree(checkout / name, tmp_path / name)
+    code = "from symda import rendering; print(rendering.folder(), rendering.jinja_environment()"
+    code += ".get_template('kernels.pyx.j2').filename)"
+    found = python(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}").split()
+    expected = tmp_path.resolve() / "templates"
+    assert found == [str(expected), str(expected / "kernels.pyx.j2")]

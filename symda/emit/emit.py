@@ -13,6 +13,7 @@ from symda.emit.format import Dialect, format_body, number
 from symda.emit.source import PLACEHOLDER, Source
 from symda.lower import KernelIR, Pattern, Stage
 from symda.names import module_name
+from symda.rendering import jinja_environment
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -27,15 +28,7 @@ _SIGNS[PLACEHOLDER] = PLACEHOLDER.lower()
 @cache
 def environment() -> Environment:
     """Where templates are found, and how they are read."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    made = Environment(
-        loader=PackageLoader("symda.templates", package_path=""),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    made = jinja_environment()
     made.filters["number"] = number
     made.filters["array"] = _array
     made.filters["comment"] = _comment
@@ -68,7 +61,7 @@ def render(ir: KernelIR, template: str, stem: str, dialect: Dialect, **further: 
     ir : KernelIR
         The problem.
     template : str
-        File in `symda.templates`.
+        File in `templates/`.
     stem : str
         Module name without the digest.
     dialect : Dialect

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from symda.declare.typeset import mathjax
 from symda.errors import OptionError, nearest
+from symda.rendering import jinja_environment
 from symda.show.report.document import Document, Figure, Gallery, Topic, slug
 from symda.show.report.drawings import drawn, png, svg
 from symda.show.report.tex import REPLACEMENT, escaped, fitted, letters, verbatim
@@ -160,16 +161,7 @@ def _figures(document: Document) -> Iterator[Figure]:
 
 @cache
 def _environment(*, html: bool) -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    made = Environment(
-        loader=PackageLoader("symda.templates", package_path=""),
-        undefined=StrictUndefined,
-        autoescape=html,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    made = jinja_environment(escape=html)
     made.filters |= {"slug": slug, "tex": escaped, "verbatim": verbatim, "marks": _marks}
     made.filters |= {"fitted": fitted, "fence": _fence, "display": _display}
     return made
