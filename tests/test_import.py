@@ -122,8 +122,8 @@ def test_a_second_checkout_runs_its_own_templates(tmp_path: Path) -> None:
     checkout = Path(__file__).parents[1]
     for name in ("symda", "templates"):
         shutil.copytree(checkout / name, tmp_path / name)
-    code = "from symda import rendering; print(rendering.folder(), rendering.jinja_environment()"
-    code += ".get_template('kernels.pyx.j2').filename)"
+    code = "from symda.rendering import folder; from symda.emit.emit import environment; "
+    code += "print(folder(), environment().get_template('kernels.pyx.j2').filename)"
     found = python(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}").split()
     expected = tmp_path.resolve() / "templates"
     assert found == [str(expected), str(expected / "kernels.pyx.j2")]
