@@ -61,7 +61,7 @@ def climb(
     **options
         For newton.
     """
-    solver = SOLVERS["newton"](kernels, problem, **options)
+    solver = SOLVERS["newton"].with_options(**options).at(kernels, problem)
     starts = [first_point(problem, k) for k in range(paths)]
     if isinstance(solver, Climber):
         X, theta = (np.stack(part) for part in zip(*starts, strict=True))

@@ -115,9 +115,9 @@ def measure(size: Size) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         library = export(twin, Path(folder), "-O2")
         machines = {
-            "direct": by_symda(Ipopt(kernels, problem), size),
-            "lifted": by_symda(Ipopt(kernels, problem, formulation="lifted"), size),
-            "direct, no compiler": by_symda(Ipopt(interpreted, problem), size),
+            "direct": by_symda(Ipopt().at(kernels, problem), size),
+            "lifted": by_symda(Ipopt("lifted").at(kernels, problem), size),
+            "direct, no compiler": by_symda(Ipopt().at(interpreted, problem), size),
             "CasADi virtual machine": by_hand(virtual_machine(twin, DIRECT_DEFAULTS), twin, size),
             "CasADi's C export": by_hand(exported(library, DIRECT_DEFAULTS), twin, size),
         }
@@ -128,7 +128,9 @@ def measure(size: Size) -> list[Row]:
                 climbs[name].append(machine(*start))
     rows = compare(climbs)
     limits = {} if size.D == STANDARD.D else {"maxiter": 20}
-    slow, given_up = patiently(Lbfgs(kernels, problem, **limits), first_point(problem, 0), size)
+    slow, given_up = patiently(
+        Lbfgs().with_options(**limits).at(kernels, problem), first_point(problem, 0), size
+    )
     seconds = {name: statistics.median(c.seconds for c in done) for name, done in climbs.items()}
     seconds["L-BFGS-B"] = slow
     rf = np.repeat(np.array(ladder(size))[:, None], size.D, axis=1)

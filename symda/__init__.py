@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         SymdaError,
     )
     from symda.observe import Grid, Observations, Samples
+    from symda.solve import Descent, Solver
 
 __version__ = "0.1.0"
 
@@ -68,6 +69,7 @@ __all__ = [
     "BoundarySolution",
     "BuildError",
     "DataError",
+    "Descent",
     "Grid",
     "InputError",
     "Ladder",
@@ -83,6 +85,7 @@ __all__ = [
     "Samples",
     "Scheme",
     "SolveError",
+    "Solver",
     "StepMap",
     "SymdaError",
     "Trajectory",
@@ -111,6 +114,7 @@ _HOME = {
     "BoundarySolution": "symda.api",
     "BuildError": "symda.errors",
     "DataError": "symda.errors",
+    "Descent": "symda.solve",
     "Grid": "symda.observe",
     "INTEGRATORS": "symda.discretise.integrators_registry",
     "InputError": "symda.errors",
@@ -128,6 +132,7 @@ _HOME = {
     "Samples": "symda.observe",
     "Scheme": "symda.discretise",
     "SolveError": "symda.errors",
+    "Solver": "symda.solve",
     "StepMap": "symda.api",
     "SymdaError": "symda.errors",
     "Trajectory": "symda.api",

@@ -19,7 +19,7 @@ from symda.anneal.task import Job, first_point
 from symda.build.kernels import Payload
 from symda.emit import Source
 from symda.observe import Problem
-from symda.solve import Minimum
+from symda.solve import Minimum, Solver
 
 PAYLOAD = Payload(Source.of("fake", "# nothing to compile"), "", ())
 LADDER = Ladder(rf0=0.5, alpha=2.0, rungs=4)
@@ -144,14 +144,36 @@ class Relax:
             raise KeyboardInterrupt
 
 
+class Fake(Solver):
+    """The same as a solver of a user's own; how it misbehaves are its options."""
+
+    name = "fake"
+
+    def __init__(self, **behaviour):
+        self.behaviour = behaviour
+
+    @property
+    def options(self):
+        return self.behaviour
+
+    def with_options(self, **options):
+        return Fake(**self.behaviour, **options)
+
+    def at(self, kernels, problem):
+        return Relax(problem, **self.behaviour)
+
+
 def relax(job: Job):
     """Prepare a job with the fakes."""
     kernels = Measurement(job.problem)
-    return kernels, lambda problem, options: Relax(problem, **options), lambda problem: None
+    return kernels, lambda solver, problem: solver.at(kernels, problem), lambda problem: None
 
 
 def run(problem=None, *, prepare=relax, reporter=None, **settings):
-    """Anneal with the fakes, which stand in for the solver that the settings name."""
+    """Anneal with the fakes; options are theirs."""
+    given = settings.get("options", {})
+    if isinstance(given, dict) and all(isinstance(name, str) for name in given):
+        settings.setdefault("solver", Fake(**settings.pop("options", {})))
     chosen = {"ladder": LADDER, "paths": 4, "seed": 7, "executor": "serial", **settings}
     return anneal(
         PAYLOAD,
@@ -172,7 +194,7 @@ def start_of(k, problem=None, seed=7):
     """Return the start of path k, (M, D) and (P,)."""
     problem = make_problem() if problem is None else problem
     return first_point(
-        Job(PAYLOAD, problem, "", {}, np.ones((1, problem.D)), seed, "uniform", "last", relax), k
+        Job(PAYLOAD, problem, Fake(), np.ones((1, problem.D)), seed, "uniform", "last", relax), k
     )
 
 

@@ -238,7 +238,7 @@ def minima(rng: Rng) -> str | None:
     if not math.isfinite(kernels.at(problem).action(X, theta, rf)):
         raise Unfit
     few = {"newton": {"max_iter": 100}, "ipopt": {"max_iter": 100}, "lbfgs": {"maxfun": 500}}
-    solvers = {name: SOLVERS[name](kernels, problem, **few[name]) for name in few}
+    solvers = {name: SOLVERS[name].with_options(**few[name]).at(kernels, problem) for name in few}
     ends = {name: solver.minimise(X, theta, rf) for name, solver in solvers.items()}
     wrong = []
     for name, end in ends.items():

@@ -29,7 +29,7 @@ def newton_kernels(case: Case, options: Options | None = None) -> Kernels:
 
 def polished(kernels: Kernels, problem: Problem, found: Minimum, rf: np.ndarray) -> float:
     """How much IPOPT still lowers the action from where Newton ended, as a fraction of it."""
-    ipopt = Ipopt(kernels, problem, tol=1e-10)
+    ipopt = Ipopt().with_options(tol=1e-10).at(kernels, problem)
     again = ipopt.minimise(found.path, found.theta, rf)
     return (found.action - again.action) / abs(found.action)
 

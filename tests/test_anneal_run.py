@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from anneal_fakes import make_problem, mark, run, start_of, workers_of
 
-from symda.anneal import STARTS, Ladder, Settings
+from symda.anneal import STARTS, Ladder
 from symda.anneal.executors import SerialExecutor, muster
 from symda.api import Run
 from symda.errors import OptionError
@@ -279,17 +279,9 @@ def test_a_solver_that_does_not_exist_is_an_error_at_the_call():
     with pytest.raises(OptionError) as caught:
         run(solver="ipotp")
     assert str(caught.value) == (
-        f"anneal: there is no solver 'ipotp'; there is {', '.join(SOLVERS)}. Did you mean 'ipopt'?"
+        f"anneal: there is no solver 'ipotp'; there is {', '.join(SOLVERS)}, or a solver of your "
+        "own, see symda.Descent. Did you mean 'ipopt'?"
     )
-
-
-def test_a_solver_that_runs_on_the_structured_module_says_so_itself(monkeypatch):
-    class Another:
-        structured = True
-
-    assert [name for name in SOLVERS if Settings(solver=name).structured] == ["newton"]
-    monkeypatch.setattr("symda.solve.SOLVERS", {"another": Another})
-    assert Settings(solver="another").structured
 
 
 def test_wrong_solver_options_are_an_error_at_the_call():
@@ -360,7 +352,9 @@ REFUSED = [
     *(
         (
             {"solver": value},
-            f"anneal: solver must be {' or '.join(map(repr, SOLVERS))}, got {value!r}.",
+            "anneal: solver must be "
+            f"{' or '.join(map(repr, SOLVERS))}, or a solver of your own, see "
+            f"symda.Descent, got {value!r}.",
         )
         for value in (None, ["ipopt"])
     ),

@@ -16,7 +16,8 @@ from models import ODE_SCHEMES, PARTITIONED, make_case, oscillators, random_prob
 import symda as sd
 from symda.analyse.backpropagation import backpropagate
 from symda.errors import DataError, OptionError, SolveError
-from symda.solve import BandedNewton
+from symda.solve.banded import BandedNewton
+from symda.solve.options import NewtonOptions
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def test_momenta_of_minimisers_tend_to_the_recursion_like_one_over_rf():
     fixed = dict(zip([*(f"b{i}" for i in range(2)), "s", "c"], constants, strict=True))
     problem = case.problem(times, values[:, :2], variance[:, :2], forcing=forcing, fixed=fixed)
     theta = np.array([fixed[name] for name in names])
-    solver = BandedNewton(case.virtual, problem, tol=1e-13)
+    solver = BandedNewton(case.virtual, problem, NewtonOptions(tol=1e-13))
     X = np.zeros((problem.M, problem.D))
     distances, scales = [], 10.0 ** np.arange(2, 9)
     at = case.virtual.at(problem)

@@ -24,9 +24,12 @@ from symda.build import build
 from symda.build.kernels import compiled_kernels
 from symda.errors import OptionError
 from symda.observe import Problem
-from symda.solve import SOLVERS, BandedNewton, Ipopt, Newton
+from symda.solve import SOLVERS, Ipopt, Newton
+from symda.solve.banded import BandedNewton
 from symda.solve.bordered import Bordered
 from symda.solve.derivatives import Derivatives
+from symda.solve.lanes import NewtonLanes
+from symda.solve.options import NewtonOptions
 
 CASES = pytest.mark.parametrize(
     "index", range(len(COMPILED)), ids=lambda i: f"{COMPILED[i][1].name}{i}"
@@ -46,11 +49,11 @@ def boxed(problem: Problem, states=(-0.4, 0.5), parameters=(-0.3, 0.6)) -> Probl
 def agree(kernels, problem, seed, **options):
     """The banded solver and IPOPT cannot improve on each other's end points."""
     X, theta, rf = random_point(problem, np.random.default_rng(seed))
-    banded = BandedNewton(kernels, problem, **options)
+    banded = BandedNewton(kernels, problem, NewtonOptions(**options))
     found = banded.minimise(X, theta, rf)
     assert found.status == "converged", found.message
     assert abs(polished(kernels, problem, found, rf)) < 1e-8
-    other = Ipopt(kernels, problem, tol=1e-10).minimise(X, theta, rf)
+    other = Ipopt().with_options(tol=1e-10).at(kernels, problem).minimise(X, theta, rf)
     again = banded.minimise(other.path, other.theta, rf)
     assert again.action == pytest.approx(other.action, rel=1e-8)
     return found, rf
@@ -79,8 +82,8 @@ def test_it_ends_where_the_lanes_do(index):
     problem = boxed(problem, (-6.0, 6.0), (-3.0, 3.0))
     X, theta, _ = random_point(problem, np.random.default_rng(index))
     rf = np.full(problem.D, 3.0)
-    banded = BandedNewton(kernels, problem)
-    found, lanes = (s.minimise(X, theta, rf) for s in (banded, Newton(kernels, problem)))
+    banded = BandedNewton(kernels, problem, NewtonOptions())
+    found, lanes = (s.minimise(X, theta, rf) for s in (banded, Newton().at(kernels, problem)))
     assert found.status == lanes.status == "converged"
     assert banded.minimise(lanes.path, lanes.theta, rf).action == pytest.approx(
         lanes.action, rel=1e-8
@@ -95,8 +98,8 @@ def test_gauss_newton_stays_at_the_minimum(index):
     problem = boxed(problem, (-6.0, 6.0), (-3.0, 3.0))
     X, theta, _ = random_point(problem, np.random.default_rng(index))
     rf = np.full(problem.D, 3.0)
-    found = BandedNewton(case.virtual, problem).minimise(X, theta, rf)
-    least = BandedNewton(case.virtual, problem, hessian="gauss-newton")
+    found = BandedNewton(case.virtual, problem, NewtonOptions()).minimise(X, theta, rf)
+    least = BandedNewton(case.virtual, problem, NewtonOptions(hessian="gauss-newton"))
     again = least.minimise(found.path, found.theta, rf)
     assert again.action == pytest.approx(found.action, rel=1e-8)
 
@@ -188,23 +191,24 @@ def test_large_blocks_go_to_lapack(monkeypatch):
     """No lanes module is built that would not be used."""
     case = compiled_case(2)
     problem = random_problem(case, np.random.default_rng(0), N=3)
-    assert isinstance(SOLVERS["newton"](newton_kernels(case), problem), Newton)
+    assert isinstance(SOLVERS["newton"].at(newton_kernels(case), problem), NewtonLanes)
     monkeypatch.setattr("symda.build.kernels.LARGEST_BLOCK", problem.E - 1)
 
     def refuse():
         raise AssertionError("built for nothing")
 
     kernels = compiled_kernels(build(case.source), refuse)
-    assert kernels.payload(newton=True).newton == ""
-    assert isinstance(SOLVERS["newton"](kernels, problem, max_iter=3), BandedNewton)
+    assert kernels.payload(problem, frozenset({"lanes"})).newton == ""
+    few = SOLVERS["newton"].with_options(max_iter=3)
+    assert isinstance(few.at(kernels, problem), BandedNewton)
     with pytest.raises(OptionError, match=r"newton has no option 'max_itr'"):
-        SOLVERS["newton"](kernels, problem, max_itr=3)
+        SOLVERS["newton"].with_options(max_itr=3).at(kernels, problem)
 
 
 def test_a_saddle_is_not_called_a_minimum():
     x = sd.state("x", start=(-1.0, 1.0))
     case = make_case(sd.Model({x: x - x}, name="still"), [x**2], "euler")
-    newton = BandedNewton(case.virtual, case.problem([0.0, 1.0], np.ones((2, 1))))
+    newton = BandedNewton(case.virtual, case.problem([0.0, 1.0], np.ones((2, 1))), NewtonOptions())
     ridge = newton.minimise(np.zeros((2, 1)), np.zeros(0), [1.0])
     assert ridge.status == "stopped" and ridge.action == 1.0
     beside = newton.minimise(np.full((2, 1), 1e-3), np.zeros(0), [1.0])
@@ -217,7 +221,7 @@ def test_a_start_that_is_not_finite_fails_and_a_parameter_nothing_feels_stays():
     p, q = sd.parameters("p q", start=(-1.0, 1.0))
     case = make_case(sd.Model({x: p * x + sp.floor(q)}, name="stairs"), [x], "euler")
     problem = random_problem(case, np.random.default_rng(0), N=3)
-    newton = BandedNewton(case.virtual, problem)
+    newton = BandedNewton(case.virtual, problem, NewtonOptions())
     found = newton.minimise(np.zeros((4, 1)), np.array([0.3, 1.5]), np.full(1, 4.0))
     assert found.status == "converged" and found.theta[1] == 1.5
     far = newton.minimise(np.full((4, 1), 1e200), np.array([0.3, 1.5]), np.full(1, 4.0))

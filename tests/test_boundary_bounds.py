@@ -108,8 +108,10 @@ def test_a_solution_beyond_the_bounds_is_said_and_brought_inside() -> None:
             )
         assert found.status == "acceptable"
         problem = own.bind(data)
-        ended = SOLVERS["bvp"](virtual(own), problem).minimise(
-            np.minimum(start, 1.0), np.array([0.5]), np.full(2, 5.0)
+        ended = (
+            SOLVERS["bvp"]
+            .at(virtual(own), problem)
+            .minimise(np.minimum(start, 1.0), np.array([0.5]), np.full(2, 5.0))
         )
         assert ended.status == "stopped" and f"beyond the bounds: {name}" in ended.message
         assert ended.path[:, 0].max() <= problem.state_bounds[0, 1]

@@ -79,7 +79,7 @@ class Direct:
 
 def minimise(kernels: Kernels, scheme: str, steps: int, exact: sd.BoundarySolution) -> Direct:
     problem = action(scheme).bind(DATA, steps=steps)
-    solver = SOLVERS["ipopt"](kernels, problem, formulation="lifted", tol=1e-11)
+    solver = SOLVERS["ipopt"].with_options(formulation="lifted", tol=1e-11).at(kernels, problem)
     found = solver.minimise(exact.x(problem.times), np.array([exact.parameters["k"]]), RF)
     assert found.status in ("converged", "acceptable", "stopped"), found.message
     return Direct(kernels, problem, found)
@@ -126,7 +126,7 @@ def test_the_solver_of_the_protocol_hands_back_path_and_momenta_on_the_grid(
 ) -> None:
     scheme = "hermite-simpson"
     kernels, problem = machine(scheme), action(scheme).bind(DATA, steps=3)
-    solver = SOLVERS["collocation"](kernels, problem, degree=6)
+    solver = SOLVERS["collocation"].with_options(degree=6).at(kernels, problem)
     found = solver.minimise(exact.x(problem.times), np.array([4.0]), RF)
     assert found.status == "converged"
     np.testing.assert_allclose(found.path, exact.x(problem.times), atol=1e-8)
@@ -136,7 +136,12 @@ def test_the_solver_of_the_protocol_hands_back_path_and_momenta_on_the_grid(
     assert found.momenta.shape == (problem.N, problem.E) and not found.momenta[:, 2:].any()
     # the action is the scheme's, of that path; its own minimiser lies lower, but not by much
     assert found.action == kernels.action(found.path, found.theta, RF, problem)
-    direct = SOLVERS["ipopt"](kernels, problem, tol=1e-11).minimise(found.path, found.theta, RF)
+    direct = (
+        SOLVERS["ipopt"]
+        .with_options(tol=1e-11)
+        .at(kernels, problem)
+        .minimise(found.path, found.theta, RF)
+    )
     assert direct.action < found.action < direct.action * 1.01
 
 

@@ -238,18 +238,18 @@ def test_a_run_starts_at_its_rung_nearest_to_rf(ladder_run: sd.Run) -> None:
 def test_kernels_carry_f_to_workers_when_asked() -> None:
     own = action()
     kernels = virtual_kernels(derive_step(own.field, own.scheme), own.emitted, own.field.functions)
-    payload = pickle.loads(pickle.dumps(kernels.payload(field=True)))
-    again = restore(payload)
     problem = own.bind(samples(1.0, 5))
+    payload = pickle.loads(pickle.dumps(kernels.payload(problem, frozenset({"field"}))))
+    again = restore(payload)
     start = guess(problem.times), np.array([1.0])
     ends = [
-        SOLVERS["collocation"](k, problem).minimise(*start, np.full(2, 5.0))
+        SOLVERS["collocation"].at(k, problem).minimise(*start, np.full(2, 5.0))
         for k in (kernels, again)
     ]
     np.testing.assert_array_equal(ends[0].path, ends[1].path)
-    without = restore(kernels.payload())
+    without = restore(kernels.payload(problem))
     with pytest.raises(OptionError, match="know the steps of a scheme only, not F"):
-        SOLVERS["collocation"](without, problem)
+        SOLVERS["collocation"].at(without, problem)
 
 
 def virtual(own: sd.Action) -> Kernels:

@@ -48,8 +48,11 @@ def discrete_minimiser(scheme: str, steps: int) -> np.ndarray:
     action = sd.Action(model, [x[0]], scheme=scheme, model_error="rate")
     problem = action.bind(sd.Observations(TIMES, DATA, variance=1 / RM), steps=steps)
     kernels = virtual_kernels(derive_step(action.field, action.scheme), action.emitted)
-    found = SOLVERS["ipopt"](kernels, problem, tol=1e-12).minimise(
-        np.zeros((problem.M, 2)), np.zeros(0), np.full(2, RF)
+    found = (
+        SOLVERS["ipopt"]
+        .with_options(tol=1e-12)
+        .at(kernels, problem)
+        .minimise(np.zeros((problem.M, 2)), np.zeros(0), np.full(2, RF))
     )
     assert found.status in ("converged", "acceptable")
     at = np.searchsorted(problem.times, TIMES)

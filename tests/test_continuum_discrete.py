@@ -179,8 +179,11 @@ def test_the_equations_of_averaged_actions(averaging: str) -> None:
 def test_at_a_minimum_the_momenta_follow_the_recursion() -> None:
     case = make_case(*polynomial(Shape(2, 0, 0, 2, seed=3)), SCHEMES["midpoint"])
     numbers = Discrete(case, N=6)
-    found = Ipopt(case.virtual, numbers.problem, tol=1e-11).minimise(
-        numbers.X, numbers.theta, numbers.rf
+    found = (
+        Ipopt()
+        .with_options(tol=1e-11)
+        .at(case.virtual, numbers.problem)
+        .minimise(numbers.X, numbers.theta, numbers.rf)
     )
     assert found.status in ("converged", "acceptable")
     numbers.at_path(found.path, found.theta, numbers.rf)

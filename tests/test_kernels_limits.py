@@ -9,7 +9,9 @@ from models import disagreements, everything, make_case
 from newton_tools import newton_kernels
 
 import symda as sd
-from symda.solve import BandedNewton, Newton
+from symda.solve import Newton
+from symda.solve.banded import BandedNewton
+from symda.solve.options import NewtonOptions
 
 X = sd.state("x", bounds=(-1e4, 1e4))
 N = sd.parameter("n", bounds=(1.0, 4.0))
@@ -45,7 +47,10 @@ def test_in_the_lanes_of_newton(case, problem) -> None:
     start = np.array([[0.1], [0.2], [0.4], [0.3]])
     first, second = (
         solver.minimise(start, np.array([2.5]), 100.0)
-        for solver in (Newton(kernels, problem), BandedNewton(case.virtual, problem))
+        for solver in (
+            Newton().at(kernels, problem),
+            BandedNewton(case.virtual, problem, NewtonOptions()),
+        )
     )
     assert first.status == second.status == "converged"
     assert first.action == pytest.approx(second.action, rel=1e-7)

@@ -110,7 +110,7 @@ def test_kernels_survive_a_round_trip(kind, index):
     rng = np.random.default_rng(index)
     problem = random_problem(case, rng, N=3)
     point = random_point(problem, rng)
-    back = restore(pickle.loads(pickle.dumps(kernels.payload())))
+    back = restore(pickle.loads(pickle.dumps(kernels.payload(problem))))
     assert (back.kind, back.source) == (kernels.kind, kernels.source)
     before, after = everything(kernels, problem, *point), everything(back, problem, *point)
     assert all(np.array_equal(after[key], before[key]) for key in before)
@@ -124,7 +124,7 @@ def test_kernels_travel_to_a_fresh_process(kind, tmp_path):
     problem = random_problem(case, rng, N=3)
     point = random_point(problem, rng)
     there, back = tmp_path / "there", tmp_path / "back"
-    there.write_bytes(pickle.dumps((kernels.payload(), problem, *point)))
+    there.write_bytes(pickle.dumps((kernels.payload(problem), problem, *point)))
     run(EVALUATE, str(there), str(back))
     told, value, gradient, hessian, source = pickle.loads(back.read_bytes())
     assert (told, source) == (kernels.kind, kernels.source)

@@ -173,7 +173,7 @@ def test_payloads_restore_equal_kernels(make: object) -> None:
     case, rng = case_of(1), np.random.default_rng(1)
     p = random_problem(case, rng)
     kernels = make(case)  # type: ignore[operator]
-    again = restore(kernels.payload(newton=True))
+    again = restore(kernels.payload(p))
     assert again.kind == kernels.kind
     X, theta, rf = random_point(p, rng)
     v = rng.normal(size=p.M * p.D + p.P)

@@ -16,8 +16,11 @@ from symda.build import build
 from symda.build.kernels import Kernels, compiled_kernels
 from symda.errors import OptionError
 from symda.observe import Problem
-from symda.solve import SOLVERS, BandedNewton, Lbfgs, Minimum, TruncatedNewton
+from symda.solve import SOLVERS, Lbfgs, Minimum
+from symda.solve.banded import BandedNewton
 from symda.solve.lines import Lines, Rows
+from symda.solve.options import NewtonOptions
+from symda.solve.truncated import TruncatedNewton
 
 
 def start_of(problem: Problem, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +61,9 @@ def test_it_ends_in_a_minimum_that_nothing_polishes(scheme: str, rf: float) -> N
     values = rng.normal(2.0, 3.0, size=(9, 5))
     values[2:4, 1] = np.nan
     p = case.problem((0.05 * np.arange(9)).tolist(), values, 0.5)
-    found = TruncatedNewton(virtual(case), p).minimise(*start_of(p, 1), np.full(p.D, rf))
+    found = TruncatedNewton(virtual(case), p, NewtonOptions()).minimise(
+        *start_of(p, 1), np.full(p.D, rf)
+    )
     assert found.status == "converged"
     assert found.action == pytest.approx(found.measurement_term + found.model_term)
     dense = dense_of(case)
@@ -77,7 +82,7 @@ def test_random_lattices_polished_by_ipopt(seed: int) -> None:
     case = make_case(model, measured, None if discrete else ["rk4", "", "trapezoid", "rk4"][seed])
     p = random_problem(case, np.random.default_rng(seed), steps=[4, 5, 6, 3][seed])
     rf = np.random.default_rng(seed).uniform(0.5, 2.0, p.D)
-    found = TruncatedNewton(virtual(case), p).minimise(*start_of(p, seed), rf)
+    found = TruncatedNewton(virtual(case), p, NewtonOptions()).minimise(*start_of(p, seed), rf)
     assert found.status == "converged"
     assert abs(polished(case.virtual, p, found, rf)) < 1e-8
     assert found.momenta.shape == (p.N, p.E)
@@ -93,12 +98,12 @@ def test_bounds_hold_and_the_minimum_is_that_of_other_solvers() -> None:
     p = case.problem((0.1 * np.arange(7)).tolist(), values, 0.5)
     rf = np.full(p.D, 5.0)
     kernels = virtual(case)
-    found = TruncatedNewton(kernels, p).minimise(*start_of(p, 2), rf)
+    found = TruncatedNewton(kernels, p, NewtonOptions()).minimise(*start_of(p, 2), rf)
     assert found.status == "converged"
     assert found.path.min() >= -1.0 and found.path.max() <= 2.5
     assert ((found.path == 2.5) | (found.path == -1.0)).sum() > 3
-    again = BandedNewton(case.virtual, p).minimise(found.path, found.theta, rf)
-    other = Lbfgs(kernels, p).minimise(found.path, found.theta, rf)
+    again = BandedNewton(case.virtual, p, NewtonOptions()).minimise(found.path, found.theta, rf)
+    other = Lbfgs().at(kernels, p).minimise(found.path, found.theta, rf)
     assert again.action == pytest.approx(found.action, rel=1e-8)
     assert other.action == pytest.approx(found.action, rel=1e-8)
 
@@ -110,7 +115,7 @@ def test_fixed_parameters_stay_and_gauss_newton_ends_in_the_same_minimum() -> No
     p = case.problem((0.05 * np.arange(5)).tolist(), values, 0.5, fixed={"nu": 7.5})
     start, rf = start_of(p, 0), np.full(p.D, 1.0)
     exact, gauss = (
-        TruncatedNewton(virtual(case), p, hessian=kind).minimise(*start, rf)
+        TruncatedNewton(virtual(case), p, NewtonOptions(hessian=kind)).minimise(*start, rf)
         for kind in ("exact", "gauss-newton")
     )
     assert exact.theta == gauss.theta == [7.5]
@@ -123,15 +128,15 @@ def test_what_is_not_finite_fails_and_limits_stop() -> None:
     model = sd.Model({x[i]: x[i + 1] ** 400 - x[i]}, name="steep")
     case = make_case(model, x[:2], "euler")
     p = case.problem([0.0, 1.0], np.ones((2, 2)))
-    solver = TruncatedNewton(virtual(case), p)
+    solver = TruncatedNewton(virtual(case), p, NewtonOptions())
     found = solver.minimise(np.full((2, 4), 9.0), np.empty(0), np.ones(4))
     assert found.status == "failed"
     smooth = make_case(lorenz96(5), lorenz96(5).states[:2], "rk4")
     q = smooth.problem([0.0, 0.1, 0.2], np.ones((3, 2)))
-    short = TruncatedNewton(virtual(smooth), q, max_iter=1)
+    short = TruncatedNewton(virtual(smooth), q, NewtonOptions(max_iter=1))
     assert short.minimise(*start_of(q, 0), np.full(5, 10.0)).status == "stopped"
     with pytest.raises(sd.OptionError, match="max_iter"):
-        TruncatedNewton(virtual(smooth), q, maxiter=1)
+        SOLVERS["newton"].with_options(maxiter=1)
 
 
 @pytest.mark.parametrize("scheme", ["rk4", "hermite-simpson", "gauss4", "map"])
@@ -177,9 +182,9 @@ def test_newton_is_truncated_on_lattices_and_ipopt_says_what_to_use() -> None:
     model = lorenz96(5)
     case = make_case(model, model.states[:2], "rk4")
     p = case.problem([0.0, 0.1, 0.2], np.ones((3, 2)))
-    assert isinstance(SOLVERS["newton"](virtual(case), p), TruncatedNewton)
+    assert isinstance(SOLVERS["newton"].at(virtual(case), p), TruncatedNewton)
     with pytest.raises(sd.OptionError, match=r"matrix-free.*'newton'.*'lbfgs'"):
-        SOLVERS["ipopt"](virtual(case), p)
+        SOLVERS["ipopt"].at(virtual(case), p)
 
 
 def test_a_lattice_of_ten_thousand_states_is_simulated_checked_and_solved() -> None:
@@ -196,7 +201,7 @@ def test_a_lattice_of_ten_thousand_states_is_simulated_checked_and_solved() -> N
     assert check.unseen == () and check.unconstrained == ()
     kernels = action.compile().machine
     p = action.bind(data)
-    found = TruncatedNewton(kernels, p).minimise(
+    found = TruncatedNewton(kernels, p, NewtonOptions()).minimise(
         truth.states.values, np.array([8.0]), np.full(p.D, 10.0)
     )
     assert found.status == "converged"

@@ -139,7 +139,7 @@ def precision(ratio: float) -> np.ndarray:
 def test_the_minimiser_is_the_smoother_on_every_rung(scheme, formulation):
     """From a random start up the ladder, each rung from the end point of the one below."""
     case, problem = linear(scheme)
-    solver = Ipopt(case.virtual, problem, formulation=formulation)
+    solver = Ipopt(formulation).at(case.virtual, problem)
     path = np.random.default_rng(0).normal(size=(problem.M, 3))
     for ratio in RATIOS:
         end = solver.minimise(path, np.zeros(0), precision(ratio))
@@ -155,7 +155,7 @@ def test_the_minimiser_is_the_smoother_on_every_rung(scheme, formulation):
 def test_the_minimiser_is_the_smoother_from_a_random_start(scheme, ratio, formulation):
     case, problem = linear(scheme)
     expected = oracle(scheme, ratio).mean
-    solver = Ipopt(case.virtual, problem, formulation=formulation)
+    solver = Ipopt(formulation).at(case.virtual, problem)
     start = np.random.default_rng(0).normal(size=(problem.M, 3))
     end = solver.minimise(start, np.zeros(0), precision(ratio))
     assert end.status == "converged"
@@ -182,7 +182,7 @@ def test_compiled_kernels_find_the_smoother():
     case, problem = linear("map")
     rf = precision(1e3)
     for formulation in ("direct", "lifted"):
-        solver = Ipopt(case.compiled, problem, formulation=formulation)
+        solver = Ipopt(formulation).at(case.compiled, problem)
         end = solver.minimise(np.zeros((problem.M, 3)), np.zeros(0), rf)
         expected = oracle("map", 1e3).mean
         assert np.abs(end.path - expected).max() < 1e-9 * np.abs(expected).max()
@@ -198,7 +198,7 @@ def test_one_step_one_state_one_observation():
     np.testing.assert_allclose(expected.mean[:, 0], [6.0, 3.0], rtol=1e-14)
     np.testing.assert_allclose(expected.covariance[:, 0, 0], [4 * (0.25 + 1 / 7), 0.25], rtol=1e-14)
     for formulation in ("direct", "lifted"):
-        solver = Ipopt(case.virtual, problem, formulation=formulation)
+        solver = Ipopt(formulation).at(case.virtual, problem)
         end = solver.minimise(np.zeros((2, 1)), np.zeros(0), rf)
         np.testing.assert_allclose(end.path, expected.mean, rtol=1e-9)
         assert end.action < 1e-15

@@ -31,12 +31,12 @@ def agree(kernels, problem, seed, *, rf=None):
     """Newton and IPOPT cannot improve on each other's end points."""
     X, theta, drawn = random_point(problem, np.random.default_rng(seed))
     rf = drawn if rf is None else rf
-    newton = Newton(kernels, problem)
+    newton = Newton().at(kernels, problem)
     found = newton.minimise(X, theta, rf)
     assert found.status == "converged", found.message
     assert found.action == pytest.approx(kernels.action(found.path, found.theta, rf, problem))
     assert abs(polished(kernels, problem, found, rf)) < 1e-8
-    other = Ipopt(kernels, problem, tol=1e-10).minimise(X, theta, rf)
+    other = Ipopt().with_options(tol=1e-10).at(kernels, problem).minimise(X, theta, rf)
     again = newton.minimise(other.path, other.theta, rf)
     assert again.action == pytest.approx(other.action, rel=1e-8)
     return found, rf
@@ -113,7 +113,7 @@ def test_lorenz63_from_far_away(scheme):
     theta, rf = np.array([5.0, 15.0, 4.0]), np.full(3, 10.0)
     start = kernels.hessian(X, theta, rf, problem).toarray()
     assert np.linalg.eigvalsh(start)[0] < 0
-    found = Newton(kernels, problem).minimise(X, theta, rf)
+    found = Newton().at(kernels, problem).minimise(X, theta, rf)
     assert found.status == "converged"
     assert abs(polished(kernels, problem, found, rf)) < 1e-8
     left = projected_gradient(kernels, problem, found, rf)
@@ -128,9 +128,11 @@ def test_gauss_newton_finds_the_same_minimum():
     kernels = newton_kernels(case)
     problem = twin(case, [10.0, 28.0, 8.0 / 3.0], steps=40, dt=0.02)
     X, theta, rf = np.tile([1.0, 1.0, 20.0], (41, 1)), np.array([9.0, 27.0, 2.5]), np.full(3, 10.0)
-    exact = Newton(kernels, problem).minimise(X, theta, rf)
-    other = Newton(kernels, problem, hessian="gauss-newton").minimise(exact.path, exact.theta, rf)
-    far = Newton(kernels, problem, hessian="gauss-newton").minimise(X, theta, rf)
+    exact = Newton().at(kernels, problem).minimise(X, theta, rf)
+    other = (
+        Newton(hessian="gauss-newton").at(kernels, problem).minimise(exact.path, exact.theta, rf)
+    )
+    far = Newton(hessian="gauss-newton").at(kernels, problem).minimise(X, theta, rf)
     assert other.action == pytest.approx(exact.action, rel=1e-9)
     assert far.status == "converged" and far.iterations != exact.iterations
     assert polished(kernels, problem, far, rf) < 1e-6
@@ -162,7 +164,7 @@ def test_a_linear_gaussian_problem_takes_one_step():
             rows.append(row.reshape(-1))
             right.append(0.0)
     exact, *_ = np.linalg.lstsq(np.array(rows), np.array(right))
-    newton = Newton(newton_kernels(case), problem, max_iter=1)
+    newton = Newton(max_iter=1).at(newton_kernels(case), problem)
     found = newton.minimise(rng.normal(size=(N + 1, 2)), np.zeros(0), rf)
     assert found.iterations == 1
     np.testing.assert_allclose(found.path.reshape(-1), exact, rtol=0, atol=1e-9)
@@ -175,7 +177,7 @@ def test_a_parameter_at_its_bound_lets_the_others_move():
     bounds = np.array([[0.0, 6.0], [0.0, 50.0], [0.0, 5.0]])
     problem = dataclasses.replace(problem, parameter_bounds=bounds)
     X, rf = np.tile([1.0, 1.0, 20.0], (41, 1)), np.full(3, 1e3)
-    found = Newton(kernels, problem).minimise(X, np.array([3.0, 20.0, 2.0]), rf)
+    found = Newton().at(kernels, problem).minimise(X, np.array([3.0, 20.0, 2.0]), rf)
     assert found.status == "converged" and found.theta[0] in (0.0, 6.0)
     assert abs(polished(kernels, problem, found, rf)) < 1e-8
     assert np.abs(projected_gradient(kernels, problem, found, rf)).max() < 1e-4
@@ -184,7 +186,7 @@ def test_a_parameter_at_its_bound_lets_the_others_move():
 def test_a_start_outside_the_bounds_is_brought_inside():
     case = lorenz63("trapezoid")
     problem = boxed(twin(case, [10.0, 28.0, 2.7], steps=5, dt=0.02), (-2.0, 2.0), (1.0, 3.0))
-    newton = Newton(newton_kernels(case), problem)
+    newton = Newton().at(newton_kernels(case), problem)
     far = newton.minimise(np.full((6, 3), 50.0), np.full(3, -9.0), np.ones(3))
     near = newton.minimise(np.full((6, 3), 2.0), np.full(3, 1.0), np.ones(3))
     assert np.array_equal(far.path, near.path) and np.array_equal(far.theta, near.theta)
@@ -198,7 +200,9 @@ def test_data_without_an_error_are_fitted_to_rounding():
     for _ in range(8):
         truth.append(truth[-1] - 0.1 * truth[-1] ** 3)
     problem = case.problem((0.1 * np.arange(9.0)).tolist(), np.array(truth)[:, None])
-    found = Newton(newton_kernels(case), problem).minimise(np.zeros((9, 1)), np.zeros(0), [10.0])
+    found = (
+        Newton().at(newton_kernels(case), problem).minimise(np.zeros((9, 1)), np.zeros(0), [10.0])
+    )
     assert found.status == "converged"
     np.testing.assert_allclose(found.path[:, 0], truth, rtol=1e-12)
 
@@ -208,7 +212,7 @@ def test_a_saddle_is_not_called_a_minimum():
     x = sd.state("x", start=(-1.0, 1.0))
     case = make_case(sd.Model({x: x - x}, name="still"), [x**2], "euler")
     problem = case.problem([0.0, 1.0], np.ones((2, 1)))
-    newton = Newton(newton_kernels(case), problem)
+    newton = Newton().at(newton_kernels(case), problem)
     ridge = newton.minimise(np.zeros((2, 1)), np.zeros(0), [1.0])
     assert ridge.status == "stopped" and ridge.action == 1.0
     beside = newton.minimise(np.full((2, 1), 1e-3), np.zeros(0), [1.0])

@@ -55,7 +55,7 @@ def same(climb, i, other, j):
 
 def test_a_path_does_not_depend_on_its_company(ring):
     _, _, problem, kernels, (X, theta), rf = ring
-    newton = Newton(kernels, problem)
+    newton = Newton().at(kernels, problem)
     alone = [newton.ladder(X[k : k + 1], theta[k : k + 1], rf) for k in range(20)]
     few = newton.ladder(X[:13], theta[:13], rf)
     order = np.random.default_rng(0).permutation(20)
@@ -67,7 +67,7 @@ def test_a_path_does_not_depend_on_its_company(ring):
 
 def test_a_path_that_is_not_finite_leaves_its_neighbours_alone(ring):
     _, _, problem, kernels, (X, theta), rf = ring
-    newton = Newton(kernels, problem)
+    newton = Newton().at(kernels, problem)
     expected = newton.ladder(X[:8], theta[:8], rf)
     spoilt = X[:9].copy()
     spoilt[4, 7, 2] = np.nan
@@ -80,7 +80,7 @@ def test_a_path_that_is_not_finite_leaves_its_neighbours_alone(ring):
 
 def test_the_ladder_is_minimise_from_rung_to_rung(ring):
     _, _, problem, kernels, (X, theta), rf = ring
-    newton = Newton(kernels, problem)
+    newton = Newton().at(kernels, problem)
     climb = newton.ladder(X[:3], theta[:3], rf, keep=True)
     path, values = X[2], theta[2]
     for beta, precision in enumerate(rf):
@@ -105,10 +105,10 @@ def test_any_number_of_lanes_gives_the_same(lanes):
     X, theta = (np.stack(part) for part in list(zip(*points, strict=True))[:2])
     rf = np.full((3, 2), [[1.0], [5.0], [25.0]])
     options = Options(flags=(*DEFAULT_FLAGS, f"-DSYMDA_LANES={lanes}"))
-    narrow = Newton(newton_kernels(case, options), problem)
+    narrow = Newton().at(newton_kernels(case, options), problem)
     assert narrow.lanes == lanes
     got, expected = (
-        n.ladder(X, theta, rf) for n in (narrow, Newton(newton_kernels(case), problem))
+        n.ladder(X, theta, rf) for n in (narrow, Newton().at(newton_kernels(case), problem))
     )
     np.testing.assert_allclose(got.model_terms, expected.model_terms, rtol=1e-8)
     np.testing.assert_allclose(got.paths, expected.paths, rtol=1e-6, atol=1e-6)
@@ -135,12 +135,12 @@ def test_every_function_in_lanes():
     rng = np.random.default_rng(0)
     problem = random_problem(case, rng, N=6)
     X, theta, rf = random_point(problem, rng)
-    newton = Newton(kernels, problem, max_iter=1)
+    newton = Newton(max_iter=1).at(kernels, problem)
     climb = newton.ladder(X[None], theta[None], rf[None])
     terms = climb.measurement_terms[0, 0], climb.model_terms[0, 0]
     expected = kernels.at(problem).terms(climb.paths[0], climb.thetas[0, 0], rf)
     assert relative(terms, expected) < 1e-13
-    found = Newton(kernels, problem).minimise(X, theta, rf)
+    found = Newton().at(kernels, problem).minimise(X, theta, rf)
     assert found.status == "converged" and abs(polished(kernels, problem, found, rf)) < 1e-8
 
 
@@ -154,7 +154,7 @@ def test_long_routines_are_split_in_lanes_too(monkeypatch):
     assert "cdef real v[" in emit_newton(lower(case.field, case.scheme)).text
     problem = random_problem(case, np.random.default_rng(0), N=5, observed="all")
     X, theta, rf = random_point(problem, np.random.default_rng(1))
-    found = Newton(kernels, problem).minimise(X, theta, rf)
+    found = Newton().at(kernels, problem).minimise(X, theta, rf)
     assert found.status == "converged" and abs(polished(kernels, problem, found, rf)) < 1e-8
 
 
@@ -194,7 +194,7 @@ def test_the_text_depends_on_the_problem_alone(ring):
 
 def test_halting_keeps_the_rungs_that_are_done(ring):
     _, _, problem, kernels, (X, theta), rf = ring
-    newton = Newton(kernels, problem)
+    newton = Newton().at(kernels, problem)
     stopped = newton.ladder(X, theta, rf, halt=np.ones(1, np.int32))
     assert (stopped.status == 0).all() and not stopped.interrupted
     late = newton.ladder(X, theta, rf, time_left=0.0)
@@ -204,7 +204,7 @@ def test_halting_keeps_the_rungs_that_are_done(ring):
 
 def test_ctrl_c_stops_compiled_code(ring, monkeypatch):
     _, _, problem, kernels, (X, theta), rf = ring
-    newton = Newton(kernels, problem)
+    newton = Newton().at(kernels, problem)
     many = np.tile(X, (500, 1, 1)), np.tile(theta, (500, 1))
     main = threading.main_thread().ident
     compiled = newton._module.climb
@@ -224,9 +224,9 @@ def test_ctrl_c_stops_compiled_code(ring, monkeypatch):
 def test_a_long_window_takes_its_paths_one_by_one(ring, monkeypatch):
     """In a fraction of the memory, to the same minima."""
     _, _, problem, kernels, (X, theta), rf = ring
-    wide = Newton(kernels, problem)
-    monkeypatch.setattr("symda.solve.newton.LARGEST_WORK", 0)
-    narrow = Newton(kernels, problem)
+    wide = Newton().at(kernels, problem)
+    monkeypatch.setattr("symda.build.kernels.LARGEST_WORK", 0)
+    narrow = Newton().at(kernels, problem)
     assert narrow.lanes == 1 < wide.lanes
     one, other = narrow.ladder(X[:3], theta[:3], rf[:3]), wide.ladder(X[:3], theta[:3], rf[:3])
     assert (one.status == 1).all()
@@ -237,7 +237,7 @@ def test_a_long_window_takes_its_paths_one_by_one(ring, monkeypatch):
 def test_rf_beyond_what_doubles_hold_keeps_the_rungs_before(ring):
     _, _, problem, kernels, (X, theta), _ = ring
     rf = np.full((3, 5), [[1.0], [1e3], [1e308]])
-    climb = Newton(kernels, problem).ladder(X[:2], theta[:2], rf)
+    climb = Newton().at(kernels, problem).ladder(X[:2], theta[:2], rf)
     assert (climb.status[:, :2] == 1).all() and (climb.status[:, 2] == 4).all()
     assert np.isfinite(climb.paths).all() and np.isnan(climb.model_terms[:, 2]).all()
 
@@ -301,13 +301,13 @@ WRONG = {
 @pytest.mark.parametrize("options, message", WRONG.values(), ids=WRONG.keys())
 def test_wrong_options_are_named(ring, options, message):
     with pytest.raises(OptionError) as caught:
-        Newton(ring[3], ring[2], **options)
+        Newton().with_options(**options).at(ring[3], ring[2])
     assert str(caught.value) == message
 
 
 def test_wrong_shapes_do_not_reach_compiled_code(ring):
     _, _, problem, kernels, (X, theta), rf = ring
-    newton = Newton(kernels, problem)
+    newton = Newton().at(kernels, problem)
     with pytest.raises(InputError, match=r"shape \(M, D\) = \(41, 5\).* got \(40, 5\)"):
         newton.ladder(X[:2, :40], theta[:2], rf)
     with pytest.raises(InputError, match=r"shape \(P,\) = \(1,\)"):
@@ -323,10 +323,10 @@ def test_a_parameter_that_nothing_feels_stays_where_it_is():
     kernels = newton_kernels(case)
     problem = random_problem(case, np.random.default_rng(0), N=3)
     rf = np.full(1, 4.0)
-    found = Newton(kernels, problem).minimise(np.zeros((4, 1)), np.array([0.3, 1.5]), rf)
+    found = Newton().at(kernels, problem).minimise(np.zeros((4, 1)), np.array([0.3, 1.5]), rf)
     assert found.status == "converged" and found.theta[1] == 1.5
     known = dataclasses.replace(problem, fixed=np.array([np.nan, 1.0]))
-    other = Newton(kernels, known).minimise(np.zeros((4, 1)), np.zeros(2), rf)
+    other = Newton().at(kernels, known).minimise(np.zeros((4, 1)), np.zeros(2), rf)
     assert other.theta[1] == 1.0 and other.action == pytest.approx(found.action, rel=1e-9)
 
 

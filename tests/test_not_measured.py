@@ -104,7 +104,7 @@ def least_squares_of(problem, rf: float) -> float:
 def test_solvers_pass_through_such_a_point(bound, solver) -> None:
     kernels, problem, _ = bound
     # from where the first state is 0, and its logarithm infinite
-    found = SOLVERS[solver](kernels, problem).minimise(PATH.copy(), np.array([1.0]), 1e4)
+    found = SOLVERS[solver].at(kernels, problem).minimise(PATH.copy(), np.array([1.0]), 1e4)
     assert found.action == pytest.approx(least_squares_of(problem, 1e4), rel=1e-6)
 
 

@@ -113,14 +113,14 @@ def test_layers_are_trained_alike_by_all_solvers():
     X, theta, _ = random_point(problem, rng)
     rf = np.full(problem.D, 10.0)
     found = {
-        name: SOLVERS[name](kernels, problem, **options).minimise(X, theta, rf)
+        name: SOLVERS[name].with_options(**options).at(kernels, problem).minimise(X, theta, rf)
         for name, options in {
             "newton": {},
             "ipopt": {"tol": 1e-10},
             "lbfgs": {"ftol": 1e-15, "gtol": 1e-9},
         }.items()
     }
-    banded = SOLVERS["newton"](case.virtual, problem).minimise
+    banded = SOLVERS["newton"].at(case.virtual, problem).minimise
     for name, minimum in found.items():
         polished = banded(minimum.path, minimum.theta, rf)
         assert polished.status == "converged"
@@ -168,8 +168,8 @@ def test_many_parameters_per_step_with_bounds_and_gaps():
     values[3, 1] = np.nan
     problem = case.problem(list(range(6)), values)
     X, theta, _ = random_point(problem, rng)
-    newton = SOLVERS["newton"](newton_kernels(case), problem)
-    ipopt = SOLVERS["ipopt"](case.compiled, problem, tol=1e-10)
+    newton = SOLVERS["newton"].at(newton_kernels(case), problem)
+    ipopt = SOLVERS["ipopt"].with_options(tol=1e-10).at(case.compiled, problem)
     rf = np.full(problem.D, 30.0)
     found, other = newton.minimise(X, theta, rf), ipopt.minimise(X, theta, rf)
     assert found.status == "converged"

@@ -24,7 +24,9 @@ from newton_tools import newton_kernels, polished
 import symda as sd
 from symda.anneal.dynamics import Dynamics
 from symda.errors import OptionError
-from symda.solve import BandedNewton, Ipopt, Newton
+from symda.solve import Ipopt, Newton
+from symda.solve.banded import BandedNewton
+from symda.solve.options import NewtonOptions
 
 SCHEME = pytest.mark.parametrize("scheme", PARTITIONED, ids=lambda scheme: scheme.name)
 
@@ -62,9 +64,13 @@ def test_every_solver_ends_at_the_same_minimum(verlet):
     problem = random_problem(verlet, rng, N=6, observed="all")
     problem = dataclasses.replace(problem, fixed=np.array([0.3, np.nan]))
     X, theta, rf = random_point(problem, rng)
-    start = Ipopt(kernels, problem, tol=1e-10).minimise(X, theta, rf)
-    lifted = Ipopt(kernels, problem, tol=1e-10, formulation="lifted")
-    for solver in (Newton(kernels, problem), BandedNewton(kernels, problem), lifted):
+    start = Ipopt().with_options(tol=1e-10).at(kernels, problem).minimise(X, theta, rf)
+    lifted = Ipopt().with_options(tol=1e-10, formulation="lifted").at(kernels, problem)
+    for solver in (
+        Newton().at(kernels, problem),
+        BandedNewton(kernels, problem, NewtonOptions()),
+        lifted,
+    ):
         found = solver.minimise(start.path + 1e-3, start.theta, rf)
         assert found.action == pytest.approx(start.action, rel=1e-9)
     assert abs(polished(kernels, problem, start, rf)) < 1e-8

@@ -92,8 +92,8 @@ TASKS = {
     "decay": decay,
 }
 IPOPTS = {
-    "direct": lambda kernels, problem: Ipopt(kernels, problem),
-    "lifted": lambda kernels, problem: Ipopt(kernels, problem, formulation="lifted"),
+    "direct": lambda kernels, problem: Ipopt().at(kernels, problem),
+    "lifted": lambda kernels, problem: Ipopt("lifted").at(kernels, problem),
 }
 #: Tasks that are also compiled; each costs the compiler's time.
 COMPILED = ("lorenz, all measured, hermite-simpson", "henon", "pendulum")
@@ -151,12 +151,12 @@ def test_lbfgs_ends_where_ipopt_finds_nothing_below(name, rf):
     """To 1e-8 of the level, at the price of hundreds of iterations."""
     case, problem, *truth = TASKS[name]()
     precision = np.full(problem.D, rf)
-    end = Lbfgs(case.virtual, problem).minimise(*near(*truth, problem), precision)
+    end = Lbfgs().at(case.virtual, problem).minimise(*near(*truth, problem), precision)
     assert end.status == "converged"
     for make in IPOPTS.values():
         polished = make(case.virtual, problem).minimise(end.path, end.theta, precision)
         assert polished.action == pytest.approx(end.action, rel=1e-8, abs=1e-10)
-    back = Lbfgs(case.virtual, problem).minimise(polished.path, polished.theta, precision)
+    back = Lbfgs().at(case.virtual, problem).minimise(polished.path, polished.theta, precision)
     assert back.action == pytest.approx(polished.action, rel=1e-10, abs=1e-12)
 
 
@@ -214,7 +214,7 @@ def test_momenta_with_steps_of_unequal_weight():
 def test_the_record_says_what_is_at_the_end_point(name, solver):
     case, problem, *truth = TASKS[name]()
     rf = np.full(problem.D, 10.0)
-    end = SOLVERS[solver](case.virtual, problem).minimise(*near(*truth, problem), rf)
+    end = SOLVERS[solver].at(case.virtual, problem).minimise(*near(*truth, problem), rf)
     at = case.virtual.at(problem)
     assert (end.measurement_term, end.model_term) == at.terms(end.path, end.theta, rf)
     assert end.action == end.measurement_term + end.model_term
@@ -230,7 +230,7 @@ def test_one_solver_serves_many_calls():
     """Nothing of one minimisation may be left in the next."""
     case, problem, *truth = lorenz("trapezoid", 1)
     start = near(*truth, problem)
-    for make in (*IPOPTS.values(), Lbfgs):
+    for make in (*IPOPTS.values(), Lbfgs().at):
         solver = make(case.virtual, problem)
         first = solver.minimise(*start, np.full(3, 4.0))
         solver.minimise(*truth, np.full(3, 700.0))

@@ -15,9 +15,11 @@ from symda.errors import OptionError
 from symda.solve import SOLVERS, Ipopt, Lbfgs
 
 MAKERS = {
-    "direct": lambda case, problem, **o: Ipopt(case.virtual, problem, **o),
-    "lifted": lambda case, problem, **o: Ipopt(case.virtual, problem, formulation="lifted", **o),
-    "lbfgs": lambda case, problem, **o: Lbfgs(case.virtual, problem, **o),
+    "direct": lambda case, problem, **o: Ipopt().with_options(**o).at(case.virtual, problem),
+    "lifted": lambda case, problem, **o: (
+        Ipopt().with_options(formulation="lifted", **o).at(case.virtual, problem)
+    ),
+    "lbfgs": lambda case, problem, **o: Lbfgs().with_options(**o).at(case.virtual, problem),
 }
 #: Two states of which data drive the first below zero; a rate that wants to be larger than 0.8.
 LOWER, UPPER = 0.0, 0.8
@@ -123,8 +125,8 @@ def test_options_reach_the_solver(solver):
     case, problem = bounded()
     loose = {"ipopt": {"tol": 1e-1}, "lbfgs": {"ftol": 1e-2}}[solver]
     start = np.full((problem.M, 2), 1.0), np.full(2, 0.5), np.full(2, 100.0)
-    early = SOLVERS[solver](case.virtual, problem, **loose).minimise(*start)
-    late = SOLVERS[solver](case.virtual, problem).minimise(*start)
+    early = SOLVERS[solver].with_options(**loose).at(case.virtual, problem).minimise(*start)
+    late = SOLVERS[solver].at(case.virtual, problem).minimise(*start)
     assert early.iterations < late.iterations
 
 
@@ -179,7 +181,7 @@ def test_wrong_options_are_refused_when_the_solver_is_made(name):
     solver, options, message = REFUSED[name]
     case, problem = bounded()
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        solver(case.virtual, problem, **options)
+        solver().with_options(**options).at(case.virtual, problem)
 
 
 @cache

@@ -12,11 +12,12 @@ from scipy.optimize import least_squares
 
 import symda as sd
 from symda.api import ProblemWarning
-from symda.solve import BandedNewton, Ipopt, Lbfgs, judge
+from symda.solve import SOLVERS, Ipopt, judge
+from symda.solve.banded import BandedNewton
 from symda.solve.box import Box
-from symda.solve.options import tolerance
+from symda.solve.options import NewtonOptions, tolerance
 
-MAKERS = {"ipopt": Ipopt, "newton": BandedNewton, "lbfgs": Lbfgs}
+MAKERS = ("ipopt", "newton", "lbfgs")
 
 
 def decay_problem(size: float = 1.0, upper: float = 20.0, **bind):
@@ -40,7 +41,7 @@ def test_the_decrement_is_that_of_the_dense_matrix():
     problem = case.problem(t, np.cos(t), variance=0.01)
     problem = dataclasses.replace(problem, fixed=np.array([np.nan, 0.2]))
     at, rf = case.virtual.at(problem), np.full(2, 30.0)
-    found = BandedNewton(case.virtual, problem).minimise(
+    found = BandedNewton(case.virtual, problem, NewtonOptions()).minimise(
         np.zeros((problem.M, 2)), np.array([1.0, 0.2]), rf
     )
     rng = np.random.default_rng(0)
@@ -80,7 +81,7 @@ def test_nearness_to_a_bound_is_in_units_of_the_unknown():
     _, wide = decay_problem(1e-8, upper=1e38)
     scale = np.full(52, 1e20)
     for problem in (narrow, wide):
-        assert Box.of(problem).reach(scale)[0] == pytest.approx(1e-4 * 1e-10)
+        assert Box(problem.unknowns).reach(scale)[0] == pytest.approx(1e-4 * 1e-10)
     case, problem = decay_problem()
     at = case.virtual.at(problem)
     X = np.exp(-problem.times)[:, None].copy()
@@ -103,7 +104,7 @@ def test_every_solver_finds_the_fit_whatever_the_size(label, size):
     fit = least_squares(lambda p: (p[0] * np.exp(-p[1] * t) - y) / 0.01, [1.0, 1.0], xtol=1e-14)
     start = size * np.exp(-0.8 * t)[:, None]
     rf = np.array([1e10 / size**2])
-    end = MAKERS[label](case.virtual, problem).minimise(start, np.array([0.8]), rf)
+    end = SOLVERS[label].at(case.virtual, problem).minimise(start, np.array([0.8]), rf)
     assert judge(case.virtual.at(problem)).at(end.path, end.theta, rf).minimum
     assert end.action == pytest.approx(fit.cost, rel=1e-3)
     assert end.theta[0] == pytest.approx(fit.x[1], rel=1e-3)
@@ -119,8 +120,8 @@ def test_an_infinite_slope_on_a_bound_is_no_trap(label):
     problem = case.problem(t, np.sqrt(50.0 * np.exp(-0.8 * t)) + noise, variance=0.09)
     start, rf = 50.0 * np.exp(-t)[:, None], np.array([10.0])
     start[10:] = 0.0
-    reference = Ipopt(case.virtual, problem).minimise(start, np.array([1.0]), rf)
-    end = MAKERS[label](case.virtual, problem).minimise(start, np.array([1.0]), rf)
+    reference = Ipopt().at(case.virtual, problem).minimise(start, np.array([1.0]), rf)
+    end = SOLVERS[label].at(case.virtual, problem).minimise(start, np.array([1.0]), rf)
     assert end.status == "converged", end.message
     assert end.action == pytest.approx(reference.action, rel=1e-5)
 

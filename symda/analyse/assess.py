@@ -25,14 +25,13 @@ from symda.analyse.scheme_error import (
 from symda.analyse.solution import (
     exact_jacobian,
     free_run,
-    residual_jacobian,
-    residual_weights,
     shift_of,
     strays,
 )
 from symda.anneal.levels import STATUS
 from symda.errors import SolveError
-from symda.solve.stationary import Expansion, Stationarity, judge, settled
+from symda.solve.judges import judge
+from symda.solve.stationary import Expansion, Stationarity, settled
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -167,7 +166,7 @@ def _look(
     X, theta, here = settled(judges, problem, X, theta, rf, here)
     expansion = here.expansion
     if expansion is None:
-        if evaluator.kernels.matrix_free:
+        if "hessian" not in evaluator.kernels.provides:
             notes.append("error bars, and what errors move the estimate by: there are no matrices")
         return _checked(found, evaluator, equations, X, theta, rf, None, None, notes)
     bars: Posterior | None = None
@@ -189,20 +188,20 @@ def _look(
 
 def _held(evaluator: Evaluator, here: Stationarity) -> list[tuple[str, int]]:
     problem = evaluator.problem
-    count = problem.M * problem.D
-    points = here.held[:count].reshape(problem.M, problem.D).sum(axis=0)
+    on_path, on_theta = problem.unknowns.split(here.held)
+    points = on_path.sum(axis=0)
     held = [(problem.states[a], int(points[a])) for a in np.flatnonzero(points)]
-    names = np.flatnonzero(here.held[count:] & problem.free)
+    names = np.flatnonzero(on_theta & problem.free)
     return [(problem.parameters[i], 0) for i in names] + held
 
 
 def _fitted(evaluator: Evaluator, equations: Equations, here: Stationarity) -> int:
     """Quantities that were fitted: those that no measurement sees, or a bound holds, were not."""
     problem = evaluator.problem
-    count = problem.M * problem.D
-    free = problem.free & ~here.held[count:]
+    _, on_theta = problem.unknowns.split(here.held)
+    free = problem.free & ~on_theta
     idle = sum(bool(free[problem.parameters.index(name)]) for name in equations.unconstrained)
-    held = int((problem.free & here.held[count:]).sum())
+    held = int((problem.free & on_theta).sum())
     return int(problem.fitted) - len(equations.unseen) - idle - held
 
 
@@ -223,7 +222,7 @@ def _wide(laplace: Posterior, problem: Problem) -> Iterator[str]:
 
 def _felt(problem: Problem, theta: FloatArray, moved: FloatArray) -> bool:
     """Whether the scheme's error moves a parameter by a share that its error bar may feel too."""
-    change = np.abs(moved[problem.M * problem.D :])[problem.free]
+    change = np.abs(problem.unknowns.split(moved)[1])[problem.free]
     return bool((change > FELT * np.abs(theta[problem.free])).any())
 
 
@@ -241,12 +240,11 @@ def _checked(
     """Add whether the path is a solution: of the scheme's equations, and of the model's."""
     p = evaluator.problem
     own = np.isnan(p.drift)
-    matrix_free = evaluator.kernels.matrix_free
-    if expansion is None or matrix_free:
+    if expansion is None:
         return replace(found, notes=tuple(notes))
-    jacobian = residual_jacobian(evaluator, X, theta)
+    jacobian = evaluator.residual_jacobian(X, theta)
     # what ties parameters per step is no equation of the model
-    weights = residual_weights(evaluator, rf) * np.tile(own, 1 + p.interior)
+    weights = evaluator.weights(rf) * np.tile(own, 1 + p.interior)
     residual = evaluator.residual(X, theta)
     moved = expansion.shift(jacobian.T @ (weights * residual).reshape(-1))
     found = replace(found, model=shift_of(evaluator, X, theta, moved, bars))
@@ -277,7 +275,7 @@ def _checked(
             _, change = laplace(evaluator, X, theta, rf, held=held, unseen=unseen, other=exact)
             # and those of a parameter known by a share of itself go along with it
             size = np.maximum(np.abs(theta[p.free]), [*bars.sd.values()])
-            share = np.abs(moved[p.M * p.D :])[p.free] / size
+            share = np.abs(p.unknowns.split(moved)[1])[p.free] / size
             found = replace(found, bars=change + float(share.max(initial=0.0)))
     defect = residual.reshape(p.N, -1)[:, : p.D] if error is None else error.defect
     if found.unsettled:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.analyse.posterior import Posterior, posterior
-from symda.analyse.solution import residual_jacobian, residual_weights
 from symda.errors import SolveError
 
 if TYPE_CHECKING:
@@ -65,8 +64,8 @@ def laplace(
     seen = np.where(free, rf, 0.0)
     # in units of a negative log probability, whatever the averaging option
     hessian: csc_array = (evaluator.hessian(X, theta, seen) / p.measurement_scale).tocsc()
-    jacobian = residual_jacobian(evaluator, X, theta)
-    weights = (residual_weights(evaluator, rf) * np.tile(free, 1 + p.interior)).reshape(-1)
+    jacobian = evaluator.residual_jacobian(X, theta)
+    weights = (evaluator.weights(rf) * np.tile(free, 1 + p.interior)).reshape(-1)
     squares = jacobian.T @ (jacobian * weights[:, None])
     errors = (squares / p.measurement_scale).tocsc()
 

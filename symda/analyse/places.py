@@ -75,7 +75,7 @@ def _rise(
     head: int,
     hessians: dict[int, csc_array],
 ) -> float:
-    if evaluator.kernels.matrix_free:
+    if "hessian" not in evaluator.kernels.provides:
         bent = evaluator.hessian_product(path, theta, rf, change)
     else:
         if head not in hessians:

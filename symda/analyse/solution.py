@@ -29,19 +29,6 @@ BLOCK = 10_000_000
 STRAYED = 1e-6
 
 
-def residual_weights(evaluator: Evaluator, rf: FloatArray) -> FloatArray:
-    """Weights (N, E) of the squared residuals."""
-    p = evaluator.problem
-    return p.weight[:, None] * np.tile(evaluator.precision(rf), 1 + p.interior)
-
-
-def residual_jacobian(evaluator: Evaluator, X: FloatArray, theta: FloatArray) -> csr_array:
-    """Jacobian of all residuals, sparse (N E, M D + P)."""
-    values = evaluator.kernels.engine.step_jacobian(X, theta, evaluator.packed.steps)
-    jacobian: csr_array = evaluator.layout.jacobian.assemble(values.reshape(-1)).tocsr()
-    return jacobian
-
-
 def shift_of(
     evaluator: Evaluator,
     X: FloatArray,
@@ -51,7 +38,7 @@ def shift_of(
 ) -> Shift:
     """Measure a change of the unknowns in standard deviations."""
     p = evaluator.problem
-    dX, dtheta = moved[: p.M * p.D].reshape(p.M, p.D), moved[p.M * p.D :]
+    dX, dtheta = p.unknowns.split(moved)
     fit = _fit_change(evaluator, X, theta, dX, dtheta)
     m, l = np.unravel_index(int(np.argmax(np.nan_to_num(fit, nan=np.inf))), fit.shape)
     shift = Shift(fit=float(fit[m, l]), channel=p.channels[l], time=float(p.times[m]))
@@ -189,7 +176,7 @@ def exact_jacobian(
 
     p = evaluator.problem
     rows, columns, values = [], [], []
-    theta_at = p.M * p.D + np.arange(p.P)
+    theta_at = p.unknowns.on_path + np.arange(p.P)
     for some, _, after in _step_blocks(evaluator, X, theta):
         steps = np.arange(some.start, some.stop)
         back = -after @ tangents[some]
@@ -208,7 +195,7 @@ def exact_jacobian(
         values.append(block.reshape(-1))
     where = np.concatenate(rows), np.concatenate(columns)
     jacobian: csr_array = coo_array(
-        (np.concatenate(values), where), shape=(p.N * p.E, p.M * p.D + p.P)
+        (np.concatenate(values), where), shape=(p.N * p.E, p.unknowns.count)
     ).tocsr()
     return jacobian
 

@@ -78,8 +78,7 @@ def anneal(
     job = Job(
         payload=kernels_payload,
         problem=problem,
-        solver=settings.solver,
-        options=dict(settings.options),
+        solver=settings.chosen,
         rf=ladder.over(problem),
         seed=int(settings.seed),
         start=start,
@@ -140,7 +139,7 @@ def anneal(
         [result.path // each for result in results],
         {
             **attrs,
-            "solver": job.solver,
+            "solver": job.solver.name,
             "start": _name(start),
             "strategy": strategy.name,
             "starts_differ": int(differ),
@@ -151,7 +150,7 @@ def anneal(
                 seconds=time.monotonic() - began,
                 climb_seconds=climbed,
                 settings={
-                    "solver_options": job.options,
+                    "solver_options": dict(job.solver.options),
                     "rf0": ladder.rf0,
                     "alpha": ladder.alpha,
                     "rungs": ladder.rungs,
@@ -173,9 +172,7 @@ def anneal(
 
 def _crew(job: Job, settings: Settings) -> tuple[Crew, Job]:
     """Return who runs the tasks, and the job with the hands each task has."""
-    from symda.solve import Climber
-
-    climbs = isinstance(bench(job).solver(job), Climber)
+    climbs = bench(job).climber(job) is not None
     # Compiled climbs hold no lock, so threads will do and nothing needs to be sent around.
     executor = "threads" if settings.executor is None and climbs else settings.executor
     if not settings.method.pooled:

@@ -89,7 +89,7 @@ def _broken_derivative(at: Evaluator, path: FloatArray, theta: FloatArray) -> st
     """Name equation, time and variable of a derivative that is not finite."""
     problem = at.problem
     names = [*problem.states, *problem.parameters]
-    if not at.kernels.matrix_free:
+    if "hessian" in at.kernels.provides:
         engine, functions = at.kernels.engine, at.kernels.functions
         rows, columns = functions["step_jacobian"].sparsity_out(0).get_triplet()
         slopes = engine.step_jacobian(path, theta, at.packed.steps)

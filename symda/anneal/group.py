@@ -55,13 +55,11 @@ def grouped(job: Job, paths: int, workers: int, *, prompt: bool = False) -> list
     prompt
         Whether the run may end once enough paths have.
     """
-    from symda.solve import Climber
-
-    solver = bench(job).solver(job)
+    climber = bench(job).climber(job)
     size = 1
-    if isinstance(solver, Climber):
+    if climber is not None:
         turns = FEW_TURNS if prompt else TURNS
-        size = min(turns * solver.lanes * job.hands, math.ceil(paths / workers))
+        size = min(turns * climber.lanes * job.hands, math.ceil(paths / workers))
     return [tuple(range(k, min(k + size, paths))) for k in range(0, paths, size)]
 
 
@@ -97,14 +95,12 @@ def climb(
     halt
         Set by a caller in the same process who wants no further rung.
     """
-    from symda.solve import Climber
-
-    solver = bench(job).solver(job)
-    if not isinstance(solver, Climber):
+    climber = bench(job).climber(job)
+    if climber is None:
         return [run_path(job, k, point, deadline, halt) for k, point in starts.items()]
     if not starts:
         return []
-    found = solver.ladder(
+    found = climber.ladder(
         np.stack([path for path, _ in starts.values()]),
         np.stack([theta for _, theta in starts.values()]),
         job.rf[list(job.rungs)],
@@ -114,11 +110,11 @@ def climb(
         threads=job.hands,
     )
     late = deadline is not None and time.time() >= deadline
-    return [_result(job, solver, found, i, k, starts[k], late) for i, k in enumerate(starts)]
+    return [_result(job, climber, found, i, k, starts[k], late) for i, k in enumerate(starts)]
 
 
 def _result(
-    job: Job, solver: Climber, climb: Climb, i: int, k: int, start: Point, late: bool
+    job: Job, climber: Climber, climb: Climb, i: int, k: int, start: Point, late: bool
 ) -> PathResult:
     """Take path i of a climb, which began at `start`, out as the result of path k."""
     from symda.solve.options import REASON, TIME
@@ -140,7 +136,7 @@ def _result(
     if last >= 0:
         result.states[:] = climb.paths[i]
         if job.keep != "ends":
-            found = solver.minimum(climb, i, last, job.rf[rungs[last]], 0.0)
+            found = climber.minimum(climb, i, last, job.rf[rungs[last]], 0.0)
             result.momenta[:] = found.momenta
             result.fit[:] = bench(job).kernels.measure(found.path, found.theta)
             result = replace(result, decrement=float(climb.decrements[i, last]))

@@ -7,14 +7,19 @@ import math
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import cached_property
 from numbers import Integral, Real
 from reprlib import repr as short
+from typing import TYPE_CHECKING
 
 from symda.anneal.executors import check_executor
 from symda.anneal.ladder import Ladder
 from symda.anneal.starts import STARTS, Start, StartFunction
 from symda.anneal.strategies import STRATEGIES, Strategy
 from symda.errors import OptionError, nearest
+
+if TYPE_CHECKING:
+    from symda.solve import Solver
 
 KEEP = ("last", "all")
 #: More paths than memory holds in any case.
@@ -28,7 +33,7 @@ class Settings:
     Parameters
     ----------
     solver, options
-        Name in `symda.solve.SOLVERS`, and options for it.
+        Name in `symda.solve.SOLVERS` with options for it, or a `Solver` with its own.
     ladder
         The values of Rf.
     paths
@@ -63,7 +68,7 @@ class Settings:
         A choice that is out of range, of the wrong kind, or not known.
     """
 
-    solver: str = "ipopt"
+    solver: str | Solver = "ipopt"
     options: Mapping[str, object] = field(default_factory=dict)
     ladder: Ladder = field(default_factory=Ladder)
     paths: int = 100
@@ -79,14 +84,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check every choice by itself."""
-        from symda.solve import SOLVERS
-
         if not isinstance(self.ladder, Ladder):
             raise OptionError(
                 "anneal: ladder must be a symda.Ladder, such as "
                 f"sd.Ladder(rf0=0.01, alpha=2.0, rungs=26), got {short(self.ladder)}."
             )
-        _known("solver", self.solver, tuple(SOLVERS))
         if not isinstance(self.options, Mapping) or not all(
             isinstance(name, str) for name in self.options
         ):
@@ -94,6 +96,7 @@ class Settings:
                 "anneal: options must be a mapping of the solver's options to values, such as "
                 f"{{'max_iter': 500}}, got {short(self.options)}."
             )
+        _ = self.chosen
         _whole("paths", self.paths, 1)
         if self.paths > MOST_PATHS:
             raise OptionError(
@@ -140,19 +143,24 @@ class Settings:
         """The strategy itself."""
         return STRATEGIES[self.strategy] if isinstance(self.strategy, str) else self.strategy
 
-    @property
-    def structured(self) -> bool:
-        """Whether the solver runs on the structured module of the kernels; its factory says so."""
+    @cached_property
+    def chosen(self) -> Solver:
+        """The solver itself, with the options.
+
+        Raises
+        ------
+        OptionError
+            If there is no such solver, or it has no such option.
+        """
         from symda.solve import SOLVERS
 
-        return bool(getattr(SOLVERS[self.solver], "structured", False))
-
-    @property
-    def continuous(self) -> bool:
-        """Whether the solver needs F itself and not its steps; its factory says so."""
-        from symda.solve import SOLVERS
-
-        return bool(getattr(SOLVERS[self.solver], "continuous", False))
+        found = SOLVERS.find(self.solver, where="anneal")
+        if self.options and found is self.solver:
+            raise OptionError(
+                f"anneal: options belong to a solver that is given by name; make the "
+                f"{found.name!r} with them and leave options out."
+            )
+        return found.with_options(**self.options)
 
 
 def _whole(name: str, value: object, least: int) -> None:

@@ -6,7 +6,7 @@ import functools
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -22,7 +22,7 @@ from symda.errors import OptionError
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels, Payload
     from symda.observe import Problem
-    from symda.solve import Judge, Minimum, Solver
+    from symda.solve import Climber, Judge, Minimiser, Minimum, Solver
 
 FloatArray = NDArray[np.float64]
 
@@ -31,10 +31,9 @@ AWAY = "keep the path away from there by bounds=, or write the equation with a f
 #: A start this share of a bound beyond it is on it.
 ROUNDING = 1e-9
 
-#: Kernels, what makes a solver of a problem and options, and what makes the judge of a problem.
+#: Kernels, what makes a minimiser of a solver and a problem, and the judge of a problem.
 Tools: TypeAlias = (
-    "tuple[Kernels, Callable[[Problem, Mapping[str, object]], Solver], "
-    "Callable[[Problem], Judge | None]]"
+    "tuple[Kernels, Callable[[Solver, Problem], Minimiser], Callable[[Problem], Judge | None]]"
 )
 Prepare: TypeAlias = Callable[["Job"], Tools]
 
@@ -49,8 +48,8 @@ class Job:
         Plain data the kernels are rebuilt from.
     problem
         Data, grid, bounds and ranges.
-    solver, options
-        Name in `symda.solve.SOLVERS` and what its factory is given.
+    solver
+        With its options.
     rf
         The ladder, (B, D).
     seed
@@ -72,8 +71,7 @@ class Job:
 
     payload: Payload
     problem: Problem
-    solver: str
-    options: Mapping[str, object]
+    solver: Solver
     rf: FloatArray
     seed: int
     start: str | StartFunction | Start
@@ -129,17 +127,16 @@ class PathResult:
 
 
 def prepare(job: Job) -> Tools:
-    """Rebuild the kernels; return them and what makes solvers and judges."""
+    """Rebuild the kernels; return them and what makes minimisers and judges."""
     from symda.build.kernels import restore
-    from symda.solve import SOLVERS, judge
+    from symda.solve import judge
 
     kernels = restore(job.payload)
-    factory = SOLVERS[job.solver]
     # a continuous problem has minima of its own
-    continuous = getattr(factory, "continuous", False)
+    continuous = job.solver.capability.continuous
     return (
         kernels,
-        lambda problem, options: factory(kernels, problem, **options),
+        lambda solver, problem: solver.at(kernels, problem),
         lambda problem: None if continuous else judge(kernels.at(problem)),
     )
 
@@ -151,20 +148,27 @@ class Bench(threading.local):
     _making = threading.Lock()
 
     def __init__(self, job: Job) -> None:
-        self._solvers: dict[tuple[int, str], Solver] = {}
+        self._minimisers: dict[tuple[int, str], Minimiser] = {}
         with self._making:
             self.kernels, self._make, self._make_judge = job.prepare(job)
         self._dynamics: dict[int, Dynamics] = {}
         self._judges: dict[int, Judge | None] = {}
-        self.solver(job)
+        self.minimiser(job)
 
-    def solver(self, job: Job) -> Solver:
-        """Return the solver of a job or of a window of it, made when first asked for."""
-        key = job.problem.N, repr(job.options)
-        if key not in self._solvers:
+    def minimiser(self, job: Job) -> Minimiser:
+        """Return what minimises in a job or in a window of it, made when first asked for."""
+        key = job.problem.N, repr(job.solver.options)
+        if key not in self._minimisers:
             with self._making:
-                self._solvers[key] = self._make(job.problem, job.options)
-        return self._solvers[key]
+                self._minimisers[key] = self._make(job.solver, job.problem)
+        return self._minimisers[key]
+
+    def climber(self, job: Job) -> Climber | None:
+        """Return the same if it takes many paths up a ladder at once."""
+        from symda.solve import Climber
+
+        found = self.minimiser(job)
+        return found if isinstance(found, Climber) else None
 
     def judge(self, job: Job) -> Judge | None:
         """Return what tells minima of a job's action; None if its solver minimises another."""
@@ -209,7 +213,7 @@ def run_path(
         Set by a caller in the same process who wants no further rung.
     """
     tools = bench(job)
-    solver = tools.solver(job)
+    minimiser = tools.minimiser(job)
     result = blank(job, k)
     path, theta = point
     notes: list[str] = []
@@ -222,7 +226,7 @@ def run_path(
             notes.append(f"stopped before rung {beta}")
             break
         try:
-            found = solver.minimise(path, theta, job.rf[beta])
+            found = minimiser.minimise(path, theta, job.rf[beta])
         except KeyboardInterrupt:
             interrupted = True
             notes.append(f"interrupted at rung {beta}")

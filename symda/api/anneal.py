@@ -25,9 +25,9 @@ from symda.api.machine import build_ahead
 from symda.api.run import Run
 from symda.api.same import check_equations, digests
 from symda.api.starts import StartLike, as_start
+from symda.build.kernels import PARTS, is_long
 from symda.errors import OptionError
 from symda.observe import Problem
-from symda.solve.newton import alone
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from symda.build.kernels import Kernels
     from symda.declare import Parameter
     from symda.observe import Observations
+    from symda.solve import Solver
 
 
 def anneal(
@@ -47,7 +48,7 @@ def anneal(
     ladder: Ladder | None = None,
     paths: int = 100,
     seed: int = 0,
-    solver: str = "ipopt",
+    solver: str | Solver = "ipopt",
     options: Mapping[str, object] | None = None,
     start: StartLike = "uniform",
     strategy: str | Strategy = "ladder",
@@ -82,11 +83,11 @@ def anneal(
         Number of starts K; with ``strategy="population"`` the candidates of one attempt.
     seed : int
         Path k depends on (seed, k) alone.
-    solver : str
+    solver : str or Solver
         ``"ipopt"``, the reference; ``"newton"``, many times faster, compiled for this model;
         ``"lbfgs"``, which needs least memory. For actions with ``model_error="rate"`` also the
         continuous problem itself: ``"collocation"`` (``"bvp"``, ``"sweeps"``), see
-        `symda.boundary_value`.
+        `symda.boundary_value`. Or one of your own, see `symda.Descent`.
     options : mapping, optional
         The solver's own options, e.g. ``{"formulation": "lifted", "max_iter": 500}``.
     start : str, function, Nudged, Run, array, or tuple of arrays
@@ -172,19 +173,21 @@ def anneal(
         )
         check_equations(start, action, "anneal: start", fix, measured=False)
     settings = replace(settings, start=as_start(start, problem))
-    long = settings.structured and alone(problem)
-    if settings.structured:
-        build_ahead(action, alone=long)
+    capability = settings.chosen.capability
+    parts = capability.needs | capability.wants
+    if "lanes" in parts:
+        build_ahead(action, one_lane=is_long(problem))
     kernels = action.compile().machine
+    _check_provided(settings.chosen, kernels, problem)
     rf = settings.ladder.over(problem)
     _try_growing(settings.method, kernels, problem, rf)
-    if time_limit is not None and solver == "ipopt":
+    if time_limit is not None and settings.chosen.name == "ipopt":
         _, seconds = estimate(kernels.at(problem), settings.ladder.rungs)
         preflight.warn_of_time(float(time_limit), seconds, stacklevel=2)
     preflight.warn(action.field, kernels.at(problem), rf, stacklevel=2)
     preflight.warn_of_window(settings.method, problem, rf, stacklevel=2)
     dataset = driver.anneal(
-        kernels.payload(newton=settings.structured, alone=long, field=settings.continuous),
+        kernels.payload(problem, parts),
         problem,
         settings,
         reporter=_reporter(progress),
@@ -201,13 +204,23 @@ def anneal(
     )
     dataset = name_kinks(dataset, action, problem)
     sources = None if isinstance(data, Problem) else data.forcing
-    own = not settings.continuous
+    own = not capability.continuous
     try:
         dataset = assessed(dataset, action, kernels.at(problem), sources, own=own)
     except KeyboardInterrupt:
         # what is done is done, though not looked at
         dataset.attrs["interrupted"] = 1
     return Run(dataset, action)
+
+
+def _check_provided(solver: Solver, kernels: Kernels, problem: Problem) -> None:
+    """Refuse a solver that needs what these kernels cannot have."""
+    for part in sorted(solver.capability.needs - kernels.provides):
+        raise OptionError(
+            f"anneal: solver={solver.name!r} needs {PARTS[part]}, and this action is matrix-free "
+            f"(a lattice of {problem.D} states). Use solver='newton' or 'lbfgs', or "
+            "sd.Action(..., matrix_free=False) where blocks of D x D fit."
+        )
 
 
 def _binding(

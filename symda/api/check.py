@@ -195,7 +195,7 @@ def estimate(at: Evaluator, rungs: int) -> tuple[float, float]:
         at.gradient(X, theta, rf)
         _curvature(at, X, theta, rf)
         elapsed.append(time.process_time() - began)
-    products = PRODUCTS if at.kernels.matrix_free else 1
+    products = 1 if "hessian" in at.kernels.provides else PRODUCTS
     step = min(elapsed) * products + IPOPT_SECONDS * hessian.nonzeros
     return min(elapsed), rungs * ITERATIONS * step
 
@@ -277,7 +277,7 @@ class _Curvature:
 
 
 def _curvature(at: Evaluator, X: FloatArray, theta: FloatArray, rf: FloatArray) -> _Curvature:
-    if at.kernels.matrix_free:
+    if "hessian" not in at.kernels.provides:
         product = at.hessian_product(X, theta, rf, np.ones(X.size + theta.size))
         return _Curvature(product, 0, 0)
     matrix = at.hessian(X, theta, rf)

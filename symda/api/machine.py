@@ -51,11 +51,10 @@ def machine(action: Action, options: Options | None) -> Kernels:
     return _virtual_lattice(action, field)
 
 
-def build_ahead(action: Action, *, alone: bool) -> None:
+def build_ahead(action: Action, *, one_lane: bool) -> None:
     """Begin to build the structured solver while the kernels are built.
 
-    `Kernels.newton`, or with `alone` `Kernels.newton_alone`, finds it in the cache, waits for it
-    there, or says what went wrong.
+    `Kernels.structured` finds it in the cache, waits for it there, or says what went wrong.
     """
     from symda.build import build, toolchain
     from symda.build.kernels import LARGEST_BLOCK, ONE_LANE
@@ -64,7 +63,7 @@ def build_ahead(action: Action, *, alone: bool) -> None:
     unknowns = len(action.model.states) * (1 + len(action.scheme.interior))
     if not isinstance(action.field, Field) or unknowns > LARGEST_BLOCK or not toolchain().usable:
         return
-    source, options = action.emitted_newton, _further(None, ONE_LANE if alone else ())
+    source, options = action.emitted_newton, _further(None, ONE_LANE if one_lane else ())
 
     def quietly() -> None:
         with contextlib.suppress(SymdaError):

@@ -13,7 +13,6 @@ from symda.anneal.starts import Given, Start, StartFunction
 from symda.api.kernels import numbers
 from symda.api.run import Run
 from symda.errors import OptionError, nearest
-from symda.solve.options import own_sizes
 
 if TYPE_CHECKING:
     from symda.observe import Problem
@@ -158,7 +157,7 @@ def _last(problem: Problem) -> str:
 def _inside(given: Given, problem: Problem) -> Given:
     """Refuse starts that the bounds exclude; those on them but for rounding are put there."""
     low, high = problem.state_bounds.T
-    sizes = own_sizes(problem)
+    sizes = problem.sizes
     slack_low, slack_high = _slack(low, sizes[: problem.D]), _slack(high, sizes[: problem.D])
     outside = (given.paths < low - slack_low) | (given.paths > high + slack_high)
     if outside.any():

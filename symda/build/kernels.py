@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from symda.observe import Problem
 
 if TYPE_CHECKING:
     import casadi as ca
-    from scipy.sparse import csc_array
+    from scipy.sparse import csc_array, csr_array
 
     from symda.build.compile import Artefact
 
@@ -29,6 +30,21 @@ FloatArray = NDArray[np.float64]
 #: against band: 0.12 and 0.9 at D = 11, 2.2 and 6.7 at 40, 8 and 14 at 60, 35 and 40 at 100, 96 and
 #: 114 at 160, 309 and 187 at 200, where the eight lanes' blocks have long outgrown the caches.
 LARGEST_BLOCK = 160
+
+#: What kernels may provide and solvers need -> what it is.
+PARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "gradient": "the action and its gradient",
+        "product": "products with the Hessian",
+        "hessian": "the Hessian, and the Jacobian of what the action is the sum of squares of",
+        "steps": "functions of single steps for CasADi",
+        "field": "F and h themselves, in continuous time",
+        "lanes": "the structured solver, compiled",
+    }
+)
+
+#: Bytes of work space for a path in each of eight lanes above which paths go one by one.
+LARGEST_WORK = 1 << 29
 
 #: Makes the structured solver take one path at a time.
 ONE_LANE = ("-DSYMDA_LANES=1",)
@@ -69,8 +85,7 @@ class Kernels:
     """Action, gradient and Hessian of a model under a scheme.
 
     One set of kernels serves any data, grid, N, Rm, Rf, and any choice of free parameters.
-    Unknowns are ordered (flat path, theta): M D + P numbers. Those of large lattices,
-    `symda.build.lattice.LatticeKernels`, are `matrix_free`.
+    Unknowns are ordered (flat path, theta): M D + P numbers.
 
     Parameters
     ----------
@@ -85,8 +100,8 @@ class Kernels:
         ``field(x, u, theta, t)`` and ``measure(x, theta)``, F and h themselves, with derivatives.
     """
 
-    #: Whether there are products with the Hessian only, never the matrix.
-    matrix_free: ClassVar[bool] = False
+    #: What they provide, of `PARTS`.
+    provides: ClassVar[frozenset[str]] = frozenset(PARTS)
 
     def __init__(
         self,
@@ -98,24 +113,21 @@ class Kernels:
         self.engine = engine
         self.emitted = source
         self._newton = newton
+        self._built: dict[tuple[str, ...], Path] = {}
         self.field = field
 
-    @cached_property
-    def newton(self) -> Path | None:
-        """Library of the structured solver, built when first asked for.
+    def structured(self, problem: Problem) -> Path | None:
+        """Library of the structured solver that suits a problem, built when first asked for.
 
-        None where it cannot be built, or where its blocks are too large to pay.
+        In the form for one path at a time where the window is long. None where it cannot be built,
+        or where its blocks are too large to pay.
         """
         if self._newton is None or self._block > LARGEST_BLOCK:
             return None
-        return self._newton()
-
-    @cached_property
-    def newton_alone(self) -> Path | None:
-        """The same for one path at a time, in a fraction of the memory: for long windows."""
-        if self._newton is None or self._block > LARGEST_BLOCK:
-            return None
-        return self._newton(*ONE_LANE)
+        flags = ONE_LANE if is_long(problem) else ()
+        if flags not in self._built:
+            self._built[flags] = self._newton(*flags)
+        return self._built[flags]
 
     @property
     def _block(self) -> int:
@@ -178,24 +190,29 @@ class Kernels:
             )
         return self.engine.measure(path, values)
 
-    def payload(self, *, newton: bool = False, alone: bool = False, field: bool = False) -> Payload:
+    def payload(self, problem: Problem, parts: frozenset[str] = frozenset()) -> Payload:
         """Return what another process needs to rebuild these kernels with `restore`.
 
         Parameters
         ----------
-        newton : bool
-            Whether the structured solver will be needed: builds it.
-        alone : bool
-            In the form that takes one path at a time.
-        field : bool
-            Whether F and h themselves will be needed.
+        problem : Problem
+            What will be minimised.
+        parts : frozenset of str
+            Of `PARTS`, those that will be needed: ``"lanes"`` builds the structured solver.
         """
-        own = _serial(self.field or {}) if field else ()
+        field = _serial(self.field or {}) if "field" in parts else ()
         if isinstance(self.engine, CompiledEngine):
-            library = (self.newton_alone if alone else self.newton) if newton else None
-            solver = "" if library is None else str(library)
-            return Payload(self.emitted, str(self.engine.library), (), solver, own)
-        return Payload(self.emitted, "", _serial(self.functions), field=own)
+            library = self.structured(problem) if "lanes" in parts else None
+            newton = "" if library is None else str(library)
+            return Payload(self.emitted, str(self.engine.library), (), newton, field)
+        return Payload(self.emitted, "", _serial(self.functions), field=field)
+
+
+def is_long(problem: Problem) -> bool:
+    """Whether a window is so long that paths in lanes would take too much memory."""
+    p = problem
+    kept = p.E * (p.E + 1) // 2 + (p.D + p.P + 1) * p.E + 5 * p.E
+    return 8 * 8 * p.N * kept > LARGEST_WORK
 
 
 class Evaluator:
@@ -268,6 +285,11 @@ class Evaluator:
                 f"{np.shape(rf)}."
             ) from None
 
+    def weights(self, rf: ArrayLike) -> FloatArray:
+        """Return the weights of the squared residuals of all steps, (N, E)."""
+        p = self.problem
+        return p.weight[:, None] * np.tile(self.precision(rf), 1 + p.interior)
+
     def terms(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> tuple[float, float]:
         """Measurement term and model term of the action."""
         path, values = self.split(X, theta)
@@ -337,6 +359,35 @@ class Evaluator:
         """Residuals of the steps, shape (N, E)."""
         path, values = self.split(X, theta)
         return self.kernels.engine.step_residual(path, values, self.packed.steps)
+
+    def residual_jacobian(self, X: ArrayLike, theta: ArrayLike) -> csr_array:
+        """Jacobian of all residuals, sparse (N E, M D + P)."""
+        path, values = self.split(X, theta)
+        nonzeros = self.kernels.engine.step_jacobian(path, values, self.packed.steps)
+        found: csr_array = self.layout.jacobian.assemble(nonzeros.reshape(-1)).tocsr()
+        return found
+
+    def measure_jacobian(self, X: ArrayLike, theta: ArrayLike) -> csr_array:
+        """Jacobian of the measurement functions at all points, sparse (M L, M D + P)."""
+        from scipy.sparse import csr_array
+
+        p = self.problem
+        path, values = self.split(X, theta)
+        h = self.kernels.measure(path, values)
+        slopes = np.empty((p.M, p.L, p.D + p.P))
+        for channel in range(p.L):
+            # with Rm = 1 for it alone and data one below h, the gradient of the misfit is that of h
+            points = np.hstack([h, np.zeros_like(h)])
+            points[:, channel] -= 1.0
+            points[:, p.L + channel] = 1.0
+            slopes[:, channel] = self.kernels.engine.point_gradient(path, values, points)[1]
+        at = np.broadcast_to(self.layout.point_unknowns[:, None, :], slopes.shape)
+        rows = np.repeat(np.arange(p.M * p.L), p.D + p.P)
+        found = csr_array(
+            (slopes.reshape(-1), (rows, at.reshape(-1))), shape=(p.M * p.L, p.unknowns.count)
+        )
+        found.eliminate_zeros()
+        return found
 
     @cached_property
     def layout(self) -> Layout:

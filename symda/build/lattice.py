@@ -99,7 +99,7 @@ class LatticeKernels(Kernels):
         ``value``, ``gradient`` and ``product`` of the measured expressions.
     """
 
-    matrix_free = True
+    provides = frozenset({"gradient", "product"})
 
     def __init__(
         self,
@@ -169,9 +169,7 @@ class LatticeKernels(Kernels):
         results = mapped.call([np.asfortranarray(column) for column in columns])
         return [np.asarray(result.full()) for result in results]
 
-    def payload(
-        self, *, newton: bool = False, alone: bool = False, field: bool = False
-    ) -> LatticePayload:
+    def payload(self, problem: Problem, parts: frozenset[str] = frozenset()) -> LatticePayload:
         """Return what another process needs to rebuild these kernels."""
         functions = dict(self.expressions)
         library = ""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from symda.errors import DataError
 from symda.observe.arrays import FloatArray, IntArray, readonly
+from symda.observe.unknowns import Unknowns
 
 #: Change of a free parameter per step by its own size costs the action half of this, so that a
 #: value which nothing feels is that of its neighbour.
@@ -183,10 +184,41 @@ class Problem:
         return readonly(np.isnan(self.fixed))
 
     @cached_property
+    def sizes(self) -> FloatArray:
+        """Declared size of each state and parameter, (D + P,); see `Unknowns.sizes`."""
+        states = np.abs(self.state_start).max(axis=1)
+        return readonly(np.concatenate([np.where(states > 0.0, states, 1.0), self.typical]))
+
+    @cached_property
+    def ends(self) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper bound of each state and parameter, (D + P,) each; a fixed one's value."""
+        lower, upper = np.where(self.free[:, None], self.parameter_bounds, self.fixed[:, None]).T
+        return (
+            readonly(np.concatenate([self.state_bounds[:, 0], lower])),
+            readonly(np.concatenate([self.state_bounds[:, 1], upper])),
+        )
+
+    @cached_property
+    def unknowns(self) -> Unknowns:
+        """How path and parameters stand in one vector, with bounds and sizes."""
+        every = (*self.ends, self.sizes)
+        spread = [
+            readonly(np.concatenate([np.tile(one[: self.D], self.M), one[self.D :]]))
+            for one in every
+        ]
+        return Unknowns(self.M, self.D, self.P, *spread)
+
+    def unknown_name(self, index: int) -> str:
+        """Name an unknown by its place, for people."""
+        if index >= self.M * self.D:
+            return f"the parameter {self.parameters[index - self.M * self.D]}"
+        point, state = divmod(index, self.D)
+        return f"{self.states[state]} at t = {self.times[point]:.6g}"
+
+    @cached_property
     def own_rf(self) -> FloatArray:
         """Rf of the parameters per step, the same on every rung; nan for states, (D,)."""
-        sizes = np.abs(self.state_start).max(axis=1)
-        tie = UNFELT / np.where(sizes > 0.0, sizes, 1.0) ** 2
+        tie = UNFELT / self.sizes[: self.D] ** 2
         return readonly(np.where(np.isinf(self.drift), tie, 1.0 / self.drift))
 
     @property

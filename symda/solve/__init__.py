@@ -1,44 +1,42 @@
-"""Solve: one protocol, one record, a registry. To add a solver, add its file and its line here."""
+"""Solve: ways to a minimum, found by name. To add one: its file, and its line in `SOLVERS`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from symda.solve.banded import BandedNewton
-from symda.solve.boundary import METHODS, BoundaryFactory
-from symda.solve.dispatch import NewtonFactory
+from symda.registry import Registry
+from symda.solve.boundary import METHODS, Boundary
 from symda.solve.ipopt import Ipopt
+from symda.solve.judges import judge
 from symda.solve.lbfgs import Lbfgs
-from symda.solve.minimum import Climb, Climber, Factory, Minimum, Solver, Status
+from symda.solve.minimum import Climb, Climber, Minimiser, Minimum, Status
 from symda.solve.newton import Newton
-from symda.solve.stationary import Judge, Stationarity, judge, settled
-from symda.solve.truncated import TruncatedNewton
+from symda.solve.objective import Objective
+from symda.solve.solver import Capability, Descent, Solver
+from symda.solve.stationary import Judge, Stationarity, settled
 
-#: Name -> what makes the solver of (kernels, problem, **options).
-SOLVERS: Mapping[str, Factory] = MappingProxyType(
-    {
-        "ipopt": Ipopt,
-        "newton": NewtonFactory(),
-        "lbfgs": Lbfgs,
-        **{name: BoundaryFactory(name) for name in METHODS},
-    }
+#: Name -> solver with its usual options.
+SOLVERS: Registry[Solver] = Registry(
+    "solver",
+    [Ipopt(), Newton(), Lbfgs(), *(Boundary(name) for name in METHODS)],
+    of=Solver,
+    own="a solver of your own, see symda.Descent",
 )
 
 __all__ = [
     "SOLVERS",
-    "BandedNewton",
+    "Capability",
     "Climb",
     "Climber",
+    "Descent",
     "Ipopt",
     "Judge",
     "Lbfgs",
+    "Minimiser",
     "Minimum",
     "Newton",
+    "Objective",
     "Solver",
     "Stationarity",
     "Status",
-    "TruncatedNewton",
     "judge",
     "settled",
 ]

@@ -47,25 +47,20 @@ class BandedNewton:
         What evaluates the action, compiled or not.
     problem : Problem
         Data and bounds.
-    **options
-        See `NewtonOptions`.
-
-    Raises
-    ------
-    OptionError
-        If an option is unknown or out of range.
+    options : NewtonOptions
+        How to.
     """
 
-    def __init__(self, kernels: Kernels, problem: Problem, **options: object) -> None:
-        self._options = NewtonOptions.of(**options)
+    def __init__(self, kernels: Kernels, problem: Problem, options: NewtonOptions) -> None:
+        self._options = options
         self._evaluator = kernels.at(problem)
         self._derivatives = Derivatives(self._evaluator, exact=self._options.hessian == "exact")
-        self._box = Box.of(problem)
+        self._box = Box(problem.unknowns)
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Solver.minimise`."""
+        """Go down from (path, theta); see `Minimiser.minimise`."""
         started = time.perf_counter()
-        start = self._box.bounds.clip(*self._evaluator.split(path, theta))
+        start = self._box.unknowns.inside(*self._evaluator.split(path, theta))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             x, reason, iterations, evaluations = self._descend(start, self._evaluator.precision(rf))
             status: Status = "converged" if not reason else "stopped"

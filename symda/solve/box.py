@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symda.emit.lanes import DAMPING
-from symda.solve.minimum import Bounds
-from symda.solve.options import own_sizes
-
-if TYPE_CHECKING:
-    from symda.observe import Problem
+from symda.observe.unknowns import Unknowns
 
 FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -36,16 +32,12 @@ class Sides:
 class Box:
     """Bounds on the unknowns, and how near one of them an unknown counts as there at most."""
 
-    bounds: Bounds
-    margin: FloatArray
+    unknowns: Unknowns
 
-    @classmethod
-    def of(cls, problem: Problem) -> Box:
-        """Box of a problem."""
-        sizes = own_sizes(problem)
-        states, theta = sizes[: problem.D], sizes[problem.D :]
-        margin = DAMPING.near_bound * np.concatenate([np.tile(states, problem.M), theta])
-        return cls(Bounds.of(problem), margin)
+    @cached_property
+    def margin(self) -> FloatArray:
+        """The same by the declared sizes, (M D + P,)."""
+        return DAMPING.near_bound * self.unknowns.sizes
 
     def reach(self, scale: FloatArray) -> FloatArray:
         """Return how near a bound an unknown counts as there.
@@ -64,7 +56,7 @@ class Box:
 
     def sides(self, x: FloatArray, gradient: FloatArray, reach: FloatArray) -> Sides:
         """Find the unknowns that are held at x, within `reach` of a bound; fixed ones are."""
-        lower, upper = self.bounds.lower, self.bounds.upper
+        lower, upper = self.unknowns.lower, self.unknowns.upper
         return Sides(
             (lower == upper) | ((gradient >= 0.0) & (x <= lower + reach)),
             (gradient <= 0.0) & (x >= upper - reach),
@@ -72,12 +64,12 @@ class Box:
 
     def inside(self, x: FloatArray) -> FloatArray:
         """Move unknowns off the bounds they stand on, by the margin."""
-        lower, upper = self.bounds.lower, self.bounds.upper
+        lower, upper = self.unknowns.lower, self.unknowns.upper
         room = np.minimum(self.margin, 0.5 * (upper - lower))
         return np.clip(x, lower + room, upper - room)
 
     def project(self, x: FloatArray, sides: Sides) -> FloatArray:
         """Bring a point inside; an unknown that is held goes to its bound."""
-        inside = np.clip(x, self.bounds.lower, self.bounds.upper)
-        inside = np.where(sides.above, self.bounds.upper, inside)
-        return np.where(sides.below, self.bounds.lower, inside)
+        inside = np.clip(x, self.unknowns.lower, self.unknowns.upper)
+        inside = np.where(sides.above, self.unknowns.upper, inside)
+        return np.where(sides.below, self.unknowns.lower, inside)

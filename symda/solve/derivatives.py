@@ -79,24 +79,21 @@ class Derivatives:
         p, layout = evaluator.problem, evaluator.layout
         self._evaluator = evaluator
         self._exact = exact
+        self._split = p.unknowns.split
         self._upper = layout.upper
         columns = np.repeat(np.arange(layout.unknowns), np.diff(layout.upper.starts))
-        self._pattern = Bordered(layout.upper.rows, columns, p.M * p.D, p.P)
+        self._pattern = Bordered(layout.upper.rows, columns, p.unknowns.on_path, p.P)
         self._residual, unknown = self._triplet("step_jacobian")
         self._felt = layout.step_unknowns[:, unknown].reshape(-1)
         rows, columns = self._triplet("point_hessian")
         self._diagonal = np.flatnonzero(rows == columns)
         self._seen = layout.point_unknowns[:, rows[self._diagonal]].reshape(-1)
         self._floor = np.zeros(layout.unknowns)
-        self._floor[p.M * p.D :] = UNDETERMINED / p.typical**2
+        self._floor[p.unknowns.on_path :] = UNDETERMINED / p.typical**2
 
     def _triplet(self, name: str) -> tuple[IntArray, IntArray]:
         rows, columns = self._evaluator.kernels.functions[name].sparsity_out(0).get_triplet()
         return np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64)
-
-    def _split(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        p = self._evaluator.problem
-        return x[: p.M * p.D].reshape(p.M, p.D), x[p.M * p.D :]
 
     def action(self, x: FloatArray, rf: FloatArray) -> float:
         """Return the action."""
@@ -107,7 +104,7 @@ class Derivatives:
         p, packed = self._evaluator.problem, self._evaluator.packed
         engine, (X, theta) = self._evaluator.kernels.engine, self._split(x)
         action, gradient = self._evaluator.value_and_gradient(X, theta, rf)
-        weights = p.weight[:, None] * np.tile(rf, 1 + p.interior)
+        weights = self._evaluator.weights(rf)
         steps = engine.step_hessian(X, theta, packed.steps, rf)
         # Data that h fits leave no misfit, so no curvature of h either.
         fitted = np.hstack([engine.measure(X, theta), packed.points[:, p.L :]])

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symda.errors import OptionError, nearest
-from symda.solve.minimum import Bounds, Minimum, Status, record
-from symda.solve.options import own_sizes
+from symda.solve.judges import judge
+from symda.solve.minimum import Minimum, Status, record
 from symda.solve.programs import FORMULATIONS
-from symda.solve.stationary import Judge, judge
+from symda.solve.solver import Capability, Solver
+from symda.solve.stationary import Judge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import casadi as ca
 
     from symda.build.kernels import Kernels
@@ -60,47 +61,79 @@ STATUS: dict[str, Status] = {
 }
 
 
-class Ipopt:
+@dataclass(frozen=True)
+class Ipopt(Solver):
     """IPOPT with exact first and second derivatives from the per-step functions.
 
     Parameters
     ----------
-    kernels : Kernels
-        What evaluates the steps.
-    problem : Problem
-        Data and bounds.
     formulation : str
         ``"direct"``: unknowns are path and parameters. ``"lifted"``: the model errors w are
         unknowns too, tied by r = w; the constraints' multipliers are the canonical momenta, and
         the problem stays well conditioned as Rf grows.
-    **options
-        IPOPT's options by their own names, e.g. ``tol``, ``max_iter``, ``linear_solver``.
+    settings : mapping
+        IPOPT's options by their own names, e.g. ``tol``, ``max_iter``, ``linear_solver``; as
+        options of a run they stand beside the formulation.
 
     Raises
     ------
     OptionError
-        If the formulation is unknown or IPOPT refuses an option.
+        If the formulation is unknown or, once a problem is there, IPOPT refuses an option.
+    """
+
+    name: ClassVar[str] = "ipopt"
+    capability: ClassVar[Capability] = Capability(
+        needs=frozenset({"hessian", "steps"}), patience=("max_iter", 120)
+    )
+
+    formulation: str = "direct"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.formulation not in FORMULATIONS:
+            raise OptionError(
+                f"ipopt has no formulation {self.formulation!r}."
+                f"{nearest(self.formulation, FORMULATIONS)} It has {' and '.join(FORMULATIONS)}."
+            )
+
+    def with_options(self, **options: Any) -> Ipopt:
+        """Return it with other options, its own and IPOPT's."""
+        formulation = options.pop("formulation", self.formulation)
+        return Ipopt(formulation, {**self.settings, **options})
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """All options by name, as `with_options` takes them."""
+        own = {} if self.formulation == "direct" else {"formulation": self.formulation}
+        return {**own, **self.settings}
+
+    def at(self, kernels: Kernels, problem: Problem) -> IpoptProgram:
+        """Return what minimises the action of one problem."""
+        return IpoptProgram(kernels, problem, self.formulation, self.settings)
+
+
+class IpoptProgram:
+    """IPOPT on the nonlinear program of one problem.
+
+    Raises
+    ------
+    OptionError
+        If IPOPT refuses an option.
     """
 
     def __init__(
-        self, kernels: Kernels, problem: Problem, *, formulation: str = "direct", **options: Any
+        self, kernels: Kernels, problem: Problem, formulation: str, options: Mapping[str, Any]
     ) -> None:
         import casadi as ca
 
-        if formulation not in FORMULATIONS:
-            raise OptionError(
-                f"ipopt has no formulation {formulation!r}.{nearest(formulation, FORMULATIONS)} "
-                f"It has {' and '.join(FORMULATIONS)}."
-            )
         self._evaluator = kernels.at(problem)
-        self._bounds = Bounds.of(problem)
         self._judge: Judge | None = None
         self._lifted = formulation == "lifted"
         self._program = FORMULATIONS[formulation](kernels, problem)
         settings: dict[str, Any] = {
             "ipopt": (DEFAULTS if self._lifted else DIRECT_DEFAULTS)
             | {"obj_scaling_factor": _enlargement(problem)}
-            | options,
+            | dict(options),
             "print_time": False,
             "record_time": False,
             # externals have no derivatives of their own; these would ask for them
@@ -116,15 +149,15 @@ class Ipopt:
             self._solver = ca.nlpsol("symda", "ipopt", {**self._program.nlp}, settings)
         except RuntimeError as error:
             raise OptionError(
-                f"IPOPT refuses its options {options!r}: {first_line(error)}. "
+                f"IPOPT refuses its options {dict(options)!r}: {first_line(error)}. "
                 "See IPOPT's own list of options for names and values."
             ) from error
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Solver.minimise`."""
+        """Go down from (path, theta); see `Minimiser.minimise`."""
         started = time.perf_counter()
         p, count = self._evaluator.problem, self._program.unknowns
-        start, rf = self._bounds.clip(path, theta), self._evaluator.precision(rf)
+        start, rf = p.unknowns.inside(path, theta), self._evaluator.precision(rf)
         sizes = self._sizes(start)
         held = self._idle(start, rf)
         solution = self._solve(start, rf, sizes, held)
@@ -143,7 +176,7 @@ class Ipopt:
         message = str(stats["return_status"])
         status = STATUS.get(message, "failed")
         # IPOPT relaxes bounds by 1e-8 while it works
-        end = np.clip(unknowns, self._bounds.lower, self._bounds.upper)
+        end = np.clip(unknowns, p.unknowns.lower, p.unknowns.upper)
         if status == "stopped" and self._is_minimum(end, rf):
             status = "converged"
         return record(
@@ -160,12 +193,11 @@ class Ipopt:
 
     def _is_minimum(self, end: FloatArray, rf: FloatArray) -> bool:
         """Whether IPOPT, which found no way on, is where there is none."""
-        p = self._evaluator.problem
         if self._judge is None:
             self._judge = judge(self._evaluator)
         if self._judge is None:
             return False
-        X, theta = end[: p.M * p.D].reshape(p.M, p.D), end[p.M * p.D :]
+        X, theta = self._evaluator.problem.unknowns.split(end)
         return self._judge.at(X, theta, rf).minimum
 
     def _sizes(self, start: FloatArray) -> FloatArray:
@@ -174,29 +206,27 @@ class Ipopt:
         A state's size is its largest value, a parameter's its own or typical; bounds say nothing.
         """
         p = self._evaluator.problem
-        path, theta = np.abs(start[: p.M * p.D].reshape(p.M, p.D)), np.abs(start[p.M * p.D :])
+        path, theta = p.unknowns.split(np.abs(start))
         largest = path.max(axis=0)
         for l in np.flatnonzero(p.direct >= 0):
             a = p.direct[l]
             largest[a] = max(largest[a], float(np.abs(p.y[:, l]).max()))
-        states = np.where(largest > 0.0, largest, own_sizes(p)[: p.D])
+        states = np.where(largest > 0.0, largest, p.sizes[: p.D])
         parameters = np.where(theta > 0.0, theta, p.typical)
-        return SHARE * np.concatenate([np.tile(states, p.M), parameters])
+        return SHARE * p.unknowns.join(np.tile(states, p.M), parameters)
 
     def _solve(
         self, start: FloatArray, rf: FloatArray, sizes: FloatArray, held: BoolArray
     ) -> Mapping[str, ca.DM]:
         """Run IPOPT, in units of sizes, with some parameters held where they start."""
         p = self._evaluator.problem
-        count = p.M * p.D
-        lower, upper = self._bounds.lower / sizes, self._bounds.upper / sizes
+        count = p.unknowns.on_path
+        lower, upper = p.unknowns.lower / sizes, p.unknowns.upper / sizes
         begin = start / sizes
         lower[count:][held] = upper[count:][held] = begin[count:][held]
         arguments: dict[str, FloatArray | float] = {"p": np.concatenate([rf, sizes])}
         if self._lifted:
-            residuals = self._evaluator.residual(
-                start[:count].reshape(p.M, p.D), start[count:]
-            ).reshape(-1)
+            residuals = self._evaluator.residual(*p.unknowns.split(start)).reshape(-1)
             free = np.full(p.N * p.E, np.inf)
             arguments |= {
                 "x0": np.concatenate([begin, residuals / sizes[: residuals.size]]),
@@ -216,8 +246,8 @@ class Ipopt:
         The barrier would carry them to the middle of their bounds.
         """
         p = self._evaluator.problem
-        count = p.M * p.D
-        X, theta = unknowns[:count].reshape(p.M, p.D), unknowns[count : count + p.P]
+        count = p.unknowns.on_path
+        X, theta = p.unknowns.split(unknowns)
         idle: BoolArray = p.free & (self._evaluator.gradient(X, theta, rf)[count:] == 0.0)
         if idle.any():
             border = self._evaluator.hessian(X, theta, rf)[:, count:]

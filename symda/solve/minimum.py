@@ -1,9 +1,8 @@
-"""What every solver returns, and what every solver is."""
+"""What a solver returns, and what minimises one problem."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator
-    from symda.observe import Problem
 
 FloatArray = NDArray[np.float64]
 Status: TypeAlias = Literal["converged", "acceptable", "stopped", "failed"]
@@ -57,7 +55,7 @@ class Minimum:
     seconds: float
 
 
-class Solver(Protocol):
+class Minimiser(Protocol):
     """Minimises the action of one problem, at any model precision, from any start."""
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
@@ -111,8 +109,8 @@ class Climb:
 
 
 @runtime_checkable
-class Climber(Solver, Protocol):
-    """A solver that takes many paths up a ladder in one call, without holding the GIL."""
+class Climber(Minimiser, Protocol):
+    """Takes many paths up a ladder in one call, without holding the GIL."""
 
     @property
     def lanes(self) -> int:
@@ -155,34 +153,6 @@ class Climber(Solver, Protocol):
         """Return the record of path k at rung beta, the last it reached."""
 
 
-#: Makes a solver of kernels, a problem and the solver's own options.
-Factory: TypeAlias = "Callable[..., Solver]"
-
-
-@dataclass(frozen=True, eq=False)
-class Bounds:
-    """Bounds on the unknowns (flat path, theta); a fixed parameter has both at its value."""
-
-    lower: FloatArray
-    upper: FloatArray
-
-    @classmethod
-    def of(cls, problem: Problem) -> Bounds:
-        """Bounds of a problem, shape (M D + P,) each."""
-        sides = []
-        for side in (0, 1):
-            theta = np.where(problem.free, problem.parameter_bounds[:, side], problem.fixed)
-            sides.append(np.concatenate([np.tile(problem.state_bounds[:, side], problem.M), theta]))
-        return cls(sides[0], sides[1])
-
-    def clip(self, path: FloatArray, theta: FloatArray) -> FloatArray:
-        """Start (flat path, theta) brought inside."""
-        inside: FloatArray = np.clip(
-            np.concatenate([np.ravel(path), theta]), self.lower, self.upper
-        )
-        return inside
-
-
 def record(
     evaluator: Evaluator,
     unknowns: FloatArray,
@@ -197,12 +167,11 @@ def record(
 ) -> Minimum:
     """Make the record, with the action evaluated afresh at the end point."""
     p = evaluator.problem
-    path, theta = unknowns[: p.M * p.D].reshape(p.M, p.D).copy(), unknowns[p.M * p.D :].copy()
+    path, theta = p.unknowns.split(unknowns.copy())
     measurement_term, model_term = evaluator.terms(path, theta, rf)
     action = measurement_term + model_term
     if momenta is None:
-        weights = p.weight[:, None] * np.tile(evaluator.precision(rf), 1 + p.interior)
-        momenta = weights * evaluator.residual(path, theta)
+        momenta = evaluator.weights(rf) * evaluator.residual(path, theta)
     return Minimum(
         path=path,
         theta=theta,

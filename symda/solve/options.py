@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.emit.lanes import DAMPING
 from symda.errors import OptionError, nearest
@@ -81,24 +80,6 @@ class NewtonOptions:
                 f"newton: max_iter must be a whole number of at least 1, got {self.max_iter!r}."
             )
 
-    @classmethod
-    def of(cls, **options: Any) -> NewtonOptions:
-        """Take options by name.
-
-        Raises
-        ------
-        OptionError
-            If a name is unknown, or an option is out of range.
-        """
-        known = [field.name for field in fields(cls)]
-        for name in options:
-            if name not in known:
-                raise OptionError(
-                    f"newton has no option {name!r}.{nearest(name, known)} "
-                    f"It takes {', '.join(known)}."
-                )
-        return cls(**options)
-
 
 def tolerance(problem: Problem, action: float, share: float) -> float:
     """Return the decrease of the action that counts as none.
@@ -123,15 +104,6 @@ def damped_share(problem: Problem) -> float:
     ties them is not worth the way.
     """
     return 1.0 if np.isinf(problem.drift).any() else DAMPING.damped
-
-
-def own_sizes(problem: Problem) -> NDArray[np.float64]:
-    """Return the size of each kind of unknown as it is declared, D states and then P parameters.
-
-    The larger end of a state's start range; a parameter's typical size.
-    """
-    states = np.abs(problem.state_start).max(axis=1)
-    return np.concatenate([np.where(states > 0.0, states, 1.0), problem.typical])
 
 
 def least_action(problem: Problem) -> float:

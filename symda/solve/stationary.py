@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from symda.emit.lanes import DAMPING, LEAST_PIVOT
 from symda.solve.box import Box
 from symda.solve.derivatives import Derivatives, Point
-from symda.solve.minimum import Bounds
 from symda.solve.options import NEAR, tolerance
 
 if TYPE_CHECKING:
@@ -36,8 +35,6 @@ LESS = 0.1
 PASSES = 8
 #: No unknown is measured in less.
 SMALLEST = 1e-150
-#: Numbers in the Hessians of all steps up to which there is a matrix: a gigabyte or two.
-LARGEST = 50_000_000
 #: Moving an unknown by its own size away from its bound must cost this much at least, in units of
 #: the action, for the bound to hold it.
 PUSH = 1e-5
@@ -128,7 +125,7 @@ class Stationarity:
         """Say what is missing for a minimum, and where; empty for a minimum."""
         if self.minimum:
             return ""
-        where = unknown_name(problem, int(np.argmax(np.abs(self.step))))
+        where = problem.unknown_name(int(np.argmax(np.abs(self.step))))
         if not self.finite:
             what = f"derivative by {where}" if self.step.any() else "value"
             return (
@@ -173,21 +170,6 @@ class Judge(Protocol):
         """
 
 
-def judge(evaluator: Evaluator) -> Judge | None:
-    """Make the judge of a problem, by whatever derivatives its kernels have.
-
-    None for a window so long that its Hessian would take the memory which solvers do without.
-    """
-    p = evaluator.problem
-    if not evaluator.kernels.matrix_free and p.N * (p.E + p.D + p.P) ** 2 > LARGEST:
-        return None
-    if evaluator.kernels.matrix_free:
-        from symda.solve.truncated import TruncatedJudge
-
-        return TruncatedJudge(evaluator)
-    return BandedJudge(evaluator)
-
-
 def settled(
     judge: Judge,
     problem: Problem,
@@ -219,14 +201,13 @@ def settled(
     here : Stationarity
         What is there.
     """
-    bounds = Bounds.of(problem)
+    unknowns = problem.unknowns
     for _ in range(POLISH):
         if not here.minimum or here.expansion is None:
             break
         moved = here.expansion.shift(here.expansion.point.gradient)
-        x = np.concatenate([np.ravel(path), theta]) + moved
-        x = np.clip(x, bounds.lower, bounds.upper)
-        X, values = x[: path.size].reshape(path.shape), x[path.size :]
+        x = np.clip(unknowns.join(path, theta) + moved, unknowns.lower, unknowns.upper)
+        X, values = unknowns.split(x)
         there = judge.at(X, values, rf)
         if not (there.minimum and there.decrement < 0.5 * here.decrement):
             break
@@ -242,12 +223,12 @@ class BandedJudge:
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
         self._derivatives = Derivatives(evaluator, exact=True)
-        self._box = Box.of(evaluator.problem)
+        self._box = Box(evaluator.problem.unknowns)
 
     def at(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Stationarity:
         """Look at a point; see `Judge.at`."""
         problem = self._evaluator.problem
-        x = np.concatenate([np.ravel(path), theta])
+        x = self._box.unknowns.join(path, theta)
         with np.errstate(all="ignore"):
             here = self._derivatives.at(x, self._evaluator.precision(rf))
             sides = self._box.sides(x, here.gradient, self._box.reach(here.scale))
@@ -272,7 +253,7 @@ class BandedJudge:
 
     def _step(self, x: FloatArray, here: Point, mu: float, held: Mask) -> FloatArray | None:
         """Newton step within the bounds; what would leave them stops there, the rest goes on."""
-        lower, upper = self._box.bounds.lower, self._box.bounds.upper
+        lower, upper = self._box.unknowns.lower, self._box.unknowns.upper
         change = np.zeros(x.size)
         for _ in range(PASSES):
             pull = here.gradient + here.pattern.product(here.hessian, change)
@@ -292,11 +273,11 @@ class BandedJudge:
         problem = self._evaluator.problem
         pulled = np.zeros_like(near)
         limit = PULL * math.sqrt(problem.measurement_scale)
-        for i in range(problem.M * problem.D, near.size):
+        for i in range(problem.unknowns.on_path, near.size):
             if near[i] and here.gradient[i] != 0.0:
                 unit = (np.arange(near.size) == i).astype(float)
                 least, others = LEAST_PIVOT * here.scale, near & (unit == 0.0)
-                others[problem.M * problem.D :] |= ~problem.free
+                others[problem.unknowns.on_path :] |= ~problem.free
                 along = here.pattern.solve(here.hessian, 0.0 * here.scale, unit, others, least)
                 spread = 0.0 if along is None else float(along[i])
                 pulled[i] = abs(here.gradient[i]) * math.sqrt(max(spread, 0.0)) > limit
@@ -304,7 +285,7 @@ class BandedJudge:
 
     def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
         """Return the unknowns' own sizes; see `Judge.sizes`."""
-        x = np.concatenate([np.ravel(path), theta])
+        x = self._box.unknowns.join(path, theta)
         with np.errstate(all="ignore"):
             here = self._derivatives.at(x, self._evaluator.precision(rf))
         return np.maximum(self._box.reach(here.scale) / DAMPING.near_bound, SMALLEST)
@@ -329,15 +310,6 @@ def holding(problem: Problem, near: Mask, slope: FloatArray) -> Mask:
         Gradient in units of the unknowns' own sizes.
     """
     pushed = ~(np.abs(slope) <= PUSH * problem.measurement_scale)
-    fixed = np.concatenate([np.zeros(problem.M * problem.D, dtype=bool), ~problem.free])
-    held: Mask = (near & pushed) | fixed
+    held: Mask = near & pushed
+    held[problem.unknowns.on_path :] |= ~problem.free
     return held
-
-
-def unknown_name(problem: Problem, index: int) -> str:
-    """Name an unknown by its place among (flat path, theta)."""
-    count = problem.M * problem.D
-    if index >= count:
-        return f"the parameter {problem.parameters[index - count]}"
-    point, state = divmod(index, problem.D)
-    return f"{problem.states[state]} at t = {problem.times[point]:.6g}"

@@ -63,27 +63,23 @@ class TruncatedNewton:
         What evaluates the action.
     problem : Problem
         Data and bounds.
-    **options
-        See `NewtonOptions`.
-
-    Raises
-    ------
-    OptionError
-        If an option is unknown or out of range.
+    options : NewtonOptions
+        How to.
     """
 
-    def __init__(self, kernels: LatticeKernels, problem: Problem, **options: object) -> None:
-        self._options = NewtonOptions.of(**options)
+    def __init__(self, kernels: LatticeKernels, problem: Problem, options: NewtonOptions) -> None:
+        self._options = options
         self._exact = self._options.hessian == "exact"
         self._evaluator = kernels.at(problem)
-        self._box = Box.of(problem)
+        self._box = Box(problem.unknowns)
+        self._split = problem.unknowns.split
         self._fields = kernels.shape.fields
         self._band = Rows.of(problem, discrete=kernels.shape.discrete).band(problem.M)
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Solver.minimise`."""
+        """Go down from (path, theta); see `Minimiser.minimise`."""
         started = time.perf_counter()
-        start = self._box.bounds.clip(*self._evaluator.split(path, theta))
+        start = self._box.unknowns.inside(*self._evaluator.split(path, theta))
         with np.errstate(over="ignore", invalid="ignore"):
             x, reason, iterations, evaluations = self._descend(start, self._evaluator.precision(rf))
             status: Status = "converged" if not reason else "stopped"
@@ -155,10 +151,6 @@ class TruncatedNewton:
         left = max(step.predicted, 0.0)
         return Stationarity(True, True, left, limit, change / sizes, held)
 
-    def _split(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        p = self._evaluator.problem
-        return x[: p.M * p.D].reshape(p.M, p.D), x[p.M * p.D :]
-
     def _hessian(self, x: FloatArray, rf: FloatArray, free: Mask) -> Callable[..., FloatArray]:
         """Return the product with the Hessian of the unknowns that are not held."""
         X, theta = self._split(x)
@@ -182,7 +174,7 @@ class TruncatedNewton:
 
         Unknowns that would leave them stop there, and the others are found anew.
         """
-        bounds, free = self._box.bounds, ~sides.held
+        bounds, free = self._box.unknowns, ~sides.held
         # what is held goes to its bound, by less than the margin
         change = self._box.project(x, sides) - x
         bend = self._hessian(x, rf, np.ones(len(x), dtype=bool))
@@ -228,8 +220,8 @@ class TruncatedNewton:
         scale = np.ones(p.P)
         for j in np.flatnonzero(p.free):
             unit = np.zeros(len(x))
-            unit[p.M * p.D + j] = 1.0
-            scale[j] = gauss_newton(unit)[p.M * p.D + j] + UNDETERMINED / p.typical[j] ** 2
+            unit[p.unknowns.on_path + j] = 1.0
+            scale[j] = gauss_newton(unit)[p.unknowns.on_path + j] + UNDETERMINED / p.typical[j] ** 2
         return Metric(self._band, rf, measured + soft, scale)
 
 
@@ -237,19 +229,21 @@ class TruncatedJudge:
     """Judges by products with the Hessian: the Newton step is that of conjugate gradients."""
 
     def __init__(self, evaluator: Evaluator) -> None:
-        self._newton = TruncatedNewton(cast("LatticeKernels", evaluator.kernels), evaluator.problem)
+        self._newton = TruncatedNewton(
+            cast("LatticeKernels", evaluator.kernels), evaluator.problem, NewtonOptions()
+        )
         self._evaluator = evaluator
 
     def at(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Stationarity:
         """Look at a point; see `Judge.at`."""
         with np.errstate(all="ignore"):
-            x = np.concatenate([np.ravel(path), theta])
+            x = self._evaluator.problem.unknowns.join(path, theta)
             return self._newton.judged(x, self._evaluator.precision(rf))
 
     def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
         """Return the unknowns' own sizes; see `Judge.sizes`."""
         with np.errstate(all="ignore"):
-            x = np.concatenate([np.ravel(path), theta])
+            x = self._evaluator.problem.unknowns.join(path, theta)
             return self._newton.sizes(x, self._evaluator.precision(rf))
 
 

@@ -19,9 +19,9 @@ from symda.anneal.strategies.strategy import (
     Growing,
     cut_short,
     finished,
+    hurried,
     onward,
     part,
-    patient,
     with_effort,
 )
 from symda.anneal.task import Job, PathResult, bench
@@ -107,13 +107,13 @@ class Population(Growing):
         efforts: list[PathResult] = []
         first = 0
         # a solver that climbs has threads of its own
-        shared = job.hands > 1 and not _climbs(job)
+        shared = job.hands > 1 and bench(job).climber(job) is None
         pool = shared_pool(job.hands) if shared else None
         for steps, longer in zip(plan.steps, (*plan.steps[1:], 0), strict=True):
             full = longer == 0
             window = part(job, steps, range(first, plan.rung + 1), "ends")
             if efforts:
-                window = patient(window)
+                window = hurried(window)
             elif full:
                 break
             points = window.problem.M
@@ -201,12 +201,6 @@ def _same(one: PathResult, other: PathResult, width: FloatArray, scale: float) -
     if abs(_action(one) - _action(other)) > GAP * scale:
         return False
     return bool((np.abs(one.states[-1] - other.states[-1]) <= CLOSE * width).all())
-
-
-def _climbs(job: Job) -> bool:
-    from symda.solve import Climber
-
-    return isinstance(bench(job).solver(job), Climber)
 
 
 def _climb(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -31,13 +31,6 @@ GROWTH = 0.2
 #: While it grows, Rf is Rm times this and times the steps of the first window, so that the model
 #: errors a path may gather there are a third of the data's noise, in variance.
 STIFFNESS = 3.0
-#: Iterations a path has in a longer window, by the name of the solver's option. One that needs more
-#: is lost in a far basin; at full length it gets what the user allows.
-PATIENCE: Mapping[str, tuple[str, int]] = {
-    "newton": ("max_iter", 60),
-    "ipopt": ("max_iter", 120),
-    "lbfgs": ("maxiter", 2000),
-}
 
 
 @runtime_checkable
@@ -177,14 +170,9 @@ def part(job: Job, steps: int, rungs: Sequence[int], keep: str) -> Job:
     return replace(job, problem=window, rungs=tuple(rungs), keep=keep)
 
 
-def patient(job: Job) -> Job:
+def hurried(job: Job) -> Job:
     """Return a job with fewer iterations a rung, unless the user allows fewer still."""
-    if job.solver not in PATIENCE:
-        return job
-    name, limit = PATIENCE[job.solver]
-    given = job.options.get(name, limit)
-    most = min(given, limit) if isinstance(given, int) else limit
-    return replace(job, options={**job.options, name: most})
+    return replace(job, solver=job.solver.hurried())
 
 
 def onward(job: Job, found: PathResult, steps: int, point: Point | None = None) -> Point:
@@ -231,10 +219,7 @@ def cut_short(job: Job, rung: int, steps: int, found: PathResult) -> PathResult:
     result.measurement_term[rung], result.model_term[rung] = terms
     result.action[rung], result.theta[rung] = sum(terms), theta
     result.states[:], result.fit[:] = path, kernels.measure(path, theta)
-    weights = job.problem.weight[:, None] * np.tile(
-        at.precision(job.rf[rung]), 1 + job.problem.interior
-    )
-    result.momenta[:] = weights * at.residual(path, theta)
+    result.momenta[:] = at.weights(job.rf[rung]) * at.residual(path, theta)
     result.status[rung] = STOPPED
     after = f"; after step {steps} the path is the model's forecast" * (steps < job.problem.N)
     return replace(result, last_beta=rung, message=message + after)

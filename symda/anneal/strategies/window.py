@@ -11,9 +11,9 @@ from symda.anneal.strategies.strategy import (
     Growing,
     cut_short,
     finished,
+    hurried,
     onward,
     part,
-    patient,
     with_effort,
 )
 
@@ -59,7 +59,7 @@ class Window(Growing):
         for steps, longer in zip(plan.steps, plan.steps[1:], strict=False):
             window = part(job, steps, range(first, plan.rung + 1), "ends")
             if grown:
-                window = patient(window)
+                window = hurried(window)
             points = window.problem.M
             here = {k: (path[:points], theta) for k, (path, theta) in starts.items()}
             starts = {}

@@ -6,15 +6,21 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from symda.anneal.starts import STARTS
 from symda.anneal.strategies import STRATEGIES
 from symda.show.report.document import Block, Code, Part, Text, Topic
+from symda.solve import SOLVERS
 
 if TYPE_CHECKING:
     import xarray as xr
 
+#: Choices that are found by name.
+KINDS: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {"solver": SOLVERS, "start": STARTS, "strategy": STRATEGIES}
+)
 #: Options of `anneal` that the command line has as well, as they are called in settings.
 _SHELL = ("paths", "seed", "solver", "start", "strategy", "attempts", "time_limit", "stop_after")
 _DEFAULTS = {"solver": "ipopt", "attempts": 1, "keep": "last", "start": "uniform"}
@@ -53,20 +59,21 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     for name in ("paths", "seed", "solver", "start", "strategy", "attempts", "keep"):
         if settings[name] != _DEFAULTS.get(name):
             options[name] = repr(settings[name])
-    if settings["solver_options"]:
+    if settings["solver_options"] and settings["solver"] in SOLVERS:
         options["options"] = repr(settings["solver_options"])
-    for name, known, maker in (("start", STARTS, "Nudged"), ("strategy", STRATEGIES, "")):
+    for name, known in KINDS.items():
         if settings[name] not in known:
-            options[name] = "start"
+            options[name] = name
             missing.append(
-                f"The start was {settings[name]!r}, which the record cannot hold: pass the one "
-                "this run was given as start."
+                f"The {name} was {settings[name]!r}, which the record cannot hold: pass the one "
+                f"this run was given as {name}."
             )
-            continue
-        chosen = _changed(known[settings[name]], settings[f"{name}_options"])
-        if chosen:
+        elif name != "solver":
+            own = known[settings[name]]
+            chosen = _changed(own, settings[f"{name}_options"])
             inside = ", ".join(f"{k}={v!r}" for k, v in chosen.items())
-            options[name] = f"sd.{maker or settings[name].capitalize()}({inside})"
+            if chosen:
+                options[name] = f"sd.{type(own).__name__}({inside})"
     for name in ("time_limit", "stop_after"):
         if settings[name] is not None:
             options[name] = repr(settings[name])
@@ -118,10 +125,10 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
 def _obstacles(settings: Mapping[str, Any], binding: object) -> Iterator[str]:
     if not isinstance(settings["rf0"], (int, float)):
         yield "Rf differs between states"
-    for name, known in (("start", STARTS), ("strategy", STRATEGIES)):
+    for name, known in KINDS.items():
         if settings[name] not in known:
             yield f"the {name} {settings[name]!r}"
-        elif _changed(known[settings[name]], settings[f"{name}_options"]):
+        elif name != "solver" and _changed(known[settings[name]], settings[f"{name}_options"]):
             yield f"the options of the {name}"
     if settings["keep"] != "last":
         yield "keep"

@@ -6,7 +6,7 @@ from symda.solve.boundary.extremal import Ending, Extremal
 from symda.solve.boundary.mesh import Inputs, Mesh
 from symda.solve.boundary.solver import (
     METHODS,
-    BoundaryFactory,
+    Boundary,
     BoundarySolver,
     Method,
     make_method,
@@ -16,7 +16,7 @@ from symda.solve.boundary.system import System, check_rate
 
 __all__ = [
     "METHODS",
-    "BoundaryFactory",
+    "Boundary",
     "BoundarySolver",
     "Collocation",
     "ContinuousData",

@@ -35,8 +35,6 @@ from symda.solve.boundary.polynomials import Piecewise, gauss
 from symda.solve.boundary.program import Program
 from symda.solve.boundary.system import System
 from symda.solve.ipopt import DEFAULTS, STATUS, first_line
-from symda.solve.minimum import Bounds
-from symda.solve.options import own_sizes
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -108,7 +106,6 @@ class Collocation:
         check_count("degree", degree, LARGEST_DEGREE)
         check_count("intervals", intervals, 10_000)
         self._problem = problem
-        self._bounds = Bounds.of(problem)
         self.system = system
         self.mesh = Mesh.of(problem, degree, intervals, inputs)
         self._program = Program(self.system, self.mesh)
@@ -218,11 +215,11 @@ class Collocation:
         """Bounds on all unknowns; what is given, and errors of exact states, have both equal."""
         problem, program = self._problem, self._program
         sides = []
-        for side, theta in zip((0, 1), (self._bounds.lower, self._bounds.upper), strict=True):
+        for side, theta in zip((0, 1), problem.ends, strict=True):
             v = np.full(program.unknowns, np.inf if side else -np.inf)
             v[program.x] = v[program.X] = problem.state_bounds[:, side]
             v[program.w[..., np.isinf(rf)]] = 0.0
-            v[program.theta] = theta[problem.M * problem.D :]
+            v[program.theta] = theta[problem.D :]
             v[program.x[0]] = np.where(np.isnan(initial), v[program.x[0]], initial)
             sides.append(v)
         return sides[0], sides[1]
@@ -248,12 +245,11 @@ class Collocation:
     def _sizes(self, v: FloatArray) -> FloatArray:
         """Sizes of the unknowns: a state's largest value, a parameter's own, or as declared."""
         program, problem = self._program, self._problem
-        declared = own_sizes(problem)
         states = np.maximum(np.abs(v[program.x]).max(axis=0), np.finfo(float).tiny)
         sizes = np.ones(program.unknowns)
         sizes[program.x] = sizes[program.X] = states
         theta = np.abs(v[program.theta])
-        sizes[program.theta] = np.where(theta > 0.0, theta, declared[problem.D :])
+        sizes[program.theta] = np.where(theta > 0.0, theta, problem.typical)
         return sizes
 
     def _left(self, found: Extremal, polished: Polished) -> dict[str, float]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ from symda.solve.boundary.extremal import Extremal
 from symda.solve.boundary.mesh import Inputs
 from symda.solve.boundary.sweeps import Sweeps
 from symda.solve.boundary.system import System, check_rate
-from symda.solve.minimum import Bounds, Minimum, record
+from symda.solve.minimum import Minimum, record
+from symda.solve.solver import Capability, Solver
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator, Kernels
@@ -78,43 +80,47 @@ def make_method(
     return method(system, problem, inputs=inputs, **options)
 
 
-class BoundaryFactory:
-    """Makes a solver of kernels, a problem and the options of a method.
+@dataclass(frozen=True)
+class Boundary(Solver):
+    """The boundary value problem behind an action, solved by one of the methods.
 
     Parameters
     ----------
     name : str
         In `METHODS`.
+    settings : mapping
+        Options of the method by their names.
     """
 
-    #: Needs F and h themselves, see `Kernels.payload`.
-    continuous = True
+    capability: ClassVar[Capability] = Capability(needs=frozenset({"field"}), continuous=True)
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    name: str  # type: ignore[misc]
+    settings: Mapping[str, object] = field(default_factory=dict)
 
-    def __call__(self, kernels: Kernels, problem: Problem, **options: object) -> BoundarySolver:
-        """Make the solver.
+    @property
+    def options(self) -> Mapping[str, object]:
+        """Options of the method."""
+        return self.settings
+
+    def with_options(self, **options: object) -> Boundary:
+        """Return it with further options."""
+        return Boundary(self.name, {**self.settings, **options})
+
+    def at(self, kernels: Kernels, problem: Problem) -> BoundarySolver:
+        """Return what solves the boundary value problem of one problem.
 
         Raises
         ------
         OptionError
-            If the action has no continuous problem, the kernels are matrix-free, or an option is
-            unknown or out of range.
+            If the action has no continuous problem, or an option is unknown or out of range.
         """
-        if kernels.matrix_free:
-            raise OptionError(
-                f"{self.name}: this action is matrix-free (a lattice of {problem.D} states), and "
-                "the boundary value problem needs the Jacobian of F. Use solver='newton' or "
-                "'lbfgs', or sd.Action(..., matrix_free=False)."
-            )
         check_rate(problem.model_error, problem.averaging, self.name)
         if kernels.field is None:
             raise OptionError(
                 f"{self.name}: these kernels know the steps of a scheme only, not F. Take those "
                 "of an action: action.compile().machine."
             )
-        method = make_method(self.name, System(kernels.field), problem, options)
+        method = make_method(self.name, System(kernels.field), problem, self.settings)
         return BoundarySolver(kernels.at(problem), method)
 
 
@@ -125,7 +131,7 @@ class BoundarySolver:
         self._evaluator, self._method = evaluator, method
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Solve the boundary value problem from (path, theta); see `Solver.minimise`.
+        """Solve the boundary value problem from (path, theta); see `Minimiser.minimise`.
 
         Returns
         -------
@@ -139,7 +145,7 @@ class BoundarySolver:
         """
         evaluator, problem = self._evaluator, self._evaluator.problem
         found = self._method.solve(problem.times, path, theta, evaluator.precision(rf))
-        inside = Bounds.of(problem).clip(found.x(problem.times), found.theta)
+        inside = problem.unknowns.inside(found.x(problem.times), found.theta)
         middle = problem.node_times[:-1] + 0.5 * problem.h
         momenta = np.zeros((problem.N, problem.E))
         momenta[:, : problem.D] = found.p(middle)

@@ -1,0 +1,25 @@
+"""Which judge tells the minima of a problem from other points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symda.solve.stationary import BandedJudge, Judge
+from symda.solve.truncated import TruncatedJudge
+
+if TYPE_CHECKING:
+    from symda.build.kernels import Evaluator
+
+#: Numbers in the Hessians of all steps up to which there is a matrix: a gigabyte or two.
+LARGEST = 50_000_000
+
+
+def judge(evaluator: Evaluator) -> Judge | None:
+    """Make the judge of a problem, by whatever derivatives its kernels have.
+
+    None for a window so long that its Hessian would take the memory which solvers do without.
+    """
+    if "hessian" not in evaluator.kernels.provides:
+        return TruncatedJudge(evaluator)
+    p = evaluator.problem
+    return BandedJudge(evaluator) if p.N * (p.E + p.D + p.P) ** 2 <= LARGEST else None

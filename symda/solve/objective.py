@@ -1,0 +1,209 @@
+"""The action of one problem at one precision, as general solvers want it: of one vector."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from symda.solve.judges import judge
+from symda.solve.minimum import Minimum, Status, record
+from symda.solve.stationary import Judge, Stationarity
+
+if TYPE_CHECKING:
+    from scipy.optimize import Bounds
+    from scipy.sparse import csr_array
+
+    from symda.build.kernels import Evaluator
+
+FloatArray = NDArray[np.float64]
+
+
+class Objective:
+    """The action as a function of the unknowns that are free, with all its derivatives.
+
+    A solver asks for what it needs; nothing is computed before. Arguments x have the shape (n,).
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+        Kernels with the data of the problem.
+    rf : array_like
+        Model precision, one number or one a state.
+    judge : function, optional
+        Makes the judge, which several objectives of a problem may share.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        rf: ArrayLike,
+        judge: Callable[[], Judge | None] | None = None,
+    ) -> None:
+        self.problem = evaluator.problem
+        self.rf = evaluator.precision(rf)
+        self._evaluator = evaluator
+        self._make_judge = judge
+        unknowns = self.problem.unknowns
+        self._free = unknowns.free
+        self._whole = unknowns.lower.copy()
+        self._began = time.perf_counter()
+        self._evaluations = 0
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """What there is beside the action, of `symda.build.kernels.PARTS`."""
+        return self._evaluator.kernels.provides
+
+    @property
+    def n(self) -> int:
+        """Number of free unknowns."""
+        return int(self._free.sum())
+
+    @property
+    def lower(self) -> FloatArray:
+        """Lower bounds, which may be infinite, (n,)."""
+        return self.problem.unknowns.lower[self._free]
+
+    @property
+    def upper(self) -> FloatArray:
+        """Upper bounds, (n,)."""
+        return self.problem.unknowns.upper[self._free]
+
+    @property
+    def bounds(self) -> Bounds:
+        """Both, as SciPy takes them."""
+        from scipy.optimize import Bounds
+
+        return Bounds(self.lower, self.upper)
+
+    def start(self, path: ArrayLike, theta: ArrayLike) -> FloatArray:
+        """Return the free unknowns of a path (M, D) and parameters (P,), within their bounds."""
+        inside = self.problem.unknowns.inside(*self._evaluator.split(path, theta))
+        return inside[self._free]
+
+    def split(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return path (M, D) and parameters (P,), fixed ones included."""
+        whole = self._whole.copy()
+        whole[self._free] = x
+        return self.problem.unknowns.split(whole)
+
+    @property
+    def declared_sizes(self) -> FloatArray:
+        """Sizes of the unknowns as declared, (n,)."""
+        return self.problem.unknowns.sizes[self._free]
+
+    def sizes(self, x: FloatArray) -> FloatArray:
+        """Return the unknowns' own sizes at x, (n,): units in which they are of order one.
+
+        1/sqrt(Gauss-Newton diagonal), see `Judge.sizes`; as declared where there is no judge.
+        """
+        if self.judge is None:
+            return self.declared_sizes
+        return self.judge.sizes(*self.split(x), self.rf)[self._free]
+
+    def value(self, x: FloatArray) -> float:
+        """Return the action."""
+        self._evaluations += 1
+        return self._evaluator.action(*self.split(x), self.rf)
+
+    def value_and_gradient(self, x: FloatArray) -> tuple[float, FloatArray]:
+        """Return the action and its gradient, (n,)."""
+        self._evaluations += 1
+        action, gradient = self._evaluator.value_and_gradient(*self.split(x), self.rf)
+        return action, gradient[self._free]
+
+    def gradient(self, x: FloatArray) -> FloatArray:
+        """Return the gradient, (n,)."""
+        return self.value_and_gradient(x)[1]
+
+    def hessian(self, x: FloatArray) -> csr_array:
+        """Return the Hessian, (n, n) sparse and symmetric."""
+        whole = self._evaluator.hessian(*self.split(x), self.rf)
+        found: csr_array = whole.tocsr()[self._free][:, self._free]
+        return found
+
+    def product(self, x: FloatArray, v: FloatArray) -> FloatArray:
+        """Return the Hessian times v, both (n,)."""
+        whole = np.zeros(self._free.size)
+        whole[self._free] = v
+        found = self._evaluator.hessian_product(*self.split(x), self.rf, whole)
+        return found[self._free]
+
+    def residuals(self, x: FloatArray) -> FloatArray:
+        """Return what the action is half the sum of squares of.
+
+        First what was measured, sqrt(Rm) (h - y), then the steps' residuals, sqrt(Rf_n) r_n.
+        """
+        self._evaluations += 1
+        path, theta = self.split(x)
+        misfit = (self._evaluator.kernels.measure(path, theta) - self.problem.y)[self._measured]
+        steps = self._evaluator.residual(path, theta).reshape(-1)
+        return np.concatenate([self._roots[0] * misfit, self._roots[1] * steps])
+
+    def jacobian(self, x: FloatArray) -> csr_array:
+        """Return the derivatives of the residuals, sparse with n columns."""
+        from scipy.sparse import diags_array, vstack
+
+        path, theta = self.split(x)
+        seen = self._evaluator.measure_jacobian(path, theta)[self._measured.reshape(-1)]
+        steps = self._evaluator.residual_jacobian(path, theta)
+        rows = [diags_array(self._roots[0]) @ seen, diags_array(self._roots[1]) @ steps]
+        found: csr_array = vstack(rows, format="csr")[:, self._free]
+        return found
+
+    @cached_property
+    def judge(self) -> Judge | None:
+        """What tells minima from other points; None for a window too long for its Hessian."""
+        return self._make_judge() if self._make_judge else judge(self._evaluator)
+
+    def judged(self, x: FloatArray) -> Stationarity | None:
+        """Say how far x is from a minimum within the bounds; None where nothing can."""
+        return None if self.judge is None else self.judge.at(*self.split(x), self.rf)
+
+    def minimum(
+        self,
+        found: Mapping[str, Any],
+        *,
+        status: Status | None = None,
+        message: str | None = None,
+        iterations: int | None = None,
+    ) -> Minimum:
+        """Make the record of where a solver ended.
+
+        Parameters
+        ----------
+        found : mapping
+            With ``x`` and, as far as the further arguments do not say it, ``success``, ``message``
+            and ``nit``, such as a `scipy.optimize.OptimizeResult`. What did not succeed counts as
+            ``stopped``.
+        status, message, iterations
+            Instead of what `found` says.
+        """
+        path, theta = self.split(np.clip(found["x"], self.lower, self.upper))
+        if status is None:
+            status = "converged" if found["success"] else "stopped"
+        return record(
+            self._evaluator,
+            self.problem.unknowns.join(path, theta),
+            self.rf,
+            status=status,
+            message=str(found.get("message", "")) if message is None else message,
+            iterations=int(found.get("nit", 0)) if iterations is None else iterations,
+            evaluations=self._evaluations,
+            seconds=time.perf_counter() - self._began,
+        )
+
+    @cached_property
+    def _measured(self) -> NDArray[np.bool_]:
+        return self.problem.rm > 0.0
+
+    @cached_property
+    def _roots(self) -> tuple[FloatArray, FloatArray]:
+        """Square roots of the weights of both kinds of residual."""
+        steps = self._evaluator.weights(self.rf).reshape(-1)
+        return np.sqrt(self.problem.rm[self._measured]), np.sqrt(steps)
