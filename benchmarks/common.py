@@ -269,8 +269,6 @@ def observations(action: sd.Action, steps: int) -> sd.Observations:
 
 def first_point(problem: object, path: int) -> tuple[NDArray, NDArray]:
     """Start number `path`, the one that `anneal(seed=0)` takes."""
-    import numpy as np
+    from symda.anneal.starts import Draw, Uniform
 
-    from symda.anneal.starts.uniform import uniform
-
-    return uniform(problem, np.random.default_rng(np.random.SeedSequence(0, spawn_key=(path,))))
+    return Uniform().point(Draw(problem, number=path))

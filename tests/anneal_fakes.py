@@ -15,6 +15,7 @@ import numpy as np
 
 from symda.anneal import Ladder, Settings
 from symda.anneal.driver import anneal
+from symda.anneal.starts import Uniform
 from symda.anneal.task import Job, first_point
 from symda.build.kernels import Payload
 from symda.emit import Source
@@ -194,7 +195,7 @@ def start_of(k, problem=None, seed=7):
     """Return the start of path k, (M, D) and (P,)."""
     problem = make_problem() if problem is None else problem
     return first_point(
-        Job(PAYLOAD, problem, Fake(), np.ones((1, problem.D)), seed, "uniform", "last", relax), k
+        Job(PAYLOAD, problem, Fake(), np.ones((1, problem.D)), seed, Uniform(), "last", relax), k
     )
 
 

@@ -95,7 +95,7 @@ def test_attributes():
     assert dataset.attrs == {
         "model": "two wells",
         "scheme": "rk4",
-        "solver": "ipopt",
+        "solver": "fake",
         "start": "uniform",
         "strategy": "ladder",
         "starts_differ": 1,

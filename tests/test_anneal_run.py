@@ -330,7 +330,8 @@ REFUSED = [
     ),
     (
         {"strategy": "ladders"},
-        "anneal: there is no strategy 'ladders'; there is ladder, window, population. "
+        "anneal: there is no strategy 'ladders'; there is ladder, window, population, or "
+        "one with options, such as sd.Window(samples=20). "
         "Did you mean 'ladder'?",
     ),
     *(
@@ -368,8 +369,8 @@ REFUSED = [
     ),
     (
         {"start": np.ones(3)},
-        f"anneal: start must be {' or '.join(map(repr, STARTS))}, or a function (problem, rng) -> "
-        "(X, theta), got array([1., 1., 1.]).",
+        f"anneal: start must be {' or '.join(map(repr, STARTS))}, or {STARTS.own}, "
+        "got array([1., 1., 1.]).",
     ),
     ({"keep": 1}, "anneal: keep must be 'last' or 'all', got 1."),
     ({"keep": "none"}, "anneal: there is no keep 'none'; there is last, all."),

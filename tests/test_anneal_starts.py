@@ -8,20 +8,18 @@ import pytest
 from anneal_fakes import make_problem, mark, run, start_of, workers_of
 
 import symda as sd
-from symda.anneal.starts import STARTS, uniform
+from symda.anneal.starts import STARTS, Draw, Nudged, Uniform
 from symda.errors import OptionError
 
-EXPECTED = (
-    "Expected a function (problem, rng) -> (X, theta), X of shape (5, 2) and theta of shape (1,)."
-)
+EXPECTED = "Expected X of shape (5, 2) and theta of shape (1,); a function takes (problem, rng)."
 
 
 def draw(problem, seed=0):
-    return uniform(problem, np.random.default_rng(seed))
+    return Uniform().point(Draw(problem, seed))
 
 
 def test_the_registry_holds_it():
-    assert STARTS["uniform"] is uniform
+    assert STARTS["uniform"] == Uniform() and STARTS["nudged"] == Nudged()
 
 
 def test_a_measured_state_lies_on_the_data_and_the_rest_in_its_range():
@@ -110,27 +108,27 @@ def test_a_start_function_of_ones_own():
     [
         (
             lambda problem, rng: (np.zeros(5), np.zeros(1)),
-            "anneal: the start function returned shapes (5,) and (1,); expected a path of shape "
+            "anneal: the start '<lambda>' returned shapes (5,) and (1,); expected a path of shape "
             "(5, 2) and parameters of shape (1,).",
         ),
         (
             lambda problem, rng: (np.full((5, 2), np.nan), np.zeros(1)),
-            "anneal: the start function returned values that are not finite; every grid point, "
+            "anneal: the start '<lambda>' returned values that are not finite; every grid point, "
             "state and parameter needs a number to start from.",
         ),
         (
             lambda problem: (np.zeros((5, 2)), np.zeros(1)),
-            "anneal: the start function '<lambda>' fails: TypeError: <lambda>() takes 1 "
+            "anneal: the start '<lambda>' fails: TypeError: <lambda>() takes 1 "
             f"positional argument but 2 were given. {EXPECTED}",
         ),
         (
             lambda problem, rng: np.zeros((5, 2)),
-            "anneal: the start function '<lambda>' fails: ValueError: too many values to unpack "
+            "anneal: the start '<lambda>' fails: ValueError: too many values to unpack "
             f"(expected 2). {EXPECTED}",
         ),
         (
             lambda problem, rng: None,
-            "anneal: the start function '<lambda>' fails: TypeError: 'NoneType' object is not "
+            "anneal: the start '<lambda>' fails: TypeError: 'NoneType' object is not "
             f"iterable. {EXPECTED}",
         ),
     ],
@@ -144,14 +142,17 @@ def test_a_start_function_that_is_wrong_is_one_error_at_the_call(executor, start
 def test_a_start_that_fails_on_a_later_path_fails_that_path_alone():
     bad = mark(1)
 
-    def sometimes(problem, rng):
-        path, theta = uniform(problem, rng)
-        return path, theta if theta[0] != bad else np.full(1, np.inf)
+    class Sometimes:
+        name = "sometimes"
 
-    dataset = run(start=sometimes, paths=3)
+        def point(self, draw):
+            path, theta = draw.path(), draw.parameters()
+            return path, theta if theta[0] != bad else np.full(1, np.inf)
+
+    dataset = run(start=Sometimes(), paths=3)
     assert dataset["message"][1].item() == (
-        "OptionError: anneal: the start function returned values that are not finite; every grid "
-        "point, state and parameter needs a number to start from."
+        "OptionError: anneal: the start 'sometimes' returned values that are not finite; every "
+        "grid point, state and parameter needs a number to start from."
     )
     assert dataset["status"][1].values.tolist() == [4, 0, 0, 0]
     assert dataset["last_beta"].values.tolist() == [3, -1, 3]
@@ -161,7 +162,7 @@ def test_unknown_start():
     with pytest.raises(OptionError) as caught:
         run(start="unifrom")
     assert str(caught.value) == (
-        f"anneal: there is no start 'unifrom'; there is {', '.join(STARTS)}. "
+        f"anneal: there is no start 'unifrom'; there is {', '.join(STARTS)}, or {STARTS.own}. "
         "Did you mean 'uniform'?"
     )
 
@@ -178,7 +179,7 @@ def test_a_single_datum_leaves_the_rest_of_its_state_random():
     data = np.full((60, 2), np.nan)
     data[:, 0], data[7, 1] = np.linspace(0.0, 1.0, 60), 0.3
     path, _ = draw(on_grid(data))
-    free = np.random.default_rng(0).uniform(-2.0, 2.0, (60, 2))
+    free = Draw(make_problem()).rng.uniform(-2.0, 2.0, (60, 2))
     assert path[7, 1] == 0.3
     away = np.arange(60) != 7
     np.testing.assert_array_equal(path[away, 1], free[away, 1])
@@ -199,7 +200,7 @@ def test_a_state_is_random_in_a_gap_and_outside_its_data():
     seen = np.r_[20:30, 50:60]
     data[seen, 1] = 0.1 * np.arange(20)
     path, _ = draw(on_grid(data))
-    free = np.random.default_rng(0).uniform(-2.0, 2.0, (80, 2))
+    free = Draw(make_problem()).rng.uniform(-2.0, 2.0, (80, 2))
     # constant, or on the line to the next data, as far as data are apart
     assert path[19, 1] == data[20, 1] and path[60, 1] == data[59, 1]
     assert path[30, 1] == pytest.approx(data[29, 1] + 0.1 / 21, rel=1e-12)

@@ -256,7 +256,7 @@ def mistakes() -> dict[str, tuple[Callable[[], object], str]]:
             lambda: anneal(start=np.ones(3)),
             "start has the shape (3,); expected a path",
         ),
-        "start function": (lambda: anneal(start=lambda problem: None), "the start function"),
+        "start function": (lambda: anneal(start=lambda problem: None), "the start '<lambda>'"),
         "time limit as text": (lambda: anneal(time_limit="5"), "time_limit must be a positive"),
         "list of fixed": (
             lambda: anneal(fixed=["nu"]),

@@ -95,10 +95,9 @@ def test_parameters_without_effect_are_named_and_stay_where_they_start(
 
 
 def start_of(problem: object, path: int) -> tuple[np.ndarray, np.ndarray]:
-    from symda.anneal.starts.uniform import uniform
+    from symda.anneal.starts import Draw, Uniform
 
-    rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(path,)))
-    return uniform(problem, rng)
+    return Uniform().point(Draw(problem, number=path))
 
 
 @each_solver
@@ -305,7 +304,7 @@ def test_a_start_function_outside_the_bounds_is_refused(
     def start(problem: object, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         return np.full((T.size, 2), state), np.array([parameter])
 
-    with pytest.raises(sd.OptionError, match=f"the start function {words} Clip what it returns"):
+    with pytest.raises(sd.OptionError, match=f"the start '.*' {words} Clip what it returns"):
         told(action, data, "lbfgs", start=start)
     if state == 0.0:  # a parameter held fixed starts where it is held
         run, _ = told(action, data, "lbfgs", start=start, fixed={"k": 9.0})

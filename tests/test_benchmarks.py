@@ -151,14 +151,13 @@ def test_the_program_in_jax_is_the_same_problem(
 
 
 def test_starts_are_those_of_anneal(load: Load) -> None:
-    from symda.anneal.starts.uniform import uniform
+    from symda.anneal.starts import Draw, Uniform
 
     common = load("common")
     action = common.lorenz96(5, (0, 2))
     problem = action.bind(common.observations(action, 4))
     path, theta = common.first_point(problem, 2)
-    rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(2,)))
-    expected = uniform(problem, rng)
+    expected = Uniform().point(Draw(problem, number=2))
     np.testing.assert_array_equal(path, expected[0])
     np.testing.assert_array_equal(theta, expected[1])
 

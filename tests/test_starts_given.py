@@ -10,7 +10,7 @@ import pytest
 from api_cases import LADDER, action, anneal, experiment, run
 
 import symda as sd
-from symda.anneal.starts import Draw, uniform
+from symda.anneal.starts import Draw, Uniform
 from symda.api.starts import as_start
 from symda.errors import OptionError
 
@@ -19,8 +19,7 @@ def points(start, count=3, **options):
     """Return the first starts, (J, M, D) and (J, P)."""
     problem = action().bind(experiment()[1], **options)
     chosen = as_start(start, problem)
-    rngs = [np.random.default_rng(k) for k in range(count)]
-    drawn = [chosen.point(Draw(k, problem, rng, None)) for k, rng in enumerate(rngs)]
+    drawn = [chosen.point(Draw(problem, number=k)) for k in range(count)]
     return tuple(np.stack(part) for part in zip(*drawn, strict=True))
 
 
@@ -54,7 +53,7 @@ def test_paths_take_their_own_start_and_begin_again():
 
 def test_parameters_that_are_not_given_are_drawn():
     problem = action().bind(experiment()[1])
-    drawn = [uniform(problem, np.random.default_rng(k))[1] for k in range(3)]
+    drawn = [Uniform().point(Draw(problem, number=k))[1] for k in range(3)]
     assert np.array_equal(points(truth())[1], drawn)
     assert len(np.unique(drawn)) == 3
     assert points((truth(), {"nu": 3.0}), fixed={"nu": 6.0})[1].ravel().tolist() == [6.0] * 3

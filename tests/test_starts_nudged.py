@@ -13,15 +13,14 @@ from models import ODE_SCHEMES, make_case
 
 import symda as sd
 from symda.anneal.dynamics import Dynamics
-from symda.anneal.starts import Draw, uniform
+from symda.anneal.starts import Draw, Uniform
 from symda.errors import OptionError
 
 FIRM = sd.Nudged(gains=(1e9,))
 
 
 def draw(case, problem, seed=0):
-    rng = np.random.default_rng(seed)
-    return Draw(0, problem, rng, Dynamics(case.virtual, problem))
+    return Draw(problem, seed, forward=lambda: Dynamics(case.virtual, problem))
 
 
 def oscillator(measured, scheme="rk4", **options):
@@ -44,8 +43,8 @@ def test_unmeasured_states_of_lorenz_63_synchronise():
     dynamics = Dynamics(twin.compile().machine, problem)
     exact = truth.states.values
     for seed in range(3):
-        rng = np.random.default_rng(seed)
-        path, theta = sd.Nudged(gains=(50.0,)).point(Draw(seed, problem, rng, dynamics))
+        draw = Draw(problem, number=seed, forward=lambda: dynamics)
+        path, theta = sd.Nudged(gains=(50.0,)).point(draw)
         assert theta.tolist() == [10.0, 28.0, 8 / 3]
         assert np.abs(path[0, 1:] - exact[0, 1:]).max() > 0.5
         assert np.abs(path[-200:] - exact[-200:]).max() < 0.05
@@ -60,7 +59,7 @@ def test_a_firm_gain_puts_the_nodes_on_the_data(scheme):
     assert path.shape == (problem.M, 2)
     np.testing.assert_allclose(path[:: 1 + problem.interior, 0], data[:, 0], rtol=1e-14)
     # where it starts, and the parameters, are those of a uniform start
-    plain, same = uniform(problem, np.random.default_rng(0))
+    plain, same = Uniform().point(draw(case, problem))
     assert np.array_equal(theta, same)
     assert np.array_equal(path[0], plain[0])
     # the other state follows the model from where each step began
@@ -156,9 +155,10 @@ def test_a_nudged_start_has_a_smaller_action_than_a_uniform_one():
     machine = action().compile().machine
     dynamics = Dynamics(machine, problem)
     for k in range(5):
-        rng, other = np.random.default_rng(k), np.random.default_rng(k)
-        near = machine.action(*sd.Nudged().point(Draw(k, problem, rng, dynamics)), 10.0, problem)
-        assert near < 0.1 * machine.action(*uniform(problem, other), 10.0, problem)
+        draw = Draw(problem, number=k, forward=lambda: dynamics)
+        near = machine.action(*sd.Nudged().point(draw), 10.0, problem)
+        uniform = machine.action(*Uniform().point(Draw(problem, number=k)), 10.0, problem)
+        assert near < 0.1 * uniform
 
 
 @pytest.mark.parametrize("gains", [(), (0.0,), (-1.0,), ("a",), (np.nan,), 5.0, (True,)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import reprlib
 import signal
 import sys
 import threading
@@ -341,8 +340,7 @@ REFUSED = {
     ),
     "a class": (
         lambda: anneal(strategy=sd.Window),
-        "anneal: strategy must be 'ladder' or 'window' or 'population', or one with options, such "
-        f"as sd.Window(samples=20), got {reprlib.repr(sd.Window)}.",
+        "anneal: strategy is the class Window; make one of it, such as Window().",
     ),
     "attempts": (
         lambda: anneal(strategy="window", attempts=3, paths=10),

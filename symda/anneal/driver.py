@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,14 +18,14 @@ from symda.anneal.levels import count_hits
 from symda.anneal.provenance import provenance
 from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
-from symda.anneal.starts import STARTS, Given, Start, uniform
+from symda.anneal.starts import Function, Given, Start
 from symda.anneal.task import Job, PathResult, Prepare, bench, first_point, prepare, unrun
 from symda.errors import OptionError, SymdaError
+from symda.registry import options_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from symda.anneal.starts import StartFunction
     from symda.build.kernels import Payload
     from symda.observe import Problem
 
@@ -73,7 +73,7 @@ def anneal(
     """
     began = time.monotonic()
     reporter = Silent() if reporter is None else reporter
-    paths, start, ladder = int(settings.paths), settings.start, settings.ladder
+    paths, ladder = int(settings.paths), settings.ladder
     strategy, attempts = settings.method, int(settings.attempts)
     job = Job(
         payload=kernels_payload,
@@ -81,12 +81,11 @@ def anneal(
         solver=settings.chosen,
         rf=ladder.over(problem),
         seed=int(settings.seed),
-        start=start,
+        start=settings.begin,
         keep=settings.keep,
         prepare=prepare,
     )
     # Here too, and first: a start or an option that is wrong is one error, not K failed paths.
-    _try_start(job)
     differ = _starts_differ(job)
     crew, job = _crew(job, settings)
     if strategy.pooled:
@@ -140,7 +139,7 @@ def anneal(
         {
             **attrs,
             "solver": job.solver.name,
-            "start": _name(start),
+            "start": settings.begin.name,
             "strategy": strategy.name,
             "starts_differ": int(differ),
             "interrupted": int(outcome.interrupted),
@@ -156,8 +155,8 @@ def anneal(
                     "rungs": ladder.rungs,
                     "paths": paths,
                     "attempts": attempts,
-                    "start_options": _options(start),
-                    "strategy_options": _options(strategy),
+                    "start_options": _plain(settings.begin),
+                    "strategy_options": options_of(strategy),
                     "seed": job.seed,
                     "keep": job.keep,
                     "executor": crew.name,
@@ -190,55 +189,36 @@ def _crew(job: Job, settings: Settings) -> tuple[Crew, Job]:
     return muster(executor, settings.workers, attempts), job
 
 
-def _try_start(job: Job) -> None:
-    """Draw the first start of a user's function, whose mistakes would be those of every path.
+def _starts_differ(job: Job) -> bool:
+    """Whether two paths start at different points: only then says a hit rate something.
 
-    So would kernels be that go no step forward, with a named start that needs them to.
+    Raises
+    ------
+    OptionError
+        The first start fails: then all of them would.
     """
-    if isinstance(job.start, str):
-        if isinstance(STARTS[job.start], Start):
-            path, theta = uniform(job.problem, np.random.default_rng(job.seed))
-            bench(job).dynamics(job).step(0, path[:1], theta)
-        return
     try:
-        first_point(job, 0)
+        first = first_point(job, 0)
     except SymdaError:
         raise
     except Exception as error:
         problem = job.problem
         raise OptionError(
-            f"anneal: the start function {_name(job.start)!r} fails: {type(error).__name__}: "
-            f"{error}. Expected a function (problem, rng) -> (X, theta), X of shape "
-            f"{(problem.M, problem.D)} and theta of shape {(problem.P,)}."
+            f"anneal: the start {job.start.name!r} fails: {type(error).__name__}: {error}. "
+            f"Expected X of shape {(problem.M, problem.D)} and theta of shape {(problem.P,)}; a "
+            "function takes (problem, rng)."
         ) from error
-
-
-def _starts_differ(job: Job) -> bool:
-    """Whether two paths start at different points: only then says a hit rate something."""
-    problem = job.problem
     try:
-        if isinstance(job.start, str):
-            # named starts draw what this one draws; an integration of the model would take longer
-            first, other = (uniform(problem, np.random.default_rng(k)) for k in (0, 1))
-        else:
-            first, other = (first_point(job, k) for k in (0, 1))
+        other = first_point(job, 1)
     except Exception:
         # what fails for a path is recorded when its turn comes
         return True
     return not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-def _name(start: str | StartFunction | Start) -> str:
-    if isinstance(start, str):
-        return start
-    return start.name if isinstance(start, Start) else getattr(start, "__name__", repr(start))
-
-
-def _options(choice: object) -> dict[str, object]:
-    """Return the plain options of a start or a strategy."""
-    if not is_dataclass(choice) or isinstance(choice, (type, Given)):
-        return {}
-    return {field.name: getattr(choice, field.name) for field in fields(choice)}
+def _plain(start: Start) -> dict[str, object]:
+    """Return the options of a start that a record can hold: not arrays, not functions."""
+    return {} if isinstance(start, (Given, Function)) else options_of(start)
 
 
 def _complete(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.executors import shared_pool
 from symda.anneal.failure import explain
 from symda.anneal.levels import FAILED, STOPPED
 from symda.anneal.starts import Point
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 #: and how many where a run may end between two groups.
 TURNS = 8
 FEW_TURNS = 2
+#: Pieces that the paths of a task are cut into for each process that it may use.
+PIECES = 4
 
 Paths: TypeAlias = tuple[int, ...]
 
@@ -97,7 +100,7 @@ def climb(
     """
     climber = bench(job).climber(job)
     if climber is None:
-        return [run_path(job, k, point, deadline, halt) for k, point in starts.items()]
+        return _one_by_one(job, starts, deadline, halt)
     if not starts:
         return []
     found = climber.ladder(
@@ -111,6 +114,22 @@ def climb(
     )
     late = deadline is not None and time.time() >= deadline
     return [_result(job, climber, found, i, k, starts[k], late) for i, k in enumerate(starts)]
+
+
+def _one_by_one(
+    job: Job, starts: Mapping[int, Point], deadline: float | None, halt: Halt | None
+) -> list[PathResult]:
+    """Take paths up by themselves, shared among as many processes as the task may use."""
+    pieces = min(PIECES * job.hands, len(starts))
+    if job.hands == 1 or pieces < 2:
+        return [run_path(job, k, point, deadline, halt) for k, point in starts.items()]
+    pool, single, numbers = shared_pool(job.hands), replace(job, hands=1), list(starts)
+    futures = [
+        pool.submit(climb, single, {k: starts[k] for k in numbers[i::pieces]}, deadline)
+        for i in range(pieces)
+    ]
+    found = {one.path: one for future in futures for one in future.result()}
+    return [found[k] for k in numbers]
 
 
 def _result(

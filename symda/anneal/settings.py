@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from symda.anneal.executors import check_executor
 from symda.anneal.ladder import Ladder
-from symda.anneal.starts import STARTS, Start, StartFunction
+from symda.anneal.starts import STARTS, Function, Start, StartFunction
 from symda.anneal.strategies import STRATEGIES, Strategy
 from symda.errors import OptionError, nearest
 
@@ -105,20 +105,7 @@ class Settings:
             )
         _whole("seed", self.seed, 0)
         _whole("attempts", self.attempts, 1)
-        if isinstance(self.start, type):
-            raise OptionError(
-                f"anneal: start is the class {self.start.__name__}; make one of it, such as "
-                f"{self.start.__name__}()."
-            )
-        if not callable(self.start) and not isinstance(self.start, Start):
-            _known("start", self.start, tuple(STARTS), "or a function (problem, rng) -> (X, theta)")
-        if isinstance(self.strategy, type) or not isinstance(self.strategy, Strategy):
-            _known(
-                "strategy",
-                self.strategy,
-                tuple(STRATEGIES),
-                "or one with options, such as sd.Window(samples=20)",
-            )
+        _ = self.begin, self.method
         if self.attempts > 1 and not self.method.pooled:
             raise OptionError(
                 f"anneal: with strategy={self.method.name!r} each path is an attempt; leave "
@@ -138,10 +125,18 @@ class Settings:
         if self.stop_after is not None:
             _whole("stop_after", self.stop_after, 1)
 
-    @property
+    @cached_property
     def method(self) -> Strategy:
         """The strategy itself."""
-        return STRATEGIES[self.strategy] if isinstance(self.strategy, str) else self.strategy
+        return STRATEGIES.find(self.strategy, where="anneal")
+
+    @cached_property
+    def begin(self) -> Start:
+        """The start itself."""
+        start = self.start
+        if callable(start) and not isinstance(start, (type, Start)):
+            return Function(start)
+        return STARTS.find(start, where="anneal")
 
     @cached_property
     def chosen(self) -> Solver:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from symda.anneal.dynamics import Dynamics
 from symda.anneal.failure import explain
 from symda.anneal.levels import FAILED, STATUS
-from symda.anneal.starts import STARTS, Draw, Point, Start, StartFunction
+from symda.anneal.starts import Draw, Point, Start
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Job:
     seed
         Seed of the run; path k draws from `SeedSequence(seed, spawn_key=(k,))`.
     start
-        Name in `STARTS`, or what may stand there.
+        Where paths start.
     keep
         `"last"`, `"all"` for the states of every rung, or `"ends"`: of the path reached, no
         momenta and no fit.
@@ -63,6 +63,8 @@ class Job:
         Makes the kernels of this job, and what makes its solvers, once in each worker.
     hands
         Workers that one task may use.
+    turn
+        0 for the first start of each path; a strategy that starts paths anew takes others.
     rungs
         The rungs to climb, all by default; results have B of them whatever is climbed.
     token
@@ -74,10 +76,11 @@ class Job:
     solver: Solver
     rf: FloatArray
     seed: int
-    start: str | StartFunction | Start
+    start: Start
     keep: str
     prepare: Prepare
     hands: int = 1
+    turn: int = 0
     rungs: tuple[int, ...] = ()
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -299,37 +302,32 @@ def judged(
 
 
 def first_point(job: Job, k: int) -> Point:
-    """Return the start of path k, (M, D) and (P,); it depends on the seed and k alone.
+    """Return the start of path k, (M, D) and (P,); it depends on the seed, k and turn alone.
 
     Raises
     ------
     OptionError
-        A start function of the user's returned other shapes, or values that are not finite or
-        outside the bounds.
+        A start of the user's returned other shapes, or values that are not finite or outside the
+        bounds.
     """
-    rng = np.random.default_rng(np.random.SeedSequence(job.seed, spawn_key=(k,)))
-    problem = job.problem
-    start = STARTS[job.start] if isinstance(job.start, str) else job.start
-    if isinstance(start, Start):
-        point = start.point(Draw(k, problem, rng, bench(job).dynamics(job)))
-    else:
-        point = start(problem, rng)
-    path, theta = (np.array(part, dtype=float) for part in point)
+    problem, told = job.problem, f"anneal: the start {job.start.name!r}"
+    draw = Draw(problem, job.seed, k, job.turn, lambda: bench(job).dynamics(job))
+    path, theta = (np.array(part, dtype=float) for part in job.start.point(draw))
     if path.shape != (problem.M, problem.D) or theta.shape != (problem.P,):
         raise OptionError(
-            f"anneal: the start function returned shapes {path.shape} and {theta.shape}; expected "
-            f"a path of shape {(problem.M, problem.D)} and parameters of shape {(problem.P,)}."
+            f"{told} returned shapes {path.shape} and {theta.shape}; expected a "
+            f"path of shape {(problem.M, problem.D)} and parameters of shape {(problem.P,)}."
         )
     if not (np.isfinite(path).all() and np.isfinite(theta).all()):
         raise OptionError(
-            "anneal: the start function returned values that are not finite; every grid point, "
+            f"{told} returned values that are not finite; every grid point, "
             "state and parameter needs a number to start from."
         )
-    _check_inside(problem, path, theta)
+    _check_inside(problem, path, theta, told)
     return path, theta
 
 
-def _check_inside(problem: Problem, path: FloatArray, theta: FloatArray) -> None:
+def _check_inside(problem: Problem, path: FloatArray, theta: FloatArray, told: str) -> None:
     """Refuse a start that the bounds exclude by more than rounding."""
     fix = "Clip what it returns to the bounds of `problem`, or widen bounds=."
     low, high = _wider(problem.state_bounds)
@@ -337,13 +335,13 @@ def _check_inside(problem: Problem, path: FloatArray, theta: FloatArray) -> None
     if beyond.size:
         m, a = beyond[0]
         raise OptionError(
-            f"anneal: the start function puts the state {problem.states[a]} at {path[m, a]:.6g} at "
+            f"{told} puts the state {problem.states[a]} at {path[m, a]:.6g} at "
             f"time {problem.times[m]:.6g}, outside its bounds {low[a]:.6g} .. {high[a]:.6g}. {fix}"
         )
     low, high = _wider(problem.parameter_bounds)
     for i in np.flatnonzero(problem.free & ((theta < low) | (theta > high))):
         raise OptionError(
-            f"anneal: the start function puts the parameter {problem.parameters[i]} at "
+            f"{told} puts the parameter {problem.parameters[i]} at "
             f"{theta[i]:.6g}, outside its bounds {low[i]:.6g} .. {high[i]:.6g}. {fix}"
         )
 

@@ -15,7 +15,7 @@ from symda.anneal import driver
 from symda.anneal.dynamics import Dynamics
 from symda.anneal.ladder import Ladder
 from symda.anneal.settings import Settings
-from symda.anneal.starts import Start, uniform
+from symda.anneal.starts import Draw, Start
 from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
 from symda.api.assessed import assessed
@@ -255,8 +255,8 @@ def _try_growing(
     first, *longer = strategy.plan(problem, rf).steps
     if longer:
         window = problem.window(first)
-        path, theta = uniform(window, np.random.default_rng(0))
-        Dynamics(kernels, window).step(0, path[:1], theta)
+        draw = Draw(window)
+        Dynamics(kernels, window).step(0, draw.path()[:1], draw.parameters())
 
 
 def _reporter(progress: bool | None) -> Reporter:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.anneal import Ladder
-from symda.anneal.starts.uniform import uniform
+from symda.anneal.starts import Draw, Uniform
 from symda.api.preflight import (
     bounds_warnings,
     constant_warnings,
@@ -185,7 +185,7 @@ def estimate(at: Evaluator, rungs: int) -> tuple[float, float]:
     rungs : int
         Of the ladder.
     """
-    X, theta = uniform(at.problem, np.random.default_rng(0))
+    X, theta = Uniform().point(Draw(at.problem))
     rf = Ladder().over(at.problem)[0]
     elapsed = []
     hessian = _curvature(at, X, theta, rf)
@@ -220,7 +220,7 @@ def check(action: Action, problem: Problem) -> Check:
     unseen, unconstrained = loose(action.field, problem)
     kernels = action.compile().machine
     at = kernels.at(problem)
-    X, theta = uniform(problem, np.random.default_rng(0))
+    X, theta = Uniform().point(Draw(problem))
     rf = Ladder().over(problem)[0]
     # the first evaluation also makes tables that later ones find
     value, hessian = at.action(X, theta, rf), _curvature(at, X, theta, rf)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.anneal.failure import DIGITS, precision_ratio
-from symda.anneal.starts.uniform import uniform
+from symda.anneal.starts import Draw, Uniform
 from symda.anneal.strategies.strategy import Growing
 from symda.observe import Problem
 from symda.observe.jumps import breaks, clocked, jumps
@@ -162,7 +162,7 @@ def idle_warnings(at: Evaluator, rf: FloatArray, named: Sequence[str]) -> Iterat
     problem = at.problem
     idle = problem.free & np.array([name not in named for name in problem.parameters], dtype=bool)
     for trial in range(TRIALS if idle.any() else 0):
-        X, theta = uniform(problem, np.random.default_rng(trial))
+        X, theta = Uniform().point(Draw(problem, number=trial))
         with np.errstate(all="ignore"):
             slope = at.gradient(X, theta, rf)[problem.M * problem.D :]
             # the terms that hold it give exactly nothing; how large the others are does not matter

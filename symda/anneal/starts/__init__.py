@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from symda.anneal.starts.given import Given
 from symda.anneal.starts.nudged import Nudged
-from symda.anneal.starts.start import Draw, Point, Start, StartFunction
-from symda.anneal.starts.uniform import uniform
+from symda.anneal.starts.start import Draw, Function, Point, Start, StartFunction
+from symda.anneal.starts.uniform import Uniform
+from symda.registry import Registry
 
-STARTS: Mapping[str, StartFunction | Start] = MappingProxyType(
-    {"uniform": uniform, "nudged": Nudged()}
+STARTS: Registry[Start] = Registry(
+    "start",
+    [Uniform(), Nudged()],
+    of=Start,
+    own="a function (problem, rng) -> (X, theta), or an object with name and point(draw)",
 )
 
-__all__ = ["STARTS", "Draw", "Given", "Nudged", "Point", "Start", "StartFunction", "uniform"]
+__all__ = [
+    "STARTS",
+    "Draw",
+    "Function",
+    "Given",
+    "Nudged",
+    "Point",
+    "Start",
+    "StartFunction",
+    "Uniform",
+]

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.anneal.starts.start import Draw, Point
-from symda.anneal.starts.uniform import uniform
 
 FloatArray = NDArray[np.float64]
 
@@ -24,7 +23,7 @@ class Given:
     paths : (J, M, D)
         Paths.
     thetas : (J, P)
-        Parameters; nan where they are drawn as in `uniform`.
+        Parameters; nan where they are drawn as in `Uniform`.
     """
 
     name: str
@@ -34,6 +33,7 @@ class Given:
     def point(self, draw: Draw) -> Point:
         """Return path `draw.number`, cycled."""
         j = draw.number % len(self.paths)
-        _, drawn = uniform(draw.problem, draw.rng)
+        draw.path()  # the parameters drawn are those of `Uniform`
+        drawn = draw.parameters()
         theta = np.where(np.isnan(self.thetas[j]), drawn, self.thetas[j])
         return self.paths[j], np.where(draw.problem.free, theta, draw.problem.fixed)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from symda.anneal.measured import near, spacing
 from symda.anneal.starts.start import Draw, Point
-from symda.anneal.starts.uniform import uniform
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ WEIGHT = 1.0
 class Nudged:
     """Integrate the model from a random state with random parameters, pulled towards the data.
 
-    The initial state and the parameters are those of `uniform`. After each step of length h a
+    The initial state and the parameters are those of `Uniform`. After each step of length h a
     state measured as it is moves by the share 1 - exp(-g h) of its distance from the data, which
     is what the term g (y - x) does in the equations. For a measured function h_l(x) the state moves
     along its gradient, each component scaled by its start range, until that share of
@@ -80,7 +79,7 @@ class Nudged:
     def point(self, draw: Draw) -> Point:
         """Return the trajectory of the gain with the least action, and its parameters."""
         problem = draw.problem
-        path, theta = uniform(problem, draw.rng)
+        path, theta = draw.path(), draw.parameters()
         gains = np.array(self.gains or [g / _spacing(problem) for g in GAINS])
         paths = _integrate(draw, path[0], theta, gains)
         paths = np.clip(paths, problem.state_bounds[:, 0], problem.state_bounds[:, 1])

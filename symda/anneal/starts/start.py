@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from symda.anneal.measured import near
 
 if TYPE_CHECKING:
     from symda.anneal.dynamics import Dynamics
@@ -21,29 +23,102 @@ StartFunction: TypeAlias = Callable[["Problem", np.random.Generator], Point]
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """What a start may use.
+    """What the start of one path may use: the problem, and random numbers that are its own.
 
     Attributes
     ----------
-    number : int
-        Number of the path, from 0.
     problem : Problem
         Data, grid, bounds and ranges.
-    rng : numpy.random.Generator
-        The path's own generator.
-    dynamics : Dynamics
-        The model's forward steps.
+    seed : int
+        Seed of the run.
+    number : int
+        Number of the path, from 0.
+    turn : int
+        0 for the path's first start; others for more of them.
+    forward : function
+        Makes the model's forward steps, which `dynamics` asks for.
     """
 
-    number: int
     problem: Problem
-    rng: np.random.Generator
-    dynamics: Dynamics
+    seed: int = 0
+    number: int = 0
+    turn: int = 0
+    forward: Callable[[], Dynamics] | None = None
+
+    def __post_init__(self) -> None:
+        key = (self.number,) if self.turn == 0 else (self.number, 1 + self.turn)
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+        object.__setattr__(self, "_rng", rng)
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """Random numbers that depend on seed, path and turn alone."""
+        rng: np.random.Generator = self._rng  # type: ignore[attr-defined]
+        return rng
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """The model's forward steps."""
+        if self.forward is None:
+            raise ValueError("this draw was made without the model's steps")
+        return self.forward()
+
+    def again(self, turn: int) -> Draw:
+        """Return the draw of another start for the same path."""
+        return replace(self, turn=turn)
+
+    def path(self) -> FloatArray:
+        """Draw a path, (M, D).
+
+        A component measured as it is (`Problem.direct`) lies on the data and near them, as far as
+        the typical (median) distance of two of its data: linear in time between them, constant
+        outside, within its bounds. Farther from its data, and everywhere if it is measured once
+        only or hardly more often, and for every other component, it is uniform in
+        `Problem.state_start`, independently at every grid point. Two channels that measure one
+        state at one time enter as their mean, weighted with Rm.
+        """
+        problem = self.problem
+        low, high = problem.state_start.T
+        path = self.rng.uniform(low, high, (problem.M, problem.D))
+        for state in sorted({int(index) for index in problem.direct if index >= 0}):
+            channels = problem.direct == state
+            weight = problem.rm[:, channels].sum(axis=1)
+            seen = weight > 0.0
+            if seen.any():
+                data = (problem.rm * problem.y)[:, channels].sum(axis=1)[seen] / weight[seen]
+                known = near(problem, seen)
+                path[known, state] = np.interp(problem.times[known], problem.times[seen], data)
+        return np.clip(path, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
+
+    def parameters(self) -> FloatArray:
+        """Draw parameters, (P,): uniform in `Problem.parameter_start`, fixed ones at their values.
+
+        A fixed one may have no range; a number is drawn for it all the same, so that fixing one
+        parameter leaves the starts of the others where they were.
+        """
+        problem = self.problem
+        ranges = np.where(problem.free[:, None], problem.parameter_start, [[0.0, 1.0]])
+        drawn = self.rng.uniform(ranges[:, 0], ranges[:, 1])
+        return np.where(problem.free, drawn, problem.fixed)
+
+    def initial(self) -> FloatArray:
+        """Draw a state at the first grid point, (D,): as `path` does, there alone."""
+        problem = self.problem
+        low, high = problem.state_start.T
+        state = self.rng.uniform(low, high)
+        for channel, index in enumerate(problem.direct):
+            if index >= 0 and problem.rm[0, channel] > 0.0:
+                state[index] = problem.y[0, channel]
+        inside: FloatArray = np.clip(state, *problem.state_bounds.T)
+        return inside
 
 
 @runtime_checkable
 class Start(Protocol):
-    """A start that needs more than problem and generator; otherwise a function will do."""
+    """Where paths start: an object, of which a dataclass's fields are the options.
+
+    A start may hold another and ask it for points: `other.point(draw.again(1))`.
+    """
 
     @property
     def name(self) -> str:
@@ -51,3 +126,24 @@ class Start(Protocol):
 
     def point(self, draw: Draw) -> Point:
         """Return path (M, D) and parameters (P,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A start that is a function `(problem, rng) -> (X, theta)` of the user's.
+
+    Attributes
+    ----------
+    function : callable
+    """
+
+    function: StartFunction
+
+    @property
+    def name(self) -> str:
+        """The function's own."""
+        return getattr(self.function, "__name__", repr(self.function))
+
+    def point(self, draw: Draw) -> Point:
+        """Return what the function does."""
+        return self.function(draw.problem, draw.rng)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from symda.anneal.strategies.population import Population
 from symda.anneal.strategies.strategy import Strategy
 from symda.anneal.strategies.whole import Whole
 from symda.anneal.strategies.window import Window
+from symda.registry import Registry
 
-STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
-    {"ladder": Whole(), "window": Window(), "population": Population()}
+STRATEGIES: Registry[Strategy] = Registry(
+    "strategy",
+    [Whole(), Window(), Population()],
+    of=Strategy,
+    own="one with options, such as sd.Window(samples=20)",
 )
 
 __all__ = ["STRATEGIES", "Population", "Strategy", "Whole", "Window"]

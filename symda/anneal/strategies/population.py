@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symda.anneal.executors import shared_pool
 from symda.anneal.group import climb, first_points
 from symda.anneal.levels import GAP
 from symda.anneal.measured import followed
@@ -24,7 +22,7 @@ from symda.anneal.strategies.strategy import (
     part,
     with_effort,
 )
-from symda.anneal.task import Job, PathResult, bench
+from symda.anneal.task import Job, PathResult
 
 if TYPE_CHECKING:
     from symda.anneal.group import Halt
@@ -38,8 +36,6 @@ FloatArray = NDArray[np.float64]
 CLOSE = 0.01
 #: A copy is perturbed over so many extensions of the window before its end.
 REACH = 2
-#: Pieces that a window's candidates are cut into for each worker, where a solver takes one path.
-PIECES = 4
 
 
 @dataclass(frozen=True)
@@ -106,9 +102,6 @@ class Population(Growing):
         starts, failed = first_points(job, paths)
         efforts: list[PathResult] = []
         first = 0
-        # a solver that climbs has threads of its own
-        shared = job.hands > 1 and bench(job).climber(job) is None
-        pool = shared_pool(job.hands) if shared else None
         for steps, longer in zip(plan.steps, (*plan.steps[1:], 0), strict=True):
             full = longer == 0
             window = part(job, steps, range(first, plan.rung + 1), "ends")
@@ -118,7 +111,7 @@ class Population(Growing):
                 break
             points = window.problem.M
             here = {k: (path[:points], theta) for k, (path, theta) in starts.items()}
-            found = _climb(pool, window, here, deadline, halt)
+            found = climb(window, here, deadline, halt)
             efforts += found
             able = [one for one in found if finished(window, one)]
             if not able:
@@ -136,7 +129,7 @@ class Population(Growing):
                 starts = self._grow(job, kept, paths, steps, longer, rng)
             first = plan.rung
         whole = part(job, job.problem.N, range(first, len(job.rf)), job.keep)
-        ends = _climb(pool, whole, starts, deadline, halt) if starts else failed
+        ends = climb(whole, starts, deadline, halt) if starts else failed
         ends.sort(key=lambda one: math.inf if math.isnan(one.level) else one.level)
         ranked = [replace(one, path=k) for k, one in zip(paths, ends, strict=False)]
         return [with_effort(ranked[0], efforts, first), *ranked[1:]]
@@ -201,23 +194,3 @@ def _same(one: PathResult, other: PathResult, width: FloatArray, scale: float) -
     if abs(_action(one) - _action(other)) > GAP * scale:
         return False
     return bool((np.abs(one.states[-1] - other.states[-1]) <= CLOSE * width).all())
-
-
-def _climb(
-    pool: Executor | None,
-    job: Job,
-    starts: Mapping[int, Point],
-    deadline: float | None,
-    halt: Halt | None,
-) -> list[PathResult]:
-    """Take the candidates up the rungs of a job, in as many pieces as there are hands for."""
-    pieces = min(PIECES * job.hands, len(starts))
-    if pool is None or pieces < 2:
-        return climb(job, starts, deadline, halt)
-    numbers = list(starts)
-    futures = [
-        pool.submit(climb, job, {k: starts[k] for k in numbers[i::pieces]}, deadline)
-        for i in range(pieces)
-    ]
-    found = {one.path: one for future in futures for one in future.result()}
-    return [found[k] for k in numbers]
