@@ -9,7 +9,7 @@ import pytest
 from anneal_fakes import make_problem, mark, run, start_of, workers_of
 
 from symda.anneal import STARTS, Ladder
-from symda.anneal.executors import SerialExecutor, muster
+from symda.anneal.executors import SerialExecutor, start_workers
 from symda.api import Run
 from symda.errors import OptionError
 from symda.solve import SOLVERS
@@ -61,12 +61,12 @@ def test_a_path_does_not_depend_on_how_many_there_are():
 
 
 def test_processes_are_the_default_and_a_single_path_stays_here():
-    assert muster(None, 2, 5).name == "processes"
-    assert muster(None, None, 1).name == "serial"
-    assert muster(None, 1, 5).name == "serial"
-    assert muster("processes", 1, 5).name == "processes"
-    assert muster("threads", 8, 5).workers == 5
-    assert muster(SerialExecutor(), 8, 5).workers == 5
+    assert start_workers(None, 2, 5).name == "processes"
+    assert start_workers(None, None, 1).name == "serial"
+    assert start_workers(None, 1, 5).name == "serial"
+    assert start_workers("processes", 1, 5).name == "processes"
+    assert start_workers("threads", 8, 5).count == 5
+    assert start_workers(SerialExecutor(), 8, 5).count == 5
 
 
 @pytest.mark.parametrize("make", [cf.ThreadPoolExecutor, cf.ProcessPoolExecutor])

@@ -1,4 +1,4 @@
-"""Hands the paths of a run to a crew and takes in results, whatever becomes of the workers."""
+"""Gives the paths of a run to workers and takes in results, whatever becomes of the workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from symda.anneal.executors import Crew, kill, private_pool, shared_pool
+from symda.anneal.executors import Workers, kill, private_pool, shared_pool
 from symda.anneal.group import Halt, Paths
 from symda.anneal.task import Job, PathResult
 
@@ -33,7 +33,7 @@ class Outcome:
         The paths that ran, by number.
     lost
         Why, for each path that failed without a result of its own.
-    ending
+    reason
         Why the remaining paths were not run; empty if there are none.
     interrupted
         Ctrl-C ended the run.
@@ -41,7 +41,7 @@ class Outcome:
 
     results: Mapping[int, PathResult]
     lost: Mapping[int, str]
-    ending: str
+    reason: str
     interrupted: bool
 
 
@@ -60,7 +60,7 @@ class Dispatcher:
         What a task does with its paths.
     tasks
         The numbers of all paths, those together that run in one task.
-    crew
+    workers
         Where they run.
     time_limit
         Seconds after which no path and no rung begins.
@@ -75,7 +75,7 @@ class Dispatcher:
         job: Job,
         strategy: Strategy,
         tasks: Sequence[Paths],
-        crew: Crew,
+        workers: Workers,
         *,
         time_limit: float | None,
         enough: Callable[[Mapping[int, PathResult]], str],
@@ -83,24 +83,24 @@ class Dispatcher:
     ) -> None:
         self._job = job
         self._strategy = strategy
-        self._crew = crew
+        self._workers = workers
         self._limit = time_limit
         self._deadline = None if time_limit is None else time.time() + time_limit
         self._enough = enough
         self._done = done
         self._queue = deque(tasks)
-        self._pool: Executor = crew.executor
+        self._pool: Executor = workers.executor
         self._halt = Halt()
         self._pending: dict[Future[list[PathResult]], tuple[Paths, Executor]] = {}
         self._suspects: set[int] = set()
         self._private: dict[Future[list[PathResult]], ProcessPoolExecutor] = {}
         self._results: dict[int, PathResult] = {}
         self._lost: dict[int, str] = {}
-        self._ending = ""
+        self._reason = ""
         self._interrupted = False
 
     def run(self) -> Outcome:
-        """Run all paths, or as many as there is time and patience for."""
+        """Run all paths, or as many as the limits allow."""
         with self._listening():
             try:
                 self._loop()
@@ -109,8 +109,8 @@ class Dispatcher:
             finally:
                 self._wind_up()
         if self._interrupted:
-            self._ending = "interrupted"
-        return Outcome(self._results, self._lost, self._ending, self._interrupted)
+            self._reason = "interrupted"
+        return Outcome(self._results, self._lost, self._reason, self._interrupted)
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
@@ -139,31 +139,31 @@ class Dispatcher:
                 self._take(future)
             reason = self._enough(self._results)
             if reason or self._interrupted:
-                self._ending = reason
+                self._reason = reason
                 return
 
     def _submit(self) -> None:
-        while self._queue and len(self._pending) < self._crew.ahead:
+        while self._queue and len(self._pending) < self._workers.ahead:
             if self._deadline is not None and time.time() >= self._deadline:
                 # Paths under way see the deadline themselves and hand in the rungs they have.
-                self._ending = f"time limit of {self._limit:g} s reached"
+                self._reason = f"time limit of {self._limit:g} s reached"
                 self._queue.clear()
                 return
-            alone = self._queue[0][0] in self._suspects
-            if alone and len(self._private) >= self._crew.workers:
+            single = self._queue[0][0] in self._suspects
+            if single and len(self._private) >= self._workers.count:
                 return
-            self._start(self._queue.popleft(), alone)
+            self._start(self._queue.popleft(), single)
 
-    def _start(self, paths: Paths, alone: bool) -> None:
-        pool: Executor = private_pool() if alone else self._pool
-        halt = self._halt if self._crew.local and pool is self._crew.executor else None
+    def _start(self, paths: Paths, single: bool) -> None:
+        pool: Executor = private_pool() if single else self._pool
+        halt = self._halt if self._workers.local and pool is self._workers.executor else None
         try:
             future = pool.submit(self._strategy.run, self._job, paths, self._deadline, halt)
         except BrokenExecutor as error:
             self._broken(paths, pool, error)
             return
         self._pending[future] = paths, pool
-        if alone:
+        if single:
             self._private[future] = pool
 
     def _take(self, future: Future[list[PathResult]]) -> None:
@@ -201,22 +201,22 @@ class Dispatcher:
                 self._suspects.add(part[0])
                 self._queue.appendleft(part)
         if pool is self._pool:
-            self._pool = shared_pool(self._crew.workers)
+            self._pool = shared_pool(self._workers.count)
 
     def _wind_up(self) -> None:
         """Stop what still runs and take in what is finished; nothing to do after a complete run."""
         self._halt.set()
         for future in self._pending:
             future.cancel()
-        if self._crew.local:
+        if self._workers.local:
             wait(self._pending)
         for future in self._pending:
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._keep(future.result())
         for private in self._private.values():
             kill(private)
-        if self._crew.owned and self._crew.local:
-            self._crew.executor.shutdown(wait=True)
-        elif self._crew.owned or self._pool is not self._crew.executor:
+        if self._workers.owned and self._workers.local:
+            self._workers.executor.shutdown(wait=True)
+        elif self._workers.owned or self._pool is not self._workers.executor:
             if not all(future.done() for future in self._pending):
                 kill(self._pool)

@@ -12,14 +12,14 @@ import numpy as np
 
 from symda.anneal.dataset import assemble
 from symda.anneal.dispatch import Dispatcher, Outcome
-from symda.anneal.executors import Crew, cores, muster
+from symda.anneal.executors import Workers, cores, start_workers
 from symda.anneal.group import Paths, grouped
 from symda.anneal.levels import count_hits
 from symda.anneal.provenance import provenance
 from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
 from symda.anneal.starts import Function, Given, Start
-from symda.anneal.task import Job, PathResult, Prepare, bench, first_point, prepare, unrun
+from symda.anneal.task import Job, PathResult, Prepare, first_point, not_run, prepare, workspace
 from symda.errors import OptionError, SymdaError
 from symda.registry import options_of
 
@@ -87,11 +87,11 @@ def anneal(
     )
     # Here too, and first: a start or an option that is wrong is one error, not K failed paths.
     differ = _starts_differ(job)
-    crew, job = _crew(job, settings)
+    workers, job = _workers_of(job, settings)
     if strategy.pooled:
         tasks = [tuple(range(a * paths, (a + 1) * paths)) for a in range(attempts)]
     else:
-        tasks = grouped(job, paths, crew.workers, prompt=settings.stop_after is not None)
+        tasks = grouped(job, paths, workers.count, prompt=settings.stop_after is not None)
     # what counts as one: an attempt, which is a path or all candidates of one attempt
     each = paths if strategy.pooled else 1
 
@@ -121,7 +121,7 @@ def anneal(
             job,
             strategy,
             tasks,
-            crew,
+            workers,
             time_limit=settings.time_limit,
             enough=enough,
             done=done,
@@ -159,8 +159,8 @@ def anneal(
                     "strategy_options": options_of(strategy),
                     "seed": job.seed,
                     "keep": job.keep,
-                    "executor": crew.name,
-                    "workers": crew.workers * job.hands,
+                    "executor": workers.name,
+                    "workers": workers.count * job.workers,
                     "time_limit": settings.time_limit,
                     "stop_after": settings.stop_after,
                 },
@@ -169,24 +169,24 @@ def anneal(
     )
 
 
-def _crew(job: Job, settings: Settings) -> tuple[Crew, Job]:
-    """Return who runs the tasks, and the job with the hands each task has."""
-    climbs = bench(job).climber(job) is not None
+def _workers_of(job: Job, settings: Settings) -> tuple[Workers, Job]:
+    """Return what runs the tasks, and the job with the number of workers each task has."""
+    climbs = workspace(job).climber(job) is not None
     # Compiled climbs hold no lock, so threads will do and nothing needs to be sent around.
     executor = "threads" if settings.executor is None and climbs else settings.executor
     if not settings.method.pooled:
         paths = int(settings.paths)
         if climbs and executor == "threads":
             # threads share the paths of one task, so that none has lanes idle before the others
-            job = replace(job, hands=min(settings.workers or cores(), paths))
-            return muster("threads", 1, 1), job
-        return muster(executor, settings.workers, paths), job
+            job = replace(job, workers=min(settings.workers or cores(), paths))
+            return start_workers("threads", 1, 1), job
+        return start_workers(executor, settings.workers, paths), job
     attempts, many = int(settings.attempts), settings.workers or cores()
-    hands = many // min(many, attempts)
-    if hands > 1 and executor in (None, "processes", "threads"):
+    share = many // min(many, attempts)
+    if share > 1 and executor in (None, "processes", "threads"):
         # an attempt waits in a thread for the workers that its candidates are shared among
-        return muster("threads", attempts, attempts), replace(job, hands=hands)
-    return muster(executor, settings.workers, attempts), job
+        return start_workers("threads", attempts, attempts), replace(job, workers=share)
+    return start_workers(executor, settings.workers, attempts), job
 
 
 def _starts_differ(job: Job) -> bool:
@@ -228,8 +228,8 @@ def _complete(
 
     def missing(k: int) -> PathResult:
         if k in outcome.lost:
-            return unrun(job, k, outcome.lost[k], failed=True)
-        return unrun(job, k, f"not run: {outcome.ending}")
+            return not_run(job, k, outcome.lost[k], failed=True)
+        return not_run(job, k, f"not run: {outcome.reason}")
 
     complete = []
     for task in tasks:

@@ -36,7 +36,7 @@ class SerialExecutor(Executor):
 
 
 @dataclass(frozen=True)
-class Crew:
+class Workers:
     """An executor and what may be done with it.
 
     Parameters
@@ -44,8 +44,8 @@ class Crew:
     name
         For the record of the run.
     executor
-        Runs the tasks, `workers` at a time.
-    workers
+        Runs the tasks, `count` at a time.
+    count
         Number of tasks that run at once.
     ahead
         Number of tasks to have submitted at any time: enough that no worker waits for the next,
@@ -58,14 +58,14 @@ class Crew:
 
     name: str
     executor: Executor
-    workers: int
+    count: int
     ahead: int
     local: bool
     owned: bool
 
 
-def muster(executor: str | Executor | None, workers: int | None, paths: int) -> Crew:
-    """Return the crew for what the user asked for.
+def start_workers(executor: str | Executor | None, workers: int | None, paths: int) -> Workers:
+    """Return what runs the tasks as the user asked for it.
 
     Parameters
     ----------
@@ -80,16 +80,16 @@ def muster(executor: str | Executor | None, workers: int | None, paths: int) -> 
     many = min(workers or cores(), paths)
     if executor is not None and not isinstance(executor, str):
         local = isinstance(executor, (ThreadPoolExecutor, SerialExecutor))
-        return Crew(type(executor).__name__, executor, many, 2 * many, local, owned=False)
+        return Workers(type(executor).__name__, executor, many, 2 * many, local, owned=False)
     if executor == "serial" or (executor is None and many == 1):
-        return Crew("serial", SerialExecutor(), 1, 1, local=True, owned=True)
+        return Workers("serial", SerialExecutor(), 1, 1, local=True, owned=True)
     if executor == "threads":
-        return Crew("threads", ThreadPoolExecutor(many), many, 2 * many, local=True, owned=True)
-    return Crew("processes", shared_pool(many), many, 2 * many, local=False, owned=True)
+        return Workers("threads", ThreadPoolExecutor(many), many, 2 * many, local=True, owned=True)
+    return Workers("processes", shared_pool(many), many, 2 * many, local=False, owned=True)
 
 
 def check_executor(executor: object) -> None:
-    """Refuse what `muster` cannot use.
+    """Refuse what `start_workers` cannot use.
 
     Raises
     ------

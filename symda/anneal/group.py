@@ -16,7 +16,16 @@ from symda.anneal.executors import shared_pool
 from symda.anneal.failure import explain
 from symda.anneal.levels import FAILED, STOPPED
 from symda.anneal.starts import Point
-from symda.anneal.task import Job, PathResult, bench, blank, first_point, judged, run_path, unrun
+from symda.anneal.task import (
+    Job,
+    PathResult,
+    blank,
+    first_point,
+    judged,
+    not_run,
+    run_path,
+    workspace,
+)
 
 if TYPE_CHECKING:
     from symda.solve import Climb, Climber
@@ -58,11 +67,11 @@ def grouped(job: Job, paths: int, workers: int, *, prompt: bool = False) -> list
     prompt
         Whether the run may end once enough paths have.
     """
-    climber = bench(job).climber(job)
+    climber = workspace(job).climber(job)
     size = 1
     if climber is not None:
         turns = FEW_TURNS if prompt else TURNS
-        size = min(turns * climber.lanes * job.hands, math.ceil(paths / workers))
+        size = min(turns * climber.lanes * job.workers, math.ceil(paths / workers))
     return [tuple(range(k, min(k + size, paths))) for k in range(0, paths, size)]
 
 
@@ -75,7 +84,7 @@ def first_points(job: Job, paths: Sequence[int]) -> tuple[dict[int, Point], list
             starts[k] = first_point(job, k)
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
-            failed.append(unrun(job, k, message, failed=True))
+            failed.append(not_run(job, k, message, failed=True))
     return starts, failed
 
 
@@ -98,7 +107,7 @@ def climb(
     halt
         Set by a caller in the same process who wants no further rung.
     """
-    climber = bench(job).climber(job)
+    climber = workspace(job).climber(job)
     if climber is None:
         return _one_by_one(job, starts, deadline, halt)
     if not starts:
@@ -110,7 +119,7 @@ def climb(
         keep=job.keep == "all",
         halt=None if halt is None else halt.flag,
         time_left=math.inf if deadline is None else deadline - time.time(),
-        threads=job.hands,
+        threads=job.workers,
     )
     late = deadline is not None and time.time() >= deadline
     return [_result(job, climber, found, i, k, starts[k], late) for i, k in enumerate(starts)]
@@ -120,10 +129,10 @@ def _one_by_one(
     job: Job, starts: Mapping[int, Point], deadline: float | None, halt: Halt | None
 ) -> list[PathResult]:
     """Take paths up by themselves, shared among as many processes as the task may use."""
-    pieces = min(PIECES * job.hands, len(starts))
-    if job.hands == 1 or pieces < 2:
+    pieces = min(PIECES * job.workers, len(starts))
+    if job.workers == 1 or pieces < 2:
         return [run_path(job, k, point, deadline, halt) for k, point in starts.items()]
-    pool, single, numbers = shared_pool(job.hands), replace(job, hands=1), list(starts)
+    pool, single, numbers = shared_pool(job.workers), replace(job, workers=1), list(starts)
     futures = [
         pool.submit(climb, single, {k: starts[k] for k in numbers[i::pieces]}, deadline)
         for i in range(pieces)
@@ -157,7 +166,7 @@ def _result(
         if job.keep != "ends":
             found = climber.minimum(climb, i, last, job.rf[rungs[last]], 0.0)
             result.momenta[:] = found.momenta
-            result.fit[:] = bench(job).kernels.measure(found.path, found.theta)
+            result.fit[:] = workspace(job).kernels.measure(found.path, found.theta)
             result = replace(result, decrement=float(climb.decrements[i, last]))
             if result.status[rungs[last]] == STOPPED:
                 # the solver's own test of a minimum is this one; here it was not met
@@ -190,7 +199,9 @@ def _why(job: Job, climb: Climb, i: int, last: int, start: Point, late: bool) ->
     if climb.status[i, last + 1] == FAILED:
         words = REASON[int(climb.reasons[i, last + 1])]
         at = start if last < 0 else (climb.paths[i], climb.thetas[i, last])
-        return f"rung {rung}: {explain(bench(job).kernels, job.problem, at, job.rf[rung], words)}"
+        return (
+            f"rung {rung}: {explain(workspace(job).kernels, job.problem, at, job.rf[rung], words)}"
+        )
     if late and not climb.interrupted:
         return f"time limit reached at rung {rung}"
     return f"{'interrupted' if climb.interrupted else 'stopped'} at rung {rung}"

@@ -61,7 +61,7 @@ class Job:
         momenta and no fit.
     prepare
         Makes the kernels of this job, and what makes its solvers, once in each worker.
-    hands
+    workers
         Workers that one task may use.
     turn
         0 for the first start of each path; a strategy that starts paths anew takes others.
@@ -79,7 +79,7 @@ class Job:
     start: Start
     keep: str
     prepare: Prepare
-    hands: int = 1
+    workers: int = 1
     turn: int = 0
     rungs: tuple[int, ...] = ()
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -144,7 +144,7 @@ def prepare(job: Job) -> Tools:
     )
 
 
-class Bench(threading.local):
+class Workspace(threading.local):
     """Kernels and solvers of a job, for each thread its own: solvers need not be thread-safe."""
 
     # Nor need making them be: CasADi counts references to its symbols without locks.
@@ -185,9 +185,9 @@ class Bench(threading.local):
 
 
 @functools.lru_cache(maxsize=2)
-def bench(job: Job) -> Bench:
-    """Return the bench of a job, made by the first path a worker runs and used by the rest."""
-    return Bench(job)
+def workspace(job: Job) -> Workspace:
+    """Return the workspace of a job, made by the first path a worker runs and used by the rest."""
+    return Workspace(job)
 
 
 def run_path(
@@ -215,7 +215,7 @@ def run_path(
     halt
         Set by a caller in the same process who wants no further rung.
     """
-    tools = bench(job)
+    tools = workspace(job)
     minimiser = tools.minimiser(job)
     result = blank(job, k)
     path, theta = point
@@ -289,7 +289,7 @@ def judged(
     """
     from symda.solve.options import REASON, WALL
 
-    judge = bench(job).judge(job)
+    judge = workspace(job).judge(job)
     if judge is None:
         return result, remark
     found = judge.at(*point, job.rf[beta])
@@ -311,7 +311,7 @@ def first_point(job: Job, k: int) -> Point:
         bounds.
     """
     problem, told = job.problem, f"anneal: the start {job.start.name!r}"
-    draw = Draw(problem, job.seed, k, job.turn, lambda: bench(job).dynamics(job))
+    draw = Draw(problem, job.seed, k, job.turn, lambda: workspace(job).dynamics(job))
     path, theta = (np.array(part, dtype=float) for part in job.start.point(draw))
     if path.shape != (problem.M, problem.D) or theta.shape != (problem.P,):
         raise OptionError(
@@ -377,7 +377,7 @@ def blank(job: Job, k: int) -> PathResult:
     )
 
 
-def unrun(job: Job, k: int, message: str, *, failed: bool = False) -> PathResult:
+def not_run(job: Job, k: int, message: str, *, failed: bool = False) -> PathResult:
     """Return the record of a path without a single rung, and why."""
     result = replace(blank(job, k), message=message)
     if failed:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from symda.anneal.strategies.full_window import FullWindow
 from symda.anneal.strategies.population import Population
 from symda.anneal.strategies.strategy import Strategy
-from symda.anneal.strategies.whole import Whole
 from symda.anneal.strategies.window import Window
 from symda.registry import Registry
 
 STRATEGIES: Registry[Strategy] = Registry(
     "strategy",
-    [Whole(), Window(), Population()],
+    [FullWindow(), Window(), Population()],
     of=Strategy,
     own="one with options, such as sd.Window(samples=20)",
 )
 
-__all__ = ["STRATEGIES", "Population", "Strategy", "Whole", "Window"]
+__all__ = ["STRATEGIES", "FullWindow", "Population", "Strategy", "Window"]

@@ -16,9 +16,9 @@ from symda.anneal.measured import followed
 from symda.anneal.strategies.strategy import (
     Growing,
     cut_short,
+    extrapolated,
     finished,
     hurried,
-    onward,
     part,
     with_effort,
 )
@@ -128,8 +128,8 @@ class Population(Growing):
             else:
                 starts = self._grow(job, kept, paths, steps, longer, rng)
             first = plan.rung
-        whole = part(job, job.problem.N, range(first, len(job.rf)), job.keep)
-        ends = climb(whole, starts, deadline, halt) if starts else failed
+        full_length = part(job, job.problem.N, range(first, len(job.rf)), job.keep)
+        ends = climb(full_length, starts, deadline, halt) if starts else failed
         ends.sort(key=lambda one: math.inf if math.isnan(one.level) else one.level)
         ranked = [replace(one, path=k) for k, one in zip(paths, ends, strict=False)]
         return [with_effort(ranked[0], efforts, first), *ranked[1:]]
@@ -177,7 +177,7 @@ class Population(Growing):
                 shift = self.spread * width[moved] * rng.standard_normal(len(moved))
                 path[-reach:, moved] += ramp * shift
                 path = np.clip(path, *problem.state_bounds.T)
-            starts[k] = onward(job, parent, longer, (path, theta))
+            starts[k] = extrapolated(job, parent, longer, (path, theta))
         return starts
 
 

@@ -175,12 +175,12 @@ def hurried(job: Job) -> Job:
     return replace(job, solver=job.solver.hurried())
 
 
-def onward(job: Job, found: PathResult, steps: int, point: Point | None = None) -> Point:
+def extrapolated(job: Job, found: PathResult, steps: int, point: Point | None = None) -> Point:
     """Where a path goes on in a longer window: extended by the model's own forecast."""
-    from symda.anneal.task import bench
+    from symda.anneal.task import workspace
 
     path, theta = point or (found.states, found.theta[found.last_beta])
-    return bench(job).dynamics(job).forecast(path, theta, steps), theta
+    return workspace(job).dynamics(job).forecast(path, theta, steps), theta
 
 
 def with_effort(result: PathResult, efforts: Sequence[PathResult], rung: int) -> PathResult:
@@ -200,7 +200,7 @@ def cut_short(job: Job, rung: int, steps: int, found: PathResult) -> PathResult:
     forecast, which is no minimum.
     """
     from symda.anneal.levels import FAILED, STOPPED
-    from symda.anneal.task import bench, blank
+    from symda.anneal.task import blank, workspace
 
     message = f"window of {steps} steps" + f": {found.message}" * bool(found.message)
     result = replace(blank(job, found.path), message=message, interrupted=found.interrupted)
@@ -209,8 +209,8 @@ def cut_short(job: Job, rung: int, steps: int, found: PathResult) -> PathResult:
         return result
     if found.last_beta < 0:
         return result
-    path, theta = onward(job, found, job.problem.N)
-    kernels = bench(job).kernels
+    path, theta = extrapolated(job, found, job.problem.N)
+    kernels = workspace(job).kernels
     at = kernels.at(job.problem)
     with np.errstate(all="ignore"):
         terms = at.terms(path, theta, job.rf[rung])

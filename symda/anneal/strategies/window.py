@@ -10,9 +10,9 @@ from symda.anneal.group import climb, first_points
 from symda.anneal.strategies.strategy import (
     Growing,
     cut_short,
+    extrapolated,
     finished,
     hurried,
-    onward,
     part,
     with_effort,
 )
@@ -66,12 +66,12 @@ class Window(Growing):
             for found in climb(window, here, deadline, halt):
                 efforts[found.path].append(found)
                 if finished(window, found):
-                    starts[found.path] = onward(job, found, longer)
+                    starts[found.path] = extrapolated(job, found, longer)
                 else:
                     ended = cut_short(job, plan.rung, steps, found)
                     results.append(with_effort(ended, efforts[found.path], plan.rung))
             first, grown = plan.rung, True
-        whole = part(job, job.problem.N, range(first, len(job.rf)), job.keep)
-        for found in climb(whole, starts, deadline, halt):
+        full_length = part(job, job.problem.N, range(first, len(job.rf)), job.keep)
+        for found in climb(full_length, starts, deadline, halt):
             results.append(with_effort(found, efforts[found.path], first))
         return results

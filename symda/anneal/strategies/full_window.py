@@ -1,4 +1,4 @@
-"""The strategy of the papers: the whole window climbs every rung."""
+"""The strategy of the papers: the full window climbs every rung."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Whole:
+class FullWindow:
     """Each path climbs the ladder at full length.
 
     Notes
