@@ -28,7 +28,7 @@ def shared_cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, shared_cache):
-    for variable in ("CC", "SYMDA_CC", "SYMDA_NATIVE"):
+    for variable in ("CC", "SYMDA_CC", "SYMDA_CFLAGS", "SYMDA_NATIVE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("SYMDA_CACHE", str(shared_cache))
 

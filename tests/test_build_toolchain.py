@@ -31,7 +31,7 @@ def script(path, text):
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch, tmp_path):
-    for variable in ("CC", "SYMDA_CC", "SYMDA_NATIVE"):
+    for variable in ("CC", "SYMDA_CC", "SYMDA_CFLAGS", "SYMDA_NATIVE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("SYMDA_CACHE", str(tmp_path / "cache"))
 
@@ -126,6 +126,17 @@ def test_native_is_added_unless_switched_off_or_unknown(monkeypatch, tmp_path):
     assert Options().resolve(ignorant) == DEFAULT_FLAGS
     monkeypatch.setenv("SYMDA_NATIVE", "0")
     assert Options().resolve(chain) == DEFAULT_FLAGS
+
+
+def test_further_flags_come_last_and_make_another_binary(monkeypatch):
+    chain = toolchain()
+    plain = Options(native=False).resolve(chain)
+    monkeypatch.setenv("SYMDA_CFLAGS", "-O1 -g")
+    assert Options(native=False).resolve(chain) == (*plain, "-O1", "-g")
+    for wrong, words in (("-ffast-math", "-ffast-math"), ("-O1 'x", "SYMDA_CFLAGS is no list")):
+        monkeypatch.setenv("SYMDA_CFLAGS", wrong)
+        with pytest.raises(OptionError, match=words):
+            Options().resolve(chain)
 
 
 def test_symda_native_must_be_0_or_1(monkeypatch):

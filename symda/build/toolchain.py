@@ -68,7 +68,8 @@ class Options:
     Parameters
     ----------
     flags : tuple of str
-        Flags of the C compiler. Those that assume away NaN or subnormal numbers are refused.
+        Flags of the C compiler, before those in the environment variable ``SYMDA_CFLAGS``. Those
+        that assume away NaN or subnormal numbers are refused.
     native : bool
         Add ``-march=native`` where the compiler knows it. The environment variable
         ``SYMDA_NATIVE=0`` turns it off for a machine or a shared cache.
@@ -114,18 +115,21 @@ class Options:
         Returns
         -------
         tuple of str
-            `flags`, with ``-march=native`` if it is wanted and known.
+            `flags`, with ``-march=native`` if it is wanted and known, and ``SYMDA_CFLAGS``.
 
         Raises
         ------
         OptionError
-            ``SYMDA_NATIVE`` is neither 0 nor 1, or the compiler command carries a refused flag.
+            ``SYMDA_NATIVE`` is neither 0 nor 1, or the compiler command or ``SYMDA_CFLAGS`` carries
+            a refused flag.
         """
+        further = _further_flags()
         _refuse_fast_math(chain.command[1:], "the compiler command")
+        _refuse_fast_math(further, "SYMDA_CFLAGS")
         wanted = self.native and _native_allowed()
         if wanted and chain.target and NATIVE_FLAG not in self.flags:
-            return (*self.flags, NATIVE_FLAG)
-        return self.flags
+            return (*self.flags, NATIVE_FLAG, *further)
+        return (*self.flags, *further)
 
 
 @dataclass(frozen=True)
@@ -366,6 +370,14 @@ def _native_allowed() -> bool:
             f"SYMDA_NATIVE must be 0 or 1, got {value!r}. Unset it for the default, 1."
         )
     return value == "1"
+
+
+def _further_flags() -> tuple[str, ...]:
+    given = os.environ.get("SYMDA_CFLAGS", "")
+    try:
+        return tuple(shlex.split(given))
+    except ValueError as error:
+        raise OptionError(f"SYMDA_CFLAGS is no list of flags: {given!r} ({error}).") from error
 
 
 def _refuse_fast_math(flags: tuple[str, ...], where: str) -> None:
