@@ -14,11 +14,13 @@ PACKAGE = Path(__file__).parents[1] / "symda"
 # From left to right. The package root (`__init__`) only names what the facade offers.
 ORDER = (
     *("errors", "names", "registry", "rendering", "templates"),
-    *("declare", "models", "observe", "discretise", "derive", "lower", "emit", "build"),
+    *("declare", "models", "observe", "discretise", "derive", "typeset", "lower", "emit", "build"),
     *("solve", "anneal", "analyse", "show", "api"),
     *("__init__", "cli", "__main__"),
 )
-SYMBOLIC = frozenset({"declare", "models", "observe", "discretise", "derive", "api", "cli"})
+SYMBOLIC = frozenset(
+    {"declare", "models", "observe", "discretise", "derive", "typeset", "api", "cli"}
+)
 
 
 def imported(tree: ast.AST, home: list[str]) -> Iterator[tuple[int, str]]:

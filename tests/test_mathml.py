@@ -15,7 +15,7 @@ from sympy.printing.latex import modifier_dict, other_symbols, tex_greek_diction
 import symda as sd
 from symda.declare import State
 from symda.declare.functions import KNOWN
-from symda.derive.display import (
+from symda.typeset.display import (
     Line,
     Readable,
     Section,
@@ -23,7 +23,7 @@ from symda.derive.display import (
     mathml_of,
     mathml_part,
 )
-from symda.derive.mathml import math, mathml
+from symda.typeset.mathml import math, mathml
 
 #: https://www.w3.org/TR/mathml-core/ as far as it is needed here.
 CORE = set(
@@ -172,7 +172,7 @@ def test_long_sides_are_broken_where_latex_breaks_them() -> None:
     check(formula)
     rows = list(formula.iter("mtr"))
     assert len(rows) > 1
-    latex = sd.derive.display.latex_of([Section("Long", (line,))])
+    latex = sd.typeset.display.latex_of([Section("Long", (line,))])
     assert len(rows) == latex.count("\\\\\n") + 1
     assert visible(rows[0][0]) == "y="
     assert all(visible(row[1]).startswith("+") for row in rows[1:])

@@ -14,7 +14,7 @@ from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
 from symda.declare.typeset import SIGNS, mathjax
-from symda.derive.mathml import math
+from symda.typeset.mathml import math
 
 #: Columns of the plain text.
 WIDTH = 100
