@@ -135,7 +135,7 @@ def test_the_gain_of_least_action_is_kept():
     tried = [sd.Nudged(gains=(g,)).point(draw(case, problem)) for g in gains]
     path, _ = sd.Nudged(gains=gains).point(draw(case, problem))
     rm = problem.rm[0, 0]
-    actions = [case.virtual.action(p, theta, rm, problem) for p, theta in tried]
+    actions = [case.virtual.at(problem).action(p, theta, rm) for p, theta in tried]
     assert np.array_equal(path, tried[int(np.argmin(actions))][0])
 
 
@@ -157,8 +157,8 @@ def test_a_nudged_start_has_a_smaller_action_than_a_uniform_one():
     dynamics = Dynamics(machine, problem)
     for k in range(5):
         rng, other = np.random.default_rng(k), np.random.default_rng(k)
-        near = machine.action(*sd.Nudged().point(Draw(k, problem, rng, dynamics)), 10.0, problem)
-        assert near < 0.1 * machine.action(*uniform(problem, other), 10.0, problem)
+        near = machine.at(problem).action(*sd.Nudged().point(Draw(k, problem, rng, dynamics)), 10.0)
+        assert near < 0.1 * machine.at(problem).action(*uniform(problem, other), 10.0)
 
 
 @pytest.mark.parametrize("gains", [(), (0.0,), (-1.0,), ("a",), (np.nan,), 5.0, (True,)])

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from symda.observe import Problem
 
 FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 #: The shift that more steps are to leave, in standard deviations.
 GOAL = 0.05

@@ -142,30 +142,6 @@ class Kernels:
         """Bind a problem, so that its data are laid out once."""
         return Evaluator(self, problem)
 
-    def action(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem) -> float:
-        """Return the action A(X, theta) of eq. 10 at precision `rf`, a number or one a state."""
-        return self.at(problem).action(X, theta, rf)
-
-    def gradient(
-        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem
-    ) -> FloatArray:
-        """Gradient of the action, shape (M D + P,)."""
-        return self.at(problem).gradient(X, theta, rf)
-
-    def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem) -> csc_array:
-        """Hessian of the action, sparse (M D + P, M D + P), symmetric."""
-        return self.at(problem).hessian(X, theta, rf)
-
-    def hessian_product(
-        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem, v: ArrayLike
-    ) -> FloatArray:
-        """Hessian of the action times `v`, (M D + P,), whatever the size of the model."""
-        return self.at(problem).hessian_product(X, theta, rf, v)
-
-    def residual(self, X: ArrayLike, theta: ArrayLike, problem: Problem) -> FloatArray:
-        """Residuals r of the steps, shape (N, E)."""
-        return self.at(problem).residual(X, theta)
-
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Measurement functions along a path of any length, shape (M, L)."""
         path = np.ascontiguousarray(X, dtype=float)

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from symda.observe.forcing import ForcingSource
 
-Format = Literal["nc", "csv"]
-
 #: Names of a message; the others are counted.
 LISTED = 8
 #: The shortest step, in units of what separates two numbers as large as the times.

@@ -126,11 +126,6 @@ def mathml_of(sections: Iterable[Section]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def mathml_part(expression: Expr, *, ordered: bool = False) -> str:
-    """Return one expression as a MathML formula within a line of text."""
-    return math(latex_part(expression, ordered=ordered), display=False)
-
-
 def latex_part(expression: Expr, *, ordered: bool = False) -> str:
     """Return one expression as LaTeX."""
     latex: str = _Latex({"order": "none"} if ordered else {}).doprint(expression)
