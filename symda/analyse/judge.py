@@ -6,7 +6,6 @@ import json
 import math
 from dataclasses import dataclass
 from numbers import Real
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -186,45 +185,17 @@ def stopped_after(dataset: xr.Dataset) -> int | None:
     return None if number is None else int(number)
 
 
-def wilson(hits: int, attempts: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval of a rate.
-
-    With z the normal quantile, k hits of n attempts and f = k / n, the interval is
-    (f + z^2 / 2n -+ z sqrt(f (1 - f) / n + z^2 / 4n^2)) / (1 + z^2 / n).
-
-    Parameters
-    ----------
-    hits, attempts : int
-        0 <= hits <= attempts; without an attempt nothing is known, and the interval is (0, 1).
-    confidence : float
-        Coverage, inside (0, 1).
-
-    Returns
-    -------
-    low, high : float
-
-    Raises
-    ------
-    OptionError
-        If the counts or the confidence are out of range.
+def wilson(hits: int, attempts: int) -> tuple[float, float]:
+    """Return Wilson's interval of a rate at 95 %; without an attempt nothing is known: (0, 1).
 
     References
     ----------
     E. B. Wilson, Probable inference, the law of succession, and statistical inference,
     J. Am. Stat. Assoc. 22 (1927) 209.
     """
-    if not 0 <= hits <= attempts:
-        raise OptionError(
-            f"hits, attempts: expected 0 <= hits <= attempts, got {hits!r} and {attempts!r}"
-        )
-    if not 0 < confidence < 1:
-        raise OptionError(f"confidence: expected a number inside (0, 1), got {confidence!r}")
+    from scipy.stats import binomtest
+
     if attempts == 0:
         return 0.0, 1.0
-    z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
-    rate, n = hits / attempts, attempts
-    centre = rate + z2 / (2 * n)
-    half = math.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n * n)))
-    low, high = (centre - half) / (1 + z2 / n), (centre + half) / (1 + z2 / n)
-    # Exact at the ends, where rounding would leave 1e-17 instead of nothing.
-    return (0.0 if hits == 0 else low), (1.0 if hits == attempts else high)
+    interval = binomtest(hits, attempts).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -268,13 +266,6 @@ def _named(
     return found
 
 
-def _quoted(names: Iterable[str]) -> str:
-    """Return a line of CSV; a name may hold the separator."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(names)
-    return line.getvalue()
-
-
 def _write(
     path: Path,
     trajectory: Trajectory,
@@ -282,20 +273,15 @@ def _write(
     attributes: Mapping[str, str | float],
 ) -> None:
     """Write NetCDF, or a CSV file with a column for time, each state and the energy."""
+    import pandas as pd
+
     states = trajectory.states
     if path.suffix == ".csv":
         columns = {"t": trajectory.times}
         columns |= {str(name): states.sel(state=name).values for name in states["state"].values}
         if energy is not None and "energy" not in columns:
             columns["energy"] = energy.values
-        np.savetxt(
-            path,
-            np.column_stack(list(columns.values())),
-            delimiter=",",
-            header=_quoted(columns),
-            comments="",
-            fmt="%.17g",
-        )
+        pd.DataFrame(columns).to_csv(path, index=False, float_format="%.17g", na_rep="nan")
         return
     dataset = states.to_dataset(name="states")
     if energy is not None:
