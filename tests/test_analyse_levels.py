@@ -231,16 +231,16 @@ def test_messages() -> None:
     with pytest.raises(OptionError) as caught:
         levels_table(dataset, tolerance=-1.0)
     assert str(caught.value) == (
-        "tolerance: expected a finite number >= 0 (units of action), got -1.0; "
-        "0.01 counts actions that differ by 1 % in probability as one level"
+        "tolerance must be a non-negative number, got -1.0; "
+        "0.01 counts actions that differ by 1 % in probability as one level."
     )
     with pytest.raises(OptionError) as caught:
         hits(dataset, within=math.nan)
-    assert str(caught.value) == "within: expected a finite number >= 0 (action), got nan"
+    assert str(caught.value) == "within must be a non-negative number, got nan."
     with pytest.raises(OptionError) as caught:
         hits(dataset, level=math.inf)
     assert str(caught.value) == (
-        "level: expected a finite action, got inf; leave it out to use the run's lowest"
+        "level must be a finite number, got inf; leave it out to use the run's lowest."
     )
 
 

@@ -205,7 +205,7 @@ def test_the_symbolic_factors_are_those_of_the_program(averaging: str) -> None:
 def test_a_wrong_option_is_refused_by_name() -> None:
     with pytest.raises(OptionError) as averaging:
         shown(oscillator(), "rk4", averaging="eq3")
-    assert str(averaging.value).startswith("averaging: expected one of sum, eq2,")
+    assert str(averaging.value).startswith("averaging must be one of sum, eq2,")
     with pytest.raises(OptionError) as rate:
         shown(oscillator(discrete=True), "map", model_error="rate")
     assert "model_error='rate' needs a continuous time" in str(rate.value)

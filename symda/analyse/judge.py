@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from symda.analyse.levels import Expected, best_path, expected_action, last_rung, reached
 from symda.anneal.levels import FAILED, HIT, count_hits
-from symda.errors import OptionError
+from symda.checks import number
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -154,12 +152,9 @@ def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -
     OptionError
         If `within` is not a number >= 0 or `level` is not finite.
     """
-    if not (_is_finite(within) and within >= 0):
-        raise OptionError(f"within: expected a finite number >= 0 (action), got {within!r}")
-    if level is not None and not _is_finite(level):
-        raise OptionError(
-            f"level: expected a finite action, got {level!r}; leave it out to use the run's lowest"
-        )
+    number(within, "within", kind="non-negative")
+    if level is not None:
+        number(level, "level", "leave it out to use the run's lowest")
     done = reached(dataset)
     rungs = np.flatnonzero(done.any(axis=0))
     if rungs.size == 0:
@@ -172,10 +167,6 @@ def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -
     lowest = np.array([np.fmin.reduce(action[numbers == k]) for k in np.unique(ended)])
     scale = float(dataset.attrs["measurement_scale"])
     return count_hits(lowest, scale, within, level), lowest.size
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, Real) and math.isfinite(value)
 
 
 def stopped_after(dataset: xr.Dataset) -> int | None:

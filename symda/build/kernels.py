@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.build.engines import CompiledEngine, Engine, VirtualEngine
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError
 from symda.observe import Problem
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from symda.build.compile import Artefact
 
-FloatArray = NDArray[np.float64]
 
 #: Largest E for which the structured solver runs on dense blocks in vector lanes; LAPACK's band
 #: beyond. Lorenz-96, N = 100, rk4, milliseconds an iteration and path on a core with AVX-512, lanes
@@ -328,14 +328,12 @@ class Assembly:
     """
 
     size: tuple[int, int]
-    target: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    starts: NDArray[np.int64]
+    target: IntArray
+    rows: IntArray
+    starts: IntArray
 
     @classmethod
-    def of(
-        cls, size: tuple[int, int], rows: NDArray[np.int64], columns: NDArray[np.int64]
-    ) -> Assembly:
+    def of(cls, size: tuple[int, int], rows: IntArray, columns: IntArray) -> Assembly:
         """Plan the sum of entries at (rows, columns), which may repeat."""
         keys, target = np.unique(columns * size[0] + rows, return_inverse=True)
         starts = np.searchsorted(keys, np.arange(size[1] + 1) * size[0])
@@ -381,7 +379,7 @@ class Layout:
         )
         self._functions = functions
 
-    def _square(self, *parts: tuple[str, NDArray[np.int64]]) -> Assembly:
+    def _square(self, *parts: tuple[str, IntArray]) -> Assembly:
         rows, columns = [], []
         for name, unknowns in parts:
             i, j = (

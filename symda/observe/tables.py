@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 from symda.declare import Forcing
 from symda.errors import DataError, nearest
 from symda.observe import netcdf
-from symda.observe.arrays import FloatArray, as_floats, as_times
+from symda.observe.arrays import as_floats, as_times
 from symda.observe.forcing import ForcingInput
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import pandas

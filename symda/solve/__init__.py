@@ -10,7 +10,7 @@ from symda.solve.boundary import METHODS, BoundaryFactory
 from symda.solve.dispatch import NewtonFactory
 from symda.solve.ipopt import Ipopt
 from symda.solve.lbfgs import Lbfgs
-from symda.solve.minimum import Climb, Climber, Factory, Minimum, Solver, Status
+from symda.solve.minimum import Climb, Climber, Factory, Minimum, Solver
 from symda.solve.newton import Newton
 from symda.solve.stationary import Judge, Stationarity, judge, settled
 from symda.solve.truncated import TruncatedNewton
@@ -37,7 +37,6 @@ __all__ = [
     "Newton",
     "Solver",
     "Stationarity",
-    "Status",
     "TruncatedNewton",
     "judge",
     "settled",

@@ -6,28 +6,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.emit.lanes import DAMPING
 from symda.solve.minimum import Bounds
 from symda.solve.options import own_sizes
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from symda.observe import Problem
-
-FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Sides:
     """Unknowns held at their lower and at their upper bound, beyond which the action falls."""
 
-    below: Mask
-    above: Mask
+    below: BoolArray
+    above: BoolArray
 
     @property
-    def held(self) -> Mask:
+    def held(self) -> BoolArray:
         """Unknowns held at either bound."""
         return self.below | self.above
 

@@ -7,13 +7,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from symda.errors import OptionError, nearest
-from symda.solve.minimum import Bounds, Minimum, Status, record
+from symda.checks import choice
+from symda.errors import OptionError
+from symda.solve.minimum import Bounds, Minimum, record
 from symda.solve.options import own_sizes
 from symda.solve.programs import FORMULATIONS
 from symda.solve.stationary import Judge, judge
+from symda.status import Status
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from symda.build.kernels import Kernels
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 #: IPOPT's own defaults push a warm start off its bounds and restart the barrier far out; its linear
 #: algebra guards against scalings that this Hessian does not have. Measured on Lorenz-96 and a
@@ -49,14 +49,14 @@ SHARE = 0.1
 
 #: IPOPT's word -> ours; all others are failures.
 STATUS: dict[str, Status] = {
-    "Solve_Succeeded": "converged",
-    "Solved_To_Acceptable_Level": "acceptable",
-    "Feasible_Point_Found": "acceptable",
-    "Search_Direction_Becomes_Too_Small": "stopped",
-    "Maximum_Iterations_Exceeded": "stopped",
-    "Maximum_CpuTime_Exceeded": "stopped",
-    "Maximum_WallTime_Exceeded": "stopped",
-    "User_Requested_Stop": "stopped",
+    "Solve_Succeeded": Status.CONVERGED,
+    "Solved_To_Acceptable_Level": Status.ACCEPTABLE,
+    "Feasible_Point_Found": Status.ACCEPTABLE,
+    "Search_Direction_Becomes_Too_Small": Status.STOPPED,
+    "Maximum_Iterations_Exceeded": Status.STOPPED,
+    "Maximum_CpuTime_Exceeded": Status.STOPPED,
+    "Maximum_WallTime_Exceeded": Status.STOPPED,
+    "User_Requested_Stop": Status.STOPPED,
 }
 
 
@@ -87,11 +87,7 @@ class Ipopt:
     ) -> None:
         import casadi as ca
 
-        if formulation not in FORMULATIONS:
-            raise OptionError(
-                f"ipopt has no formulation {formulation!r}.{nearest(formulation, FORMULATIONS)} "
-                f"It has {' and '.join(FORMULATIONS)}."
-            )
+        choice(formulation, "ipopt: formulation", FORMULATIONS)
         self._evaluator = kernels.at(problem)
         self._bounds = Bounds.of(problem)
         self._judge: Judge | None = None
@@ -141,11 +137,11 @@ class Ipopt:
             multipliers = np.asarray(solution["lam_g"].full()).reshape(-1)
             momenta = (multipliers / sizes[: multipliers.size]).reshape(p.N, p.E)
         message = str(stats["return_status"])
-        status = STATUS.get(message, "failed")
+        status = STATUS.get(message, Status.FAILED)
         # IPOPT relaxes bounds by 1e-8 while it works
         end = np.clip(unknowns, self._bounds.lower, self._bounds.upper)
-        if status == "stopped" and self._is_minimum(end, rf):
-            status = "converged"
+        if status == Status.STOPPED and self._is_minimum(end, rf):
+            status = Status.CONVERGED
         return record(
             self._evaluator,
             end,

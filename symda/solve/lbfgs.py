@@ -7,19 +7,19 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.errors import OptionError, nearest
 from symda.solve.box import Box
-from symda.solve.minimum import Bounds, Minimum, Status, record
+from symda.solve.minimum import Bounds, Minimum, record
 from symda.solve.options import own_sizes
 from symda.solve.stationary import BandedJudge, Stationarity, judge
+from symda.status import Status
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 
 DEFAULTS = {
     "maxiter": 20_000,
@@ -126,12 +126,11 @@ class Lbfgs:
                 lower, upper = self._bounds.lower + room, self._bounds.upper - room
         # SciPy's 1 is a limit reached; 2 is a line search that cannot go further, the usual end at
         # rounding level
-        status: Status = (
-            "converged" if found.success else "stopped" if found.status in (1, 2) else "failed"
-        )
+        limit = Status.STOPPED if found.status in (1, 2) else Status.FAILED
+        status = Status.CONVERGED if found.success else limit
         message = str(found.message)
-        if judged is not None and status != "failed":
-            status = "converged" if judged.minimum else "stopped"
+        if judged is not None and status != Status.FAILED:
+            status = Status.CONVERGED if judged.minimum else Status.STOPPED
             message = message if judged.minimum else f"{message}; {judged.words(p)}"
         return record(
             self._evaluator,

@@ -15,29 +15,26 @@ from numpy.typing import NDArray
 
 from symda.emit.lanes import DAMPING
 from symda.errors import OptionError
-from symda.solve.minimum import Bounds, Climb, Minimum, Status, record
+from symda.solve.minimum import Bounds, Climb, Minimum, record
 from symda.solve.options import (
     NEAR,
-    REASON,
     UNDETERMINED,
     NewtonOptions,
     damped_share,
     least_action,
     own_sizes,
 )
+from symda.status import Reason, Status
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 Flags = NDArray[np.int32]
 
 #: Bytes of work space for a path in each of eight lanes above which paths go one by one.
 LARGEST_WORK = 1 << 29
-
-#: The compiled solver's statuses.
-STATUS: dict[int, Status] = {1: "converged", 3: "stopped", 4: "failed"}
 
 
 class Newton:
@@ -97,13 +94,13 @@ class Newton:
 
     def minimum(self, climb: Climb, k: int, beta: int, rf: FloatArray, seconds: float) -> Minimum:
         """Return the record of path k at rung beta; see `Climber.minimum`."""
-        status = STATUS.get(int(climb.status[k, beta]), "stopped")
+        status = Status.of(int(climb.status[k, beta]))
         return record(
             self._evaluator,
             np.concatenate([climb.paths[k].reshape(-1), climb.thetas[k, beta]]),
             rf,
             status=status,
-            message=REASON[int(climb.reasons[k, beta])],
+            message=Reason.of(climb.reasons[k, beta]),
             iterations=int(climb.iterations[k, beta]),
             evaluations=int(climb.iterations[k, beta]) + 1,
             seconds=seconds,

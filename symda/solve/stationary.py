@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.emit.lanes import DAMPING, LEAST_PIVOT
 from symda.solve.box import Box
 from symda.solve.derivatives import Derivatives, Point
 from symda.solve.minimum import Bounds
 from symda.solve.options import NEAR, tolerance
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 #: Share of the action, and of its least size, that may be left to gain at a minimum. Solvers ask
 #: for less of themselves.
@@ -66,7 +64,7 @@ class Expansion:
 
     point: Point
     mu: float
-    held: Mask
+    held: BoolArray
 
     def shift(self, pull: FloatArray) -> FloatArray:
         """Return how the minimum moves if the gradient changes by `pull`, (M D + P,)."""
@@ -116,7 +114,7 @@ class Stationarity:
     decrement: float
     tolerance: float
     step: FloatArray
-    held: Mask
+    held: BoolArray
     expansion: Expansion | None = None
 
     @property
@@ -270,7 +268,7 @@ class BandedJudge:
                     return Stationarity(True, True, left, limit, step / sizes, held, expansion)
             return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
 
-    def _step(self, x: FloatArray, here: Point, mu: float, held: Mask) -> FloatArray | None:
+    def _step(self, x: FloatArray, here: Point, mu: float, held: BoolArray) -> FloatArray | None:
         """Newton step within the bounds; what would leave them stops there, the rest goes on."""
         lower, upper = self._box.bounds.lower, self._box.bounds.upper
         change = np.zeros(x.size)
@@ -287,7 +285,7 @@ class BandedJudge:
             held = held | beyond
         return np.clip(x + step, lower, upper) - x
 
-    def _pulled(self, here: Point, near: Mask) -> Mask:
+    def _pulled(self, here: Point, near: BoolArray) -> BoolArray:
         """Return which parameters on a bound would move on, if the others moved along."""
         problem = self._evaluator.problem
         pulled = np.zeros_like(near)
@@ -317,7 +315,7 @@ def left_over(problem: Problem, action: float) -> float:
     return max(tolerance(problem, action, SHARE), exact)
 
 
-def holding(problem: Problem, near: Mask, slope: FloatArray) -> Mask:
+def holding(problem: Problem, near: BoolArray, slope: FloatArray) -> BoolArray:
     """Return which unknowns a bound holds, of those on it: the action has to fall beyond.
 
     Parameters
@@ -330,7 +328,7 @@ def holding(problem: Problem, near: Mask, slope: FloatArray) -> Mask:
     """
     pushed = ~(np.abs(slope) <= PUSH * problem.measurement_scale)
     fixed = np.concatenate([np.zeros(problem.M * problem.D, dtype=bool), ~problem.free])
-    held: Mask = (near & pushed) | fixed
+    held: BoolArray = (near & pushed) | fixed
     return held
 
 

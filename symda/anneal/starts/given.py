@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.anneal.starts.start import Draw, Point
 from symda.anneal.starts.uniform import uniform
-
-FloatArray = NDArray[np.float64]
+from symda.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.anneal.measured import near
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.observe import Problem
-
-FloatArray = NDArray[np.float64]
 
 
 def uniform(problem: Problem, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.errors import OptionError, nearest
 from symda.solve.boundary.collocation import Collocation, beyond_bounds
@@ -18,12 +17,12 @@ from symda.solve.boundary.mesh import Inputs
 from symda.solve.boundary.sweeps import Sweeps
 from symda.solve.boundary.system import System, check_rate
 from symda.solve.minimum import Bounds, Minimum, record
+from symda.status import Status
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator, Kernels
     from symda.observe import Problem
-
-FloatArray = NDArray[np.float64]
 
 
 class Method(Protocol):
@@ -149,7 +148,7 @@ class BoundarySolver:
             inside,
             rf,
             momenta=momenta,
-            status="stopped" if beyond_bounds(found, problem) else ending.status,
+            status=Status.STOPPED if beyond_bounds(found, problem) else ending.status,
             message=ending.message,
             iterations=ending.iterations,
             evaluations=ending.evaluations,
