@@ -3,8 +3,8 @@
 Declare a system with SymPy symbols; get its action and derivatives to read, compiled Cython made
 for exactly that system, and an annealer that finds the path and parameters of least action::
 
-    declare -> observe -> discretise -> derive -> lower -> emit -> build -> solve -> anneal
-            -> analyse -> show -> api
+    declare -> observe -> discretise -> derive -> typeset -> lower -> emit -> build -> solve
+            -> anneal -> analyse -> show -> api
 
 Every name below is imported when it is first used, so ``import symda`` itself stays cheap.
 """

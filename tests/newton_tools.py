@@ -38,7 +38,7 @@ def projected_gradient(
     kernels: Kernels, problem: Problem, found: Minimum, rf: np.ndarray
 ) -> np.ndarray:
     """Gradient without what a bound, or a fixed parameter, takes up."""
-    gradient = kernels.gradient(found.path, found.theta, rf, problem)
+    gradient = kernels.at(problem).gradient(found.path, found.theta, rf)
     x = np.concatenate([found.path.reshape(-1), found.theta])
     tiled = np.tile(problem.state_bounds, (problem.M, 1))
     theta = np.where(

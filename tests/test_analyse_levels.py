@@ -214,8 +214,8 @@ def test_wilson_interval_against_published_values(k: int, n: int, low: float, hi
 
 
 def test_wilson_interval_solves_its_equation() -> None:
-    z = 2.5758293035489004  # the 99.5 % quantile of the normal distribution
-    for end in wilson(3, 11, confidence=0.99):
+    z = 1.959963984540054  # the 97.5 % quantile of the normal distribution
+    for end in wilson(3, 11):
         assert abs(3 / 11 - end) == pytest.approx(z * math.sqrt(end * (1 - end) / 11), rel=1e-12)
     assert wilson(0, 1)[0] == 0.0 and wilson(7, 7)[1] == 1.0
 
@@ -231,23 +231,17 @@ def test_messages() -> None:
     with pytest.raises(OptionError) as caught:
         levels_table(dataset, tolerance=-1.0)
     assert str(caught.value) == (
-        "tolerance: expected a finite number >= 0 (units of action), got -1.0; "
-        "0.01 counts actions that differ by 1 % in probability as one level"
+        "tolerance must be a non-negative number, got -1.0; "
+        "0.01 counts actions that differ by 1 % in probability as one level."
     )
     with pytest.raises(OptionError) as caught:
         hits(dataset, within=math.nan)
-    assert str(caught.value) == "within: expected a finite number >= 0 (action), got nan"
+    assert str(caught.value) == "within must be a non-negative number, got nan."
     with pytest.raises(OptionError) as caught:
         hits(dataset, level=math.inf)
     assert str(caught.value) == (
-        "level: expected a finite action, got inf; leave it out to use the run's lowest"
+        "level must be a finite number, got inf; leave it out to use the run's lowest."
     )
-    with pytest.raises(OptionError) as caught:
-        wilson(3, 2)
-    assert str(caught.value) == ("hits, attempts: expected 0 <= hits <= attempts, got 3 and 2")
-    with pytest.raises(OptionError) as caught:
-        wilson(1, 2, confidence=95)
-    assert str(caught.value) == "confidence: expected a number inside (0, 1), got 95"
 
 
 def test_a_run_without_any_path_says_why() -> None:

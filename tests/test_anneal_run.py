@@ -325,8 +325,8 @@ REFUSED = [
     ({"stop_after": 0}, "anneal: stop_after must be a whole number of at least 1, got 0."),
     (
         {"time_limit": 0},
-        "anneal: time_limit must be a positive number of seconds, got 0. Leave it "
-        "out for no limit.",
+        "anneal: time_limit must be a positive number, got 0; give seconds, or leave it out for no "
+        "limit.",
     ),
     (
         {"strategy": "ladders"},
@@ -337,8 +337,8 @@ REFUSED = [
     *(
         (
             {"time_limit": value},
-            f"anneal: time_limit must be a positive number of seconds, got {value!r}. Leave it "
-            "out for no limit.",
+            f"anneal: time_limit must be a positive number, got {value!r}; give seconds, or leave "
+            "it out for no limit.",
         )
         for value in ("5", True, float("nan"), float("inf"))
     ),
@@ -372,8 +372,8 @@ REFUSED = [
         f"anneal: start must be {' or '.join(map(repr, STARTS))}, or {STARTS.own}, "
         "got array([1., 1., 1.]).",
     ),
-    ({"keep": 1}, "anneal: keep must be 'last' or 'all', got 1."),
-    ({"keep": "none"}, "anneal: there is no keep 'none'; there is last, all."),
+    ({"keep": 1}, "anneal: keep must be one of last, all, got 1."),
+    ({"keep": "none"}, "anneal: keep must be one of last, all, got 'none'."),
     ({"workers": 0}, "anneal: workers must be a whole number of at least 1, got 0."),
     ({"workers": "two"}, "anneal: workers must be a whole number of at least 1, got 'two'."),
     ({"workers": 1.5}, "anneal: workers must be a whole number of at least 1, got 1.5."),

@@ -214,7 +214,7 @@ def test_an_option_left_empty_has_no_near_name() -> None:
     with pytest.raises(sd.OptionError) as error:
         sd.Action(model, [x[0]], averaging=None)
     assert str(error.value) == (
-        "averaging: expected one of sum, eq2, eq14, minaone, varanneal, got None."
+        "averaging must be one of sum, eq2, eq14, minaone, varanneal, got None."
     )
 
 

@@ -235,7 +235,7 @@ def mistakes() -> dict[str, tuple[Callable[[], object], str]]:
         "solver option": (lambda: anneal(options={"max_itr": 3}), "max_itr"),
         "start": (lambda: anneal(start="unifrom"), "Did you mean 'uniform'?"),
         "strategy": (lambda: anneal(strategy="rope"), "there is no strategy 'rope'"),
-        "keep": (lambda: anneal(keep="some"), "there is no keep 'some'"),
+        "keep": (lambda: anneal(keep="some"), "keep must be one of last, all, got 'some'"),
         "executor": (lambda: anneal(executor="thread"), "Did you mean 'threads'?"),
         "paths": (lambda: anneal(paths=0), "paths must be a whole number of at least 1"),
         "seed": (lambda: anneal(seed=-1), "seed must be a whole number of at least 0"),
@@ -272,7 +272,7 @@ def mistakes() -> dict[str, tuple[Callable[[], object], str]]:
         ),
         "fixed at True": (
             lambda: anneal(fixed={"nu": True}),
-            "fixed['nu']: expected a finite number, or None to estimate the parameter, got True.",
+            "fixed['nu'] must be a finite number, got True; None is to estimate the parameter.",
         ),
     }
 

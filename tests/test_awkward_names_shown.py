@@ -20,11 +20,11 @@ import symda as sd
 from symda.api import VirtualMachineWarning
 from symda.cli import console
 from symda.declare import Parameter, State
-from symda.derive.mathml import math
 from symda.show.figures import plain
 from symda.show.report.drawings import svg
 from symda.show.report.tex import escaped, fitted
 from symda.show.trajectory import plot_trajectory
+from symda.typeset.mathml import math
 
 NAMES = [
     "</h1></math></svg><script>alert(1)</script><img src=x onerror=y>",

@@ -71,7 +71,7 @@ def test_with_active_bounds_it_ends_where_ipopt_does(index, N, machine):
     assert (np.abs(found.path + 0.4) < 1e-15).any() or (np.abs(found.path - 0.5) < 1e-15).any()
     assert found.path.min() >= -0.4 and found.path.max() <= 0.5
     left = np.abs(projected_gradient(kernels, problem, found, rf)).max()
-    assert left < 1e-5 * np.abs(kernels.gradient(found.path, found.theta, rf, problem)).max()
+    assert left < 1e-5 * np.abs(kernels.at(problem).gradient(found.path, found.theta, rf)).max()
 
 
 @CASES
@@ -116,7 +116,7 @@ def test_derivatives_are_those_of_the_kernels(index, machine):
     x = np.concatenate([X.reshape(-1), theta])
     fits = dataclasses.replace(problem, y=kernels.measure(X, theta))
     idle = np.zeros(problem.D)
-    expected = kernels.hessian(X, theta, idle, fits).toarray()
+    expected = kernels.at(fits).hessian(X, theta, idle).toarray()
     jacobian = dense_steps(at, "step_jacobian", X, theta, at.packed.steps)
     for n, J in enumerate(jacobian):
         own = at.layout.step_unknowns[n]

@@ -103,7 +103,7 @@ def test_every_scheme_tends_to_the_boundary_value_solution(
     assert k[-1] < 0.6 * k[0]
     # p of the multipliers is p = Rf/h r: exactly, as far as IPOPT's tolerance goes
     last = runs[-1]
-    r = last.kernels.residual(last.minimum.path, last.minimum.theta, last.problem)
+    r = last.kernels.at(last.problem).residual(last.minimum.path, last.minimum.theta)
     own = np.tile(RF, 1 + last.problem.interior) / last.problem.h[:, None] * r
     np.testing.assert_allclose(last.minimum.momenta, own, atol=1e-7 * np.abs(own).max())
 
@@ -135,7 +135,7 @@ def test_the_solver_of_the_protocol_hands_back_path_and_momenta_on_the_grid(
     np.testing.assert_allclose(found.momenta[:, :2], exact.p(middle), atol=1e-6)
     assert found.momenta.shape == (problem.N, problem.E) and not found.momenta[:, 2:].any()
     # the action is the scheme's, of that path; its own minimiser lies lower, but not by much
-    assert found.action == kernels.action(found.path, found.theta, RF, problem)
+    assert found.action == kernels.at(problem).action(found.path, found.theta, RF)
     direct = (
         SOLVERS["ipopt"]
         .with_options(tol=1e-11)

@@ -124,12 +124,12 @@ def test_an_energy_that_is_not_constant(symda: Shell, figures: list[Figure]) -> 
 
 
 MISTAKES = {
-    ("--step", "0"): "--step: expected a number larger than zero, got 0.",
-    ("--step", "nan"): "--step: expected a finite number, got nan.",
+    ("--step", "0"): "--step must be a positive number, got 0.0.",
+    ("--step", "nan"): "--step must be a positive number, got nan.",
     ("--step", "11"): "--step 11 is longer than the whole time from 0 to 10.",
     ("--until", "-1"): "--until: expected a time after --from 0, got -1.",
     ("--points", "1"): "--points: expected at least 2, got 1.",
-    ("--format", "nv"): "--format: expected nc or csv, got 'nv'. Did you mean 'nc'?",
+    ("--format", "nv"): "--format must be one of nc, csv, got 'nv'. Did you mean 'nc'?",
     ("--initial", "px"): "--initial: expected name=value, got 'px'.",
     ("--initial", "px=fast"): "--initial px: expected a number, got 'fast'.",
     ("--initial", "pX=1"): "--initial: 'pX' is not a state of 'kepler', which has x, y, px, py.",

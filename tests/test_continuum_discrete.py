@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from test_mathml import check_page
 
 import symda as sd
-from symda.derive.discrete import DiscreteEulerLagrange
-from symda.derive.notation import Mark
 from symda.discretise import SCHEMES, Scheme
 from symda.solve import Ipopt
+from symda.typeset.discrete import DiscreteEulerLagrange
+from symda.typeset.notation import Mark
 
 __all__ = ["symda"]
 

@@ -14,8 +14,8 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 import symda as sd
-from symda.derive.display import Readable
 from symda.errors import OptionError
+from symda.typeset.display import Readable
 
 
 def symbols(*found: Readable) -> dict[str, sp.Symbol]:

@@ -14,8 +14,8 @@ from test_mathml import check_page
 
 import symda as sd
 from symda.declare import LatticeModel, SiteState
-from symda.derive.continuous import Conditions
-from symda.derive.phase import SiteMark
+from symda.typeset.continuous import Conditions
+from symda.typeset.phase import SiteMark
 
 
 def lorenz96(sites: int = 7, boundary: str = "periodic") -> tuple[sd.Model, sd.Site]:

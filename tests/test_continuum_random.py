@@ -14,7 +14,7 @@ from test_mathml import check_page
 
 import symda as sd
 from symda.declare import Model
-from symda.derive.phase import rate
+from symda.typeset.phase import rate
 
 Array = NDArray[np.float64]
 

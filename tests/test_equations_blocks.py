@@ -15,13 +15,13 @@ from scipy.linalg import block_diag
 
 import symda as sd
 from symda.declare import Measurement, Model, measure
-from symda.derive.blocks import gradient_section, hessian_section
-from symda.derive.display import Line
 from symda.derive.field import derive_field
-from symda.derive.notation import Mark
-from symda.derive.sections import Subject
 from symda.derive.step import derive_step
 from symda.discretise import SCHEMES, Scheme
+from symda.typeset.blocks import gradient_section, hessian_section
+from symda.typeset.display import Line
+from symda.typeset.notation import Mark
+from symda.typeset.sections import Subject
 
 Array = NDArray[np.float64]
 

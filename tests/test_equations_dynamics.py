@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import symda as sd
 from symda.declare import measure
-from symda.derive.dynamics import derivative, hessian_tensor, jacobian, vector_field
+from symda.derive.dynamics import derivative, hessian_tensor, jacobian
 from symda.derive.field import derive_field
 
 
@@ -29,7 +29,7 @@ def test_lorenz63_by_hand() -> None:
     x, y, z = sd.states("x y z")
     sigma, rho, beta = sd.parameters("sigma rho beta")
     model = sd.Model({x: sigma * (y - x), y: x * (rho - z) - y, z: x * y - beta * z})
-    assert vector_field(model) == sp.Matrix([sigma * (y - x), x * (rho - z) - y, x * y - beta * z])
+    assert model.equations == (sigma * (y - x), x * (rho - z) - y, x * y - beta * z)
     by_hand = sp.Matrix([[-sigma, sigma, 0], [rho - z, -1, -x], [y, x, -beta]])
     assert jacobian(model) == by_hand
     assert model.parameters == (sigma, rho, beta)

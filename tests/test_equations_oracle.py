@@ -18,11 +18,11 @@ from symda.build import build
 from symda.build.kernels import compiled_kernels
 from symda.declare import Measurement, Model, measure
 from symda.derive.field import derive_field
-from symda.derive.formulas import exact
 from symda.derive.step import STEP_HEAD, derive_step
 from symda.discretise import SCHEMES, Scheme, step_residual
 from symda.emit import emit
 from symda.lower import lower
+from symda.typeset.formulas import exact
 
 Array = NDArray[np.float64]
 

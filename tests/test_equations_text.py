@@ -12,14 +12,14 @@ import sympy as sp
 
 import symda as sd
 from symda.declare import State, measure
-from symda.derive.display import WIDTH, latex_part, text_part
-from symda.derive.equations import Equations, equations
-from symda.derive.formulas import StepNotation, derivative_lines, residual_lines
-from symda.derive.notation import Mark, Notation
-from symda.derive.sections import LISTED, Subject
 from symda.discretise import SCHEMES, Scheme, step_residual
 from symda.errors import OptionError
 from symda.observe.weights import averaging_factors, step_weights
+from symda.typeset.display import WIDTH, latex_part, text_part
+from symda.typeset.equations import Equations, equations
+from symda.typeset.formulas import StepNotation, derivative_lines, residual_lines
+from symda.typeset.notation import Mark, Notation
+from symda.typeset.sections import LISTED, Subject
 
 #: A stage that sees both ends only through earlier slopes, at a place that is no grid point.
 CASH = Scheme(
@@ -205,7 +205,7 @@ def test_the_symbolic_factors_are_those_of_the_program(averaging: str) -> None:
 def test_a_wrong_option_is_refused_by_name() -> None:
     with pytest.raises(OptionError) as averaging:
         shown(oscillator(), "rk4", averaging="eq3")
-    assert str(averaging.value).startswith("averaging: expected one of sum, eq2,")
+    assert str(averaging.value).startswith("averaging must be one of sum, eq2,")
     with pytest.raises(OptionError) as rate:
         shown(oscillator(discrete=True), "map", model_error="rate")
     assert "model_error='rate' needs a continuous time" in str(rate.value)

@@ -197,6 +197,6 @@ def test_a_number_for_rf_is_that_number_for_every_state(index):
     X, theta, _ = random_point(problem, rng)
     at = case.compiled.at(problem)
     each = at.action(X, theta, np.full(problem.D, 3.0))
-    assert at.action(X, theta, 3.0) == each == case.compiled.action(X, theta, 3.0, problem)
+    assert at.action(X, theta, 3.0) == each == case.compiled.at(problem).action(X, theta, 3.0)
     data, model = at.terms(X, theta, 3.0)
     assert at.terms(X, theta, 6.0) == pytest.approx((data, 2 * model), rel=1e-14)

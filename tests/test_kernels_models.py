@@ -116,7 +116,7 @@ def test_equations_that_are_constant():
     problem = random_problem(case, rng, N=2)
     X, theta, _ = random_point(problem, rng)
     expected = np.diff(X, axis=0) - problem.h[:, None] * np.array([0.0, 2.5, theta[0]])
-    np.testing.assert_allclose(case.compiled.residual(X, theta, problem), expected, atol=1e-15)
+    np.testing.assert_allclose(case.compiled.at(problem).residual(X, theta), expected, atol=1e-15)
 
 
 def test_names_that_the_emitted_code_uses_itself():

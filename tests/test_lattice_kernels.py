@@ -184,7 +184,7 @@ def test_payloads_restore_equal_kernels(make: object) -> None:
     ):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(
-        kernels.hessian_product(X, theta, rf, p, v), again.hessian_product(X, theta, rf, p, v)
+        kernels.at(p).hessian_product(X, theta, rf, v), again.at(p).hessian_product(X, theta, rf, v)
     )
 
 
@@ -194,13 +194,13 @@ def test_what_there_is_no_matrix_for_is_refused() -> None:
     kernels = virtual(case)
     X, theta, rf = random_point(p, rng)
     with pytest.raises(sd.OptionError, match=r"hessian_product.*matrix_free=False"):
-        kernels.hessian(X, theta, rf, p)
+        kernels.at(p).hessian(X, theta, rf)
     with pytest.raises(sd.OptionError, match=r"solver='newton'.*'lbfgs'"):
         _ = kernels.functions
     with pytest.raises(sd.InputError, match="D = "):
         kernels.at(random_problem(case_of(2), rng))
     with pytest.raises(sd.InputError, match=r"\(M D \+ P,\)"):
-        kernels.hessian_product(X, theta, rf, p, np.ones(3))
+        kernels.at(p).hessian_product(X, theta, rf, np.ones(3))
     with pytest.raises(sd.InputError, match="measure needs a path"):
         kernels.measure(X[:, :1], theta)
 

@@ -41,8 +41,8 @@ def gradient_left(kernels: Kernels, problem: Problem, found: Minimum, rf: np.nda
 
     unknown = np.ones(problem.M * problem.D + problem.P, dtype=bool)
     unknown[problem.M * problem.D :] = problem.free
-    g = kernels.gradient(found.path, found.theta, rf, problem)[unknown]
-    H = kernels.hessian(found.path, found.theta, rf, problem)[unknown][:, unknown]
+    g = kernels.at(problem).gradient(found.path, found.theta, rf)[unknown]
+    H = kernels.at(problem).hessian(found.path, found.theta, rf)[unknown][:, unknown]
     return float(0.5 * g @ spsolve(H.tocsc(), g)) / abs(found.action)
 
 
@@ -151,7 +151,7 @@ def test_lines_solve_the_hessian_of_a_model_that_stands_still(scheme: str) -> No
     times = np.arange(5.0) if scheme == "map" else np.array([0.0, 0.1, 0.3, 0.4, 0.7])
     p = case.problem(times.tolist(), values, 0.5)
     rf = np.array([1.0, 2.0, 5.0])
-    hessian = case.virtual.hessian(np.zeros((p.M, 3)), np.empty(0), rf, p).toarray()
+    hessian = case.virtual.at(p).hessian(np.zeros((p.M, 3)), np.empty(0), rf).toarray()
     soft = np.full((p.M, 3), 0.1)
     own = soft.copy()
     own[:, [0, 2]] += p.rm
@@ -205,7 +205,7 @@ def test_a_lattice_of_ten_thousand_states_is_simulated_checked_and_solved() -> N
         truth.states.values, np.array([8.0]), np.full(p.D, 10.0)
     )
     assert found.status == "converged"
-    assert found.action < kernels.action(truth.states.values, [8.0], 10.0, p)
+    assert found.action < kernels.at(p).action(truth.states.values, [8.0], 10.0)
     with pytest.raises(sd.OptionError, match="hessian_product"):
         action.compile().hessian(truth.states.values, [8.0], 10.0, data)
 

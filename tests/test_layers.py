@@ -13,12 +13,14 @@ PACKAGE = Path(__file__).parents[1] / "symda"
 
 # From left to right. The package root (`__init__`) only names what the facade offers.
 ORDER = (
-    *("errors", "names", "registry", "rendering", "templates"),
-    *("declare", "models", "observe", "discretise", "derive", "lower", "emit", "build"),
+    *("errors", "types", "status", "checks", "names", "registry", "rendering", "templates"),
+    *("declare", "models", "observe", "discretise", "derive", "typeset", "lower", "emit", "build"),
     *("solve", "anneal", "analyse", "show", "api"),
     *("__init__", "cli", "__main__"),
 )
-SYMBOLIC = frozenset({"declare", "models", "observe", "discretise", "derive", "api", "cli"})
+SYMBOLIC = frozenset(
+    {"declare", "models", "observe", "discretise", "derive", "typeset", "api", "cli"}
+)
 
 
 def imported(tree: ast.AST, home: list[str]) -> Iterator[tuple[int, str]]:
@@ -88,7 +90,7 @@ def write(package: Path, files: dict[str, str]) -> None:
         ("declare/model.py", "import numpy, symda.api as api", "declare imports api"),
         ("build/load.py", "from symda.solve import Minimum", "build imports solve"),
         ("build/load.py", "from symda.solve.ipopt import Ipopt as I", "build imports solve"),
-        ("errors.py", "from symda.names import mangle", "errors imports names"),
+        ("errors.py", "from symda.names import is_name", "errors imports names"),
         ("show/text.py", "from symda import anneal", "show imports __init__"),
         ("show/text.py", "import symda as sd", "show imports __init__"),
         ("show/text.py", "from symda import *", "show imports __init__"),
@@ -144,7 +146,7 @@ def test_imports_to_the_left_are_allowed(tmp_path: Path) -> None:
             "cli.py": "import symda as sd\nfrom symda import Action\nfrom symda.api import Run",
             "names.py": "from symda.errors import InputError",
             "declare/model.py": "import sympy\nfrom . import symbols\nfrom .symbols import State",
-            "declare/symbols.py": "from ..names import mangle\nfrom symda.declare import model",
+            "declare/symbols.py": "from ..names import is_name\nfrom symda.declare import model",
             "anneal/dataset.py": "from symda import __version__\nimport symda.observe",
             "api/run.py": "import sympy\nfrom symda.anneal.starts import STARTS\nimport scipy",
         },

@@ -15,15 +15,14 @@ from sympy.printing.latex import modifier_dict, other_symbols, tex_greek_diction
 import symda as sd
 from symda.declare import State
 from symda.declare.functions import KNOWN
-from symda.derive.display import (
+from symda.typeset.display import (
     Line,
     Readable,
     Section,
     latex_part,
     mathml_of,
-    mathml_part,
 )
-from symda.derive.mathml import math, mathml
+from symda.typeset.mathml import math, mathml
 
 #: https://www.w3.org/TR/mathml-core/ as far as it is needed here.
 CORE = set(
@@ -108,7 +107,7 @@ def test_the_equations_of_a_model(make: Callable[[], sd.Model]) -> None:
     page = check_page(of)
     if make is not lattice:
         for symbol in (*model.states, *model.parameters, *model.forcing):
-            inner = mathml_part(symbol).removeprefix("<math>").removesuffix("</math>")
+            inner = set_as(latex_part(symbol))
             assert inner in page, symbol
 
 
@@ -128,7 +127,7 @@ def test_every_function_a_model_may_use(function: type[sp.Function]) -> None:
         value = sp.Piecewise((x, (x > 0) & (y <= 1)), (y**2, sp.Ne(x, 3) | (y < 2)), (0, True))
     else:
         value = function(*arguments.get(function, (x,)))
-    formula = fromstring(mathml_part(1 / value + value**2))
+    formula = fromstring(math(latex_part(1 / value + value**2)))
     check(formula)
     assert "x" in visible(formula)
 
@@ -139,7 +138,7 @@ NAMES += ["ΔV", "V_m_0", "a__b", "100% #1", "a{b}", "x^2_", "back\\slash", "~a"
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_any_name_can_be_set(name: str) -> None:
-    formula = fromstring(mathml_part(State(name)))
+    formula = fromstring(math(latex_part(State(name))))
     check(formula)
     assert visible(formula)
     if not name.isalnum() and "_m" not in name:
@@ -147,7 +146,7 @@ def test_any_name_can_be_set(name: str) -> None:
 
 
 def set_as(latex: str) -> str:
-    return math(latex, display=False).removeprefix("<math>").removesuffix("</math>")
+    return math(latex).removeprefix('<math display="block">').removesuffix("</math>")
 
 
 def test_scripts_fractions_and_products() -> None:
@@ -172,7 +171,7 @@ def test_long_sides_are_broken_where_latex_breaks_them() -> None:
     check(formula)
     rows = list(formula.iter("mtr"))
     assert len(rows) > 1
-    latex = sd.derive.display.latex_of([Section("Long", (line,))])
+    latex = sd.typeset.display.latex_of([Section("Long", (line,))])
     assert len(rows) == latex.count("\\\\\n") + 1
     assert visible(rows[0][0]) == "y="
     assert all(visible(row[1]).startswith("+") for row in rows[1:])

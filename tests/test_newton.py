@@ -34,7 +34,7 @@ def agree(kernels, problem, seed, *, rf=None):
     newton = Newton().at(kernels, problem)
     found = newton.minimise(X, theta, rf)
     assert found.status == "converged", found.message
-    assert found.action == pytest.approx(kernels.action(found.path, found.theta, rf, problem))
+    assert found.action == pytest.approx(kernels.at(problem).action(found.path, found.theta, rf))
     assert abs(polished(kernels, problem, found, rf)) < 1e-8
     other = Ipopt().with_options(tol=1e-10).at(kernels, problem).minimise(X, theta, rf)
     again = newton.minimise(other.path, other.theta, rf)
@@ -53,7 +53,7 @@ def test_with_active_bounds_it_ends_where_ipopt_does(index, N):
     assert (np.abs(found.path + 0.4) < 1e-15).any() or (np.abs(found.path - 0.5) < 1e-15).any()
     assert found.path.min() >= -0.4 and found.path.max() <= 0.5
     left = np.abs(projected_gradient(kernels, problem, found, rf)).max()
-    assert left < 1e-5 * np.abs(kernels.gradient(found.path, found.theta, rf, problem)).max()
+    assert left < 1e-5 * np.abs(kernels.at(problem).gradient(found.path, found.theta, rf)).max()
 
 
 @CASES
@@ -68,7 +68,7 @@ def test_with_gaps_and_fixed_parameters_it_ends_where_ipopt_does(index):
     found, rf = agree(kernels, problem, index, rf=np.full(problem.D, 3.0))
     assert np.array_equal(found.theta, np.full(P, 0.3))
     gradient = projected_gradient(kernels, problem, found, rf)
-    hessian = kernels.hessian(found.path, found.theta, rf, problem).toarray()
+    hessian = kernels.at(problem).hessian(found.path, found.theta, rf).toarray()
     free = gradient != 0.0
     hessian, gradient = hessian[np.ix_(free, free)], gradient[free]
     # what a last Newton step would still gain
@@ -111,16 +111,16 @@ def test_lorenz63_from_far_away(scheme):
     rng = np.random.default_rng(1)
     X = rng.uniform(-20.0, 20.0, size=(problem.M, 3))
     theta, rf = np.array([5.0, 15.0, 4.0]), np.full(3, 10.0)
-    start = kernels.hessian(X, theta, rf, problem).toarray()
+    start = kernels.at(problem).hessian(X, theta, rf).toarray()
     assert np.linalg.eigvalsh(start)[0] < 0
     found = Newton().at(kernels, problem).minimise(X, theta, rf)
     assert found.status == "converged"
     assert abs(polished(kernels, problem, found, rf)) < 1e-8
     left = projected_gradient(kernels, problem, found, rf)
     free = left != 0.0
-    hessian = kernels.hessian(found.path, found.theta, rf, problem).toarray()[np.ix_(free, free)]
+    hessian = kernels.at(problem).hessian(found.path, found.theta, rf).toarray()[np.ix_(free, free)]
     assert np.linalg.eigvalsh(hessian)[0] > 0
-    assert np.linalg.norm(left) < 1e-6 * np.linalg.norm(kernels.gradient(X, theta, rf, problem))
+    assert np.linalg.norm(left) < 1e-6 * np.linalg.norm(kernels.at(problem).gradient(X, theta, rf))
 
 
 def test_gauss_newton_finds_the_same_minimum():

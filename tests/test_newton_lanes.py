@@ -289,8 +289,8 @@ def test_time_limit_and_stop_after_end_a_run_early(ring):
 
 
 WRONG = {
-    "hessian": ({"hessian": "exakt"}, "newton has no hessian 'exakt'. Did you mean 'exact'? It has "
-                "exact and gauss-newton."),
+    "hessian": ({"hessian": "exakt"}, "newton: hessian must be one of exact, gauss-newton, got "
+                "'exakt'. Did you mean 'exact'?"),
     "unknown": ({"tolerance": 1e-3}, "newton has no option 'tolerance'. Did you mean 'tol'? It "
                 "takes hessian, tol, max_iter."),
     "tol": ({"tol": 0.0}, "newton: tol must be a number between 0 and 1, got 0.0."),

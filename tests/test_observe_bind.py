@@ -293,14 +293,14 @@ def forced(source: object) -> Observations:
             PLAIN,
             {"averaging": "eq22"},
             OptionError,
-            "averaging: expected one of sum, eq2, eq14, minaone, varanneal, got 'eq22'. "
+            "averaging must be one of sum, eq2, eq14, minaone, varanneal, got 'eq22'. "
             "Did you mean 'eq2'?",
         ),
         (
             PLAIN,
             {"model_error": "steps"},
             OptionError,
-            "model_error: expected one of step, rate, got 'steps'. Did you mean 'step'?",
+            "model_error must be one of step, rate, got 'steps'. Did you mean 'step'?",
         ),
         (
             PLAIN,

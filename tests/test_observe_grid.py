@@ -152,19 +152,19 @@ def test_arrays_are_read_only_and_the_users_are_left_alone() -> None:
             [0, 1, 2],
             {"steps": 0},
             OptionError,
-            "steps: expected whole numbers of at least 1, got 0.",
+            "steps must be a whole number of at least 1, got 0.",
         ),
         (
             [0, 1, 2],
             {"steps": 1.5},
             OptionError,
-            "steps: expected whole numbers of at least 1, got 1.5.",
+            "steps must be a whole number of at least 1, got 1.5.",
         ),
         (
             [0, 1, 2],
             {"steps": [1, True]},
             OptionError,
-            "steps: expected whole numbers of at least 1, got True.",
+            "steps must be a whole number of at least 1, got True.",
         ),
         (
             [0, 1, 2],
@@ -183,7 +183,7 @@ def test_arrays_are_read_only_and_the_users_are_left_alone() -> None:
             [0, 1],
             {"max_step": 0.0},
             OptionError,
-            "max_step: expected a positive, finite length of time, got 0.0.",
+            "max_step must be a positive number, got 0.0; it is a length of time.",
         ),
         (
             [0, 1000],
@@ -223,13 +223,13 @@ def test_arrays_are_read_only_and_the_users_are_left_alone() -> None:
             [0, 1],
             {"stop": np.inf},
             DataError,
-            "stop: expected a finite number in the units of the times, got inf.",
+            "stop must be a finite number, got inf; give it in the units of the times.",
         ),
         (
             [0, 1],
             {"start": "now"},
             DataError,
-            "start: expected a finite number in the units of the times, got 'now'.",
+            "start must be a finite number, got 'now'; give it in the units of the times.",
         ),
         (
             [1e16, 1e16 + 2],

@@ -121,7 +121,7 @@ PLAIN = Observations([0, 1, 3], [1, 2, 3], variance=1)
         (
             {"fixed": {"nu": math.nan}},
             OptionError,
-            "fixed['nu']: expected a finite number, or None to estimate the parameter, got nan.",
+            "fixed['nu'] must be a finite number, got nan; None is to estimate the parameter.",
         ),
         (
             {"states": states("x y"), "direct": (-1,)},

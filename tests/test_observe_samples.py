@@ -119,7 +119,7 @@ def test_unknown_rule_names_the_nearest() -> None:
     with pytest.raises(OptionError) as caught:
         Samples([0, 1], [0, 1], "cubics")
     assert str(caught.value) == (
-        "rule of Samples: expected one of linear, hold, cubic, got 'cubics'. Did you mean 'cubic'?"
+        "rule of Samples must be one of linear, hold, cubic, got 'cubics'. Did you mean 'cubic'?"
     )
 
 

@@ -97,7 +97,7 @@ def test_layers_have_exact_derivatives():
     compiled = everything(case.compiled, problem, X, theta, rf)
     assert not disagreements(compiled, everything(case.virtual, problem, X, theta, rf))
     v = rng.normal(size=X.shape)
-    ends = [case.compiled.action(X + s * 1e-6 * v, theta, rf, problem) for s in (1, -1)]
+    ends = [case.compiled.at(problem).action(X + s * 1e-6 * v, theta, rf) for s in (1, -1)]
     slope = compiled["gradient"] @ v.reshape(-1)
     assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(slope, rel=1e-7)
 

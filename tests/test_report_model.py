@@ -14,7 +14,6 @@ import sympy as sp
 from report_pages import Page, read
 
 import symda as sd
-from symda.derive.display import Line, Section
 from symda.show.report import (
     Document,
     Picture,
@@ -26,6 +25,7 @@ from symda.show.report import (
 )
 from symda.show.report.structure import Axis, _cells
 from symda.show.report.tex import fitted, verbatim
+from symda.typeset.display import Line, Section
 
 
 def decay() -> sd.Action:

@@ -186,7 +186,7 @@ def test_multipliers_are_momenta(name):
     )
     assert direct.momenta.shape == lifted.momenta.shape == (problem.N, problem.E)
     weights = problem.weight[:, None] * np.tile(rf, 1 + problem.interior)
-    residual = case.virtual.residual(direct.path, direct.theta, problem)
+    residual = case.virtual.at(problem).residual(direct.path, direct.theta)
     np.testing.assert_array_equal(direct.momenta, weights * residual)
     scale = np.linalg.norm(direct.momenta)
     assert np.linalg.norm(lifted.momenta - direct.momenta) <= 1e-6 * scale + 1e-9

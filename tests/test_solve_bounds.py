@@ -153,7 +153,7 @@ REFUSED = {
     "formulation": (
         Ipopt,
         {"formulation": "liftd"},
-        "ipopt has no formulation 'liftd'. Did you mean 'lifted'? It has direct and lifted.",
+        "ipopt: formulation must be one of direct, lifted, got 'liftd'. Did you mean 'lifted'?",
     ),
     "unknown option of IPOPT": (
         Ipopt,

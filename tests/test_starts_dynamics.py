@@ -32,7 +32,7 @@ def test_a_forecast_has_no_residual(scheme):
     start, theta = np.array([[1.1, -0.4]]), np.array([1.3])
     path = dynamics.forecast(start, theta, problem.N)
     assert path.shape == (problem.M, 2)
-    assert np.abs(case.virtual.residual(path, theta, problem)).max() < 1e-13
+    assert np.abs(case.virtual.at(problem).residual(path, theta)).max() < 1e-13
     assert dynamics._explicit == scheme.explicit
     # a path that is there already is extended, not made anew
     half = path[: 3 * (1 + problem.interior) + 1]

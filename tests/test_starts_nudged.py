@@ -134,7 +134,7 @@ def test_the_gain_of_least_action_is_kept():
     tried = [sd.Nudged(gains=(g,)).point(draw(case, problem)) for g in gains]
     path, _ = sd.Nudged(gains=gains).point(draw(case, problem))
     rm = problem.rm[0, 0]
-    actions = [case.virtual.action(p, theta, rm, problem) for p, theta in tried]
+    actions = [case.virtual.at(problem).action(p, theta, rm) for p, theta in tried]
     assert np.array_equal(path, tried[int(np.argmin(actions))][0])
 
 
@@ -156,18 +156,25 @@ def test_a_nudged_start_has_a_smaller_action_than_a_uniform_one():
     dynamics = Dynamics(machine, problem)
     for k in range(5):
         draw = Draw(problem, number=k, forward=lambda: dynamics)
-        near = machine.action(*sd.Nudged().point(draw), 10.0, problem)
-        uniform = machine.action(*Uniform().point(Draw(problem, number=k)), 10.0, problem)
+        near = machine.at(problem).action(*sd.Nudged().point(draw), 10.0)
+        uniform = machine.at(problem).action(*Uniform().point(Draw(problem, number=k)), 10.0)
         assert near < 0.1 * uniform
 
 
-@pytest.mark.parametrize("gains", [(), (0.0,), (-1.0,), ("a",), (np.nan,), 5.0, (True,)])
+@pytest.mark.parametrize("gains", [(), 5.0])
 def test_gains_are_positive_numbers(gains):
     with pytest.raises(OptionError) as caught:
         sd.Nudged(gains=gains)
     assert str(caught.value) == (
         f"Nudged: gains must be positive numbers, such as gains=(2.0, 5.0, 10.0), got {gains!r}."
     )
+
+
+@pytest.mark.parametrize("gain", [0.0, -1.0, "a", np.nan, True])
+def test_each_gain_is_a_positive_number(gain):
+    with pytest.raises(OptionError) as caught:
+        sd.Nudged(gains=(1.0, gain))
+    assert str(caught.value) == f"Nudged: gains[1] must be a positive number, got {gain!r}."
 
 
 def test_the_record_names_the_gains():

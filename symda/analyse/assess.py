@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.analyse.assessment import ATTRIBUTE, Assessment
 from symda.analyse.laplace import laplace
@@ -28,10 +27,11 @@ from symda.analyse.solution import (
     shift_of,
     strays,
 )
-from symda.anneal.levels import STATUS
 from symda.errors import SolveError
 from symda.solve.judges import judge
 from symda.solve.stationary import Expansion, Stationarity, settled
+from symda.status import Status
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from symda.build.kernels import Evaluator
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 #: The shift that more steps are to leave, in standard deviations.
 GOAL = 0.05
@@ -133,7 +131,7 @@ def _look(
     judges = judge(evaluator)
     if judges is None:
         # the compiled solver's own test of a minimum is the same one
-        converged = dataset["status"].values[best, rung] == STATUS.index("converged")
+        converged = dataset["status"].values[best, rung] == Status.CONVERGED.code
         return Assessment(
             path=best,
             beta=int(dataset["beta"].values[rung]),

@@ -20,16 +20,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.errors import SolveError
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from symda.build.kernels import Evaluator
 
-FloatArray = NDArray[np.float64]
 
 #: Newton iterations of an implicit step, the change at which they end, and the largest that is left
 #: where rounding keeps it from falling further, as shares of the state's size.
@@ -130,7 +129,7 @@ def backpropagate(
 class _Steps:
     """The steps of a problem one by one; `moving` (D,) tells states from parameters per step."""
 
-    def __init__(self, at: Evaluator, theta: FloatArray, moving: NDArray[np.bool_]) -> None:
+    def __init__(self, at: Evaluator, theta: FloatArray, moving: BoolArray) -> None:
         p = at.problem
         self.at, self.theta, self.problem = at, theta, p
         #: what a step determines: rows of its residual, and columns behind x_n

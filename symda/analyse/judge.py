@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
-from numbers import Real
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from symda.analyse.levels import Expected, best_path, expected_action, last_rung, reached
 from symda.anneal.levels import FAILED, HIT, count_hits
-from symda.errors import OptionError
+from symda.checks import number
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -155,12 +152,9 @@ def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -
     OptionError
         If `within` is not a number >= 0 or `level` is not finite.
     """
-    if not (_is_finite(within) and within >= 0):
-        raise OptionError(f"within: expected a finite number >= 0 (action), got {within!r}")
-    if level is not None and not _is_finite(level):
-        raise OptionError(
-            f"level: expected a finite action, got {level!r}; leave it out to use the run's lowest"
-        )
+    number(within, "within", kind="non-negative")
+    if level is not None:
+        number(level, "level", "leave it out to use the run's lowest")
     done = reached(dataset)
     rungs = np.flatnonzero(done.any(axis=0))
     if rungs.size == 0:
@@ -175,10 +169,6 @@ def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -
     return count_hits(lowest, scale, within, level), lowest.size
 
 
-def _is_finite(value: object) -> bool:
-    return isinstance(value, Real) and math.isfinite(value)
-
-
 def stopped_after(dataset: xr.Dataset) -> int | None:
     """Return the `stop_after` that the run was given, None if there was none."""
     settings = json.loads(dataset.attrs["provenance"]).get("settings", {})
@@ -186,45 +176,17 @@ def stopped_after(dataset: xr.Dataset) -> int | None:
     return None if number is None else int(number)
 
 
-def wilson(hits: int, attempts: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval of a rate.
-
-    With z the normal quantile, k hits of n attempts and f = k / n, the interval is
-    (f + z^2 / 2n -+ z sqrt(f (1 - f) / n + z^2 / 4n^2)) / (1 + z^2 / n).
-
-    Parameters
-    ----------
-    hits, attempts : int
-        0 <= hits <= attempts; without an attempt nothing is known, and the interval is (0, 1).
-    confidence : float
-        Coverage, inside (0, 1).
-
-    Returns
-    -------
-    low, high : float
-
-    Raises
-    ------
-    OptionError
-        If the counts or the confidence are out of range.
+def wilson(hits: int, attempts: int) -> tuple[float, float]:
+    """Return Wilson's interval of a rate at 95 %; without an attempt nothing is known: (0, 1).
 
     References
     ----------
     E. B. Wilson, Probable inference, the law of succession, and statistical inference,
     J. Am. Stat. Assoc. 22 (1927) 209.
     """
-    if not 0 <= hits <= attempts:
-        raise OptionError(
-            f"hits, attempts: expected 0 <= hits <= attempts, got {hits!r} and {attempts!r}"
-        )
-    if not 0 < confidence < 1:
-        raise OptionError(f"confidence: expected a number inside (0, 1), got {confidence!r}")
+    from scipy.stats import binomtest
+
     if attempts == 0:
         return 0.0, 1.0
-    z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
-    rate, n = hits / attempts, attempts
-    centre = rate + z2 / (2 * n)
-    half = math.sqrt(z2 * (rate * (1 - rate) / n + z2 / (4 * n * n)))
-    low, high = (centre - half) / (1 + z2 / n), (centre + half) / (1 + z2 / n)
-    # Exact at the ends, where rounding would leave 1e-17 instead of nothing.
-    return (0.0 if hits == 0 else low), (1.0 if hits == attempts else high)
+    interval = binomtest(hits, attempts).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.analyse.posterior import Posterior, posterior
 from symda.errors import SolveError
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
 
     from symda.build.kernels import Evaluator
-
-FloatArray = NDArray[np.float64]
 
 
 def laplace(
@@ -26,7 +24,7 @@ def laplace(
     theta: FloatArray,
     rf: FloatArray,
     *,
-    held: NDArray[np.bool_],
+    held: BoolArray,
     unseen: Sequence[str] = (),
     other: csr_array | None = None,
 ) -> tuple[Posterior, float]:

@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.analyse.assessment import assessment
-from symda.anneal.levels import FAILED, GAP, MINIMA, STATUS, STOPPED
+from symda.anneal.levels import FAILED, GAP, MINIMA, STOPPED
+from symda.checks import number
 from symda.errors import OptionError, SolveError
+from symda.status import Status
+from symda.types import BoolArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +60,7 @@ class PathCounts:
         )
 
 
-def reached(dataset: xr.Dataset) -> NDArray[np.bool_]:
+def reached(dataset: xr.Dataset) -> BoolArray:
     """Say which rungs ended with a path.
 
     Parameters
@@ -73,7 +76,7 @@ def reached(dataset: xr.Dataset) -> NDArray[np.bool_]:
     """
     # asked often, so without making a DataArray of them each time
     status, action = (dataset.variables[name].values for name in ("status", "action"))
-    both: NDArray[np.bool_] = np.isin(status, MINIMA) & np.isfinite(action)
+    both: BoolArray = np.isin(status, MINIMA) & np.isfinite(action)
     return both
 
 
@@ -124,7 +127,7 @@ def endings(dataset: xr.Dataset) -> dict[str, int]:
     if rungs.size == 0:
         return {}
     status = dataset["status"].values[done[:, rungs[-1]], rungs[-1]]
-    return {STATUS[code]: int((status == code).sum()) for code in MINIMA if code in status}
+    return {Status.of(code).value: int((status == code).sum()) for code in MINIMA if code in status}
 
 
 def best_path(dataset: xr.Dataset) -> int:
@@ -250,11 +253,8 @@ def level_members(
     SolveError
         If `beta` is not given and no path reached any rung.
     """
-    if not (math.isfinite(tolerance) and tolerance >= 0):
-        raise OptionError(
-            f"tolerance: expected a finite number >= 0 (units of action), got {tolerance!r}; "
-            "0.01 counts actions that differ by 1 % in probability as one level"
-        )
+    fix = "0.01 counts actions that differ by 1 % in probability as one level"
+    number(tolerance, "tolerance", fix, kind="non-negative")
     rung = _rung(dataset, beta)
     action = dataset["action"].values[:, rung]
     paths = np.flatnonzero(reached(dataset)[:, rung])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.analyse.levels import reached
 from symda.anneal.levels import GAP
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from symda.build.kernels import Evaluator
 
-FloatArray = NDArray[np.float64]
 
 #: Two paths whose unknowns agree to this share of their largest value are at one place.
 ALIKE = 1e-4
@@ -24,7 +23,7 @@ ALIKE = 1e-4
 MOST = 16
 
 
-def places(dataset: xr.Dataset, evaluator: Evaluator, rung: int) -> NDArray[np.int64]:
+def places(dataset: xr.Dataset, evaluator: Evaluator, rung: int) -> IntArray:
     """Return the number of each path's minimum at a rung, the lowest 0; -1 where not reached.
 
     Two paths are at one place if their actions are one level and, by the action's curvature at the

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.errors import OptionError, SolveError, nearest
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
     from scipy.sparse import csc_array
 
-FloatArray = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 #: A curvature below this share of what the data give without the path's freedom is rounding error.
 ROUNDING = 1e-12
@@ -54,7 +52,7 @@ class Posterior:
 
     names: tuple[str, ...]
     values: FloatArray
-    at_bound: Flags
+    at_bound: BoolArray
     covariance: FloatArray
     scale: FloatArray
     spreads: FloatArray
@@ -158,10 +156,10 @@ def posterior(
     values: FloatArray,
     *,
     typical: FloatArray,
-    free: Flags,
-    held: Flags,
+    free: BoolArray,
+    held: BoolArray,
     unseen: tuple[str, ...] = (),
-    path: Flags | None = None,
+    path: BoolArray | None = None,
 ) -> Posterior:
     """Return the parameters' distribution from the Hessian of the action at a minimum.
 
@@ -263,7 +261,7 @@ def _explained(A: csc_array, B: FloatArray) -> FloatArray:
     return explained
 
 
-def _spread_out(axes: FloatArray, variances: FloatArray, flat: Flags) -> FloatArray:
+def _spread_out(axes: FloatArray, variances: FloatArray, flat: BoolArray) -> FloatArray:
     """Covariance of what the axes carry; infinite on the diagonal where a flat one takes part."""
     steep = axes[:, ~flat]
     covariance: FloatArray = (steep * variances[~flat]) @ steep.T

@@ -8,10 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.discretise.integrators_registry import INTEGRATORS
 from symda.discretise.integrators_tableaux import RungeKutta
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from symda.build.kernels import Evaluator
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 #: Values of the forcing at some abscissae of every step: (S,) -> (N, S, U).
 StepForcing: TypeAlias = Callable[[FloatArray], FloatArray]
 
@@ -53,7 +51,7 @@ class SchemeError:
 
     defect: FloatArray
     residual: FloatArray
-    settled: Mask
+    settled: BoolArray
     points: FloatArray
     substeps: int
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.analyse.assessment import Shift
 from symda.analyse.posterior import Posterior
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from symda.analyse.scheme_error import SchemeError
     from symda.build.kernels import Evaluator
 
-FloatArray = NDArray[np.float64]
 
 #: Deviation of a free run from the path at which it counts as gone, in standard deviations of the
 #: noise; and the sum of its causes, in the same units, that would explain no such thing.
@@ -118,9 +117,7 @@ def free_run(
     return float(p.times[first]), growth, small and not growth < GONE / EXPLAINED
 
 
-def strays(
-    evaluator: Evaluator, X: FloatArray, theta: FloatArray, error: SchemeError
-) -> NDArray[np.bool_]:
+def strays(evaluator: Evaluator, X: FloatArray, theta: FloatArray, error: SchemeError) -> BoolArray:
     """Tell which steps (N,) end on another root of the scheme than that of the solution.
 
     An implicit scheme has several; beyond a pole of the equations, for instance. By the residuals
@@ -137,7 +134,7 @@ def strays(
     size = np.abs(error.defect)
     far = size > STRAYED * np.abs(X).max(axis=0)
     other = ~(np.abs(error.defect - near) <= 0.5 * size)
-    found: NDArray[np.bool_] = error.settled & (far & other).any(axis=1)
+    found: BoolArray = error.settled & (far & other).any(axis=1)
     return found
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.anneal.levels import STATUS
 from symda.names import is_name
+from symda.status import Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -116,7 +116,7 @@ def _shapes(dataset: xr.Dataset) -> Iterator[str]:
 def _values(dataset: xr.Dataset) -> Iterator[str]:
     rungs, D = dataset.sizes["beta"], dataset.sizes["state"]
     for name, low, high in (
-        ("status", 0, len(STATUS) - 1),
+        ("status", 0, len(Status) - 1),
         ("last_beta", -1, rungs - 1),
         ("measured_state", -1, D - 1),
     ):

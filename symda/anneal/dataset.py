@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from symda.anneal.levels import STATUS
 from symda.anneal.task import PathResult
+from symda.status import Status
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,7 +22,7 @@ Field: TypeAlias = Callable[[PathResult], NDArray[np.generic]]
 
 def assemble(
     problem: Problem,
-    rf: NDArray[np.float64],
+    rf: FloatArray,
     results: Sequence[PathResult],
     attempts: Sequence[int],
     attrs: Mapping[str, object],
@@ -58,8 +59,8 @@ def assemble(
             rung,
             stack(lambda r: r.status),
             {
-                "flag_values": np.arange(len(STATUS), dtype=np.int8),
-                "flag_meanings": " ".join(STATUS),
+                "flag_values": np.arange(len(Status), dtype=np.int8),
+                "flag_meanings": " ".join(Status),
             },
         ),
         "message": ("path", np.array([result.message for result in results], dtype=str)),

@@ -6,13 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator, Kernels, Packed
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 
 #: A component this many widths outside its start range has blown up.
 BLOWN_UP = 10.0
@@ -135,7 +135,7 @@ class Dynamics:
         return self._kernels.engine.step_residual(path, theta, data)[::2]
 
     @cached_property
-    def _pattern(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    def _pattern(self) -> tuple[IntArray, IntArray, BoolArray]:
         """Rows and columns of a step's Jacobian, and which belong to what lies after x_n."""
         p = self.problem
         i, j = self._kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator, Kernels
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 
 #: The model's precision in units of the data's beyond which doubles, with their 16 digits, no
 #: longer see the data.

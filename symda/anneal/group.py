@@ -26,6 +26,7 @@ from symda.anneal.task import (
     run_path,
     workspace,
 )
+from symda.status import Reason
 
 if TYPE_CHECKING:
     from symda.solve import Climb, Climber
@@ -145,8 +146,6 @@ def _result(
     job: Job, climber: Climber, climb: Climb, i: int, k: int, start: Point, late: bool
 ) -> PathResult:
     """Take path i of a climb, which began at `start`, out as the result of path k."""
-    from symda.solve.options import REASON, TIME
-
     result = blank(job, k)
     rungs = np.array(job.rungs)
     result.status[rungs] = climb.status[i]
@@ -175,8 +174,8 @@ def _result(
         if result.states_by_beta is not None and climb.all_paths is not None:
             result.states_by_beta[at] = climb.all_paths[i, reached]
     cut = not tried[-1] and FAILED not in climb.status[i]
-    if last >= 0 and climb.reasons[i, last] == TIME and not remark:
-        remark = REASON[TIME]
+    if last >= 0 and climb.reasons[i, last] == Reason.TIME.code and not remark:
+        remark = Reason.TIME
     remark = f"rung {rungs[last]}: {remark}" if remark else ""
     why = _why(job, climb, i, last, start, late)
     return replace(
@@ -189,15 +188,13 @@ def _result(
 
 def _why(job: Job, climb: Climb, i: int, last: int, start: Point, late: bool) -> str:
     """Return why a path did not reach the last rung, or an empty string."""
-    from symda.solve.options import REASON, TIME
-
-    if last >= 0 and climb.reasons[i, last] == TIME:
+    if last >= 0 and climb.reasons[i, last] == Reason.TIME.code:
         return ""
     if last + 1 == climb.status.shape[1]:
         return ""
     rung = job.rungs[last + 1]
     if climb.status[i, last + 1] == FAILED:
-        words = REASON[int(climb.reasons[i, last + 1])]
+        words = Reason.of(climb.reasons[i, last + 1])
         at = start if last < 0 else (climb.paths[i], climb.thetas[i, last])
         return (
             f"rung {rung}: {explain(workspace(job).kernels, job.problem, at, job.rf[rung], words)}"

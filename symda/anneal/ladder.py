@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from symda.checks import number, whole
 from symda.errors import OptionError, nearest
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.observe import Problem
@@ -52,13 +51,8 @@ class Ladder:
     def __post_init__(self) -> None:
         """Copy `rf0` into plain numbers and check that every rung is a positive double."""
         object.__setattr__(self, "rf0", _plain(self.rf0))
-        if not isinstance(self.rungs, Integral) or isinstance(self.rungs, bool) or self.rungs < 1:
-            raise OptionError(
-                f"Ladder: rungs must be a whole number of at least 1, got {self.rungs!r}."
-            )
-        object.__setattr__(self, "rungs", int(self.rungs))
-        _check_positive("alpha", self.alpha)
-        object.__setattr__(self, "alpha", float(self.alpha))
+        object.__setattr__(self, "rungs", whole(self.rungs, "Ladder: rungs"))
+        object.__setattr__(self, "alpha", _positive("alpha", self.alpha))
         if self.alpha <= 1.0 and self.rungs > 1:
             raise OptionError(
                 f"Ladder: alpha must be above 1 so that Rf grows from rung to rung, got "
@@ -72,7 +66,7 @@ class Ladder:
                 f"beta={self.rungs - 1}. Take rungs={last + 1} or fewer, or a smaller alpha."
             )
 
-    def values(self, states: Sequence[str]) -> NDArray[np.float64]:
+    def values(self, states: Sequence[str]) -> FloatArray:
         """Return Rf of every rung and state, (B, D).
 
         Raises
@@ -102,10 +96,10 @@ class Ladder:
                     f"({', '.join(states)}). Give one value a state, or a single number for all."
                 )
         powers = np.array([self.alpha**beta for beta in range(self.rungs)])
-        rungs: NDArray[np.float64] = powers[:, None] * np.broadcast_to(first, (len(states),))
+        rungs: FloatArray = powers[:, None] * np.broadcast_to(first, (len(states),))
         return rungs
 
-    def over(self, problem: Problem) -> NDArray[np.float64]:
+    def over(self, problem: Problem) -> FloatArray:
         """Return Rf of every rung and state of a problem, (B, D).
 
         A parameter per step has the same on every rung, and none among `rf0`.
@@ -129,7 +123,7 @@ class Ladder:
 def _plain(rf0: object) -> float | tuple[float, ...] | dict[str, float]:
     """Copy what the user gave into plain numbers; a state symbol becomes its name."""
     if isinstance(rf0, Mapping):
-        named = {str(key): _check_positive(f"rf0[{key}]", value) for key, value in rf0.items()}
+        named = {str(key): _positive(f"rf0[{key}]", value) for key, value in rf0.items()}
         if not named:
             raise OptionError("Ladder: rf0 is an empty mapping. Give every state a value.")
         return named
@@ -142,18 +136,12 @@ def _plain(rf0: object) -> float | tuple[float, ...] | dict[str, float]:
                 f"Ladder: rf0 must be one number, one a state, or a mapping, got shape "
                 f"{shape}. A ladder has one number a state; alpha and rungs make the rest."
             )
-        return tuple(_check_positive(f"rf0[{i}]", value) for i, value in enumerate(rf0))
-    return _check_positive("rf0", rf0)
+        return tuple(_positive(f"rf0[{i}]", value) for i, value in enumerate(rf0))
+    return _positive("rf0", rf0)
 
 
-def _check_positive(name: str, value: object) -> float:
-    number = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
-    with contextlib.suppress(OverflowError):  # a whole number that no double holds
-        if isinstance(number, Real) and not isinstance(number, bool):
-            given = float(number)
-            if 0.0 < given < math.inf:
-                return given
-    raise OptionError(f"Ladder: {name} must be a positive, finite number, got {value!r}.")
+def _positive(name: str, value: object) -> float:
+    return number(value, f"Ladder: {name}", kind="positive")
 
 
 def _last_rung(first: float, alpha: float) -> int:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-#: Codes of the dataset's `status`; a rung that was not reached keeps code 0.
-STATUS = ("not_run", "converged", "acceptable", "stopped", "failed")
-STOPPED = STATUS.index("stopped")
-FAILED = STATUS.index("failed")
-#: Codes of rungs that ended with a path.
-MINIMA = tuple(map(STATUS.index, ("converged", "acceptable", "stopped")))
+from symda.status import Status
+from symda.types import FloatArray
+
+#: Codes of the dataset's `status`.
+STOPPED, FAILED = Status.STOPPED.code, Status.FAILED.code
+#: Of rungs that ended with a path.
+MINIMA = (Status.CONVERGED.code, Status.ACCEPTABLE.code, STOPPED)
 
 #: A path has found the lowest level if its action is at most this far above it: the action is a
 #: negative log probability, so half a unit is below the noise of the data. Times the measurement
@@ -22,7 +22,7 @@ GAP = 0.01
 
 
 def count_hits(
-    actions: NDArray[np.float64], scale: float, within: float = HIT, level: float | None = None
+    actions: FloatArray, scale: float, within: float = HIT, level: float | None = None
 ) -> int:
     """Count the paths at the lowest level.
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from symda.types import BoolArray
 
 if TYPE_CHECKING:
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 #: Fewer data than this, at less than this share of all observation times, say nothing about the
 #: times between them.

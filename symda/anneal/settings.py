@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
-from numbers import Integral, Real
 from reprlib import repr as short
 from typing import TYPE_CHECKING
 
@@ -16,7 +13,8 @@ from symda.anneal.executors import check_executor
 from symda.anneal.ladder import Ladder
 from symda.anneal.starts import STARTS, Function, Start, StartFunction
 from symda.anneal.strategies import STRATEGIES, Strategy
-from symda.errors import OptionError, nearest
+from symda.checks import choice, number, whole
+from symda.errors import OptionError
 
 if TYPE_CHECKING:
     from symda.solve import Solver
@@ -97,14 +95,14 @@ class Settings:
                 f"{{'max_iter': 500}}, got {short(self.options)}."
             )
         _ = self.chosen
-        _whole("paths", self.paths, 1)
+        whole(self.paths, "anneal: paths")
         if self.paths > MOST_PATHS:
             raise OptionError(
                 f"anneal: paths must be at most {MOST_PATHS}, got {short(self.paths)}; take "
                 "several runs with a seed of their own."
             )
-        _whole("seed", self.seed, 0)
-        _whole("attempts", self.attempts, 1)
+        whole(self.seed, "anneal: seed", least=0)
+        whole(self.attempts, "anneal: attempts")
         _ = self.begin, self.method
         if self.attempts > 1 and not self.method.pooled:
             raise OptionError(
@@ -113,17 +111,18 @@ class Settings:
             )
         check_executor(self.executor)
         if self.workers is not None:
-            _whole("workers", self.workers, 1)
+            whole(self.workers, "anneal: workers")
             if self.executor == "serial" and self.workers > 1:
                 raise OptionError(
                     f"anneal: executor='serial' takes one path after the other in this process; "
                     f"workers={self.workers} does not go with it. Leave one of them out."
                 )
-        _known("keep", self.keep, KEEP)
+        choice(self.keep, "anneal: keep", KEEP)
         if self.time_limit is not None:
-            _seconds("time_limit", self.time_limit)
+            fix = "give seconds, or leave it out for no limit"
+            number(self.time_limit, "anneal: time_limit", fix, kind="positive")
         if self.stop_after is not None:
-            _whole("stop_after", self.stop_after, 1)
+            whole(self.stop_after, "anneal: stop_after")
 
     @cached_property
     def method(self) -> Strategy:
@@ -150,43 +149,9 @@ class Settings:
         from symda.solve import SOLVERS
 
         found = SOLVERS.find(self.solver, where="anneal")
-        if self.options and found is self.solver:
+        if self.options and not isinstance(self.solver, str):
             raise OptionError(
-                f"anneal: options belong to a solver that is given by name; make the "
+                "anneal: options belong to a solver that is given by name; make the "
                 f"{found.name!r} with them and leave options out."
             )
         return found.with_options(**self.options)
-
-
-def _whole(name: str, value: object, least: int) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise OptionError(
-            f"anneal: {name} must be a whole number of at least {least}, got {short(value)}."
-        )
-
-
-def _seconds(name: str, value: object) -> None:
-    with contextlib.suppress(OverflowError):  # a whole number that no double holds
-        if (
-            isinstance(value, Real)
-            and not isinstance(value, bool)
-            and 0.0 < float(value) < math.inf
-        ):
-            return
-    raise OptionError(
-        f"anneal: {name} must be a positive number of seconds, got {short(value)}. Leave it "
-        "out for no limit."
-    )
-
-
-def _known(name: str, value: object, choices: tuple[str, ...], other: str = "") -> None:
-    if not isinstance(value, str):
-        raise OptionError(
-            f"anneal: {name} must be {' or '.join(map(repr, choices))}{f', {other}' * bool(other)}"
-            f", got {short(value)}."
-        )
-    if value not in choices:
-        raise OptionError(
-            f"anneal: there is no {name} {value!r}; there is {', '.join(choices)}."
-            f"{nearest(value, choices)}"
-        )

@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 from symda.anneal.dynamics import Dynamics
 from symda.anneal.failure import explain
-from symda.anneal.levels import FAILED, STATUS
+from symda.anneal.levels import FAILED
 from symda.anneal.starts import Draw, Point, Start
 from symda.errors import OptionError
+from symda.status import Reason, Status
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels, Payload
     from symda.observe import Problem
     from symda.solve import Climber, Judge, Minimiser, Minimum, Solver
 
-FloatArray = NDArray[np.float64]
 
 #: What to do where the slope is infinite.
 AWAY = "keep the path away from there by bounds=, or write the equation with a finite slope"
@@ -104,8 +105,8 @@ class PathResult:
     measurement_term: FloatArray  # (B,)
     model_term: FloatArray  # (B,)
     seconds: FloatArray  # (B,)
-    iterations: NDArray[np.int64]  # (B,)
-    evaluations: NDArray[np.int64]  # (B,)
+    iterations: IntArray  # (B,)
+    evaluations: IntArray  # (B,)
     status: NDArray[np.int8]  # (B,)
     theta: FloatArray  # (B, P)
     states: FloatArray  # (M, D)
@@ -126,7 +127,7 @@ class PathResult:
     def outcome(self) -> str:
         """The status of the last rung tried."""
         tried = self.status[self.status > 0]
-        return STATUS[int(tried[-1])] if tried.size else STATUS[0]
+        return Status.of(int(tried[-1])) if tried.size else Status.NOT_RUN
 
 
 def prepare(job: Job) -> Tools:
@@ -238,13 +239,13 @@ def run_path(
             result.status[beta] = FAILED
             notes.append(f"rung {beta}: {type(error).__name__}: {error}")
             break
-        if halt is not None and halt.is_set() and found.status == STATUS[FAILED]:
+        if halt is not None and halt.is_set() and found.status == Status.FAILED:
             # IPOPT turns Ctrl-C into a failure of its own: a rung cut off, not one that failed.
             interrupted = True
             notes.append(f"interrupted at rung {beta}")
             break
         _enter_effort(result, beta, found)
-        if found.status == STATUS[FAILED]:
+        if found.status == Status.FAILED:
             why = explain(tools.kernels, job.problem, (path, theta), job.rf[beta], found.message)
             notes.append(f"rung {beta}: {why}")
         elif not _finite(found):
@@ -254,7 +255,7 @@ def run_path(
             break
         path, theta, last = found.path, found.theta, beta
         # what a solver says of the point where the path ends, if it is not simply a minimum
-        remark = found.message if found.status in ("acceptable", "stopped") else ""
+        remark = found.message if found.status in (Status.ACCEPTABLE, Status.STOPPED) else ""
         _enter_point(result, beta, found)
     if last >= 0 and job.keep != "ends":
         result.fit[:] = tools.kernels.measure(path, theta)
@@ -287,15 +288,14 @@ def judged(
     result, remark
         The record with the decrement, and what is to be said of the point; empty for a minimum.
     """
-    from symda.solve.options import REASON, WALL
-
     judge = workspace(job).judge(job)
     if judge is None:
         return result, remark
     found = judge.at(*point, job.rf[beta])
-    result.status[beta] = STATUS.index("converged" if found.minimum else "stopped")
+    status = Status.CONVERGED if found.minimum else Status.STOPPED
+    result.status[beta] = status.code
     words = found.words(job.problem)
-    if remark == REASON[WALL]:
+    if remark == Reason.WALL:
         words = words.replace("allow more iterations", AWAY)
     remark = "; ".join(part for part in (remark.strip(" .:"), words) if part) if words else ""
     return replace(result, decrement=found.decrement), remark
@@ -395,7 +395,7 @@ def _finite(found: Minimum) -> bool:
 
 
 def _enter_effort(result: PathResult, beta: int, found: Minimum) -> None:
-    result.status[beta] = STATUS.index(found.status)
+    result.status[beta] = Status(found.status).code
     result.iterations[beta] = found.iterations
     result.evaluations[beta] = found.evaluations
     result.seconds[beta] = found.seconds

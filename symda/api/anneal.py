@@ -28,10 +28,9 @@ from symda.api.starts import StartLike, as_start
 from symda.build.kernels import PARTS, is_long
 from symda.errors import OptionError
 from symda.observe import Problem
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from symda.anneal.report import Reporter
     from symda.anneal.strategies import Strategy
     from symda.api.action import Action
@@ -246,9 +245,7 @@ def _binding(
     return json.dumps(given)
 
 
-def _try_growing(
-    strategy: Strategy, kernels: Kernels, problem: Problem, rf: NDArray[np.float64]
-) -> None:
+def _try_growing(strategy: Strategy, kernels: Kernels, problem: Problem, rf: FloatArray) -> None:
     """Go one step forward, if a window is to grow: kernels that cannot would fail every path."""
     if not isinstance(strategy, Growing):
         return

@@ -11,10 +11,10 @@ from symda.analyse import Equations, assess
 from symda.api import preflight
 from symda.api.kinked import jumps_met
 from symda.observe.jumps import within_steps
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
-    from numpy.typing import NDArray
 
     from symda.analyse.scheme_error import StepForcing
     from symda.api.action import Action
@@ -50,7 +50,7 @@ def assessed(
     if sources is not None and model.forcing:
         left, right = problem.node_times[:-1], problem.node_times[1:]
 
-        def forcing(abscissae: NDArray[np.float64]) -> NDArray[np.float64]:
+        def forcing(abscissae: FloatArray) -> FloatArray:
             channels = [
                 within_steps(sources[f.name], model.time, left, right, abscissae)
                 for f in model.forcing

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.analyse.backpropagation import Backpropagation
 from symda.analyse.backpropagation import backpropagate as through
@@ -15,12 +15,12 @@ from symda.api.driven import driven
 from symda.api.preflight import ProblemWarning, jump_warnings
 from symda.api.simulate import initial_state, parameter_vector
 from symda.errors import DataError, OptionError
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.api.action import Action
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 WHERE = "backpropagate"
 
 

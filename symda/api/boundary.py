@@ -9,18 +9,21 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.api.estimates import Estimates
-from symda.api.inputs import choice, vector
+from symda.api.inputs import vector
 from symda.api.kernels import numbers
 from symda.api.preflight import ProblemWarning
 from symda.api.run import Run
 from symda.api.starts import as_start
+from symda.checks import choice
 from symda.errors import OptionError, SolveError, nearest
 from symda.observe import Observations, Problem, Samples
 from symda.observe.forcing import as_function
 from symda.observe.jumps import breaks, clocked
+from symda.status import Status
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from symda.solve.boundary import Extremal, Inputs
     from symda.solve.boundary.polynomials import Side
 
-FloatArray = NDArray[np.float64]
 
 #: A larger defect is a solution that the mesh does not resolve.
 RESOLVED = 1e-2
@@ -121,7 +123,7 @@ class BoundarySolution:
         DataError
             If a time lies outside the window.
         """
-        choice(side, ("right", "left"), "side")
+        choice(side, "side", ("right", "left"))
         return self._extremal.p(_times(times), side)
 
     def hamiltonian(self, times: ArrayLike, side: Side = "right") -> FloatArray:
@@ -130,7 +132,7 @@ class BoundarySolution:
         The data enter as jumps of p, so H jumps with it. With ``method="bvp"``, where data act at
         all times, H contains their term, -rho/2 (h - y)^2.
         """
-        choice(side, ("right", "left"), "side")
+        choice(side, "side", ("right", "left"))
         return self._extremal.hamiltonian(_times(times), side)
 
 
@@ -198,7 +200,7 @@ def boundary_value(
     from symda.solve.boundary import METHODS, System, make_method
 
     field = _check_action(action)
-    choice(method, tuple(METHODS), "boundary_value: method")
+    choice(method, "boundary_value: method", METHODS)
     problem = action.bind(
         data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
     )
@@ -390,8 +392,8 @@ class _Forcing:
 
 def _check_converged(found: Extremal, problem: Problem, rf: FloatArray, method: str) -> None:
     ending = found.ending
-    if ending.status in ("converged", "acceptable"):
-        if ending.status == "acceptable":
+    if ending.status in (Status.CONVERGED, Status.ACCEPTABLE):
+        if ending.status == Status.ACCEPTABLE:
             warnings.warn(f"boundary_value: {ending.message}.", ProblemWarning, stacklevel=3)
         if not found.defect <= RESOLVED:
             warnings.warn(

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.anneal import Ladder
 from symda.anneal.starts import Draw, Uniform
@@ -23,12 +22,12 @@ from symda.api.preflight import (
     unseen_warnings,
 )
 from symda.observe import Problem
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.api.action import Action
     from symda.build.kernels import Evaluator
 
-FloatArray = NDArray[np.float64]
 
 #: Paths of the run that memory is reckoned for; its ladder is the default one.
 PATHS = 100

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from symda.api.inputs import number
+from symda.checks import number
 from symda.declare import Forcing, MechanicalModel, Model
 from symda.errors import DataError
 from symda.observe import Samples
 from symda.observe.arrays import dimensions
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from symda.api.simulate import Trajectory
     from symda.observe.forcing import ForcingInput
 
-FloatArray = NDArray[np.float64]
 
 #: Parameters (P,), or a mapping of names, in which a parameter per step has a number, a value each
 #: step or each time, or samples.

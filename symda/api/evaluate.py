@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.declare import (
     Forcing,
@@ -19,6 +18,7 @@ from symda.declare import (
 )
 from symda.errors import ModelError, nearest
 from symda.observe.forcing import evaluate as values_of
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,7 +55,7 @@ def evaluate(trajectory: Trajectory, expression: Expr | float) -> xr.DataArray:
 
 def _column(
     trajectory: Trajectory, symbol: Symbol, known: list[str], where: str
-) -> NDArray[np.float64] | float:
+) -> FloatArray | float:
     """Values of one symbol, of a shape that broadcasts to (time,) or (member, time)."""
     name = symbol.name
     if isinstance(symbol, Time):

@@ -8,23 +8,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.api.driven import Values, drive, driven, split_values, with_values
 from symda.api.flow_machine import fitting, in_loops, machine_of, members_of
 from symda.api.flow_run import MOST_KEPT, IntegrationWarning, Runner, Stops, failure
-from symda.api.inputs import number, whole
 from symda.api.simulate import Trajectory, forcing_sources, parameter_vector
+from symda.checks import number, whole
 from symda.declare import Model
 from symda.errors import DataError, OptionError, SolveError
 from symda.observe.arrays import as_times, dimensions, warn_of_coarse
 from symda.observe.jumps import jumps, off_ends
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.discretise.integrators import Integrator
     from symda.observe.forcing import ForcingInput, ForcingSource
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,8 +132,8 @@ class StepMap:
         where: str,
     ) -> FloatArray:
         h, t = _step(h, where), _step(t, where, "t")
-        count = whole(steps, f"{where}: steps", "a state is kept every `every` steps", least=1)
-        each = whole(every, f"{where}: every", "1 keeps all states", least=1)
+        count = whole(steps, f"{where}: steps", "a state is kept every `every` steps", floats=True)
+        each = whole(every, f"{where}: every", "1 keeps all states", floats=True)
         if count % each:
             raise OptionError(
                 f"{where}: steps = {count} is no multiple of every = {each}; take "
@@ -284,7 +283,7 @@ def integrate(
         step, f"{where}: step", "leave it out for the shortest interval", kind="positive"
     )  # fmt: skip
     if threads is not None:
-        threads = whole(threads, f"{where}: threads", "leave it out for all cores", least=1)
+        threads = whole(threads, f"{where}: threads", "leave it out for all cores", floats=True)
     constants, values = split_values(model, parameters, t, where=where)
     theta = parameter_vector(known.parameters, constants, where=where)
     sources = forcing_sources(known, drive(forcing, values), t, where=where)

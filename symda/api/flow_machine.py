@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.api.machine import VirtualMachineWarning
 from symda.api.simulate import initial_state
@@ -16,6 +16,7 @@ from symda.declare import LatticeModel, Measurement, Model
 from symda.declare.mechanics import MechanicalModel
 from symda.errors import DataError, OptionError
 from symda.observe.arrays import as_floats, dimensions
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from symda.emit import Source
     from symda.lower.steps import StepIR
 
-FloatArray = NDArray[np.float64]
 Functions: TypeAlias = "Mapping[str, ca.Function]"
 
 #: Unknowns of an implicit step (stages times states) that dense factors are made for.

@@ -10,21 +10,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.declare import Model
 from symda.errors import DataError, OptionError, SolveError
 from symda.observe import Samples
 from symda.observe.forcing import as_function
 from symda.observe.jumps import inside, jumps
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.build.steps import StepEngine, Stretches
     from symda.discretise.integrators import Integrator
     from symda.observe.forcing import ForcingSource
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 #: Steps that are laid out in memory at a time where there is forcing.
 CHUNK = 1 << 16

@@ -1,70 +1,14 @@
-"""Numbers a user passes to `simulate` and `twin`, checked, with messages that name the fix."""
+"""Numbers for each of some names, as a user passes them, checked."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from typing import Literal, SupportsFloat, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from symda.errors import DataError, InputError, OptionError, nearest
-
-FloatArray = NDArray[np.float64]
-Kind: TypeAlias = Literal["finite", "positive", "non-negative"]
-
-
-def number(
-    value: object,
-    what: str,
-    fix: str,
-    *,
-    kind: Kind = "finite",
-    error: type[InputError] = OptionError,
-) -> float:
-    """Return `value` as a float.
-
-    Parameters
-    ----------
-    value
-        Anything that is a number, SymPy's included; text is never converted.
-    what, fix
-        How messages call it, and what they advise.
-    kind
-        What it must be besides finite.
-    error
-        What to raise.
-
-    Raises
-    ------
-    InputError
-        If it is not such a number.
-    """
-    got = _as_float(value)
-    fits = math.isfinite(got) and (
-        kind == "finite" or got > 0.0 or (kind == "non-negative" and got == 0.0)
-    )
-    if not fits:
-        raise error(f"{what} must be a {kind} number, got {_show(value)}; {fix}.")
-    return got
-
-
-def whole(value: object, what: str, fix: str, *, least: int) -> int:
-    """Return `value` as an int of at least `least`.
-
-    Raises
-    ------
-    OptionError
-        If it is not such a number.
-    """
-    got = _as_float(value)
-    if not (math.isfinite(got) and got == round(got) and got >= least):
-        raise OptionError(
-            f"{what} must be a whole number of at least {least}, got {_show(value)}; {fix}."
-        )
-    # not by way of the float, which has 53 bits only
-    return int(value) if isinstance(value, int | np.integer) else round(got)
+from symda.checks import Kind, number
+from symda.errors import DataError, InputError
+from symda.types import FloatArray
 
 
 def vector(
@@ -115,35 +59,3 @@ def vector(
         ],
         dtype=np.float64,
     )
-
-
-def choice(value: object, choices: Sequence[str], what: str) -> None:
-    """Refuse what is not one of `choices`.
-
-    Raises
-    ------
-    OptionError
-        With the nearest of them.
-    """
-    # an array is none, and cannot be compared with one
-    if not isinstance(value, str) or value not in choices:
-        raise OptionError(
-            f"{what} must be one of {', '.join(choices)}, got {value!r}."
-            f"{nearest(str(value), choices)}"
-        )
-
-
-def _as_float(value: object) -> float:
-    """`value` if it is one number, else nan."""
-    if not isinstance(value, SupportsFloat) or isinstance(value, bool | np.bool_):
-        return math.nan
-    if getattr(value, "ndim", 0):
-        return math.nan
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):  # a SymPy expression with symbols; 10**400
-        return math.nan
-
-
-def _show(value: object) -> str:
-    return repr(value.item() if isinstance(value, np.generic) else value)

@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.api.flow_run import IntegrationWarning
 from symda.api.stepping import Function, Jacobian, Method, OverBudgetError, Stepper
@@ -17,13 +16,13 @@ from symda.errors import DataError, SolveError
 from symda.observe import Samples
 from symda.observe.forcing import ForcingSource, as_function
 from symda.observe.jumps import breaks, clocked
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
     from symda.derive.lattice import MachineField
 
-FloatArray = NDArray[np.float64]
 
 #: States up to which a Jacobian is a dense matrix.
 DENSE = 60

@@ -7,9 +7,10 @@ from reprlib import repr as short
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.errors import InputError, nearest
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from symda.build.kernels import Evaluator, Kernels
     from symda.observe import Observations, Problem
 
-FloatArray = NDArray[np.float64]
 Theta: TypeAlias = ArrayLike | Mapping[str, float]
 
 

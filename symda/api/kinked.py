@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.anneal.levels import STOPPED
 from symda.derive.kinks import Kink, along, kinks
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from symda.api.action import Action
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 
 #: A path this near a kink, as a share of how far it goes from it, is on it.
 NEAR = 1e-3
@@ -79,7 +78,7 @@ def jumps_met(
 
 def _near(
     found: tuple[Kink, ...], action: Action, problem: Problem, X: FloatArray, theta: FloatArray
-) -> tuple[FloatArray, NDArray[np.bool_]]:
+) -> tuple[FloatArray, BoolArray]:
     """Distances (M, K) of a path from kinks, as shares of the largest, and which it crosses."""
     steps = np.minimum(np.arange(problem.M) // (1 + problem.interior), problem.N - 1)
     u = problem.u[steps, 0]

@@ -9,10 +9,10 @@ from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm
 
 if TYPE_CHECKING:
-    from symda.derive.continuous import EulerLagrange, HamiltonEquations, Hamiltonian, Lagrangian
-    from symda.derive.discrete import DiscreteEulerLagrange
-    from symda.derive.equations import Equations
-    from symda.derive.sections import Subject
+    from symda.typeset.continuous import EulerLagrange, HamiltonEquations, Hamiltonian, Lagrangian
+    from symda.typeset.discrete import DiscreteEulerLagrange
+    from symda.typeset.equations import Equations
+    from symda.typeset.sections import Subject
 
 
 class Mathematics:
@@ -26,7 +26,7 @@ class Mathematics:
 
     def equations(self) -> Equations:
         """Return the mathematics to read: ``print`` it, or take its ``.latex()``."""
-        from symda.derive.equations import equations
+        from symda.typeset.equations import equations
 
         return equations(
             self.model,
@@ -44,7 +44,7 @@ class Mathematics:
         OptionError
             If the model is a map.
         """
-        from symda.derive.continuous import continuum, lagrangian
+        from symda.typeset.continuous import continuum, lagrangian
 
         return lagrangian(continuum(self._subject))
 
@@ -56,7 +56,7 @@ class Mathematics:
         OptionError
             If the model is a map; `discrete_euler_lagrange` has its equations.
         """
-        from symda.derive.continuous import continuum, euler_lagrange
+        from symda.typeset.continuous import continuum, euler_lagrange
 
         return euler_lagrange(continuum(self._subject))
 
@@ -68,7 +68,7 @@ class Mathematics:
         OptionError
             If the model is a map.
         """
-        from symda.derive.continuous import continuum, hamiltonian
+        from symda.typeset.continuous import continuum, hamiltonian
 
         return hamiltonian(continuum(self._subject))
 
@@ -80,19 +80,19 @@ class Mathematics:
         OptionError
             If the model is a map; `discrete_euler_lagrange` has its equations.
         """
-        from symda.derive.continuous import continuum, hamilton
+        from symda.typeset.continuous import continuum, hamilton
 
         return hamilton(continuum(self._subject))
 
     def discrete_euler_lagrange(self) -> DiscreteEulerLagrange:
         """Return the discrete Euler-Lagrange equations and momenta of the scheme, or of a map."""
-        from symda.derive.discrete import discrete_euler_lagrange
+        from symda.typeset.discrete import discrete_euler_lagrange
 
         return discrete_euler_lagrange(self._subject)
 
     @property
     def _subject(self) -> Subject:
-        from symda.derive.site_subject import subject_of
+        from symda.typeset.site_subject import subject_of
 
         options = (self.scheme, self.model_error, self.averaging)
         return subject_of(self.model, self.measurement, *options)

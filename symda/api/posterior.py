@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.analyse.laplace import laplace
 from symda.analyse.posterior import Posterior
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from symda.api.action import Action
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 
 #: A point with more than this left to gain, in units of the action, is no minimum to expand about.
 LEFT = 1e-2

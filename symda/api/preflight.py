@@ -8,13 +8,13 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.anneal.failure import DIGITS, precision_ratio
 from symda.anneal.starts import Draw, Uniform
 from symda.anneal.strategies.strategy import Growing
 from symda.observe import Problem
 from symda.observe.jumps import breaks, clocked, jumps
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from symda.declare import Model, Parameter, Time
     from symda.derive.lattice import MachineField
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 #: Data beyond a bound by this many standard deviations of their noise are not the noise's doing.
 FAR = 3.0

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from symda.api.action import Action
     from symda.api.run import Run
-    from symda.derive.display import Section
     from symda.show.report import Part, Picture
+    from symda.typeset.display import Section
 
 #: Sections of an action's equations that say what was declared; the others are derived.
 _DECLARED = 2
@@ -80,7 +80,7 @@ def report_run(
 
 def run_latex(run: Run) -> str:
     """Return lowest action, its Rf and the best path's free parameters as one display."""
-    from symda.derive.display import Line, Section, aligned_of
+    from symda.typeset.display import Line, Section, aligned_of
 
     dataset = run.dataset
     if not path_counts(dataset).reached:
@@ -154,7 +154,7 @@ def _declared(action: Action) -> Part:
 
 def _mechanics(model: Model) -> Iterator[Section]:
     """Yield what a model of mechanics was made from."""
-    from symda.derive.display import Line, Section
+    from symda.typeset.display import Line, Section
 
     if isinstance(model, MechanicalModel):
         lines = [Line(sp.Symbol("H"), model.hamiltonian)]

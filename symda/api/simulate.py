@@ -7,21 +7,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.api.driven import Values, drive, driven, split_values, with_values
 from symda.api.estimates import Estimates
 from symda.api.evaluate import evaluate
-from symda.api.inputs import choice, number, vector
+from symda.api.inputs import vector
 from symda.api.integrate import Options, System, integrate, iterate
 from symda.api.kernels import parameter_values
 from symda.api.plot import plot
 from symda.api.stepping import Method
+from symda.checks import choice, number
 from symda.declare import LatticeModel, Measurement, Model, Parameter
 from symda.errors import DataError, OptionError
 from symda.observe import Samples
 from symda.observe.arrays import as_times, warn_of_coarse
 from symda.observe.forcing import as_forcing, match
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from sympy import Expr
 
     from symda.observe.forcing import ForcingInput, ForcingSource
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +265,7 @@ def integration_options(
         If one of them is wrong.
     """
     if method is not None:
-        choice(method, get_args(Method), f"{where}: method")
+        choice(method, f"{where}: method", get_args(Method))
     own = "leave it out for one by the size of each state"
     return Options(
         method,

@@ -7,17 +7,17 @@ from reprlib import repr as short
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.anneal.starts import Given, Start, StartFunction
 from symda.api.kernels import numbers
 from symda.api.run import Run
 from symda.errors import OptionError, nearest
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 
 Parameters: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 StartLike: TypeAlias = str | StartFunction | Start | Run | ArrayLike | tuple[ArrayLike, Parameters]

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.errors import SolveError, SymdaError
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from scipy.integrate import OdeSolver
     from scipy.sparse import csc_array
 
-FloatArray = NDArray[np.float64]
 Method: TypeAlias = Literal["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"]
 Function: TypeAlias = Callable[[float, FloatArray], FloatArray]
 Jacobian: TypeAlias = Callable[[float, FloatArray], "FloatArray | csc_array"]

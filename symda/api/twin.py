@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.api.driven import Values, drive, driven, split_values, with_values
-from symda.api.inputs import number, vector, whole
+from symda.api.inputs import vector
 from symda.api.integrate import Options, System
 from symda.api.preflight import ProblemWarning
 from symda.api.simulate import (
@@ -23,16 +23,17 @@ from symda.api.simulate import (
     trajectory,
 )
 from symda.api.stepping import Method
+from symda.checks import number, whole
 from symda.declare import Measurement, Model
 from symda.errors import DataError, OptionError
 from symda.observe import Observations, Samples
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.api.action import Action
     from symda.derive.lattice import MachineField
     from symda.observe.forcing import ForcingInput
 
-FloatArray = NDArray[np.float64]
 
 #: Tolerance of the time before 0, of which only the end is kept.
 SPIN_UP = 1e-8
@@ -111,8 +112,8 @@ def twin(
         )
     model, field = action.model, action.field
     dt = _duration(dt, "dt", "e.g. dt=1" if model.discrete else "e.g. dt=0.01", model)
-    steps = whole(steps, "twin: steps", "e.g. steps=100", least=1)
-    every = whole(every, "twin: every", "e.g. every=1", least=1)
+    steps = whole(steps, "twin: steps", "e.g. steps=100", floats=True)
+    every = whole(every, "twin: every", "e.g. every=1", floats=True)
     if steps % every:
         raise OptionError(
             f"twin: every must divide steps = {steps}, got {every!r}; choose e.g. every=1."
@@ -127,7 +128,7 @@ def twin(
         broadcast=True,
         error=OptionError,
     )
-    seed = whole(seed, "twin: seed", "e.g. seed=0", least=0)
+    seed = whole(seed, "twin: seed", "e.g. seed=0", least=0, floats=True)
     options = integration_options(method, 1e-10, None, where="twin")
     if model.discrete:
         refuse_for_maps({"method": method}, where="twin")
@@ -189,7 +190,9 @@ def _field(action: Action, known: Model) -> MachineField:
 def _duration(value: float, name: str, fix: str, model: Model, *, zero: bool = False) -> float:
     """`value` as a float: a time, or for a map a number of iterations."""
     if model.discrete:
-        return float(whole(value, f"twin: {name} of a map", fix, least=0 if zero else 1))
+        return float(
+            whole(value, f"twin: {name} of a map", fix, least=0 if zero else 1, floats=True)
+        )
     return number(value, f"twin: {name}", fix, kind="non-negative" if zero else "positive")
 
 

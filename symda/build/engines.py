@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.build.load import load
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
 
-FloatArray = NDArray[np.float64]
 
 #: The per-step and per-point functions every engine has, under CasADi's calling convention.
 STEP_FUNCTIONS = (

@@ -10,12 +10,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.build.engines import CompiledEngine, Engine, VirtualEngine
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError
 from symda.observe import Problem
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from symda.build.compile import Artefact
 
-FloatArray = NDArray[np.float64]
 
 #: Largest E for which the structured solver runs on dense blocks in vector lanes; LAPACK's band
 #: beyond. Lorenz-96, N = 100, rk4, milliseconds an iteration and path on a core with AVX-512, lanes
@@ -153,30 +153,6 @@ class Kernels:
     def at(self, problem: Problem) -> Evaluator:
         """Bind a problem, so that its data are laid out once."""
         return Evaluator(self, problem)
-
-    def action(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem) -> float:
-        """Return the action A(X, theta) of eq. 10 at precision `rf`, a number or one a state."""
-        return self.at(problem).action(X, theta, rf)
-
-    def gradient(
-        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem
-    ) -> FloatArray:
-        """Gradient of the action, shape (M D + P,)."""
-        return self.at(problem).gradient(X, theta, rf)
-
-    def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem) -> csc_array:
-        """Hessian of the action, sparse (M D + P, M D + P), symmetric."""
-        return self.at(problem).hessian(X, theta, rf)
-
-    def hessian_product(
-        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, problem: Problem, v: ArrayLike
-    ) -> FloatArray:
-        """Hessian of the action times `v`, (M D + P,), whatever the size of the model."""
-        return self.at(problem).hessian_product(X, theta, rf, v)
-
-    def residual(self, X: ArrayLike, theta: ArrayLike, problem: Problem) -> FloatArray:
-        """Residuals r of the steps, shape (N, E)."""
-        return self.at(problem).residual(X, theta)
 
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Measurement functions along a path of any length, shape (M, L)."""
@@ -403,14 +379,12 @@ class Assembly:
     """
 
     size: tuple[int, int]
-    target: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    starts: NDArray[np.int64]
+    target: IntArray
+    rows: IntArray
+    starts: IntArray
 
     @classmethod
-    def of(
-        cls, size: tuple[int, int], rows: NDArray[np.int64], columns: NDArray[np.int64]
-    ) -> Assembly:
+    def of(cls, size: tuple[int, int], rows: IntArray, columns: IntArray) -> Assembly:
         """Plan the sum of entries at (rows, columns), which may repeat."""
         keys, target = np.unique(columns * size[0] + rows, return_inverse=True)
         starts = np.searchsorted(keys, np.arange(size[1] + 1) * size[0])
@@ -456,7 +430,7 @@ class Layout:
         )
         self._functions = functions
 
-    def _square(self, *parts: tuple[str, NDArray[np.int64]]) -> Assembly:
+    def _square(self, *parts: tuple[str, IntArray]) -> Assembly:
         rows, columns = [], []
         for name, unknowns in parts:
             i, j = (

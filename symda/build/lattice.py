@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.build.engines import Engine
 from symda.build.kernels import Evaluator, Kernels, Layout, Payload
 from symda.build.lattice_engines import CompiledLattice, LatticeEngine, VirtualLattice
 from symda.errors import InputError, OptionError
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from symda.discretise import Scheme
     from symda.emit.source import Source
     from symda.observe import Problem
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -245,7 +244,7 @@ class LatticeEvaluator(Evaluator):
             )
 
     @cached_property
-    def _plain(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _plain(self) -> tuple[IntArray, IntArray]:
         """Channels that are plain states, and the states that they are."""
         direct = np.array(self.kernels.shape.direct, dtype=np.int64)
         channels = np.flatnonzero(direct >= 0)

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.build.engines import addresses
 from symda.build.load import load
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
-
-FloatArray = NDArray[np.float64]
 
 
 class LatticeEngine(Protocol):

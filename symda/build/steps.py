@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.build.engines import addresses
 from symda.build.load import load
 from symda.lower.steps import StepIR
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from symda.types import FloatArray, IntArray
 
 #: How a step can end; the same numbers stand in the template.
 FINE, NOT_FINITE, NO_CONVERGENCE, SINGULAR, NO_MEMORY = range(5)

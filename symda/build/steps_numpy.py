@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.build.steps import FINE, NO_CONVERGENCE, NOT_FINITE, SINGULAR, Advance, Stretches
 from symda.emit.steps import RULES
 from symda.lower.steps import StepIR, StepProgram
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
-
-FloatArray = NDArray[np.float64]
 
 
 class _StepError(Exception):

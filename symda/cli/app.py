@@ -10,8 +10,8 @@ import typer
 
 from symda.anneal.starts import STARTS
 from symda.anneal.strategies import STRATEGIES
-from symda.derive.display import Readable
 from symda.solve import SOLVERS
+from symda.typeset.display import Readable
 
 Into = Annotated[Path, typer.Option(help="Folder to write into; made if it is not there.")]
 ModelArgument = Annotated[

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.api import Trajectory
 from symda.api.flow import integrate
+from symda.checks import choice, number
 from symda.cli.console import note, say
 from symda.cli.files import ModelFile, parse_values, read_model
 from symda.cli.output import make_folder, writing
@@ -23,14 +21,13 @@ from symda.declare import MechanicalModel, Model
 from symda.errors import DataError, ModelError, OptionError, nearest
 from symda.observe.forcing import as_forcing
 from symda.show import energy_error
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
     from sympy import Expr
 
     from symda.observe.forcing import ForcingSource
-
-Format = Literal["nc", "csv"]
 
 #: Names of a message; the others are counted.
 LISTED = 8
@@ -59,10 +56,7 @@ def integrate_file(
         If the file or one of the options is wrong.
     """
     times = output_times(step, until, begin, points)
-    if form not in ("nc", "csv"):
-        raise OptionError(
-            f"--format: expected nc or csv, got {form!r}.{nearest(form, ('nc', 'csv'))}"
-        )
+    choice(form, "--format", ("nc", "csv"))
     given_initial = parse_values(initial, "--initial")
     given_parameters = parse_values(parameters, "--parameter")
     file = read_model(path)
@@ -133,7 +127,7 @@ def usual_method(model: Model) -> str:
     return "verlet" if model.separable else "gauss4"
 
 
-def output_times(step: float, until: float, begin: float, points: int) -> NDArray[np.float64]:
+def output_times(step: float, until: float, begin: float, points: int) -> FloatArray:
     """Return the times to keep, multiples of the step but for the last; about `points` of them.
 
     Raises
@@ -141,11 +135,9 @@ def output_times(step: float, until: float, begin: float, points: int) -> NDArra
     OptionError
         If they make no sense.
     """
-    for name, value in (("--step", step), ("--until", until), ("--from", begin)):
-        if not math.isfinite(value):
-            raise OptionError(f"{name}: expected a finite number, got {value}.")
-    if step <= 0.0:
-        raise OptionError(f"--step: expected a number larger than zero, got {step:g}.")
+    number(step, "--step", kind="positive")
+    for name, value in (("--until", until), ("--from", begin)):
+        number(value, name)
     if until <= begin:
         raise OptionError(f"--until: expected a time after --from {begin:g}, got {until:g}.")
     if step > until - begin:
@@ -188,7 +180,7 @@ def _energy(trajectory: Trajectory, energy: Expr | None, path: Path) -> xr.DataA
         raise ModelError(f"{path.name}, energy: {what}") from error
 
 
-def _forcing(file: ModelFile, times: NDArray[np.float64]) -> dict[str, ForcingSource]:
+def _forcing(file: ModelFile, times: FloatArray) -> dict[str, ForcingSource]:
     found = as_forcing(file.forcing, times)
     missing = [u.name for u in file.model.forcing if u.name not in found]
     if missing:
@@ -270,13 +262,6 @@ def _named(
     return found
 
 
-def _quoted(names: Iterable[str]) -> str:
-    """Return a line of CSV; a name may hold the separator."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(names)
-    return line.getvalue()
-
-
 def _write(
     path: Path,
     trajectory: Trajectory,
@@ -284,20 +269,15 @@ def _write(
     attributes: Mapping[str, str | float],
 ) -> None:
     """Write NetCDF, or a CSV file with a column for time, each state and the energy."""
+    import pandas as pd
+
     states = trajectory.states
     if path.suffix == ".csv":
         columns = {"t": trajectory.times}
         columns |= {str(name): states.sel(state=name).values for name in states["state"].values}
         if energy is not None and "energy" not in columns:
             columns["energy"] = energy.values
-        np.savetxt(
-            path,
-            np.column_stack(list(columns.values())),
-            delimiter=",",
-            header=_quoted(columns),
-            comments="",
-            fmt="%.17g",
-        )
+        pd.DataFrame(columns).to_csv(path, index=False, float_format="%.17g", na_rep="nan")
         return
     dataset = states.to_dataset(name="states")
     if energy is not None:

@@ -13,6 +13,8 @@ import sympy as sp
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
+from symda.types import FloatArray
+
 POINTS, TRIES = 3, 40
 #: Beside the largest term of a sum, what is taken for the rounding of decimal coefficients.
 ROUNDING = 1e-12
@@ -51,7 +53,7 @@ def vanishes(expression: Expr) -> bool:
     return found or bool(sp.simplify(expression) == 0)
 
 
-def generic_rank(matrix: sp.Matrix) -> tuple[int, NDArray[np.float64]]:
+def generic_rank(matrix: sp.Matrix) -> tuple[int, FloatArray]:
     """Return the rank a matrix has almost everywhere, and a basis of its kernel at one such place.
 
     Masses may be of any size beside each other: rows and columns are scaled to be alike.
@@ -74,7 +76,7 @@ def generic_rank(matrix: sp.Matrix) -> tuple[int, NDArray[np.float64]]:
     return best, kernel
 
 
-def _equilibrated(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+def _equilibrated(matrix: FloatArray) -> FloatArray:
     """Return a matrix with rows and columns scaled until the largest of each is about 1."""
     size = np.abs(matrix)
     # below this, what is zero but for the rounding of its own evaluation

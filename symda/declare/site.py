@@ -10,14 +10,15 @@ from typing import Literal, Self, TypeAlias, get_args, overload
 
 import numpy as np
 import sympy as sp
-from numpy.typing import NDArray
 from sympy import Expr
 from sympy.printing.latex import LatexPrinter
 
+from symda.checks import choice, whole
 from symda.declare import symbols
 from symda.declare.ranges import Range, checked_bounds, checked_start
 from symda.declare.symbols import UNBOUNDED, Declared, State
-from symda.errors import ModelError, nearest
+from symda.errors import ModelError
+from symda.types import IntArray
 
 Boundary: TypeAlias = Literal["periodic", "zero", "reflect"]
 Index: TypeAlias = "Expr | int | slice"
@@ -56,17 +57,10 @@ class Site(Declared):
 
     def __new__(cls, name: str, size: int, *, boundary: Boundary = "periodic") -> Self:
         """Check the declaration and make the symbol."""
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-            raise ModelError(
-                f"Site {name!r}: the size must be a whole number of at least 1, got {size!r}."
-            )
-        if not isinstance(boundary, str) or boundary not in get_args(Boundary):
-            raise ModelError(
-                f"Site {name!r}: boundary must be 'periodic', 'zero' or 'reflect', got "
-                f"{boundary!r}.{nearest(str(boundary), get_args(Boundary))}"
-            )
+        size = whole(size, f"Site {name!r}: the size", error=ModelError)
+        choice(boundary, f"Site {name!r}: boundary", get_args(Boundary), error=ModelError)
         symbol = cls._create(name)
-        symbol.size, symbol.boundary = int(size), boundary
+        symbol.size, symbol.boundary = size, boundary
         return symbol
 
     def _hashable_content(self) -> tuple[object, ...]:
@@ -76,7 +70,7 @@ class Site(Declared):
     def __getnewargs_ex__(self) -> tuple[tuple[str, int], dict[str, object]]:  # type: ignore[override]
         return (self.name, self.size), {"boundary": self.boundary}
 
-    def inside(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    def inside(self, positions: IntArray) -> IntArray:
         """Site that stands at each position, which may lie beyond the ends; -1: zero stands there.
 
         Parameters
@@ -107,7 +101,7 @@ class Lattice:
         """Number of sites."""
         return prod(self.shape)
 
-    def neighbours(self, offsets: Sequence[int]) -> NDArray[np.int64]:
+    def neighbours(self, offsets: Sequence[int]) -> IntArray:
         """Return the number of each site's neighbour, (count,); -1 where zero stands there."""
         total = np.zeros((1,) * len(self.sites), dtype=np.int64)
         beyond = np.zeros_like(total, dtype=bool)
@@ -120,7 +114,7 @@ class Lattice:
         where = np.broadcast_to(np.where(beyond, -1, total), self.shape)
         return np.ascontiguousarray(where).reshape(-1)
 
-    def coordinates(self) -> NDArray[np.int64]:
+    def coordinates(self) -> IntArray:
         """Return the number of each site in each direction, (directions, count)."""
         return np.indices(self.shape).reshape(len(self.sites), self.count)
 

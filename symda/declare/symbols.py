@@ -12,6 +12,7 @@ from typing import ClassVar, NoReturn, Self
 
 from sympy import Symbol
 
+from symda.checks import whole
 from symda.declare.ranges import (
     Range,
     checked_bounds,
@@ -343,10 +344,7 @@ def several(names: str | Sequence[str], size: int | None, function: str) -> list
         )
     if size is None:
         return every
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ModelError(
-            f"{function}({names!r}, {size!r}): the size must be a whole number of at least 1."
-        )
+    size = whole(size, f"{function}({names!r}, {size!r}): the size", error=ModelError)
     if len(every) > 1:
         raise ModelError(
             f"{function}({names!r}, {size}): a size goes with one name, got {len(every)} names; "

@@ -1,1 +1,1 @@
-"""Derive: equations to read (SymPy); the field and the one-step residual as CasADi SX."""
+"""Derive: the field and the one-step residual as CasADi SX, with their derivatives."""

@@ -14,20 +14,6 @@ from symda.declare import Model
 STEPS = (sp.sign, sp.Heaviside, sp.floor, sp.ceiling, sp.Mod)
 
 
-def vector_field(model: Model) -> sp.ImmutableMatrix:
-    """Return the right-hand sides F of an ODE, or f of a map.
-
-    Parameters
-    ----------
-    model : Model
-
-    Returns
-    -------
-    ImmutableMatrix, (D, 1)
-    """
-    return sp.ImmutableMatrix(len(model.states), 1, model.equations)
-
-
 def jacobian(model: Model, wrt: Sequence[Symbol] | None = None) -> sp.ImmutableMatrix:
     """Return the first derivatives of the field.
 

@@ -15,18 +15,17 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import sympy as sp
-from numpy.typing import NDArray
 from sympy import Basic, Expr, Symbol
 from sympy.core.relational import Relational
 
 from symda.declare import Measurement, Model, Parameter, State, Time
 from symda.declare.lattice import LatticeModel
 from symda.derive.translate import to_casadi
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
 
-FloatArray = NDArray[np.float64]
 Kind: TypeAlias = Literal["state", "channel"]
 
 #: Functions that are not smooth.

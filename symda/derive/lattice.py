@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from sympy import Expr
 
 from symda.declare import LatticeModel, Measurement, Parameter, SiteState, State
@@ -20,6 +19,7 @@ from symda.derive.masked import Channels
 from symda.derive.step import STEP_HEAD
 from symda.derive.translate import to_casadi
 from symda.discretise import Scheme, step_residual
+from symda.types import IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -95,7 +95,7 @@ class LatticeField:
         return len(self.model.forcing)
 
     @cached_property
-    def places(self) -> NDArray[np.int64]:
+    def places(self) -> IntArray:
         """State that each stencil value of each site is, (sites, W); D where it is zero."""
         count = self.model.lattice.count
         columns = [
@@ -111,10 +111,10 @@ class LatticeField:
         A stored entry is one that is used.
         """
         D, P, L, count = self.D, self.P, self.L, self.model.lattice.count
-        rows: list[NDArray[np.int64]] = []
-        columns: list[NDArray[np.int64]] = []
+        rows: list[IntArray] = []
+        columns: list[IntArray] = []
 
-        def enter(at: NDArray[np.int64], what: NDArray[np.int64]) -> None:
+        def enter(at: IntArray, what: IntArray) -> None:
             rows.append(at.reshape(-1))
             columns.append(what.reshape(-1))
 
@@ -235,9 +235,7 @@ class Expressions:
         )
 
 
-def _ones(
-    shape: tuple[int, int], rows: list[NDArray[np.int64]], columns: list[NDArray[np.int64]]
-) -> csr_array:
+def _ones(shape: tuple[int, int], rows: list[IntArray], columns: list[IntArray]) -> csr_array:
     from scipy.sparse import csr_array
 
     i, j = (np.concatenate([np.empty(0, np.int64), *part]) for part in (rows, columns))

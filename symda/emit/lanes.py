@@ -13,6 +13,7 @@ from symda.emit.source import Source
 from symda.lower import KernelIR, Pattern
 from symda.lower.ir import Stage
 from symda.names import module_name
+from symda.status import Reason, Status
 
 TEMPLATE = "newton.pyx.j2"
 
@@ -105,6 +106,8 @@ def emit_newton(ir: KernelIR) -> Source:
         lanes=True,
         constant=_splat,
         damping=DAMPING,
+        statuses=tuple(Status),
+        reasons=tuple(Reason)[1:],
         least_pivot=LEAST_PIVOT,
         jacobian_rows=Rows.of(_nonzeros(ir.field_jacobian), ir.D, ir.D),
         adjoint_rows=Rows.of(

@@ -141,8 +141,3 @@ class KernelIR:
     def W(self) -> int:
         """Unknowns a step sees: window and parameters, E + D + P."""
         return self.E + self.D + self.P
-
-    @property
-    def instructions(self) -> int:
-        """Straight-line instructions of all routines together."""
-        return sum(len(routine.values) for routine in self.routines)

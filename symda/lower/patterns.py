@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.lower.ir import Gather, Pattern, Stage
-
-Mask = NDArray[np.bool_]
+from symda.types import BoolArray
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def step_masks(
     curvature: Pattern,
     *,
     discrete: bool,
-) -> tuple[Mask, Mask]:
+) -> tuple[BoolArray, BoolArray]:
     """Masks of dr/d(unknowns) (E, W) and of the residual's curvature (W, W), internal order."""
     D, P, W = layout.D, layout.P, layout.W
     dF = _mask(jacobian)
@@ -65,10 +64,10 @@ def step_masks(
     first = np.eye(D, W, dtype=bool)
     last = np.eye(D, W, layout.last_column, dtype=bool)
     theta = np.eye(P, W, layout.theta_column, dtype=bool)
-    slopes: list[Mask] = []
+    slopes: list[BoolArray] = []
     bent = np.zeros((W, W), dtype=bool)
 
-    def argument(stage: Stage) -> Mask:
+    def argument(stage: Stage) -> BoolArray:
         tangent = np.zeros((D, W), dtype=bool)
         if stage.v != 1:
             tangent |= first
@@ -79,7 +78,7 @@ def step_masks(
                 tangent |= slope
         return tangent
 
-    def own(point: int) -> Mask:
+    def own(point: int) -> BoolArray:
         return np.eye(D, W, D * (1 + point), dtype=bool)
 
     for stage in stages:
@@ -102,7 +101,7 @@ def step_masks(
     return np.vstack([step, *ties]), bent
 
 
-def gather_rows(layout: Layout, mask: Mask) -> Gather:
+def gather_rows(layout: Layout, mask: BoolArray) -> Gather:
     """Jacobian mask (E, W), internal order -> nonzeros in external order of a dense (E, W)."""
     internal = layout.internal()
     external = mask[:, internal]
@@ -111,7 +110,7 @@ def gather_rows(layout: Layout, mask: Mask) -> Gather:
     return Gather(_pattern((layout.E, layout.W), rows, columns), tuple(source.tolist()))
 
 
-def gather_upper(layout: Layout, mask: Mask) -> Gather:
+def gather_upper(layout: Layout, mask: BoolArray) -> Gather:
     """Symmetric mask (W, W), internal order -> upper triangle, external order, of a dense (W, W).
 
     The source is always in the lower triangle of the internal order, which is all that is filled.
@@ -124,13 +123,13 @@ def gather_upper(layout: Layout, mask: Mask) -> Gather:
     return Gather(_pattern((layout.W, layout.W), rows, columns), tuple(source.tolist()))
 
 
-def _mask(pattern: Pattern) -> Mask:
+def _mask(pattern: Pattern) -> BoolArray:
     mask = np.zeros(pattern.shape, dtype=bool)
     mask[list(pattern.rows), list(pattern.columns)] = True
     return mask
 
 
-def _product(a: Mask, b: Mask) -> Mask:
+def _product(a: BoolArray, b: BoolArray) -> BoolArray:
     return (a.astype(np.float32) @ b.astype(np.float32)) > 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from symda.checks import whole
 from symda.declare import Model, parameter, state, states
 from symda.errors import ModelError
 
@@ -64,11 +65,8 @@ def lorenz96(D: int = 11) -> Model:
     -----
     E. N. Lorenz, Proc. Seminar on Predictability 1, ECMWF (1996) 1.
     """
-    if not isinstance(D, int) or isinstance(D, bool) or D < 4:
-        raise ModelError(
-            f"lorenz96: D must be a whole number of at least 4, since a site sees four different "
-            f"ones, got {D!r}."
-        )
+    fix = "a site sees four different ones"
+    D = whole(D, "lorenz96: D", fix, least=4, error=ModelError)
     x = states("x", D, start=(-10.0, 10.0))
     nu = parameter("nu", bounds=(0.0, 20.0), start=(5.0, 15.0))
     return Model(

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from symda.errors import DataError, DataWarning
+from symda.types import FloatArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 #: Doubles farther apart than this share of the shortest interval between two times lose digits.

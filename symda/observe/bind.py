@@ -11,7 +11,7 @@ import numpy as np
 
 from symda.declare import Forcing, Parameter, State, StepParameter, Time
 from symda.errors import DataError, DataWarning, OptionError, nearest
-from symda.observe.arrays import FloatArray, dimensions
+from symda.observe.arrays import dimensions
 from symda.observe.forcing import ForcingSource, evaluate, match
 from symda.observe.grid import Grid
 from symda.observe.jumps import evaluate_within, jumps, off_ends
@@ -19,6 +19,7 @@ from symda.observe.observations import Observations
 from symda.observe.problem import Missed, Problem
 from symda.observe.ranges import fixed_values, parameter_starts, state_starts, typical_sizes
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
+from symda.types import FloatArray
 
 
 def bind(

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Hashable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from symda.errors import DataError, OptionError
-from symda.observe.tables import ColumnChoice, Columns, ForcingChoice, choose, existing, no_column
+from symda.observe.tables import ColumnChoice, Columns, ForcingChoice, existing, from_pandas
 
 _GAPS = frozenset({"", "na", "n/a", "nan", "null", "none"})
 
@@ -24,22 +20,19 @@ def from_csv(
     separator: str,
 ) -> Columns:
     """Columns of a CSV file with a line of names; `time` None: column ``t``, else the first."""
+    import pandas
+
     if len(separator) != 1:
         raise OptionError(
             f"separator: expected one character, such as ',' or ';', got {separator!r}."
         )
     where = existing(path)
     names, rows = _rows(path, where, separator)
-    columns: dict[Hashable, ArrayLike] = {
-        name: np.array([_cell(row[i]) for row in rows], dtype=object)
-        for i, name in enumerate(names)
-    }
+    cells = [[_cell(text) for text in row] for row in rows]
+    frame = pandas.DataFrame(cells, columns=names, dtype=object)
     if time is None:
         time = "t" if "t" in names else names[0]
-    if time not in columns:
-        raise DataError(no_column(where, time, columns, "time"))
-    times = columns.pop(time)
-    return choose(times, f"column {time!r}", columns, values, forcing, where)
+    return from_pandas(frame, time, values, forcing, where)
 
 
 def _rows(path: str | Path, where: str, separator: str) -> tuple[list[str], list[list[str]]]:
@@ -74,9 +67,6 @@ def _rows(path: str | Path, where: str, separator: str) -> tuple[list[str], list
             f"{names[0]!r}. If something else than a comma separates them, pass separator=';' or "
             "the like."
         )
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(f"{where} has the column {name!r} more than once. Rename or drop one.")
     return names, rows[1:]
 
 

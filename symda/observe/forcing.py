@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 from symda.declare import Forcing, Time, check_expression
 from symda.errors import DataError, ModelError, nearest
 from symda.names import is_name
-from symda.observe.arrays import FloatArray, as_double, as_floats, dimensions
+from symda.observe.arrays import as_double, as_floats, dimensions
 from symda.observe.samples import Samples
+from symda.types import FloatArray
 
 ForcingSource: TypeAlias = Samples | sympy.Expr
 ForcingInput: TypeAlias = Samples | sympy.Expr | ArrayLike | tuple[ArrayLike, ArrayLike]

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
-import numbers
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from symda.checks import number, whole
 from symda.errors import DataError, OptionError
 from symda.observe.arrays import (
-    FloatArray,
-    IntArray,
-    as_double,
     as_floats,
     as_times,
     dimensions,
     readonly,
 )
+from symda.types import FloatArray, IntArray
 
 _MOST_STEPS = (
     10**8
@@ -191,12 +185,8 @@ def _abscissae(interior: Sequence[float]) -> FloatArray:
 
 def _with_ends(when: FloatArray, start: float | None, stop: float | None) -> FloatArray:
     for name, end in (("start", start), ("stop", stop)):
-        if end is not None and not (
-            isinstance(end, numbers.Real) and math.isfinite(as_double(end))
-        ):
-            raise DataError(
-                f"{name}: expected a finite number in the units of the times, got {end!r}."
-            )
+        if end is not None:
+            number(end, name, "give it in the units of the times", error=DataError)
     if start is not None and start > when[0]:
         raise DataError(
             f"start: expected a time at or before the first observation ({when[0]}), got {start}. "
@@ -229,7 +219,7 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
                 f"steps: expected one number, or {intervals} numbers, one for each interval "
                 f"(start and stop included), got {len(given)}."
             )
-        each = [_count(k) for k in given]
+        each = [whole(k, "steps") for k in given]
         if sum(each) > _MOST_STEPS:
             raise OptionError(
                 f"steps: {sum(each)} steps in all are more than memory holds. Use fewer."
@@ -241,10 +231,7 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
                 f"steps={steps!r} and max_step={max_step!r} contradict each other. Pass one of "
                 "them."
             )
-        if not (isinstance(max_step, numbers.Real) and 0.0 < as_double(max_step) < math.inf):
-            raise OptionError(
-                f"max_step: expected a positive, finite length of time, got {max_step!r}."
-            )
+        number(max_step, "max_step", "it is a length of time", kind="positive")
         ratio = np.diff(ends) / max_step
         # times such as 0.15 are rounded: a ratio a hair above a whole number is that number
         slack = 1e-9 * ratio + 2.0 * np.spacing(np.abs(ends).max()) / max_step
@@ -256,16 +243,6 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
             )
         counts = ceiling.astype(np.int64)
     return counts
-
-
-def _count(steps: object) -> int:
-    count = 0
-    if not isinstance(steps, bool) and isinstance(steps, SupportsIndex):
-        with contextlib.suppress(TypeError):  # an array of something else
-            count = operator.index(steps)
-    if count < 1:
-        raise OptionError(f"steps: expected whole numbers of at least 1, got {steps!r}.")
-    return count
 
 
 def _is_one(steps: int | Sequence[int]) -> bool:

@@ -9,9 +9,9 @@ import sympy
 
 from symda.declare import LatticeModel, Model, Time
 from symda.errors import DataError
-from symda.observe.arrays import FloatArray
 from symda.observe.forcing import ForcingSource, as_function
 from symda.observe.samples import Samples
+from symda.types import FloatArray
 
 #: A jump within this share of a step from one of its ends lies at that end.
 NEAR = 1e-6

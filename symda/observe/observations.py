@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.declare import Forcing
 from symda.errors import DataError
 from symda.names import is_name
 from symda.observe import csvfile, tables
-from symda.observe.arrays import FloatArray, as_floats, as_times, readonly, warn_of_coarse
+from symda.observe.arrays import as_floats, as_times, readonly, warn_of_coarse
 from symda.observe.forcing import ForcingInput, ForcingSource, as_forcing
 from symda.observe.tables import ColumnChoice, Columns, ForcingChoice
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import pandas
@@ -94,7 +95,7 @@ class Observations:
         object.__setattr__(self, "forcing", as_forcing(forcing, when))
 
     @property
-    def measured(self) -> NDArray[np.bool_]:
+    def measured(self) -> BoolArray:
         """Where there is a value, (T, L)."""
         return ~np.isnan(self.values)
 

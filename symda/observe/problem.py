@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.errors import DataError
-from symda.observe.arrays import FloatArray, IntArray, readonly
+from symda.observe.arrays import readonly
 from symda.observe.unknowns import Unknowns
+from symda.types import BoolArray, FloatArray, IntArray
 
 #: Change of a free parameter per step by its own size costs the action half of this, so that a
 #: value which nothing feels is that of its neighbour.
@@ -179,7 +179,7 @@ class Problem:
         return self.D * (1 + self.interior)
 
     @cached_property
-    def free(self) -> NDArray[np.bool_]:
+    def free(self) -> BoolArray:
         """Which parameters are estimated, (P,)."""
         return readonly(np.isnan(self.fixed))
 

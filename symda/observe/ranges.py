@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Mapping, Sequence
 from reprlib import repr as short
 
 import numpy as np
 
+from symda.checks import number
 from symda.declare import Parameter, State, StepParameter
 from symda.errors import DataError, OptionError, nearest
-from symda.observe.arrays import FloatArray, as_double
 from symda.observe.observations import Observations
+from symda.types import FloatArray
 
 _Range = tuple[float, float]
 
@@ -61,12 +61,8 @@ def fixed_values(
                 f"fixed: {name!r} is no parameter; the model has {has}.{nearest(name, names)}"
             )
         bounds = parameters[names.index(name)].bounds
-        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if value is not None and not (real and math.isfinite(as_double(value))):
-            raise OptionError(
-                f"fixed[{name!r}]: expected a finite number, or None to estimate the parameter, "
-                f"got {value!r}."
-            )
+        if value is not None:
+            number(value, f"fixed[{name!r}]", "None is to estimate the parameter")
         if value is not None and not bounds[0] <= value <= bounds[1]:
             raise OptionError(
                 f"fixed[{name!r}]: expected a value within the bounds {bounds}, got {value!r}. "

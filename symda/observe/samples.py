@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.errors import DataError, OptionError, nearest
-from symda.observe.arrays import FloatArray, as_floats, as_times, readonly
+from symda.checks import choice
+from symda.errors import DataError
+from symda.observe.arrays import as_floats, as_times, readonly
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
@@ -45,11 +47,7 @@ class Samples:
     rule: Rule
 
     def __init__(self, times: ArrayLike, values: ArrayLike, rule: Rule = "linear") -> None:
-        if not isinstance(rule, str) or rule not in get_args(Rule):
-            raise OptionError(
-                f"rule of Samples: expected one of {', '.join(get_args(Rule))}, got {rule!r}."
-                f"{nearest(str(rule), get_args(Rule))}"
-            )
+        choice(rule, "rule of Samples", get_args(Rule))
         when = as_times(times, "times of Samples")
         what = as_floats(values, "values of Samples")
         if what.shape != when.shape:

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike
 from symda.declare import Forcing
 from symda.errors import DataError, nearest
 from symda.observe import netcdf
-from symda.observe.arrays import FloatArray, as_floats, as_times
+from symda.observe.arrays import as_floats, as_times
 from symda.observe.forcing import ForcingInput
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import pandas
@@ -52,7 +53,7 @@ def from_pandas(
     if time is None or (time not in columns and time == table.index.name):
         return choose(table.index, "index", columns, values, forcing, where)
     if time not in columns:
-        raise DataError(no_column(where, time, columns, "time"))
+        raise DataError(_no_column(where, time, columns, "time"))
     times = columns.pop(time)
     return choose(times, f"column {time!r}", columns, values, forcing, where)
 
@@ -109,7 +110,7 @@ def choose(
 
     def column(name: Hashable, role: str) -> FloatArray:
         if name not in columns:
-            raise DataError(no_column(where, name, columns, role))
+            raise DataError(_no_column(where, name, columns, role))
         return as_floats(columns[name], f"{where}, column {name!r}")
 
     sources: dict[str | Forcing, ForcingInput] = {}
@@ -179,7 +180,7 @@ def existing(path: str | Path) -> str:
     return f"file {Path(path).name!r}"
 
 
-def no_column(where: str, name: Hashable, columns: Mapping[Hashable, ArrayLike], role: str) -> str:
+def _no_column(where: str, name: Hashable, columns: Mapping[Hashable, ArrayLike], role: str) -> str:
     """Return the message for a column that is not there."""
     has = _listed(columns)
     return f"{where} has no column {name!r} for {role}; it has {has}.{_near(name, columns)}"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symda.observe.arrays import FloatArray
+from symda.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Unknowns:
         return self.on_path + self.parameters
 
     @cached_property
-    def free(self) -> NDArray[np.bool_]:
+    def free(self) -> BoolArray:
         """Which of them may move, (M D + P,)."""
         return self.lower < self.upper
 

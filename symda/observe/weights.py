@@ -6,8 +6,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from symda.errors import OptionError, nearest
-from symda.observe.arrays import FloatArray
+from symda.checks import choice
+from symda.errors import OptionError
+from symda.types import FloatArray
 
 Averaging = Literal["sum", "eq2", "eq14", "minaone", "varanneal"]
 ErrorForm = Literal["step", "rate"]
@@ -43,8 +44,8 @@ def averaging_factors(
     OptionError
         An unknown option.
     """
-    # an array is no option, and cannot be compared with one
-    match averaging if isinstance(averaging, str) else None:
+    choice(averaging, "averaging", get_args(Averaging))
+    match averaging:
         case "sum":
             return 1.0, 1.0
         case "eq2":
@@ -55,7 +56,6 @@ def averaging_factors(
             return 2.0 / M, 2.0 / M
         case "varanneal":
             return 2.0 / (L * T), 2.0 / (D * N)
-    raise _unknown("averaging", averaging, get_args(Averaging))
 
 
 def step_weights(
@@ -80,20 +80,12 @@ def step_weights(
     OptionError
         An unknown option, or ``"rate"`` for a map.
     """
-    form = model_error if isinstance(model_error, str) else None
-    if form == "step":
+    choice(model_error, "model_error", get_args(ErrorForm))
+    if model_error == "step":
         return np.full(h.shape, c_f)
-    if form == "rate":
-        if discrete:
-            raise OptionError(
-                "model_error='rate' needs a continuous time, and this model is a discrete map. "
-                "Use model_error='step'."
-            )
-        return c_f / h
-    raise _unknown("model_error", model_error, get_args(ErrorForm))
-
-
-def _unknown(option: str, got: str, known: tuple[str, ...]) -> OptionError:
-    return OptionError(
-        f"{option}: expected one of {', '.join(known)}, got {got!r}.{nearest(str(got), known)}"
-    )
+    if discrete:
+        raise OptionError(
+            "model_error='rate' needs a continuous time, and this model is a discrete map. "
+            "Use model_error='step'."
+        )
+    return c_f / h

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.errors import DataError
 from symda.show.figures import (
@@ -20,6 +19,7 @@ from symda.show.figures import (
     plain,
     save,
 )
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -182,11 +182,11 @@ def _tidy(ax: Axes) -> None:
     ax.margins(x=0.01)
 
 
-def _turns(line: NDArray[np.float64]) -> int:
+def _turns(line: FloatArray) -> int:
     return int(np.count_nonzero(np.diff(np.sign(np.diff(line))) != 0))
 
 
-def _distinct(lines: NDArray[np.float64]) -> int:
+def _distinct(lines: FloatArray) -> int:
     """Points (of axis 0) up to which no line turns more often than can be told apart."""
     signs = np.sign(np.diff(lines, axis=0))
     turned = np.cumsum(np.diff(signs, axis=0) != 0, axis=0).max(axis=1, initial=0)

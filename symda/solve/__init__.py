@@ -7,7 +7,7 @@ from symda.solve.boundary import METHODS, Boundary
 from symda.solve.ipopt import Ipopt
 from symda.solve.judges import judge
 from symda.solve.lbfgs import Lbfgs
-from symda.solve.minimum import Climb, Climber, Minimiser, Minimum, Status
+from symda.solve.minimum import Climb, Climber, Minimiser, Minimum
 from symda.solve.newton import Newton
 from symda.solve.objective import Objective
 from symda.solve.solver import Capability, Descent, Solver
@@ -36,7 +36,6 @@ __all__ = [
     "Objective",
     "Solver",
     "Stationarity",
-    "Status",
     "judge",
     "settled",
 ]

@@ -7,31 +7,22 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.emit.lanes import DAMPING
 from symda.solve.box import Box, Sides
 from symda.solve.derivatives import Derivatives, Point
-from symda.solve.minimum import Minimum, Status, record
+from symda.solve.minimum import Minimum, record
 from symda.solve.options import (
-    FAILURES,
-    LIMIT,
-    NO_SLOPE,
-    NO_VALUE,
-    REASON,
-    SADDLE,
-    STUCK,
-    WALL,
     NewtonOptions,
     damped_share,
     tolerance,
 )
+from symda.status import Reason
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
     from symda.observe import Problem
-
-FloatArray = NDArray[np.float64]
 
 
 class BandedNewton:
@@ -63,19 +54,18 @@ class BandedNewton:
         start = self._box.unknowns.inside(*self._evaluator.split(path, theta))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             x, reason, iterations, evaluations = self._descend(start, self._evaluator.precision(rf))
-            status: Status = "converged" if not reason else "stopped"
             return record(
                 self._evaluator,
                 x,
                 rf,
-                status="failed" if reason in FAILURES else status,
-                message=REASON[reason],
+                status=reason.status,
+                message=reason,
                 iterations=iterations,
                 evaluations=evaluations,
                 seconds=time.perf_counter() - started,
             )
 
-    def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, int, int, int]:
+    def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, Reason, int, int]:
         """Return where it ended, why, and the numbers of iterations and of actions evaluated."""
         damping, box = Damping(), self._box
         problem = self._evaluator.problem
@@ -87,10 +77,10 @@ class BandedNewton:
         evaluations, narrow, flat, wall = 1, 1.0, 0, False
         for iteration in range(1, self._options.max_iter + 1):
             if not math.isfinite(here.action):
-                return x, NO_VALUE, iteration, evaluations
+                return x, Reason.NO_VALUE, iteration, evaluations
             sides = self._sides(x, here, narrow)
             if not here.finite_without(sides.held):
-                return x, NO_SLOPE, iteration, evaluations
+                return x, Reason.NO_SLOPE, iteration, evaluations
             least = tolerance(problem, here.action, self._options.tol)
             level = 0.5 * here.steepest(sides.held) <= least
             step = here.step(damping.mu, sides.held)
@@ -113,10 +103,10 @@ class BandedNewton:
                     if action <= here.action:
                         x = trial
                     if not damping.mu or (flat and damping.slight):
-                        return x, 0, iteration, evaluations
+                        return x, Reason.CONVERGED, iteration, evaluations
                     if flat:
                         # a saddle: no step without damping, no decrease with it
-                        return x, SADDLE, iteration, evaluations
+                        return x, Reason.SADDLE, iteration, evaluations
                     # a damped step foretells less than is to be had: see what one without gains
                     flat, damping.mu = 1, 0.0
                     here = self._derivatives.at(x, rf)
@@ -130,15 +120,15 @@ class BandedNewton:
                         narrow, wall = 0.25 * narrow, True
                 elif level and predicted <= least and damping.slight:
                     # flat directions need some damping, and what is left is lost in rounding
-                    return x, 0, iteration, evaluations
+                    return x, Reason.CONVERGED, iteration, evaluations
                 else:
                     damping.rise()
                     narrow *= 0.25
             if damping.mu > DAMPING.most:
                 if not math.isfinite(here.steepest(sides.held)):
-                    return x, NO_SLOPE, iteration, evaluations
-                return x, WALL if wall else STUCK, iteration, evaluations
-        return x, LIMIT, iteration, evaluations
+                    return x, Reason.NO_SLOPE, iteration, evaluations
+                return x, Reason.WALL if wall else Reason.STUCK, iteration, evaluations
+        return x, Reason.LIMIT, iteration, evaluations
 
     def _sides(self, x: FloatArray, here: Point, narrow: float = 1.0) -> Sides:
         return self._box.sides(x, here.gradient, narrow * self._box.reach(here.scale))

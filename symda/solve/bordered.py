@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from symda.types import BoolArray, FloatArray, IntArray
 
 
 class Bordered:
@@ -49,7 +46,7 @@ class Bordered:
         values: FloatArray,
         shift: FloatArray,
         right: FloatArray,
-        held: Mask,
+        held: BoolArray,
         least: FloatArray,
     ) -> FloatArray | None:
         """Solve (H + diag(shift)) s = right, held unknowns left at 0.

@@ -6,24 +6,21 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.emit.lanes import DAMPING
 from symda.observe.unknowns import Unknowns
-
-FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from symda.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class Sides:
     """Unknowns held at their lower and at their upper bound, beyond which the action falls."""
 
-    below: Mask
-    above: Mask
+    below: BoolArray
+    above: BoolArray
 
     @property
-    def held(self) -> Mask:
+    def held(self) -> BoolArray:
         """Unknowns held at either bound."""
         return self.below | self.above
 

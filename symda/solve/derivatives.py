@@ -7,18 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.emit.lanes import LEAST_PIVOT
 from symda.solve.bordered import Bordered
 from symda.solve.options import UNDETERMINED
+from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +37,7 @@ class Point:
     hessian: FloatArray
     pattern: Bordered
 
-    def finite_without(self, held: Mask) -> bool:
+    def finite_without(self, held: BoolArray) -> bool:
         """Whether there is a way on from here, for the unknowns that are not held.
 
         On a bound that holds it, an unknown may have an infinite slope.
@@ -49,16 +45,16 @@ class Point:
         gradient = np.where(held, 0.0, self.gradient)
         return math.isfinite(self.action) and bool(np.isfinite(gradient).all())
 
-    def steepest(self, held: Mask) -> float:
+    def steepest(self, held: BoolArray) -> float:
         """Return max g^2/scale over the unknowns that are not held."""
         felt = (self.scale > 0.0) & ~held
         return float(np.max(self.gradient[felt] ** 2 / self.scale[felt], initial=0.0))
 
-    def step(self, mu: float, held: Mask) -> FloatArray | None:
+    def step(self, mu: float, held: BoolArray) -> FloatArray | None:
         """Newton step with damping mu; None where the Hessian is not positive definite."""
         return self.solve(mu, held, -self.gradient)
 
-    def solve(self, mu: float, held: Mask, right: FloatArray) -> FloatArray | None:
+    def solve(self, mu: float, held: BoolArray, right: FloatArray) -> FloatArray | None:
         """Solve with the damped Hessian; None where it is not positive definite."""
         least = LEAST_PIVOT * self.scale
         return self.pattern.solve(self.hessian, mu * self.scale, right, held, least)

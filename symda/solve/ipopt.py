@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from symda.errors import OptionError, nearest
+from symda.checks import choice
+from symda.errors import OptionError
 from symda.solve.judges import judge
-from symda.solve.minimum import Minimum, Status, record
+from symda.solve.minimum import Minimum, record
 from symda.solve.programs import FORMULATIONS
 from symda.solve.solver import Capability, Solver
 from symda.solve.stationary import Judge
+from symda.status import Status
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from symda.build.kernels import Kernels
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 #: IPOPT's own defaults push a warm start off its bounds and restart the barrier far out; its linear
 #: algebra guards against scalings that this Hessian does not have. Measured on Lorenz-96 and a
@@ -50,14 +50,14 @@ SHARE = 0.1
 
 #: IPOPT's word -> ours; all others are failures.
 STATUS: dict[str, Status] = {
-    "Solve_Succeeded": "converged",
-    "Solved_To_Acceptable_Level": "acceptable",
-    "Feasible_Point_Found": "acceptable",
-    "Search_Direction_Becomes_Too_Small": "stopped",
-    "Maximum_Iterations_Exceeded": "stopped",
-    "Maximum_CpuTime_Exceeded": "stopped",
-    "Maximum_WallTime_Exceeded": "stopped",
-    "User_Requested_Stop": "stopped",
+    "Solve_Succeeded": Status.CONVERGED,
+    "Solved_To_Acceptable_Level": Status.ACCEPTABLE,
+    "Feasible_Point_Found": Status.ACCEPTABLE,
+    "Search_Direction_Becomes_Too_Small": Status.STOPPED,
+    "Maximum_Iterations_Exceeded": Status.STOPPED,
+    "Maximum_CpuTime_Exceeded": Status.STOPPED,
+    "Maximum_WallTime_Exceeded": Status.STOPPED,
+    "User_Requested_Stop": Status.STOPPED,
 }
 
 
@@ -90,11 +90,7 @@ class Ipopt(Solver):
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.formulation not in FORMULATIONS:
-            raise OptionError(
-                f"ipopt has no formulation {self.formulation!r}."
-                f"{nearest(self.formulation, FORMULATIONS)} It has {' and '.join(FORMULATIONS)}."
-            )
+        choice(self.formulation, "ipopt: formulation", FORMULATIONS)
 
     def with_options(self, **options: Any) -> Ipopt:
         """Return it with other options, its own and IPOPT's."""
@@ -174,11 +170,11 @@ class IpoptProgram:
             multipliers = np.asarray(solution["lam_g"].full()).reshape(-1)
             momenta = (multipliers / sizes[: multipliers.size]).reshape(p.N, p.E)
         message = str(stats["return_status"])
-        status = STATUS.get(message, "failed")
+        status = STATUS.get(message, Status.FAILED)
         # IPOPT relaxes bounds by 1e-8 while it works
         end = np.clip(unknowns, p.unknowns.lower, p.unknowns.upper)
-        if status == "stopped" and self._is_minimum(end, rf):
-            status = "converged"
+        if status == Status.STOPPED and self._is_minimum(end, rf):
+            status = Status.CONVERGED
         return record(
             self._evaluator,
             end,

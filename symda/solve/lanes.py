@@ -15,25 +15,22 @@ from numpy.typing import NDArray
 
 from symda.build.load import load
 from symda.emit.lanes import DAMPING
-from symda.solve.minimum import Climb, Minimum, Status, record
+from symda.solve.minimum import Climb, Minimum, record
 from symda.solve.options import (
     NEAR,
-    REASON,
     UNDETERMINED,
     NewtonOptions,
     damped_share,
     least_action,
 )
+from symda.status import Reason, Status
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 Flags = NDArray[np.int32]
-
-#: The compiled solver's statuses.
-STATUS: dict[int, Status] = {1: "converged", 3: "stopped", 4: "failed"}
 
 
 class NewtonLanes:
@@ -90,13 +87,13 @@ class NewtonLanes:
 
     def minimum(self, climb: Climb, k: int, beta: int, rf: FloatArray, seconds: float) -> Minimum:
         """Return the record of path k at rung beta; see `Climber.minimum`."""
-        status = STATUS.get(int(climb.status[k, beta]), "stopped")
+        status = Status.of(int(climb.status[k, beta]))
         return record(
             self._evaluator,
             self._evaluator.problem.unknowns.join(climb.paths[k], climb.thetas[k, beta]),
             rf,
             status=status,
-            message=REASON[int(climb.reasons[k, beta])],
+            message=Reason.of(climb.reasons[k, beta]),
             iterations=int(climb.iterations[k, beta]),
             evaluations=int(climb.iterations[k, beta]) + 1,
             seconds=seconds,

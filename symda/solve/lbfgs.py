@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.emit.lanes import DAMPING
-from symda.solve.minimum import Minimum, Status
+from symda.solve.minimum import Minimum
 from symda.solve.objective import Objective
 from symda.solve.solver import Capability, Descent
-
-FloatArray = NDArray[np.float64]
+from symda.status import Status
+from symda.types import FloatArray
 
 #: Times it begins anew, with sizes of where it is, while there is something left to gain.
 ROUNDS = 4
@@ -94,11 +93,10 @@ class Lbfgs(Descent):
                 x = np.clip(x, objective.lower + off, objective.upper - off)
         # SciPy's 1 is a limit reached; 2 is a line search that cannot go further, the usual end at
         # rounding level
-        status: Status = (
-            "converged" if found.success else "stopped" if found.status in (1, 2) else "failed"
-        )
+        limit = Status.STOPPED if found.status in (1, 2) else Status.FAILED
+        status = Status.CONVERGED if found.success else limit
         message = str(found.message)
-        if judged is not None and status != "failed":
-            status = "converged" if judged.minimum else "stopped"
+        if judged is not None and status != Status.FAILED:
+            status = Status.CONVERGED if judged.minimum else Status.STOPPED
             message = message if judged.minimum else f"{message}; {judged.words(problem)}"
         return objective.minimum({"x": x}, status=status, message=message, iterations=iterations)

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.observe import Problem
-
-FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +27,7 @@ class Rows:
         Weight of Rf.
     """
 
-    first: NDArray[np.int64]
+    first: IntArray
     values: FloatArray
     weight: FloatArray
 
@@ -74,7 +72,7 @@ class Lines:
         Unknowns that are taken out.
     """
 
-    def __init__(self, band: FloatArray, rf: FloatArray, own: FloatArray, held: Mask) -> None:
+    def __init__(self, band: FloatArray, rf: FloatArray, own: FloatArray, held: BoolArray) -> None:
         reach, M = len(band) - 1, len(own)
         self.shape = own.shape
         self._pivots = own + band[0][:, None] * rf

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.status import Status
+from symda.types import FloatArray
+
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator
-
-FloatArray = NDArray[np.float64]
-Status: TypeAlias = Literal["converged", "acceptable", "stopped", "failed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +31,8 @@ class Minimum:
     momenta : ndarray, shape (N, E)
         p_n = Rf_n r_n; the constraints' multipliers where the solver has them; p(t) in the middle
         of each step where it solves the continuous problem.
-    status : str
-        ``converged``; ``acceptable`` (the solver's looser tolerance); ``stopped`` (a limit of
-        iterations or time, or no further progress); ``failed``.
+    status : Status
+        How it ended.
     message : str
         The solver's own words.
     iterations, evaluations : int
@@ -88,9 +87,9 @@ class Climb:
     decrements : ndarray, shape (K, B)
         Half the squared Newton decrement where a rung converged, nan elsewhere.
     status, iterations : ndarray, shape (K, B)
-        Codes: 0 not reached, 1 converged, 3 stopped, 4 failed.
+        Codes of `symda.status.Status`.
     reasons : ndarray, shape (K, B)
-        Why a rung stopped or failed, see `symda.solve.options.REASON`.
+        Why a rung stopped or failed, see `symda.status.Reason`.
     interrupted : bool
         Whether Ctrl-C cut the climb short.
     """
@@ -180,7 +179,7 @@ def record(
         model_term=model_term,
         momenta=momenta,
         # a line search that only met nan calls that no further progress
-        status=status if np.isfinite(action) else "failed",
+        status=status if np.isfinite(action) else Status.FAILED,
         message=message,
         iterations=iterations,
         evaluations=evaluations,

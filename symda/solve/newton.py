@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from symda.solve.banded import BandedNewton
 from symda.solve.lanes import NewtonLanes
 from symda.solve.minimum import Minimiser
-from symda.solve.options import NewtonOptions
+from symda.solve.options import (
+    NewtonOptions,
+)
 from symda.solve.solver import Capability, Solver
 from symda.solve.truncated import TruncatedNewton
 

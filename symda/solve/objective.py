@@ -8,19 +8,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from symda.solve.judges import judge
-from symda.solve.minimum import Minimum, Status, record
+from symda.solve.minimum import Minimum, record
 from symda.solve.stationary import Judge, Stationarity
+from symda.status import Status
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from scipy.optimize import Bounds
     from scipy.sparse import csr_array
 
     from symda.build.kernels import Evaluator
-
-FloatArray = NDArray[np.float64]
 
 
 class Objective:
@@ -186,7 +186,7 @@ class Objective:
         """
         path, theta = self.split(np.clip(found["x"], self.lower, self.upper))
         if status is None:
-            status = "converged" if found["success"] else "stopped"
+            status = Status.CONVERGED if found["success"] else Status.STOPPED
         return record(
             self._evaluator,
             self.problem.unknowns.join(path, theta),
@@ -199,7 +199,7 @@ class Objective:
         )
 
     @cached_property
-    def _measured(self) -> NDArray[np.bool_]:
+    def _measured(self) -> BoolArray:
         return self.problem.rm > 0.0
 
     @cached_property

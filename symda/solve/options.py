@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.checks import choice, share, whole
 from symda.emit.lanes import DAMPING
-from symda.errors import OptionError, nearest
 
 if TYPE_CHECKING:
     from symda.observe import Problem
@@ -23,22 +23,6 @@ UNDETERMINED = 1e-8
 #: In units of the action, a negative log probability: what is left to gain counts as nothing below
 #: this, times the measurement scale.
 NEAR = 1e-4
-
-CONVERGED = "the gradient and the predicted decrease are below the tolerance"
-#: Why a rung stopped or failed, by the compiled solver's code.
-REASON: dict[int, str] = {
-    0: CONVERGED,
-    1: "max_iter reached",
-    2: "no step lowers the action any more",
-    3: "a saddle: there is no slope, but negative curvature",
-    4: "derivatives are not finite where the steps lead",
-    5: "the action is not finite where the rung starts",
-    6: "the action's derivatives are not finite where the rung starts",
-    7: "the time limit was reached on its way",
-}
-LIMIT, STUCK, SADDLE, WALL, NO_VALUE, NO_SLOPE, TIME = range(1, 8)
-#: Those that are failures; the others are stops.
-FAILURES = (NO_VALUE, NO_SLOPE)
 
 
 @dataclass(frozen=True)
@@ -67,18 +51,9 @@ class NewtonOptions:
 
     def __post_init__(self) -> None:
         """Check each option by itself."""
-        if self.hessian not in HESSIANS:
-            raise OptionError(
-                f"newton has no hessian {self.hessian!r}.{nearest(str(self.hessian), HESSIANS)} "
-                f"It has {' and '.join(HESSIANS)}."
-            )
-        if not isinstance(self.tol, (int, float)) or not 0.0 < self.tol < 1.0:
-            raise OptionError(f"newton: tol must be a number between 0 and 1, got {self.tol!r}.")
-        whole = isinstance(self.max_iter, int) and not isinstance(self.max_iter, bool)
-        if not whole or self.max_iter < 1:
-            raise OptionError(
-                f"newton: max_iter must be a whole number of at least 1, got {self.max_iter!r}."
-            )
+        choice(self.hessian, "newton: hessian", HESSIANS)
+        share(self.tol, "newton: tol")
+        whole(self.max_iter, "newton: max_iter")
 
 
 def tolerance(problem: Problem, action: float, share: float) -> float:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.build.kernels import Assembly, Kernels, Layout, pack
+from symda.types import IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -63,7 +63,7 @@ class _Graph:
         factor = ca.vec(self.sizes[columns.tolist()]) * ca.vec(rows[assembly.rows.tolist()])
         return ca.MX(matrix.sparsity(), ca.vec(matrix.nz[:]) * factor)
 
-    def _columns(self, unknowns: ca.MX, index: NDArray[np.int64]) -> ca.MX:
+    def _columns(self, unknowns: ca.MX, index: IntArray) -> ca.MX:
         """Entries of the unknowns, (count, width) -> one column a step."""
         import casadi as ca
 
@@ -85,7 +85,7 @@ class _Graph:
         self,
         name: str,
         unknowns: ca.MX,
-        index: NDArray[np.int64],
+        index: IntArray,
         states: int,
         data: ca.DM,
         *last: ca.MX,
@@ -122,7 +122,7 @@ def _scatter(assembly: Assembly, values: ca.MX) -> ca.MX:
     return ca.MX(sparsity, nonzeros)
 
 
-def _gradient(graph: _Graph, *parts: tuple[ca.MX, NDArray[np.int64]]) -> ca.MX:
+def _gradient(graph: _Graph, *parts: tuple[ca.MX, IntArray]) -> ca.MX:
     """Sum of per-step and per-point gradients, (M D + P,)."""
     import casadi as ca
 

@@ -9,20 +9,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.errors import OptionError, nearest
 from symda.registry import options_of
 from symda.solve.judges import judge
 from symda.solve.objective import Objective
 from symda.solve.stationary import Judge
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator, Kernels
     from symda.observe import Problem
     from symda.solve.minimum import Minimiser, Minimum
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.emit.lanes import DAMPING, LEAST_PIVOT
 from symda.solve.box import Box
 from symda.solve.derivatives import Derivatives, Point
 from symda.solve.options import NEAR, tolerance
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 #: Share of the action, and of its least size, that may be left to gain at a minimum. Solvers ask
 #: for less of themselves.
@@ -63,7 +61,7 @@ class Expansion:
 
     point: Point
     mu: float
-    held: Mask
+    held: BoolArray
 
     def shift(self, pull: FloatArray) -> FloatArray:
         """Return how the minimum moves if the gradient changes by `pull`, (M D + P,)."""
@@ -113,7 +111,7 @@ class Stationarity:
     decrement: float
     tolerance: float
     step: FloatArray
-    held: Mask
+    held: BoolArray
     expansion: Expansion | None = None
 
     @property
@@ -251,7 +249,7 @@ class BandedJudge:
                     return Stationarity(True, True, left, limit, step / sizes, held, expansion)
             return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
 
-    def _step(self, x: FloatArray, here: Point, mu: float, held: Mask) -> FloatArray | None:
+    def _step(self, x: FloatArray, here: Point, mu: float, held: BoolArray) -> FloatArray | None:
         """Newton step within the bounds; what would leave them stops there, the rest goes on."""
         lower, upper = self._box.unknowns.lower, self._box.unknowns.upper
         change = np.zeros(x.size)
@@ -268,7 +266,7 @@ class BandedJudge:
             held = held | beyond
         return np.clip(x + step, lower, upper) - x
 
-    def _pulled(self, here: Point, near: Mask) -> Mask:
+    def _pulled(self, here: Point, near: BoolArray) -> BoolArray:
         """Return which parameters on a bound would move on, if the others moved along."""
         problem = self._evaluator.problem
         pulled = np.zeros_like(near)
@@ -298,7 +296,7 @@ def left_over(problem: Problem, action: float) -> float:
     return max(tolerance(problem, action, SHARE), exact)
 
 
-def holding(problem: Problem, near: Mask, slope: FloatArray) -> Mask:
+def holding(problem: Problem, near: BoolArray, slope: FloatArray) -> BoolArray:
     """Return which unknowns a bound holds, of those on it: the action has to fall beyond.
 
     Parameters
@@ -310,6 +308,6 @@ def holding(problem: Problem, near: Mask, slope: FloatArray) -> Mask:
         Gradient in units of the unknowns' own sizes.
     """
     pushed = ~(np.abs(slope) <= PUSH * problem.measurement_scale)
-    held: Mask = near & pushed
+    held: BoolArray = near & pushed
     held[problem.unknowns.on_path :] |= ~problem.free
     return held

@@ -10,31 +10,25 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.emit.lanes import DAMPING
 from symda.solve.box import Box, Sides
 from symda.solve.lines import Lines, Rows
-from symda.solve.minimum import Minimum, Status, record
+from symda.solve.minimum import Minimum, record
 from symda.solve.options import (
-    FAILURES,
-    LIMIT,
-    NO_SLOPE,
-    REASON,
-    STUCK,
     UNDETERMINED,
     NewtonOptions,
     tolerance,
 )
 from symda.solve.stationary import SHARE, Stationarity, holding, left_over
+from symda.status import Reason
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator
     from symda.build.lattice import LatticeKernels
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 #: Products with the Hessian one step may take.
 MOST_PRODUCTS = 500
@@ -82,25 +76,24 @@ class TruncatedNewton:
         start = self._box.unknowns.inside(*self._evaluator.split(path, theta))
         with np.errstate(over="ignore", invalid="ignore"):
             x, reason, iterations, evaluations = self._descend(start, self._evaluator.precision(rf))
-            status: Status = "converged" if not reason else "stopped"
             return record(
                 self._evaluator,
                 x,
                 rf,
-                status="failed" if reason in FAILURES else status,
-                message=REASON[reason],
+                status=reason.status,
+                message=reason,
                 iterations=iterations,
                 evaluations=evaluations,
                 seconds=time.perf_counter() - started,
             )
 
-    def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, int, int, int]:
+    def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, Reason, int, int]:
         """Return where it ended, why, and the numbers of iterations and of actions evaluated."""
         action, gradient = self._evaluator.value_and_gradient(*self._split(x), rf)
         evaluations, narrow, radius = 1, 1.0, math.inf
         for iteration in range(1, self._options.max_iter + 1):
             if not (math.isfinite(action) and np.isfinite(gradient).all()):
-                return x, NO_SLOPE, iteration, evaluations
+                return x, Reason.NO_SLOPE, iteration, evaluations
             metric = self._metric(x, rf)
             reach = self._box.reach(metric.diagonal)
             sides = self._box.sides(x, gradient, narrow * reach)
@@ -111,9 +104,9 @@ class TruncatedNewton:
             found = self._evaluator.action(*self._split(trial), rf)
             evaluations += 1
             if not step.bounded and level and predicted <= least:
-                return trial if found <= action else x, 0, iteration, evaluations
+                return trial if found <= action else x, Reason.CONVERGED, iteration, evaluations
             if step.length < SHORTEST * metric.length(x):
-                return x, STUCK, iteration, evaluations
+                return x, Reason.STUCK, iteration, evaluations
             ratio = (action - found) / predicted if predicted > 0.0 else -1.0
             if not (math.isfinite(found) and ratio > TAKEN):
                 radius = 0.25 * min(radius, step.length)
@@ -125,7 +118,7 @@ class TruncatedNewton:
                 radius = max(radius if radius < math.inf else 0.0, 3.0 * step.length)
             x = trial
             action, gradient = self._evaluator.value_and_gradient(*self._split(x), rf)
-        return x, LIMIT, iteration, evaluations
+        return x, Reason.LIMIT, iteration, evaluations
 
     def sizes(self, x: FloatArray, rf: FloatArray) -> FloatArray:
         """Return the unknowns' own sizes, as `Judge.sizes` does."""
@@ -151,7 +144,7 @@ class TruncatedNewton:
         left = max(step.predicted, 0.0)
         return Stationarity(True, True, left, limit, change / sizes, held)
 
-    def _hessian(self, x: FloatArray, rf: FloatArray, free: Mask) -> Callable[..., FloatArray]:
+    def _hessian(self, x: FloatArray, rf: FloatArray, free: BoolArray) -> Callable[..., FloatArray]:
         """Return the product with the Hessian of the unknowns that are not held."""
         X, theta = self._split(x)
 
@@ -268,9 +261,9 @@ class Metric:
     rf: FloatArray
     own: FloatArray
     scale: FloatArray
-    held: Mask | None = None
+    held: BoolArray | None = None
 
-    def without(self, held: Mask) -> Metric:
+    def without(self, held: BoolArray) -> Metric:
         """Return the metric of the other unknowns."""
         return replace(self, held=held)
 
@@ -296,7 +289,7 @@ class Metric:
         """Length of a vector by the diagonal alone."""
         return math.sqrt(_dot(x * self.diagonal, x))
 
-    def steepest(self, gradient: FloatArray, free: Mask) -> float:
+    def steepest(self, gradient: FloatArray, free: BoolArray) -> float:
         """Return max g^2/diagonal over free unknowns."""
         return float(np.max(gradient[free] ** 2 / self.diagonal[free], initial=0.0))
 

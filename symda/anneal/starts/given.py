@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.anneal.starts.start import Draw, Point
-
-FloatArray = NDArray[np.float64]
+from symda.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.anneal.measured import near, spacing
 from symda.anneal.starts.start import Draw, Point
+from symda.checks import number
 from symda.errors import OptionError
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 
 #: Gains tried by default, times the typical distance of two observations in time.
 GAINS = (0.0625, 0.125, 0.25, 0.5, 1.0)
@@ -61,15 +60,13 @@ class Nudged:
         if self.gains is None:
             return
         gains = tuple(self.gains) if isinstance(self.gains, Sequence | np.ndarray) else ()
-        if not gains or not all(
-            isinstance(g, Real) and not isinstance(g, bool) and 0.0 < float(g) < math.inf
-            for g in gains
-        ):
+        if not gains:
             raise OptionError(
                 "Nudged: gains must be positive numbers, such as gains=(2.0, 5.0, 10.0), got "
                 f"{self.gains!r}."
             )
-        object.__setattr__(self, "gains", tuple(float(g) for g in gains))
+        checked = [number(g, f"Nudged: gains[{i}]", kind="positive") for i, g in enumerate(gains)]
+        object.__setattr__(self, "gains", tuple(checked))
 
     @property
     def name(self) -> str:

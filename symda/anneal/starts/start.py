@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.anneal.measured import near
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.anneal.dynamics import Dynamics
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 
 Point: TypeAlias = tuple[FloatArray, FloatArray]
 StartFunction: TypeAlias = Callable[["Problem", np.random.Generator], Point]

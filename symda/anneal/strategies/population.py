@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.anneal.group import climb, first_points
 from symda.anneal.levels import GAP
@@ -23,13 +23,14 @@ from symda.anneal.strategies.strategy import (
     with_effort,
 )
 from symda.anneal.task import Job, PathResult
+from symda.checks import number, whole
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.anneal.group import Halt
     from symda.anneal.starts import Point
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 
 #: Two candidates are one if their actions are one level and their ends this close, as a share of
 #: the start ranges.
@@ -77,10 +78,8 @@ class Population(Growing):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_whole("copies")
-        self.require_whole("survivors")
-        self.require_positive("spread")
-        self.require_positive("margin")
+        self._check(whole, "copies", "survivors")
+        self._check(partial(number, kind="positive"), "spread", "margin")
 
     @property
     def name(self) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.anneal.measured import followed
-from symda.errors import OptionError
+from symda.checks import number, whole
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.anneal.group import Halt
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from symda.anneal.task import Job, PathResult
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 
 #: The first window holds at least so many data for each number that a path is determined by, D
 #: initial values and the free parameters, and this share of all observation times.
@@ -108,29 +107,15 @@ class Growing:
     rf: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("samples", "extend"):
-            if getattr(self, name) is not None:
-                self.require_whole(name)
-        if self.rf is not None:
-            self.require_positive("rf")
+        self._check(whole, "samples", "extend")
+        self._check(partial(number, kind="positive"), "rf")
 
-    def require_whole(self, name: str) -> None:
-        """Refuse an option that is not a whole number of at least 1."""
-        value = getattr(self, name)
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-            raise OptionError(
-                f"{type(self).__name__}: {name} must be a whole number of at least 1, got "
-                f"{value!r}."
-            )
-
-    def require_positive(self, name: str) -> None:
-        """Refuse an option that is not a positive number."""
-        value = getattr(self, name)
-        number = isinstance(value, Real) and not isinstance(value, bool)
-        if not number or not 0.0 < float(value) < math.inf:
-            raise OptionError(
-                f"{type(self).__name__}: {name} must be a positive number, got {value!r}."
-            )
+    def _check(self, test: Callable[[object, str], object], *names: str) -> None:
+        """Refuse options that fail a test; those that may be left out are None then."""
+        for name in names:
+            value = getattr(self, name)
+            if value is not None or getattr(type(self), name) is not None:
+                test(value, f"{type(self).__name__}: {name}")
 
     def plan(self, problem: Problem, rf: FloatArray) -> Plan:
         """Return the windows of a problem and the rung of the ladder (B, D) they grow at."""

@@ -12,8 +12,8 @@ from symda.show.report.mathematics import formulas
 
 if TYPE_CHECKING:
     from symda.declare import Measurement, Model
-    from symda.derive.display import Section
     from symda.discretise import Scheme
+    from symda.typeset.display import Section
 
 #: Rows of a table; the others are counted.
 ROWS = 40

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.analyse import (
     Assessment,
@@ -48,6 +47,7 @@ from symda.show.report.document import (
     slug,
 )
 from symda.show.states import state_panels
+from symda.types import BoolArray
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,9 +151,7 @@ def _result(dataset: xr.Dataset, finished: bool) -> Iterator[Block]:
     yield from _messages(dataset, there, "path with a remark", "paths with a remark")
 
 
-def _messages(
-    dataset: xr.Dataset, which: NDArray[np.bool_], one: str, many: str
-) -> Iterator[Table]:
+def _messages(dataset: xr.Dataset, which: BoolArray, one: str, many: str) -> Iterator[Table]:
     messages = [(str(k), str(dataset["message"].values[k])) for k in np.flatnonzero(which)]
     rows = tuple((k, message) for k, message in messages if message)
     if rows:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from symda.derive.display import latex_of, mathml_of
 from symda.show.report.document import Formulas, Part, Text, Topic, count
+from symda.typeset.display import latex_of, mathml_of
 
 if TYPE_CHECKING:
-    from symda.derive.display import Section
+    from symda.typeset.display import Section
 
 #: Equations under one heading that a page shows unfolded.
 OPEN = 12

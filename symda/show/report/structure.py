@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.show.figures import BLUE, PALE, new_figure, plain
 from symda.show.report.document import Block, Figure, Gallery, Part, Text, slug
+from symda.types import BoolArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ class Picture:
     """
 
     title: str
-    mask: NDArray[np.bool_]
+    mask: BoolArray
     down: Axis
     across: Axis
 
@@ -126,7 +126,7 @@ def bordered_hessian(ir: KernelIR) -> Picture:
     return Picture(f"Hessian of the action over {steps} steps", mask | mask.T, axis, axis)
 
 
-def _mask(pattern: Pattern) -> NDArray[np.bool_]:
+def _mask(pattern: Pattern) -> BoolArray:
     mask = np.zeros(pattern.shape, dtype=bool)
     mask[list(pattern.rows), list(pattern.columns)] = True
     return mask

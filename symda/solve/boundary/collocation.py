@@ -21,12 +21,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from symda.checks import whole
 from symda.errors import OptionError
 from symda.solve.boundary.extremal import NOISE, Ending, Extremal
 from symda.solve.boundary.mesh import Inputs, Mesh
@@ -35,14 +34,14 @@ from symda.solve.boundary.polynomials import Piecewise, gauss
 from symda.solve.boundary.program import Program
 from symda.solve.boundary.system import System
 from symda.solve.ipopt import DEFAULTS, STATUS, first_line
+from symda.status import Status
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
 
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 #: Most Gauss points an interval may have.
 LARGEST_DEGREE = 8
@@ -103,8 +102,8 @@ class Collocation:
     ) -> None:
         import casadi as ca
 
-        check_count("degree", degree, LARGEST_DEGREE)
-        check_count("intervals", intervals, 10_000)
+        whole(degree, "collocation: degree", most=LARGEST_DEGREE)
+        whole(intervals, "collocation: intervals", most=10_000)
         self._problem = problem
         self.system = system
         self.mesh = Mesh.of(problem, degree, intervals, inputs)
@@ -172,12 +171,12 @@ class Collocation:
             solution = self._solver(x0=v, p=q, lbx=low, ubx=high, lbg=0.0, ubg=0.0)
             stats = self._solver.stats()
             message = str(stats["return_status"])
-            status = STATUS.get(message, "failed")
+            status = STATUS.get(message, Status.FAILED)
             iterations += int(stats["iter_count"])
             evaluations += int(stats.get("n_call_nlp_f", 0))
             v, lam = np.clip(_vector(solution["x"]), lower, upper), _vector(solution["lam_g"])
             ending = Ending(status, message, iterations, evaluations, time.perf_counter() - started)
-            if status not in ("converged", "acceptable"):
+            if status not in (Status.CONVERGED, Status.ACCEPTABLE):
                 return self._extremal(v, unit * lam, rf, given, ending)
             held = pinned | _held(v, lower, upper, _vector(solution["lam_x"]), self._sizes(v))
             v = _at_bounds(v, lower, upper, held)
@@ -276,7 +275,7 @@ class Collocation:
         if left:
             words = ", ".join(f"{name} {value:.2g}" for name, value in left.items())
             notes.append(f"but the equations are missed by a share of their terms: {words}")
-            status = "acceptable" if max(left.values()) <= ACCEPTABLE else "stopped"
+            status = Status.ACCEPTABLE if max(left.values()) <= ACCEPTABLE else Status.STOPPED
         if not polished.regular:
             notes.append("the equations do not determine their solution there")
         if at:
@@ -287,8 +286,8 @@ class Collocation:
         damping = stats.get("iterations", {}).get("regularization_size", [])
         if len(damping) and damping[-1] > 0.0:
             notes.append("the last step was damped, so this may be no strict minimum")
-        if status == "converged" and (at or not polished.regular):
-            status = "acceptable"
+        if status == Status.CONVERGED and (at or not polished.regular):
+            status = Status.ACCEPTABLE
         return replace(found, ending=replace(found.ending, status=status, message="; ".join(notes)))
 
     def _extremal(
@@ -378,10 +377,10 @@ def beyond_bounds(found: Extremal, problem: Problem) -> list[str]:
 def note_bounds(found: Extremal, problem: Problem) -> Extremal:
     """Say so if a solution lies beyond the bounds, which the equations do not know."""
     names = beyond_bounds(found, problem)
-    if not names or found.ending.status != "converged":
+    if not names or found.ending.status != Status.CONVERGED:
         return found
     message = f"{found.ending.message.rstrip('.')}; beyond the bounds: {', '.join(names)}"
-    return replace(found, ending=replace(found.ending, status="acceptable", message=message))
+    return replace(found, ending=replace(found.ending, status=Status.ACCEPTABLE, message=message))
 
 
 def interpolate(times: FloatArray, path: FloatArray, t: FloatArray) -> FloatArray:
@@ -389,26 +388,6 @@ def interpolate(times: FloatArray, path: FloatArray, t: FloatArray) -> FloatArra
     from scipy.interpolate import PchipInterpolator
 
     return np.asarray(PchipInterpolator(times, path)(np.clip(t, times[0], times[-1])))
-
-
-def check_count(name: str, value: object, most: int, solver: str = "collocation") -> None:
-    """Refuse what is not a whole number from 1 to `most`.
-
-    Raises
-    ------
-    OptionError
-        With the range.
-    """
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or not 1 <= int(value) <= most:  # type: ignore[call-overload]
-        raise OptionError(
-            f"{solver}: {name} must be a whole number from 1 to {most}, got {value!r}."
-        )
-
-
-def is_number(value: object) -> bool:
-    """Whether an option is a real number, of Python or NumPy, and no truth value."""
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _held(

@@ -9,19 +9,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from symda.checks import share, whole
 from symda.errors import OptionError, SolveError
-from symda.solve.boundary.collocation import check_count, interpolate, is_number, note_bounds
+from symda.solve.boundary.collocation import interpolate, note_bounds
 from symda.solve.boundary.extremal import Ending, Extremal
 from symda.solve.boundary.mesh import Inputs, Mesh
 from symda.solve.boundary.polynomials import Piecewise, Side, gauss
 from symda.solve.boundary.system import System
+from symda.status import Status
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.observe import Problem
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +164,8 @@ class ContinuousData:
         tol: float = 1e-6,
         max_nodes: int = 20_000,
     ) -> None:
-        check_count("max_nodes", max_nodes, 10**8, "bvp")
-        if not is_number(tol) or not 0.0 < tol < 1.0:
-            raise OptionError(f"bvp: tol must be a number between 0 and 1, got {tol!r}.")
+        whole(max_nodes, "bvp: max_nodes", most=10**8)
+        share(tol, "bvp: tol")
         self.system, self._problem = system, problem
         self._signal = Signal.of(problem)
         self._mesh = Mesh.of(problem, 3, 1, inputs)
@@ -230,7 +229,7 @@ class ContinuousData:
                     f"bvp: solve_bvp cannot start from this path: {error}. Start from an annealed "
                     "path, or use 'collocation'."
                 ) from error
-        status = {0: "converged", 1: "stopped"}.get(int(found.status), "failed")
+        status = {0: Status.CONVERGED, 1: Status.STOPPED}.get(int(found.status), Status.FAILED)
         conditions = ends(found.y[:, 0], found.y[:, -1], found.p)
         # SciPy's local variable is the time since the break, with the highest power first
         c = found.sol.c[::-1].transpose(1, 0, 2)
@@ -248,7 +247,7 @@ class ContinuousData:
             given,
             found.y[D : 2 * D, 0],
             Ending(
-                status,  # type: ignore[arg-type]
+                status,
                 str(found.message),
                 int(found.niter),
                 count,

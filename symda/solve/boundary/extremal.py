@@ -7,16 +7,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.solve.boundary.mesh import Mesh
 from symda.solve.boundary.polynomials import Piecewise, Side, gauss
+from symda.status import Status
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from symda.solve.boundary.system import System
-    from symda.solve.minimum import Status
 
-FloatArray = NDArray[np.float64]
 
 #: A momentum below this share of what the data could pull is rounding error.
 NOISE = 1e-6
@@ -28,8 +27,8 @@ class Ending:
 
     Attributes
     ----------
-    status : str
-        As of `Minimum`.
+    status : Status
+        How it ended.
     message : str
         What there is to say about it.
     iterations, evaluations : int
@@ -74,8 +73,8 @@ class Extremal:
     p: Piecewise
     theta: FloatArray
     rf: FloatArray
-    free: NDArray[np.bool_]
-    given: NDArray[np.bool_]
+    free: BoolArray
+    given: BoolArray
     before: FloatArray
     ending: Ending
 

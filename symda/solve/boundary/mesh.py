@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.solve.boundary.polynomials import gauss
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.observe import Problem
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +90,7 @@ class Mesh:
 
     times: FloatArray
     points: FloatArray
-    grid: NDArray[np.int64]
+    grid: IntArray
     u: FloatArray
     y: FloatArray
     rm: FloatArray

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.solve.boundary.program import Program
+from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
     from scipy.sparse import csr_array
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 #: Newton steps, and the relative change below which they are taken: each one while it is smaller
 #: than the one before.
@@ -124,9 +122,7 @@ def _forces(
     return gradient + J.T @ lam, np.abs(gradient) + abs(J).T @ np.abs(lam)
 
 
-def _solve(
-    matrix: csr_array, right: FloatArray, order: NDArray[np.int64], border: int
-) -> FloatArray:
+def _solve(matrix: csr_array, right: FloatArray, order: IntArray, border: int) -> FloatArray:
     """Solve with the rows in the order of time: a band, and a border of parameters.
 
     Without the border pivoting stays in the band; with it, a dense row would be chosen early and

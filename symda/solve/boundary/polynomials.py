@@ -7,11 +7,10 @@ from functools import cache
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.errors import DataError
+from symda.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 Side: TypeAlias = Literal["left", "right"]
 
 

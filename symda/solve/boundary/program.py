@@ -21,18 +21,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.build.kernels import Assembly
 from symda.solve.boundary.mesh import Mesh
 from symda.solve.boundary.polynomials import gauss
 from symda.solve.boundary.system import System
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 class Program:

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.errors import OptionError, nearest
 from symda.solve.boundary.collocation import Collocation, beyond_bounds
@@ -20,12 +19,12 @@ from symda.solve.boundary.sweeps import Sweeps
 from symda.solve.boundary.system import System, check_rate
 from symda.solve.minimum import Minimum, record
 from symda.solve.solver import Capability, Solver
+from symda.status import Status
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator, Kernels
     from symda.observe import Problem
-
-FloatArray = NDArray[np.float64]
 
 
 class Method(Protocol):
@@ -155,7 +154,7 @@ class BoundarySolver:
             inside,
             rf,
             momenta=momenta,
-            status="stopped" if beyond_bounds(found, problem) else ending.status,
+            status=Status.STOPPED if beyond_bounds(found, problem) else ending.status,
             message=ending.message,
             iterations=ending.iterations,
             evaluations=ending.evaluations,

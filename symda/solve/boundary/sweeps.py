@@ -17,27 +17,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from symda.checks import share, whole
 from symda.errors import OptionError
 from symda.solve.boundary.collocation import (
     LARGEST_DEGREE,
-    check_count,
     extremal,
     interpolate,
-    is_number,
     note_bounds,
 )
 from symda.solve.boundary.extremal import Ending, Extremal
 from symda.solve.boundary.mesh import Inputs, Mesh
 from symda.solve.boundary.polynomials import gauss
 from symda.solve.boundary.system import System
-from symda.solve.minimum import Status
+from symda.status import Status
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.observe import Problem
 
-FloatArray = NDArray[np.float64]
 
 #: Newton iterations for the stages of an interval, and the change that ends them.
 STAGES, SMALL = 12, 1e-13
@@ -103,14 +101,11 @@ class Sweeps:
         max_iter: int = 2000,
         tol: float = 1e-6,
     ) -> None:
-        check_count("degree", degree, LARGEST_DEGREE, "sweeps")
-        check_count("intervals", intervals, 10_000, "sweeps")
-        check_count("max_iter", max_iter, 10**9, "sweeps")
-        for name, value in (("relaxation", relaxation), ("tol", tol)):
-            if not is_number(value) or not 0.0 < value <= 1.0:
-                raise OptionError(
-                    f"sweeps: {name} must be a number above 0 and at most 1, got {value!r}."
-                )
+        whole(degree, "sweeps: degree", most=LARGEST_DEGREE)
+        whole(intervals, "sweeps: intervals", most=10_000)
+        whole(max_iter, "sweeps: max_iter", most=10**9)
+        share(relaxation, "sweeps: relaxation", closed=True)
+        share(tol, "sweeps: tol", closed=True)
         if problem.free.any():
             names = [problem.parameters[i] for i in np.flatnonzero(problem.free)]
             raise OptionError(
@@ -203,10 +198,10 @@ class Sweeps:
         self, motion: _Motion | None, changes: list[float], sweeps: int
     ) -> tuple[Status, str]:
         if motion is None or not changes:
-            return "failed", "the motion from the start leaves finite numbers" + _INSTEAD
+            return Status.FAILED, "the motion from the start leaves finite numbers" + _INSTEAD
         change = changes[-1]
         if change <= self._tol:
-            return "converged", f"{sweeps} sweeps, the last would change p by {change:.2g}"
+            return Status.CONVERGED, f"{sweeps} sweeps, the last would change p by {change:.2g}"
         why = (
             f"max_iter = {self._max_iter} sweeps reached"
             if sweeps >= self._max_iter
@@ -214,7 +209,10 @@ class Sweeps:
             if self._hopeless(changes)
             else "no relaxation lowers the action any more"
         )
-        return "stopped", f"{why}; a full sweep still changes p by {change:.2g} of it" + _INSTEAD
+        return (
+            Status.STOPPED,
+            f"{why}; a full sweep still changes p by {change:.2g} of it" + _INSTEAD,
+        )
 
     def _first(
         self, times: FloatArray, path: FloatArray, theta: FloatArray, rf: FloatArray

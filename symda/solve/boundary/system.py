@@ -6,17 +6,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.derive.masked import Channels
 from symda.errors import OptionError
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import casadi as ca
-
-FloatArray = NDArray[np.float64]
 
 
 def check_rate(model_error: str, averaging: str, solver: str) -> None:
@@ -110,7 +108,7 @@ class System:
         return np.maximum(np.abs(by_h), np.abs(by_y))
 
     @cached_property
-    def _pattern(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _pattern(self) -> tuple[IntArray, IntArray]:
         rows, columns = self.functions["jacobian"].sparsity_out(0).get_triplet()
         return np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64)
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy import Eq, Expr, Symbol
 
-from symda.derive.continuous_sections import (
+from symda.derive.dynamics import derivative
+from symda.errors import OptionError
+from symda.typeset.continuous_sections import (
     at,
     boundary_section,
     energy_section,
@@ -22,12 +24,10 @@ from symda.derive.continuous_sections import (
     parameter_section,
     second_order_section,
 )
-from symda.derive.continuum import Continuum
-from symda.derive.display import Readable, Section, latex_part
-from symda.derive.dynamics import derivative
-from symda.derive.phase import Functional, total_derivative
-from symda.derive.sections import Subject
-from symda.errors import OptionError
+from symda.typeset.continuum import Continuum
+from symda.typeset.display import Readable, Section, latex_part
+from symda.typeset.phase import Functional, total_derivative
+from symda.typeset.sections import Subject
 
 
 @dataclass(frozen=True)

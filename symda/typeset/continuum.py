@@ -16,11 +16,11 @@ import sympy as sp
 from sympy import Expr, IndexedBase, Symbol
 
 from symda.declare import MechanicalModel, Site, SiteState, State, StepParameter
-from symda.derive.display import latex_part
-from symda.derive.notation import Mark, Notation, free_name
-from symda.derive.phase import Functional, derived, rate, reach, total_derivative
-from symda.derive.sections import Subject
-from symda.derive.site_subject import SiteSubject
+from symda.typeset.display import latex_part
+from symda.typeset.notation import Mark, Notation, free_name
+from symda.typeset.phase import Functional, derived, rate, reach, total_derivative
+from symda.typeset.sections import Subject
+from symda.typeset.site_subject import SiteSubject
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
 from symda.declare.typeset import SIGNS, mathjax
-from symda.derive.mathml import math
+from symda.typeset.mathml import math
 
 #: Columns of the plain text.
 WIDTH = 100
@@ -124,11 +124,6 @@ def mathml_of(sections: Iterable[Section]) -> str:
             parts.append(math(f"{left} &= {rows[0]}", *rows[1:], comment=line.comment))
         parts.append("</section>")
     return "\n".join(parts) + "\n"
-
-
-def mathml_part(expression: Expr, *, ordered: bool = False) -> str:
-    """Return one expression as a MathML formula within a line of text."""
-    return math(latex_part(expression, ordered=ordered), display=False)
 
 
 def latex_part(expression: Expr, *, ordered: bool = False) -> str:

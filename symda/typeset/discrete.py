@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy import Eq, Expr
 
-from symda.derive.blocks import Blocks, plus
-from symda.derive.display import Line, Readable, Section
-from symda.derive.notation import Mark, at, partial
-from symda.derive.sections import Subject
+from symda.typeset.blocks import Blocks, plus
+from symda.typeset.display import Line, Readable, Section
+from symda.typeset.notation import Mark, at, partial
+from symda.typeset.sections import Subject
 
 
 @dataclass(frozen=True)

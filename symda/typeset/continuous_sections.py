@@ -8,11 +8,11 @@ import sympy as sp
 from sympy import Eq, Expr, Symbol
 
 from symda.declare import SiteState, State, StepParameter
-from symda.derive.continuum import Continuum
-from symda.derive.display import Line, Section, latex_part, text_part
 from symda.derive.dynamics import STEPS, derivative
-from symda.derive.notation import Mark, partial
-from symda.derive.phase import tidied
+from symda.typeset.continuum import Continuum
+from symda.typeset.display import Line, Section, latex_part, text_part
+from symda.typeset.notation import Mark, partial
+from symda.typeset.phase import tidied
 
 #: Characters of an equation above which F and its derivatives stand in it by name.
 LONG = 240

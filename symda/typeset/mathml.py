@@ -45,8 +45,8 @@ _END = ""
 _EQUALS = re.compile(r"(?<!\\)&=")
 
 
-def math(*rows: str, comment: str = "", display: bool = True) -> str:
-    r"""Return LaTeX as one ``<math>`` element.
+def math(*rows: str, comment: str = "") -> str:
+    r"""Return LaTeX as one ``<math>`` element with a line of its own.
 
     Parameters
     ----------
@@ -55,17 +55,13 @@ def math(*rows: str, comment: str = "", display: bool = True) -> str:
         right-hand side. A row without it stands alone.
     comment : str, optional
         Plain text behind the last row.
-    display : bool, optional
-        Whether the formula has a line of its own.
 
     Raises
     ------
     ValueError
         For a command that is not known.
     """
-    top = Element("math")
-    if display:
-        top.set("display", "block")
+    top = Element("math", display="block")
     if len(rows) == 1:
         top.append(_row(mathml(_EQUALS.sub("=", rows[0], count=1))))
     else:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sympy as sp
 from sympy import Expr
 
-from symda.derive.display import Line, Section
 from symda.derive.dynamics import first_derivatives, second_derivatives
-from symda.derive.notation import Mark, partial
-from symda.derive.sections import Subject
+from symda.typeset.display import Line, Section
+from symda.typeset.notation import Mark, partial
+from symda.typeset.sections import Subject
 
 
 class Blocks:

@@ -17,10 +17,10 @@ from symda.declare import (
     State,
     Time,
 )
-from symda.derive.notation import Notation
-from symda.derive.sections import Subject
 from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm
+from symda.typeset.notation import Notation
+from symda.typeset.sections import Subject
 
 
 @dataclass(frozen=True)

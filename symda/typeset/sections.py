@@ -9,12 +9,12 @@ import sympy as sp
 from sympy import Expr, Symbol
 
 from symda.declare import Measurement, Model, Parameter, SiteState, State, StepParameter
-from symda.derive.display import Line, Section, latex_part
 from symda.derive.dynamics import first_derivatives, second_derivatives
-from symda.derive.formulas import StepNotation, derivative_lines, residual_lines
-from symda.derive.notation import Mark, Notation, at, partial
 from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm
+from symda.typeset.display import Line, Section, latex_part
+from symda.typeset.formulas import StepNotation, derivative_lines, residual_lines
+from symda.typeset.notation import Mark, Notation, at, partial
 
 #: Derivatives listed in one section; the others are counted.
 LISTED = 60

@@ -10,9 +10,9 @@ from fractions import Fraction
 import sympy as sp
 from sympy import Expr
 
-from symda.derive.display import Line
-from symda.derive.notation import Mark, Notation, at, partial
 from symda.discretise import Number, Scheme, Surd, step_residual
+from symda.typeset.display import Line
+from symda.typeset.notation import Mark, Notation, at, partial
 
 IDENTITY = Mark("Id", r"\mathbf{1}")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from symda.declare import MechanicalModel
-from symda.derive.continuum import Continuum
-from symda.derive.display import Line, Section, latex_part
 from symda.derive.dynamics import derivative
-from symda.derive.notation import Mark
-from symda.derive.sections import Subject
+from symda.typeset.continuum import Continuum
+from symda.typeset.display import Line, Section, latex_part
+from symda.typeset.notation import Mark
+from symda.typeset.sections import Subject
 
 
 def mechanical_sections(subject: Subject) -> tuple[Section, ...]:

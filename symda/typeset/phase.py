@@ -13,9 +13,9 @@ import sympy as sp
 from sympy import Expr, Symbol
 
 from symda.declare import Site, SiteState
-from symda.derive.display import latex_part
 from symda.derive.dynamics import derivative
-from symda.derive.notation import Mark
+from symda.typeset.display import latex_part
+from symda.typeset.notation import Mark
 
 
 class SiteMark(Mark):

@@ -10,11 +10,13 @@ import sympy as sp
 from sympy import Expr, Symbol
 
 from symda.declare import Measurement, Model
-from symda.derive.blocks import gradient_section, hessian_section
-from symda.derive.display import Readable
 from symda.derive.dynamics import hessian_tensor, jacobian
-from symda.derive.mechanical import mechanical_sections
-from symda.derive.sections import (
+from symda.discretise import Scheme
+from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
+from symda.typeset.blocks import gradient_section, hessian_section
+from symda.typeset.display import Readable
+from symda.typeset.mechanical import mechanical_sections
+from symda.typeset.sections import (
     action_section,
     field_curvature_section,
     field_jacobian_section,
@@ -23,9 +25,7 @@ from symda.derive.sections import (
     step_derivatives_section,
     step_section,
 )
-from symda.derive.site_subject import subject_of
-from symda.discretise import Scheme
-from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
+from symda.typeset.site_subject import subject_of
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Typeset: the mathematics of an action, derived with SymPy, to be read."""
