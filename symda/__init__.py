@@ -46,8 +46,7 @@ if TYPE_CHECKING:
         states,
         time,
     )
-    from symda.discretise import SCHEMES, Scheme
-    from symda.discretise.integrators_registry import INTEGRATORS
+    from symda.discretise import INTEGRATORS, SCHEMES, Scheme, Tableau
     from symda.errors import (
         BuildError,
         DataError,
@@ -85,6 +84,7 @@ __all__ = [
     "SolveError",
     "StepMap",
     "SymdaError",
+    "Tableau",
     "Trajectory",
     "Window",
     "__version__",
@@ -112,7 +112,7 @@ _HOME = {
     "BuildError": "symda.errors",
     "DataError": "symda.errors",
     "Grid": "symda.observe",
-    "INTEGRATORS": "symda.discretise.integrators_registry",
+    "INTEGRATORS": "symda.discretise",
     "InputError": "symda.errors",
     "Ladder": "symda.anneal",
     "Measurement": "symda.declare",
@@ -130,6 +130,7 @@ _HOME = {
     "SolveError": "symda.errors",
     "StepMap": "symda.api",
     "SymdaError": "symda.errors",
+    "Tableau": "symda.discretise",
     "Trajectory": "symda.api",
     "Window": "symda.anneal",
     "anneal": "symda.api",

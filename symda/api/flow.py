@@ -21,7 +21,7 @@ from symda.observe.arrays import as_times, dimensions, warn_of_coarse
 from symda.observe.jumps import jumps, off_ends
 
 if TYPE_CHECKING:
-    from symda.discretise.integrators import Integrator
+    from symda.discretise import Method
     from symda.observe.forcing import ForcingInput, ForcingSource
 
 FloatArray = NDArray[np.float64]
@@ -35,7 +35,7 @@ class StepMap:
     ----------
     model : Model
         The model.
-    integrator : Integrator
+    integrator : Method
         The method.
     source : str
         The emitted Cython text.
@@ -44,7 +44,7 @@ class StepMap:
     """
 
     model: Model
-    integrator: Integrator
+    integrator: Method
     source: str
     parameters: Mapping[str, float]
     _runner: Runner
@@ -160,7 +160,7 @@ class StepMap:
 
 def step_map(
     model: Model,
-    method: str | Integrator = "rk4",
+    method: str | Method = "rk4",
     *,
     parameters: Values | None = None,
     forcing: Mapping[str, ForcingInput] | None = None,
@@ -171,7 +171,7 @@ def step_map(
     ----------
     model : Model
         An ODE.
-    method : str or Integrator
+    method : str or Method
         A name in `INTEGRATORS`, for instance ``"rk4"``, ``"verlet"`` (Hamiltonians T(p) + V(q)),
         ``"gauss4"``.
     parameters, forcing
@@ -219,7 +219,7 @@ def integrate(
     times: ArrayLike,
     initial: ArrayLike | Mapping[str, float],
     *,
-    method: str | Integrator = "rk4",
+    method: str | Method = "rk4",
     step: float | None = None,
     parameters: Values | None = None,
     forcing: Mapping[str, ForcingInput] | None = None,
@@ -239,7 +239,7 @@ def integrate(
         Increasing; the first is where `initial` holds.
     initial : array_like (D,), mapping of str to float, or array_like (K, D)
         State at the first time, or those of an ensemble of K members.
-    method : str or Integrator
+    method : str or Method
         A name in `INTEGRATORS`.
     step : float, optional
         Longest step; by default the shortest interval between two times.

@@ -20,7 +20,7 @@ from symda.observe.jumps import inside, jumps
 
 if TYPE_CHECKING:
     from symda.build.steps import StepEngine, Stretches
-    from symda.discretise.integrators import Integrator
+    from symda.discretise import Method
     from symda.observe.forcing import ForcingSource
 
 FloatArray = NDArray[np.float64]
@@ -130,7 +130,7 @@ class Runner:
     """A step map with everything but the state filled in."""
 
     model: Model
-    integrator: Integrator
+    integrator: Method
     engine: StepEngine
     theta: FloatArray
     sources: tuple[ForcingSource, ...]

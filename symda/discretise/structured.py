@@ -1,21 +1,24 @@
-"""Integrators of mechanics: splittings, compositions, discrete Lagrangians."""
+"""Methods of mechanics: splittings, compositions, discrete Lagrangians."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from fractions import Fraction
 from itertools import product
 from typing import Literal, TypeAlias
 
-from symda.discretise.integrators import CLOSE, DIGITS, Coefficient, Integrator, Line, exact, row
-from symda.discretise.trees import Row
+from symda.discretise.method import Line, Method, row
+from symda.discretise.orders import by_part, checked_order
+from symda.discretise.surd import CLOSE, Coefficient, Matrix, Number, Row, close, decimal, number
+from symda.discretise.tableau import row_sums
 
 Operation: TypeAlias = Literal["kick", "drift"]
+Step: TypeAlias = tuple[Operation, Number]
 
 
 @dataclass(frozen=True, init=False)
-class Splitting(Integrator):
+class Splitting(Method):
     """Kicks and drifts in turn, for separable Hamiltonians T(p) + V(q): explicit and symplectic.
 
         kick w:   p += w h force(q, t)          drift w:   q += w h velocity(p, t)
@@ -26,48 +29,47 @@ class Splitting(Integrator):
 
     Parameters
     ----------
+    name : str
+    order : int, optional
+        Order of convergence; where given, it must be what the conditions of rooted trees say.
     steps : sequence of ("kick" or "drift", weight)
         In their order.
+    source : str
+        Where the numbers come from.
+    general : str
+        Method to use where a Hamiltonian is not separable.
 
     Raises
     ------
     OptionError
-        If kicks or drifts do not make up one step, or the order, up to 2, is not the declared one.
+        If kicks or drifts do not make up one step, or the order is not the declared one.
     """
 
-    steps: tuple[tuple[Operation, Decimal], ...]
+    steps: tuple[Step, ...]
 
     def __init__(
         self,
         name: str,
-        order: int,
+        order: int | None = None,
         *,
         steps: Sequence[tuple[Operation, Coefficient]],
         source: str = "",
         general: str = "",
     ) -> None:
-        self._set(name=name, order=order, source=source, general=general)
+        self._named(name, source, general)
         for one in steps:
             self._require(
                 isinstance(one, Sequence) and len(one) == 2 and one[0] in ("kick", "drift"),
                 f"a step is ('kick', weight) or ('drift', weight), got {one!r}",
             )
-        converted = tuple((operation, exact(weight)) for operation, weight in steps)
-        self._set(steps=converted)
+        self._set(steps=tuple((operation, number(weight)) for operation, weight in steps))
         for kind in ("kick", "drift"):
-            total = sum((w for operation, w in converted if operation == kind), Decimal(0))
-            self._require_zero(total - 1, f"the weights of all {kind}s add up to {total:.18g}")
-        self._require(
-            self.order in (1, 2), "a Splitting is of order 1 or 2; higher ones are a Composition"
-        )
-        # p' = force(q): sum over kicks of w times the drifts before it is 1/2 at order 2
-        reached, moment = Decimal(0), Decimal(0)
-        for operation, weight in converted:
-            if operation == "drift":
-                reached += weight
-            else:
-                moment += weight * reached
-        self._require_second(moment - Decimal("0.5"))
+            total = sum((w for operation, w in self.steps if operation == kind), Fraction(0))
+            self._require_zero(
+                total - 1, f"the weights of all {kind}s add up to {float(total):.18g}"
+            )
+        tableaux = by_part(*staged(self.steps))
+        self._set(order=checked_order(self._label, order, tableaux, separable=True))
 
     @property
     def form(self) -> str:
@@ -101,14 +103,14 @@ class Splitting(Integrator):
 
 
 @dataclass(frozen=True, init=False)
-class Composition(Integrator):
+class Composition(Method):
     """Steps of a symmetric base, of lengths w_1 h, .., w_m h: a method of higher order.
 
         x_{n+1} = base(w_m h) o .. o base(w_1 h) x_n
 
     Parameters
     ----------
-    base : Integrator
+    base : Method
         Symmetric, of order 2.
     weights : sequence (m,)
         Symmetric themselves; some are negative, so abscissae leave [0, 1].
@@ -124,7 +126,7 @@ class Composition(Integrator):
     E. Hairer, C. Lubich, G. Wanner, Geometric Numerical Integration, 2nd ed. (2006), V.3.
     """
 
-    base: Integrator
+    base: Method
     weights: Row
 
     def __init__(
@@ -132,16 +134,16 @@ class Composition(Integrator):
         name: str,
         order: int,
         *,
-        base: Integrator,
+        base: Method,
         weights: Line,
         source: str = "",
         general: str = "",
     ) -> None:
-        self._set(name=name, order=order, source=source, general=general)
-        self._set(base=base, weights=row(weights))
+        self._named(name, source, general)
+        self._set(order=order, base=base, weights=row(weights))
         w = self.weights
         self._require(
-            isinstance(base, Integrator) and not isinstance(base, Composition),
+            isinstance(base, Method) and not isinstance(base, Composition),
             "the base must be a method that is no composition itself",
         )
         self._require(
@@ -150,27 +152,27 @@ class Composition(Integrator):
         )
         self._require(w == w[::-1] and len(w) > 1, "the weights must read the same backward")
         self._require(self.order in (4, 6), f"the order must be 4 or 6, got {self.order!r}")
-        with localcontext(DIGITS):
-            reached, mixed = Decimal(0), Decimal(0)
-            for one in w:
-                mixed += one**3 * (reached + one / 2) ** 2
-                reached += one
-            conditions = {
-                1: [reached - 1],
-                3: [sum((one**3 for one in w), Decimal(0))],
-                5: [sum((one**5 for one in w), Decimal(0)), mixed],
-            }
+        third = [one * one * one for one in w]
+        middles = [start + one / 2 for start, one in zip(self.starts, w, strict=True)]
+        conditions = {
+            1: [self.starts[-1] + w[-1] - 1],
+            3: [sum(third, Fraction(0))],
+            5: [
+                sum((cube * one * one for cube, one in zip(third, w, strict=True)), Fraction(0)),
+                sum((cube * m * m for cube, m in zip(third, middles, strict=True)), Fraction(0)),
+            ],
+        }
         for p, residuals in conditions.items():
-            worst = max(map(abs, residuals))
+            worst = max(residuals, key=lambda residual: abs(decimal(residual)))
             if p < self.order:
                 self._require_zero(
                     worst,
                     f"declared of order {self.order}, but a condition of order {p} is off by "
-                    f"{worst:.3g}",
+                    f"{abs(float(worst)):.3g}",
                 )
             else:
                 self._require(
-                    worst >= CLOSE,
+                    abs(decimal(worst)) >= CLOSE,
                     f"declared of order {self.order}, but is of order {p + 1}; declare that",
                 )
 
@@ -197,20 +199,18 @@ class Composition(Integrator):
     @property
     def starts(self) -> Row:
         """Where the steps of the base begin, in units of the step."""
-        with localcontext(DIGITS):
-            return tuple(sum(self.weights[:k], Decimal(0)) for k in range(len(self.weights)))
+        return tuple(sum(self.weights[:k], Fraction(0)) for k in range(len(self.weights)))
 
     @property
-    def steps(self) -> tuple[tuple[Operation, Decimal], ...]:
+    def steps(self) -> tuple[Step, ...]:
         """Kicks and drifts in turn, where the base is a splitting; neighbours of a kind are one."""
         assert isinstance(self.base, Splitting)
-        merged: list[tuple[Operation, Decimal]] = []
-        with localcontext(DIGITS):
-            for weight, (operation, part) in product(self.weights, self.base.steps):
-                if merged and merged[-1][0] == operation:
-                    merged[-1] = operation, merged[-1][1] + weight * part
-                else:
-                    merged.append((operation, weight * part))
+        merged: list[Step] = []
+        for weight, (operation, part) in product(self.weights, self.base.steps):
+            if merged and merged[-1][0] == operation:
+                merged[-1] = operation, merged[-1][1] + weight * part
+            else:
+                merged.append((operation, weight * part))
         return tuple(merged)
 
     @property
@@ -231,7 +231,7 @@ class Composition(Integrator):
 
 
 @dataclass(frozen=True, init=False)
-class Variational(Integrator):
+class Variational(Method):
     """A discrete Lagrangian: the action of a step by quadrature on the straight line.
 
         L_d(q_n, q_{n+1}) = h sum_i b_i L(q_n + c_i h v, v),    v = (q_{n+1} - q_n) / h
@@ -260,18 +260,25 @@ class Variational(Integrator):
     c: Row
     b: Row
 
-    def __init__(
-        self, name: str, order: int, *, c: Line, b: Line, source: str = "", general: str = ""
-    ) -> None:
-        self._set(name=name, order=order, source=source, general=general, c=row(c), b=row(b))
+    def __init__(self, name: str, order: int, *, c: Line, b: Line, source: str = "") -> None:
+        self._named(name, source)
+        self._set(order=order, c=row(c), b=row(b))
         self._require(len(self.b) == len(self.c) > 0, "one weight for each node")
-        total = sum(self.b, Decimal(0))
-        middle = sum((b * c for b, c in zip(self.b, self.c, strict=True)), Decimal(0))
-        self._require_zero(total - 1, f"the weights add up to {total:.18g}")
+        total = sum(self.b, Fraction(0))
+        middle = sum((b * c for b, c in zip(self.b, self.c, strict=True)), Fraction(0))
+        self._require_zero(total - 1, f"the weights add up to {float(total):.18g}")
         self._require(
             self.order in (1, 2), f"the order of a Variational is 1 or 2, got {self.order!r}"
         )
-        self._require_second(middle - Decimal("0.5"))
+        off = middle - Fraction(1, 2)
+        if self.order == 2:
+            self._require_zero(
+                off, f"declared of order 2, but its condition is off by {abs(float(off)):.3g}"
+            )
+        else:
+            self._require(
+                abs(decimal(off)) >= CLOSE, "declared of order 1, but is of order 2; declare that"
+            )
 
     @property
     def form(self) -> str:
@@ -287,7 +294,7 @@ class Variational(Integrator):
     def symmetric(self) -> bool:
         """Whether the quadrature is."""
         return self.b == self.b[::-1] and all(
-            abs(a + z - 1) < CLOSE for a, z in zip(self.c, self.c[::-1], strict=True)
+            close(a + z, Fraction(1)) for a, z in zip(self.c, self.c[::-1], strict=True)
         )
 
     @property
@@ -306,12 +313,19 @@ class Variational(Integrator):
         return "lagrangian"
 
 
-def clocks(steps: Sequence[tuple[Operation, Decimal]]) -> Row:
+def staged(steps: Sequence[Step]) -> tuple[Matrix, Row, tuple[str, ...]]:
+    """Write kicks and drifts as stages: A, b, and which of q and p each of them moves.
+
+    A stage's argument has come as far as the stages of the other kind before it have moved it.
+    """
+    kinds, b = zip(*steps, strict=True)
+    A = tuple(
+        tuple(w if j < i and kinds[j] != kinds[i] else Fraction(0) for j, w in enumerate(b))
+        for i in range(len(b))
+    )
+    return A, b, tuple("p" if kind == "kick" else "q" for kind in kinds)
+
+
+def clocks(steps: Sequence[Step]) -> Row:
     """Time of each kick (what the drifts have reached) and drift (the kicks), in units of h."""
-    times = {"kick": Decimal(0), "drift": Decimal(0)}
-    found = []
-    with localcontext(DIGITS):
-        for operation, weight in steps:
-            found.append(times["drift" if operation == "kick" else "kick"])
-            times[operation] += weight
-    return tuple(found)
+    return row_sums(staged(steps)[0])
