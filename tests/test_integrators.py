@@ -124,18 +124,39 @@ def test_order_eight_in_many_digits() -> None:
     assert abs(slope - 8) < 0.15
 
 
+def test_order_six_of_a_composition_is_more_than_sums_of_powers() -> None:
+    """Of Yoshida's conditions all but the one of mixed powers, next to his solution A."""
+    with mp.workdps(50):
+
+        def conditions(*half: mp.mpf) -> list[mp.mpf]:
+            w = [*half, mp.mpf("1.3"), *half[::-1]]
+            return [sum(one**k for one in w) - (k == 1) for k in (1, 3, 5)]
+
+        known = sd.INTEGRATORS["yoshida6"].weights[:3]
+        half = mp.findroot(conditions, [mp.mpf(float(one)) for one in known], tol=1e-80)
+        first = [mp.nstr(one, 45) for one in half]
+    weights = [*first, "1.3", *first[::-1]]
+    assert Composition("m", base=sd.INTEGRATORS["verlet"], weights=weights).order == 4
+
+
 TWO_STAGE = {"A": [[], ["1/2"]], "b": [0, 1]}
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Tableau("m", 3, **TWO_STAGE), ["'m'", "order 3", "sum b c^2 is 0.25, not 1/3"]),
+        (
+            lambda: Tableau("m", 3, **TWO_STAGE),
+            ["'m'", "order 3", "sum b c^2 must be 1/3 and is 0.25"],
+        ),
         (lambda: Tableau("m", 1, **TWO_STAGE), ["order 1", "is of order 2; declare that"]),
         (lambda: Tableau("m", 2, A=[[], ["1/2"]], b=[1]), ["a row and a column"]),
         (lambda: Tableau("m", 0, **TWO_STAGE), ["declared of order 0", "is of order 2"]),
         (lambda: Tableau("m", "2", **TWO_STAGE), ["declared of order '2'", "is of order 2"]),
-        (lambda: Tableau("m", A=[[]], b=["1/2"]), ["'m' is no method", "sum b is 0.5, not 1"]),
+        (
+            lambda: Tableau("m", A=[[]], b=["1/2"]),
+            ["'m' is no method", "sum b must be 1 and is 0.5"],
+        ),
         (lambda: Tableau("m", A=[[], [1]], b=["sqrt(2)", "1 - sqrt(3)"]), ["2 and 3", "digits"]),
         (lambda: Tableau("m", **TWO_STAGE, promote=[2]), ["0 to 1", "got (2,)"]),
         (
@@ -144,19 +165,23 @@ TWO_STAGE = {"A": [[], ["1/2"]], "b": [0, 1]}
         ),
         (lambda: Partitioned("m", 1, q=([[0]], [1]), p=([[1, 0], [0, 0]], [1, 0])), ["stages"]),
         (lambda: Partitioned("m", 2, q=([[0]], [1]), p=([[1]], [1])), ["order 2"]),
-        (lambda: Splitting("m", 1, steps=[("kick", 1), ("drift", "1/2")]), ["drifts", "0.5"]),
+        (
+            lambda: Splitting("m", 1, steps=[("kick", 1), ("drift", "1/2")]),
+            ["order 1", "sum b_q must be 1 and is 0.5"],
+        ),
         (
             lambda: Splitting("m", 2, steps=[("kick", 1), ("drift", 1)]),
-            ["order 2", "sum b_q c_p is 1, not 1/2"],
+            ["order 2", "sum b_q c_p must be 1/2 and is 1"],
         ),
         (
             lambda: Splitting("m", 1, steps=[("kick", "1/2"), ("drift", 1), ("kick", "1/2")]),
             ["is of order 2; declare that"],
         ),
+        (lambda: Splitting("m", steps=[]), ["must be steps"]),
         (lambda: Splitting("m", 1, steps=["kick"]), ["('drift', weight)", "got 'kick'"]),
         (
             lambda: Splitting("m", 1, steps=[("kick", 1), *[("drift", 1 / 3)] * 3]),
-            ["add up to", "'2/3'"],
+            ["sum b_q must be 1 and is off by 5.55e-17", "'2/3'"],
         ),
         (lambda: Tableau(None, 2, **TWO_STAGE), ["name", "None"]),
         (lambda: Tableau("m", 1, A=[[]], b="1"), ["sequence of numbers", "'1'"]),
@@ -166,7 +191,10 @@ TWO_STAGE = {"A": [[], ["1/2"]], "b": [0, 1]}
             lambda: Tableau("m", 2, A=[[], [2 / 3]], b=[0.25, 0.75]),
             ["off by 2.78e-17", "as texts, '2/3'"],
         ),
-        (lambda: Variational("m", 3, c=[0], b=[1]), ["1 or 2", "got 3"]),
+        (
+            lambda: Variational("m", 3, c=[0], b=[1]),
+            ["order 3", "is of order 1: for order 2 sum b c must be 1/2 and is 0"],
+        ),
         (lambda: Variational("m", 1, c=["1/2"], b=[1]), ["is of order 2; declare that"]),
         (lambda: Splitting("m", 1, steps=[("push", 1), ("drift", 1)]), ["push"]),
         (
@@ -174,14 +202,14 @@ TWO_STAGE = {"A": [[], ["1/2"]], "b": [0, 1]}
             ["order 4", "is of order 1"],
         ),
         (lambda: Variational("m", 2, c=[0], b=[1]), ["order 2"]),
-        (lambda: Variational("m", 2, c=[0, 1], b=[1, 1]), ["add up to 2"]),
+        (lambda: Variational("m", 2, c=[0, 1], b=[1, 1]), ["sum b must be 1 and is 2"]),
         (
             lambda: Composition("m", 4, base=sd.INTEGRATORS["rk4"], weights=["1/2", "1/2"]),
             ["symmetric", "'rk4'"],
         ),
         (
             lambda: Composition("m", 4, base=sd.INTEGRATORS["verlet"], weights=["1/2", "1/2"]),
-            ["condition of order 3 is off by 0.25"],
+            ["is of order 2: for order 3 sum b"],
         ),
         (
             lambda: Composition("m", 4, base=sd.INTEGRATORS["verlet"], weights=["1/3", "2/3"]),
@@ -191,7 +219,7 @@ TWO_STAGE = {"A": [[], ["1/2"]], "b": [0, 1]}
             lambda: Composition(
                 "m", 6, base=sd.INTEGRATORS["verlet"], weights=sd.INTEGRATORS["yoshida4"].weights
             ),
-            ["order 6", "order 5"],
+            ["order 6", "is of order 4: for order 5 sum b"],
         ),
     ],
 )

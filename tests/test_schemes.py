@@ -64,8 +64,8 @@ MISTAKES = {
     ),
     "partitioned order too high": (
         {"parts": ["p", "q"], "b": [1, 1]},
-        "Scheme 'mine' is declared of order 2, but is of order 1: sum b_q c_p is 1, not 1/2, as "
-        "order 2 needs.",
+        "Scheme 'mine' is declared of order 2, but is of order 1: for order 2 "
+        "sum b_q c_p must be 1/2 and is 1.",
     ),
     "interior out of range": (
         {"interior": [2]},
@@ -90,18 +90,18 @@ MISTAKES = {
     ),
     "order 9": (
         {"order": 9},
-        "Scheme 'mine' is declared of order 9, but is of order 2: sum b c^2 is 0.5, not 1/3, as "
-        "order 3 needs.",
+        "Scheme 'mine' is declared of order 9, but is of order 2: for order 3 "
+        "sum b c^2 must be 1/3 and is 0.5.",
     ),
     "weights that do not add up": (
         {"b": ["1/2", "1/3"]},
-        "Scheme 'mine' is declared of order 2, but is of order 0: sum b is 0.833333, not 1, as "
-        "order 1 needs.",
+        "Scheme 'mine' is declared of order 2, but is of order 0: for order 1 "
+        "sum b must be 1 and is 0.833333.",
     ),
     "order too high": (
         {"order": 3},
-        "Scheme 'mine' is declared of order 3, but is of order 2: sum b c^2 is 0.5, not 1/3, as "
-        "order 3 needs.",
+        "Scheme 'mine' is declared of order 3, but is of order 2: for order 3 "
+        "sum b c^2 must be 1/3 and is 0.5.",
     ),
     "order too low": (
         {"order": 1},
@@ -132,7 +132,7 @@ def test_interior_stages_come_in_the_order_of_time():
 
 def test_a_slope_that_only_a_wrong_tree_shows_is_refused():
     # Kutta's fourth-order weights and abscissae with an order-3 wiring: b.c^k are all right
-    with pytest.raises(OptionError, match=re.escape("of order 2: sum b A c is 0.333333, not 1/6")):
+    with pytest.raises(OptionError, match=re.escape("sum b A c must be 1/6 and is 0.333333")):
         Scheme(
             "mine",
             4,

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-from symda.discretise.orders import ADVICE, ROUNDED
-from symda.discretise.surd import CLOSE, Coefficient, Matrix, Number, Row, decimal, number
+from symda.discretise.surd import Coefficient, Matrix, Row, number
 from symda.errors import OptionError
 from symda.names import is_name
 
@@ -127,8 +126,3 @@ class Method(ABC):
             len(b) > 0 and len(A) == len(b) and all(len(line) == len(b) for line in A),
             f"{where} must have a row and a column for each of its {len(b)} weights",
         )
-
-    def _require_zero(self, residual: Number, what: str) -> None:
-        """Refuse a residual, with what to do where only rounding keeps it from zero."""
-        off = abs(decimal(residual))
-        self._require(off < CLOSE, what + (f"; {ADVICE}" if off < ROUNDED else ""))

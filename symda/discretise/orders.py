@@ -18,7 +18,7 @@ from symda.errors import OptionError
 #: (A, b) of a method; of a partitioned one that of q, then that of p.
 Tableaux: TypeAlias = tuple[tuple[Matrix, Row], ...]
 #: What is off by less is so by the rounding of coefficients that were given as floats.
-ROUNDED = Decimal("1e-13")
+ROUNDED = 1e-13
 ADVICE = "coefficients given as floats are rounded, write fractions as texts, '2/3'"
 
 
@@ -30,9 +30,9 @@ class Condition(NamedTuple):
     needed: Fraction
 
     def __str__(self) -> str:
-        off = abs(self.got - decimal(self.needed))
-        advice = f", off by {float(off):.3g}; {ADVICE}" if off < ROUNDED else ""
-        return f"{self.name} is {float(self.got):.6g}, not {self.needed}{advice}"
+        off = float(abs(self.got - decimal(self.needed)))
+        found = f"off by {off:.3g}; {ADVICE}" if off < ROUNDED else f"{float(self.got):.6g}"
+        return f"{self.name} must be {self.needed} and is {found}"
 
 
 @cache
@@ -91,7 +91,7 @@ def checked_order(
     order, missed = order_of(tableaux, separable=separable)
     if declared is not None and declared != order:
         too_high = isinstance(declared, int) and declared > order
-        why = f": {missed}, as order {order + 1} needs" if too_high else "; declare that"
+        why = f": for order {order + 1} {missed}" if too_high else "; declare that"
         raise OptionError(
             f"{method} is declared of order {declared!r}, but is of order {order}{why}."
         )

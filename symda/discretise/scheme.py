@@ -95,17 +95,16 @@ class Scheme:
         discrete: bool = False,
         source: str = "",
     ) -> None:
-        set_field = object.__setattr__
-        set_field(self, "name", name)
-        set_field(self, "order", order)
-        set_field(self, "c", row(c))
-        set_field(self, "v", row(v))
-        set_field(self, "X", tuple(map(row, X)))
-        set_field(self, "b", row(b))
-        set_field(self, "interior", tuple(interior))
-        set_field(self, "parts", tuple(parts))
-        set_field(self, "discrete", discrete)
-        set_field(self, "source", source)
+        values: dict[str, object] = {
+            "name": name,
+            "order": order,
+            "discrete": discrete,
+            "source": source,
+        }
+        values |= {"c": row(c), "v": row(v), "X": tuple(map(row, X)), "b": row(b)}
+        values |= {"interior": tuple(interior), "parts": tuple(parts)}
+        for key, value in values.items():
+            object.__setattr__(self, key, value)
         self._check_shapes()
         if not discrete:
             checked_order(f"Scheme {name!r}", order, self._tableaux, separable=self.partitioned)
