@@ -96,6 +96,20 @@ def pendulum() -> tuple[sd.Model, sd.Observations]:
     return model, sd.Observations(times, truth.states.values[:, :1] + noise, variance=0.01)
 
 
+def test_a_tableau_of_ones_own_serves_both() -> None:
+    """Ralston's method of order 3: along what it integrates, the action's residual is 0."""
+    model, data = pendulum()
+    own = sd.Tableau("mine", A=[[], ["1/2"], [0, "3/4"]], b=["2/9", "1/3", "4/9"])
+    assert own.order == 3 and own.name not in sd.INTEGRATORS
+    path = sd.integrate(model, data.times, [1.5, 0.0], method=own, parameters=[0.3]).states.values
+    action = sd.Action(model, [model["q"]], scheme=own)
+    assert action.scheme.name == "mine" and "Step: mine" in str(action.equations())
+    residual = action.compile().residual(path, [0.3], action.bind(data))
+    assert np.abs(residual).max() < 1e-14
+    other = sd.integrate(model, data.times, [1.5, 0.0], method="heun", parameters=[0.3]).states
+    assert np.abs(action.compile().residual(other, [0.3], action.bind(data))).max() > 1e-6
+
+
 @pytest.mark.filterwarnings("ignore::symda.api.machine.VirtualMachineWarning")
 @pytest.mark.parametrize("scheme", ["radau3", "radau5"])
 def test_every_solver_and_machine_finds_one_level(

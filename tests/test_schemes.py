@@ -13,6 +13,7 @@ from symda.discretise import (
     MAP,
     METHODS,
     SCHEMES,
+    Method,
     Scheme,
     Surd,
     Tableau,
@@ -20,7 +21,9 @@ from symda.discretise import (
     find_scheme,
     step_residual,
 )
+from symda.discretise.registry import Schemes
 from symda.errors import OptionError
+from symda.registry import Registry
 
 
 def scheme(order=2, *, c=(0, 1), v=(0, 0), X=((0, 0), (1, 0)), b=("1/2", "1/2"), **further):
@@ -451,3 +454,22 @@ def test_a_tableau_serves_both():
     for own in (SCHEMES["verlet"], MAP):
         with pytest.raises(OptionError, match="one of the action alone; to integrate with, name"):
             find_method(own, where="integrate")
+
+
+def test_a_method_of_another_package_is_a_scheme_too(monkeypatch):
+    theirs = Tableau("theirs", A=[[1]], b=[1])
+
+    class Point:
+        name, value, load = "theirs", "theirs:method", lambda self: theirs
+
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [Point()] * (group == "symda.methods")
+    )
+    methods = Registry("method", METHODS.values(), of=Method, own="a symda.Tableau")
+    monkeypatch.setattr("symda.discretise.registry.METHODS", methods)
+    schemes = Schemes("scheme", SCHEMES.values(), of=Scheme, own="a symda.Tableau")
+    assert methods["theirs"] is theirs and (schemes["theirs"].v, schemes["theirs"].X) == (
+        (1,),
+        ((0,),),
+    )
+    assert list(schemes) == [*SCHEMES, "theirs"]

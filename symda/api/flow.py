@@ -21,7 +21,7 @@ from symda.observe.arrays import as_times, dimensions, warn_of_coarse
 from symda.observe.jumps import jumps, off_ends
 
 if TYPE_CHECKING:
-    from symda.discretise import Method
+    from symda.discretise import Method, Scheme
     from symda.observe.forcing import ForcingInput, ForcingSource
 
 FloatArray = NDArray[np.float64]
@@ -160,7 +160,7 @@ class StepMap:
 
 def step_map(
     model: Model,
-    method: str | Method = "rk4",
+    method: str | Method | Scheme = "rk4",
     *,
     parameters: Values | None = None,
     forcing: Mapping[str, ForcingInput] | None = None,
@@ -171,9 +171,9 @@ def step_map(
     ----------
     model : Model
         An ODE.
-    method : str or Method
+    method : str, Tableau or other method
         A name in `INTEGRATORS`, for instance ``"rk4"``, ``"verlet"`` (Hamiltonians T(p) + V(q)),
-        ``"gauss4"``.
+        ``"gauss4"``, ``"radau5"`` (stiff equations), or a tableau of one's own.
     parameters, forcing
         As for `simulate`; forcing is `Samples`, an expression in time or a number, and parameters
         per step are the same.
@@ -219,7 +219,7 @@ def integrate(
     times: ArrayLike,
     initial: ArrayLike | Mapping[str, float],
     *,
-    method: str | Method = "rk4",
+    method: str | Method | Scheme = "rk4",
     step: float | None = None,
     parameters: Values | None = None,
     forcing: Mapping[str, ForcingInput] | None = None,
@@ -239,8 +239,8 @@ def integrate(
         Increasing; the first is where `initial` holds.
     initial : array_like (D,), mapping of str to float, or array_like (K, D)
         State at the first time, or those of an ensemble of K members.
-    method : str or Method
-        A name in `INTEGRATORS`.
+    method : str, Tableau or other method
+        A name in `INTEGRATORS`, or a tableau of one's own.
     step : float, optional
         Longest step; by default the shortest interval between two times.
     parameters, forcing

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import casadi as ca
 
     from symda.build.steps import StepEngine
-    from symda.discretise import Method
+    from symda.discretise import Method, Scheme
     from symda.emit import Source
     from symda.lower.steps import StepIR
 
@@ -34,7 +34,7 @@ LARGEST_SYSTEM = 800
 LARGEST_LATTICE = 200
 
 
-def fitting(model: Model, method: str | Method, *, where: str) -> Method:
+def fitting(model: Model, method: str | Method | Scheme, *, where: str) -> Method:
     """Return the integrator a user asked for, if it fits the model.
 
     Raises
