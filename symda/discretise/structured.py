@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import product
 from typing import Literal, TypeAlias
 
@@ -87,7 +88,7 @@ class Splitting(Method):
         """True: each kick and each drift is, whatever its weight."""
         return True
 
-    @property
+    @cached_property
     def abscissae(self) -> tuple[float, ...]:
         """One for each kick and drift."""
         return tuple(map(float, clocks(self.steps)))
@@ -180,7 +181,7 @@ class Composition(Method):
         """Where the steps of the base begin, in units of the step."""
         return tuple(sum(self.weights[:k], Fraction(0)) for k in range(len(self.weights)))
 
-    @property
+    @cached_property
     def steps(self) -> tuple[Step, ...]:
         """Kicks and drifts in turn, where the base is a splitting; neighbours of a kind are one."""
         assert isinstance(self.base, Splitting)
@@ -192,7 +193,7 @@ class Composition(Method):
                 merged.append((operation, weight * part))
         return tuple(merged)
 
-    @property
+    @cached_property
     def abscissae(self) -> tuple[float, ...]:
         """Those of the base in each of its steps; of merged kicks and drifts one each."""
         if isinstance(self.base, Splitting):

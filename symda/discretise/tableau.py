@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import product
 from typing import Literal
 
@@ -82,7 +83,7 @@ class Tableau(Method):
         )
         self._set(order=checked_order(self._label, order, ((self.A, self.b),)))
 
-    @property
+    @cached_property
     def c(self) -> Row:
         """Abscissae of the stages."""
         return row_sums(self.A)
@@ -113,7 +114,7 @@ class Tableau(Method):
         """Whether the last stage is x_{n+1}: b is the last row of A."""
         return all(map(close, self.A[-1], self.b))
 
-    @property
+    @cached_property
     def abscissae(self) -> tuple[float, ...]:
         """The c_i."""
         return tuple(map(float, self.c))
