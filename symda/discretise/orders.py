@@ -29,9 +29,14 @@ class Condition(NamedTuple):
     got: Decimal
     needed: Fraction
 
+    @property
+    def off(self) -> float:
+        """How far it is from holding."""
+        return float(abs(self.got - decimal(self.needed)))
+
     def __str__(self) -> str:
-        off = float(abs(self.got - decimal(self.needed)))
-        found = f"off by {off:.3g}; {ADVICE}" if off < ROUNDED else f"{float(self.got):.6g}"
+        off = f"off by {self.off:.3g}; {ADVICE}"
+        found = off if self.off < ROUNDED else f"{float(self.got):.6g}"
         return f"{self.name} must be {self.needed} and is {found}"
 
 
@@ -86,7 +91,7 @@ def checked_order(
     Raises
     ------
     OptionError
-        If it is another, or there is none at all.
+        If it is another, there is none at all, or rounding has made it what it is.
     """
     order, missed = order_of(tableaux, separable=separable)
     if declared is not None and declared != order:
@@ -95,8 +100,9 @@ def checked_order(
         raise OptionError(
             f"{method} is declared of order {declared!r}, but is of order {order}{why}."
         )
-    if order == 0:
-        raise OptionError(f"{method} is no method: {missed}.")
+    if order == 0 or (declared is None and missed.off < ROUNDED):
+        what = f"of order {order} by rounding alone" if order else "no method"
+        raise OptionError(f"{method} is {what}: {missed}.")
     return order
 
 

@@ -117,7 +117,8 @@ class Scheme:
     @property
     def summary(self) -> str:
         """Order, and how many unknowns there are within a step."""
-        points = f", {len(self.interior)} interior points" if self.interior else ""
+        count = len(self.interior)
+        points = f", {count} interior point{'s' * (count > 1)}" if count else ""
         return "x[n+1] = f(x[n])" if self.discrete else f"order {self.order}{points}"
 
     @property
