@@ -17,6 +17,7 @@ from scipy.integrate import solve_ivp
 
 import symda as sd
 from symda.build import Options, toolchain
+from symda.discretise.surd import decimal
 
 SECTION = "integrate"
 #: States, forcing, and how close the end point is to come.
@@ -57,7 +58,8 @@ def reference(x: np.ndarray, end: float) -> np.ndarray:
     """
     tableau = sd.INTEGRATORS["dop853"]
     A, b = (
-        np.array(numbers, dtype=str).astype(np.longdouble) for numbers in (tableau.A, tableau.b)
+        np.vectorize(lambda value: np.longdouble(str(decimal(value))))(np.array(numbers))
+        for numbers in (tableau.A, tableau.b)
     )
 
     def run(steps: int) -> np.ndarray:

@@ -1,14 +1,11 @@
-"""Write docs/integrators.md, the tables of integrators and schemes, from the registries.
+"""Write docs/integrators.md, the table of methods, from the registry.
 
-Run ``python docs/integrators.py`` after a change of one of them.
+Run ``python docs/integrators.py`` after a change of it.
 """
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import symda as sd
-from symda.discretise import SCHEMES, Scheme
-from symda.discretise.integrators import Integrator
+from symda.discretise import METHODS, SCHEMES, Method, Tableau
 
 FILE = Path(__file__).resolve().with_suffix(".md")
 NEEDS = {
@@ -17,38 +14,49 @@ NEEDS = {
     "separable": "H = T(p) + V(q)",
     "lagrangian": "a Lagrangian",
 }
+HEAD = (
+    *("name", "order", "form", "explicit", "symmetric", "symplectic", "stiffly accurate", "needs"),
+    *("otherwise", "forcing", "in the action", "source"),
+)
 TEXT = """\
-# Integrators and schemes
+# Methods
 
-Written by `python docs/integrators.py` from the registries. What a row says of a method is computed
-from its numbers, and checked when it is made.
+Written by `python docs/integrators.py` from the registry. What a row says of a method is computed
+from its numbers, and its order is checked when it is made.
 
-## Integrators
+Every name serves `sd.integrate(model, times, initial, method=..., step=...)`,
+`sd.step_map(model, method)` and `symda integrate --method`; one that has a place in the action
+serves `sd.Action(model, measured, scheme=...)` too, by default `rk4`. A discrete map has the scheme
+`map`, its own step. `sd.INTEGRATORS` and `sd.SCHEMES` hold the numbers.
 
-Names for `sd.integrate(model, times, initial, method=..., step=...)`, `sd.step_map(model, method)`
-and `symda integrate --method`; `sd.INTEGRATORS` holds the numbers. One of your own is an object of
-`RungeKutta` or `Partitioned` (`symda.discretise.integrators_tableaux`), `Splitting`, `Composition`
-or `Variational` (`symda.discretise.integrators_structured`).
+A Runge-Kutta method of one's own, for both, is its tableau:
 
+```python
+ralston = sd.Tableau("ralston", A=[[], ["2/3"]], b=["1/4", "3/4"])
+sd.Action(model, measured, scheme=ralston)
+sd.integrate(model, times, initial, method=ralston)
+```
+
+Coefficients are numbers, or texts such as `"1/6"`, `"1/2 - sqrt(3)/6"` or many digits. Other forms
+(`Partitioned`, `Splitting`, `Composition`, `Variational`, for the action `Scheme`) are in
+`symda.discretise`.
+
+- *Order*: of the step; in the action, of the step without model error.
 - *Explicit*: no equation is solved; others take Newton's method in every step.
 - *Symmetric*: a step of h, then one of -h, leads back.
 - *Symplectic*: of a Hamiltonian without forces, dq ^ dp is kept, and the energy within a band.
+- *Stiffly accurate*: the last stage is x[n+1]. Radau's and Lobatto's IIIC methods are L-stable: a
+  component that decays fast is damped in one step, however long.
 - *Needs*: what the model must be; (q, p) and H are those of `sd.Model.from_hamiltonian` and
   `from_lagrangian`. *Otherwise*: what to take where H is not separable.
 - *Forcing*: where it is evaluated, in steps from the start of a step; samples must reach as far.
+- *In the action*: the continuum order, how fast minimisers with `model_error="rate"` approach the
+  continuous ones, and the interior points, unknowns within the step beside the nodes. A method
+  without has no place there: a stage that is solved for must be a point in time inside the step,
+  and those of Lobatto IIIC are not, one is another state at x[n]'s own time; partitioned and
+  variational methods are no stages of one F.
 
-{integrators}
-
-## Schemes of the action
-
-Names for `sd.Action(model, measured, scheme=...)`, by default `rk4`.
-
-- *Order*: of the step without model error.
-- *Continuum order*: how fast minimisers with `model_error="rate"` approach the continuous ones.
-- *Explicit*: the residual is x[n+1] - f(x[n]).
-- *Interior points*: unknowns within the step, beside the nodes.
-
-{schemes}
+{methods}
 """
 
 
@@ -57,16 +65,11 @@ def yes(holds: bool) -> str:
     return "yes" if holds else ""
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def integrator_row(one: Integrator) -> tuple[str, ...]:
-    """Return the cells of an integrator."""
-    places = one.abscissae
+def cells(one: Method) -> tuple[str, ...]:
+    """Return the row of a method."""
+    places, scheme = one.abscissae, SCHEMES.get(one.name)
     span = f"{min(places):.3g} to {max(places):.3g}" if len(set(places)) > 1 else f"{places[0]:g}"
+    points = f", {len(scheme.interior)} interior" if scheme and scheme.interior else ""
     return (
         f"`{one.name}`",
         str(one.order),
@@ -74,39 +77,19 @@ def integrator_row(one: Integrator) -> tuple[str, ...]:
         yes(one.explicit),
         yes(one.symmetric),
         yes(one.symplectic),
+        yes(isinstance(one, Tableau) and one.stiffly_accurate),
         NEEDS[one.needs],
         f"`{one.general}`" if one.general else "",
         span,
-        one.source,
-    )
-
-
-def scheme_row(one: Scheme) -> tuple[str, ...]:
-    """Return the cells of a scheme."""
-    needs = "a map" if one.discrete else NEEDS["separable" if one.partitioned else ""]
-    return (
-        f"`{one.name}`",
-        "" if one.discrete else str(one.order),
-        "" if one.discrete else str(one.continuum_order),
-        yes(one.explicit),
-        str(len(one.interior)),
-        needs,
+        f"order {scheme.continuum_order}{points}" if scheme else "",
         one.source,
     )
 
 
 def text() -> str:
     """Return what the file holds."""
-    integrators = table(
-        ("name", "order", "form", "explicit", "symmetric", "symplectic", "needs", "otherwise",
-         "forcing", "source"),
-        map(integrator_row, sd.INTEGRATORS.values()),
-    )  # fmt: skip
-    schemes = table(
-        ("name", "order", "continuum order", "explicit", "interior points", "needs", "source"),
-        map(scheme_row, SCHEMES.values()),
-    )
-    return TEXT.format(integrators=integrators, schemes=schemes)
+    lines = [HEAD, ["---"] * len(HEAD), *map(cells, METHODS.values())]
+    return TEXT.format(methods="\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
 if __name__ == "__main__":

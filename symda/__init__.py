@@ -46,8 +46,7 @@ if TYPE_CHECKING:
         states,
         time,
     )
-    from symda.discretise import SCHEMES, Scheme
-    from symda.discretise.integrators_registry import INTEGRATORS
+    from symda.discretise import INTEGRATORS, SCHEMES, Scheme, Tableau
     from symda.errors import (
         BuildError,
         DataError,
@@ -88,6 +87,7 @@ __all__ = [
     "Solver",
     "StepMap",
     "SymdaError",
+    "Tableau",
     "Trajectory",
     "Window",
     "__version__",
@@ -116,7 +116,7 @@ _HOME = {
     "DataError": "symda.errors",
     "Descent": "symda.solve",
     "Grid": "symda.observe",
-    "INTEGRATORS": "symda.discretise.integrators_registry",
+    "INTEGRATORS": "symda.discretise",
     "InputError": "symda.errors",
     "Ladder": "symda.anneal",
     "Measurement": "symda.declare",
@@ -135,6 +135,7 @@ _HOME = {
     "Solver": "symda.solve",
     "StepMap": "symda.api",
     "SymdaError": "symda.errors",
+    "Tableau": "symda.discretise",
     "Trajectory": "symda.api",
     "Window": "symda.anneal",
     "anneal": "symda.api",

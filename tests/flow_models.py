@@ -15,12 +15,12 @@ from symda.build import build
 from symda.build.steps import CompiledSteps, StepEngine, Stretches
 from symda.build.steps_numpy import NumpySteps
 from symda.derive.motion import Motion
-from symda.discretise.integrators import Integrator
+from symda.discretise import Method
 from symda.emit.steps import emit_steps
 from symda.lower.steps import StepIR, lower_steps
 
 
-def fitting(model: sd.Model) -> list[Integrator]:
+def fitting(model: sd.Model) -> list[Method]:
     """The methods of the registry that a model can be integrated by."""
     mechanical = isinstance(model, sd.MechanicalModel)
     fits = {
@@ -37,10 +37,10 @@ class Maps:
     """All step maps of a model that fit it."""
 
     model: sd.Model
-    methods: tuple[Integrator, ...]
+    methods: tuple[Method, ...]
 
     @classmethod
-    def of(cls, model: sd.Model, methods: Sequence[Integrator] | None = None) -> Maps:
+    def of(cls, model: sd.Model, methods: Sequence[Method] | None = None) -> Maps:
         return cls(model, tuple(fitting(model) if methods is None else methods))
 
     @cached_property
@@ -74,7 +74,7 @@ class Maps:
     def run(
         self,
         engine: StepEngine,
-        method: Integrator,
+        method: Method,
         x: np.ndarray,
         h: float,
         steps: int,
@@ -95,7 +95,7 @@ class Maps:
     def tangent(
         self,
         engine: StepEngine,
-        method: Integrator,
+        method: Method,
         x: np.ndarray,
         h: float,
         t: float = 0.0,

@@ -59,12 +59,20 @@ EIGHTHS = Scheme(
     interior=[2, 3],
 )
 OWN_SCHEMES = (HEUN, KUTTA3, MIRK3, CONDENSED, EIGHTHS)
-#: Schemes for any ODE, and those for separable mechanical models.
+#: One scheme of each kind and more: explicit, at the ends of a step, in its middle, with interior
+#: points one and several, with and without the ends. What the code makes of a scheme depends on
+#: that alone; tests of a tableau's numbers take every scheme, `EVERY` and `SEPARABLE`.
 ODE_SCHEMES = tuple(
-    scheme for scheme in SCHEMES.values() if not (scheme.discrete or scheme.partitioned)
+    SCHEMES[name]
+    for name in (
+        *("euler", "rk4", "trapezoid", "midpoint", "hermite-simpson", "gauss4", "gauss6"),
+        *("radau3", "radau5"),
+    )
 )
-#: Schemes for separable mechanical models alone.
-PARTITIONED = tuple(scheme for scheme in SCHEMES.values() if scheme.partitioned)
+#: The same for separable mechanical models alone.
+PARTITIONED = (SCHEMES["symplectic-euler"], SCHEMES["verlet"])
+EVERY = tuple(s for s in SCHEMES.values() if not (s.discrete or s.partitioned))
+SEPARABLE = tuple(s for s in SCHEMES.values() if s.partitioned)
 
 
 @dataclass(frozen=True)
@@ -198,6 +206,8 @@ COMPILED: tuple[tuple[Shape, Scheme], ...] = (
     *((Shape(2, 2, 1, 1, timed=True, seed=7), scheme) for scheme in OWN_SCHEMES),
     (Shape(2, 2, 1, 1, timed=True, seed=3), SCHEMES["gauss4"]),
     (Shape(1, 1, 0, 1, timed=True), SCHEMES["gauss6"]),
+    (Shape(2, 1, 1, 2, timed=True), SCHEMES["radau3"]),
+    (Shape(1, 2, 0, 1), SCHEMES["radau5"]),
 )
 
 

@@ -135,7 +135,7 @@ MISTAKES = {
     ("--initial", "pX=1"): "--initial: 'pX' is not a state of 'kepler', which has x, y, px, py.",
     ("--parameter", "nu=1"): "--parameter: 'nu' is not a parameter of 'kepler', which has mu.",
     ("--method", "verlett"): "Did you mean 'verlet'?",
-    ("--method", ""): "method must be one of",
+    ("--method", ""): "integrate: there is no method ''; there is euler",
     ("--initial", "x=1", "--initial", "x=2"): "--initial: x is given twice; leave one of them out.",
     (
         "--step",

@@ -11,7 +11,7 @@ import pytest
 from flow_models import Maps
 
 import symda as sd
-from symda.discretise.integrators import Integrator
+from symda.discretise import Method
 
 METHODS = list(sd.INTEGRATORS.values())
 EVERY = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
@@ -40,12 +40,12 @@ def test_every_method_fits_the_first_system() -> None:
     assert plain().methods == tuple(METHODS)
 
 
-def cases(method: Integrator) -> list[Maps]:
+def cases(method: Method) -> list[Maps]:
     return [m for m in (plain(), bent(), rolling()) if method in m.methods]
 
 
 @EVERY
-def test_symplectic(method: Integrator) -> None:
+def test_symplectic(method: Method) -> None:
     assert cases(method)
     for maps in cases(method):
         J = systems.structure(len(maps.model.states) // 2)
@@ -61,7 +61,7 @@ def test_symplectic(method: Integrator) -> None:
 
 
 @EVERY
-def test_both_engines_agree(method: Integrator) -> None:
+def test_both_engines_agree(method: Method) -> None:
     for maps in cases(method):
         x = systems.start(maps.model)
         one, other = (maps.run(engine, method, x, 0.1, 3) for engine in (maps.compiled, maps.numpy))
@@ -75,7 +75,7 @@ def test_both_engines_agree(method: Integrator) -> None:
 
 
 @EVERY
-def test_tangents_are_derivatives(method: Integrator) -> None:
+def test_tangents_are_derivatives(method: Method) -> None:
     for maps in cases(method):
         x, h, eps = systems.start(maps.model, 4), 0.15, 1e-5
         after, M = maps.tangent(maps.compiled, method, x, h)
@@ -94,7 +94,7 @@ def test_tangents_are_derivatives(method: Integrator) -> None:
 
 
 @EVERY
-def test_time_reversal(method: Integrator) -> None:
+def test_time_reversal(method: Method) -> None:
     for maps in cases(method):
         x, h = systems.start(maps.model, 1), 0.4
         there = maps.run(maps.compiled, method, x, h, 1)
@@ -118,7 +118,7 @@ def solutions(index: int) -> np.ndarray:
 
 
 @EVERY
-def test_order(method: Integrator) -> None:
+def test_order(method: Method) -> None:
     for index, maps in enumerate((plain(), bent(), rolling())):
         if method not in maps.methods:
             continue

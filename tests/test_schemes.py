@@ -7,10 +7,23 @@ from fractions import Fraction
 
 import mpmath
 import pytest
-from models import ODE_SCHEMES, OWN_SCHEMES, PARTITIONED
+from models import OWN_SCHEMES
 
-from symda.discretise import MAP, SCHEMES, Scheme, Surd, find_scheme, step_residual
+from symda.discretise import (
+    MAP,
+    METHODS,
+    SCHEMES,
+    Method,
+    Scheme,
+    Surd,
+    Tableau,
+    find_method,
+    find_scheme,
+    step_residual,
+)
+from symda.discretise.registry import Schemes
 from symda.errors import OptionError
+from symda.registry import Registry
 
 
 def scheme(order=2, *, c=(0, 1), v=(0, 0), X=((0, 0), (1, 0)), b=("1/2", "1/2"), **further):
@@ -54,7 +67,8 @@ MISTAKES = {
     ),
     "partitioned order too high": (
         {"parts": ["p", "q"], "b": [1, 1]},
-        "Scheme 'mine' is declared of order 2, but sum b c of q = 1 where order 2 needs 1/2.",
+        "Scheme 'mine' is declared of order 2, but is of order 1: for order 2 "
+        "sum b_q c_p must be 1/2 and is 1.",
     ),
     "interior out of range": (
         {"interior": [2]},
@@ -73,20 +87,28 @@ MISTAKES = {
         {"c": [0, "1/2"]},
         "Scheme 'mine': stage 1 is inconsistent, c = 1/2 but v + sum of X = 1.",
     ),
-    "order 0": ({"order": 0}, "Scheme 'mine': the order must be 1 to 8, got 0."),
-    "order 9": ({"order": 9}, "Scheme 'mine': the order must be 1 to 8, got 9."),
+    "order 0": (
+        {"order": 0},
+        "Scheme 'mine' is declared of order 0, but is of order 2; declare that.",
+    ),
+    "order 9": (
+        {"order": 9},
+        "Scheme 'mine' is declared of order 9, but is of order 2: for order 3 "
+        "sum b c^2 must be 1/3 and is 0.5.",
+    ),
     "weights that do not add up": (
         {"b": ["1/2", "1/3"]},
-        "Scheme 'mine' is declared of order 2, but sum b = 5/6 where order 1 needs 1.",
+        "Scheme 'mine' is declared of order 2, but is of order 0: for order 1 "
+        "sum b must be 1 and is 0.833333.",
     ),
     "order too high": (
         {"order": 3},
-        "Scheme 'mine' is declared of order 3, but sum b c^2 = 1/2 where order 3 needs 1/3.",
+        "Scheme 'mine' is declared of order 3, but is of order 2: for order 3 "
+        "sum b c^2 must be 1/3 and is 0.5.",
     ),
     "order too low": (
         {"order": 1},
-        "Scheme 'mine' is declared of order 1 but satisfies the conditions of order 2; declare "
-        "that.",
+        "Scheme 'mine' is declared of order 1, but is of order 2; declare that.",
     ),
 }
 
@@ -113,7 +135,7 @@ def test_interior_stages_come_in_the_order_of_time():
 
 def test_a_slope_that_only_a_wrong_tree_shows_is_refused():
     # Kutta's fourth-order weights and abscissae with an order-3 wiring: b.c^k are all right
-    with pytest.raises(OptionError, match=re.escape("but sum b A c = 1/3 where order 3 needs 1/6")):
+    with pytest.raises(OptionError, match=re.escape("sum b A c must be 1/6 and is 0.333333")):
         Scheme(
             "mine",
             4,
@@ -128,17 +150,20 @@ REFUSALS = {
     "a slip": (
         "rk5",
         False,
-        f"No scheme 'rk5'. Did you mean 'rk4'? The schemes are: {', '.join(SCHEMES)}.",
+        f"Action: there is no scheme 'rk5'; there is {', '.join(SCHEMES)}, or a symda.Tableau or "
+        "symda.Scheme of your own. Did you mean 'rk4'?",
     ),
     "capitals": (
         "RK4",
         False,
-        f"No scheme 'RK4'. Did you mean 'rk4'? The schemes are: {', '.join(SCHEMES)}.",
+        f"Action: there is no scheme 'RK4'; there is {', '.join(SCHEMES)}, or a symda.Tableau or "
+        "symda.Scheme of your own. Did you mean 'rk4'?",
     ),
     "not a scheme": (
         4,
         False,
-        "scheme must be a name or a symda.Scheme, got int; for example scheme='rk4'.",
+        f"Action: scheme must be {' or '.join(map(repr, SCHEMES))}, or a symda.Tableau or "
+        "symda.Scheme of your own, got 4.",
     ),
     "ODE scheme for a map": (
         "midpoint",
@@ -321,11 +346,10 @@ def test_surds_are_exact():
 
 
 def test_the_order_a_minimiser_meets_the_continuous_one_with():
-    first, second = {"euler", "rk4", "symplectic-euler"}, {"trapezoid", "midpoint", "verlet"}
-    second |= {"hermite-simpson", "gauss4", "gauss6"}
-    ode = {name: s for name, s in SCHEMES.items() if not s.discrete}
-    assert {name for name, s in ode.items() if s.continuum_order == 1} == first
-    assert {name for name, s in ode.items() if s.continuum_order == 2} == second
+    first, second = ("euler", "rk4", "symplectic-euler"), ("trapezoid", "midpoint", "verlet")
+    second += ("hermite-simpson", "gauss4", "gauss6", "radau3", "radau5", "verlet-drift")
+    assert {SCHEMES[name].continuum_order for name in first} == {1}
+    assert {SCHEMES[name].continuum_order for name in second} == {2}
 
 
 @pytest.mark.parametrize("name", LITERATURE)
@@ -343,7 +367,109 @@ def test_the_residual_is_the_one_in_the_literature(name):
     assert residual == LITERATURE[name](x, y, m, h, F)
 
 
-def test_every_registered_scheme_is_compared():
-    missing = sorted(set(SCHEMES) - set(LITERATURE) - set(MECHANICS))
-    assert not missing, f"write the residuals of {missing} into LITERATURE as their sources do"
-    assert len(ODE_SCHEMES) + len(PARTITIONED) == len(SCHEMES) - 1
+def runge_kutta(method, x, h, slopes):
+    """Stages and end of a Runge-Kutta method, each stage with a slope of its own."""
+    stages = {}
+    for c, row, k in zip(method.c, method.A, slopes, strict=True):
+        stages[x + h * _dot(row, slopes)] = c, k
+    return stages, x + h * _dot(method.b, slopes)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in SCHEMES if isinstance(METHODS.get(name), Tableau)]
+)
+def test_the_residual_is_that_of_the_tableau(name):
+    """Whatever the slopes are: at the method's own stages and end there is none, and an end that
+    is off by e leaves e, with every stage of an implicit method c_i e off. In exact arithmetic."""
+    method, scheme = METHODS[name], SCHEMES[name]
+    x, h = Fraction(2, 3), Fraction(1, 4)
+    slopes = [Fraction((7 * j * j + 3 * j) % 11 - 4, 3 + j) for j in range(len(method.b))]
+    stages, end = runge_kutta(method, x, h, slopes)
+    assert len(stages) == scheme.stages
+    for e in (Fraction(0), Fraction(1, 5)):
+        moved = {x + (0 if method.explicit else c * e): (c, k) for x, (c, k) in stages.items()}
+        points = [x for i in scheme.interior for x, (c, _) in moved.items() if c == scheme.c[i]]
+
+        def slope(i, argument, moved=moved):
+            c, k = moved[argument[0]]
+            assert c == scheme.c[i]
+            return [k]
+
+        window = [[x], *([m] for m in points), [end + e]]
+        residual = step_residual(scheme, slope, window, h, lambda value: value)
+        assert residual == [e, *[0] * len(points)]
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEMES if hasattr(METHODS.get(name), "steps")])
+def test_the_residual_is_that_of_the_kicks_and_drifts(name):
+    method, scheme = METHODS[name], SCHEMES[name]
+    (q, p), h = (Fraction(2, 3), Fraction(-1, 5)), Fraction(1, 4)
+    to, stages = {"q": q, "p": p}, {"q": {}, "p": {}}
+    for j, (operation, weight) in enumerate(method.steps):
+        moving, seen = ("p", "q") if operation == "kick" else ("q", "p")
+        k = Fraction((7 * j * j + 3 * j) % 11 + 1, 3 + j)
+        stages[moving][to[seen]] = k
+        to[moving] += h * weight * k
+
+    def slope(i, argument):
+        if scheme.parts[i] == "q":
+            return [stages["q"][argument[1]], Fraction(0)]
+        return [Fraction(0), stages["p"][argument[0]]]
+
+    window = [[q, p], [to["q"], to["p"]]]
+    assert step_residual(scheme, slope, window, h, lambda value: value) == [0, 0]
+    assert scheme.stages == len(method.steps)
+
+
+NO_PLACE = {
+    "lobatto-iiic-2": "it solves for stages that would need grid points at c = 0",
+    "lobatto-iiic-3": "it solves for stages that would need grid points at c = 0, 0.5, and such",
+    "yoshida4": "it evaluates the model outside the step, at c = 0, 0.6756, 1.351",
+    "yoshida4-midpoint": "it is no Runge-Kutta method or splitting, but 3 steps of midpoint",
+    "lobatto-3": "but implicit partitioned Runge-Kutta, 3 stages",
+    "variational-midpoint": "but discrete Lagrangian, 1 node",
+}
+
+
+@pytest.mark.parametrize("name", NO_PLACE)
+def test_a_method_without_a_place_in_the_action_says_why(name):
+    assert name not in SCHEMES
+    expected = f"The method {name!r} is one to integrate with and no scheme of an action: "
+    for asked in (name, METHODS[name]):
+        with pytest.raises(OptionError) as refused:
+            find_scheme(asked, discrete=False)
+        assert str(refused.value).startswith(expected) and NO_PLACE[name] in str(refused.value)
+
+
+def test_a_tableau_serves_both():
+    mine = Tableau("mine", A=[["5/12", "-1/12"], ["3/4", "1/4"]], b=["3/4", "1/4"])
+    scheme = find_scheme(mine, discrete=False)
+    assert (scheme.v, scheme.X, scheme.interior) == (
+        SCHEMES["radau3"].v, SCHEMES["radau3"].X, (1,),
+    )  # fmt: skip
+    assert find_method(mine, where="integrate") is mine
+    # stages of a scheme may stand in another order; the step is the same
+    again = find_method(scheme, where="integrate")
+    assert again.order == 3 and sorted(again.b) == sorted(mine.b)
+    for own in (SCHEMES["verlet"], MAP):
+        with pytest.raises(OptionError, match="one of the action alone; to integrate with, name"):
+            find_method(own, where="integrate")
+
+
+def test_a_method_of_another_package_is_a_scheme_too(monkeypatch):
+    theirs = Tableau("theirs", A=[[1]], b=[1])
+
+    class Point:
+        name, value, load = "theirs", "theirs:method", lambda self: theirs
+
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [Point()] * (group == "symda.methods")
+    )
+    methods = Registry("method", METHODS.values(), of=Method, own="a symda.Tableau")
+    monkeypatch.setattr("symda.discretise.registry.METHODS", methods)
+    schemes = Schemes("scheme", SCHEMES.values(), of=Scheme, own="a symda.Tableau")
+    assert methods["theirs"] is theirs and (schemes["theirs"].v, schemes["theirs"].X) == (
+        (1,),
+        ((0,),),
+    )
+    assert list(schemes) == [*SCHEMES, "theirs"]

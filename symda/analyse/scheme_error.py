@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from symda.discretise.integrators_registry import INTEGRATORS
-from symda.discretise.integrators_tableaux import RungeKutta
+from symda.discretise import METHODS, Tableau
 from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -164,13 +163,9 @@ def _interior(problem: Problem) -> tuple[float, ...]:
 
 @cache
 def _tableau() -> tuple[FloatArray, FloatArray]:
-    method = INTEGRATORS["dop853"]
-    assert isinstance(method, RungeKutta)
-    stages = len(method.b)
-    A = np.zeros((stages, stages))
-    for i, row in enumerate(method.A):
-        A[i, : len(row)] = [float(a) for a in row]
-    return A, np.array([float(b) for b in method.b])
+    method = METHODS["dop853"]
+    assert isinstance(method, Tableau)
+    return np.array(method.A, float), np.array(method.b, float)
 
 
 class _Flow:

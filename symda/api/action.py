@@ -11,7 +11,7 @@ from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
 from symda.api.mathematics import Mathematics
 from symda.declare import LatticeModel, Measurement, Model, Parameter, measure
-from symda.discretise import Scheme, find_scheme, moved
+from symda.discretise import Method, Scheme, find_scheme, moved
 from symda.errors import OptionError
 from symda.observe import Observations, Problem, bind
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
@@ -59,9 +59,9 @@ class Action(Mathematics):
         The equations.
     measured : sequence of Expr, or mapping of str to Expr
         The L measured quantities h(x, theta); a mapping names the channels.
-    scheme : str or Scheme, optional
-        Name in `symda.SCHEMES` or a scheme of one's own; ``rk4`` for an ODE when left out, ``map``
-        for a map.
+    scheme : str, Tableau or Scheme, optional
+        Name in `symda.SCHEMES`, or a tableau or scheme of one's own; ``rk4`` for an ODE when left
+        out, ``map`` for a map.
     model_error : {"step", "rate"}
         ``"step"``: Rf weighs the squared residual of a step, as in the papers. ``"rate"``: Rf /
         h_n, which has a limit as h goes to 0 and makes non-uniform steps consistent.
@@ -87,7 +87,7 @@ class Action(Mathematics):
         model: Model,
         measured: Sequence[Expr] | Mapping[str, Expr],
         *,
-        scheme: str | Scheme | None = None,
+        scheme: str | Method | Scheme | None = None,
         model_error: ErrorForm = "step",
         averaging: Averaging = "sum",
         matrix_free: bool | None = None,

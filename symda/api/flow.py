@@ -22,7 +22,7 @@ from symda.observe.jumps import jumps, off_ends
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from symda.discretise.integrators import Integrator
+    from symda.discretise import Method, Scheme
     from symda.observe.forcing import ForcingInput, ForcingSource
 
 
@@ -34,7 +34,7 @@ class StepMap:
     ----------
     model : Model
         The model.
-    integrator : Integrator
+    integrator : Method
         The method.
     source : str
         The emitted Cython text.
@@ -43,7 +43,7 @@ class StepMap:
     """
 
     model: Model
-    integrator: Integrator
+    integrator: Method
     source: str
     parameters: Mapping[str, float]
     _runner: Runner
@@ -159,7 +159,7 @@ class StepMap:
 
 def step_map(
     model: Model,
-    method: str | Integrator = "rk4",
+    method: str | Method | Scheme = "rk4",
     *,
     parameters: Values | None = None,
     forcing: Mapping[str, ForcingInput] | None = None,
@@ -170,9 +170,9 @@ def step_map(
     ----------
     model : Model
         An ODE.
-    method : str or Integrator
+    method : str, Tableau or other method
         A name in `INTEGRATORS`, for instance ``"rk4"``, ``"verlet"`` (Hamiltonians T(p) + V(q)),
-        ``"gauss4"``.
+        ``"gauss4"``, ``"radau5"`` (stiff equations), or a tableau of one's own.
     parameters, forcing
         As for `simulate`; forcing is `Samples`, an expression in time or a number, and parameters
         per step are the same.
@@ -218,7 +218,7 @@ def integrate(
     times: ArrayLike,
     initial: ArrayLike | Mapping[str, float],
     *,
-    method: str | Integrator = "rk4",
+    method: str | Method | Scheme = "rk4",
     step: float | None = None,
     parameters: Values | None = None,
     forcing: Mapping[str, ForcingInput] | None = None,
@@ -238,8 +238,8 @@ def integrate(
         Increasing; the first is where `initial` holds.
     initial : array_like (D,), mapping of str to float, or array_like (K, D)
         State at the first time, or those of an ensemble of K members.
-    method : str or Integrator
-        A name in `INTEGRATORS`.
+    method : str, Tableau or other method
+        A name in `INTEGRATORS`, or a tableau of one's own.
     step : float, optional
         Longest step; by default the shortest interval between two times.
     parameters, forcing

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import casadi as ca
 
     from symda.build.steps import StepEngine
-    from symda.discretise.integrators import Integrator
+    from symda.discretise import Method, Scheme
     from symda.emit import Source
     from symda.lower.steps import StepIR
 
@@ -34,7 +34,7 @@ LARGEST_SYSTEM = 800
 LARGEST_LATTICE = 200
 
 
-def fitting(model: Model, method: str | Integrator, *, where: str) -> Integrator:
+def fitting(model: Model, method: str | Method | Scheme, *, where: str) -> Method:
     """Return the integrator a user asked for, if it fits the model.
 
     Raises
@@ -43,7 +43,7 @@ def fitting(model: Model, method: str | Integrator, *, where: str) -> Integrator
         If there is none of that name, or it needs what the model has not; with a method that
         does.
     """
-    from symda.discretise.integrators_registry import find_integrator
+    from symda.discretise import find_method
 
     if not isinstance(model, Model):
         raise OptionError(
@@ -55,7 +55,7 @@ def fitting(model: Model, method: str | Integrator, *, where: str) -> Integrator
             f"{where}: {model.name!r} is a discrete map, which is its own step; iterate it with "
             "sd.simulate."
         )
-    one = find_integrator(method, where=where)
+    one = find_method(method, where=where)
     _require_mechanics(model, one, where)
     D = len(model.states)
     if in_loops(model) and not one.explicit:
@@ -77,7 +77,7 @@ def in_loops(model: Model) -> bool:
     return isinstance(model, LatticeModel) and len(model.states) > LARGEST_LATTICE
 
 
-def _require_mechanics(model: Model, one: Integrator, where: str) -> None:
+def _require_mechanics(model: Model, one: Method, where: str) -> None:
     name = f"{where}: the method {one.name!r}"
     if one.needs and not isinstance(model, MechanicalModel):
         raise OptionError(
@@ -104,7 +104,7 @@ def _require_mechanics(model: Model, one: Integrator, where: str) -> None:
 
 
 @lru_cache(maxsize=16)
-def _emitted(model: Model, integrator: Integrator) -> tuple[Functions, StepIR, Source]:
+def _emitted(model: Model, integrator: Method) -> tuple[Functions, StepIR, Source]:
     from symda.derive.lattice import derive_lattice
     from symda.derive.motion import Motion
     from symda.emit.steps import emit_steps
@@ -120,7 +120,7 @@ def _emitted(model: Model, integrator: Integrator) -> tuple[Functions, StepIR, S
     return functions, ir, emit_steps(ir)
 
 
-def machine_of(model: Model, integrator: Integrator) -> tuple[StepEngine, Source]:
+def machine_of(model: Model, integrator: Method) -> tuple[StepEngine, Source]:
     """Return what evaluates a model's step map, built or taken from the cache, and its text.
 
     Raises

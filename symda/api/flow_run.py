@@ -21,7 +21,7 @@ from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.build.steps import StepEngine, Stretches
-    from symda.discretise.integrators import Integrator
+    from symda.discretise import Method
     from symda.observe.forcing import ForcingSource
 
 
@@ -129,7 +129,7 @@ class Runner:
     """A step map with everything but the state filled in."""
 
     model: Model
-    integrator: Integrator
+    integrator: Method
     engine: StepEngine
     theta: FloatArray
     sources: tuple[ForcingSource, ...]

@@ -1,31 +1,26 @@
-"""Schemes as data: one mono-implicit Runge-Kutta tableau describes each of them."""
+"""Schemes: how the action sees the stages of a method, in one mono-implicit form for all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
 
-from symda.discretise.orders import conditions
-from symda.discretise.surd import Number, Surd
+from symda.discretise.method import Line, Lines, row
+from symda.discretise.orders import Tableaux, by_part, checked_order
+from symda.discretise.surd import Matrix, Number, Row
+from symda.discretise.tableau import Tableau
 from symda.errors import OptionError
 from symda.names import is_name
-
-Row = tuple[Number, ...]
-Given = Number | int | str
-
-#: The highest order that a scheme may declare.
-HIGHEST = 8
-
-
-def _row(values: Iterable[Given]) -> Row:
-    return tuple(value if isinstance(value, Surd) else Fraction(value) for value in values)
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """A one-step scheme in mono-implicit Runge-Kutta form.
+    """A one-step scheme of the action, in mono-implicit Runge-Kutta form.
+
+    That of a `Tableau` is computed (`embed`); what is none, as a stage that leans on both ends of
+    the step in its own way, is given here.
 
     Stage i of the step from node n to node n + 1 (length h) has the argument and the slope
 
@@ -48,9 +43,9 @@ class Scheme:
     Parameters
     ----------
     name : str
-        Name in the registry.
+        What messages and results call it.
     order : int
-        Order of convergence, 1 to 8 (for a map: 0, there is nothing to converge to).
+        Order of convergence (for a map: 0, there is nothing to converge to).
     c, v, b : sequence of rational or Surd, shape (stages,)
         Abscissae, implicitness and weights.
     X : sequence of sequence of rational or Surd, shape (stages, stages)
@@ -79,7 +74,7 @@ class Scheme:
     order: int
     c: Row
     v: Row
-    X: tuple[Row, ...]
+    X: Matrix
     b: Row
     interior: tuple[int, ...] = ()
     parts: tuple[str, ...] = ()
@@ -91,34 +86,65 @@ class Scheme:
         name: str,
         order: int,
         *,
-        c: Sequence[Given],
-        v: Sequence[Given],
-        X: Sequence[Sequence[Given]],
-        b: Sequence[Given],
+        c: Line,
+        v: Line,
+        X: Lines,
+        b: Line,
         interior: Sequence[int] = (),
         parts: Sequence[str] = (),
         discrete: bool = False,
         source: str = "",
     ) -> None:
-        set_field = object.__setattr__
-        set_field(self, "name", name)
-        set_field(self, "order", order)
-        set_field(self, "c", _row(c))
-        set_field(self, "v", _row(v))
-        set_field(self, "X", tuple(_row(row) for row in X))
-        set_field(self, "b", _row(b))
-        set_field(self, "interior", tuple(interior))
-        set_field(self, "parts", tuple(parts))
-        set_field(self, "discrete", discrete)
-        set_field(self, "source", source)
+        values: dict[str, object] = {
+            "name": name,
+            "order": order,
+            "discrete": discrete,
+            "source": source,
+        }
+        values |= {"c": row(c), "v": row(v), "X": tuple(map(row, X)), "b": row(b)}
+        values |= {"interior": tuple(interior), "parts": tuple(parts)}
+        for key, value in values.items():
+            object.__setattr__(self, key, value)
         self._check_shapes()
         if not discrete:
-            self._check_order()
+            checked_order(f"Scheme {name!r}", order, self._tableaux, separable=self.partitioned)
 
     @property
     def stages(self) -> int:
         """Number of stages."""
         return len(self.b)
+
+    @property
+    def summary(self) -> str:
+        """Order, and how many unknowns there are within a step."""
+        count = len(self.interior)
+        points = f", {count} interior point{'s' * (count > 1)}" if count else ""
+        return "x[n+1] = f(x[n])" if self.discrete else f"order {self.order}{points}"
+
+    @property
+    def tableau(self) -> Tableau:
+        """The same step without model error, to integrate with.
+
+        Raises
+        ------
+        OptionError
+            If there is none, as of a map.
+        """
+        if self.discrete or self.partitioned:
+            raise OptionError(
+                f"The scheme {self.name!r} is one of the action alone; to integrate with, name a "
+                "method, such as 'rk4' or 'verlet', or make a symda.Tableau."
+            )
+        A, b = self._tableaux[0]
+        return Tableau(self.name, self.order, A=A, b=b, source=self.source)
+
+    @property
+    def _tableaux(self) -> Tableaux:
+        A = tuple(
+            tuple(x + v * b for x, b in zip(line, self.b, strict=True))
+            for line, v in zip(self.X, self.v, strict=True)
+        )
+        return by_part(A, self.b, self.parts) if self.parts else ((A, self.b),)
 
     @property
     def explicit(self) -> bool:
@@ -189,9 +215,8 @@ class Scheme:
         later = [(i, j) for i, j in product(range(s), repeat=2) if self.X[i][j] and j >= i]
         if not self.interior and later:
             raise OptionError(
-                f"Scheme {self.name!r}: X must be strictly lower triangular, so that each "
-                "stage uses "
-                "earlier slopes only; reorder the stages, or express implicitness through v."
+                f"Scheme {self.name!r}: X must be strictly lower triangular, so that each stage "
+                "uses earlier slopes only; reorder the stages, or express implicitness through v."
             )
         if any({i, j} - set(self.interior) for i, j in later):
             raise OptionError(
@@ -220,26 +245,3 @@ class Scheme:
                     f"Scheme {self.name!r}: stage {i} is inconsistent, c = {self.c[i]} but "
                     f"v + sum of X = {total}."
                 )
-
-    def _check_order(self) -> None:
-        if not 1 <= self.order <= HIGHEST:
-            raise OptionError(
-                f"Scheme {self.name!r}: the order must be 1 to {HIGHEST}, got {self.order}."
-            )
-        s = range(self.stages)
-        A = [[self.X[i][j] + self.v[i] * self.b[j] for j in s] for i in s]
-        for p in range(1, self.order + 1):
-            for label, got, expected in conditions(p, A, self.b, self.parts):
-                if got != expected:
-                    raise OptionError(
-                        f"Scheme {self.name!r} is declared of order {self.order}, but {label} "
-                        f"= {got} "
-                        f"where order {p} needs {expected}."
-                    )
-        further = conditions(self.order + 1, A, self.b, self.parts)
-        if all(got == expected for _, got, expected in further):
-            raise OptionError(
-                f"Scheme {self.name!r} is declared of order {self.order} but satisfies the "
-                "conditions "
-                f"of order {self.order + 1}; declare that."
-            )

@@ -1,13 +1,26 @@
-"""Numbers a + b sqrt(d), exactly: coefficients of Gauss's schemes."""
+"""Coefficients of methods: fractions, and numbers a + b sqrt(d), exactly.
+
+What is neither, such as a cube root, is given by its digits: a fraction too. A condition holds if
+it is closer to zero than `CLOSE`, to which 20 digits are enough.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from decimal import Context, Decimal, InvalidOperation, localcontext
 from fractions import Fraction
 from math import isqrt
+from typing import TypeAlias
 
-#: Digits of sqrt(d) before a surd is rounded to a double.
-DIGITS = 60
+from symda.errors import OptionError
+
+#: In which conditions are evaluated.
+DIGITS = Context(prec=60)
+#: A condition holds if it is this close to; below the rounding of a double coefficient.
+CLOSE = Decimal("1e-17")
+#: The largest denominator that people read: what is longer were decimal digits.
+LONGEST = 10**9
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +86,7 @@ class Surd:
 
     def __float__(self) -> float:
         """Return the nearest double."""
-        scale = 10**DIGITS
-        root = Fraction(isqrt(self.radicand * scale**2), scale)
-        return float(self.whole + self.part * root)
+        return float(decimal(self))
 
     def __str__(self) -> str:
         factor = abs(self.part)
@@ -94,8 +105,68 @@ class Surd:
         return other.whole, other.part
 
 
-#: A coefficient of a tableau.
-Number = Fraction | Surd
+#: A coefficient of a method.
+Number: TypeAlias = Fraction | Surd
+#: One as it is given: ``"1/6"``, ``"0.25"``, ``"1/2 - sqrt(3)/6"``.
+Coefficient: TypeAlias = Number | Decimal | float | str
+Row: TypeAlias = tuple[Number, ...]
+Matrix: TypeAlias = tuple[Row, ...]
+
+_ROOT = re.compile(
+    r"\(?\s*(?:([-+]?[\d./]+)\s*(?=[-+]))?(?:([-+])\s*)?([\d./]+)?\s*\*?\s*sqrt\((\d+)\)"
+    r"(?:/(\d+))?\s*\)?"
+)
+
+
+def number(value: Coefficient) -> Number:
+    """Return a coefficient, exactly as it is given.
+
+    >>> str(number("1/2 - 3 sqrt(12)/10")), number("sqrt(9)/2")
+    ('(1/2 - 3 sqrt(3)/5)', Fraction(3, 2))
+
+    Raises
+    ------
+    OptionError
+        If it is no number.
+    """
+    if isinstance(value, Surd):
+        return value
+    try:
+        found = _ROOT.fullmatch(value.strip()) if isinstance(value, str) else None
+        if found is None:
+            return Fraction(value)
+        whole, sign, factor, root, below = found.groups()
+        part = Fraction(f"{sign or ''}{factor or 1}") / int(below or 1)
+        radicand = int(root)
+        square = next(n for n in range(isqrt(radicand), 0, -1) if radicand % n**2 == 0)
+        radicand, part = radicand // square**2, part * square
+        rational = Fraction(whole or 0)
+        return rational + part if radicand == 1 else _number(rational, part, radicand)
+    except (TypeError, ValueError, ArithmeticError, InvalidOperation, StopIteration):
+        raise OptionError(
+            "A coefficient must be a number or a text such as '1/6' or '1/2 - sqrt(3)/6', got "
+            f"{value!r}."
+        ) from None
+
+
+def decimal(value: Number | int) -> Decimal:
+    """Return a coefficient to 60 digits."""
+    with localcontext(DIGITS):
+        if isinstance(value, Surd):
+            return decimal(value.whole) + decimal(value.part) * Decimal(value.radicand).sqrt()
+        return Decimal(value.numerator) / value.denominator
+
+
+def shown(value: Number) -> Number | float:
+    """Return a coefficient as people read it: by decimal digits where the fraction is long."""
+    if isinstance(value, Fraction) and value.denominator > LONGEST:
+        return float(value)
+    return value
+
+
+def close(one: Number, other: Number) -> bool:
+    """Whether two coefficients are one."""
+    return abs(decimal(one - other)) < CLOSE
 
 
 def _number(whole: Fraction, part: Fraction, radicand: int) -> Number:

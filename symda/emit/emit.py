@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from symda.discretise import Number
+from symda.discretise.surd import shown
 from symda.emit.format import Dialect, format_body, number
 from symda.emit.source import PLACEHOLDER, Source
 from symda.lower import KernelIR, Pattern, Stage
@@ -128,7 +129,7 @@ def combine(weights: Sequence[Number], term: str) -> str:
 
 def combination(weights: Sequence[Number], name: str) -> str:
     """Write the same for people: fractions as fractions, subscripts."""
-    parts = [("" if w == 1 else f"{w} ") + f"{name}_{j}" for j, w in enumerate(weights) if w]
+    parts = [("" if w == 1 else f"{shown(w)} ") + f"{name}_{j}" for j, w in enumerate(weights) if w]
     return " + ".join(parts).replace("+ -", "- ")
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from symda.discretise import find_scheme
-from symda.discretise.integrators import Integrator
-from symda.discretise.integrators_structured import Composition, Splitting, Variational, clocks
-from symda.discretise.integrators_tableaux import Partitioned, RungeKutta
+from symda.discretise import (
+    SCHEMES,
+    Composition,
+    Method,
+    Number,
+    Partitioned,
+    Splitting,
+    Tableau,
+    Variational,
+)
+from symda.discretise.structured import clocks
 from symda.lower.instructions import lower_function, pattern_of
 from symda.lower.ir import Pattern, Routine
 from symda.lower.lattice import LatticeIR, lower_lattice
@@ -109,7 +115,7 @@ class StepIR:
         return max((one.stages for one in self.programs if one.kind == kind), default=0)
 
 
-def lower_steps(motion: Motion, integrators: Sequence[Integrator]) -> StepIR:
+def lower_steps(motion: Motion, integrators: Sequence[Method]) -> StepIR:
     """Lower the step maps of a model; those it does not fit must have been refused before."""
     model = motion.model
     programs = step_programs(integrators)
@@ -146,7 +152,7 @@ def lower_steps(motion: Motion, integrators: Sequence[Integrator]) -> StepIR:
     )
 
 
-def lower_lattice_steps(field: LatticeField, integrators: Sequence[Integrator]) -> StepIR:
+def lower_lattice_steps(field: LatticeField, integrators: Sequence[Method]) -> StepIR:
     """Lower the step maps of a large lattice: explicit Runge-Kutta methods without tangents."""
     model = field.model
     return StepIR(
@@ -166,13 +172,13 @@ def lower_lattice_steps(field: LatticeField, integrators: Sequence[Integrator]) 
         routines=(),
         jacobians=(),
         # of the scheme nothing is used but its one slope
-        lattice=lower_lattice(field, find_scheme("euler", discrete=False)),
+        lattice=lower_lattice(field, SCHEMES["euler"]),
     )
 
 
-def step_programs(integrators: Sequence[Integrator]) -> tuple[StepProgram, ...]:
+def step_programs(integrators: Sequence[Method]) -> tuple[StepProgram, ...]:
     """Lower methods, the bases of compositions before them and none twice."""
-    needed: dict[str, Integrator] = {}
+    needed: dict[str, Method] = {}
     for one in integrators:
         if isinstance(one, Composition) and not isinstance(one.base, Splitting):
             needed.setdefault(one.base.name, one.base)
@@ -186,11 +192,11 @@ def step_programs(integrators: Sequence[Integrator]) -> tuple[StepProgram, ...]:
     return tuple(_program(one, words) for one in needed.values())
 
 
-def _program(one: Integrator, words: dict[str, str]) -> StepProgram:
+def _program(one: Method, words: dict[str, str]) -> StepProgram:
     name, slots = one.name, len(one.abscissae)
     word = words[name]
-    title = f"{name}: {one.form}, order {one.order}"
-    if isinstance(one, RungeKutta):
+    title = f"{name}: {one.summary}"
+    if isinstance(one, Tableau):
         kind: Kind = "explicit" if one.explicit else "implicit"
         A, b = _matrix(one.A), _numbers(one.b)
         return StepProgram(name, word, kind, title, slots, A, b, one.abscissae, A, b)
@@ -221,9 +227,9 @@ def _program(one: Integrator, words: dict[str, str]) -> StepProgram:
     )
 
 
-def _numbers(values: Sequence[Decimal]) -> Numbers:
+def _numbers(values: Sequence[Number]) -> Numbers:
     return tuple(map(float, values))
 
 
-def _matrix(lines: Sequence[Sequence[Decimal]]) -> tuple[Numbers, ...]:
+def _matrix(lines: Sequence[Sequence[Number]]) -> tuple[Numbers, ...]:
     return tuple(map(_numbers, lines))

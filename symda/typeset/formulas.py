@@ -11,6 +11,7 @@ import sympy as sp
 from sympy import Expr
 
 from symda.discretise import Number, Scheme, Surd, step_residual
+from symda.discretise.surd import shown
 from symda.typeset.display import Line
 from symda.typeset.notation import Mark, Notation, at, partial
 
@@ -228,9 +229,12 @@ def _compose(
 
 
 def exact(value: Number) -> Expr:
-    """Return a coefficient of a tableau as SymPy's number."""
+    """Return a coefficient of a tableau as SymPy's number, one of many digits as a decimal one."""
     if isinstance(value, Surd):
         return exact(value.whole) + exact(value.part) * sp.sqrt(value.radicand)
+    readable = shown(value)
+    if isinstance(readable, float):
+        return sp.Float(readable, 16)
     return sp.Rational(value.numerator, value.denominator)
 
 
@@ -284,7 +288,7 @@ def _factored(coefficients: dict[Expr, Expr], scale: Expr) -> list[Expr]:
 def _common_factor(values: Sequence[Expr]) -> Expr:
     """Return what all coefficients are whole multiples of, with the sign of the first."""
     rationals, roots = zip(*(value.as_coeff_Mul() for value in values), strict=True)
-    if len(set(roots)) > 1 or roots[0].is_Add:
+    if len(set(roots)) > 1 or roots[0].is_Add or any(v.is_Float for v in rationals):
         return sp.Integer(1 if values[0] > 0 else -1)
     common = sp.Rational(math.gcd(*(v.p for v in rationals)), math.lcm(*(v.q for v in rationals)))
     return (-common if rationals[0] < 0 else common) * roots[0]

@@ -1,21 +1,25 @@
-"""Integrators of mechanics: splittings, compositions, discrete Lagrangians."""
+"""Methods of mechanics: splittings, compositions, discrete Lagrangians."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from fractions import Fraction
+from functools import cached_property
 from itertools import product
 from typing import Literal, TypeAlias
 
-from symda.discretise.integrators import CLOSE, DIGITS, Coefficient, Integrator, Line, exact, row
-from symda.discretise.trees import Row
+from symda.discretise.method import Line, Method, row
+from symda.discretise.orders import by_part, checked_order
+from symda.discretise.surd import Coefficient, Matrix, Number, Row, close, number
+from symda.discretise.tableau import row_sums
 
 Operation: TypeAlias = Literal["kick", "drift"]
+Step: TypeAlias = tuple[Operation, Number]
 
 
 @dataclass(frozen=True, init=False)
-class Splitting(Integrator):
+class Splitting(Method):
     """Kicks and drifts in turn, for separable Hamiltonians T(p) + V(q): explicit and symplectic.
 
         kick w:   p += w h force(q, t)          drift w:   q += w h velocity(p, t)
@@ -26,48 +30,43 @@ class Splitting(Integrator):
 
     Parameters
     ----------
+    name : str
+    order : int, optional
+        Order of convergence; where given, it must be what the conditions of rooted trees say.
     steps : sequence of ("kick" or "drift", weight)
-        In their order.
+        In their order; in messages b_q are the weights of drifts, b_p those of kicks.
+    source : str
+        Where the numbers come from.
+    general : str
+        Method to use where a Hamiltonian is not separable.
 
     Raises
     ------
     OptionError
-        If kicks or drifts do not make up one step, or the order, up to 2, is not the declared one.
+        If kicks or drifts do not make up one step, or the order is not the declared one.
     """
 
-    steps: tuple[tuple[Operation, Decimal], ...]
+    steps: tuple[Step, ...]
 
     def __init__(
         self,
         name: str,
-        order: int,
+        order: int | None = None,
         *,
         steps: Sequence[tuple[Operation, Coefficient]],
         source: str = "",
         general: str = "",
     ) -> None:
-        self._set(name=name, order=order, source=source, general=general)
+        self._named(name, source, general)
+        self._require(len(steps) > 0, "there must be steps")
         for one in steps:
             self._require(
                 isinstance(one, Sequence) and len(one) == 2 and one[0] in ("kick", "drift"),
                 f"a step is ('kick', weight) or ('drift', weight), got {one!r}",
             )
-        converted = tuple((operation, exact(weight)) for operation, weight in steps)
-        self._set(steps=converted)
-        for kind in ("kick", "drift"):
-            total = sum((w for operation, w in converted if operation == kind), Decimal(0))
-            self._require_zero(total - 1, f"the weights of all {kind}s add up to {total:.18g}")
-        self._require(
-            self.order in (1, 2), "a Splitting is of order 1 or 2; higher ones are a Composition"
-        )
-        # p' = force(q): sum over kicks of w times the drifts before it is 1/2 at order 2
-        reached, moment = Decimal(0), Decimal(0)
-        for operation, weight in converted:
-            if operation == "drift":
-                reached += weight
-            else:
-                moment += weight * reached
-        self._require_second(moment - Decimal("0.5"))
+        self._set(steps=tuple((operation, number(weight)) for operation, weight in steps))
+        tableaux = by_part(*staged(self.steps))
+        self._set(order=checked_order(self._label, order, tableaux, separable=True))
 
     @property
     def form(self) -> str:
@@ -89,7 +88,7 @@ class Splitting(Integrator):
         """True: each kick and each drift is, whatever its weight."""
         return True
 
-    @property
+    @cached_property
     def abscissae(self) -> tuple[float, ...]:
         """One for each kick and drift."""
         return tuple(map(float, clocks(self.steps)))
@@ -101,47 +100,51 @@ class Splitting(Integrator):
 
 
 @dataclass(frozen=True, init=False)
-class Composition(Integrator):
+class Composition(Method):
     """Steps of a symmetric base, of lengths w_1 h, .., w_m h: a method of higher order.
 
         x_{n+1} = base(w_m h) o .. o base(w_1 h) x_n
 
     Parameters
     ----------
-    base : Integrator
+    name : str
+    order : int, optional
+        Order of convergence; where given, it must be what the conditions of rooted trees say.
+    base : Method
         Symmetric, of order 2.
     weights : sequence (m,)
-        Symmetric themselves; some are negative, so abscissae leave [0, 1].
+        Symmetric themselves; some are negative, so abscissae may leave [0, 1].
+    source, general : str
+        As of `Splitting`.
 
     Raises
     ------
     OptionError
-        If the base or the weights are not symmetric, or conditions of the declared order (4 or 6)
-        do not hold.
+        If the base or the weights are not symmetric, or the order is not the declared one.
 
     References
     ----------
     E. Hairer, C. Lubich, G. Wanner, Geometric Numerical Integration, 2nd ed. (2006), V.3.
     """
 
-    base: Integrator
+    base: Method
     weights: Row
 
     def __init__(
         self,
         name: str,
-        order: int,
+        order: int | None = None,
         *,
-        base: Integrator,
+        base: Method,
         weights: Line,
         source: str = "",
         general: str = "",
     ) -> None:
-        self._set(name=name, order=order, source=source, general=general)
+        self._named(name, source, general)
         self._set(base=base, weights=row(weights))
         w = self.weights
         self._require(
-            isinstance(base, Integrator) and not isinstance(base, Composition),
+            isinstance(base, Method) and not isinstance(base, Composition),
             "the base must be a method that is no composition itself",
         )
         self._require(
@@ -149,30 +152,9 @@ class Composition(Integrator):
             f"the base must be symmetric and of order 2, {self.base.name!r} is not",
         )
         self._require(w == w[::-1] and len(w) > 1, "the weights must read the same backward")
-        self._require(self.order in (4, 6), f"the order must be 4 or 6, got {self.order!r}")
-        with localcontext(DIGITS):
-            reached, mixed = Decimal(0), Decimal(0)
-            for one in w:
-                mixed += one**3 * (reached + one / 2) ** 2
-                reached += one
-            conditions = {
-                1: [reached - 1],
-                3: [sum((one**3 for one in w), Decimal(0))],
-                5: [sum((one**5 for one in w), Decimal(0)), mixed],
-            }
-        for p, residuals in conditions.items():
-            worst = max(map(abs, residuals))
-            if p < self.order:
-                self._require_zero(
-                    worst,
-                    f"declared of order {self.order}, but a condition of order {p} is off by "
-                    f"{worst:.3g}",
-                )
-            else:
-                self._require(
-                    worst >= CLOSE,
-                    f"declared of order {self.order}, but is of order {p + 1}; declare that",
-                )
+        # of midpoint steps, whose errors are as independent as those of any such base can be
+        A = tuple((*w[:i], one / 2, *(Fraction(0),) * (len(w) - i - 1)) for i, one in enumerate(w))
+        self._set(order=checked_order(self._label, order, ((A, w),)))
 
     @property
     def form(self) -> str:
@@ -197,23 +179,21 @@ class Composition(Integrator):
     @property
     def starts(self) -> Row:
         """Where the steps of the base begin, in units of the step."""
-        with localcontext(DIGITS):
-            return tuple(sum(self.weights[:k], Decimal(0)) for k in range(len(self.weights)))
+        return tuple(sum(self.weights[:k], Fraction(0)) for k in range(len(self.weights)))
 
-    @property
-    def steps(self) -> tuple[tuple[Operation, Decimal], ...]:
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
         """Kicks and drifts in turn, where the base is a splitting; neighbours of a kind are one."""
         assert isinstance(self.base, Splitting)
-        merged: list[tuple[Operation, Decimal]] = []
-        with localcontext(DIGITS):
-            for weight, (operation, part) in product(self.weights, self.base.steps):
-                if merged and merged[-1][0] == operation:
-                    merged[-1] = operation, merged[-1][1] + weight * part
-                else:
-                    merged.append((operation, weight * part))
+        merged: list[Step] = []
+        for weight, (operation, part) in product(self.weights, self.base.steps):
+            if merged and merged[-1][0] == operation:
+                merged[-1] = operation, merged[-1][1] + weight * part
+            else:
+                merged.append((operation, weight * part))
         return tuple(merged)
 
-    @property
+    @cached_property
     def abscissae(self) -> tuple[float, ...]:
         """Those of the base in each of its steps; of merged kicks and drifts one each."""
         if isinstance(self.base, Splitting):
@@ -231,8 +211,8 @@ class Composition(Integrator):
 
 
 @dataclass(frozen=True, init=False)
-class Variational(Integrator):
-    """A discrete Lagrangian: the action of a step by quadrature on the straight line.
+class Variational(Method):
+    """A discrete Lagrangian, of order 1 or 2: quadrature of a step's action on the straight line.
 
         L_d(q_n, q_{n+1}) = h sum_i b_i L(q_n + c_i h v, v),    v = (q_{n+1} - q_n) / h
         p_n = -D1 L_d = sum_i b_i (P_i - (1 - c_i) h R_i),      P_i = dL/dv, R_i = dL/dq + force
@@ -243,8 +223,13 @@ class Variational(Integrator):
 
     Parameters
     ----------
+    name : str
+    order : int, optional
+        Order of convergence; where given, it must be that of the quadrature.
     c, b : sequence (s,)
         Nodes in [0, 1] and weights.
+    source : str
+        Where the numbers come from.
 
     Raises
     ------
@@ -261,17 +246,14 @@ class Variational(Integrator):
     b: Row
 
     def __init__(
-        self, name: str, order: int, *, c: Line, b: Line, source: str = "", general: str = ""
+        self, name: str, order: int | None = None, *, c: Line, b: Line, source: str = ""
     ) -> None:
-        self._set(name=name, order=order, source=source, general=general, c=row(c), b=row(b))
+        self._named(name, source)
+        self._set(c=row(c), b=row(b))
         self._require(len(self.b) == len(self.c) > 0, "one weight for each node")
-        total = sum(self.b, Decimal(0))
-        middle = sum((b * c for b, c in zip(self.b, self.c, strict=True)), Decimal(0))
-        self._require_zero(total - 1, f"the weights add up to {total:.18g}")
-        self._require(
-            self.order in (1, 2), f"the order of a Variational is 1 or 2, got {self.order!r}"
-        )
-        self._require_second(middle - Decimal("0.5"))
+        # along the line a_ij = c_i b_j; sum b A c, which order 3 needs to be 1/6, is 1/4 at order 2
+        A = tuple(tuple(node * weight for weight in self.b) for node in self.c)
+        self._set(order=checked_order(self._label, order, ((A, self.b),)))
 
     @property
     def form(self) -> str:
@@ -287,7 +269,7 @@ class Variational(Integrator):
     def symmetric(self) -> bool:
         """Whether the quadrature is."""
         return self.b == self.b[::-1] and all(
-            abs(a + z - 1) < CLOSE for a, z in zip(self.c, self.c[::-1], strict=True)
+            close(a + z, Fraction(1)) for a, z in zip(self.c, self.c[::-1], strict=True)
         )
 
     @property
@@ -306,12 +288,19 @@ class Variational(Integrator):
         return "lagrangian"
 
 
-def clocks(steps: Sequence[tuple[Operation, Decimal]]) -> Row:
+def staged(steps: Sequence[Step]) -> tuple[Matrix, Row, tuple[str, ...]]:
+    """Write kicks and drifts as stages: A, b, and which of q and p each of them moves.
+
+    A stage's argument has come as far as the stages of the other kind before it have moved it.
+    """
+    kinds, b = zip(*steps, strict=True)
+    A = tuple(
+        tuple(w if j < i and kinds[j] != kinds[i] else Fraction(0) for j, w in enumerate(b))
+        for i in range(len(b))
+    )
+    return A, b, tuple("p" if kind == "kick" else "q" for kind in kinds)
+
+
+def clocks(steps: Sequence[Step]) -> Row:
     """Time of each kick (what the drifts have reached) and drift (the kicks), in units of h."""
-    times = {"kick": Decimal(0), "drift": Decimal(0)}
-    found = []
-    with localcontext(DIGITS):
-        for operation, weight in steps:
-            found.append(times["drift" if operation == "kick" else "kick"])
-            times[operation] += weight
-    return tuple(found)
+    return row_sums(staged(steps)[0])
