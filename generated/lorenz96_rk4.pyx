@@ -336,7 +336,7 @@ cdef void measure_curvature(const double* x, const double* theta, const double* 
 # One step: stages, residual, adjoint, tangents, curvature
 # ---------------------------------------------------------------------------------------------------------------------
 
-cdef void slopes(const double* w, const double* theta, const double* step, double* work) noexcept nogil:
+cdef void stage_slopes(const double* w, const double* theta, const double* step, double* work) noexcept nogil:
     """Stage arguments X_i and slopes k_i = F(X_i, u, theta, t + c_i h)."""
     cdef double t = step[0]
     cdef double h = step[1]
@@ -361,7 +361,7 @@ cdef void slopes(const double* w, const double* theta, const double* step, doubl
     field(&X[3*D], &step[3 + 2*U], theta, t + h, &k[3*D])
 
 
-cdef void slopes_jacobian(const double* w, const double* theta, const double* step, double* work) noexcept nogil:
+cdef void stage_slopes_jacobian(const double* w, const double* theta, const double* step, double* work) noexcept nogil:
     """Stage arguments X_i and slopes k_i = F(X_i, u, theta, t + c_i h), with their Jacobians."""
     cdef double t = step[0]
     cdef double h = step[1]
@@ -386,7 +386,7 @@ cdef void slopes_jacobian(const double* w, const double* theta, const double* st
     field_jacobian(&X[3*D], &step[3 + 2*U], theta, t + h, &k[3*D], &work[AT_J + 3*FIELD_J])
 
 
-cdef void residual(const double* w, const double* step, double* work) noexcept nogil:
+cdef void stage_residual(const double* w, const double* step, double* work) noexcept nogil:
     """r = x[n+1] - x[n] - h (1/6 k_0 + 1/3 k_1 + 1/3 k_2 + 1/6 k_3)."""
     cdef double h = step[1]
     cdef double* k = &work[AT_K]
@@ -396,7 +396,7 @@ cdef void residual(const double* w, const double* step, double* work) noexcept n
         r[a] = w[E + a] - w[a] - h*(0.16666666666666666*k[0*D + a] + 0.3333333333333333*k[1*D + a] + 0.3333333333333333*k[2*D + a] + 0.16666666666666666*k[3*D + a])
 
 
-cdef double weigh(const double* step, const double* rf, double* work) noexcept nogil:
+cdef double stage_weigh(const double* step, const double* rf, double* work) noexcept nogil:
     """lam_a = weight Rf_a r_a, the canonical momentum; returns the action sum_a lam_a r_a / 2."""
     cdef double* r = &work[AT_R]
     cdef double* lam = &work[AT_LAM]
@@ -409,7 +409,7 @@ cdef double weigh(const double* step, const double* rf, double* work) noexcept n
     return 0.5*total
 
 
-cdef void adjoint(const double* step, double* work, double* g) noexcept nogil:
+cdef void stage_adjoint(const double* step, double* work, double* g) noexcept nogil:
     """g = lam.dr/d(window, theta) by the adjoint recursion; kappa_i, the adjoint of slope i, on the way."""
     cdef double h = step[1]
     cdef double* lam = &work[AT_LAM]
@@ -464,7 +464,7 @@ cdef void adjoint(const double* step, double* work, double* g) noexcept nogil:
         g[E + D + a] += xi[D + a]
 
 
-cdef void tangents(const double* step, double* work) noexcept nogil:
+cdef void stage_tangents(const double* step, double* work) noexcept nogil:
     """Tangents of stage arguments and slopes, and dr/d(unknowns), columns in internal order."""
     cdef double h = step[1]
     cdef double* J = &work[AT_J]
@@ -513,7 +513,7 @@ cdef void tangents(const double* step, double* work) noexcept nogil:
         dr[a*W + LAST + a] += 1.0
 
 
-cdef void spread_curvature(const double* C, const int* from_column, const double* weight, int ends, double* H) noexcept nogil:
+cdef void stage_spread_curvature(const double* C, const int* from_column, const double* weight, int ends, double* H) noexcept nogil:
     """Add mu.D2F of a stage whose argument is a combination of grid points: weight[e] from column from_column[e]."""
     cdef int q, e, f, i, j, ends_i, ends_j
     cdef double value
@@ -536,7 +536,7 @@ cdef void spread_curvature(const double* C, const int* from_column, const double
                     H[j*W + i] += value
 
 
-cdef void bend(const double* C, const double* T, double* Y, double* H) noexcept nogil:
+cdef void stage_project_curvature(const double* C, const double* T, double* Y, double* H) noexcept nogil:
     """H += (T, I)' (mu.D2F) (T, I), T being the tangent of a stage argument and I the columns of theta."""
     cdef int q, i, p
     cdef double factor
@@ -569,7 +569,7 @@ cdef void bend(const double* C, const double* T, double* Y, double* H) noexcept 
                 add_row(&H[i*W], factor, &Y[p*COLUMNS])
 
 
-cdef void curvature(const double* theta, const double* step, double* work) noexcept nogil:
+cdef void stage_curvature(const double* theta, const double* step, double* work) noexcept nogil:
     """H += sum_a lam_a D2r_a = sum_i (tangent of X_i, theta)' (kappa_i.D2F(X_i)) (tangent of X_i, theta)."""
     cdef double t = step[0]
     cdef double h = step[1]
@@ -580,16 +580,16 @@ cdef void curvature(const double* theta, const double* step, double* work) noexc
     field_curvature(&work[AT_X + 0*D], &step[3 + 0*U], theta, t, &work[AT_KAPPA + 0*D], C)
     from_column[0] = 0
     weight[0] = 1.0
-    spread_curvature(C, from_column, weight, 1, H)
+    stage_spread_curvature(C, from_column, weight, 1, H)
     field_curvature(&work[AT_X + 1*D], &step[3 + 1*U], theta, t + 0.5*h, &work[AT_KAPPA + 1*D], C)
-    bend(C, &work[AT_T + 1*D*COLUMNS], &work[AT_Y], H)
+    stage_project_curvature(C, &work[AT_T + 1*D*COLUMNS], &work[AT_Y], H)
     field_curvature(&work[AT_X + 2*D], &step[3 + 1*U], theta, t + 0.5*h, &work[AT_KAPPA + 2*D], C)
-    bend(C, &work[AT_T + 2*D*COLUMNS], &work[AT_Y], H)
+    stage_project_curvature(C, &work[AT_T + 2*D*COLUMNS], &work[AT_Y], H)
     field_curvature(&work[AT_X + 3*D], &step[3 + 2*U], theta, t + h, &work[AT_KAPPA + 3*D], C)
-    bend(C, &work[AT_T + 3*D*COLUMNS], &work[AT_Y], H)
+    stage_project_curvature(C, &work[AT_T + 3*D*COLUMNS], &work[AT_Y], H)
 
 
-cdef void gauss_newton(const double* step, const double* rf, double* work) noexcept nogil:
+cdef void stage_gauss_newton(const double* step, const double* rf, double* work) noexcept nogil:
     """H += (dr)' diag(weight Rf) (dr)."""
     cdef double* dr = &work[AT_DR]
     cdef double* H = &work[AT_H]
@@ -619,15 +619,15 @@ cdef extern from *:
         22, 1, 1, 1, 1, 1, 3, 1, 1, 11, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_32e7fc168e7b_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_32e7fc168e7b_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_3fd4bac5cb70_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_32e7fc168e7b_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -636,15 +636,15 @@ cdef extern from *:
         22, 1, 1, 1, 1, 1, 3, 1, 1, 11, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 23, 1, 1};
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_32e7fc168e7b_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_32e7fc168e7b_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_3fd4bac5cb70_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_32e7fc168e7b_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 2413;
         return 0;
     }
@@ -661,15 +661,15 @@ cdef extern from *:
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 18, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 19, 0, 1, 2, 3, 4, 5, 6, 7,
         8, 9, 10, 20, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 21, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
         14, 15, 16, 17, 18, 19, 20, 21, 22};
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_32e7fc168e7b_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_32e7fc168e7b_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_3fd4bac5cb70_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_32e7fc168e7b_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -678,15 +678,15 @@ cdef extern from *:
         22, 1, 1, 1, 1, 1, 3, 1, 1};
     static const long long step_residual_out[3] = {
         11, 1, 1};
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_32e7fc168e7b_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_32e7fc168e7b_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_3fd4bac5cb70_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_32e7fc168e7b_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -700,15 +700,15 @@ cdef extern from *:
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
         10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7,
         8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_32e7fc168e7b_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_32e7fc168e7b_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_3fd4bac5cb70_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_32e7fc168e7b_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -720,15 +720,15 @@ cdef extern from *:
         78, 0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2,
         3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7,
         8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 22};
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_32e7fc168e7b_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_32e7fc168e7b_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_3fd4bac5cb70_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_32e7fc168e7b_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -737,15 +737,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1, 12, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_32e7fc168e7b_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_32e7fc168e7b_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_3fd4bac5cb70_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_32e7fc168e7b_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 18;
         return 0;
     }
@@ -754,15 +754,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1, 12, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 12, 1, 1};
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_32e7fc168e7b_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_32e7fc168e7b_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_3fd4bac5cb70_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_32e7fc168e7b_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 2; *iw = 0; *w = 18;
         return 0;
     }
@@ -771,15 +771,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1, 12, 1, 1};
     static const long long point_hessian_out[21] = {
         12, 12, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 0, 2, 4, 6, 8, 10};
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_32e7fc168e7b_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_32e7fc168e7b_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_3fd4bac5cb70_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_32e7fc168e7b_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 18;
         return 0;
     }
@@ -788,15 +788,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1};
     static const long long measure_out[3] = {
         6, 1, 1};
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_3fd4bac5cb70_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_32e7fc168e7b_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_32e7fc168e7b_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_3fd4bac5cb70_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_32e7fc168e7b_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_3fd4bac5cb70_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_32e7fc168e7b_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 18;
         return 0;
     }
@@ -804,88 +804,88 @@ cdef extern from *:
     """
 
 
-cdef public int symda_3fd4bac5cb70_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_32e7fc168e7b_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
-    slopes(arg[0], arg[1], arg[2], work)
-    residual(arg[0], arg[2], work)
-    cdef double action = weigh(arg[2], arg[3], work)
+    stage_slopes(arg[0], arg[1], arg[2], work)
+    stage_residual(arg[0], arg[2], work)
+    cdef double action = stage_weigh(arg[2], arg[3], work)
     if res[0] != NULL:
         res[0][0] = action
     return 0
 
 
-cdef public int symda_3fd4bac5cb70_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_32e7fc168e7b_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
-    slopes_jacobian(arg[0], arg[1], arg[2], work)
-    residual(arg[0], arg[2], work)
-    cdef double action = weigh(arg[2], arg[3], work)
+    stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
+    stage_residual(arg[0], arg[2], work)
+    cdef double action = stage_weigh(arg[2], arg[3], work)
     if res[0] != NULL:
         res[0][0] = action
     if res[1] != NULL:
-        adjoint(arg[2], work, res[1])
+        stage_adjoint(arg[2], work, res[1])
     return 0
 
 
-cdef public int symda_3fd4bac5cb70_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_32e7fc168e7b_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
     if res[0] == NULL:
         return 0
-    slopes_jacobian(arg[0], arg[1], arg[2], work)
-    tangents(arg[2], work)
+    stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
+    stage_tangents(arg[2], work)
     memset(&work[AT_H], 0, W*W*sizeof(double))
-    residual(arg[0], arg[2], work)
-    weigh(arg[2], arg[3], work)
-    adjoint(arg[2], work, &work[AT_G])
-    curvature(arg[1], arg[2], work)
-    gauss_newton(arg[2], arg[3], work)
+    stage_residual(arg[0], arg[2], work)
+    stage_weigh(arg[2], arg[3], work)
+    stage_adjoint(arg[2], work, &work[AT_G])
+    stage_curvature(arg[1], arg[2], work)
+    stage_gauss_newton(arg[2], arg[3], work)
     for q in range(STEP_H):
         res[0][q] = work[AT_H + STEP_H_SOURCE[q]]
     return 0
 
 
-cdef public int symda_3fd4bac5cb70_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_32e7fc168e7b_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
     if res[0] == NULL:
         return 0
-    slopes(arg[0], arg[1], arg[2], work)
-    residual(arg[0], arg[2], work)
+    stage_slopes(arg[0], arg[1], arg[2], work)
+    stage_residual(arg[0], arg[2], work)
     for e in range(E):
         res[0][e] = work[AT_R + e]
     return 0
 
 
-cdef public int symda_3fd4bac5cb70_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_32e7fc168e7b_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
     if res[0] == NULL:
         return 0
-    slopes_jacobian(arg[0], arg[1], arg[2], work)
-    tangents(arg[2], work)
+    stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
+    stage_tangents(arg[2], work)
     for q in range(STEP_J):
         res[0][q] = work[AT_DR + STEP_J_SOURCE[q]]
     return 0
 
 
-cdef public int symda_3fd4bac5cb70_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_32e7fc168e7b_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
     if res[0] == NULL:
         return 0
-    slopes_jacobian(arg[0], arg[1], arg[2], work)
+    stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
     for e in range(E):
         work[AT_LAM + e] = arg[3][e]
-    adjoint(arg[2], work, &work[AT_G])
-    tangents(arg[2], work)
+    stage_adjoint(arg[2], work, &work[AT_G])
+    stage_tangents(arg[2], work)
     memset(&work[AT_H], 0, W*W*sizeof(double))
-    curvature(arg[1], arg[2], work)
+    stage_curvature(arg[1], arg[2], work)
     for q in range(STEP_C):
         res[0][q] = work[AT_H + STEP_C_SOURCE[q]]
     return 0
 
 
-cdef public int symda_3fd4bac5cb70_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_32e7fc168e7b_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point; what was not measured, Rm_l = 0, need not be finite."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -901,7 +901,7 @@ cdef public int symda_3fd4bac5cb70_point_action(const double** arg, double** res
     return 0
 
 
-cdef public int symda_3fd4bac5cb70_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_32e7fc168e7b_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The measurement term of one grid point and its gradient by (x, theta)."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -923,7 +923,7 @@ cdef public int symda_3fd4bac5cb70_point_gradient(const double** arg, double** r
     return 0
 
 
-cdef public int symda_3fd4bac5cb70_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_32e7fc168e7b_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one grid point's measurement term."""
     cdef const double* rm = &arg[2][L]
     cdef double* J = &work[2*L]
@@ -938,7 +938,7 @@ cdef public int symda_3fd4bac5cb70_point_hessian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_3fd4bac5cb70_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_32e7fc168e7b_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """h(x, theta) at one grid point."""
     if res[0] != NULL:
         measure(arg[0], arg[1], res[0])
@@ -952,7 +952,7 @@ cdef public int symda_3fd4bac5cb70_measure(const double** arg, double** res, lon
 ctypedef int (*kernel_t)(const double**, double**, long long*, double*, int) noexcept nogil
 
 
-cdef int sweep(kernel_t kernel, const double* at, Py_ssize_t stride, const double* theta, const double* data, Py_ssize_t width,
+cdef int paths_sweep(kernel_t kernel, const double* at, Py_ssize_t stride, const double* theta, const double* data, Py_ssize_t width,
                const double* last, Py_ssize_t last_stride, Py_ssize_t count, double* first_out, Py_ssize_t first_stride,
                double* second_out, Py_ssize_t second_stride) noexcept nogil:
     """Call a kernel for each of `count` steps or points; -1 when there is no memory."""
@@ -974,7 +974,7 @@ cdef int sweep(kernel_t kernel, const double* at, Py_ssize_t stride, const doubl
     return 0
 
 
-cdef void require(int code) except *:
+cdef void paths_require(int code) except *:
     if code:
         raise MemoryError("no memory for the work space of the kernels")
 
@@ -983,86 +983,86 @@ def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N,
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_3fd4bac5cb70_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_32e7fc168e7b_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, <double*> gradient, W)
-    require(code)
+    paths_require(code)
 
 
 def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t action):
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_3fd4bac5cb70_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_32e7fc168e7b_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t hessian):
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_3fd4bac5cb70_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_32e7fc168e7b_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> hessian, STEP_H, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t residuals):
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_3fd4bac5cb70_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = paths_sweep(symda_32e7fc168e7b_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> residuals, E, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jacobian):
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = sweep(symda_3fd4bac5cb70_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = paths_sweep(symda_32e7fc168e7b_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> jacobian, STEP_J, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t N, size_t curvatures):
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = sweep(symda_3fd4bac5cb70_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
+        code = paths_sweep(symda_32e7fc168e7b_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
                      <double*> curvatures, STEP_C, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t action):
     """Measurement terms (M,) of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_3fd4bac5cb70_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_32e7fc168e7b_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t action, size_t gradient):
     """Measurement terms (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = sweep(symda_3fd4bac5cb70_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_32e7fc168e7b_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, <double*> gradient, D + P)
-    require(code)
+    paths_require(code)
 
 
 def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t hessian):
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_3fd4bac5cb70_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_32e7fc168e7b_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> hessian, POINT_H, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
     """h(x, theta), shape (M, L), along a path."""
     cdef int code
     with nogil:
-        code = sweep(symda_3fd4bac5cb70_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
-    require(code)
+        code = paths_sweep(symda_32e7fc168e7b_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
+    paths_require(code)

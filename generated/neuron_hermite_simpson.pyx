@@ -649,7 +649,7 @@ cdef void measure_curvature(const double* x, const double* theta, const double* 
 # One step: stages, residual, adjoint, tangents, curvature
 # ---------------------------------------------------------------------------------------------------------------------
 
-cdef void slopes(const double* w, const double* theta, const double* step, double* work) noexcept nogil:
+cdef void stage_slopes(const double* w, const double* theta, const double* step, double* work) noexcept nogil:
     """Stage arguments X_i and slopes k_i = F(X_i, u, theta, t + c_i h)."""
     cdef double t = step[0]
     cdef double h = step[1]
@@ -670,7 +670,7 @@ cdef void slopes(const double* w, const double* theta, const double* step, doubl
     field(&X[2*D], &step[3 + 1*U], theta, t + 0.5*h, &k[2*D])
 
 
-cdef void slopes_jacobian(const double* w, const double* theta, const double* step, double* work) noexcept nogil:
+cdef void stage_slopes_jacobian(const double* w, const double* theta, const double* step, double* work) noexcept nogil:
     """Stage arguments X_i and slopes k_i = F(X_i, u, theta, t + c_i h), with their Jacobians."""
     cdef double t = step[0]
     cdef double h = step[1]
@@ -691,7 +691,7 @@ cdef void slopes_jacobian(const double* w, const double* theta, const double* st
     field_jacobian(&X[2*D], &step[3 + 1*U], theta, t + 0.5*h, &k[2*D], &work[AT_J + 2*FIELD_J])
 
 
-cdef void residual(const double* w, const double* step, double* work) noexcept nogil:
+cdef void stage_residual(const double* w, const double* step, double* work) noexcept nogil:
     """r = x[n+1] - x[n] - h (1/6 k_0 + 1/6 k_1 + 2/3 k_2);  m[n] - (1/2 x[n] + 1/2 x[n+1] + h (1/8 k_0 - 1/8 k_1))."""
     cdef double h = step[1]
     cdef double* k = &work[AT_K]
@@ -703,7 +703,7 @@ cdef void residual(const double* w, const double* step, double* work) noexcept n
         r[1*D + a] = w[1*D + a] - (0.5*w[a] + 0.5*w[E + a] + h*(0.125*k[0*D + a] + -0.125*k[1*D + a]))
 
 
-cdef double weigh(const double* step, const double* rf, double* work) noexcept nogil:
+cdef double stage_weigh(const double* step, const double* rf, double* work) noexcept nogil:
     """lam_a = weight Rf_a r_a, the canonical momentum; returns the action sum_a lam_a r_a / 2."""
     cdef double* r = &work[AT_R]
     cdef double* lam = &work[AT_LAM]
@@ -716,7 +716,7 @@ cdef double weigh(const double* step, const double* rf, double* work) noexcept n
     return 0.5*total
 
 
-cdef void adjoint(const double* step, double* work, double* g) noexcept nogil:
+cdef void stage_adjoint(const double* step, double* work, double* g) noexcept nogil:
     """g = lam.dr/d(window, theta) by the adjoint recursion; kappa_i, the adjoint of slope i, on the way."""
     cdef double h = step[1]
     cdef double* lam = &work[AT_LAM]
@@ -760,7 +760,7 @@ cdef void adjoint(const double* step, double* work, double* g) noexcept nogil:
         g[E + D + a] += xi[D + a]
 
 
-cdef void tangents(const double* step, double* work) noexcept nogil:
+cdef void stage_tangents(const double* step, double* work) noexcept nogil:
     """Tangents of stage arguments and slopes, and dr/d(unknowns), columns in internal order."""
     cdef double h = step[1]
     cdef double* J = &work[AT_J]
@@ -798,7 +798,7 @@ cdef void tangents(const double* step, double* work) noexcept nogil:
         dr[(1*D + a)*W + 1*D + a] += 1.0
 
 
-cdef void spread_curvature(const double* C, const int* from_column, const double* weight, int ends, double* H) noexcept nogil:
+cdef void stage_spread_curvature(const double* C, const int* from_column, const double* weight, int ends, double* H) noexcept nogil:
     """Add mu.D2F of a stage whose argument is a combination of grid points: weight[e] from column from_column[e]."""
     cdef int q, e, f, i, j, ends_i, ends_j
     cdef double value
@@ -821,7 +821,7 @@ cdef void spread_curvature(const double* C, const int* from_column, const double
                     H[j*W + i] += value
 
 
-cdef void curvature(const double* theta, const double* step, double* work) noexcept nogil:
+cdef void stage_curvature(const double* theta, const double* step, double* work) noexcept nogil:
     """H += sum_a lam_a D2r_a = sum_i (tangent of X_i, theta)' (kappa_i.D2F(X_i)) (tangent of X_i, theta)."""
     cdef double t = step[0]
     cdef double h = step[1]
@@ -832,18 +832,18 @@ cdef void curvature(const double* theta, const double* step, double* work) noexc
     field_curvature(&work[AT_X + 0*D], &step[3 + 0*U], theta, t, &work[AT_KAPPA + 0*D], C)
     from_column[0] = 0
     weight[0] = 1.0
-    spread_curvature(C, from_column, weight, 1, H)
+    stage_spread_curvature(C, from_column, weight, 1, H)
     field_curvature(&work[AT_X + 1*D], &step[3 + 2*U], theta, t + h, &work[AT_KAPPA + 1*D], C)
     from_column[0] = 8
     weight[0] = 1.0
-    spread_curvature(C, from_column, weight, 1, H)
+    stage_spread_curvature(C, from_column, weight, 1, H)
     field_curvature(&work[AT_X + 2*D], &step[3 + 1*U], theta, t + 0.5*h, &work[AT_KAPPA + 2*D], C)
     from_column[0] = 4
     weight[0] = 1.0
-    spread_curvature(C, from_column, weight, 1, H)
+    stage_spread_curvature(C, from_column, weight, 1, H)
 
 
-cdef void gauss_newton(const double* step, const double* rf, double* work) noexcept nogil:
+cdef void stage_gauss_newton(const double* step, const double* rf, double* work) noexcept nogil:
     """H += (dr)' diag(weight Rf) (dr)."""
     cdef double* dr = &work[AT_DR]
     cdef double* H = &work[AT_H]
@@ -869,15 +869,15 @@ cdef extern from *:
         12, 1, 1, 3, 1, 1, 6, 1, 1, 4, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_6135e4899e70_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_6135e4899e70_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_f43a2001085a_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_f43a2001085a_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_f43a2001085a_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_f43a2001085a_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_6135e4899e70_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_f43a2001085a_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -886,15 +886,15 @@ cdef extern from *:
         12, 1, 1, 3, 1, 1, 6, 1, 1, 4, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 15, 1, 1};
-    SYMDA_EXPORT long long symda_6135e4899e70_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_6135e4899e70_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_f43a2001085a_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_f43a2001085a_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_f43a2001085a_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_f43a2001085a_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_6135e4899e70_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_f43a2001085a_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 936;
         return 0;
     }
@@ -907,15 +907,15 @@ cdef extern from *:
         5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6,
         7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
         12, 13, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
-    SYMDA_EXPORT long long symda_6135e4899e70_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_6135e4899e70_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_f43a2001085a_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_f43a2001085a_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_f43a2001085a_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_f43a2001085a_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_6135e4899e70_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_f43a2001085a_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -924,15 +924,15 @@ cdef extern from *:
         12, 1, 1, 3, 1, 1, 6, 1, 1};
     static const long long step_residual_out[3] = {
         8, 1, 1};
-    SYMDA_EXPORT long long symda_6135e4899e70_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_6135e4899e70_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_f43a2001085a_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_f43a2001085a_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_f43a2001085a_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_f43a2001085a_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_6135e4899e70_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_f43a2001085a_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -943,15 +943,15 @@ cdef extern from *:
         8, 15, 0, 8, 12, 16, 20, 25, 28, 31, 34, 42, 46, 50, 54, 56, 58, 60, 0, 1, 2, 3, 4, 5, 6, 7, 0,
         1, 4, 5, 0, 2, 4, 6, 0, 3, 4, 7, 0, 1, 2, 3, 4, 0, 1, 5, 0, 2, 6, 0, 3, 7, 0, 1, 2, 3, 4, 5, 6,
         7, 0, 1, 4, 5, 0, 2, 4, 6, 0, 3, 4, 7, 0, 4, 0, 4, 0, 4};
-    SYMDA_EXPORT long long symda_6135e4899e70_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_6135e4899e70_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_f43a2001085a_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_f43a2001085a_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_f43a2001085a_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_f43a2001085a_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_6135e4899e70_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_f43a2001085a_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -961,15 +961,15 @@ cdef extern from *:
     static const long long step_curvature_out[57] = {
         15, 15, 0, 1, 3, 5, 7, 8, 10, 12, 14, 15, 17, 19, 21, 24, 30, 39, 0, 0, 1, 0, 1, 0, 3, 4, 4, 5,
         4, 5, 4, 7, 8, 8, 9, 8, 9, 8, 11, 0, 4, 8, 0, 3, 4, 7, 8, 11, 0, 1, 2, 4, 5, 6, 8, 9, 10};
-    SYMDA_EXPORT long long symda_6135e4899e70_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_6135e4899e70_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_f43a2001085a_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_f43a2001085a_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_f43a2001085a_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_f43a2001085a_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_6135e4899e70_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_f43a2001085a_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 936;
         return 0;
     }
@@ -978,15 +978,15 @@ cdef extern from *:
         4, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_6135e4899e70_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_6135e4899e70_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_f43a2001085a_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_f43a2001085a_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_f43a2001085a_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_f43a2001085a_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_6135e4899e70_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_f43a2001085a_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -995,15 +995,15 @@ cdef extern from *:
         4, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 7, 1, 1};
-    SYMDA_EXPORT long long symda_6135e4899e70_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_6135e4899e70_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_f43a2001085a_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_f43a2001085a_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_f43a2001085a_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_f43a2001085a_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_6135e4899e70_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_f43a2001085a_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 2; *iw = 0; *w = 3;
         return 0;
     }
@@ -1012,15 +1012,15 @@ cdef extern from *:
         4, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long point_hessian_out[11] = {
         7, 7, 0, 1, 1, 1, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_6135e4899e70_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_6135e4899e70_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_f43a2001085a_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_f43a2001085a_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_f43a2001085a_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_f43a2001085a_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_6135e4899e70_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_f43a2001085a_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -1029,15 +1029,15 @@ cdef extern from *:
         4, 1, 1, 3, 1, 1};
     static const long long measure_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_6135e4899e70_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_6135e4899e70_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_f43a2001085a_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_f43a2001085a_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_f43a2001085a_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_6135e4899e70_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_f43a2001085a_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_6135e4899e70_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_f43a2001085a_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 3;
         return 0;
     }
@@ -1045,88 +1045,88 @@ cdef extern from *:
     """
 
 
-cdef public int symda_6135e4899e70_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_f43a2001085a_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
-    slopes(arg[0], arg[1], arg[2], work)
-    residual(arg[0], arg[2], work)
-    cdef double action = weigh(arg[2], arg[3], work)
+    stage_slopes(arg[0], arg[1], arg[2], work)
+    stage_residual(arg[0], arg[2], work)
+    cdef double action = stage_weigh(arg[2], arg[3], work)
     if res[0] != NULL:
         res[0][0] = action
     return 0
 
 
-cdef public int symda_6135e4899e70_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_f43a2001085a_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
-    slopes_jacobian(arg[0], arg[1], arg[2], work)
-    residual(arg[0], arg[2], work)
-    cdef double action = weigh(arg[2], arg[3], work)
+    stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
+    stage_residual(arg[0], arg[2], work)
+    cdef double action = stage_weigh(arg[2], arg[3], work)
     if res[0] != NULL:
         res[0][0] = action
     if res[1] != NULL:
-        adjoint(arg[2], work, res[1])
+        stage_adjoint(arg[2], work, res[1])
     return 0
 
 
-cdef public int symda_6135e4899e70_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_f43a2001085a_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
     if res[0] == NULL:
         return 0
-    slopes_jacobian(arg[0], arg[1], arg[2], work)
-    tangents(arg[2], work)
+    stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
+    stage_tangents(arg[2], work)
     memset(&work[AT_H], 0, W*W*sizeof(double))
-    residual(arg[0], arg[2], work)
-    weigh(arg[2], arg[3], work)
-    adjoint(arg[2], work, &work[AT_G])
-    curvature(arg[1], arg[2], work)
-    gauss_newton(arg[2], arg[3], work)
+    stage_residual(arg[0], arg[2], work)
+    stage_weigh(arg[2], arg[3], work)
+    stage_adjoint(arg[2], work, &work[AT_G])
+    stage_curvature(arg[1], arg[2], work)
+    stage_gauss_newton(arg[2], arg[3], work)
     for q in range(STEP_H):
         res[0][q] = work[AT_H + STEP_H_SOURCE[q]]
     return 0
 
 
-cdef public int symda_6135e4899e70_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_f43a2001085a_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
     if res[0] == NULL:
         return 0
-    slopes(arg[0], arg[1], arg[2], work)
-    residual(arg[0], arg[2], work)
+    stage_slopes(arg[0], arg[1], arg[2], work)
+    stage_residual(arg[0], arg[2], work)
     for e in range(E):
         res[0][e] = work[AT_R + e]
     return 0
 
 
-cdef public int symda_6135e4899e70_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_f43a2001085a_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
     if res[0] == NULL:
         return 0
-    slopes_jacobian(arg[0], arg[1], arg[2], work)
-    tangents(arg[2], work)
+    stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
+    stage_tangents(arg[2], work)
     for q in range(STEP_J):
         res[0][q] = work[AT_DR + STEP_J_SOURCE[q]]
     return 0
 
 
-cdef public int symda_6135e4899e70_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_f43a2001085a_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
     if res[0] == NULL:
         return 0
-    slopes_jacobian(arg[0], arg[1], arg[2], work)
+    stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
     for e in range(E):
         work[AT_LAM + e] = arg[3][e]
-    adjoint(arg[2], work, &work[AT_G])
-    tangents(arg[2], work)
+    stage_adjoint(arg[2], work, &work[AT_G])
+    stage_tangents(arg[2], work)
     memset(&work[AT_H], 0, W*W*sizeof(double))
-    curvature(arg[1], arg[2], work)
+    stage_curvature(arg[1], arg[2], work)
     for q in range(STEP_C):
         res[0][q] = work[AT_H + STEP_C_SOURCE[q]]
     return 0
 
 
-cdef public int symda_6135e4899e70_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_f43a2001085a_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point; what was not measured, Rm_l = 0, need not be finite."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -1142,7 +1142,7 @@ cdef public int symda_6135e4899e70_point_action(const double** arg, double** res
     return 0
 
 
-cdef public int symda_6135e4899e70_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_f43a2001085a_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The measurement term of one grid point and its gradient by (x, theta)."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -1164,7 +1164,7 @@ cdef public int symda_6135e4899e70_point_gradient(const double** arg, double** r
     return 0
 
 
-cdef public int symda_6135e4899e70_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_f43a2001085a_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one grid point's measurement term."""
     cdef const double* rm = &arg[2][L]
     cdef double* J = &work[2*L]
@@ -1179,7 +1179,7 @@ cdef public int symda_6135e4899e70_point_hessian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_6135e4899e70_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_f43a2001085a_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """h(x, theta) at one grid point."""
     if res[0] != NULL:
         measure(arg[0], arg[1], res[0])
@@ -1193,7 +1193,7 @@ cdef public int symda_6135e4899e70_measure(const double** arg, double** res, lon
 ctypedef int (*kernel_t)(const double**, double**, long long*, double*, int) noexcept nogil
 
 
-cdef int sweep(kernel_t kernel, const double* at, Py_ssize_t stride, const double* theta, const double* data, Py_ssize_t width,
+cdef int paths_sweep(kernel_t kernel, const double* at, Py_ssize_t stride, const double* theta, const double* data, Py_ssize_t width,
                const double* last, Py_ssize_t last_stride, Py_ssize_t count, double* first_out, Py_ssize_t first_stride,
                double* second_out, Py_ssize_t second_stride) noexcept nogil:
     """Call a kernel for each of `count` steps or points; -1 when there is no memory."""
@@ -1215,7 +1215,7 @@ cdef int sweep(kernel_t kernel, const double* at, Py_ssize_t stride, const doubl
     return 0
 
 
-cdef void require(int code) except *:
+cdef void paths_require(int code) except *:
     if code:
         raise MemoryError("no memory for the work space of the kernels")
 
@@ -1224,86 +1224,86 @@ def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N,
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_6135e4899e70_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_f43a2001085a_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, <double*> gradient, W)
-    require(code)
+    paths_require(code)
 
 
 def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t action):
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_6135e4899e70_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_f43a2001085a_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t hessian):
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_6135e4899e70_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_f43a2001085a_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> hessian, STEP_H, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t residuals):
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = sweep(symda_6135e4899e70_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = paths_sweep(symda_f43a2001085a_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> residuals, E, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jacobian):
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = sweep(symda_6135e4899e70_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = paths_sweep(symda_f43a2001085a_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> jacobian, STEP_J, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t N, size_t curvatures):
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = sweep(symda_6135e4899e70_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
+        code = paths_sweep(symda_f43a2001085a_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
                      <double*> curvatures, STEP_C, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t action):
     """Measurement terms (M,) of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_6135e4899e70_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_f43a2001085a_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t action, size_t gradient):
     """Measurement terms (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = sweep(symda_6135e4899e70_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_f43a2001085a_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, <double*> gradient, D + P)
-    require(code)
+    paths_require(code)
 
 
 def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t hessian):
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = sweep(symda_6135e4899e70_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_f43a2001085a_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> hessian, POINT_H, NULL, 0)
-    require(code)
+    paths_require(code)
 
 
 def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
     """h(x, theta), shape (M, L), along a path."""
     cdef int code
     with nogil:
-        code = sweep(symda_6135e4899e70_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
-    require(code)
+        code = paths_sweep(symda_f43a2001085a_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
+    paths_require(code)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from symda.discretise import Number
-from symda.discretise.surd import shown
 from symda.emit.format import Dialect, format_body, number
 from symda.emit.source import PLACEHOLDER, Source
+from symda.emit.stages import StageText, coefficient, combine, shifted, times
 from symda.lower import KernelIR, Pattern, Stage
 from symda.names import module_name
 from symda.rendering import jinja_environment
@@ -48,9 +50,7 @@ def emit(ir: KernelIR) -> Source:
         Dialect(),
         lanes=False,
         constant=coefficient,
-        sparsity=_sparsity,
-        stage_work=_stage_work(ir),
-        point_work=2 * ir.L + ir.measure_jacobian.size + ir.measure_curvature.size,
+        externals=externals(ir),
     )
 
 
@@ -71,24 +71,24 @@ def render(ir: KernelIR, template: str, stem: str, dialect: Dialect, **further: 
         What this template needs besides what all of them are given.
     """
     bodies = {routine.name: format_body(routine, dialect=dialect) for routine in ir.routines}
-    promoted = [stage for stage in ir.stages if stage.interior is not None]
-    text = (
+    text = StageText(ir.stages, ir.discrete)
+    written = (
         environment()
         .get_template(template)
         .render(
             ir=ir,
             D=ir.D,
-            h="" if ir.discrete else "h*",
             real=dialect.real,
-            routines={routine.name: routine for routine in ir.routines},
             bodies=bodies,
-            outside=[stage for stage in ir.stages if not stage.affine],
-            promoted=promoted,
-            window=named_window(len(promoted)),
-            active=sorted(set(ir.field_curvature.rows) | set(ir.field_curvature.columns)),
+            text=text,
+            window=named_window(len(text.promoted)),
+            partitioned=ir.stages[0].moved is not None,
+            active=Active.of(ir),
             state_nonzeros=sum(column < ir.D for column in ir.field_jacobian.columns),
+            pairs=_pairs(ir),
             combine=combine,
-            combination=combination,
+            shifted=shifted,
+            times=times,
             spread=lambda stage: _spread(ir, stage),
             coefficient=coefficient,
             zip=zip,
@@ -96,7 +96,7 @@ def render(ir: KernelIR, template: str, stem: str, dialect: Dialect, **further: 
         )
     )
     # macros leave more blank lines than anyone wants to read
-    return Source.of(stem, re.sub(r"\n{4,}", "\n\n\n", text))
+    return Source.of(stem, re.sub(r"\n{4,}", "\n\n\n", written))
 
 
 def named_window(interior: int) -> str:
@@ -105,32 +105,83 @@ def named_window(interior: int) -> str:
     return ", ".join(["x[n]", *points, "x[n+1]"])
 
 
+@dataclass(frozen=True)
+class Active:
+    """Rows of D2F by (x, theta) that are not zero."""
+
+    rows: list[int]
+    states: list[int]
+    parameters: list[int]
+    all_states: bool
+    everything: bool
+
+    @classmethod
+    def of(cls, ir: KernelIR) -> Active:
+        """Look at the curvature's pattern."""
+        rows = sorted(set(ir.field_curvature.rows) | set(ir.field_curvature.columns))
+        states, parameters = [a for a in rows if a < ir.D], [a for a in rows if a >= ir.D]
+        return cls(rows, states, parameters, len(states) == ir.D, len(rows) == ir.D + ir.P)
+
+
+@dataclass(frozen=True)
+class External:
+    """A function that CasADi calls: sparsities of its arguments and results, and its work space."""
+
+    name: str
+    inputs: list[list[int]]
+    outputs: list[list[int]]
+    work: int
+
+    @property
+    def sparsity_in(self) -> list[int]:
+        """All inputs' sparsities, one after the other."""
+        return list(chain(*self.inputs))
+
+    @property
+    def sparsity_out(self) -> list[int]:
+        """All outputs' sparsities."""
+        return list(chain(*self.outputs))
+
+
+def externals(ir: KernelIR) -> list[External]:
+    """Return the functions of a step, and those of a grid point."""
+
+    def dense(*sizes: int) -> list[list[int]]:
+        return [[size, 1, 1] for size in sizes]
+
+    step, work = (ir.E + ir.D, ir.P, 3 + ir.S * ir.U), _stage_work(ir)
+    weighed, multiplied = dense(*step, ir.D), dense(*step, ir.E)
+    hessian, jacobian, curvature = (
+        [_sparsity(gather.pattern)]
+        for gather in (ir.step_hessian, ir.step_jacobian, ir.step_curvature)
+    )
+    point = dense(ir.D, ir.P, 2 * ir.L)
+    point_work = 2 * ir.L + ir.measure_jacobian.size + ir.measure_curvature.size
+    return [
+        External("step_action", weighed, dense(1), work),
+        External("step_gradient", weighed, dense(1, ir.W), work),
+        External("step_hessian", weighed, hessian, work),
+        External("step_residual", dense(*step), dense(ir.E), work),
+        External("step_jacobian", dense(*step), jacobian, work),
+        External("step_curvature", multiplied, curvature, work),
+        External("point_action", point, dense(1), point_work),
+        External("point_gradient", point, dense(1, ir.D + ir.P), point_work),
+        External("point_hessian", point, [_sparsity(ir.point_hessian)], point_work),
+        External("measure", dense(ir.D, ir.P), dense(ir.L), point_work),
+    ]
+
+
+def _pairs(ir: KernelIR) -> dict[str, list[int]]:
+    """Return the products of two nonzeros of dh, as tables."""
+    columns = ("row", "q", "r", "target")
+    return {f"PAIR_{c.upper()}": [getattr(pair, c) for pair in ir.point_pairs] for c in columns}
+
+
 def _stage_work(ir: KernelIR) -> int:
     """Numbers of work space a step needs: the template's AT_... list, plus a gradient."""
     stages, tangents = len(ir.stages), (2 * len(ir.stages) + 1) * ir.D + ir.P
     gradient = stages * (3 * ir.D + ir.field_jacobian.size) + 2 * ir.E + ir.D + ir.P
     return gradient + tangents * ir.columns + ir.field_curvature.size + (ir.E + ir.W) * ir.W + ir.W
-
-
-def coefficient(value: Number | int) -> str:
-    """Write a coefficient of a tableau."""
-    return number(float(value))
-
-
-def combine(weights: Sequence[Number], term: str) -> str:
-    """Sum of weights times ``term`` with ``{j}`` replaced, zeros left out, or an empty string."""
-    parts = []
-    for j, weight in enumerate(weights):
-        if weight:
-            factor = "" if weight == 1 else f"{coefficient(weight)}*"
-            parts.append(factor + term.replace("{j}", str(j)))
-    return " + ".join(parts)
-
-
-def combination(weights: Sequence[Number], name: str) -> str:
-    """Write the same for people: fractions as fractions, subscripts."""
-    parts = [("" if w == 1 else f"{shown(w)} ") + f"{name}_{j}" for j, w in enumerate(weights) if w]
-    return " + ".join(parts).replace("+ -", "- ")
 
 
 def _spread(ir: KernelIR, stage: Stage) -> list[tuple[int, Number]]:

@@ -35,18 +35,34 @@ class Dialect:
     shared : frozenset of str, optional
         Where `real` holds a number for each of several paths: the inputs that are one plain double
         for all of them. None: every number is a plain double.
+    source, target : str, optional
+        Types of a routine's inputs and outputs, where they are to be told apart.
     """
 
     real: str = "double"
     shared: frozenset[str] | None = None
+    source: str = ""
+    target: str = ""
+
+    def declaration(self, name: str, *, output: bool = False) -> str:
+        """Write an argument of a routine."""
+        if output:
+            return f"{self.target or f'{self.real}*'} {name}"
+        plain = {"t": "double", "u": "const double*"}
+        return f"{plain.get(name, self.source or f'const {self.real}*')} {name}"
 
 
 @dataclass(frozen=True)
 class Body:
-    """Statements of a routine: one chunk, or several that share ``v``, `shared` numbers."""
+    """Statements of a routine: one chunk, or several that share ``v``, `shared` numbers.
+
+    `signature` declares its arguments, `names` hands them on.
+    """
 
     chunks: tuple[tuple[str, ...], ...]
     shared: int
+    signature: str
+    names: str
 
     @property
     def split(self) -> bool:
@@ -122,10 +138,15 @@ def format_body(
             made, below = (text[index], needs[index]) if index >= 0 else (zero, frozenset())
             words = made.widened if lanes else made.words
             statements.append((None, f"{name}[{position}] = {words}", below))
-    return _chunk(statements, dialect.real)
+    declared = [dialect.declaration(name) for name, _ in routine.inputs]
+    declared += [dialect.declaration(name, output=True) for name, _ in routine.outputs]
+    names = [name for name, _ in (*routine.inputs, *routine.outputs)]
+    return Body(*_chunk(statements, dialect.real), ", ".join(declared), ", ".join(names))
 
 
-def _chunk(statements: list[tuple[int | None, str, frozenset[int]]], real: str) -> Body:
+def _chunk(
+    statements: list[tuple[int | None, str, frozenset[int]]], real: str
+) -> tuple[tuple[tuple[str, ...], ...], int]:
     groups = [statements[i : i + CHUNK] for i in range(0, len(statements), CHUNK)] or [[]]
     home = {
         index: g for g, group in enumerate(groups) for index, _, _ in group if index is not None
@@ -153,7 +174,7 @@ def _chunk(statements: list[tuple[int | None, str, frozenset[int]]], real: str) 
                 declare = "" if names[index].startswith("v[") else f"cdef {real} "
                 lines.append(f"{declare}{names[index]} = {expression}")
         chunks.append(tuple(lines))
-    return Body(tuple(chunks), len(crossing))
+    return tuple(chunks), len(crossing)
 
 
 def _expression(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from symda.discretise import Number
 from symda.emit.emit import render
 from symda.emit.format import Dialect, number
 from symda.emit.source import Source
+from symda.emit.stages import listed
 from symda.lower import KernelIR, Pattern
 from symda.lower.ir import Stage
 from symda.names import module_name
@@ -73,6 +74,9 @@ ONE_ARGUMENT = (
     "asinh acosh atanh log1p expm1"
 ).split()
 TWO_ARGUMENTS = "fmod copysign fmin fmax pow atan2 hypot".split()
+#: What compares and chooses, lane by lane.
+ONE_TRUTH = ["not"]
+TWO_TRUTHS = "lt le eq ne and or if_else_zero larger".split()
 
 Group = tuple[int, int, int]
 
@@ -88,6 +92,10 @@ class Target:
     stride: str
     factor: str
     first: bool
+
+    def sum(self, place: str, addend: str) -> str:
+        """Write what stands at a place, after the addition."""
+        return addend if self.first else f"{self.array}{place}] + {addend}"
 
 
 def emit_newton(ir: KernelIR) -> Source:
@@ -109,15 +117,24 @@ def emit_newton(ir: KernelIR) -> Source:
         statuses=tuple(Status),
         reasons=tuple(Reason)[1:],
         least_pivot=LEAST_PIVOT,
-        jacobian_rows=Rows.of(_nonzeros(ir.field_jacobian), ir.D, ir.D),
-        adjoint_rows=Rows.of(
-            [(j, i, entry) for i, j, entry in _nonzeros(ir.field_jacobian)], ir.D + ir.P, ir.D
-        ),
-        curvature_rows=Rows.of(_mirrored(ir.field_curvature), ir.D + ir.P, ir.D),
+        row_tables={
+            "JX": Rows.of(_nonzeros(ir.field_jacobian), ir.D, ir.D),
+            "JT": Rows.of(
+                [(j, i, entry) for i, j, entry in _nonzeros(ir.field_jacobian)],
+                ir.D + ir.P,
+                ir.D,
+            ),
+            "CX": Rows.of(_mirrored(ir.field_curvature), ir.D + ir.P, ir.D),
+        },
+        listed=listed,
+        eliminations=_eliminations(ir),
+        tiles=tiles,
+        pass_from=None if ir.explicit else "LAST",
         groups=groups,
         targets=lambda stage: _targets(ir, stage),
         row_groups=groups(0, ir.columns, ROW_BLOCK),
         runs=runs,
+        entry=entry,
         slots=slots,
         scratch=scratch,
         block_size=BLOCK,
@@ -128,7 +145,66 @@ def emit_newton(ir: KernelIR) -> Source:
         beyond=_pairs([next_x, theta, [(0, 1, 1)]], [next_x, theta]),
         one_argument=ONE_ARGUMENT,
         two_arguments=TWO_ARGUMENTS,
+        one_truth=ONE_TRUTH,
+        two_truths=TWO_TRUTHS,
     )
+
+
+@dataclass(frozen=True)
+class Elimination:
+    """Unknowns that are eliminated together.
+
+    `below` has the rows under their triangle: the first one here, the first one in what is kept,
+    and how many there are.
+    """
+
+    name: str
+    pivots: int
+    below: list[tuple[str, int, int]]
+    meaning: str
+
+    @property
+    def triangle(self) -> int:
+        """Numbers of the triangle."""
+        return self.pivots * (self.pivots + 1) // 2
+
+
+def _eliminations(ir: KernelIR) -> list[Elimination]:
+    rest, own = ir.D + ir.P, "Factorise what step n leaves behind, and its rows of x[n+1], theta"
+    return [
+        Elimination(
+            "eliminate_step",
+            ir.E,
+            [("LAST", 0, ir.D), ("THETA", ir.D, ir.P), ("W", rest, 1)],
+            f"{own} and the right-hand side",
+        ),
+        Elimination(
+            "eliminate_end",
+            rest,
+            [("W", 0, 1)],
+            "Factorise the rows of x[N] and theta, and the right-hand side",
+        ),
+    ]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Blocks of one size: the ranges of their first rows and columns, and rows x columns."""
+
+    rows: str
+    columns: str
+    size: str
+
+
+def tiles(rows: int, columns: int, triangle: bool) -> Iterator[Tile]:
+    """Cut a matrix into blocks, a lower triangle into those it has a part of."""
+    for a, (first, high, many) in enumerate(groups(0, rows)):
+        for b, (start, size, count) in enumerate(groups(0, columns)):
+            if triangle and b > a:
+                continue
+            stop = "i + 1" if triangle and b == a else str(start + size * count)
+            down = f"{first}, {first + high * many}, {high}"
+            yield Tile(down, f"{start}, {stop}, {size}", f"{high}_{size}")
 
 
 def _sizes(*cuts: list[Group]) -> set[int]:
@@ -210,6 +286,18 @@ def _targets(ir: KernelIR, stage: Stage) -> list[Target]:
             array = f"T[{slots[other.index]}*REST*COLUMNS + "
             found += enter(array, "COLUMNS", "", other.row)
     return found
+
+
+def entry(form: str, i: int) -> str:
+    """Where number k of row i of a block stands.
+
+    The rows of "a" and "b" stand `a_stride` and `b_stride` apart, those of a packed triangle one
+    more apart than the row before; "transposed" has the rows for columns.
+    """
+    if form == "transposed":
+        return f"k*stride + {i}"
+    array, _, packed = form.partition(" ")
+    return f"{i}*{array}_stride + " + (f"{i * (i + 1) // 2} + k" if packed else "k")
 
 
 def _splat(value: Number | int) -> str:

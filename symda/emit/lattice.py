@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 
-from symda.emit.emit import coefficient, combination, combine, environment, named_window
+from symda.emit.emit import environment, named_window
 from symda.emit.format import format_body
 from symda.emit.source import Source
+from symda.emit.stages import StageText
 from symda.lower import LatticeIR, Routine
 from symda.names import module_name
 
 TEMPLATE = "lattice.pyx.j2"
-INSIDE = {"periodic": "wrapped", "reflect": "mirrored"}
+INSIDE = {"periodic": "sites_wrapped", "reflect": "sites_mirrored"}
 
 
 @dataclass(frozen=True)
 class Loop:
-    """The body of a loop over sites: local variables, how many stand in ``v[...]``, statements."""
+    """The body of a loop over sites.
+
+    Local variables in lines, how many stand in ``v[...]``, statements.
+    """
 
     locals: tuple[str, ...]
     shared: int
@@ -39,22 +44,29 @@ def lattice_context(ir: LatticeIR, *, derivatives: bool = True) -> dict[str, obj
         "ir": ir,
         "derivatives": derivatives,
         "last": len(ir.directions) - 1,
-        "h": "" if ir.discrete else "h*",
         "bodies": {routine.name: _loop(routine, ir) for routine in ir.routines},
-        "promoted": [stage for stage in ir.stages if stage.interior is not None],
+        "text": StageText(ir.stages, ir.discrete),
+        "strides": _strides(ir),
         "window": named_window(ir.interior),
         "haloed": haloed,
         "summed": [n for n in haloed if ir.directions[n].boundary != "zero"],
         "inside": INSIDE,
         "uses_wrap": "periodic" in boundaries,
         "uses_mirror": "reflect" in boundaries,
-        "combine": combine,
-        "combination": combination,
-        "coefficient": coefficient,
         "shift": lambda place: (
             f" - {place[1:]}" if place.startswith("-") else f" + {place}" if place else ""
         ),
     }
+
+
+def _strides(ir: LatticeIR) -> list[tuple[int, str, str]]:
+    """Return (direction, from a site to the next one along it, its name), the last one first."""
+    numbered = [
+        (n, f"STRIDE_{n + 1}*(LOW_{n + 1} + SIZE_{n + 1} + HIGH_{n + 1})", direction.name)
+        for n, direction in enumerate(ir.directions)
+    ]
+    *rest, (n, _, name) = numbered
+    return [(n, "1", name), *reversed(rest)]
 
 
 def _loop(routine: Routine, ir: LatticeIR) -> Loop:
@@ -66,7 +78,8 @@ def _loop(routine: Routine, ir: LatticeIR) -> Loop:
             left = left.removeprefix("cdef double ")
             names.append(left)
         statements.append(f"{_target(left)} = {right}")
-    return Loop(tuple(names), body.shared, tuple(statements))
+    declared = (line.rstrip(",") for line in textwrap.wrap(", ".join(names), 100))
+    return Loop(tuple(declared), body.shared, tuple(statements))
 
 
 def _target(left: str) -> str:

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 
 from symda.emit.emit import environment
-from symda.emit.format import format_body, number
+from symda.emit.format import Dialect, format_body
 from symda.emit.lattice import lattice_context
 from symda.emit.source import Source
+from symda.emit.stages import combine, listed, times
 from symda.lower import LatticeIR
 from symda.lower.steps import StepIR, StepProgram
 from symda.names import module_name
@@ -49,6 +50,10 @@ class NewtonRules:
 
 RULES = NewtonRules()
 
+#: What the operations of a splitting ask for.
+RATES = {"kick": "force", "drift": "velocity"}
+POINTERS = Dialect(source="source_t", target="row_t")
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -73,7 +78,7 @@ def _lattice(ir: StepIR, lattice: LatticeIR) -> str:
         .render(
             lattice_context(lattice, derivatives=False)
             | _common(ir)
-            | {"steps": ir, "work": f"HALOED + {most + 1}*D", "combine": _combine}
+            | {"steps": ir, "work": f"HALOED + {most + 1}*D"}
         )
     )
 
@@ -84,7 +89,8 @@ def _common(ir: StepIR) -> dict[str, object]:
         "public": [one for name in ir.public for one in ir.programs if one.name == name],
         "clock": _clock,
         "forcing": lambda slot: f"&u[{slot}*U]" if ir.U and slot else "u",
-        "any": any,
+        "argument": lambda one, i: "y" if any(one.a[i]) else "x",
+        "combine": combine,
     }
 
 
@@ -96,32 +102,27 @@ def _plain(ir: StepIR) -> str:
         .render(
             ir=ir,
             real="double",
-            source="source_t",
-            target="row_t",
-            routines={routine.name: routine for routine in ir.routines},
-            bodies={routine.name: format_body(routine) for routine in ir.routines},
+            bodies={
+                routine.name: format_body(routine, dialect=POINTERS) for routine in ir.routines
+            },
             meanings=MEANINGS,
             tables=tables,
             solved=bool(tables),
             table=lambda one, letter: f"{one.word}_{_kept(one, letter)}",
-            rates={"kick": "force", "drift": "velocity"},
+            rates=RATES,
+            kept_rate=lambda one: _kept_rate(ir, one),
             work=_work(ir),
             tiny=RULES.tiny,
             rounding=RULES.rounding,
             slow=RULES.slow,
             most=RULES.most,
             least=RULES.least,
-            combine=_combine,
             times=times,
+            listed=listed,
             zip=zip,
             **_common(ir),
         )
     )
-
-
-def times(weight: float, what: str) -> str:
-    """Write a product, a factor of 1 left out."""
-    return what if weight == 1.0 else f"{number(weight)}*{what}"
 
 
 def _clock(c: float) -> str:
@@ -130,17 +131,16 @@ def _clock(c: float) -> str:
     return f"t {'-' if c < 0.0 else '+'} {times(abs(c), 'h')}"
 
 
-def _combine(weights: tuple[float, ...], term: str) -> str:
-    """Sum of weights times ``term`` with ``{j}`` replaced, zeros left out."""
-    return " + ".join(
-        times(weight, term.replace("{j}", str(j))) for j, weight in enumerate(weights) if weight
-    )
-
-
 def _tables(one: StepProgram) -> Tables:
     flat = {"a": sum(one.a, ()), "a_p": sum(one.a_p, ()), "b": one.b, "b_p": one.b_p, "c": one.c}
     kept = {letter: flat[letter] for letter in flat if _kept(one, letter) == letter}
     return Tables(one.word, tuple((letter, values) for letter, values in kept.items() if values))
+
+
+def _kept_rate(ir: StepIR, one: StepProgram) -> str:
+    """Return the rate that a splitting ends with and its next step begins with, if there is one."""
+    first, last = one.operations[0][0], one.operations[-1][0]
+    return RATES[first] if first == last and not ir.U else ""
 
 
 def _kept(one: StepProgram, letter: str) -> str:

@@ -100,10 +100,25 @@ def _html(document: Document, target: Path) -> dict[Path, bytes]:
 
         return Markup(svg(figure, numbers[figure]))
 
+    anchors = _anchors(document)
     text = environment.get_template("report/page.html.j2").render(
-        document=document, svg=picture, png=png, highlight=_highlight, styles=_code_styles()
+        document=document,
+        anchor=lambda block: anchors[id(block)],
+        svg=picture,
+        png=png,
+        highlight=_highlight,
+        styles=_code_styles(),
     )
     return {target: text.encode()}
+
+
+def _anchors(document: Document) -> dict[int, str]:
+    """Return where links to parts and topics lead: 2-levels, 2-levels-1."""
+    anchors: dict[int, str] = {}
+    for n, part in enumerate(document.parts, 1):
+        anchors[id(part)] = place = f"{n}-{slug(part.title)}"
+        anchors |= {id(topic): f"{place}-{k}" for k, topic in enumerate(part.topics, 1)}
+    return anchors
 
 
 def _folder(target: Path) -> Path:
@@ -162,8 +177,8 @@ def _figures(document: Document) -> Iterator[Figure]:
 @cache
 def _environment(*, html: bool) -> Environment:
     made = jinja_environment(escape=html)
-    made.filters |= {"slug": slug, "tex": escaped, "verbatim": verbatim, "marks": _marks}
-    made.filters |= {"fitted": fitted, "fence": _fence, "display": _display}
+    made.filters |= {"tex": escaped, "verbatim": verbatim, "marks": _marks, "fitted": fitted}
+    made.filters |= {"fence": _fence, "display": _display}
     return made
 
 
