@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from symda.declare import (
         Measurement,
         MechanicalModel,
-        Model,
         exprel,
         forcing,
         parameter,
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
         states,
         time,
     )
+    from symda.declare.factory import Model
     from symda.discretise import SCHEMES, Scheme
     from symda.discretise.integrators_registry import INTEGRATORS
     from symda.errors import (
@@ -117,7 +117,7 @@ _HOME = {
     "Ladder": "symda.anneal",
     "Measurement": "symda.declare",
     "MechanicalModel": "symda.declare",
-    "Model": "symda.declare",
+    "Model": "symda.declare.factory",
     "ModelError": "symda.errors",
     "Nudged": "symda.anneal",
     "Observations": "symda.observe",

@@ -32,7 +32,8 @@ from symda.analyse.solution import (
 )
 from symda.anneal.levels import STATUS
 from symda.errors import SolveError
-from symda.solve.stationary import Expansion, Stationarity, judge, settled
+from symda.solve.judges import judge
+from symda.solve.stationary import Expansion, Stationarity, settled
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -240,7 +241,7 @@ def _checked(
 ) -> Assessment:
     """Add whether the path is a solution: of the scheme's equations, and of the model's."""
     p = evaluator.problem
-    own = np.isnan(p.drift)
+    own = np.isnan(p.process_variance)
     matrix_free = evaluator.kernels.matrix_free
     if expansion is None or matrix_free:
         return replace(found, notes=tuple(notes))

@@ -130,10 +130,9 @@ class PathResult:
 
 def prepare(job: Job) -> Tools:
     """Rebuild the kernels; return them and what makes solvers and judges."""
-    from symda.build.kernels import restore
     from symda.solve import SOLVERS, judge
 
-    kernels = restore(job.payload)
+    kernels = job.payload.restore()
     factory = SOLVERS[job.solver]
     # a continuous problem has minima of its own
     continuous = getattr(factory, "continuous", False)

@@ -170,11 +170,11 @@ def anneal(
             "To start from it all the same, pass its arrays: "
             "start=(start.dataset['states'].values, start.best.parameters)."
         )
-        check_equations(start, action, "anneal: start", fix, measured=False)
+        check_equations(start.dataset, action.specification, "anneal: start", fix, measured=False)
     settings = replace(settings, start=as_start(start, problem))
     long = settings.structured and alone(problem)
     if settings.structured:
-        build_ahead(action, alone=long)
+        build_ahead(action.specification, alone=long)
     kernels = action.compile().machine
     rf = settings.ladder.over(problem)
     _try_growing(settings.method, kernels, problem, rf)
@@ -195,7 +195,7 @@ def anneal(
             "averaging": action.averaging,
             "kernels": kernels.kind,
             "source_digest": kernels.emitted.digest,
-            **digests(action),
+            **digests(action.specification),
             "binding": _binding(data, steps, max_step, midpoint_data, fixed),
         },
     )

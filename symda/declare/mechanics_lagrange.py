@@ -132,7 +132,7 @@ def _invert(
     positive = {
         s: sp.Dummy(s.name, positive=True)
         for s in L.free_symbols
-        if isinstance(s, Parameter) and s.bounds[0] >= 0.0
+        if isinstance(s, Parameter) and s.declaration.bounds[0] >= 0.0
     }
     back = {dummy: symbol for symbol, dummy in positive.items()}
     try:

@@ -11,9 +11,10 @@ from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
 from symda.declare.check import as_expression, check_alike, symbols_in
+from symda.declare.declared import Declared, Forcing, Time
+from symda.declare.equations import EquationModel
 from symda.declare.mechanics_generic import generic_rank, solve_linear
-from symda.declare.model import Model
-from symda.declare.symbols import Declared, Forcing, Parameter, State, Time
+from symda.declare.symbols import Parameter, State
 from symda.errors import ModelError, nearest
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Given: TypeAlias = Mapping[Expr, Expr | float]
 
 def from_mechanics(
     method: LagrangesMethod | KanesMethod, *, symbols: Given | None, name: str
-) -> Model:
+) -> EquationModel:
     """Make the model; see `Model.from_mechanics`."""
     from sympy.physics.mechanics import KanesMethod, LagrangesMethod
 
@@ -66,7 +67,7 @@ def from_mechanics(
     accelerations = list(_solve(writing(mass[n:, n:]), writing(right[n:, :]), where))
     writing.check_used()
     equations = dict(zip(writing.states, [*rates, *accelerations[: len(u)]], strict=True))
-    return Model(equations, name=name)
+    return EquationModel(equations, name=name)
 
 
 def is_dynamic(q: object) -> bool:

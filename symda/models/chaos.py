@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from symda.declare import Model, parameter, state, states
+from symda.declare import parameter, state, states
+from symda.declare.factory import Model
 from symda.errors import ModelError
 
 LORENZ63: Mapping[str, float] = MappingProxyType({"sigma": 10.0, "rho": 28.0, "beta": 8.0 / 3.0})

@@ -9,10 +9,11 @@ from symda.solve.banded import BandedNewton
 from symda.solve.boundary import METHODS, BoundaryFactory
 from symda.solve.dispatch import NewtonFactory
 from symda.solve.ipopt import Ipopt
+from symda.solve.judges import judge
 from symda.solve.lbfgs import Lbfgs
 from symda.solve.minimum import Climb, Climber, Factory, Minimum, Solver, Status
 from symda.solve.newton import Newton
-from symda.solve.stationary import Judge, Stationarity, judge, settled
+from symda.solve.stationary import Judge, Stationarity, settled
 from symda.solve.truncated import TruncatedNewton
 
 #: Name -> what makes the solver of (kernels, problem, **options).

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.errors import OptionError, nearest
+from symda.solve.judges import judge
 from symda.solve.minimum import Bounds, Minimum, Status, record
 from symda.solve.options import own_sizes
 from symda.solve.programs import FORMULATIONS
-from symda.solve.stationary import Judge, judge
+from symda.solve.stationary import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

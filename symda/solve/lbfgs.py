@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from symda.errors import OptionError, nearest
 from symda.solve.box import Box
+from symda.solve.judges import judge
 from symda.solve.minimum import Bounds, Minimum, Status, record
 from symda.solve.options import own_sizes
-from symda.solve.stationary import BandedJudge, Stationarity, judge
+from symda.solve.stationary import BandedJudge, Stationarity
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels

@@ -36,8 +36,6 @@ LESS = 0.1
 PASSES = 8
 #: No unknown is measured in less.
 SMALLEST = 1e-150
-#: Numbers in the Hessians of all steps up to which there is a matrix: a gigabyte or two.
-LARGEST = 50_000_000
 #: Moving an unknown by its own size away from its bound must cost this much at least, in units of
 #: the action, for the bound to hold it.
 PUSH = 1e-5
@@ -171,21 +169,6 @@ class Judge(Protocol):
         1/sqrt(Gauss-Newton diagonal), the standard deviation if all others are known; the declared
         size where that says nothing, or less.
         """
-
-
-def judge(evaluator: Evaluator) -> Judge | None:
-    """Make the judge of a problem, by whatever derivatives its kernels have.
-
-    None for a window so long that its Hessian would take the memory which solvers do without.
-    """
-    p = evaluator.problem
-    if not evaluator.kernels.matrix_free and p.N * (p.E + p.D + p.P) ** 2 > LARGEST:
-        return None
-    if evaluator.kernels.matrix_free:
-        from symda.solve.truncated import TruncatedJudge
-
-        return TruncatedJudge(evaluator)
-    return BandedJudge(evaluator)
 
 
 def settled(

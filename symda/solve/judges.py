@@ -1,0 +1,27 @@
+"""The judge of a problem: whether its solvers ended at a minimum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symda.solve.stationary import BandedJudge, Judge
+from symda.solve.truncated import TruncatedJudge
+
+if TYPE_CHECKING:
+    from symda.build.kernels import Evaluator
+
+#: Numbers in the Hessians of all steps up to which there is a matrix: a gigabyte or two.
+LARGEST = 50_000_000
+
+
+def judge(evaluator: Evaluator) -> Judge | None:
+    """Make the judge of a problem, by whatever derivatives its kernels have.
+
+    None for a window so long that its Hessian would take the memory which solvers do without.
+    """
+    p = evaluator.problem
+    if not evaluator.kernels.matrix_free and p.N * (p.E + p.D + p.P) ** 2 > LARGEST:
+        return None
+    if evaluator.kernels.matrix_free:
+        return TruncatedJudge(evaluator)
+    return BandedJudge(evaluator)
