@@ -10,7 +10,7 @@ from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
 from symda.api.mathematics import Mathematics
 from symda.api.specification import LISTED, GridOptions, Specification
-from symda.declare import LatticeModel, Model, Parameter, measure
+from symda.declare import LatticeModel, Model, measure
 from symda.discretise import Scheme, find_scheme, moved
 from symda.errors import OptionError
 from symda.observe import Observations, Problem
@@ -97,11 +97,6 @@ class Action(Mathematics):
 
     def __repr__(self) -> str:
         return repr(self.specification)
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """All P parameters: the model's, then those of the measured quantities alone."""
-        return self.specification.parameters
 
     @property
     def direct(self) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ class Mathematics:
         self.specification = specification
         self.model, self.measurement = specification.model, specification.measurement
         self.scheme, self.matrix_free = specification.scheme, specification.matrix_free
+        self.parameters = specification.parameters
         self.model_error, self.averaging = specification.model_error, specification.averaging
 
     def equations(self) -> Equations:

@@ -39,7 +39,7 @@ def report_action(action: Mathematics, path: str | Path) -> Path:
     kind = "Map" if action.model.discrete else "Differential equations"
     subtitle = (
         f"{kind} with {count(len(action.model.states), 'state')}, "
-        f"{count(len(action.specification.parameters), 'parameter')} and "
+        f"{count(len(action.parameters), 'parameter')} and "
         f"{count(len(action.measurement.functions), 'measured channel')}; "
         f"scheme {action.scheme.name}."
     )
@@ -111,7 +111,7 @@ def check_same(dataset: xr.Dataset, action: Mathematics) -> None:
         "states": (_names(dataset, "state"), tuple(s.name for s in action.model.states)),
         "parameters": (
             _names(dataset, "parameter"),
-            tuple(p.name for p in action.specification.parameters),
+            tuple(p.name for p in action.parameters),
         ),
         "channels": (_names(dataset, "channel"), action.measurement.names),
     }
@@ -200,7 +200,7 @@ def _pictures(action: Mathematics) -> list[Picture]:
 
     uses, _ = action.specification.field.structure()
     states = [s.name for s in action.model.states]
-    parameters = [p.name for p in action.specification.parameters]
+    parameters = [p.name for p in action.parameters]
     first = field_jacobian(uses, states, parameters, discrete=action.model.discrete)
     if action.matrix_free:
         return [first]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State
 from symda.discretise import Scheme
@@ -127,21 +127,11 @@ class Specification:
 
         return emit_newton(self.lowered)
 
-    def bind(
-        self,
-        data: Observations | Problem,
-        *,
-        steps: int | Sequence[int] = 1,
-        max_step: float | None = None,
-        start: float | None = None,
-        stop: float | None = None,
-        midpoint_data: bool = False,
-        fixed: Mapping[str | Parameter, float | None] | None = None,
-    ) -> Problem:
+    def bind(self, data: Observations | Problem, **grid: Unpack[GridOptions]) -> Problem:
         """Put observations on the grid; see `Action.bind`."""
         if isinstance(data, Problem):
-            grid = (steps, max_step, start, stop, midpoint_data, fixed)
-            if grid != (1, None, None, None, False, None):
+            usual = {"steps": 1, "midpoint_data": False}
+            if any(value != usual.get(name) for name, value in grid.items()):
                 raise OptionError(
                     "data is a problem already, with its grid and its fixed parameters; steps, "
                     "max_step, start, stop, midpoint_data and fixed go to the bind that makes it."
@@ -163,15 +153,10 @@ class Specification:
             abscissae=self.scheme.abscissae,
             interior=self.scheme.interior_abscissae,
             time=self.model.time,
-            steps=steps,
-            max_step=max_step,
-            start=start,
-            stop=stop,
-            midpoint_data=midpoint_data,
             model_error=self.model_error,
             averaging=self.averaging,
-            fixed=fixed,
             discrete=self.model.discrete,
+            **grid,
         )
 
     def _own(self, problem: Problem) -> Problem:

@@ -197,11 +197,41 @@ def from_hamiltonian(
     q: State | Sequence[State],
     p: State | Sequence[State],
     *,
-    forces: Mapping[State, Expr | float] | None,
-    dissipation: Expr | float | None,
-    name: str,
+    forces: Mapping[State, Expr | float] | None = None,
+    dissipation: Expr | float | None = None,
+    name: str = "model",
 ) -> MechanicalModel:
-    """Make the model; see `Model.from_hamiltonian`."""
+    """Make the model of a Hamiltonian: dq/dt = dH/dp, dp/dt = -dH/dq + force.
+
+    Parameters
+    ----------
+    H : Expr
+        The Hamiltonian H(q, p); parameters, forcing (`sd.forcing`) and time may stand in it.
+    q, p : State or sequence of State, (n,)
+        Coordinates and momenta in the same order.
+    forces : mapping of State to Expr, optional
+        Generalised forces along some coordinates, in the same symbols as H.
+    dissipation : Expr, optional
+        Rayleigh's function R written in q and p: it adds the force -dR/dv, v = dH/dp, so that
+        dH/dt = -v dR/dv (-2 R if R is quadratic).
+    name : str
+        As for `Model`.
+
+    Returns
+    -------
+    MechanicalModel
+        With the states (*q, *p).
+
+    Raises
+    ------
+    ModelError
+        If coordinates and momenta do not pair, H depends on no momentum, something in H, a
+        force or R is not declared or is another state, or for what no model may hold.
+
+    Notes
+    -----
+    Goldstein, Classical Mechanics, chapter 8; R in chapter 1.5.
+    """
     where = f"Model {name!r}"
     coordinates, momenta = pairs(q, p, where)
     known = (*coordinates, *momenta)

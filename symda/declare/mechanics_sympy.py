@@ -25,9 +25,35 @@ Given: TypeAlias = Mapping[Expr, Expr | float]
 
 
 def from_mechanics(
-    method: LagrangesMethod | KanesMethod, *, symbols: Given | None, name: str
+    method: LagrangesMethod | KanesMethod, *, symbols: Given | None = None, name: str = "model"
 ) -> EquationModel:
-    """Make the model; see `Model.from_mechanics`."""
+    """Make the model of a system derived with `sympy.physics.mechanics`.
+
+    Parameters
+    ----------
+    method : LagrangesMethod or KanesMethod
+        Its equations formed. Coordinates and speeds become the states (q, u) under their own
+        names, a speed dq/dt as ``q_dot``. Multipliers of constraints are solved for and left
+        out, so start on the constraint.
+    symbols : mapping of Expr to Expr or number, optional
+        What stands for constants and inputs: declared symbols, expressions in them, numbers.
+        Other constants become parameters, other functions of time forcing, and derivatives of
+        these forcing of their own, ``f_dot``.
+    name : str
+        As for `Model`.
+
+    Returns
+    -------
+    Model
+        An ordinary one, since (q, u) are not canonical: for momenta, and integrators that keep
+        them so, pass the Lagrangian to `from_lagrangian`.
+
+    Raises
+    ------
+    ModelError
+        If the equations are not formed or the mass matrix is singular, or something in
+        `symbols` is not in the system.
+    """
     from sympy.physics.mechanics import KanesMethod, LagrangesMethod
 
     where = f"Model {name!r}"
