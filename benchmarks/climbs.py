@@ -121,7 +121,7 @@ def newton_rows(
         for other, seconds in others.items()
     ]
     each = found.iterations / len(found.actions)
-    rate = flops.iteration(action._lowered, size.steps) / (1e6 * found.iteration)
+    rate = flops.iteration(action.specification.lowered, size.steps) / (1e6 * found.iteration)
     rows += [
         Row(SECTION, "newton: iterations", "iterations", each),
         Row(

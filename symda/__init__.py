@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from symda.declare import (
         Measurement,
         MechanicalModel,
-        Model,
         exprel,
         forcing,
         parameter,
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
         states,
         time,
     )
+    from symda.declare.factory import Model
     from symda.discretise import INTEGRATORS, SCHEMES, Scheme, Tableau
     from symda.errors import (
         BuildError,
@@ -121,7 +121,7 @@ _HOME = {
     "Ladder": "symda.anneal",
     "Measurement": "symda.declare",
     "MechanicalModel": "symda.declare",
-    "Model": "symda.declare",
+    "Model": "symda.declare.factory",
     "ModelError": "symda.errors",
     "Nudged": "symda.anneal",
     "Observations": "symda.observe",

@@ -61,7 +61,7 @@ class Maps:
         """F(t, x, u) by SymPy and NumPy alone; parameters at their declared values."""
         model = self.model
         t = model.time or sp.Symbol("t")
-        theta = {p: p.value for p in model.parameters}
+        theta = {p: model.declarations[p].value for p in model.parameters}
         f = sp.lambdify(
             [t, *model.states, *model.forcing], [e.subs(theta) for e in model.equations]
         )
@@ -69,7 +69,8 @@ class Maps:
 
     @property
     def theta(self) -> np.ndarray:
-        return np.array([p.value for p in self.model.parameters], dtype=float)
+        declared = self.model.declarations
+        return np.array([declared[p].value for p in self.model.parameters], dtype=float)
 
     def run(
         self,

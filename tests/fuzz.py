@@ -45,7 +45,7 @@ def bound(rng: Rng, depth: int = 3, steps: int = 2) -> tuple[Any, sd.Action, Any
     h = 1.0 if drawn.model.discrete else drawn.unit * 10.0 ** rng.uniform(-2, 0)
     times = h * np.arange(steps + 1.0)
     sizes = [
-        max(abs(v) for v in f.start) if f in drawn.model.states else 1.0
+        max(abs(v) for v in f.declaration.start) if f in drawn.model.states else 1.0
         for f in action.measurement.functions
     ]
     values = rng.normal(size=(steps + 1, len(sizes))) * sizes

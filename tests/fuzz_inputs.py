@@ -146,7 +146,8 @@ def options(rng: Rng) -> None:
         ),
     }  # fmt: skip
     arguments = {
-        "state": "name bounds start", "parameter": "name bounds start value typical per drift",
+        "state": "name bounds start",
+        "parameter": "name bounds start value typical per process_variance",
         "Ladder": "rf0 alpha rungs", "Observations": "times values variance channels forcing",
         "Samples": "times values rule", "Action": "model measured scheme model_error averaging",
         "Model": "equations name discrete",

@@ -133,8 +133,9 @@ def draw(
         if not measured[0].free_symbols & set(x):
             measured[0] += x[0]
     declared = "\n".join(
-        f"{s.name} = sd.{'state' if s in x else 'parameter'}({s.name!r}, start={s.start})"
-        for s in [*x, *p]
+        f"{s.name} = sd.{kind}({s.name!r}, start={s.declaration.start})"
+        for kind, some in (("state", x), ("parameter", p))
+        for s in some
     )
     text = (
         f"import symda as sd\nfrom sympy import *\nfrom symda import exprel\n{declared}\n"

@@ -102,8 +102,8 @@ class Case:
         states = list(model.states)
         return bind(
             Observations(times, values, variance=variance, forcing=forcing),
-            states=model.states,
-            parameters=self.field.parameters,
+            states={s: s.declaration for s in model.states},
+            parameters={p: p.declaration for p in self.field.parameters},
             forcing=model.forcing,
             channels=self.measurement.names,
             direct=[states.index(f) if f in states else -1 for f in self.measurement.functions],

@@ -224,7 +224,7 @@ def mistakes() -> dict[str, tuple[Callable[[], object], str]]:
     return {
         "no action": (
             lambda: sd.anneal(model, data),
-            "anneal: the first argument is a symda.Action, got Model.",
+            "anneal: the first argument is a symda.Action, got EquationModel.",
         ),
         "problem of another action": (
             lambda: sd.anneal(cases.action(), problem),

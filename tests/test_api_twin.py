@@ -228,7 +228,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "not an action": (
         lambda: twin(oscillator().model),
-        "twin: the first argument is a symda.Action, got Model; make one with "
+        "twin: the first argument is a symda.Action, got EquationModel; make one with "
         "sd.Action(model, measured).",
     ),
     "every": (

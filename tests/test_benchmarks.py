@@ -330,7 +330,7 @@ def test_operations_of_an_iteration_by_hand(load: Load) -> None:
     # it, 4 for what they leave. Back: 1 x (1 + 2). Trial: the slope 1, its sum 2, 11 for the step.
     step = 1 + 4 + 4 + 2 + 2 + 2 + (1 / 3 + 2 + 4) + 3 + (1 + 2 + 11)
     end = 1 / 3 + 1
-    counted = load("flops").iteration(action._lowered, 7)
+    counted = load("flops").iteration(action.specification.lowered, 7)
     assert counted == pytest.approx(7 * step + end)
 
 

@@ -303,7 +303,7 @@ def test_an_infinite_rf_is_the_equation_itself() -> None:
 
 def test_a_parameter_per_step_is_a_state_without_an_equation() -> None:
     x = sd.state("x", start=(-2.0, 2.0))
-    drift = sd.parameter("w", per="step", start=(-1.0, 1.0), drift=0.25)
+    drift = sd.parameter("w", per="step", start=(-1.0, 1.0), process_variance=0.25)
     plain = sd.state("w", start=(-1.0, 1.0))
     data = sd.Observations(TIMES, DATA, variance=0.1)
     found, expected = (

@@ -14,7 +14,7 @@ from scipy.integrate import solve_ivp
 
 import symda as sd
 from symda.api.preflight import ProblemWarning
-from symda.build.kernels import Kernels, restore, virtual_kernels
+from symda.build.kernels import Kernels, virtual_kernels
 from symda.derive.step import derive_step
 from symda.errors import DataError, InputError, OptionError, SolveError
 from symda.observe import Problem
@@ -240,14 +240,14 @@ def test_kernels_carry_f_to_workers_when_asked() -> None:
     kernels = virtual_kernels(derive_step(own.field, own.scheme), own.emitted, own.field.functions)
     problem = own.bind(samples(1.0, 5))
     payload = pickle.loads(pickle.dumps(kernels.payload(problem, frozenset({"field"}))))
-    again = restore(payload)
+    again = payload.restore()
     start = guess(problem.times), np.array([1.0])
     ends = [
         SOLVERS["collocation"].at(k, problem).minimise(*start, np.full(2, 5.0))
         for k in (kernels, again)
     ]
     np.testing.assert_array_equal(ends[0].path, ends[1].path)
-    without = restore(kernels.payload(problem))
+    without = kernels.payload(problem).restore()
     with pytest.raises(OptionError, match="know the steps of a scheme only, not F"):
         SOLVERS["collocation"].at(without, problem)
 

@@ -203,7 +203,7 @@ def test_one_state_measured_once() -> None:
     x = sd.state("x", start=(-2.0, 2.0))
     action = sd.Action(sd.Model({x: -x}, name="decay"), [x], scheme="euler")
     problem = action.bind(sd.Observations([1.0], [0.5], variance=0.1), start=0.0)
-    found = check(action, problem)
+    found = check(action.specification, problem)
     assert (found.N, found.D, found.P, found.T, found.data_count) == (1, 1, 0, 1, 1)
     assert found.warnings == ()
 

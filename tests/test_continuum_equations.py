@@ -240,9 +240,9 @@ def test_the_hamiltonian_is_constant_along_a_flow(which: str) -> None:
 
 
 def test_parameters_per_step() -> None:
-    """One with a drift is a state with x' = 0; a free one has no momentum but a condition."""
+    """One that is not free is a state with x' = 0; a free one has no momentum but a condition."""
     x, y, k = sd.state("x"), sd.state("y"), sd.parameter("k")
-    w, d = sd.parameter("w", per="step"), sd.parameter("d", per="step", drift=0.25)
+    w, d = sd.parameter("w", per="step"), sd.parameter("d", per="step", process_variance=0.25)
     action = sd.Action(sd.Model({x: -k * x + w * y, y: w**2 + d * x}), {"e": x * d, "w": w})
     hamilton, euler, lagrange = action.hamilton(), action.euler_lagrange(), action.lagrangian()
     s = symbols(hamilton, euler)
@@ -264,10 +264,10 @@ def test_parameters_per_step() -> None:
     right = s["Rm[2]"] * (w - s["Y[2]"]) - s["Rf[x]"] * ex * y - s["Rf[y]"] * ey * 2 * w
     assert same(condition.lhs, right)
     assert "w: any function of time" in " ".join(str(lagrange).split())
-    assert "Rf[d] = 4*h, the step's length/drift." in " ".join(str(lagrange).split())
+    assert "Rf[d] = 4*h, the step's length/process variance." in " ".join(str(lagrange).split())
     functions = dict(zip(action.measurement.names, action.measurement.functions, strict=True))
     rated = sd.Action(action.model, functions, model_error="rate").lagrangian()
-    assert "Rf[d] = 4, 1/drift." in " ".join(str(rated).split())
+    assert "Rf[d] = 4, 1/process variance." in " ".join(str(rated).split())
     assert not any("p_w" in name for name in s)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from test_mathml import check_page
 
 import symda as sd
-from symda.declare import Model
+from symda.declare.factory import Model
 from symda.typeset.phase import rate
 
 Array = NDArray[np.float64]

@@ -3,7 +3,8 @@
 import pytest
 import sympy as sp
 
-from symda.declare import Model, forcing, measure, parameter, parameters, state, states, time
+from symda.declare import forcing, measure, parameter, parameters, state, states, time
+from symda.declare.factory import Model
 from symda.errors import ModelError
 
 X, Y = states("x yy")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from symda.declare import Model, exprel, forcing, parameter, parameters, state, states, time
+from symda.declare import exprel, forcing, parameter, parameters, state, states, time
+from symda.declare.factory import Model
 from symda.errors import InputError, ModelError
 
 X, Y = states("x y")

@@ -22,7 +22,6 @@ from models import (
 )
 
 import symda as sd
-from symda.build.kernels import restore
 from symda.errors import InputError
 
 WIDE = {"start": (-1.0, 1.0)}
@@ -38,9 +37,8 @@ for index in range(len(COMPILED)):
 EVALUATE = """
 import pickle, sys
 import numpy as np
-from symda.build.kernels import restore
 payload, problem, X, theta, rf = pickle.load(open(sys.argv[1], "rb"))
-kernels = restore(payload)
+kernels = payload.restore()
 at = kernels.at(problem)
 value, gradient = at.value_and_gradient(X, theta, rf)
 result = kernels.kind, value, gradient, at.hessian(X, theta, rf).toarray(), kernels.source
@@ -110,7 +108,7 @@ def test_kernels_survive_a_round_trip(kind, index):
     rng = np.random.default_rng(index)
     problem = random_problem(case, rng, N=3)
     point = random_point(problem, rng)
-    back = restore(pickle.loads(pickle.dumps(kernels.payload(problem))))
+    back = pickle.loads(pickle.dumps(kernels.payload(problem))).restore()
     assert (back.kind, back.source) == (kernels.kind, kernels.source)
     before, after = everything(kernels, problem, *point), everything(back, problem, *point)
     assert all(np.array_equal(after[key], before[key]) for key in before)

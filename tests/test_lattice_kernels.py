@@ -18,7 +18,7 @@ from models import Case, make_case
 from test_lattice_model import lorenz96
 
 import symda as sd
-from symda.build.kernels import Evaluator, restore
+from symda.build.kernels import Evaluator
 from symda.discretise import SCHEMES
 from symda.emit import emit_lattice
 from symda.lower import lower_lattice
@@ -173,7 +173,7 @@ def test_payloads_restore_equal_kernels(make: object) -> None:
     case, rng = case_of(1), np.random.default_rng(1)
     p = random_problem(case, rng)
     kernels = make(case)  # type: ignore[operator]
-    again = restore(kernels.payload(p))
+    again = kernels.payload(p).restore()
     assert again.kind == kernels.kind
     X, theta, rf = random_point(p, rng)
     v = rng.normal(size=p.M * p.D + p.P)

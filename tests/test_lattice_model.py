@@ -10,7 +10,7 @@ import sympy as sp
 from lattices import BOUNDARIES, random_lattice
 
 import symda as sd
-from symda.declare import LatticeModel, measure
+from symda.declare import EquationModel, LatticeModel, measure
 from symda.derive.lattice import derive_lattice
 
 
@@ -30,7 +30,7 @@ def test_the_expanded_model_is_the_one_written_by_hand() -> None:
     assert isinstance(model, sd.Model)
     assert model.states == by_hand.states
     assert model.expand() == by_hand
-    assert type(model.expand()) is sd.Model
+    assert type(model.expand()) is EquationModel
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
-"""Each stage imports only stages to its left, and SymPy stays where people read equations."""
+"""Each stage imports only stages to its left, no modules import one another in a circle.
+
+And SymPy stays where people read equations.
+"""
 
 from __future__ import annotations
 
 import ast
 import textwrap
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -23,13 +27,14 @@ SYMBOLIC = frozenset(
 )
 
 
-def imported(tree: ast.AST, home: list[str]) -> Iterator[tuple[int, str]]:
+def imported(tree: ast.AST, home: list[str], *, deep: bool = True) -> Iterator[tuple[int, str]]:
     """Yield the line and full name of every module imported, wherever the import stands.
 
     `home` is the package the file lies in, which relative imports start from. What is taken from a
-    top-level package is named behind a colon: `from symda import x` gives `symda:x`.
+    top-level package is named behind a colon: `from symda import x` gives `symda:x`. Unless `deep`
+    only `tree` itself is looked at.
     """
-    for node in ast.walk(tree):
+    for node in ast.walk(tree) if deep else [tree]:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -72,8 +77,83 @@ def violations(package: Path) -> list[str]:
     return found
 
 
+def dependencies(package: Path) -> dict[str, set[str]]:
+    """Return for each module of `package` those it imports, wherever the import stands."""
+    files = {module_of(path, package): path for path in package.rglob("*.py")}
+    found: dict[str, set[str]] = {}
+    for module, path in files.items():
+        home = list(path.relative_to(package.parent).parts[:-1])
+        found[module] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for _, name in imported(node, home, deep=False):
+                base = name.partition(":")[0]
+                taken = [alias.name for alias in getattr(node, "names", [])]
+                # what is taken from a package is a module of it, or stands in its __init__
+                targets = [f"{base}.{one}" for one in taken if f"{base}.{one}" in files]
+                found[module].update(targets)
+                if len(targets) < max(1, len(taken)):
+                    found[module].add(base)
+        found[module] &= files.keys() - {module}
+    return found
+
+
+def module_of(path: Path, package: Path) -> str:
+    """Return the full name of a module; that of a package's `__init__` is the package's own."""
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def circle(package: Path) -> list[str]:
+    """Return modules each of which imports the next, back to the first; empty if there is none."""
+    try:
+        TopologicalSorter(dependencies(package)).prepare()
+    except CycleError as error:
+        return list(reversed(error.args[1]))
+    return []
+
+
 def test_every_stage_imports_only_to_its_left() -> None:
     assert violations(PACKAGE) == []
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    assert circle(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from symda.api.run import Run",
+        "from .run import Run",
+        "from . import run",
+        "from symda.api import run",
+        "import symda.api.run",
+        "def inner():\n    from symda.api.run import Run",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from symda.api.run import Run",
+        "run = import_module('symda.api.run')",
+    ],
+)
+def test_a_circle_is_found_wherever_its_imports_stand(tmp_path: Path, text: str) -> None:
+    package = tmp_path / "symda"
+    files = {
+        "api/__init__.py": "from symda.api.action import Action",
+        "api/action.py": text,
+        "api/run.py": "def report():\n    from symda.api.report import write",
+        "api/report.py": "from symda.api import action",
+    }
+    write(package, files)
+    found = circle(package)
+    assert set(found) == {"symda.api.action", "symda.api.run", "symda.api.report"}
+    assert found[0] == found[-1] and len(found) == 4
+    write(package, {"api/report.py": "import os"})
+    assert circle(package) == []
+
+
+def test_a_module_that_takes_from_its_own_package_is_a_circle(tmp_path: Path) -> None:
+    package = tmp_path / "symda"
+    files = {"api/__init__.py": "from symda.api.run import Run", "api/run.py": "import symda.api"}
+    write(package, files)
+    assert set(circle(package)) == {"symda.api", "symda.api.run"}
 
 
 def write(package: Path, files: dict[str, str]) -> None:

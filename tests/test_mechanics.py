@@ -348,7 +348,7 @@ def test_it_is_a_model_like_any_other() -> None:
     assert other != sd.Model.from_hamiltonian(p**2 / 2 + q**2 + 1, q, p)
     bounded = sd.state("p_q", bounds=(-3.0, 3.0))
     momentum = sd.Model.from_lagrangian(v**2 / 2, q, v, momenta=bounded).momenta[0]
-    assert momentum.bounds == (-3.0, 3.0)
+    assert momentum.declaration.bounds == (-3.0, 3.0)
 
 
 def test_constants_can_be_replaced() -> None:
@@ -361,7 +361,7 @@ def test_constants_can_be_replaced() -> None:
 
 
 def test_parameters_per_step_follow_coordinates_and_momenta() -> None:
-    w = sd.parameter("w", per="step", start=(0.5, 1.5), drift=0.1)
+    w = sd.parameter("w", per="step", start=(0.5, 1.5), process_variance=0.1)
     model = sd.Model.from_hamiltonian(p**2 / 2 + w * q**2 / 2, q, p)
     assert model.states == (q, p, w) and model.velocity == (p,)
     times = np.linspace(0.0, np.pi / 2, 5)

@@ -22,6 +22,7 @@ from sympy.physics.mechanics import (
 )
 
 import symda as sd
+from symda.declare import EquationModel
 from symda.errors import ModelError
 
 mass, length, gravity = symbols("m l g")
@@ -134,7 +135,7 @@ def system(request: pytest.FixtureRequest) -> tuple[str, Method]:
 def test_the_model_has_the_systems_own_slopes(system: tuple[str, Method]) -> None:
     name, method = system
     model = sd.Model.from_mechanics(method, name=name)
-    assert type(model) is sd.Model and not model.discrete
+    assert type(model) is EquationModel and not model.discrete
     assert " ".join(s.name for s in model.states) == NAMES[name]
     expected_forcing = {"pendulum": ["torque"], "cart_and_pole": ["F"]}.get(name, [])
     assert [f.name for f in model.forcing] == expected_forcing

@@ -42,11 +42,13 @@ def test_what_a_twin_experiment_needs_is_declared(name: str) -> None:
     assert model == make()
     assert set(values) == {p.name for p in model.parameters}
     for parameter in model.parameters:
-        low, high = parameter.start or parameter.bounds
+        declared = model.declarations[parameter]
+        low, high = declared.start or declared.bounds
         assert np.isfinite([low, high]).all() and low < values[parameter.name] < high
-        assert parameter.value is None
+        assert declared.value is None
     for state in model.states:
-        assert np.isfinite(state.start or state.bounds).all()
+        declared = model.declarations[state]
+        assert np.isfinite(declared.start or declared.bounds).all()
     assert "Returns" in (make.__doc__ or "")
 
 

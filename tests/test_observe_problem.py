@@ -30,7 +30,10 @@ def make(observations: Observations | None = None, **changes: object) -> Problem
     }
     if observations is None:
         observations = Observations([0, 1, 3], [1, np.nan, 2], variance=[0.5, 1, 0.25])
-    return bind(observations, **{**arguments, **changes})
+    arguments |= changes
+    for kind in ("states", "parameters"):
+        arguments[kind] = {symbol: symbol.declaration for symbol in arguments[kind]}
+    return bind(observations, **arguments)
 
 
 def test_state_start_declared_else_bounds_else_data() -> None:

@@ -19,7 +19,7 @@ WIDE = {"start": (-2.0, 2.0)}
 
 def test_linear_gaussian_input_is_linear_least_squares():
     """x_{n+1} = 0.9 x_n + 2 w_n with a random walk w: the minimiser solves one lstsq."""
-    x, w = sd.state("x", **WIDE), sd.parameter("w", per="step", drift=0.25, **WIDE)
+    x, w = sd.state("x", **WIDE), sd.parameter("w", per="step", process_variance=0.25, **WIDE)
     action = sd.Action(sd.Model({x: 0.9 * x + 2 * w}, name="pushed", discrete=True), [x])
     rng = np.random.default_rng(0)
     N, variance, rf = 14, 0.1, 50.0
@@ -53,12 +53,12 @@ def test_linear_gaussian_input_is_linear_least_squares():
         )
         assert run.dataset["action"].values[0, 0] == pytest.approx(least, rel=1e-7)
         assert run.dataset["rf"].values.tolist() == [[rf, 4.0]]
-        # a drift is a prior, so w counts as a state does
+        # a process variance is a prior, so w counts as a state does
         assert run.dataset.attrs["fitted"] == 2
 
 
 def test_a_free_input_takes_what_the_data_ask_for():
-    """Without a drift the input is x_{n+1} - 0.9 x_n of the data; nothing feels the last."""
+    """Free, the input is x_{n+1} - 0.9 x_n of the data; nothing feels the last."""
     x, w = sd.state("x", **WIDE), sd.parameter("w", per="step", **WIDE)
     action = sd.Action(sd.Model({x: 0.9 * x + w}, name="pushed", discrete=True), [x])
     y = np.random.default_rng(1).normal(size=(9, 1))
@@ -77,10 +77,10 @@ def test_a_free_input_takes_what_the_data_ask_for():
         assert "9 data against 9 fitted quantities" in chi_squared(run.dataset).verdict
 
 
-def layers(width=5, *, drift=None):
+def layers(width=5, *, variance=None):
     """x_{n+1} = tanh(W_n x_n), a layer a step."""
     x = sd.states("x", width, **WIDE)
-    options = {} if drift is None else {"drift": drift}
+    options = {} if variance is None else {"process_variance": variance}
     W = sd.parameters("W", width**2, per="step", bounds=(-3.0, 3.0), **options)
     rows = {x[a]: sp.tanh(sum(W[width * a + b] * x[b] for b in range(width))) for a in range(width)}
     return sd.Model(rows, name=f"layers of {width}", discrete=True), x, W
@@ -103,7 +103,7 @@ def test_layers_have_exact_derivatives():
 
 
 def test_layers_are_trained_alike_by_all_solvers():
-    model, x, _ = layers(drift=0.04)
+    model, x, _ = layers(variance=0.04)
     case = make_case(model, list(x))
     kernels = newton_kernels(case)
     rng = np.random.default_rng(3)
@@ -135,7 +135,7 @@ def test_layers_are_trained_alike_by_all_solvers():
 def test_every_scheme_carries_its_own_values(scheme, monkeypatch):
     """An input recovered: dx/dt = -x + w(t), w a slow wave, x measured exactly."""
     monkeypatch.setenv("SYMDA_CC", "none")
-    x, w = sd.state("x", **WIDE), sd.parameter("w", per="step", drift=0.0025, **WIDE)
+    x, w = sd.state("x", **WIDE), sd.parameter("w", per="step", process_variance=0.0025, **WIDE)
     action = sd.Action(sd.Model({x: -x + w}, name="leak"), [x], scheme=scheme)
     times = np.linspace(0.0, 4.0, 81)
     wave = sd.Samples(times, np.sin(times), "linear")
@@ -160,7 +160,7 @@ def test_every_scheme_carries_its_own_values(scheme, monkeypatch):
 def test_many_parameters_per_step_with_bounds_and_gaps():
     """Q = 100: every other one at a bound; newton and IPOPT cannot improve on each other."""
     x = sd.states("x", 2, **WIDE)
-    W = sd.parameters("W", 100, per="step", bounds=(-0.1, 0.1), drift=0.01)
+    W = sd.parameters("W", 100, per="step", bounds=(-0.1, 0.1), process_variance=0.01)
     equations = {x[a]: sum(W[50 * a + j] * sp.Rational(j, 50) for j in range(50)) for a in (0, 1)}
     case = make_case(sd.Model(equations, name="wide", discrete=True), list(x))
     rng = np.random.default_rng(0)
@@ -207,7 +207,7 @@ def test_a_trajectory_takes_numbers_values_and_samples():
 
 
 def test_what_is_said_of_them():
-    x, w = sd.state("x", **WIDE), sd.parameter("w", per="step", drift=0.5, **WIDE)
+    x, w = sd.state("x", **WIDE), sd.parameter("w", per="step", process_variance=0.5, **WIDE)
     v = sd.parameter("v", per="step", **WIDE)
     ode = str(sd.Action(sd.Model({x: -w * x + v}, name="leak"), [x * w]).equations())
     assert "1 state, no parameter, no forcing channel." in ode
@@ -216,7 +216,7 @@ def test_what_is_said_of_them():
     map_ = sd.Model({x: w * x}, name="layer", discrete=True)
     text = str(sd.Action(map_, [x]).equations())
     assert "x[n+1] = w[n]*x[n]" in text and "w[n+1] = " not in text
-    assert "Variance of the drift in a step: w 0.5." in " ".join(text.split())
+    assert "Process variance in a step: w 0.5." in " ".join(text.split())
     assert repr(map_) == "Model('layer', map, D=2 (1 of them per step), P=0, U=0)"
 
 
@@ -229,8 +229,11 @@ def test_mistakes_are_named():
         (lambda: sd.parameter("w", per="layer"), "per must be 'step', or left out"),
         (lambda: sd.parameter("w", per="step", value=1.0), "values are known is a forcing"),
         (lambda: sd.parameter("w", per="step", typical=1.0), "leave typical out"),
-        (lambda: sd.parameter("w", drift=1.0), "add per='step'"),
-        (lambda: sd.parameter("w", per="step", drift=0.0), "drift = 0.0 must be finite and larger"),
+        (lambda: sd.parameter("w", process_variance=1.0), "add per='step'"),
+        (
+            lambda: sd.parameter("w", per="step", process_variance=0.0),
+            "process_variance = 0.0 must be finite and larger",
+        ),
         (lambda: sd.Model({x: w * x, w: 0}), "'w' is a parameter per step, which has no equation"),
         (lambda: sd.Action(sd.Model({x: -x}), [x + w]), "that no equation of the model uses"),
     ]:
@@ -306,7 +309,7 @@ def test_posterior_says_where_they_are():
 
 def test_posterior_of_the_constant_ones_integrates_them_out():
     x, k = sd.state("x", **WIDE), sd.parameter("k", start=(0.0, 1.0), value=0.5)
-    w = sd.parameter("w", per="step", drift=0.1, **WIDE)
+    w = sd.parameter("w", per="step", process_variance=0.1, **WIDE)
     action = sd.Action(sd.Model({x: w - k * x}, name="pushed"), {"x": x, "half": x + w / 2})
     values = np.random.default_rng(1).normal(size=(9, 2)) + 2.0
     data = sd.Observations(0.5 * np.arange(9), values, variance=0.1)

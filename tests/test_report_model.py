@@ -55,7 +55,7 @@ def neuron() -> sd.Action:
 
 def drifting() -> sd.Action:
     x = sd.state("x")
-    w = sd.parameter("w", per="step", bounds=(0.0, 2.0), drift=0.01)
+    w = sd.parameter("w", per="step", bounds=(0.0, 2.0), process_variance=0.01)
     I, t = sd.forcing("I"), sd.time()
     return sd.Action(sd.Model({x: -w * x + I + sp.cos(t)}, name="drifting"), [x])
 
@@ -147,7 +147,7 @@ def test_pictures_are_the_patterns_of_the_kernels(
     monkeypatch.setenv("SYMDA_CC", "none")
     model, x = cases.lorenz96()
     action = sd.Action(model, [x[0] * x[1], x[3]], scheme=scheme)
-    ir = action._lowered
+    ir = action.specification.lowered
     picture = bordered_hessian(ir)
     steps = (picture.mask.shape[0] - ir.P - ir.D) // ir.E
     data = sd.Observations(0.1 * np.arange(steps + 1), np.zeros((steps + 1, 2)), variance=1.0)

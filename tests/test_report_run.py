@@ -318,7 +318,7 @@ def test_another_action_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_action_or_no_truth_is_named(tmp_path: Path) -> None:
     run, path = cases.run(), tmp_path / "run.html"
-    with pytest.raises(OptionError, match=r"type Model, .* pass sd.Action\(model, measured\)"):
+    with pytest.raises(OptionError, match=r"type EquationModel, .* sd.Action\(model, measured\)"):
         run.report(path, action=cases.lorenz96()[0])  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="type str, expected an Action"):
         run.report(path, action="x")  # type: ignore[arg-type]

@@ -376,7 +376,7 @@ def test_without_a_compiler(name, monkeypatch):
 
 def test_parameters_per_step_grow_with_the_window():
     x = sd.state("x", start=(-2.0, 2.0))
-    w = sd.parameter("w", per="step", start=(-1.0, 1.0), drift=0.1)
+    w = sd.parameter("w", per="step", start=(-1.0, 1.0), process_variance=0.1)
     action = sd.Action(sd.Model({x: -x / 2 + w}, name="driven"), [x], scheme="rk4")
     times = 0.1 * np.arange(31.0)
     data = sd.Observations(times, np.sin(2 * times), variance=0.01)

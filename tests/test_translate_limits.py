@@ -28,7 +28,9 @@ PAIRS = [(), (X,), (N,), (X, X), (X, N), (N, N)]
 def machine(expression) -> ca.Function:
     """Return value and derivatives by x and n, as a field has them: common parts merged."""
     z = ca.SX.sym("z", 4)
-    (f,) = to_casadi([expression], dict(zip(SYMBOLS, ca.vertsplit(z), strict=True)))
+    (f,) = to_casadi(
+        [expression], dict(zip(SYMBOLS, ca.vertsplit(z), strict=True)), {K: K.declaration}
+    )
     x, n = z[0], z[2]
     (fx, fn) = (ca.gradient(f, s) for s in (x, n))
     outputs = [f, fx, fn, ca.gradient(fx, x), ca.gradient(fx, n), ca.gradient(fn, n)]
@@ -225,7 +227,9 @@ def test_each_side_has_its_own_derivative(expression, left, right) -> None:
 @cache
 def _exponentials(expression) -> int:
     x = ca.SX.sym("z", 4)
-    (f,) = to_casadi([expression], dict(zip(SYMBOLS, ca.vertsplit(x), strict=True)))
+    (f,) = to_casadi(
+        [expression], dict(zip(SYMBOLS, ca.vertsplit(x), strict=True)), {K: K.declaration}
+    )
     function = ca.Function("f", [x], [f], {"cse": True})
     ids = [function.instruction_id(k) for k in range(function.n_instructions())]
     return ids.count(ca.OP_EXP) + ids.count(ca.OP_EXPM1)

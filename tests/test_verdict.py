@@ -367,7 +367,7 @@ def test_the_continuous_problem_is_asked_as_much() -> None:
 def test_parameters_per_step_are_no_errors_of_the_model() -> None:
     """The equations follow the path with the values that it has at every step."""
     x = sd.state("x", bounds=(-5.0, 20.0))
-    u = sd.parameter("u", per="step", bounds=(-10.0, 10.0), drift=0.01)
+    u = sd.parameter("u", per="step", bounds=(-10.0, 10.0), process_variance=0.01)
     action = sd.Action(sd.Model({x: u - x}, name="driven"), [x], scheme="rk4")
     rng = np.random.default_rng(3)
     t, inside = np.linspace(0.0, 10.0, 101), np.cumsum(0.1 * rng.standard_normal(101))

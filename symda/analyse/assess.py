@@ -237,7 +237,7 @@ def _checked(
 ) -> Assessment:
     """Add whether the path is a solution: of the scheme's equations, and of the model's."""
     p = evaluator.problem
-    own = np.isnan(p.drift)
+    own = np.isnan(p.process_variance)
     if expansion is None:
         return replace(found, notes=tuple(notes))
     jacobian = evaluator.residual_jacobian(X, theta)

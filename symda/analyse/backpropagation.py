@@ -96,7 +96,7 @@ def backpropagate(
     import xarray as xr
 
     p = at.problem
-    own = ~np.isnan(p.drift)
+    own = ~np.isnan(p.process_variance)
     steps = _Steps(at, theta, ~own)
     X = np.ascontiguousarray(path)
     for n in range(p.N):

@@ -109,7 +109,7 @@ class Ladder:
         OptionError
             As `values`.
         """
-        ruled = np.isnan(problem.drift)
+        ruled = np.isnan(problem.process_variance)
         rungs = np.tile(problem.own_rf, (self.rungs, 1))
         rungs[:, ruled] = self.values([problem.states[a] for a in np.flatnonzero(ruled)])
         return rungs

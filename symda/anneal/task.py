@@ -132,10 +132,9 @@ class PathResult:
 
 def prepare(job: Job) -> Tools:
     """Rebuild the kernels; return them and what makes minimisers and judges."""
-    from symda.build.kernels import restore
     from symda.solve import judge
 
-    kernels = restore(job.payload)
+    kernels = job.payload.restore()
     # a continuous problem has minima of its own
     continuous = job.solver.capability.continuous
     return (

@@ -9,7 +9,8 @@ from symda.api.kernels import ActionKernels
 from symda.api.machine import VirtualMachineWarning
 from symda.api.preflight import ProblemWarning
 from symda.api.run import Best, Run, load
-from symda.api.simulate import Trajectory, simulate
+from symda.api.simulate import simulate
+from symda.api.trajectory import Trajectory
 from symda.api.twin import twin
 
 __all__ = [

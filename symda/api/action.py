@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
 from symda.api.mathematics import Mathematics
-from symda.declare import LatticeModel, Measurement, Model, Parameter, measure
+from symda.api.specification import LISTED, GridOptions, Specification
+from symda.declare import LatticeModel, Model, measure
 from symda.discretise import Method, Scheme, find_scheme, moved
 from symda.errors import OptionError
-from symda.observe import Observations, Problem, bind
+from symda.observe import Observations, Problem
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
 
 if TYPE_CHECKING:
@@ -27,24 +27,10 @@ if TYPE_CHECKING:
     from symda.build import Options
     from symda.derive.lattice import MachineField
     from symda.emit import Source
-    from symda.lower import KernelIR
-
-
-class GridOptions(TypedDict, total=False):
-    """What `Action.bind` takes besides the data."""
-
-    steps: int | Sequence[int]
-    max_step: float | None
-    start: float | None
-    stop: float | None
-    midpoint_data: bool
-    fixed: Mapping[str | Parameter, float | None] | None
 
 
 #: States above which a model with sites is matrix-free unless told otherwise.
 DENSE = 200
-#: Channels named in a representation.
-LISTED = 12
 
 
 class Action(Mathematics):
@@ -99,39 +85,38 @@ class Action(Mathematics):
                 f"Action: the first argument is a symda.Model, got {type(model).__name__}; "
                 "make one with sd.Model({x: dx/dt, ...})."
             )
-        self.model = model
-        self.measurement: Measurement = measure(model, measured)
-        self.scheme: Scheme = find_scheme(scheme, discrete=model.discrete)
-        if self.scheme.partitioned:
-            moved(self.scheme, model)  # refuses what does not go together
+        measurement = measure(model, measured)
+        chosen = find_scheme(scheme, discrete=model.discrete)
+        if chosen.partitioned:
+            moved(chosen, model)  # refuses what does not go together
         # refused here, where the user made the mistake, not when data come
         averaging_factors(averaging, N=1, M=1, D=1, L=1, T=1)
         step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
-        self.model_error = model_error
-        self.averaging = averaging
-        self.matrix_free = _is_matrix_free(model, matrix_free)
-        self._kernels: dict[Options | None, ActionKernels] = {}
+        free = _is_matrix_free(model, matrix_free)
+        super().__init__(Specification(model, measurement, chosen, model_error, averaging, free))
 
     def __repr__(self) -> str:
-        names = self.measurement.names
-        channels = ", ".join(names if len(names) <= LISTED else (*names[:3], "...", names[-1]))
-        return f"Action({self.model.name!r}, measured=[{channels}], scheme={self.scheme.name!r})"
-
-    def __getstate__(self) -> dict[str, object]:
-        # what was derived and built is made anew where it is needed
-        kept = ("model", "measurement", "scheme", "model_error", "averaging", "matrix_free")
-        return {name: self.__dict__[name] for name in kept} | {"_kernels": {}}
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """All P parameters: the model's, then those of the measured quantities alone."""
-        return (*self.model.parameters, *self.measurement.parameters)
+        return repr(self.specification)
 
     @property
     def direct(self) -> tuple[int, ...]:
         """For each channel the index of the state it measures as it is, else -1."""
-        index = {state: a for a, state in enumerate(self.model.states)}
-        return tuple(index.get(h, -1) for h in self.measurement.functions)
+        return self.specification.direct
+
+    @property
+    def field(self) -> MachineField:
+        """F and h with two derivatives as CasADi functions."""
+        return self.specification.field
+
+    @property
+    def emitted(self) -> Source:
+        """The Cython module of this problem, as text."""
+        return self.specification.emitted
+
+    @property
+    def emitted_newton(self) -> Source:
+        """The Cython module of this problem's structured Newton solver, as text."""
+        return self.specification.emitted_newton
 
     def _repr_html_(self) -> str:
         from symda.show.report import action_html
@@ -143,46 +128,6 @@ class Action(Mathematics):
             ("parameters", ", ".join(p.name for p in self.parameters[:LISTED]) or "none"),
         )
         return action_html(repr(self), self.model._repr_latex_(), facts)
-
-    @cached_property
-    def field(self) -> MachineField:
-        """F and h with two derivatives as CasADi functions."""
-        from symda.derive.field import derive_field
-        from symda.derive.lattice import derive_lattice
-
-        if self.matrix_free and isinstance(self.model, LatticeModel):
-            return derive_lattice(self.model, self.measurement)
-        return derive_field(self.model, self.measurement)
-
-    @cached_property
-    def _lowered(self) -> KernelIR:
-        from symda.derive.field import Field
-        from symda.lower import lower
-
-        if not isinstance(self.field, Field):
-            raise OptionError(
-                f"{self!r} is matrix-free: there is no structured solver to emit for it; "
-                "solver='newton' is a truncated Newton method there."
-            )
-        return lower(self.field, self.scheme)
-
-    @cached_property
-    def emitted(self) -> Source:
-        """The Cython module of this problem, as text."""
-        from symda.derive.field import Field
-        from symda.emit import emit, emit_lattice
-        from symda.lower import lower_lattice
-
-        if not isinstance(self.field, Field):
-            return emit_lattice(lower_lattice(self.field, self.scheme))
-        return emit(self._lowered)
-
-    @cached_property
-    def emitted_newton(self) -> Source:
-        """The Cython module of this problem's structured Newton solver, as text."""
-        from symda.emit import emit_newton
-
-        return emit_newton(self._lowered)
 
     def compile(
         self, into: str | Path | None = None, *, options: Options | None = None
@@ -215,21 +160,9 @@ class Action(Mathematics):
 
         if into is not None:
             write_source(self.emitted, into)
-        if options not in self._kernels:
-            self._kernels[options] = ActionKernels(self, machine(self, options))
-        return self._kernels[options]
+        return ActionKernels(self.specification, machine(self.specification, options))
 
-    def bind(
-        self,
-        data: Observations | Problem,
-        *,
-        steps: int | Sequence[int] = 1,
-        max_step: float | None = None,
-        start: float | None = None,
-        stop: float | None = None,
-        midpoint_data: bool = False,
-        fixed: Mapping[str | Parameter, float | None] | None = None,
-    ) -> Problem:
+    def bind(self, data: Observations | Problem, **grid: Unpack[GridOptions]) -> Problem:
         """Put observations on this action's grid.
 
         Parameters
@@ -257,39 +190,7 @@ class Action(Mathematics):
         DataError, OptionError
             If the data do not fit the action.
         """
-        if isinstance(data, Problem):
-            grid = (steps, max_step, start, stop, midpoint_data, fixed)
-            if grid != (1, None, None, None, False, None):
-                raise OptionError(
-                    "data is a problem already, with its grid and its fixed parameters; steps, "
-                    "max_step, start, stop, midpoint_data and fixed go to the bind that makes it."
-                )
-            return self._own(data)
-        if not isinstance(data, Observations):
-            raise OptionError(
-                f"data must be a symda.Observations, got {type(data).__name__}; "
-                "make one with sd.Observations(times, values, variance=...)."
-            )
-        return bind(
-            data,
-            states=self.model.states,
-            parameters=self.parameters,
-            forcing=self.model.forcing,
-            channels=self.measurement.names,
-            direct=self.direct,
-            abscissae=self.scheme.abscissae,
-            interior=self.scheme.interior_abscissae,
-            time=self.model.time,
-            steps=steps,
-            max_step=max_step,
-            start=start,
-            stop=stop,
-            midpoint_data=midpoint_data,
-            model_error=self.model_error,
-            averaging=self.averaging,
-            fixed=fixed,
-            discrete=self.model.discrete,
-        )
+        return self.specification.bind(data, **grid)
 
     def check(self, data: Observations | Problem, **grid: Unpack[GridOptions]) -> Check:
         """Look before leaping: sizes, scales, what nothing constrains, memory, time to expect.
@@ -303,7 +204,7 @@ class Action(Mathematics):
         """
         from symda.api.check import check
 
-        return check(self, self.bind(data, **grid))
+        return check(self.specification, self.bind(data, **grid))
 
     def posterior(
         self,
@@ -345,7 +246,7 @@ class Action(Mathematics):
         """
         from symda.api.posterior import posterior
 
-        return posterior(self, run, self.bind(data, **grid), path)
+        return posterior(self.specification, run, self.bind(data, **grid), path)
 
     def backpropagate(
         self,
@@ -380,7 +281,7 @@ class Action(Mathematics):
         """
         from symda.api.backpropagation import backpropagate
 
-        return backpropagate(self, self.bind(data, **grid), initial, parameters)
+        return backpropagate(self.specification, self.bind(data, **grid), initial, parameters)
 
     def report(self, path: str | Path) -> Path:
         """Write all there is to read of this action: model, equations, structure, emitted source.
@@ -404,26 +305,7 @@ class Action(Mathematics):
         """
         from symda.api.report import report_action
 
-        return report_action(self, path)
-
-    def _own(self, problem: Problem) -> Problem:
-        wanted = {
-            "states": tuple(s.name for s in self.model.states),
-            "parameters": tuple(p.name for p in self.parameters),
-            "channels": self.measurement.names,
-            "interior": len(self.scheme.interior),
-            "abscissae": self.scheme.abscissae,
-            "model_error": self.model_error,
-            "averaging": self.averaging,
-        }
-        for what, value in wanted.items():
-            if getattr(problem, what) != value:
-                raise OptionError(
-                    f"This problem was made for another action: its {what} is "
-                    f"{getattr(problem, what)!r}, this action's {value!r}. "
-                    "Make it with this action's bind(data)."
-                )
-        return problem
+        return report_action(Mathematics(self.specification), path)
 
 
 def _is_matrix_free(model: Model, wanted: bool | None) -> bool:

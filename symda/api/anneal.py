@@ -170,12 +170,12 @@ def anneal(
             "To start from it all the same, pass its arrays: "
             "start=(start.dataset['states'].values, start.best.parameters)."
         )
-        check_equations(start, action, "anneal: start", fix, measured=False)
+        check_equations(start.dataset, action.specification, "anneal: start", fix, measured=False)
     settings = replace(settings, start=as_start(start, problem))
     capability = settings.chosen.capability
     parts = capability.needs | capability.wants
     if "lanes" in parts:
-        build_ahead(action, one_lane=is_long(problem))
+        build_ahead(action.specification, one_lane=is_long(problem))
     kernels = action.compile().machine
     _check_provided(settings.chosen, kernels, problem)
     rf = settings.ladder.over(problem)
@@ -197,7 +197,7 @@ def anneal(
             "averaging": action.averaging,
             "kernels": kernels.kind,
             "source_digest": kernels.emitted.digest,
-            **digests(action),
+            **digests(action.specification),
             "binding": _binding(data, steps, max_step, midpoint_data, fixed),
         },
     )

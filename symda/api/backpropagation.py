@@ -12,31 +12,32 @@ from numpy.typing import ArrayLike
 from symda.analyse.backpropagation import Backpropagation
 from symda.analyse.backpropagation import backpropagate as through
 from symda.api.driven import driven
+from symda.api.machine import machine
 from symda.api.preflight import ProblemWarning, jump_warnings
 from symda.api.simulate import initial_state, parameter_vector
 from symda.errors import DataError, OptionError
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from symda.api.action import Action
+    from symda.api.specification import Specification
     from symda.observe import Problem
 
 WHERE = "backpropagate"
 
 
 def backpropagate(
-    action: Action,
+    specification: Specification,
     problem: Problem,
     initial: ArrayLike | Mapping[str, float],
     parameters: Mapping[str, ArrayLike] | ArrayLike | None,
 ) -> Backpropagation:
     """See `Action.backpropagate`."""
-    if action.matrix_free:
+    if specification.matrix_free:
         raise OptionError(
             f"{WHERE}: a matrix-free action has no Jacobians of its steps; make it with "
             "matrix_free=False."
         )
-    own = [w.name for w in action.model.per_step]
+    own = [w.name for w in specification.model.per_step]
     constants = parameters
     values: dict[str, FloatArray] = {}
     if own:
@@ -46,14 +47,14 @@ def backpropagate(
         constants = {name: value for name, value in given.items() if name not in values}
     path = np.zeros((problem.M, problem.D))
     moving = [a for a, name in enumerate(problem.states) if name not in values]
-    path[0, moving] = initial_state(driven(action.model), initial, where=WHERE)
+    path[0, moving] = initial_state(driven(specification.model), initial, where=WHERE)
     for name, column in values.items():
         path[:, problem.states.index(name)] = column
-    theta = parameter_vector(action.parameters, constants, where=WHERE)
-    for text in jump_warnings(action.model, problem):
+    theta = parameter_vector(specification.declarations, constants, where=WHERE)
+    for text in jump_warnings(specification.model, problem):
         warnings.warn(f"{WHERE}: {text}", ProblemWarning, stacklevel=3)
-    at = action.compile().machine.at(problem)
-    return through(at, path, theta, explicit=action.scheme.explicit)
+    at = machine(specification).at(problem)
+    return through(at, path, theta, explicit=specification.scheme.explicit)
 
 
 def _at_points(name: str, given: ArrayLike | None, problem: Problem) -> FloatArray:

@@ -12,6 +12,7 @@ import numpy as np
 
 from symda.anneal import Ladder
 from symda.anneal.starts import Draw, Uniform
+from symda.api.machine import machine
 from symda.api.preflight import (
     bounds_warnings,
     constant_warnings,
@@ -25,7 +26,7 @@ from symda.observe import Problem
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from symda.api.action import Action
+    from symda.api.specification import Specification
     from symda.build.kernels import Evaluator
 
 
@@ -199,15 +200,15 @@ def estimate(at: Evaluator, rungs: int) -> tuple[float, float]:
     return min(elapsed), rungs * ITERATIONS * step
 
 
-def check(action: Action, problem: Problem) -> Check:
+def check(specification: Specification, problem: Problem) -> Check:
     """Look at a problem before annealing it.
 
     Compiles the kernels if that was not done yet and evaluates them at one random start.
 
     Parameters
     ----------
-    action : Action
-        The action.
+    specification : Specification
+        Of the action.
     problem : Problem
         What its `bind` made of the data.
 
@@ -216,8 +217,8 @@ def check(action: Action, problem: Problem) -> Check:
     Check
         ``print`` it; `ok` and `warnings` say whether something looks wrong.
     """
-    unseen, unconstrained = loose(action.field, problem)
-    kernels = action.compile().machine
+    unseen, unconstrained = loose(specification.field, problem)
+    kernels = machine(specification)
     at = kernels.at(problem)
     X, theta = Uniform().point(Draw(problem))
     rf = Ladder().over(problem)[0]
@@ -228,15 +229,15 @@ def check(action: Action, problem: Problem) -> Check:
     free = int(problem.free.sum())
     channels = tuple(_scale(problem, l) for l in range(problem.L))
     return Check(
-        model=action.model.name,
-        scheme=action.scheme.name,
+        model=specification.model.name,
+        scheme=specification.scheme.name,
         N=problem.N,
         M=problem.M,
         D=problem.D,
         P=problem.P,
         L=int((problem.rm > 0.0).any(axis=0).sum()),
         T=int((problem.rm > 0.0).any(axis=1).sum()),
-        per_step=int((~np.isnan(problem.drift)).sum()),
+        per_step=int((~np.isnan(problem.process_variance)).sum()),
         free=free,
         data_count=problem.data_count,
         unknowns=problem.M * problem.D + free,
@@ -257,7 +258,7 @@ def check(action: Action, problem: Problem) -> Check:
             *unconstrained_warnings(unconstrained),
             *idle_warnings(at, rf, unconstrained),
             *constant_warnings(problem),
-            *jump_warnings(action.model, problem),
+            *jump_warnings(specification.model, problem),
             *_count_warnings(problem, free),
             *_channel_warnings(problem, channels),
             *_parameter_warnings(problem),
@@ -297,11 +298,12 @@ def _scale(problem: Problem, channel: int) -> ChannelScale:
 
 def _count_warnings(problem: Problem, free: int) -> Iterator[str]:
     fitted = problem.fitted
+    own = bool(np.isinf(problem.process_variance).any())
     if problem.data_count < fitted:
         yield (
             f"fewer data than fitted quantities: {problem.data_count} measured values for "
             f"{problem.D} states at the start and {free} free parameters"
-            f"{', and for each value of those per step' * bool(np.isinf(problem.drift).any())}. "
+            f"{', and for each value of those per step' * own}. "
             "Measure more, or fix parameters."
         )
 

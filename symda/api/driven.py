@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.checks import number
-from symda.declare import Forcing, MechanicalModel, Model
+from symda.declare import EquationModel, Forcing, MechanicalModel, Model
 from symda.errors import DataError
 from symda.observe import Samples
 from symda.observe.arrays import dimensions
@@ -19,7 +19,7 @@ from symda.types import FloatArray
 if TYPE_CHECKING:
     from sympy import Expr
 
-    from symda.api.simulate import Trajectory
+    from symda.api.trajectory import Trajectory
     from symda.observe.forcing import ForcingInput
 
 
@@ -40,7 +40,8 @@ def driven(model: Model) -> Model:
         for state, equation in zip(model.states, model.equations, strict=True)
         if state not in known
     }
-    return Model(equations, name=model.name, discrete=model.discrete)
+    made = EquationModel(equations, name=model.name, discrete=model.discrete)
+    return made.with_declarations(model.declarations)
 
 
 def split_values(

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 from symda.api.driven import Values, drive, driven, split_values, with_values
 from symda.api.flow_machine import fitting, in_loops, machine_of, members_of
 from symda.api.flow_run import MOST_KEPT, IntegrationWarning, Runner, Stops, failure
-from symda.api.simulate import Trajectory, forcing_sources, parameter_vector
+from symda.api.simulate import forcing_sources, parameter_vector
+from symda.api.trajectory import Trajectory
 from symda.checks import number, whole
 from symda.declare import Model
 from symda.errors import DataError, OptionError, SolveError
@@ -200,7 +201,7 @@ def step_map(
     t = np.zeros(1)
     constants, values = split_values(model, parameters, None, where=where)
     known = driven(model)
-    theta = parameter_vector(known.parameters, constants, where=where)
+    theta = parameter_vector(known.declarations, constants, where=where)
     sources = forcing_sources(known, drive(forcing, values), t, where=where)
     engine, source = machine_of(known, integrator)
     names = (p.name for p in known.parameters)
@@ -285,7 +286,7 @@ def integrate(
     if threads is not None:
         threads = whole(threads, f"{where}: threads", "leave it out for all cores", floats=True)
     constants, values = split_values(model, parameters, t, where=where)
-    theta = parameter_vector(known.parameters, constants, where=where)
+    theta = parameter_vector(known.declarations, constants, where=where)
     sources = forcing_sources(known, drive(forcing, values), t, where=where)
     ensemble = not isinstance(initial, Mapping) and dimensions(initial) == 2
     x0 = members_of(known, initial, where=where)

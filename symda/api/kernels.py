@@ -15,7 +15,7 @@ from symda.types import FloatArray
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
-    from symda.api.action import Action
+    from symda.api.specification import Specification
     from symda.build.kernels import Evaluator, Kernels
     from symda.observe import Observations, Problem
 
@@ -31,18 +31,18 @@ class ActionKernels:
 
     Parameters
     ----------
-    action : Action
-        Whose kernels these are.
+    specification : Specification
+        Of the action whose kernels these are.
     machine : Kernels
         What evaluates them.
     """
 
-    def __init__(self, action: Action, machine: Kernels) -> None:
-        self._action = action
+    def __init__(self, specification: Specification, machine: Kernels) -> None:
+        self._specification = specification
         self.machine = machine
 
     def __repr__(self) -> str:
-        return f"<kernels of {self._action!r}, {self.kind}>"
+        return f"<kernels of {self._specification!r}, {self.kind}>"
 
     @property
     def kind(self) -> str:
@@ -92,10 +92,10 @@ class ActionKernels:
         return self._at(data).residual(numbers(X, "X"), self._theta(theta))
 
     def _at(self, data: Observations | Problem) -> Evaluator:
-        return self.machine.at(self._action.bind(data))
+        return self.machine.at(self._specification.bind(data))
 
     def _theta(self, theta: Theta) -> FloatArray:
-        return parameter_values(theta, tuple(p.name for p in self._action.parameters))
+        return parameter_values(theta, tuple(p.name for p in self._specification.parameters))
 
 
 def numbers(values: object, name: str) -> FloatArray:

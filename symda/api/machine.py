@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from symda.errors import SymdaError
 
 if TYPE_CHECKING:
-    from symda.api.action import Action
+    from symda.api.specification import Specification
     from symda.build import Options
     from symda.build.kernels import Kernels
     from symda.derive.field import Field
@@ -23,8 +23,8 @@ class VirtualMachineWarning(UserWarning):
     """There is no compiler, so CasADi's virtual machine evaluates the model."""
 
 
-def machine(action: Action, options: Options | None) -> Kernels:
-    """Build an action's kernels, or take them from the cache.
+def machine(specification: Specification, options: Options | None = None) -> Kernels:
+    """Build an action's kernels, or take them from the cache; those built before are returned.
 
     Raises
     ------
@@ -39,19 +39,25 @@ def machine(action: Action, options: Options | None) -> Kernels:
     from symda.build import NoCompiler
     from symda.derive.field import Field
 
-    field = action.field
-    try:
-        if isinstance(field, Field):
-            return _matrices(action, field, options)
-        return _lattice(action, field, options)
-    except NoCompiler as reason:
-        warnings.warn(str(reason), VirtualMachineWarning, stacklevel=3)
-    if isinstance(field, Field):
-        return _virtual(action, field)
-    return _virtual_lattice(action, field)
+    built, field = specification.built, specification.field
+    if options not in built:
+        try:
+            built[options] = (
+                _matrices(specification, field, options)
+                if isinstance(field, Field)
+                else _lattice(specification, field, options)
+            )
+        except NoCompiler as reason:
+            warnings.warn(str(reason), VirtualMachineWarning, stacklevel=3)
+            built[options] = (
+                _virtual(specification, field)
+                if isinstance(field, Field)
+                else _virtual_lattice(specification, field)
+            )
+    return built[options]
 
 
-def build_ahead(action: Action, *, one_lane: bool) -> None:
+def build_ahead(specification: Specification, *, one_lane: bool) -> None:
     """Begin to build the structured solver while the kernels are built.
 
     `Kernels.structured` finds it in the cache, waits for it there, or says what went wrong.
@@ -60,10 +66,14 @@ def build_ahead(action: Action, *, one_lane: bool) -> None:
     from symda.build.kernels import LARGEST_BLOCK, ONE_LANE
     from symda.derive.field import Field
 
-    unknowns = len(action.model.states) * (1 + len(action.scheme.interior))
-    if not isinstance(action.field, Field) or unknowns > LARGEST_BLOCK or not toolchain().usable:
+    unknowns = len(specification.model.states) * (1 + len(specification.scheme.interior))
+    if (
+        not isinstance(specification.field, Field)
+        or unknowns > LARGEST_BLOCK
+        or not toolchain().usable
+    ):
         return
-    source, options = action.emitted_newton, _further(None, ONE_LANE if one_lane else ())
+    source, options = specification.emitted_newton, _further(None, ONE_LANE if one_lane else ())
 
     def quietly() -> None:
         with contextlib.suppress(SymdaError):
@@ -81,36 +91,38 @@ def _further(options: Options | None, flags: tuple[str, ...]) -> Options | None:
     return replace(chosen, flags=(*chosen.flags, *flags))
 
 
-def _matrices(action: Action, field: Field, options: Options | None) -> Kernels:
+def _matrices(specification: Specification, field: Field, options: Options | None) -> Kernels:
     from symda.build import build
     from symda.build.kernels import compiled_kernels
 
     def newton(*flags: str) -> Path:
-        return build(action.emitted_newton, _further(options, flags)).library
+        return build(specification.emitted_newton, _further(options, flags)).library
 
-    return compiled_kernels(build(action.emitted, options), newton, field.functions)
+    return compiled_kernels(build(specification.emitted, options), newton, field.functions)
 
 
-def _virtual(action: Action, field: Field) -> Kernels:
+def _virtual(specification: Specification, field: Field) -> Kernels:
     from symda.build.kernels import virtual_kernels
     from symda.derive.step import derive_step
 
-    return virtual_kernels(derive_step(field, action.scheme), action.emitted, field.functions)
+    return virtual_kernels(
+        derive_step(field, specification.scheme), specification.emitted, field.functions
+    )
 
 
-def _lattice(action: Action, field: LatticeField, options: Options | None) -> Kernels:
+def _lattice(specification: Specification, field: LatticeField, options: Options | None) -> Kernels:
     from symda.build import build
     from symda.build.lattice import LatticeShape, compiled_lattice
 
-    shape = LatticeShape.of(field, action.scheme)
-    return compiled_lattice(build(action.emitted, options), shape, field)
+    shape = LatticeShape.of(field, specification.scheme)
+    return compiled_lattice(build(specification.emitted, options), shape, field)
 
 
-def _virtual_lattice(action: Action, field: LatticeField) -> Kernels:
+def _virtual_lattice(specification: Specification, field: LatticeField) -> Kernels:
     from symda.build.lattice import LatticeShape, lattice_kernels
     from symda.build.lattice_engines import VirtualLattice
     from symda.derive.lattice import derive_lattice_step
 
-    shape = LatticeShape.of(field, action.scheme)
-    engine = VirtualLattice(derive_lattice_step(field, action.scheme))
-    return lattice_kernels(engine, action.emitted, shape, field)
+    shape = LatticeShape.of(field, specification.scheme)
+    engine = VirtualLattice(derive_lattice_step(field, specification.scheme))
+    return lattice_kernels(engine, specification.emitted, shape, field)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symda.declare import Measurement, Model
-from symda.discretise import Scheme
-from symda.observe.weights import Averaging, ErrorForm
-
 if TYPE_CHECKING:
+    from symda.api.specification import Specification
     from symda.typeset.continuous import EulerLagrange, HamiltonEquations, Hamiltonian, Lagrangian
     from symda.typeset.discrete import DiscreteEulerLagrange
     from symda.typeset.equations import Equations
@@ -18,11 +15,12 @@ if TYPE_CHECKING:
 class Mathematics:
     """The equations of an action: each result prints, and has `latex()` and `mathml()`."""
 
-    model: Model
-    measurement: Measurement
-    scheme: Scheme
-    model_error: ErrorForm
-    averaging: Averaging
+    def __init__(self, specification: Specification) -> None:
+        self.specification = specification
+        self.model, self.measurement = specification.model, specification.measurement
+        self.scheme, self.matrix_free = specification.scheme, specification.matrix_free
+        self.parameters = specification.parameters
+        self.model_error, self.averaging = specification.model_error, specification.averaging
 
     def equations(self) -> Equations:
         """Return the mathematics to read: ``print`` it, or take its ``.latex()``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,23 +11,24 @@ from symda.errors import OptionError
 from symda.show.trajectory import LINES, plot_trajectory
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.figure import Figure
     from sympy import Expr
 
-    from symda.api.simulate import Trajectory
-
 
 def plot(
-    trajectory: Trajectory,
+    states: xr.DataArray,
+    parameters: Mapping[str, float],
+    evaluate: Callable[[Expr], xr.DataArray],
     path: str | Path | None,
     model: Model | None,
     energy: Expr | None,
     title: str,
 ) -> Figure:
     """Draw a trajectory; see `Trajectory.plot`."""
-    names = [str(name) for name in trajectory.states["state"].values]
+    names = [str(name) for name in states["state"].values]
     if model is not None:
-        _check_model(model, names, [*trajectory.parameters])
+        _check_model(model, names, [*parameters])
     groups, across = None, names[:2]
     constant, kept = True, energy
     if isinstance(model, MechanicalModel):
@@ -36,12 +38,12 @@ def plot(
         if energy is None:
             constant, kept = model.conservative, model.hamiltonian
     return plot_trajectory(
-        trajectory.states,
+        states,
         path,
         groups=groups,
         orbit=(across[0], across[1]) if len(across) > 1 else None,
         equal=len(groups[0]) > 1 if groups else False,
-        energy=None if kept is None else trajectory.evaluate(kept),
+        energy=None if kept is None else evaluate(kept),
         constant=constant,
         title=title,
     )

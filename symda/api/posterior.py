@@ -9,6 +9,7 @@ import numpy as np
 
 from symda.analyse.laplace import laplace
 from symda.analyse.posterior import Posterior
+from symda.api.machine import machine
 from symda.api.preflight import loose
 from symda.api.run import Run
 from symda.api.same import check_equations
@@ -16,7 +17,7 @@ from symda.errors import OptionError, SolveError
 from symda.solve import judge, settled
 
 if TYPE_CHECKING:
-    from symda.api.action import Action
+    from symda.api.specification import Specification
     from symda.observe import Problem
 
 
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 LEFT = 1e-2
 
 
-def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> Posterior:
+def posterior(
+    specification: Specification, run: Run, problem: Problem, path: int | None
+) -> Posterior:
     """Distribution of the parameters around one path of a run; see `Action.posterior`."""
-    if action.averaging != "sum":
+    if specification.averaging != "sum":
         raise OptionError(
-            f"posterior: with averaging={action.averaging!r} exp(-A) is not a probability. "
+            f"posterior: with averaging={specification.averaging!r} exp(-A) is not a probability. "
             "Make the action with averaging='sum'."
         )
     if not isinstance(run, Run):
@@ -38,13 +41,13 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
         )
     _check_same(run, problem)
     fix = "Pass the action that the run was annealed with."
-    check_equations(run, action, "posterior", fix)
+    check_equations(run.dataset, specification, "posterior", fix)
     _check_asked(problem)
     best = run.best if path is None else run.path(path)
     d = run.dataset
     rf = d["rf"].values[int(d["last_beta"].values[best.path])]
     X, theta = best.states.values, np.array(list(best.parameters.values()))
-    evaluator = action.compile().machine.at(problem)
+    evaluator = machine(specification).at(problem)
     judges = judge(evaluator)
     if judges is None:
         raise OptionError(
@@ -59,7 +62,7 @@ def posterior(action: Action, run: Run, problem: Problem, path: int | None) -> P
         )
     # the estimate is the run's; its error bars are those of the minimum itself
     X, exact, here = settled(judges, problem, X, theta, rf, here)
-    unseen, _ = loose(action.field, problem)
+    unseen, _ = loose(specification.field, problem)
     found, _ = laplace(evaluator, X, exact, rf, held=here.held, unseen=unseen)
     return replace(found, values=theta[problem.free])
 
@@ -90,7 +93,7 @@ def _check_same(run: Run, problem: Problem) -> None:
 
 def _check_asked(problem: Problem) -> None:
     """Refuse to answer with nothing where all that is estimated has a value at every step."""
-    carried = [problem.states[a] for a in np.flatnonzero(~np.isnan(problem.drift))]
+    carried = [problem.states[a] for a in np.flatnonzero(~np.isnan(problem.process_variance))]
     if carried and not problem.free.any():
         raise OptionError(
             "posterior: no parameter that is the same at all times is free, and those with a value "

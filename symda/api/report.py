@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from symda.analyse import free_parameters, path_counts
+from symda.analyse import best_path, free_parameters, last_rung
+from symda.api.mathematics import Mathematics
 from symda.api.same import check_equations
-from symda.api.simulate import Trajectory
+from symda.api.trajectory import Trajectory
 from symda.declare import LatticeModel, MechanicalModel, Model
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from symda.api.action import Action
-    from symda.api.run import Run
     from symda.show.report import Part, Picture
     from symda.typeset.display import Section
 
@@ -31,7 +30,7 @@ LARGEST = 60
 PARAMETERS = 12
 
 
-def report_action(action: Action, path: str | Path) -> Path:
+def report_action(action: Mathematics, path: str | Path) -> Path:
     """Write the report of an action; see `Action.report`."""
     from symda.show.report import Document, check_target, count, write
 
@@ -48,22 +47,20 @@ def report_action(action: Action, path: str | Path) -> Path:
 
 
 def report_run(
-    run: Run,
+    dataset: xr.Dataset,
     path: str | Path,
-    action: Action | None = None,
-    truth: Trajectory | xr.DataArray | None = None,
+    action: Mathematics | None,
+    truth: Trajectory | xr.DataArray | None,
 ) -> Path:
     """Write the report of a run; see `Run.report`."""
     from symda.show.report import Document, check_target, found, history, repeat, write
 
     check_target(path)
-    action = run.action if action is None else action
     if action is not None:
-        check_same(run, action)
-    dataset = run.dataset
+        check_same(dataset, action)
     known = truth.states if isinstance(truth, Trajectory) else truth
-    parameters = () if action is None else action.parameters
-    parts = [*found(dataset, parameters, known)]
+    declared = {} if action is None else action.specification.declarations
+    parts = [*found(dataset, {s.name: one.bounds for s, one in declared.items()}, known)]
     if action is not None:
         parts += [_declared(action), *_derived(action)]
         parts.append(_sources(action, newton=str(dataset.attrs["solver"]) == "newton"))
@@ -78,22 +75,22 @@ def report_run(
     return write(document, path)
 
 
-def run_latex(run: Run) -> str:
+def run_latex(dataset: xr.Dataset, best: Mapping[str, float] | None) -> str:
     """Return lowest action, its Rf and the best path's free parameters as one display."""
     from symda.typeset.display import Line, Section, aligned_of
 
-    dataset = run.dataset
-    if not path_counts(dataset).reached:
+    if best is None:
         return aligned_of((Section("No path reached a rung", ()),))
-    best, names = run.best, free_parameters(dataset)
-    values = [("A", best.action), ("R_f", float(dataset["rf"].values[run.last_beta, 0]))]
-    values += [(name, best.parameters[name]) for name in names[:PARAMETERS]]
+    names, beta = free_parameters(dataset), last_rung(dataset)
+    lowest = float(dataset["action"].values[best_path(dataset), beta])
+    values = [("A", lowest), ("R_f", float(dataset["rf"].values[beta, 0]))]
+    values += [(name, best[name]) for name in names[:PARAMETERS]]
     lines = [Line(sp.Symbol(name), sp.Float(f"{value:.6g}")) for name, value in values]
     more = f"and {len(names) - PARAMETERS} parameters more" * (len(names) > PARAMETERS)
     return aligned_of((Section("Lowest level", tuple(lines), more),))
 
 
-def check_same(run: Run, action: Action) -> None:
+def check_same(dataset: xr.Dataset, action: Mathematics) -> None:
     """Refuse an action that a run is not of.
 
     Raises
@@ -101,21 +98,21 @@ def check_same(run: Run, action: Action) -> None:
     OptionError
         If names, scheme or weights differ, or it is no action at all.
     """
-    from symda.api.action import Action
-
-    if not isinstance(action, Action):
+    if not isinstance(action, Mathematics):
         made = "sd.Action(model, measured)" if isinstance(action, Model) else "one, sd.Action(...)"
         raise OptionError(
             f"report: action is of type {type(action).__name__}, expected an Action; pass {made}."
         )
-    dataset = run.dataset
     pairs: dict[str, tuple[str | tuple[str, ...], str | tuple[str, ...]]] = {
         "model": (str(dataset.attrs["model"]), action.model.name),
         "scheme": (str(dataset.attrs["scheme"]), action.scheme.name),
         "model error": (str(dataset.attrs.get("model_error", "step")), action.model_error),
         "averaging": (str(dataset.attrs.get("averaging", "sum")), action.averaging),
         "states": (_names(dataset, "state"), tuple(s.name for s in action.model.states)),
-        "parameters": (_names(dataset, "parameter"), tuple(p.name for p in action.parameters)),
+        "parameters": (
+            _names(dataset, "parameter"),
+            tuple(p.name for p in action.parameters),
+        ),
         "channels": (_names(dataset, "channel"), action.measurement.names),
     }
     for what, (got, expected) in pairs.items():
@@ -125,7 +122,8 @@ def check_same(run: Run, action: Action) -> None:
                 f"action's {_short(expected)}. Pass the action, or the model's file, that the run "
                 "was made with, or none."
             )
-    check_equations(run, action, "report", "Pass the action that the run was made with, or none.")
+    fix = "Pass the action that the run was made with, or none."
+    check_equations(dataset, action.specification, "report", fix)
 
 
 def _names(dataset: xr.Dataset, what: str) -> tuple[str, ...]:
@@ -139,7 +137,7 @@ def _short(value: str | tuple[str, ...]) -> str:
     return f"({named})"
 
 
-def _declared(action: Action) -> Part:
+def _declared(action: Mathematics) -> Part:
     from symda.show.report import declared
 
     options: list[tuple[str, str]] = [
@@ -163,7 +161,7 @@ def _mechanics(model: Model) -> Iterator[Section]:
         yield Section("Mechanics", tuple(lines), "What the equations were derived from.")
 
 
-def _derived(action: Action) -> tuple[Part, ...]:
+def _derived(action: Mathematics) -> tuple[Part, ...]:
     from symda.show.report import mathematics, structure
 
     parts = [mathematics("Derived equations", action.equations().sections[_DECLARED:])]
@@ -180,7 +178,7 @@ def _derived(action: Action) -> tuple[Part, ...]:
     return (*parts, structure(_pictures(action), note))
 
 
-def _continuous(action: Action) -> Part:
+def _continuous(action: Mathematics) -> Part:
     from symda.show.report import mathematics
 
     title = "Continuous equations of motion"
@@ -197,24 +195,25 @@ def _continuous(action: Action) -> Part:
     return mathematics(title, tuple(sections), note)
 
 
-def _pictures(action: Action) -> list[Picture]:
+def _pictures(action: Mathematics) -> list[Picture]:
     from symda.show.report import bordered_hessian, field_jacobian, step_jacobian
 
-    uses, _ = action.field.structure()
+    uses, _ = action.specification.field.structure()
     states = [s.name for s in action.model.states]
     parameters = [p.name for p in action.parameters]
     first = field_jacobian(uses, states, parameters, discrete=action.model.discrete)
     if action.matrix_free:
         return [first]
-    return [first, step_jacobian(action._lowered), bordered_hessian(action._lowered)]
+    lowered = action.specification.lowered
+    return [first, step_jacobian(lowered), bordered_hessian(lowered)]
 
 
-def _sources(action: Action, *, newton: bool = False) -> Part:
+def _sources(action: Mathematics, *, newton: bool = False) -> Part:
     from symda.show.report import emitted
 
-    sources = [("Kernels", action.emitted)]
+    sources = [("Kernels", action.specification.emitted)]
     if newton and not action.matrix_free:
-        sources.append(("Structured Newton solver", action.emitted_newton))
+        sources.append(("Structured Newton solver", action.specification.emitted_newton))
     return emitted(sources)
 
 

@@ -18,21 +18,21 @@ from symda.analyse import (
     hits,
     last_rung,
     levels_table,
+    path_counts,
     time_to_lowest,
     verdict,
     wilson,
 )
 from symda.anneal.levels import GAP, HIT
 from symda.api.estimates import Estimates
-from symda.api.simulate import Trajectory
+from symda.api.mathematics import Mathematics
+from symda.api.trajectory import Trajectory
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
-
-    from symda.api.action import Action
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Run:
         What was annealed, for reports; it is not saved.
     """
 
-    def __init__(self, dataset: xr.Dataset, action: Action | None = None) -> None:
+    def __init__(self, dataset: xr.Dataset, action: Mathematics | None = None) -> None:
         self.dataset = dataset
         self.action = action
 
@@ -97,7 +97,8 @@ class Run:
     def _repr_latex_(self) -> str:
         from symda.api.report import run_latex
 
-        return run_latex(self)
+        reached = path_counts(self.dataset).reached
+        return run_latex(self.dataset, self.best.parameters if reached else None)
 
     @property
     def levels(self) -> xr.DataArray:
@@ -261,7 +262,7 @@ class Run:
         self,
         path: str | Path,
         *,
-        action: Action | None = None,
+        action: Mathematics | None = None,
         truth: Trajectory | xr.DataArray | None = None,
     ) -> Path:
         """Write all there is to read of this run.
@@ -293,7 +294,7 @@ class Run:
         """
         from symda.api.report import report_run
 
-        return report_run(self, path, action, truth)
+        return report_run(self.dataset, path, self.action if action is None else action, truth)
 
     def save(self, path: str | Path) -> Path:
         """Write the run to a NetCDF file; it appears whole or not at all.

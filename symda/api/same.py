@@ -8,27 +8,33 @@ from symda.declare import measurement_digest, model_digest
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
-    from symda.api.action import Action
-    from symda.api.run import Run
+    import xarray as xr
+
+    from symda.api.specification import Specification
 
 
-def digests(action: Action) -> dict[str, str]:
-    """Return the fingerprints of an action that a run keeps among its attributes."""
+def digests(specification: Specification) -> dict[str, str]:
+    """Return the fingerprints of an action, which a run keeps among its attributes."""
     return {
-        "model_digest": model_digest(action.model),
-        "measurement_digest": measurement_digest(action.measurement),
+        "model_digest": model_digest(specification.model),
+        "measurement_digest": measurement_digest(specification.measurement),
     }
 
 
 def check_equations(
-    run: Run, action: Action, call: str, fix: str, *, measured: bool = True
+    dataset: xr.Dataset,
+    specification: Specification,
+    call: str,
+    fix: str,
+    *,
+    measured: bool = True,
 ) -> None:
     """Refuse a run of other equations, or of other measured quantities.
 
     Parameters
     ----------
-    run, action
-        What was given together.
+    dataset, specification
+        Of the run and the action that were given together.
     call, fix : str
         How the message names the call, and what it advises.
     measured : bool
@@ -42,8 +48,8 @@ def check_equations(
     names = {"model_digest": "the equations of the model"}
     if measured:
         names["measurement_digest"] = "the measured quantities"
-    for name, expected in digests(action).items():
-        found = run.dataset.attrs.get(name)
+    for name, expected in digests(specification).items():
+        found = dataset.attrs.get(name)
         if name in names and found is not None and found != expected:
             raise OptionError(
                 f"{call}: the run is not one of this action: {names[name]} differ, though their "

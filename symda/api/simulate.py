@@ -1,9 +1,8 @@
-"""Trajectories of a model."""
+"""`simulate`: a model solved forward in time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -11,14 +10,13 @@ from numpy.typing import ArrayLike
 
 from symda.api.driven import Values, drive, driven, split_values, with_values
 from symda.api.estimates import Estimates
-from symda.api.evaluate import evaluate
 from symda.api.inputs import vector
 from symda.api.integrate import Options, System, integrate, iterate
 from symda.api.kernels import parameter_values
-from symda.api.plot import plot
 from symda.api.stepping import Method
+from symda.api.trajectory import Trajectory
 from symda.checks import choice, number
-from symda.declare import LatticeModel, Measurement, Model, Parameter
+from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State
 from symda.errors import DataError, OptionError
 from symda.observe import Samples
 from symda.observe.arrays import as_times, warn_of_coarse
@@ -26,95 +24,7 @@ from symda.observe.forcing import as_forcing, match
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import xarray as xr
-    from matplotlib.figure import Figure
-    from sympy import Expr
-
     from symda.observe.forcing import ForcingInput, ForcingSource
-
-
-@dataclass(frozen=True, eq=False)
-class Trajectory:
-    """A solution of a model.
-
-    Attributes
-    ----------
-    states : xarray.DataArray, dims (time, state) or (member, time, state)
-        The solution, or those of an ensemble.
-    parameters : mapping of str to float
-        The values it was computed with.
-    forcing : mapping of str to Samples or Expr
-        The forcing it was computed with.
-    """
-
-    states: xr.DataArray
-    parameters: Mapping[str, float]
-    forcing: Mapping[str, ForcingSource] = field(default_factory=dict)
-
-    @property
-    def times(self) -> FloatArray:
-        """Times (T,)."""
-        return np.asarray(self.states["time"].values, dtype=float)
-
-    def evaluate(self, expression: Expr | float) -> xr.DataArray:
-        """Return an expression's values along the solution, as of the Hamiltonian.
-
-        Parameters
-        ----------
-        expression : Expr
-            Of the model's states, parameters, forcing and time.
-
-        Returns
-        -------
-        xarray.DataArray, dims (time,), or (member, time) of an ensemble
-
-        Raises
-        ------
-        ModelError
-            If it uses a symbol that is not in the trajectory.
-        DataError
-            If a sampled forcing has no value at one of the times.
-        """
-        return evaluate(self, expression)
-
-    def plot(
-        self,
-        path: str | Path | None = None,
-        *,
-        model: Model | None = None,
-        energy: Expr | None = None,
-        title: str = "",
-    ) -> Figure:
-        """Plot states in time, two of them against each other, and how well energy is kept.
-
-        Parameters
-        ----------
-        path : str or Path, optional
-            Where to save the figure; the ending chooses the format.
-        model : Model, optional
-            The model of the trajectory: of a mechanical one coordinates and momenta each share a
-            panel, and its Hamiltonian is the energy.
-        energy : Expr, optional
-            Another quantity that should stay constant, in the model's symbols.
-        title : str
-            Title of the figure.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-
-        Raises
-        ------
-        OptionError
-            If `path` cannot be written, or `model` is not that of the trajectory.
-        ModelError
-            If `energy` uses a symbol that is not in the trajectory.
-        DataError
-            If it is an ensemble.
-        """
-        return plot(self, path, model, energy, title)
 
 
 def simulate(
@@ -200,7 +110,7 @@ def simulate(
         derive_lattice(known, nothing)
         if isinstance(known, LatticeModel)
         else derive_field(known, nothing),
-        parameter_vector(known.parameters, constants, where="simulate"),
+        parameter_vector(known.declarations, constants, where="simulate"),
         forcing_sources(known, drive(forcing, values), t, where="simulate"),
     )
     x0 = initial_state(known, initial, where="simulate")
@@ -299,7 +209,7 @@ def initial_state(
 
 
 def parameter_vector(
-    declared: tuple[Parameter, ...], given: Values | None, *, where: str
+    declarations: Mapping[State | Parameter, Declaration], given: Values | None, *, where: str
 ) -> FloatArray:
     """Array (P,) of parameters; those a mapping leaves out take the value they were declared with.
 
@@ -310,13 +220,16 @@ def parameter_vector(
     InputError
         If one is unknown, missing or not a finite number.
     """
-    names = tuple(p.name for p in declared)
+    declared = {p.name: d for p, d in declarations.items() if isinstance(p, Parameter)}
+    names = tuple(declared)
     if isinstance(given, Estimates):
         given = given.of(names)
     what, fix = f"{where}: parameters", "pass numbers, or a mapping of names to numbers"
     if given is not None and not isinstance(given, Mapping):
         return vector(given, names, what, fix)
-    values: dict[str, float] = {p.name: p.value for p in declared if p.value is not None}
+    values: dict[str, float] = {
+        name: one.value for name, one in declared.items() if one.value is not None
+    }
     values |= {
         str(name): number(value, f"{what}[{str(name)!r}]", fix, error=DataError)
         for name, value in (given or {}).items()

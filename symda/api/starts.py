@@ -127,10 +127,10 @@ def _thetas(theta: Parameters, problem: Problem, count: int) -> FloatArray:
         name = str(key)
         if name in problem.states and name not in problem.parameters:
             a = problem.states.index(name)
-            drifts = not np.isnan(problem.drift[a])
+            own = not np.isnan(problem.process_variance[a])
             raise OptionError(
                 f"anneal: start names {name!r} among the parameters, but it "
-                f"{'has a value of its own at every step' if drifts else 'is a state'}: it is the "
+                f"{'has a value of its own at every step' if own else 'is a state'}: it is the "
                 f"column X[..., {a}] of the path X. Put its values there."
             )
         if name not in problem.parameters:
@@ -150,7 +150,7 @@ def _thetas(theta: Parameters, problem: Problem, count: int) -> FloatArray:
 
 
 def _last(problem: Problem) -> str:
-    count = int((~np.isnan(problem.drift)).sum())
+    count = int((~np.isnan(problem.process_variance)).sum())
     return f" (the last {count} are parameters per step)" if count else ""
 
 

@@ -14,7 +14,6 @@ from symda.api.inputs import vector
 from symda.api.integrate import Options, System
 from symda.api.preflight import ProblemWarning
 from symda.api.simulate import (
-    Trajectory,
     forcing_sources,
     initial_state,
     integration_options,
@@ -23,6 +22,7 @@ from symda.api.simulate import (
     trajectory,
 )
 from symda.api.stepping import Method
+from symda.api.trajectory import Trajectory
 from symda.checks import number, whole
 from symda.declare import Measurement, Model
 from symda.errors import DataError, OptionError
@@ -134,7 +134,7 @@ def twin(
         refuse_for_maps({"method": method}, where="twin")
     times: FloatArray = dt * np.arange(steps + 1, dtype=float)
     constants, values = split_values(model, parameters, times, where="twin")
-    theta = parameter_vector(action.parameters, constants, where="twin")
+    theta = parameter_vector(action.specification.declarations, constants, where="twin")
     known = driven(model)
     sources = forcing_sources(known, drive(forcing, values), times, where="twin")
     system = System(_field(action, known), theta, sources)
@@ -146,7 +146,8 @@ def twin(
     if discard:
         _require_forcing_before(system, discard)
         # a chaotic truth follows from every digit: recorded twins stay what they are
-        ordinary = all(np.abs(s.start or s.bounds).max() >= 1.0 for s in known.states)
+        ranges = [known.declarations[s] for s in known.states]
+        ordinary = all(np.abs(one.start or one.bounds).max() >= 1.0 for one in ranges)
         spin_up = Options(method, SPIN_UP, SPIN_UP if ordinary else None)
         before = np.array([-discard, 0.0])
         way_in = trajectory(system, before, first, spin_up, longest=dt, where="twin")
@@ -200,19 +201,22 @@ def _bounds_warnings(
     action: Action, truth: Trajectory, theta: FloatArray, dt: float, discard: float, *, drawn: bool
 ) -> Iterator[str]:
     """Name what of a truth lies outside the bounds of the model, where no estimate can go."""
+    declared = action.specification.declarations
     for parameter, value in zip(action.parameters, theta.tolist(), strict=True):
-        if not parameter.bounds[0] <= value <= parameter.bounds[1]:
+        low, high = declared[parameter].bounds
+        if not low <= value <= high:
             yield (
                 f"twin: the true value {value:.6g} of {parameter.name} is outside of its bounds "
-                f"{_range(parameter.bounds)}, where no estimate can go. Widen bounds=."
+                f"{_range((low, high))}, where no estimate can go. Widen bounds=."
             )
     model, states, times = action.model, truth.states.values, truth.times
-    bounds = np.array([s.bounds for s in model.states], dtype=float)
+    bounds = np.array([declared[s].bounds for s in model.states], dtype=float)
     rounding = 1e-9 * np.abs(states).max(axis=0, initial=0.0)
     outside = (states < bounds[:, 0] - rounding) | (states > bounds[:, 1] + rounding)
     if not outside.any():
         return
     n, a = np.argwhere(outside)[0]
+    limits = _range((bounds[a, 0], bounds[a, 1]))
     last = int(np.flatnonzero(outside.any(axis=1))[-1])
     mend = "Widen bounds=."
     if drawn and last < len(times) - 1:
@@ -227,7 +231,7 @@ def _bounds_warnings(
         mend = "It starts at random in the states' start ranges: pass initial=, or widen bounds=."
     yield (
         f"twin: the truth has {model.states[a].name} = {states[n, a]:.6g} at time {times[n]:.6g}, "
-        f"outside of its bounds {_range(model.states[a].bounds)}, where no estimate can go. {mend}"
+        f"outside of its bounds {limits}, where no estimate can go. {mend}"
     )
 
 
@@ -246,7 +250,8 @@ def _require_forcing_before(system: System, discard: float) -> None:
 
 
 def _draw(model: Model, rng: np.random.Generator) -> FloatArray:
-    ranges = [s.start or s.bounds for s in model.states]
+    declared = [model.declarations[s] for s in model.states]
+    ranges = [one.start or one.bounds for one in declared]
     for state, (low, high) in zip(model.states, ranges, strict=True):
         if not (np.isfinite(low) and np.isfinite(high)):
             raise OptionError(

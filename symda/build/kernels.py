@@ -64,6 +64,15 @@ class Payload:
     newton: str = ""
     field: tuple[tuple[str, str], ...] = ()
 
+    def restore(self) -> Kernels:
+        """Rebuild the kernels."""
+        field = functions_of(self.field) or None
+        if not self.library:
+            return virtual_kernels(functions_of(self.functions), self.source, field)
+        engine = CompiledEngine(Path(self.library), self.source.digest[:DIGEST_DIGITS])
+        newton = (lambda *_: Path(self.newton)) if self.newton else None
+        return Kernels(engine, self.source, newton, field)
+
 
 @dataclass(frozen=True, eq=False)
 class Packed:
@@ -167,7 +176,7 @@ class Kernels:
         return self.engine.measure(path, values)
 
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset()) -> Payload:
-        """Return what another process needs to rebuild these kernels with `restore`.
+        """Return what another process needs to rebuild these kernels, its `restore`.
 
         Parameters
         ----------
@@ -487,26 +496,12 @@ def virtual_kernels(
     return Kernels(VirtualEngine(functions), source, field=field)
 
 
-def restore(payload: Payload) -> Kernels:
-    """Rebuild the kernels of a payload."""
-    from symda.build.lattice import LatticePayload, restore_lattice
-
-    if isinstance(payload, LatticePayload):
-        return restore_lattice(payload)
-    field = _functions(payload.field) or None
-    if payload.library:
-        engine = CompiledEngine(Path(payload.library), payload.source.digest[:DIGEST_DIGITS])
-        solver = Path(payload.newton)
-        newton = (lambda *_: solver) if payload.newton else None
-        return Kernels(engine, payload.source, newton, field)
-    return virtual_kernels(_functions(payload.functions), payload.source, field)
-
-
 def _serial(functions: Mapping[str, ca.Function]) -> tuple[tuple[str, str], ...]:
     return tuple((name, f.serialize()) for name, f in functions.items())
 
 
-def _functions(serial: tuple[tuple[str, str], ...]) -> dict[str, ca.Function]:
+def functions_of(serial: tuple[tuple[str, str], ...]) -> dict[str, ca.Function]:
+    """Return CasADi functions of their texts."""
     import casadi as ca
 
     return {name: ca.Function.deserialize(text) for name, text in serial}

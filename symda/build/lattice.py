@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.build.engines import Engine
-from symda.build.kernels import Evaluator, Kernels, Layout, Payload
+from symda.build.kernels import Evaluator, Kernels, Layout, Payload, functions_of
 from symda.build.lattice_engines import CompiledLattice, LatticeEngine, VirtualLattice
 from symda.errors import InputError, OptionError
 from symda.types import FloatArray, IntArray
@@ -81,6 +81,15 @@ class LatticePayload(Payload):
     """Plain data that lattice kernels are rebuilt from in another process."""
 
     shape: LatticeShape = LatticeShape(0, 0, 0, 0, 0, 0, False, (), (), ())
+
+    def restore(self) -> LatticeKernels:
+        """Rebuild the kernels."""
+        functions = functions_of(self.functions)
+        own = {name: functions.pop(name) for name in ("value", "gradient", "product")}
+        engine: LatticeEngine = (
+            CompiledLattice(Path(self.library)) if self.library else VirtualLattice(functions)
+        )
+        return LatticeKernels(engine, self.source, self.shape, own)
 
 
 class LatticeKernels(Kernels):
@@ -364,15 +373,3 @@ def compiled_lattice(
 ) -> LatticeKernels:
     """Kernels of a compiled module."""
     return lattice_kernels(CompiledLattice(artefact.library), artefact.source, shape, field)
-
-
-def restore_lattice(payload: LatticePayload) -> LatticeKernels:
-    """Rebuild the kernels of a payload."""
-    import casadi as ca
-
-    functions = {name: ca.Function.deserialize(text) for name, text in payload.functions}
-    own = {name: functions.pop(name) for name in ("value", "gradient", "product")}
-    engine: LatticeEngine = (
-        CompiledLattice(Path(payload.library)) if payload.library else VirtualLattice(functions)
-    )
-    return LatticeKernels(engine, payload.source, payload.shape, own)

@@ -11,7 +11,8 @@ from symda.api import Action, Run, Trajectory, anneal, twin
 from symda.build import NoCompiler, build, write_source
 from symda.cli.console import say, show_levels
 from symda.cli.output import make_folder, write_report, writing
-from symda.declare import Model, parameter, states
+from symda.declare import parameter, states
+from symda.declare.factory import Model
 from symda.errors import OptionError
 
 D = 11

@@ -69,7 +69,11 @@ def integrate_file(
         "initial",
         file,
     )
-    declared = {p.name: p.value for p in model.parameters if p.value is not None}
+    declared = {
+        symbol.name: one.value
+        for symbol, one in model.declarations.items()
+        if one.value is not None
+    }
     constants = _merge(
         file.parameters,
         given_parameters,

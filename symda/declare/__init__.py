@@ -1,6 +1,9 @@
 """Declare: symbols, models and what is measured; all symbolic validation happens here."""
 
 from symda.declare.check import as_expression, check_declared, check_expression, symbols_in
+from symda.declare.declaration import Declaration, Range
+from symda.declare.declared import Declared, Forcing, Time
+from symda.declare.equations import EquationModel
 from symda.declare.functions import KNOWN, exprel, known_names
 from symda.declare.identity import measurement_digest, model_digest
 from symda.declare.lattice import LatticeModel
@@ -8,15 +11,12 @@ from symda.declare.measure import Measurement, measure
 from symda.declare.mechanics import MechanicalModel
 from symda.declare.model import Model
 from symda.declare.parameters import parameter, parameters
-from symda.declare.ranges import Range
 from symda.declare.site import Lattice, Site, SiteState, StateField, site, states
 from symda.declare.symbols import (
-    Declared,
-    Forcing,
     Parameter,
     State,
     StepParameter,
-    Time,
+    Unknown,
     forcing,
     state,
     time,
@@ -24,7 +24,9 @@ from symda.declare.symbols import (
 
 __all__ = [
     "KNOWN",
+    "Declaration",
     "Declared",
+    "EquationModel",
     "Forcing",
     "Lattice",
     "LatticeModel",
@@ -39,6 +41,7 @@ __all__ = [
     "StateField",
     "StepParameter",
     "Time",
+    "Unknown",
     "as_expression",
     "check_declared",
     "check_expression",

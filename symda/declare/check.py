@@ -14,8 +14,9 @@ from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom, BooleanFunction
 
+from symda.declare.declared import Declared
+from symda.declare.delays import delay_words, is_time
 from symda.declare.functions import KNOWN, known_names
-from symda.declare.symbols import Declared, Time
 from symda.errors import ModelError, nearest
 
 _CONDITIONS = (Relational, sp.And, sp.Or, sp.Not, sp.ITE, BooleanAtom)
@@ -146,11 +147,7 @@ def symbols_in(expressions: Iterable[Expr]) -> Iterator[Symbol]:
 
 def describe(symbol: Symbol) -> str:
     """Return a symbol's kind and declaration in words."""
-    if not isinstance(symbol, Declared):
-        return "an undeclared SymPy symbol"
-    given = [(field, getattr(symbol, field)) for field in symbol.declaration]
-    said = ", ".join(f"{field}={value}" for field, value in given if value is not None)
-    return f"{symbol.kind_name}({said})"
+    return symbol.words if isinstance(symbol, Declared) else "an undeclared SymPy symbol"
 
 
 def _check_number(number: Expr, where: str) -> None:
@@ -238,57 +235,13 @@ def _applied(node: Basic) -> list[AppliedUndef]:
     return sorted(node.atoms(AppliedUndef), key=str)
 
 
-def called(name: str, arguments: tuple[object, ...]) -> str:
-    """Say what is wrong with a state that is called like a function."""
-    written = f"{name}({', '.join(map(str, arguments))})"
-    argument = arguments[0] if len(arguments) == 1 else None
-    if isinstance(argument, Expr) and not _is_time(argument):
-        if any(_is_time(s) for s in argument.free_symbols):
-            return f"{written} is {name} at another time{delay_words(name, argument, written)}"
-    return (
-        f"{written}: {name} is a state, not a function; it stands for its own time course, so "
-        f"write {name}. A product needs its sign, {name}*(...)."
-    )
-
-
-def _is_time(symbol: Basic) -> bool:
-    return isinstance(symbol, Time) or getattr(symbol, "name", None) == "t"
-
-
 def _is_delayed(function: AppliedUndef) -> bool:
     """Tell whether it is the value at another time, such as x(t - tau)."""
     argument = function.args[0]
-    times = [s for s in argument.free_symbols if _is_time(s)]
+    times = [s for s in argument.free_symbols if is_time(s)]
     return len(function.args) == 1 and bool(times) and argument != times[0]
 
 
 def _delay_refusal(function: Expr) -> str:
     name = type(function).__name__
     return f"{function} is {name} at another time{delay_words(name, function.args[0], function)}"
-
-
-def delay_words(name: str, argument: Expr, written: object) -> str:
-    """Say that delays are not supported, and what to write for the value of a state at `argument`.
-
-    Parameters
-    ----------
-    name : str
-        The state's name.
-    argument : Expr
-        What is written for the time.
-    written : object
-        The whole as the user wrote it.
-    """
-    time = next(s for s in argument.free_symbols if _is_time(s))
-    lag = sp.expand(time - argument)
-    if lag.has(time) or lag.is_negative:
-        return "; delays are not supported, nor is any other time than the present one."
-    text = sp.sstr(lag, full_prec=False)
-    rate = f"4/({text})" if lag.is_Add or lag.is_Mul else f"4/{text}"
-    return (
-        ", and delays are not supported. A chain of lags comes near one: with z = sd.states('z', "
-        f"4), the equations z[0]: ({name} - z[0])*{rate}, **{{z[i]: (z[i - 1] - z[i])*{rate} for i "
-        f"in range(1, 4)}}, and z[3] in place of {written}. Its lag is spread around {text} with "
-        "the variance lag**2/4; more states make it sharper. In a map, a state that keeps the "
-        f"value before, {{before: {name}}}, is a delay of one step."
-    )

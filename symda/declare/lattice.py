@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TypeVar
+from typing import final
 
 import sympy as sp
 from sympy import Expr
@@ -16,15 +16,17 @@ from symda.declare.check import (
     check_expression,
     symbols_in,
 )
-from symda.declare.model import Model, check_kind, find
+from symda.declare.declaration import Declaration
+from symda.declare.declared import Declared, Forcing
+from symda.declare.equations import EquationModel
+from symda.declare.model import Model, check_kind, find, of_kind, only_time
 from symda.declare.site import Lattice, Site, SiteState, StateField
-from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParameter, Time
-from symda.declare.typeset import model_html, model_latex
+from symda.declare.symbols import Parameter, State, StepParameter
+from symda.declare.typeset import model_latex
 from symda.errors import ModelError
 
-Kind = TypeVar("Kind", bound=Declared)
 
-
+@final
 class LatticeModel(Model):
     """Equations of one site that hold at every site; what `Model` makes of ``{x[i]: ...}``.
 
@@ -75,21 +77,15 @@ class LatticeModel(Model):
             check_declared(symbols_in([expression]), {s.name for s in declared}, here)
             for symbol in symbols_in([expression]):
                 _check_symbol(symbol, fields, here)
-        times = _of_kind(declared, Time)
-        if len(times) > 1:
-            raise ModelError(
-                f"{where}: uses {len(times)} times, {', '.join(t.name for t in times)}; a model "
-                "has one. Declare the others as forcing."
-            )
         for attribute, value in (
             ("name", name),
             ("discrete", discrete),
             ("lattice", fields[0].lattice),
             ("fields", fields),
             ("site_equations", right_hand_sides),
-            ("parameters", _of_kind(declared, Parameter)),
-            ("forcing", _of_kind(declared, Forcing)),
-            ("time", times[0] if times else None),
+            ("parameters", of_kind(declared, Parameter)),
+            ("forcing", of_kind(declared, Forcing)),
+            ("time", only_time(declared, where)),
         ):
             object.__setattr__(self, attribute, value)
         self._check_names(where)
@@ -100,10 +96,22 @@ class LatticeModel(Model):
 
     def _repr_latex_(self) -> str:
         own = tuple(field[tuple(self.lattice.sites)] for field in self.fields)
-        return model_latex(self, own, self.site_equations)
+        return model_latex(own, self.site_equations, self.discrete, self.time)
 
-    def _repr_html_(self) -> str:
-        return model_html(self, self.fields)
+    @property
+    def _rows(self) -> tuple[StateField, ...]:
+        return self.fields
+
+    @cached_property
+    def declarations(self) -> Mapping[State | Parameter, Declaration]:
+        """What is declared of the D states and P parameters."""
+        return {s: s.declaration for s in (*self.states, *self.parameters)}
+
+    def _meant(
+        self, key: object, known: Mapping[str, State | Parameter], where: str
+    ) -> Sequence[State | Parameter]:
+        own = (field for field in self.fields if key == field.name)
+        return super()._meant(next(own, key), known, where)
 
     def _check_names(self, where: str) -> None:
         names = {state.name for state in self.states}
@@ -148,10 +156,11 @@ class LatticeModel(Model):
             equation.xreplace(table) for equation in self.site_equations for table in tables
         )
 
-    def expand(self) -> Model:
+    def expand(self) -> EquationModel:
         """Return the ordinary model with an equation for each of the D states."""
         equations = dict(zip(self.states, self.equations, strict=True))
-        return Model(equations, name=self.name, discrete=self.discrete)
+        made = EquationModel(equations, name=self.name, discrete=self.discrete)
+        return made.with_declarations(self.declarations)
 
     # more than a model returns, but only for names that a model without sites does not have
     def __getitem__(self, name: str) -> State | Parameter | Forcing | StateField:  # type: ignore[override]
@@ -161,7 +170,11 @@ class LatticeModel(Model):
         return find(name, self.name, kinds)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, LatticeModel) and self._content == other._content
+        return (
+            isinstance(other, LatticeModel)
+            and self._content == other._content
+            and self.declarations == other.declarations
+        )
 
     def __hash__(self) -> int:
         return hash(self._content)
@@ -213,7 +226,3 @@ def _check_symbol(symbol: object, fields: tuple[StateField, ...], where: str) ->
         )
     if isinstance(symbol, Site) and symbol not in fields[0].lattice.sites:
         raise ModelError(f"{where}: {symbol.name!r} is not one of the sites of these fields.")
-
-
-def _of_kind(symbols: list[Declared], kind: type[Kind]) -> tuple[Kind, ...]:
-    return tuple(dict.fromkeys(symbol for symbol in symbols if isinstance(symbol, kind)))

@@ -14,9 +14,11 @@ from symda.declare.check import (
     check_expression,
     symbols_in,
 )
+from symda.declare.declaration import Declaration
+from symda.declare.declared import Declared
 from symda.declare.model import Model
 from symda.declare.site import SiteState
-from symda.declare.symbols import Declared, Parameter, State, StepParameter
+from symda.declare.symbols import Parameter, State, StepParameter
 from symda.errors import ModelError, nearest
 from symda.names import is_name
 
@@ -39,6 +41,10 @@ class Measurement:
     names: tuple[str, ...]
     functions: tuple[Expr, ...]
     parameters: tuple[Parameter, ...] = ()
+
+    def declarations(self, model: Model) -> dict[State | Parameter, Declaration]:
+        """Return what is declared of the states and all P parameters of a model measured so."""
+        return {**model.declarations, **{p: p.declaration for p in self.parameters}}
 
 
 def measure(model: Model, measured: Sequence[Expr] | Mapping[str, Expr]) -> Measurement:

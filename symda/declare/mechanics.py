@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import final
 
 import sympy as sp
 from sympy import Expr, Symbol
@@ -18,6 +18,9 @@ from symda.declare.check import (
     describe,
     symbols_in,
 )
+from symda.declare.declaration import Declaration
+from symda.declare.declared import Declared, Forcing, Time
+from symda.declare.equations import EquationModel
 from symda.declare.mechanics_generic import (
     generic_rank,
     gradient,
@@ -25,14 +28,14 @@ from symda.declare.mechanics_generic import (
     solve_linear,
     vanishes,
 )
-from symda.declare.model import Model
 from symda.declare.site import Site, SiteState
-from symda.declare.symbols import Declared, Forcing, State, StepParameter, Time
+from symda.declare.symbols import Parameter, State, StepParameter
 from symda.errors import ModelError, nearest
 
 
+@final
 @dataclass(frozen=True, init=False, repr=False)
-class MechanicalModel(Model):
+class MechanicalModel(EquationModel):
     """Hamilton's equations dq/dt = dH/dp, dp/dt = -dH/dq + force, with where they come from.
 
     A `Model` in every respect, whose states are (q, p); made by `Model.from_hamiltonian` and
@@ -64,10 +67,6 @@ class MechanicalModel(Model):
     forces: tuple[Expr, ...]
     lagrangian: Expr | None
     velocities: tuple[Symbol, ...]
-
-    def __new__(cls, *_: object, **__: object) -> Self:
-        """Make an empty one; equations of sites have no form of their own here."""
-        return object.__new__(cls)
 
     def __init__(
         self,
@@ -146,9 +145,38 @@ class MechanicalModel(Model):
             isinstance(symbol, moving) for symbol in symbols_in([self.hamiltonian])
         )
 
+    def with_declarations(
+        self, declarations: Mapping[State | Parameter, Declaration]
+    ) -> MechanicalModel:
+        """Return the model with these in its table.
+
+        Raises
+        ------
+        ModelError
+            If a parameter may become negative that the velocities were solved for as never
+            negative.
+        """
+        made = super().with_declarations(declarations)
+        L, v = self.lagrangian, self.velocities
+        lowered = [
+            symbol.name
+            for symbol, one in made.declarations.items()
+            if one.bounds[0] < 0.0 <= self.declarations[symbol].bounds[0]
+            and L is not None
+            and L.has(symbol)
+            and isinstance(symbol, Parameter)
+        ]
+        if lowered and jacobian(gradient(L, v), v).has(*v):
+            raise ModelError(
+                f"Model {self.name!r}: its velocities follow from the momenta for a {lowered[0]} "
+                "that is never negative, and these bounds let it be; make the model anew, with "
+                f"bounds= of sd.parameter({lowered[0]!r})."
+            )
+        return made
+
     def substitute(self, values: Mapping[Symbol, Expr]) -> MechanicalModel:
         """Return the model with other expressions in place of parameters or forcing."""
-        return MechanicalModel(
+        made = MechanicalModel(
             self.hamiltonian.xreplace(values),
             self.coordinates,
             self.momenta,
@@ -157,6 +185,7 @@ class MechanicalModel(Model):
             velocities=self.velocities,
             name=self.name,
         )
+        return made.with_declarations(self.declarations)
 
     def __repr__(self) -> str:
         sizes = f"n={len(self.coordinates)}, P={len(self.parameters)}, U={len(self.forcing)}"
@@ -168,11 +197,41 @@ def from_hamiltonian(
     q: State | Sequence[State],
     p: State | Sequence[State],
     *,
-    forces: Mapping[State, Expr | float] | None,
-    dissipation: Expr | float | None,
-    name: str,
+    forces: Mapping[State, Expr | float] | None = None,
+    dissipation: Expr | float | None = None,
+    name: str = "model",
 ) -> MechanicalModel:
-    """Make the model; see `Model.from_hamiltonian`."""
+    """Make the model of a Hamiltonian: dq/dt = dH/dp, dp/dt = -dH/dq + force.
+
+    Parameters
+    ----------
+    H : Expr
+        The Hamiltonian H(q, p); parameters, forcing (`sd.forcing`) and time may stand in it.
+    q, p : State or sequence of State, (n,)
+        Coordinates and momenta in the same order.
+    forces : mapping of State to Expr, optional
+        Generalised forces along some coordinates, in the same symbols as H.
+    dissipation : Expr, optional
+        Rayleigh's function R written in q and p: it adds the force -dR/dv, v = dH/dp, so that
+        dH/dt = -v dR/dv (-2 R if R is quadratic).
+    name : str
+        As for `Model`.
+
+    Returns
+    -------
+    MechanicalModel
+        With the states (*q, *p).
+
+    Raises
+    ------
+    ModelError
+        If coordinates and momenta do not pair, H depends on no momentum, something in H, a
+        force or R is not declared or is another state, or for what no model may hold.
+
+    Notes
+    -----
+    Goldstein, Classical Mechanics, chapter 8; R in chapter 1.5.
+    """
     where = f"Model {name!r}"
     coordinates, momenta = pairs(q, p, where)
     known = (*coordinates, *momenta)

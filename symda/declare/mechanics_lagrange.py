@@ -40,14 +40,55 @@ Coordinates: TypeAlias = State | Expr | Sequence[State] | Sequence[Expr]
 def from_lagrangian(
     L: Expr | float,
     q: Coordinates,
-    v: Symbol | Sequence[Symbol] | None,
+    v: Symbol | Sequence[Symbol] | None = None,
     *,
-    momenta: State | Sequence[State] | None,
-    forces: Mapping[State, Expr | float] | None,
-    dissipation: Expr | float | None,
-    name: str,
+    momenta: State | Sequence[State] | None = None,
+    forces: Mapping[State, Expr | float] | None = None,
+    dissipation: Expr | float | None = None,
+    name: str = "model",
 ) -> MechanicalModel:
-    """Make the model; see `Model.from_lagrangian`."""
+    """Make the model of a Lagrangian, in coordinates q and momenta p = dL/dv.
+
+    Parameters
+    ----------
+    L : Expr
+        The Lagrangian L(q, v); parameters, forcing (`sd.forcing`) and time may stand in it.
+        If it is not quadratic in v, declare by bounds which parameters are never negative.
+    q : State or sequence of State, (n,)
+        Coordinates. Functions of time as `sympy.physics.mechanics.dynamicsymbols` makes them
+        are accepted: L then holds their derivatives, `v` is left out, other functions of time
+        become forcing, and plain symbols parameters.
+    v : Symbol or sequence of Symbol, (n,)
+        What stands for dq/dt in L, states or plain SymPy symbols. They are not in the model.
+    momenta : State or sequence of State, (n,), optional
+        What to call the momenta, with bounds and start ranges. By default ``p_x`` for ``x``.
+    forces : mapping of State to Expr, optional
+        Generalised forces along some coordinates, in the same symbols as L.
+    dissipation : Expr, optional
+        Rayleigh's function R(q, v), which adds the force -dR/dv.
+    name : str
+        As for `Model`.
+
+    Returns
+    -------
+    MechanicalModel
+        With the states (*q, *p) and H = p v - L.
+
+    Raises
+    ------
+    ModelError
+        If L is degenerate in the velocities, or these do not follow from the momenta in a
+        closed form that keeps its digits; if coordinates and velocities do not pair; and as
+        `from_hamiltonian`.
+
+    Notes
+    -----
+    The matrix d2L/dv2 is inverted in symbols, and equations grow with the coordinates that it
+    couples: of a chain of three pendulums they hold 10,000 operations and take 2 s to make, of
+    four 90,000 and 15 s, of five with numbers for masses and lengths 180,000 and 25 s.
+
+    Goldstein, Classical Mechanics, chapters 1.5 and 8.1.
+    """
     where = f"Model {name!r}"
     if forces is not None:
         forces = forces_in(forces, where)
@@ -132,7 +173,7 @@ def _invert(
     positive = {
         s: sp.Dummy(s.name, positive=True)
         for s in L.free_symbols
-        if isinstance(s, Parameter) and s.bounds[0] >= 0.0
+        if isinstance(s, Parameter) and s.declaration.bounds[0] >= 0.0
     }
     back = {dummy: symbol for symbol, dummy in positive.items()}
     try:

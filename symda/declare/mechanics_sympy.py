@@ -11,9 +11,10 @@ from sympy import Expr, Symbol
 from sympy.core.function import AppliedUndef
 
 from symda.declare.check import as_expression, check_alike, symbols_in
+from symda.declare.declared import Declared, Forcing, Time
+from symda.declare.equations import EquationModel
 from symda.declare.mechanics_generic import generic_rank, solve_linear
-from symda.declare.model import Model
-from symda.declare.symbols import Declared, Forcing, Parameter, State, Time
+from symda.declare.symbols import Parameter, State
 from symda.errors import ModelError, nearest
 
 if TYPE_CHECKING:
@@ -24,9 +25,35 @@ Given: TypeAlias = Mapping[Expr, Expr | float]
 
 
 def from_mechanics(
-    method: LagrangesMethod | KanesMethod, *, symbols: Given | None, name: str
-) -> Model:
-    """Make the model; see `Model.from_mechanics`."""
+    method: LagrangesMethod | KanesMethod, *, symbols: Given | None = None, name: str = "model"
+) -> EquationModel:
+    """Make the model of a system derived with `sympy.physics.mechanics`.
+
+    Parameters
+    ----------
+    method : LagrangesMethod or KanesMethod
+        Its equations formed. Coordinates and speeds become the states (q, u) under their own
+        names, a speed dq/dt as ``q_dot``. Multipliers of constraints are solved for and left
+        out, so start on the constraint.
+    symbols : mapping of Expr to Expr or number, optional
+        What stands for constants and inputs: declared symbols, expressions in them, numbers.
+        Other constants become parameters, other functions of time forcing, and derivatives of
+        these forcing of their own, ``f_dot``.
+    name : str
+        As for `Model`.
+
+    Returns
+    -------
+    Model
+        An ordinary one, since (q, u) are not canonical: for momenta, and integrators that keep
+        them so, pass the Lagrangian to `from_lagrangian`.
+
+    Raises
+    ------
+    ModelError
+        If the equations are not formed or the mass matrix is singular, or something in
+        `symbols` is not in the system.
+    """
     from sympy.physics.mechanics import KanesMethod, LagrangesMethod
 
     where = f"Model {name!r}"
@@ -66,7 +93,7 @@ def from_mechanics(
     accelerations = list(_solve(writing(mass[n:, n:]), writing(right[n:, :]), where))
     writing.check_used()
     equations = dict(zip(writing.states, [*rates, *accelerations[: len(u)]], strict=True))
-    return Model(equations, name=name)
+    return EquationModel(equations, name=name)
 
 
 def is_dynamic(q: object) -> bool:

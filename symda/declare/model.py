@@ -1,71 +1,33 @@
-"""A model: one equation for each state, checked when it is made."""
+"""What every model is: states, parameters, forcing, equations, and a table of declarations."""
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeVar
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Self, TypeAlias, TypeVar
 
-from sympy import Expr, S, Symbol
+from sympy import Expr
 
-from symda.declare.check import (
-    as_expression,
-    check_alike,
-    check_declared,
-    check_expression,
-    describe,
-    symbols_in,
-)
-from symda.declare.site import Site, SiteState, StateField
-from symda.declare.symbols import Declared, Forcing, Parameter, State, StepParameter, Time
+from symda.declare.declaration import Declaration, Range
+from symda.declare.declared import Declared, Forcing, Time
+from symda.declare.site import StateField
+from symda.declare.symbols import Parameter, State, StepParameter
 from symda.declare.typeset import model_html, model_latex
 from symda.errors import ModelError, nearest
 from symda.names import is_name
 
-if TYPE_CHECKING:
-    from sympy.physics.mechanics import KanesMethod, LagrangesMethod
-
-    from symda.declare.mechanics import MechanicalModel
-
 Kind = TypeVar("Kind", bound=Declared)
 Named = TypeVar("Named", bound=Declared | StateField)
+Value = TypeVar("Value")
+#: How a user says which states or parameters are meant.
+Key: TypeAlias = "str | State | Parameter | Sequence[State] | Sequence[Parameter]"
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Model:
-    """Equations dx/dt = F(x, u, theta, t), or a map x_{n+1} = f(x_n, u, theta, n).
-
-    Parameters
-    ----------
-    equations : mapping of State to Expr or number
-        One right-hand side for each state, D of them; their order is the order of the states. With
-        sites (see `site`) one for each field, ``{x[i]: x[i+1] - x[i]}``; the model then is a
-        `LatticeModel`.
-    name : str
-        What to call the model; the names of generated modules begin with it.
-    discrete : bool, optional
-        True for a map.
-
-    Attributes
-    ----------
-    states : tuple of State, (D,)
-        Those of the equations; then the parameters per step, in the order of first appearance.
-    parameters : tuple of Parameter, (P,)
-        In the order of first appearance.
-    forcing : tuple of Forcing, (U,)
-        In the order of first appearance.
-    time : Time or None
-        None if no equation uses it.
-    equations : tuple of Expr, (D,)
-        The right-hand sides as they were written; that of a parameter per step says that it stays
-        what it is.
-
-    Raises
-    ------
-    ModelError
-        For whatever could not be compiled or is most likely a slip; the message says which
-        equation, what was found there, and how to mend it.
-    """
+class Model(ABC):
+    """The base of all kinds of models; users make one with `sd.Model`, which says what it has."""
 
     name: str
     discrete: bool
@@ -74,223 +36,111 @@ class Model:
     forcing: tuple[Forcing, ...]
     time: Time | None
     equations: tuple[Expr, ...]
-
-    def __new__(cls, equations: object = None, **options: object) -> Self:
-        """Equations of sites, {x[i]: ...}, make a `LatticeModel`."""
-        from symda.declare.lattice import LatticeModel
-
-        sites = isinstance(equations, Mapping) and any(isinstance(k, SiteState) for k in equations)
-        # a LatticeModel is a Model, which is all that is promised when cls is Model
-        return object.__new__(LatticeModel if sites else cls)  # type: ignore[return-value]
-
-    def __init__(
-        self,
-        equations: Mapping[State, Expr | float] | Mapping[SiteState, Expr | float],
-        *,
-        name: str = "model",
-        discrete: bool = False,
-    ) -> None:
-        check_kind(name, discrete)
-        states = _checked_states(equations, name)
-        wheres = [f"Model {name!r}, equation of {state}" for state in states]
-        right_hand_sides = tuple(
-            as_expression(given, where)
-            for given, where in zip(equations.values(), wheres, strict=True)
-        )
-        declared = [
-            symbol
-            for symbol in (*states, *symbols_in((*right_hand_sides, *self._beside)))
-            if isinstance(symbol, Declared)
-        ]
-        names = {symbol.name for symbol in declared}
-        check_alike(declared, f"Model {name!r}")
-        for expression, where in zip(right_hand_sides, wheres, strict=True):
-            check_expression(expression, where)
-            check_declared(symbols_in([expression]), names, where)
-            for symbol in symbols_in([expression]):
-                if isinstance(symbol, Site | SiteState):
-                    raise ModelError(
-                        f"{where}: uses {symbol.name}, which needs equations of sites, "
-                        "{x[i]: ...}; the left-hand side here is one state."
-                    )
-                if type(symbol) is State and symbol not in states:
-                    raise ModelError(
-                        f"{where}: uses the state {symbol.name!r}, which has no equation."
-                        f"{nearest(symbol.name, (state.name for state in states))} "
-                        f"Add {symbol.name}: ... to the equations, or declare it as a parameter "
-                        "or forcing."
-                    )
-        carried = _of_kind(declared, StepParameter)
-        times = _of_kind(declared, Time)
-        if len(times) > 1:
-            raise ModelError(
-                f"Model {name!r}: uses {len(times)} times, "
-                f"{', '.join(symbol.name for symbol in times)}; a model has one. "
-                "Declare the others as forcing."
-            )
-        for field, value in (
-            ("name", name),
-            ("discrete", discrete),
-            ("states", (*states, *carried)),
-            ("parameters", _of_kind(declared, Parameter)),
-            ("forcing", _of_kind(declared, Forcing)),
-            ("time", times[0] if times else None),
-            # constant but for their own drift, of which the action knows
-            ("equations", (*right_hand_sides, *(w if discrete else S.Zero for w in carried))),
-        ):
-            object.__setattr__(self, field, value)
-
-    @staticmethod
-    def from_hamiltonian(
-        H: Expr | float,
-        q: State | Sequence[State],
-        p: State | Sequence[State],
-        *,
-        forces: Mapping[State, Expr | float] | None = None,
-        dissipation: Expr | float | None = None,
-        name: str = "model",
-    ) -> MechanicalModel:
-        """Make the model of a Hamiltonian: dq/dt = dH/dp, dp/dt = -dH/dq + force.
-
-        Parameters
-        ----------
-        H : Expr
-            The Hamiltonian H(q, p); parameters, forcing (`sd.forcing`) and time may stand in it.
-        q, p : State or sequence of State, (n,)
-            Coordinates and momenta in the same order.
-        forces : mapping of State to Expr, optional
-            Generalised forces along some coordinates, in the same symbols as H.
-        dissipation : Expr, optional
-            Rayleigh's function R written in q and p: it adds the force -dR/dv, v = dH/dp, so that
-            dH/dt = -v dR/dv (-2 R if R is quadratic).
-        name : str
-            As for `Model`.
-
-        Returns
-        -------
-        MechanicalModel
-            With the states (*q, *p).
-
-        Raises
-        ------
-        ModelError
-            If coordinates and momenta do not pair, H depends on no momentum, something in H, a
-            force or R is not declared or is another state, or for what no model may hold.
-
-        Notes
-        -----
-        Goldstein, Classical Mechanics, chapter 8; R in chapter 1.5.
-        """
-        from symda.declare.mechanics import from_hamiltonian
-
-        return from_hamiltonian(H, q, p, forces=forces, dissipation=dissipation, name=name)
-
-    @staticmethod
-    def from_lagrangian(
-        L: Expr | float,
-        q: State | Expr | Sequence[State] | Sequence[Expr],
-        v: Symbol | Sequence[Symbol] | None = None,
-        *,
-        momenta: State | Sequence[State] | None = None,
-        forces: Mapping[State, Expr | float] | None = None,
-        dissipation: Expr | float | None = None,
-        name: str = "model",
-    ) -> MechanicalModel:
-        """Make the model of a Lagrangian, in coordinates q and momenta p = dL/dv.
-
-        Parameters
-        ----------
-        L : Expr
-            The Lagrangian L(q, v); parameters, forcing (`sd.forcing`) and time may stand in it.
-            If it is not quadratic in v, declare by bounds which parameters are never negative.
-        q : State or sequence of State, (n,)
-            Coordinates. Functions of time as `sympy.physics.mechanics.dynamicsymbols` makes them
-            are accepted: L then holds their derivatives, `v` is left out, other functions of time
-            become forcing, and plain symbols parameters.
-        v : Symbol or sequence of Symbol, (n,)
-            What stands for dq/dt in L, states or plain SymPy symbols. They are not in the model.
-        momenta : State or sequence of State, (n,), optional
-            What to call the momenta, with bounds and start ranges. By default ``p_x`` for ``x``.
-        forces : mapping of State to Expr, optional
-            Generalised forces along some coordinates, in the same symbols as L.
-        dissipation : Expr, optional
-            Rayleigh's function R(q, v), which adds the force -dR/dv.
-        name : str
-            As for `Model`.
-
-        Returns
-        -------
-        MechanicalModel
-            With the states (*q, *p) and H = p v - L.
-
-        Raises
-        ------
-        ModelError
-            If L is degenerate in the velocities, or these do not follow from the momenta in a
-            closed form that keeps its digits; if coordinates and velocities do not pair; and as
-            `from_hamiltonian`.
-
-        Notes
-        -----
-        The matrix d2L/dv2 is inverted in symbols, and equations grow with the coordinates that it
-        couples: of a chain of three pendulums they hold 10,000 operations and take 2 s to make, of
-        four 90,000 and 15 s, of five with numbers for masses and lengths 180,000 and 25 s.
-
-        Goldstein, Classical Mechanics, chapters 1.5 and 8.1.
-        """
-        from symda.declare.mechanics_lagrange import from_lagrangian
-
-        return from_lagrangian(
-            L, q, v, momenta=momenta, forces=forces, dissipation=dissipation, name=name
-        )
-
-    @staticmethod
-    def from_mechanics(
-        method: LagrangesMethod | KanesMethod,
-        *,
-        symbols: Mapping[Expr, Expr | float] | None = None,
-        name: str = "model",
-    ) -> Model:
-        """Make the model of a system derived with `sympy.physics.mechanics`.
-
-        Parameters
-        ----------
-        method : LagrangesMethod or KanesMethod
-            Its equations formed. Coordinates and speeds become the states (q, u) under their own
-            names, a speed dq/dt as ``q_dot``. Multipliers of constraints are solved for and left
-            out, so start on the constraint.
-        symbols : mapping of Expr to Expr or number, optional
-            What stands for constants and inputs: declared symbols, expressions in them, numbers.
-            Other constants become parameters, other functions of time forcing, and derivatives of
-            these forcing of their own, ``f_dot``.
-        name : str
-            As for `Model`.
-
-        Returns
-        -------
-        Model
-            An ordinary one, since (q, u) are not canonical: for momenta, and integrators that keep
-            them so, pass the Lagrangian to `from_lagrangian`.
-
-        Raises
-        ------
-        ModelError
-            If the equations are not formed or the mass matrix is singular, or something in
-            `symbols` is not in the system.
-        """
-        from symda.declare.mechanics_sympy import from_mechanics
-
-        return from_mechanics(method, symbols=symbols, name=name)
-
-    @property
-    def _beside(self) -> tuple[Expr, ...]:
-        """Expressions whose symbols are the model's as those of its equations are."""
-        return ()
+    declarations: Mapping[State | Parameter, Declaration] = field(hash=False)
 
     @property
     def per_step(self) -> tuple[StepParameter, ...]:
         """The parameters per step, (Q,): the last of the states."""
-        return _of_kind(self.states, StepParameter)
+        return of_kind(self.states, StepParameter)
+
+    def with_bounds(self, bounds: Mapping[Key, Range] | None = None, /, **named: Range) -> Self:
+        """Return the model with other bounds, its symbols and equations the same.
+
+        Its siblings `with_start`, `with_value`, `with_typical` and `with_process_variance` do the
+        same with what else is declared, as the arguments of `sd.state` and `sd.parameter` say it;
+        None takes it back.
+
+        Parameters
+        ----------
+        bounds : mapping of str, State, Parameter or a sequence of these to (float, float)
+            Which unknowns get which bounds; the name or the field of a lattice means all its
+            states.
+        **named : (float, float)
+            The same by name, ``model.with_bounds(nu=(0.0, 30.0))``.
+
+        Raises
+        ------
+        ModelError
+            If the model has no such unknown, or one that has no bounds; for bounds that are none,
+            or that a start range or value declared before leaves.
+        """
+        return self._with("bounds", bounds, named)
+
+    def with_start(
+        self, start: Mapping[Key, Range | None] | None = None, /, **named: Range | None
+    ) -> Self:
+        """Return the model with other ranges of start values; see `with_bounds`."""
+        return self._with("start", start, named)
+
+    def with_value(
+        self, value: Mapping[Key, float | None] | None = None, /, **named: float | None
+    ) -> Self:
+        """Return the model with other known values of parameters; see `with_bounds`."""
+        return self._with("value", value, named)
+
+    def with_typical(
+        self, typical: Mapping[Key, float | None] | None = None, /, **named: float | None
+    ) -> Self:
+        """Return the model with other typical sizes of parameters; see `with_bounds`."""
+        return self._with("typical", typical, named)
+
+    def with_process_variance(
+        self, variance: Mapping[Key, float | None] | None = None, /, **named: float | None
+    ) -> Self:
+        """Return the model with other variances of parameters per step; see `with_bounds`."""
+        return self._with("process_variance", variance, named)
+
+    def with_declarations(self, declarations: Mapping[State | Parameter, Declaration]) -> Self:
+        """Return the model with these in its table; of symbols it has not they are left out."""
+        found = copy(self)
+        table = {s: declarations.get(s, own) for s, own in self.declarations.items()}
+        object.__setattr__(found, "declarations", table)
+        return found
+
+    def _with(
+        self, what: str, given: Mapping[Key, Value] | None, named: Mapping[str, Value]
+    ) -> Self:
+        where = f"Model {self.name!r}, with_{what}"
+        if not isinstance(given, Mapping | None):
+            raise ModelError(
+                f"{where}: expected a mapping of states or parameters, or their names as keywords, "
+                f"got {given!r}."
+            )
+        changed: dict[State | Parameter, Declaration] = {}
+        known = {symbol.name: symbol for symbol in self.declarations}
+        for key, value in [*(given or {}).items(), *named.items()]:
+            for symbol in self._meant(key, known, where):
+                if what not in symbol.declares:
+                    raise ModelError(
+                        f"{where}: {symbol.name!r} is a {symbol.kind_name.lower()}, which has no "
+                        f"{what}; it has {', '.join(symbol.declares)}."
+                    )
+                if symbol in changed:
+                    raise ModelError(f"{where}: {symbol.name!r} is given twice.")
+                # of whatever type the value is, it is checked
+                other = replace(self.declarations[symbol], **{what: value})  # type: ignore[arg-type]
+                changed[symbol] = other.checked(f"{where}: {symbol.name!r}")
+        return self.with_declarations(changed)
+
+    def _meant(
+        self, key: object, known: Mapping[str, State | Parameter], where: str
+    ) -> Sequence[State | Parameter]:
+        """Return the states and parameters, known by name, that a key means."""
+        if isinstance(key, Sequence) and not isinstance(key, str):
+            return [symbol for one in key for symbol in self._meant(one, known, where)]
+        name = key if isinstance(key, str) else getattr(key, "name", None)
+        found = known.get(name) if isinstance(name, str) else None
+        if found is None:
+            raise ModelError(
+                f"{where}: {key!r} is no state or parameter of the model.{nearest(name, known)} "
+                f"It has {listed([*known.values()])}."
+            )
+        if not isinstance(key, str) and key != found:
+            raise ModelError(
+                f"{where}: {name!r} prints like a symbol of the model but was declared "
+                f"differently; use its name, or the model's own, model[{name!r}]."
+            )
+        return [found]
 
     def __getitem__(self, name: str) -> State | Parameter | Forcing:
         """Return the state, parameter or forcing of a name, as in ``model["V"]``.
@@ -312,11 +162,24 @@ class Model:
         sizes = f"D={len(self.states)}{own}, P={len(self.parameters)}, U={len(self.forcing)}"
         return f"Model({self.name!r}, {kind}, {sizes})"
 
+    @property
+    def _rows(self) -> Sequence[State | StateField]:
+        """What has a line in the table that notebooks show, besides parameters and forcing."""
+        return self.states
+
+    def declared(self, row: State | StateField | Parameter) -> Declaration | None:
+        """Return what is declared of a row; None if not the same of all states of a field."""
+        if not isinstance(row, StateField):
+            return self.declarations[row]
+        every = {self.declarations[state] for state in row}
+        return every.pop() if len(every) == 1 else None
+
     def _repr_latex_(self) -> str:
-        return model_latex(self, self.states, self.equations)
+        return model_latex(self.states, self.equations, self.discrete, self.time)
 
     def _repr_html_(self) -> str:
-        return model_html(self, self.states)
+        rows = [[(s, self.declared(s)) for s in part] for part in (self._rows, self.parameters)]
+        return model_html(repr(self), self._repr_latex_(), rows, self.forcing)
 
 
 def check_kind(name: object, discrete: object) -> None:
@@ -338,32 +201,26 @@ def check_kind(name: object, discrete: object) -> None:
         )
 
 
-def _checked_states(equations: Mapping[State, Expr | float], name: str) -> tuple[State, ...]:
-    if not isinstance(equations, Mapping):
-        raise ModelError(
-            f"Model {name!r}: equations must be a mapping of state to right-hand side, "
-            f"{{x: -x}}, got {type(equations).__name__}."
-        )
-    if not equations:
-        raise ModelError(f"Model {name!r}: no equation given; a model needs at least one state.")
-    for key in equations:
-        if isinstance(key, StepParameter):
-            raise ModelError(
-                f"Model {name!r}: the left-hand side {key.name!r} is a parameter per step, which "
-                "has no equation; use it in the equations of states. A quantity with an equation "
-                "of its own is a state, sd.state."
-            )
-        if not isinstance(key, State):
-            what = describe(key) if isinstance(key, Symbol) else type(key).__name__
-            raise ModelError(
-                f"Model {name!r}: the left-hand side {key!r} is {what}; "
-                "equations belong to states. Declare it with sd.state."
-            )
-    return tuple(equations)
-
-
-def _of_kind(symbols: Iterable[Declared], kind: type[Kind]) -> tuple[Kind, ...]:
+def of_kind(symbols: Iterable[Declared], kind: type[Kind]) -> tuple[Kind, ...]:
+    """Return those of a kind, each once, in the order of first appearance."""
     return tuple(dict.fromkeys(symbol for symbol in symbols if isinstance(symbol, kind)))
+
+
+def only_time(declared: Iterable[Declared], where: str) -> Time | None:
+    """Return the time among a model's symbols, if there is one.
+
+    Raises
+    ------
+    ModelError
+        If there are several.
+    """
+    times = of_kind(declared, Time)
+    if len(times) > 1:
+        raise ModelError(
+            f"{where}: uses {len(times)} times, {', '.join(t.name for t in times)}; a model has "
+            "one. Declare the others as forcing."
+        )
+    return times[0] if times else None
 
 
 def find(name: str, model: str, kinds: Mapping[str, Sequence[Named]]) -> Named:

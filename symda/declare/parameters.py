@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, overload
 
-from symda.declare.ranges import Range
-from symda.declare.symbols import UNBOUNDED, Parameter, StepParameter, several, single
+from symda.declare.declaration import UNBOUNDED, Range
+from symda.declare.symbols import Parameter, StepParameter, several, single
 from symda.errors import ModelError
 
 
@@ -29,7 +29,7 @@ def parameter(
     per: Literal["step"],
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
-    drift: float | None = None,
+    process_variance: float | None = None,
 ) -> StepParameter: ...
 
 
@@ -41,7 +41,7 @@ def parameter(
     start: Range | None = None,
     value: float | None = None,
     typical: float | None = None,
-    drift: float | None = None,
+    process_variance: float | None = None,
 ) -> Parameter | StepParameter:
     """Declare one parameter; see `Parameter` for the arguments.
 
@@ -50,8 +50,8 @@ def parameter(
     name : str
         Its name.
     per : {"step"}, optional
-        With a value of its own at every step: see `StepParameter`, also for `drift`.
-    bounds, start, value, typical, drift
+        With a value of its own at every step: see `StepParameter`, also for `process_variance`.
+    bounds, start, value, typical, process_variance
         As for `Parameter` and `StepParameter`.
 
     Raises
@@ -60,7 +60,7 @@ def parameter(
         As `Parameter`, or if `name` holds several names, or an argument does not go with `per`.
     """
     one = single(name, "parameter")
-    return _parameters([one], "parameter", per, bounds, start, value, typical, drift)[0]
+    return _parameters([one], "parameter", per, bounds, start, value, typical, process_variance)[0]
 
 
 @overload
@@ -84,7 +84,7 @@ def parameters(
     per: Literal["step"],
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
-    drift: float | None = None,
+    process_variance: float | None = None,
 ) -> tuple[StepParameter, ...]: ...
 
 
@@ -97,7 +97,7 @@ def parameters(
     start: Range | None = None,
     value: float | None = None,
     typical: float | None = None,
-    drift: float | None = None,
+    process_variance: float | None = None,
 ) -> tuple[Parameter, ...] | tuple[StepParameter, ...]:
     """Declare several parameters with the same declaration.
 
@@ -107,7 +107,7 @@ def parameters(
         `"sigma rho beta"` or a sequence of names; or one name together with `size`.
     size : int, optional
         With one name: how many parameters, called a0, a1, ...
-    per, bounds, start, value, typical, drift
+    per, bounds, start, value, typical, process_variance
         As for `parameter`.
 
     Returns
@@ -120,7 +120,7 @@ def parameters(
         As `parameter`, or if a name is missing or repeated, or the size is not at least 1.
     """
     every = several(names, size, "parameters")
-    return _parameters(every, "parameters", per, bounds, start, value, typical, drift)
+    return _parameters(every, "parameters", per, bounds, start, value, typical, process_variance)
 
 
 def _parameters(
@@ -131,13 +131,13 @@ def _parameters(
     start: Range | None,
     value: float | None,
     typical: float | None,
-    drift: float | None,
+    process_variance: float | None,
 ) -> tuple[Parameter, ...] | tuple[StepParameter, ...]:
     if per is None:
-        if drift is not None:
+        if process_variance is not None:
             raise ModelError(
-                f"{function}({names[0]!r}): drift is the variance of a parameter's change over a "
-                "step, and this one is constant; add per='step'."
+                f"{function}({names[0]!r}): process_variance is that of a parameter's change over "
+                "a step, and this one is constant; add per='step'."
             )
         return tuple(
             Parameter(name, bounds=bounds, start=start, value=value, typical=typical)
@@ -158,4 +158,7 @@ def _parameters(
             f"{function}({names[0]!r}): the size of a parameter per step is the larger end of its "
             "start range; leave typical out."
         )
-    return tuple(StepParameter(name, bounds=bounds, start=start, drift=drift) for name in names)
+    return tuple(
+        StepParameter(name, bounds=bounds, start=start, process_variance=process_variance)
+        for name in names
+    )

@@ -15,8 +15,9 @@ from sympy.printing.latex import LatexPrinter
 
 from symda.checks import choice, whole
 from symda.declare import symbols
-from symda.declare.ranges import Range, checked_bounds, checked_start
-from symda.declare.symbols import UNBOUNDED, Declared, State
+from symda.declare.declaration import UNBOUNDED, Declaration, Range
+from symda.declare.declared import Declared
+from symda.declare.symbols import State
 from symda.errors import ModelError
 from symda.types import IntArray
 
@@ -51,7 +52,6 @@ class Site(Declared):
 
     __slots__ = ("boundary", "size")
     kind_name = "Site"
-    declaration = ("size", "boundary")
     size: int
     boundary: Boundary
 
@@ -63,11 +63,16 @@ class Site(Declared):
         symbol.size, symbol.boundary = size, boundary
         return symbol
 
+    @property
+    def words(self) -> str:
+        """Kind and declaration, as messages say them."""
+        return f"Site(size={self.size}, boundary={self.boundary})"
+
     def _hashable_content(self) -> tuple[object, ...]:
         return (*sp.Symbol._hashable_content(self), (float(self.size),), self.boundary)
 
     # SymPy's symbols are made anew from their name alone; these need more
-    def __getnewargs_ex__(self) -> tuple[tuple[str, int], dict[str, object]]:  # type: ignore[override]
+    def __getnewargs_ex__(self) -> tuple[tuple[object, ...], dict[str, object]]:
         return (self.name, self.size), {"boundary": self.boundary}
 
     def inside(self, positions: IntArray) -> IntArray:
@@ -144,7 +149,7 @@ class SiteState(Declared):
         return f"{{{printer.doprint(sp.Symbol(self.field.name))}}}_{{{place}}}"
 
     # as above
-    def __getnewargs_ex__(self) -> tuple[tuple[object, ...], dict[str, object]]:  # type: ignore[override]
+    def __getnewargs_ex__(self) -> tuple[tuple[object, ...], dict[str, object]]:
         return (self.field, self.offsets), {}
 
 
@@ -192,15 +197,14 @@ class StateField(Sequence[State]):
             )
         self.name = State(name).name
         self.lattice = Lattice(every)
-        self.bounds = checked_bounds(what, bounds)
-        self.start = checked_start(what, start, self.bounds)
+        self.declaration = Declaration(bounds, start).checked(what)
 
     @property
     def content(self) -> tuple[object, ...]:
         """What makes a field the one it is, in a form SymPy can sort."""
-        start = () if self.start is None else self.start
+        bounds, start = self.declaration.bounds, self.declaration.start or ()
         sites = tuple((s.name, s.size, s.boundary) for s in self.lattice.sites)
-        return (self.name, sites, self.bounds, start)
+        return (self.name, sites, bounds, start)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StateField) and self.content == other.content
@@ -255,7 +259,7 @@ class StateField(Sequence[State]):
     def _at(self, place: int) -> State:
         numbers = np.unravel_index(place, self.lattice.shape)
         name = self.name + "_".join(str(number) for number in numbers)
-        return State(name, bounds=self.bounds, start=self.start)
+        return State(name, bounds=self.declaration.bounds, start=self.declaration.start)
 
     def _offsets(self, parts: tuple[Index, ...]) -> tuple[int, ...]:
         sites = self.lattice.sites

@@ -1,58 +1,58 @@
-"""The symbols a model is written in: states, parameters, forcing and time.
+"""The unknowns a model is written in, states and parameters, and what declares them.
 
-They are SymPy symbols that carry their declaration and count it in equality. So two symbols that
-print alike but were declared differently are two symbols, and a model can refuse them.
+They are SymPy symbols that carry what they were declared with and count it in equality. So two
+symbols that print alike but were declared differently are two symbols, and a model can refuse them.
+What holds in a model is the model's own table, `Model.declarations`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import ClassVar, NoReturn, Self
 
-from sympy import Symbol
-
 from symda.checks import whole
-from symda.declare.ranges import (
-    Range,
-    checked_bounds,
-    checked_drift,
-    checked_start,
-    checked_typical,
-    checked_value,
-)
+from symda.declare.declaration import UNBOUNDED, Declaration, Range
+from symda.declare.declared import Declared, Forcing, Time
+from symda.declare.delays import called
 from symda.errors import ModelError
-from symda.names import is_name
-
-UNBOUNDED: Range = (-math.inf, math.inf)
 
 
-class Declared(Symbol):  # type: ignore[misc]  # SymPy ships no types, so its classes are Any
-    """A real SymPy symbol with a declaration; base of the four kinds."""
+class Unknown(Declared):
+    """A symbol whose value is looked for, with what it was declared with; base of the next."""
 
-    __slots__ = ()
-    kind_name: ClassVar[str]
-    declaration: ClassVar[tuple[str, ...]] = ()
+    __slots__ = ("declaration",)
+    #: Which fields of a `Declaration` it may have.
+    declares: ClassVar[tuple[str, ...]]
+    declaration: Declaration
 
     @classmethod
-    def _create(cls, name: str, **declaration: Range | float | None) -> Self:
-        # The cached constructor knows symbols by name and assumptions only, and would hand back
-        # an earlier symbol with another declaration.
-        symbol: Self = Symbol.__xnew__(cls, _checked_name(name, cls.kind_name), real=True)
-        for field, value in declaration.items():
-            setattr(symbol, field, value)
+    def _declare(cls, what: str, name: str, declaration: Declaration) -> Self:
+        checked = declaration.checked(f"{what} {name!r}")
+        symbol = cls._create(name)
+        symbol.declaration = checked
         return symbol
+
+    @property
+    def words(self) -> str:
+        """Kind and declaration, as messages say them."""
+        given = {field: getattr(self.declaration, field) for field in self.declares}
+        said = ", ".join(f"{field}={value}" for field, value in given.items() if value is not None)
+        return f"{self.kind_name}({said})"
 
     def _hashable_content(self) -> tuple[object, ...]:
         # SymPy orders symbols by this content, so it must compare: tuples of floats, none is ().
         content: tuple[object, ...] = super()._hashable_content()
-        return content + tuple(_as_floats(getattr(self, field)) for field in self.declaration)
+        given = (getattr(self.declaration, field) for field in self.declares)
+        return content + tuple(
+            () if value is None else value if isinstance(value, tuple) else (value,)
+            for value in given
+        )
 
-    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Range | float | None]]:
-        return (self.name,), {field: getattr(self, field) for field in self.declaration}
+    def __getnewargs_ex__(self) -> tuple[tuple[object, ...], dict[str, object]]:
+        return (self.name,), {field: getattr(self.declaration, field) for field in self.declares}
 
 
-class State(Declared):
+class State(Unknown):
     """A component of the state x, with the range it may take and the range starts are drawn from.
 
     Parameters
@@ -72,26 +72,20 @@ class State(Declared):
         leaves the bounds.
     """
 
-    __slots__ = ("bounds", "start")
+    __slots__ = ()
     kind_name = "State"
-    declaration: ClassVar[tuple[str, ...]] = ("bounds", "start")
-    bounds: Range
-    start: Range | None
+    declares: ClassVar[tuple[str, ...]] = ("bounds", "start")
 
     def __new__(cls, name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -> Self:
         """Check the declaration and make the symbol."""
-        what = f"State {name!r}"
-        bounds = checked_bounds(what, bounds)
-        return cls._create(name, bounds=bounds, start=checked_start(what, start, bounds))
+        return cls._declare("State", name, Declaration(bounds, start))
 
     def __call__(self, *arguments: object) -> NoReturn:
         """Refuse x(t), which is x, and x(t - tau)."""
-        from symda.declare.check import called
-
         raise ModelError(called(self.name, arguments))
 
 
-class Parameter(Declared):
+class Parameter(Unknown):
     """A constant of the model, estimated unless its value is given.
 
     Parameters
@@ -114,13 +108,9 @@ class Parameter(Declared):
         `value` leaves the bounds, or `typical` is not larger than zero.
     """
 
-    __slots__ = ("bounds", "start", "typical", "value")
+    __slots__ = ()
     kind_name = "Parameter"
-    declaration = ("bounds", "start", "value", "typical")
-    bounds: Range
-    start: Range | None
-    value: float | None
-    typical: float | None
+    declares = ("bounds", "start", "value", "typical")
 
     def __new__(
         cls,
@@ -132,15 +122,7 @@ class Parameter(Declared):
         typical: float | None = None,
     ) -> Self:
         """Check the declaration and make the symbol."""
-        what = f"Parameter {name!r}"
-        bounds = checked_bounds(what, bounds)
-        return cls._create(
-            name,
-            bounds=bounds,
-            start=checked_start(what, start, bounds),
-            value=checked_value(what, value, bounds),
-            typical=checked_typical(what, typical),
-        )
+        return cls._declare("Parameter", name, Declaration(bounds, start, value, typical))
 
 
 class StepParameter(State):
@@ -158,7 +140,7 @@ class StepParameter(State):
         The name it prints as.
     bounds, start : (float, float), optional
         As for `Parameter`.
-    drift : float, optional
+    process_variance : float, optional
         Variance of its change w_{n+1} - w_n over one step (over a unit of time with
         ``model_error="rate"``): a random walk. Without it the values are free; a precision of 1e-8
         over the square of its start range's larger end ties each to the next, so that one which
@@ -167,13 +149,12 @@ class StepParameter(State):
     Raises
     ------
     ModelError
-        As `Parameter`, or if `drift` is not larger than zero.
+        As `Parameter`, or if `process_variance` is not larger than zero.
     """
 
-    __slots__ = ("drift",)
+    __slots__ = ()
     kind_name = "Parameter per step"
-    declaration = ("bounds", "start", "drift")
-    drift: float | None
+    declares = ("bounds", "start", "process_variance")
 
     def __new__(
         cls,
@@ -181,61 +162,11 @@ class StepParameter(State):
         *,
         bounds: Range = UNBOUNDED,
         start: Range | None = None,
-        drift: float | None = None,
+        process_variance: float | None = None,
     ) -> Self:
         """Check the declaration and make the symbol."""
-        what = f"Parameter {name!r}"
-        bounds = checked_bounds(what, bounds)
-        return cls._create(
-            name,
-            bounds=bounds,
-            start=checked_start(what, start, bounds),
-            drift=checked_drift(what, drift),
-        )
-
-
-class Forcing(Declared):
-    """A known input u(t) of the model; its samples or expression come with the observations.
-
-    Parameters
-    ----------
-    name : str
-        The name it prints as.
-
-    Raises
-    ------
-    ModelError
-        If the name is empty.
-    """
-
-    __slots__ = ()
-    kind_name = "Forcing"
-
-    def __new__(cls, name: str) -> Self:
-        """Check the name and make the symbol."""
-        return cls._create(name)
-
-
-class Time(Declared):
-    """The independent variable: time of an ODE, step number of a map.
-
-    Parameters
-    ----------
-    name : str
-        The name it prints as.
-
-    Raises
-    ------
-    ModelError
-        If the name is empty.
-    """
-
-    __slots__ = ()
-    kind_name = "Time"
-
-    def __new__(cls, name: str = "t") -> Self:
-        """Check the name and make the symbol."""
-        return cls._create(name)
+        declaration = Declaration(bounds, start, process_variance=process_variance)
+        return cls._declare("Parameter", name, declaration)
 
 
 def state(name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -> State:
@@ -351,19 +282,3 @@ def several(names: str | Sequence[str], size: int | None, function: str) -> list
             "leave the size out or call once for each name."
         )
     return [f"{every[0]}{number}" for number in range(size)]
-
-
-def _checked_name(name: str, kind: str) -> str:
-    if not isinstance(name, str):
-        raise ModelError(f"{kind}: the name must be text, got {name!r}.")
-    if not is_name(name):
-        raise ModelError(
-            f"{kind}: the name {name!r} is empty or has blanks around it; give a printable name."
-        )
-    return name
-
-
-def _as_floats(value: Range | float | None) -> tuple[float, ...]:
-    if value is None:
-        return ()
-    return value if isinstance(value, tuple) else (value,)

@@ -108,6 +108,7 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
     symbols |= dict(zip(parameters, ca.vertsplit(theta) if parameters else [], strict=True))
     if model.time is not None:
         symbols[model.time] = t
+    declared = measurement.declarations(model)
 
     def differentiate(
         values: ca.SX, prefix: str, inputs: list[ca.SX], names: list[str]
@@ -145,8 +146,8 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
             ),
         ]
 
-    F = ca.vertcat(*to_casadi(model.equations, symbols))
-    h = ca.vertcat(ca.SX(0, 1), *to_casadi(measurement.functions, symbols))
+    F = ca.vertcat(*to_casadi(model.equations, symbols, declared))
+    h = ca.vertcat(ca.SX(0, 1), *to_casadi(measurement.functions, symbols, declared))
     return Field(
         model,
         measurement,

@@ -8,7 +8,7 @@ places, `along` evaluates every g on a path; a path that stopped at one has g = 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -18,8 +18,7 @@ import sympy as sp
 from sympy import Basic, Expr, Symbol
 from sympy.core.relational import Relational
 
-from symda.declare import Measurement, Model, Parameter, State, Time
-from symda.declare.lattice import LatticeModel
+from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State, Time
 from symda.derive.translate import to_casadi
 from symda.types import FloatArray
 
@@ -102,6 +101,7 @@ def kinks(model: Model, measurement: Measurement) -> tuple[Kink, ...]:
         ("state", zip(names, model.equations, strict=True)),
         ("channel", zip(measurement.names, measurement.functions, strict=True)),
     ]
+    declared = measurement.declarations(model)
     found: dict[tuple[str, str, Expr], Kink] = {}
     for kind, pairs in given:
         for name, expression in pairs:
@@ -109,7 +109,7 @@ def kinks(model: Model, measurement: Measurement) -> tuple[Kink, ...]:
                 unknown = any(isinstance(s, State | Parameter) for s in zero.free_symbols)
                 if not unknown or (kind, name, zero) in found:
                     continue
-                effect = _effect(expression, zero)
+                effect = _effect(expression, zero, declared)
                 if effect is not None:
                     key = (kind, name, zero)
                     found[key] = Kink(kind, name, sp.sstr(node, full_prec=False), zero, effect)
@@ -185,7 +185,9 @@ def _function(expressions: list[Expr], symbols: list[Symbol]) -> ca.Function:
     return ca.Function("g", [z], [ca.vertcat(*values)])
 
 
-def _effect(expression: Expr, zero: Expr) -> Literal["jump", "kink", "may"] | None:
+def _effect(
+    expression: Expr, zero: Expr, declared: Mapping[State | Parameter, Declaration]
+) -> Literal["jump", "kink", "may"] | None:
     """Compare both sides of zeros of g on random lines; None if the expression is smooth there."""
     import casadi as ca
 
@@ -197,7 +199,7 @@ def _effect(expression: Expr, zero: Expr) -> Literal["jump", "kink", "may"] | No
     rng = np.random.default_rng(0)
     jumps = bends = compared = 0
     for n in range(_LINES):
-        start, end = (_draw(symbols, rng, 10.0 ** (n % 4)) for _ in range(2))
+        start, end = (_draw(symbols, declared, rng, 10.0 ** (n % 4)) for _ in range(2))
         at = _crossing(distance, start, end)
         if at is None:
             continue
@@ -222,11 +224,17 @@ def _effect(expression: Expr, zero: Expr) -> Literal["jump", "kink", "may"] | No
     return "jump" if jumps else "kink" if bends else None
 
 
-def _draw(symbols: list[Symbol], rng: np.random.Generator, scale: float) -> FloatArray:
+def _draw(
+    symbols: list[Symbol],
+    declared: Mapping[State | Parameter, Declaration],
+    rng: np.random.Generator,
+    scale: float,
+) -> FloatArray:
     """Draw a value for each symbol: where its paths start, else of the size `scale`."""
     values = []
     for symbol in symbols:
-        given = getattr(symbol, "start", None) or getattr(symbol, "bounds", None)
+        own = declared.get(symbol)
+        given = own and (own.start or own.bounds)
         low, high = given or ((0.0, scale) if isinstance(symbol, Time) else (-scale, scale))
         low, high = max(low, -scale), min(high, scale)
         if not low < high:

@@ -218,7 +218,7 @@ class Expressions:
             **{s: z[n] for n, (_, s) in enumerate(states)},
             **{p: theta[n] for n, p in enumerate(parameters)},
         }
-        h = ca.vertcat(ca.SX(0, 1), *to_casadi(functions, symbols))
+        h = ca.vertcat(ca.SX(0, 1), *to_casadi(functions, symbols, measurement.declarations(model)))
         y, rm = (ca.SX.sym(name, len(channels)) for name in ("y", "rm"))
         dz, dtheta = ca.SX.sym("dz", len(states)), ca.SX.sym("dtheta", len(parameters))
         local = ca.vertcat(z, theta)
@@ -277,7 +277,7 @@ def derive_lattice(model: LatticeModel, measurement: Measurement) -> LatticeFiel
     if model.time is not None:
         symbols[model.time] = v["t"]
 
-    k = ca.vertcat(*to_casadi(model.site_equations, symbols))
+    k = ca.vertcat(*to_casadi(model.site_equations, symbols, model.declarations))
     unknowns, direction = ca.vertcat(v["w"], v["theta"]), ca.vertcat(v["dw"], v["dtheta"])
     dk = ca.jtimes(k, unknowns, direction)
     g = ca.gradient(ca.dot(v["kappa"], k), unknowns)

@@ -79,7 +79,9 @@ class Motion:
         u, theta, t, symbols = self._others()
         x = ca.SX.sym("x", self.D)
         symbols |= dict(zip(self.model.states, ca.vertsplit(x), strict=True))
-        value = ca.vertcat(*to_casadi(self.model.equations[first:last], symbols))
+        value = ca.vertcat(
+            *to_casadi(self.model.equations[first:last], symbols, self.model.declarations)
+        )
         return _function(name, value, x, [x, u, theta, t], ["x", "u", "theta", "t"])
 
     @cached_property
@@ -102,10 +104,10 @@ class Motion:
         symbols |= dict(zip(model.coordinates, ca.vertsplit(q), strict=True))
         moving = dict(zip(model.velocities, ca.vertsplit(v), strict=True))
         assert model.lagrangian is not None
-        (L,) = to_casadi((model.lagrangian,), symbols | moving)
+        (L,) = to_casadi((model.lagrangian,), symbols | moving, model.declarations)
         P = ca.densify(ca.gradient(L, v))
         momenta = dict(zip(model.momenta, ca.vertsplit(P), strict=True))
-        force = ca.vertcat(*to_casadi(model.forces, symbols | momenta))
+        force = ca.vertcat(*to_casadi(model.forces, symbols | momenta, model.declarations))
         value = ca.vertcat(P, ca.densify(ca.gradient(L, q)) + force)
         unknowns = ca.vertcat(q, v)
         return _function(

@@ -14,7 +14,7 @@ Some things are not translated as they are written, since infinity times zero is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import reduce
 from math import factorial
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ import sympy as sp
 from sympy import Basic, Expr, Symbol
 from sympy.core.relational import Relational
 
-from symda.declare import Parameter, State, exprel, known_names
+from symda.declare import Declaration, State, exprel, known_names
 from symda.derive.exponentials import exponential_logarithm, exponential_product
 from symda.derive.pieces import by_cases, has_tiny, may_vanish, switched
 from symda.derive.rates import safe_rates
@@ -90,7 +90,11 @@ _WRITTEN_OUT: dict[type, Callable[..., Expr]] = {
 }
 
 
-def to_casadi(expressions: Sequence[Expr], symbols: Mapping[Symbol, ca.SX]) -> list[ca.SX]:
+def to_casadi(
+    expressions: Sequence[Expr],
+    symbols: Mapping[Symbol, ca.SX],
+    declarations: Mapping[Symbol, Declaration] | None = None,
+) -> list[ca.SX]:
     """Translate SymPy expressions to CasADi SX.
 
     Parameters
@@ -99,6 +103,8 @@ def to_casadi(expressions: Sequence[Expr], symbols: Mapping[Symbol, ca.SX]) -> l
         Right-hand sides, already checked by a model.
     symbols : mapping of Symbol to SX
         A scalar SX for each symbol that appears.
+    declarations : mapping of Symbol to Declaration, optional
+        Those whose bounds lie above 0 are positive.
 
     Returns
     -------
@@ -110,7 +116,8 @@ def to_casadi(expressions: Sequence[Expr], symbols: Mapping[Symbol, ca.SX]) -> l
     ModelError
         If a symbol has no SX, or for a function that is not known.
     """
-    translate = _Translator(symbols)
+    declared = (declarations or {}).items()
+    translate = _Translator(symbols, {s for s, one in declared if one.bounds[0] > 0.0})
     return [translate(with_limits(safe_rates(expression))) for expression in expressions]
 
 
@@ -120,12 +127,20 @@ class _Translator:
     Parameters
     ----------
     symbols : mapping of Symbol to SX
+    positive : collection of Symbol
+        Those that are larger than 0, by their bounds.
     selected : SX, optional
         Whether the case of a Piecewise being translated is selected; None outside any.
     """
 
-    def __init__(self, symbols: Mapping[Symbol, ca.SX], selected: ca.SX | None = None) -> None:
+    def __init__(
+        self,
+        symbols: Mapping[Symbol, ca.SX],
+        positive: Collection[Symbol],
+        selected: ca.SX | None = None,
+    ) -> None:
         self.symbols: dict[Symbol, ca.SX] = dict(symbols)
+        self.positive = positive
         self.selected = selected
         self.done: dict[Basic, ca.SX] = {}
 
@@ -178,7 +193,7 @@ class _Translator:
         return ca.if_else(self.selected, argument, safe)
 
     def _under(self, selected: ca.SX | None) -> _Translator:
-        return _Translator(self.symbols, _both(self.selected, selected))
+        return _Translator(self.symbols, self.positive, _both(self.selected, selected))
 
     def _sum(self, node: Expr) -> ca.SX:
         return reduce(lambda total, term: total + term, map(self, node.args))
@@ -229,7 +244,7 @@ class _Translator:
             return value ** _class_of(self(exponent))
         if base.is_Number and free:
             return value ** self.guard(self(exponent), 0.0)
-        if free and not _stays_positive(base):
+        if free and not (base in self.positive or base.is_positive):
             return self._free_power(value, self(exponent))
         return self.raised(value, exponent)
 
@@ -430,13 +445,6 @@ def _class_of(exponent: ca.SX) -> ca.SX:
     import casadi as ca
 
     return 0.5 * (ca.floor(exponent) + ca.ceil(exponent))
-
-
-def _stays_positive(base: Expr) -> bool:
-    """Tell whether a base is positive, by itself or by the bounds it was declared with."""
-    if isinstance(base, State | Parameter):
-        return bool(base.bounds[0] > 0.0)
-    return bool(base.is_positive)
 
 
 def _may_fall(argument: Expr) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from symda.checks import whole
-from symda.declare import Model, parameter, state, states
+from symda.declare import parameter, state, states
+from symda.declare.factory import Model
 from symda.errors import ModelError
 
 LORENZ63: Mapping[str, float] = MappingProxyType({"sigma": 10.0, "rho": 28.0, "beta": 8.0 / 3.0})

@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 import sympy as sp
 
-from symda.declare import MechanicalModel, Model, forcing, parameter, parameters, state, states
+from symda.declare import MechanicalModel, forcing, parameter, parameters, state, states
+from symda.declare.factory import Model
 
 PENDULUM: Mapping[str, float] = MappingProxyType({"k": 4.0, "c": 0.3})
 HARMONIC: Mapping[str, float] = MappingProxyType({"m": 1.0, "k": 1.0})

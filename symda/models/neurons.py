@@ -8,7 +8,8 @@ from types import MappingProxyType
 import sympy as sp
 from sympy import Expr
 
-from symda.declare import Model, Parameter, State, forcing, parameter, state, states
+from symda.declare import Parameter, State, forcing, parameter, state, states
+from symda.declare.factory import Model
 
 FITZHUGH_NAGUMO: Mapping[str, float] = MappingProxyType({"a": 0.7, "b": 0.8, "tau": 12.5})
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from symda.declare import Forcing, Parameter, State, StepParameter, Time
+from symda.declare import Declaration, Forcing, Parameter, State, StepParameter, Time
 from symda.errors import DataError, DataWarning, OptionError, nearest
 from symda.observe.arrays import dimensions
 from symda.observe.forcing import ForcingSource, evaluate, match
@@ -25,8 +25,8 @@ from symda.types import FloatArray
 def bind(
     observations: Observations,
     *,
-    states: tuple[State, ...],
-    parameters: tuple[Parameter, ...],
+    states: Mapping[State, Declaration],
+    parameters: Mapping[Parameter, Declaration],
     forcing: tuple[Forcing, ...],
     channels: tuple[str, ...],
     direct: Sequence[int],
@@ -50,8 +50,8 @@ def bind(
     observations
         What was measured.
     states, parameters, forcing
-        The model's D states, P parameters (those of measured expressions included) and U forcing
-        channels.
+        The model's D states and P parameters (those of measured expressions included), each with
+        what is declared of it, and the U forcing channels.
     channels
         Names of the L measured quantities; observations with names are matched by name, others by
         position.
@@ -141,8 +141,8 @@ def bind(
         weight=step_weights(model_error, c_f, grid.steps, discrete=discrete),
         y=y,
         rm=rm,
-        state_bounds=np.array([s.bounds for s in states], dtype=np.float64).reshape(-1, 2),
-        parameter_bounds=np.array([p.bounds for p in parameters], dtype=np.float64).reshape(-1, 2),
+        state_bounds=_bounds(states),
+        parameter_bounds=_bounds(parameters),
         state_start=state_starts(states, ordered, direct),
         parameter_start=starts,
         fixed=held,
@@ -156,7 +156,9 @@ def bind(
         abscissae=abscissae,
         model_error=model_error,
         averaging=averaging,
-        drift=np.array([_drift(s) for s in states], dtype=np.float64),
+        process_variance=np.array(
+            [_process_variance(s, one) for s, one in states.items()], dtype=np.float64
+        ),
         missed=missed,
     )
 
@@ -201,11 +203,15 @@ def _ending_at_jumps(
     return grid, tuple(missed)
 
 
-def _drift(state: State) -> float:
+def _bounds(unknowns: Mapping[State, Declaration] | Mapping[Parameter, Declaration]) -> FloatArray:
+    return np.array([one.bounds for one in unknowns.values()], dtype=np.float64).reshape(-1, 2)
+
+
+def _process_variance(state: State, declared: Declaration) -> float:
     """Variance of a parameter per step's change, infinite if it is free; nan for a state."""
     if not isinstance(state, StepParameter):
         return math.nan
-    return math.inf if state.drift is None else state.drift
+    return math.inf if declared.process_variance is None else declared.process_variance
 
 
 def _match_channels(observations: Observations, channels: tuple[str, ...]) -> Observations:

@@ -83,7 +83,7 @@ class Problem:
         Abscissae of the scheme that `u` was evaluated at.
     model_error, averaging
         The options that `weight` and `rm` were made with.
-    drift : (D,)
+    process_variance : (D,)
         Variance of the change of a parameter per step, infinite if it is free; nan for states.
     missed
         Channels of forcing that jump inside of steps.
@@ -116,7 +116,7 @@ class Problem:
     abscissae: tuple[float, ...] = (0.0,)
     model_error: str = "step"
     averaging: str = "sum"
-    drift: FloatArray = field(default_factory=lambda: np.empty(0))
+    process_variance: FloatArray = field(default_factory=lambda: np.empty(0))
     missed: tuple[Missed, ...] = ()
 
     def __post_init__(self) -> None:
@@ -137,10 +137,10 @@ class Problem:
             "fixed": (P,),
             "typical": (P,),
             "direct": (L,),
-            "drift": (D,),
+            "process_variance": (D,),
         }
-        if not np.size(self.drift):
-            object.__setattr__(self, "drift", np.full(D, np.nan))
+        if not np.size(self.process_variance):
+            object.__setattr__(self, "process_variance", np.full(D, np.nan))
         for name, shape in shapes.items():
             kind = np.int64 if name == "direct" else np.float64
             array = np.array(getattr(self, name), dtype=kind, order="C")
@@ -219,16 +219,16 @@ class Problem:
     def own_rf(self) -> FloatArray:
         """Rf of the parameters per step, the same on every rung; nan for states, (D,)."""
         tie = UNFELT / self.sizes[: self.D] ** 2
-        return readonly(np.where(np.isinf(self.drift), tie, 1.0 / self.drift))
+        return readonly(np.where(np.isinf(self.process_variance), tie, 1.0 / self.process_variance))
 
     @property
     def fitted(self) -> int:
         """Quantities that the path of an exact model would fit to the data.
 
         The initial state, free parameters, and of a free parameter per step all values but the
-        last; one with a drift counts once, like a state.
+        last; one with a process variance counts once, like a state.
         """
-        free = int(np.isinf(self.drift).sum())
+        free = int(np.isinf(self.process_variance).sum())
         return int(self.free.sum()) + self.D + free * (self.M - 2)
 
     @cached_property

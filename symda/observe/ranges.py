@@ -9,7 +9,7 @@ from reprlib import repr as short
 import numpy as np
 
 from symda.checks import number
-from symda.declare import Parameter, State, StepParameter
+from symda.declare import Declaration, Parameter, State, StepParameter
 from symda.errors import DataError, OptionError, nearest
 from symda.observe.observations import Observations
 from symda.types import FloatArray
@@ -18,14 +18,15 @@ _Range = tuple[float, float]
 
 
 def fixed_values(
-    parameters: Sequence[Parameter], fixed: Mapping[str | Parameter, float | None] | None
+    parameters: Mapping[Parameter, Declaration],
+    fixed: Mapping[str | Parameter, float | None] | None,
 ) -> FloatArray:
     """Value of each fixed parameter, nan where it is free, (P,).
 
     Parameters
     ----------
     parameters
-        The P parameters; one declared with a value is fixed at it.
+        The P parameters with what is declared of them; one with a value is fixed at it.
     fixed
         Name or symbol -> another value to fix it at, or None to free it.
 
@@ -36,7 +37,7 @@ def fixed_values(
         the bounds.
     """
     names = [p.name for p in parameters]
-    chosen = {p.name: p.value for p in parameters}
+    chosen = {p.name: one.value for p, one in parameters.items()}
     example = f"{{{(names or ['k'])[0]!r}: 1.0}}"
     if fixed is not None and not isinstance(fixed, Mapping):
         raise OptionError(
@@ -60,7 +61,7 @@ def fixed_values(
             raise OptionError(
                 f"fixed: {name!r} is no parameter; the model has {has}.{nearest(name, names)}"
             )
-        bounds = parameters[names.index(name)].bounds
+        bounds = [*parameters.values()][names.index(name)].bounds
         if value is not None:
             number(value, f"fixed[{name!r}]", "None is to estimate the parameter")
         if value is not None and not bounds[0] <= value <= bounds[1]:
@@ -75,7 +76,7 @@ def fixed_values(
 
 
 def state_starts(
-    states: Sequence[State], observations: Observations, direct: Sequence[int]
+    states: Mapping[State, Declaration], observations: Observations, direct: Sequence[int]
 ) -> FloatArray:
     """Ranges of random starts of the states, (D, 2).
 
@@ -87,7 +88,7 @@ def state_starts(
     Parameters
     ----------
     states
-        The D states.
+        The D states with what is declared of them.
     observations
         Channels in the order of `direct`.
     direct : (L,)
@@ -99,8 +100,8 @@ def state_starts(
         A state for which nothing of this is known, or whose data lie outside its bounds.
     """
     ranges: list[_Range] = []
-    for a, state in enumerate(states):
-        known = _declared(state.start, state.bounds)
+    for a, (state, declared) in enumerate(states.items()):
+        known = _declared(declared)
         if known is None and isinstance(state, StepParameter):
             raise DataError(
                 f"parameter {state.name!r}: no start range is known. Declare it, for instance "
@@ -118,17 +119,17 @@ def state_starts(
                     f"Declare it, for instance sd.state({state.name!r}, start=(-1.0, 1.0)), or "
                     "give finite bounds."
                 )
-            known = _clip(_widened(observations, channels), state.bounds)
+            known = _clip(_widened(observations, channels), declared.bounds)
             if known is None:
                 raise DataError(
-                    f"state {state.name!r}: the data lie outside its bounds {state.bounds}. "
+                    f"state {state.name!r}: the data lie outside its bounds {declared.bounds}. "
                     "Check the units, or declare start= or other bounds=."
                 )
         ranges.append(known)
     return np.array(ranges, dtype=np.float64).reshape(-1, 2)
 
 
-def parameter_starts(parameters: Sequence[Parameter], fixed: FloatArray) -> FloatArray:
+def parameter_starts(parameters: Mapping[Parameter, Declaration], fixed: FloatArray) -> FloatArray:
     """Ranges of random starts of the parameters, (P, 2).
 
     A fixed parameter starts at its value. Else its declared start; else its bounds when both are
@@ -137,7 +138,7 @@ def parameter_starts(parameters: Sequence[Parameter], fixed: FloatArray) -> Floa
     Parameters
     ----------
     parameters
-        The P parameters.
+        The P parameters with what is declared of them.
     fixed : (P,)
         From `fixed_values`.
 
@@ -147,14 +148,14 @@ def parameter_starts(parameters: Sequence[Parameter], fixed: FloatArray) -> Floa
         A free parameter for which nothing of this is known.
     """
     ranges: list[_Range] = []
-    for parameter, at in zip(parameters, fixed.tolist(), strict=True):
+    for (parameter, declared), at in zip(parameters.items(), fixed.tolist(), strict=True):
         if not math.isnan(at):
             ranges.append((at, at))
             continue
-        known = _declared(parameter.start, parameter.bounds)
-        if known is None and parameter.value:
-            half = 0.5 * abs(parameter.value)
-            known = _clip((parameter.value - half, parameter.value + half), parameter.bounds)
+        known = _declared(declared)
+        if known is None and declared.value:
+            half = 0.5 * abs(declared.value)
+            known = _clip((declared.value - half, declared.value + half), declared.bounds)
         if known is None:
             raise DataError(
                 f"parameter {parameter.name!r}: no start range is known. Declare it, for instance "
@@ -164,10 +165,10 @@ def parameter_starts(parameters: Sequence[Parameter], fixed: FloatArray) -> Floa
     return np.array(ranges, dtype=np.float64).reshape(-1, 2)
 
 
-def typical_sizes(parameters: Sequence[Parameter], starts: FloatArray) -> FloatArray:
+def typical_sizes(parameters: Mapping[Parameter, Declaration], starts: FloatArray) -> FloatArray:
     """Typical sizes (P,): as declared, else the larger end of the start range, else 1."""
     sizes = np.abs(starts).max(axis=1)
-    declared = [p.typical for p in parameters]
+    declared = [one.typical for one in parameters.values()]
     return np.array(
         [
             size or 1.0 if typical is None else typical
@@ -177,10 +178,10 @@ def typical_sizes(parameters: Sequence[Parameter], starts: FloatArray) -> FloatA
     )
 
 
-def _declared(start: _Range | None, bounds: _Range) -> _Range | None:
-    if start is not None:
-        return start
-    return bounds if all(map(math.isfinite, bounds)) else None
+def _declared(declared: Declaration) -> _Range | None:
+    if declared.start is not None:
+        return declared.start
+    return declared.bounds if all(map(math.isfinite, declared.bounds)) else None
 
 
 def _widened(observations: Observations, channels: list[int]) -> _Range:

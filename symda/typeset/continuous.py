@@ -40,7 +40,7 @@ class Lagrangian(Readable):
     states, velocities, momenta : tuple of Symbol
         x, x' and p of the states that have a velocity; a model with sites has one for each field.
     free : tuple of Symbol
-        Parameters per step without a drift: any functions of time, without velocity.
+        Parameters per step without a process variance: any functions of time, without velocity.
     lagrangian : Expr
         L(x, x', t); of a model with sites the sum over them, to read.
     density : Expr
@@ -96,7 +96,8 @@ class Conditions(Readable):
     equations : tuple of Eq
         The equations of motion.
     constraints : tuple of Eq
-        For parameters per step without a drift: they follow from the others at every time.
+        For parameters per step without a process variance: they follow from the others at all
+        times.
     folded : tuple of Eq
         With reflecting ends: what flows back at each place, used in the equations.
     boundary : tuple of Eq

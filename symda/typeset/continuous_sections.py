@@ -130,10 +130,13 @@ def _remarks(of: Continuum) -> list[str]:
             f"precision of the data, {Rf} for {text_part(c_f)} times that of the rates."
         )
     for state, weight in zip(of.states, of.Rf, strict=True):
-        if isinstance(state, StepParameter) and state.drift is not None:
+        own = isinstance(state, StepParameter)
+        variance = of.model.declarations[state].process_variance if own else None
+        if variance is not None:
             of_step = subject.model_error == "step"
             length = (f"*{notation['h']}", "the step's length") if of_step else ("", "1")
-            said.append(f"{weight.name} = {1 / state.drift:g}{length[0]}, {length[1]}/drift.")
+            words = f"{length[1]}/process variance"
+            said.append(f"{weight.name} = {1 / variance:g}{length[0]}, {words}.")
     if of.free:
         listed = ", ".join(w.name for w in of.free)
         said.append(f"{listed}: any function of time, without a velocity in the Lagrangian.")

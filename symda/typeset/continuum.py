@@ -75,19 +75,23 @@ class Continuum:
 
     @cached_property
     def states(self) -> tuple[State, ...]:
-        """The states that have a velocity: those with equations, and parameters with a drift."""
-        return tuple(s for s in self.model.states if not _is_free(s))
+        """The states that have a velocity: all but parameters per step that are free."""
+        return tuple(s for s in self.model.states if not self._is_free(s))
+
+    def _is_free(self, state: State) -> bool:
+        own = isinstance(state, StepParameter)
+        return own and self.model.declarations[state].process_variance is None
 
     @cached_property
     def free(self) -> tuple[StepParameter, ...]:
         """Parameters that are any function of time."""
-        return tuple(s for s in self.model.states if _is_free(s))
+        return tuple(s for s in self.model.states if self._is_free(s))
 
     @cached_property
     def field(self) -> tuple[Expr, ...]:
         """F of the states that have a velocity."""
         pairs = zip(self.model.states, self.model.equations, strict=True)
-        return tuple(F for state, F in pairs if not _is_free(state))
+        return tuple(F for state, F in pairs if not self._is_free(state))
 
     @cached_property
     def velocities(self) -> tuple[Mark, ...]:
@@ -319,7 +323,3 @@ def _images(site: Site, far: int) -> Sequence[Expr]:
 
 def _channel(l: int) -> Mark:
     return Mark(f"h_{l}", f"h_{{{l}}}", commutative=True)
-
-
-def _is_free(state: State) -> bool:
-    return isinstance(state, StepParameter) and state.drift is None

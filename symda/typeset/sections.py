@@ -135,9 +135,10 @@ def _own_values(subject: Subject) -> list[str]:
     place = "step" if discrete else "grid point"
     said = [f"A value of its own at every {place}: {', '.join(names)}."]
     span = "unit of time" if subject.model_error == "rate" else "step"
-    drifts = [f"{w.name} {w.drift:g}" for w in own if w.drift is not None]
-    if drifts:
-        said.append(f"Variance of the drift in a {span}: {', '.join(drifts[:8])}.")
+    variances = [(w.name, subject.model.declarations[w].process_variance) for w in own]
+    walks = [f"{name} {variance:g}" for name, variance in variances if variance is not None]
+    if walks:
+        said.append(f"Process variance in a {span}: {', '.join(walks[:8])}.")
     return said
 
 
@@ -223,8 +224,8 @@ def action_section(subject: Subject) -> Section:
     )
     if subject.model.per_step:
         note += (
-            f" {notation['Rf']} of what has a value of its own at every point is 1/drift, or next "
-            "to nothing, on every rung."
+            f" {notation['Rf']} of what has a value of its own at every point is "
+            "1/process variance, or next to nothing, on every rung."
         )
     if notation.index("M") in c_m.free_symbols:
         note += f" {notation['M']} is the number of grid points."

@@ -131,8 +131,8 @@ class Growing:
         return Plan(tuple(lengths), self._rung(problem, rf, lengths[0]))
 
     def _rung(self, problem: Problem, rf: FloatArray, first: int) -> int:
-        # parameters per step, which have a drift, have an Rf that no rung changes
-        ruled = np.flatnonzero(np.isnan(problem.drift))
+        # parameters per step, which have a process variance, have an Rf that no rung changes
+        ruled = np.flatnonzero(np.isnan(problem.process_variance))
         measured = np.intersect1d(followed(problem), ruled).astype(int)
         heights = np.log(rf[:, measured if measured.size else ruled]).mean(axis=1)
         if self.rf is not None:

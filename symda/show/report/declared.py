@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from symda.declare import LatticeModel, Parameter, State, StepParameter
@@ -11,7 +11,7 @@ from symda.show.report.document import Block, Facts, Part, Table, Text, Topic, c
 from symda.show.report.mathematics import formulas
 
 if TYPE_CHECKING:
-    from symda.declare import Measurement, Model
+    from symda.declare import Declaration, Measurement, Model
     from symda.discretise import Scheme
     from symda.typeset.display import Section
 
@@ -53,10 +53,11 @@ def declared(
         blocks.append(Topic("Fields", (_fields(model),)))
     else:
         states = [s for s in model.states if not isinstance(s, StepParameter)]
-        blocks.append(Topic("States", (_states(states, measurement),)))
+        blocks.append(Topic("States", (_states(states, model, measurement),)))
     if model.per_step:
-        blocks.append(Topic("Parameters per step", (_per_step(model.per_step),)))
-    blocks.append(Topic("Parameters", (_parameters(parameters) if parameters else Text("None."),)))
+        blocks.append(Topic("Parameters per step", (_per_step(model),)))
+    listed = _parameters(measurement.declarations(model)) if parameters else Text("None.")
+    blocks.append(Topic("Parameters", (listed,)))
     if model.forcing:
         rows = tuple((symbol.name,) for symbol in model.forcing)
         note = "Known inputs; their samples or expressions come with the observations."
@@ -81,20 +82,24 @@ def _end(value: float) -> str:
     return f"{value:.6g}"
 
 
-def _start(symbol: State | Parameter) -> str:
-    if symbol.start is not None:
-        return bounds(symbol.start)
-    return "bounds" if all(map(math.isfinite, symbol.bounds)) else "range of the data"
+def _range(declared: Declaration | None) -> tuple[str, str]:
+    """Write bounds and start range; None if they are not the same at all sites."""
+    if declared is None:
+        return "by site", "by site"
+    finite = all(map(math.isfinite, declared.bounds))
+    default = "bounds" if finite else "range of the data"
+    start = default if declared.start is None else bounds(declared.start)
+    return bounds(declared.bounds), start
 
 
-def _states(states: Sequence[State], measurement: Measurement) -> Table:
+def _states(states: Sequence[State], model: Model, measurement: Measurement) -> Table:
     direct = set(measurement.functions)
     within = {symbol for function in measurement.functions for symbol in function.free_symbols}
 
     def seen(state: State) -> str:
         return "yes" if state in direct else "in an expression" if state in within else "no"
 
-    rows = tuple((s.name, bounds(s.bounds), _start(s), seen(s)) for s in states[:ROWS])
+    rows = tuple((s.name, *_range(model.declarations[s]), seen(s)) for s in states[:ROWS])
     columns = ("name", "bounds", "start range", "measured")
     return Table(count(len(states), "state"), columns, rows, len(states) - len(rows))
 
@@ -102,39 +107,38 @@ def _states(states: Sequence[State], measurement: Measurement) -> Table:
 def _fields(model: LatticeModel) -> Table:
     sites = ", ".join(f"{s.name} = 0 .. {s.size - 1} ({s.boundary})" for s in model.lattice.sites)
     rows = tuple(
-        (field.name, f"{model.lattice.count:,}", bounds(first.bounds), _start(first))
+        (field.name, f"{model.lattice.count:,}", *_range(model.declared(field)))
         for field in model.fields
-        for first in [next(iter(field))]
     )
     columns = ("name", "states", "bounds", "start range")
     return Table(count(len(rows), "field"), columns, rows, 0, f"Sites: {sites}.")
 
 
-def _per_step(symbols: Sequence[StepParameter]) -> Table:
-    rows = tuple(
-        (s.name, bounds(s.bounds), _start(s), "free" if s.drift is None else f"{s.drift:.6g}")
-        for s in symbols[:ROWS]
-    )
-    columns = ("name", "bounds", "start range", "drift (variance)")
+def _per_step(model: Model) -> Table:
+    symbols = model.per_step
+    rows = []
+    for symbol in symbols[:ROWS]:
+        declared = model.declarations[symbol]
+        variance = declared.process_variance
+        row = (symbol.name, *_range(declared), "free" if variance is None else f"{variance:.6g}")
+        rows.append(row)
+    columns = ("name", "bounds", "start range", "process variance")
     caption = count(
         len(symbols),
         "parameter with a value of its own at every step",
         "parameters with a value of their own at every step",
     )
-    return Table(caption, columns, rows, len(symbols) - len(rows))
+    return Table(caption, columns, tuple(rows), len(symbols) - len(rows))
 
 
-def _parameters(parameters: Sequence[Parameter]) -> Table:
-    rows = tuple(
-        (
-            p.name,
-            bounds(p.bounds),
-            "" if p.value is not None else _start(p),
-            "to be estimated" if p.value is None else f"{p.value:.6g}",
-            "" if p.typical is None else f"{p.typical:.6g}",
-        )
-        for p in parameters[:ROWS]
-    )
+def _parameters(declarations: Mapping[State | Parameter, Declaration]) -> Table:
+    parameters = [(p, one) for p, one in declarations.items() if isinstance(p, Parameter)]
+    rows = []
+    for p, one in parameters[:ROWS]:
+        limits, start = _range(one)
+        known = "to be estimated" if one.value is None else f"{one.value:.6g}"
+        typical = "" if one.typical is None else f"{one.typical:.6g}"
+        rows.append((p.name, limits, start if one.value is None else "", known, typical))
     columns = ("name", "bounds", "start range", "value", "typical size")
     # a column of nothing is left out
     width = len(columns) if any(row[-1] for row in rows) else len(columns) - 1

@@ -50,11 +50,8 @@ from symda.show.states import state_panels
 from symda.types import BoolArray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import xarray as xr
 
-    from symda.declare import Parameter
 
 #: Levels and parameters that are listed.
 LEVELS, PARAMETERS = 20, 60
@@ -62,7 +59,7 @@ LEVELS, PARAMETERS = 20, 60
 
 def found(
     dataset: xr.Dataset,
-    parameters: Sequence[Parameter] = (),
+    limits: Mapping[str, tuple[float, float]] | None = None,
     truth: xr.DataArray | None = None,
 ) -> tuple[Part, ...]:
     """Return what a run found, as far as it got.
@@ -71,8 +68,8 @@ def found(
     ----------
     dataset : xarray.Dataset
         The dataset of a run.
-    parameters : sequence of Parameter, optional
-        As they were declared, where that is known; a run does not record their bounds.
+    limits : mapping of str to (float, float), optional
+        Bounds of the parameters, where they are known; a run does not record them.
     truth : xarray.DataArray, dims (time, state), optional
         Drawn behind the estimate.
     """
@@ -81,7 +78,7 @@ def found(
     if finished:
         parts.append(Part("Levels", tuple(_levels(dataset))))
         if dataset.sizes["parameter"]:
-            parts.append(Part("Estimates", tuple(_estimates(dataset, parameters))))
+            parts.append(Part("Estimates", tuple(_estimates(dataset, limits or {}))))
         parts.append(Part("States", tuple(_states(dataset, truth))))
     return tuple(parts)
 
@@ -249,10 +246,9 @@ def _error_bar(found: Assessment | None, name: str) -> str:
     return f"{sd:.2g}" if math.isfinite(sd) else "not determined" if math.isinf(sd) else "not known"
 
 
-def _estimates(dataset: xr.Dataset, declared: Sequence[Parameter]) -> Iterator[Block]:
+def _estimates(dataset: xr.Dataset, limits: Mapping[str, tuple[float, float]]) -> Iterator[Block]:
     rung, best = last_rung(dataset), best_path(dataset)
     members = level_members(dataset)[0]
-    limits = {p.name: bounds(p.bounds) for p in declared}
     fixed = dataset["fixed"].values
     found = assessment(dataset)
     rows = []
@@ -262,7 +258,7 @@ def _estimates(dataset: xr.Dataset, declared: Sequence[Parameter]) -> Iterator[B
         spread = "fixed" if fixed[number] else f"{inside.min():.6g} .. {inside.max():.6g}"
         sd = "" if fixed[number] else _error_bar(found, str(name))
         row = (str(name), f"{values[best]:.6g}", sd, spread)
-        rows.append((*row, limits.get(str(name), "")) if limits else row)
+        rows.append((*row, bounds(limits.get(str(name)))) if limits else row)
     columns = ("name", "best path", "standard deviation", "over the lowest level")
     yield Table(
         "Parameters at the last rung",

@@ -1,14 +1,67 @@
-"""Checks of the numbers in a declaration; each message names the symbol and the fix."""
+"""What is declared of a state or parameter: bounds, start range and the like, checked."""
 
 from __future__ import annotations
 
 import math
 import sys
+from dataclasses import dataclass
 from numbers import Real
 
 from symda.errors import ModelError
 
 Range = tuple[float, float]
+
+UNBOUNDED: Range = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What is declared of a state or parameter besides its name; a model has one for each.
+
+    Attributes
+    ----------
+    bounds : (float, float)
+        Lowest and highest value a solver may give it; infinite where there is no limit.
+    start : (float, float) or None
+        Range of its start values.
+    value : float or None
+        The known value of a parameter.
+    typical : float or None
+        The typical size of a parameter.
+    process_variance : float or None
+        Of a parameter per step: variance of its change over a step.
+    """
+
+    bounds: Range = UNBOUNDED
+    start: Range | None = None
+    value: float | None = None
+    typical: float | None = None
+    process_variance: float | None = None
+
+    def checked(self, what: str) -> Declaration:
+        """Return it with floats for the numbers a user gave.
+
+        Parameters
+        ----------
+        what : str
+            What it is declared of, for messages.
+
+        Raises
+        ------
+        ModelError
+            If a range is not a pair of numbers in ascending order, `start` or `value` leaves the
+            bounds, or a size is not larger than zero.
+        """
+        bounds = _checked_bounds(what, self.bounds)
+        size = "it is the parameter's size, without its sign"
+        constant = "it is a variance. Without it the values are free; one value is a constant"
+        return Declaration(
+            bounds,
+            _checked_start(what, self.start, bounds),
+            _checked_value(what, self.value, bounds),
+            _positive(what, "typical", self.typical, size),
+            _positive(what, "process_variance", self.process_variance, constant),
+        )
 
 
 def _number(what: str, value: float) -> float:
@@ -42,7 +95,7 @@ def _checked_range(what: str, field: str, given: Range) -> Range:
     return low, high
 
 
-def checked_bounds(what: str, bounds: Range) -> Range:
+def _checked_bounds(what: str, bounds: Range) -> Range:
     """Return bounds as floats, low < high."""
     low, high = _checked_range(what, "bounds", bounds)
     if low == high:
@@ -53,7 +106,7 @@ def checked_bounds(what: str, bounds: Range) -> Range:
     return low, high
 
 
-def checked_start(what: str, start: Range | None, bounds: Range) -> Range | None:
+def _checked_start(what: str, start: Range | None, bounds: Range) -> Range | None:
     """Return a start range as floats, finite and inside the bounds."""
     if start is None:
         return None
@@ -68,7 +121,7 @@ def checked_start(what: str, start: Range | None, bounds: Range) -> Range | None
     return low, high
 
 
-def checked_value(what: str, value: float | None, bounds: Range) -> float | None:
+def _checked_value(what: str, value: float | None, bounds: Range) -> float | None:
     """Return a fixed value, finite and inside the bounds."""
     if value is None:
         return None
@@ -81,16 +134,6 @@ def checked_value(what: str, value: float | None, bounds: Range) -> float | None
             "change the value or widen bounds."
         )
     return number
-
-
-def checked_typical(what: str, typical: float | None) -> float | None:
-    """Return a typical size, finite and larger than zero."""
-    return _positive(what, "typical", typical, "it is the parameter's size, without its sign")
-
-
-def checked_drift(what: str, drift: float | None) -> float | None:
-    """Return a variance, finite and larger than zero."""
-    return _positive(what, "drift", drift, "it is a variance. Without drift take a constant")
 
 
 def _positive(what: str, field: str, given: float | None, meaning: str) -> float | None:

@@ -1,0 +1,179 @@
+"""`Specification`: what an action is made of, and what follows from that alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State
+from symda.discretise import Scheme
+from symda.errors import OptionError
+from symda.observe import Observations, Problem, bind
+from symda.observe.weights import Averaging, ErrorForm
+
+if TYPE_CHECKING:
+    from symda.build import Options
+    from symda.build.kernels import Kernels
+    from symda.derive.lattice import MachineField
+    from symda.emit import Source
+    from symda.lower import KernelIR
+
+#: Channels named in a representation.
+LISTED = 12
+
+
+class GridOptions(TypedDict, total=False):
+    """What `Action.bind` takes besides the data."""
+
+    steps: int | Sequence[int]
+    max_step: float | None
+    start: float | None
+    stop: float | None
+    midpoint_data: bool
+    fixed: Mapping[str | Parameter, float | None] | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Specification:
+    """What a user asked for, checked; the methods of an `Action` hand this on.
+
+    Attributes
+    ----------
+    model, measurement, scheme, model_error, averaging, matrix_free
+        As for `Action`.
+    built : dict
+        Kernels that were built, by compiler options.
+    """
+
+    model: Model
+    measurement: Measurement
+    scheme: Scheme
+    model_error: ErrorForm
+    averaging: Averaging
+    matrix_free: bool
+    built: dict[Options | None, Kernels] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        names = self.measurement.names
+        channels = ", ".join(names if len(names) <= LISTED else (*names[:3], "...", names[-1]))
+        return f"Action({self.model.name!r}, measured=[{channels}], scheme={self.scheme.name!r})"
+
+    def __getstate__(self) -> dict[str, object]:
+        # what was derived and built is made anew where it is needed
+        return {one.name: getattr(self, one.name) for one in fields(self)} | {"built": {}}
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All P parameters: the model's, then those of the measured quantities alone."""
+        return (*self.model.parameters, *self.measurement.parameters)
+
+    @property
+    def declarations(self) -> Mapping[State | Parameter, Declaration]:
+        """What is declared of the states and all P parameters."""
+        return self.measurement.declarations(self.model)
+
+    @property
+    def direct(self) -> tuple[int, ...]:
+        """For each channel the index of the state it measures as it is, else -1."""
+        index = {state: a for a, state in enumerate(self.model.states)}
+        return tuple(index.get(h, -1) for h in self.measurement.functions)
+
+    @cached_property
+    def field(self) -> MachineField:
+        """F and h with two derivatives as CasADi functions."""
+        from symda.derive.field import derive_field
+        from symda.derive.lattice import derive_lattice
+
+        if self.matrix_free and isinstance(self.model, LatticeModel):
+            return derive_lattice(self.model, self.measurement)
+        return derive_field(self.model, self.measurement)
+
+    @cached_property
+    def lowered(self) -> KernelIR:
+        """What the templates are filled from; none of an action that is matrix-free.
+
+        Raises
+        ------
+        OptionError
+            If it is.
+        """
+        from symda.derive.field import Field
+        from symda.lower import lower
+
+        if not isinstance(self.field, Field):
+            raise OptionError(
+                f"{self!r} is matrix-free: there is no structured solver to emit for it; "
+                "solver='newton' is a truncated Newton method there."
+            )
+        return lower(self.field, self.scheme)
+
+    @cached_property
+    def emitted(self) -> Source:
+        """The Cython module of this problem, as text."""
+        from symda.derive.field import Field
+        from symda.emit import emit, emit_lattice
+        from symda.lower import lower_lattice
+
+        if not isinstance(self.field, Field):
+            return emit_lattice(lower_lattice(self.field, self.scheme))
+        return emit(self.lowered)
+
+    @cached_property
+    def emitted_newton(self) -> Source:
+        """The Cython module of this problem's structured Newton solver, as text."""
+        from symda.emit import emit_newton
+
+        return emit_newton(self.lowered)
+
+    def bind(self, data: Observations | Problem, **grid: Unpack[GridOptions]) -> Problem:
+        """Put observations on the grid; see `Action.bind`."""
+        if isinstance(data, Problem):
+            usual = {"steps": 1, "midpoint_data": False}
+            if any(value != usual.get(name) for name, value in grid.items()):
+                raise OptionError(
+                    "data is a problem already, with its grid and its fixed parameters; steps, "
+                    "max_step, start, stop, midpoint_data and fixed go to the bind that makes it."
+                )
+            return self._own(data)
+        if not isinstance(data, Observations):
+            raise OptionError(
+                f"data must be a symda.Observations, got {type(data).__name__}; "
+                "make one with sd.Observations(times, values, variance=...)."
+            )
+        declared = self.declarations
+        return bind(
+            data,
+            states={s: declared[s] for s in self.model.states},
+            parameters={p: declared[p] for p in self.parameters},
+            forcing=self.model.forcing,
+            channels=self.measurement.names,
+            direct=self.direct,
+            abscissae=self.scheme.abscissae,
+            interior=self.scheme.interior_abscissae,
+            time=self.model.time,
+            model_error=self.model_error,
+            averaging=self.averaging,
+            discrete=self.model.discrete,
+            **grid,
+        )
+
+    def _own(self, problem: Problem) -> Problem:
+        wanted = {
+            "states": tuple(s.name for s in self.model.states),
+            "parameters": tuple(p.name for p in self.parameters),
+            "channels": self.measurement.names,
+            "interior": len(self.scheme.interior),
+            "abscissae": self.scheme.abscissae,
+            "model_error": self.model_error,
+            "averaging": self.averaging,
+        }
+        for what, value in wanted.items():
+            if getattr(problem, what) != value:
+                raise OptionError(
+                    f"This problem was made for another action: its {what} is "
+                    f"{getattr(problem, what)!r}, this action's {value!r}. "
+                    "Make it with this action's bind(data)."
+                )
+        return problem

@@ -1,0 +1,78 @@
+"""`Model` as users make it: from equations, a Hamiltonian, a Lagrangian or `sympy.physics`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+from sympy import Expr
+
+from symda.declare import mechanics, mechanics_lagrange, mechanics_sympy
+from symda.declare import model as base
+from symda.declare.equations import EquationModel
+from symda.declare.lattice import LatticeModel
+from symda.declare.site import SiteState
+from symda.declare.symbols import State
+
+
+class Model(base.Model):
+    """Equations dx/dt = F(x, u, theta, t), or a map x_{n+1} = f(x_n, u, theta, n).
+
+    What it makes is of the kind that the equations ask for; every kind is a `Model`.
+
+    Parameters
+    ----------
+    equations : mapping of State to Expr or number
+        One right-hand side for each state, D of them; their order is the order of the states. With
+        sites (see `site`) one for each field, ``{x[i]: x[i+1] - x[i]}``; the model then is a
+        `LatticeModel`.
+    name : str
+        What to call the model; the names of generated modules begin with it.
+    discrete : bool, optional
+        True for a map.
+
+    Attributes
+    ----------
+    states : tuple of State, (D,)
+        Those of the equations; then the parameters per step, in the order of first appearance.
+    parameters : tuple of Parameter, (P,)
+        In the order of first appearance.
+    forcing : tuple of Forcing, (U,)
+        In the order of first appearance.
+    time : Time or None
+        None if no equation uses it.
+    equations : tuple of Expr, (D,)
+        The right-hand sides as they were written; that of a parameter per step says that it stays
+        what it is.
+    declarations : mapping of State or Parameter to Declaration
+        Bounds, start ranges and the like, as the symbols were declared; `with_bounds` and its
+        siblings return a model with others.
+
+    Raises
+    ------
+    ModelError
+        For whatever could not be compiled or is most likely a slip; the message says which
+        equation, what was found there, and how to mend it.
+    """
+
+    def __new__(
+        cls,
+        equations: Mapping[State, Expr | float] | Mapping[SiteState, Expr | float],
+        *,
+        name: str = "model",
+        discrete: bool = False,
+    ) -> Self:
+        """Equations of sites, {x[i]: ...}, make a `LatticeModel`."""
+        sites = isinstance(equations, Mapping) and any(isinstance(k, SiteState) for k in equations)
+        kind: type[EquationModel | LatticeModel] = LatticeModel if sites else EquationModel
+        # of another class, which `__subclasshook__` makes a Model
+        return kind(equations, name=name, discrete=discrete)  # type: ignore[return-value]
+
+    @classmethod
+    def __subclasshook__(cls, kind: type) -> bool:
+        """Every model is one, whatever made it."""
+        return base.Model in kind.__mro__
+
+    from_hamiltonian = staticmethod(mechanics.from_hamiltonian)
+    from_lagrangian = staticmethod(mechanics_lagrange.from_lagrangian)
+    from_mechanics = staticmethod(mechanics_sympy.from_mechanics)
