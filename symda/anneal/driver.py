@@ -18,10 +18,8 @@ from symda.anneal.levels import count_hits
 from symda.anneal.provenance import provenance
 from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
-from symda.anneal.starts import Function, Given, Start
 from symda.anneal.task import Job, PathResult, Prepare, first_point, not_run, prepare, workspace
 from symda.errors import OptionError, SymdaError
-from symda.registry import options_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -149,20 +147,9 @@ def anneal(
                 seconds=time.monotonic() - began,
                 climb_seconds=climbed,
                 settings={
-                    "solver_options": dict(job.solver.options),
-                    "rf0": ladder.rf0,
-                    "alpha": ladder.alpha,
-                    "rungs": ladder.rungs,
-                    "paths": paths,
-                    "attempts": attempts,
-                    "start_options": _plain(settings.begin),
-                    "strategy_options": options_of(strategy),
-                    "seed": job.seed,
-                    "keep": job.keep,
+                    **settings.record(),
                     "executor": workers.name,
                     "workers": workers.count * job.workers,
-                    "time_limit": settings.time_limit,
-                    "stop_after": settings.stop_after,
                 },
             ),
         },
@@ -214,11 +201,6 @@ def _starts_differ(job: Job) -> bool:
         # what fails for a path is recorded when its turn comes
         return True
     return not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
-
-
-def _plain(start: Start) -> dict[str, object]:
-    """Return the options of a start that a record can hold: not arrays, not functions."""
-    return {} if isinstance(start, (Given, Function)) else options_of(start)
 
 
 def _complete(

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from reprlib import repr as short
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from symda.anneal.executors import check_executor
 from symda.anneal.ladder import Ladder
-from symda.anneal.starts import STARTS, Function, Start, StartFunction
+from symda.anneal.starts import STARTS, Function, Given, Start, StartFunction
 from symda.anneal.strategies import STRATEGIES, Strategy
 from symda.checks import choice, number, whole
 from symda.errors import OptionError
+from symda.registry import options_of
 
 if TYPE_CHECKING:
     from symda.solve import Solver
 
 KEEP = ("last", "all")
+
+
 #: More paths than memory holds in any case.
 MOST_PATHS = 10_000_000
 
@@ -66,14 +70,14 @@ class Settings:
         A choice that is out of range, of the wrong kind, or not known.
     """
 
-    solver: str | Solver = "ipopt"
-    options: Mapping[str, object] = field(default_factory=dict)
     ladder: Ladder = field(default_factory=Ladder)
     paths: int = 100
-    attempts: int = 1
     seed: int = 0
+    solver: str | Solver = "ipopt"
+    options: Mapping[str, object] = field(default_factory=dict)
     start: str | StartFunction | Start = "uniform"
     strategy: str | Strategy = "ladder"
+    attempts: int = 1
     executor: str | Executor | None = None
     workers: int | None = None
     keep: str = "last"
@@ -124,6 +128,30 @@ class Settings:
         if self.stop_after is not None:
             whole(self.stop_after, "anneal: stop_after")
 
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Settings:
+        """Take those arguments that are settings; None for those without a plain default."""
+        names = [
+            one.name
+            for one in fields(cls)
+            if one.name in arguments
+            and not (one.default is MISSING and arguments[one.name] is None)
+        ]
+        return cls(**{name: arguments[name] for name in names})
+
+    def record(self) -> dict[str, object]:
+        """Return what is written down of a run, as plain values; the choices' names stand apart."""
+        plain = ("paths", "seed", "attempts", "keep", "time_limit", "stop_after")
+        numbers = {name: getattr(self.ladder, name) for name in ("rf0", "alpha", "rungs")}
+        held = not isinstance(self.begin, (Function, Given))  # not arrays, not functions
+        return {
+            "solver_options": dict(self.chosen.options),
+            "start_options": options_of(self.begin) if held else {},
+            "strategy_options": options_of(self.method),
+            **numbers,
+            **{name: getattr(self, name) for name in plain},
+        }
+
     @cached_property
     def method(self) -> Strategy:
         """The strategy itself."""
@@ -155,3 +183,24 @@ class Settings:
                 f"{found.name!r} with them and leave options out."
             )
         return found.with_options(**self.options)
+
+
+#: Usual values of the settings that have one, by name.
+USUAL: Mapping[str, object] = MappingProxyType(
+    {one.name: one.default for one in fields(Settings) if one.default is not MISSING}
+)
+
+#: Settings that are options of the command line -> what it says of them, the kind of their values.
+SPOKEN: Mapping[str, tuple[str, type]] = MappingProxyType(
+    {
+        "paths": ("Starts; with --strategy population the candidates of one attempt.", int),
+        "start": (f"One of {', '.join(STARTS)}.", str),
+        "strategy": (f"One of {', '.join(STRATEGIES)}.", str),
+        "attempts": ("Attempts of a population.", int),
+        "seed": ("Seed of the starts.", int),
+        "solver": ("A solver's name, see `symda list solvers`.", str),
+        "workers": ("Paths at once. Default: one a core.", int),
+        "time_limit": ("Seconds after which no rung is begun.", float),
+        "stop_after": ("Stop once the lowest level was hit so often.", int),
+    }
+)

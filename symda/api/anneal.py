@@ -141,27 +141,16 @@ def anneal(
         of zero variance or outside bounds, a forcing that jumps where steps do not see it, a ladder
         that ends beyond the digits of doubles; and of options of a window that cannot grow.
     """
+    given = dict(locals())
     from symda.api.action import Action
 
     if not isinstance(action, Action):
         raise OptionError(
             f"anneal: the first argument is a symda.Action, got {type(action).__name__}."
         )
-    settings = Settings(
-        solver=solver,
-        options={} if options is None else options,
-        ladder=Ladder() if ladder is None else ladder,
-        paths=paths,
-        attempts=attempts,
-        seed=seed,
-        start=start if isinstance(start, (str, Start)) or callable(start) else "uniform",
-        strategy=strategy,
-        executor=executor,
-        workers=workers,
-        keep=keep,
-        time_limit=time_limit,
-        stop_after=stop_after,
-    )
+    # a path or a run fits a problem, which there is not yet
+    early = start if isinstance(start, (str, Start)) or callable(start) else "uniform"
+    settings = Settings.of({**given, "start": early})
     problem = action.bind(
         data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
     )

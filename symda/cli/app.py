@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import shlex
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from symda.anneal.starts import STARTS
-from symda.anneal.strategies import STRATEGIES
-from symda.solve import SOLVERS
+from symda.cli.run_options import RUNGS, run_options
 from symda.typeset.display import Readable
+
+#: What `symda list` lists -> where its registry is.
+KINDS = {
+    "schemes": ("symda.discretise", "SCHEMES"),
+    "integrators": ("symda.discretise", "INTEGRATORS"),
+    "solvers": ("symda.solve", "SOLVERS"),
+    "starts": ("symda.anneal.starts", "STARTS"),
+    "strategies": ("symda.anneal.strategies", "STRATEGIES"),
+}
 
 Into = Annotated[Path, typer.Option(help="Folder to write into; made if it is not there.")]
 ModelArgument = Annotated[
@@ -58,20 +66,15 @@ def _options(
 
 
 @app.command()
-def demo(
-    into: Into = Path("demo-output"),
-    paths: Annotated[
-        int, typer.Option(help="Starts; with --strategy population the candidates of one attempt.")
-    ] = 100,
-    start: Annotated[str, typer.Option(help=f"One of {', '.join(STARTS)}.")] = "uniform",
-    strategy: Annotated[str, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")] = "ladder",
-    attempts: Annotated[int, typer.Option(help="Attempts of a population.")] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of data and starts.")] = 1,
-) -> None:
-    """Anneal Lorenz-96 from its equations to levels, figures and a report."""
+@run_options("paths", "start", "strategy", "attempts", "seed", seed=1)
+def demo(into: Into = Path("demo-output"), **given: Any) -> None:
+    """Anneal Lorenz-96 from its equations to levels, figures and a report.
+
+    The seed is that of the data too.
+    """
     from symda.cli.demo import demonstrate
 
-    demonstrate(into, paths, seed, start=start, strategy=strategy, attempts=attempts)
+    demonstrate(into, **given)
 
 
 @app.command()
@@ -180,6 +183,7 @@ def integrate(
 
 
 @app.command()
+@run_options()
 def anneal(
     context: typer.Context,
     model: ModelArgument,
@@ -200,17 +204,6 @@ def anneal(
         ),
     ] = None,
     separator: Annotated[str, typer.Option(help="What separates the columns of a CSV file.")] = ",",
-    rf0: Annotated[float, typer.Option(help="Rf of the first rung.")] = 0.01,
-    alpha: Annotated[float, typer.Option(help="Factor from rung to rung.")] = 2.0,
-    rungs: Annotated[int, typer.Option(help="Rungs of the ladder.")] = 26,
-    paths: Annotated[
-        int, typer.Option(help="Starts; with --strategy population the candidates of one attempt.")
-    ] = 100,
-    start: Annotated[str, typer.Option(help=f"One of {', '.join(STARTS)}.")] = "uniform",
-    strategy: Annotated[str, typer.Option(help=f"One of {', '.join(STRATEGIES)}.")] = "ladder",
-    attempts: Annotated[int, typer.Option(help="Attempts of a population.")] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of the starts.")] = 0,
-    solver: Annotated[str, typer.Option(help=f"One of {', '.join(SOLVERS)}.")] = "ipopt",
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Option of the solver; repeatable."),
@@ -233,22 +226,13 @@ def anneal(
             metavar="NAME", help="Estimate a parameter declared with a value; repeatable."
         ),
     ] = None,
-    time_limit: Annotated[
-        float | None, typer.Option(help="Seconds after which no rung is begun.", show_default=False)
-    ] = None,
-    stop_after: Annotated[
-        int | None,
-        typer.Option(help="Stop once the lowest level was hit so often.", show_default=False),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Paths at once. Default: one a core.", show_default=False)
-    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="NetCDF file to save the run in.", show_default=False)
     ] = None,
     figures: Annotated[
         Path | None, typer.Option(help="Folder for figures and a report.", show_default=False)
     ] = None,
+    **given: Any,
 ) -> None:
     """Find the paths and parameters of least action for your data."""
     from symda import api
@@ -259,25 +243,18 @@ def anneal(
 
     files.refuse_swapped(model, data)
     # what can be checked without running the model's file is checked before
-    settings = Settings(
-        solver=solver,
-        options=files.parse_options(option or [], "--option"),
-        ladder=Ladder(rf0=rf0, alpha=alpha, rungs=rungs),
-        paths=paths,
-        attempts=attempts,
-        start=start,
-        strategy=strategy,
-        seed=seed,
-        workers=workers,
-        time_limit=time_limit,
-        stop_after=stop_after,
-    )
+    chosen = {
+        **given,
+        "ladder": Ladder(**{name: given.pop(name) for name in RUNGS}),
+        "options": files.parse_options(option or [], "--option"),
+    }
+    Settings.of(chosen)
     fixed = files.parse_fixed(fix or [], free or [])
-    given = None if variance is None else files.parse_variance(variance)
+    noise = None if variance is None else files.parse_variance(variance)
     file = files.read_model(model)
     action = file.action
     observations = files.read_data(
-        data, action, file.variance if given is None else given, separator
+        data, action, file.variance if noise is None else noise, separator
     )
     problem = action.bind(
         observations, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
@@ -287,21 +264,7 @@ def anneal(
         if folder is not None:
             written.make_folder(folder)
     note(str(action.check(problem)))
-    run = api.anneal(
-        action,
-        problem,
-        ladder=settings.ladder,
-        paths=paths,
-        attempts=attempts,
-        start=start,
-        strategy=strategy,
-        seed=seed,
-        solver=solver,
-        options=settings.options,
-        workers=workers,
-        time_limit=time_limit,
-        stop_after=stop_after,
-    )
+    run = api.anneal(action, problem, **chosen)
     # the words themselves, so that a report can show them
     command = shlex.join(["symda", *(context.obj or [])])
     # file names need not be text, and what is saved has to be
@@ -354,6 +317,25 @@ def report(
     from symda.cli.report import report as write
 
     write(file, into, model)
+
+
+@app.command(name="list")
+def choices(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.", show_default=False)
+    ],
+) -> None:
+    """List the choices of a kind by name, other packages' included."""
+    from symda.checks import choice
+    from symda.cli.console import say
+    from symda.registry import summary_of
+
+    choice(kind, "list: KIND", KINDS)
+    module, name = KINDS[kind]
+    registry = getattr(import_module(module), name)
+    width = max(map(len, registry))
+    for one in registry.values():
+        say(f"{one.name:{width}}  {summary_of(one)}", verbatim=True)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from symda.cli.console import say, show_levels
 from symda.cli.output import make_folder, write_report, writing
 from symda.declare import parameter, states
 from symda.declare.factory import Model
-from symda.errors import OptionError
 
 D = 11
 MEASURED = (0, 3, 6, 9)
@@ -30,26 +30,25 @@ def lorenz96() -> Action:
     return Action(Model(equations, name="lorenz96"), [x[a] for a in MEASURED], scheme="rk4")
 
 
-def demonstrate(
-    folder: Path, paths: int, seed: int, *, start: str, strategy: str, attempts: int
-) -> Run:
+def demonstrate(folder: Path, **given: Any) -> Run:
     """Go through the demonstration and leave its results in a folder.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+    **given
+        Settings of the run, see `symda.anneal`; the seed is that of the data too.
 
     Raises
     ------
     OptionError
         If an option is wrong, or the folder cannot be written.
     """
-    if paths < 1 or seed < 0:
-        raise OptionError(
-            f"demo: needs --paths of at least 1 and --seed of at least 0, got {paths} and {seed}."
-        )
     # five rungs more than the paper's: there the estimate no longer depends on Rf
-    ladder = Ladder(rungs=31)
+    chosen = {"ladder": Ladder(rungs=31), **given}
     # refuses what is wrong before anything is made
-    Settings(
-        ladder=ladder, paths=paths, seed=seed, start=start, strategy=strategy, attempts=attempts
-    )
+    settings = Settings.of(chosen)
     make_folder(folder)
     action = lorenz96()
     say(f"1. The model: Lorenz-96, D = {D} states; {len(MEASURED)} are measured, nu is unknown.")
@@ -62,7 +61,7 @@ def demonstrate(
         dt=DT,
         steps=STEPS,
         variance=VARIANCE,
-        seed=seed,
+        seed=settings.seed,
         discard=DISCARD,
     )
     say(
@@ -70,19 +69,11 @@ def demonstrate(
         f"noise of variance {VARIANCE:g}."
     )
     say(
-        f"\n4. The annealing: {paths} paths, start {start}, strategy {strategy}, each over "
-        f"{ladder.rungs} values of Rf. This takes about a minute for 100 paths."
+        f"\n4. The annealing: {settings.paths} paths, start {settings.begin.name}, strategy "
+        f"{settings.method.name}, each over {settings.ladder.rungs} values of Rf. "
+        "This takes about a minute for 100 paths."
     )
-    run = anneal(
-        action,
-        data,
-        ladder=ladder,
-        paths=paths,
-        seed=seed,
-        start=start,
-        strategy=strategy,
-        attempts=attempts,
-    )
+    run = anneal(action, data, **chosen)
     say(f"\n5. What was found:\n{run.summary()}")
     show_levels(run)
     _compare(action, run, truth)

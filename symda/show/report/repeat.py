@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from symda.anneal.settings import SPOKEN, USUAL
 from symda.anneal.starts import STARTS
 from symda.anneal.strategies import STRATEGIES
 from symda.show.report.document import Block, Code, Part, Text, Topic
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
 KINDS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {"solver": SOLVERS, "start": STARTS, "strategy": STRATEGIES}
 )
-#: Options of `anneal` that the command line has as well, as they are called in settings.
-_SHELL = ("paths", "seed", "solver", "start", "strategy", "attempts", "time_limit", "stop_after")
-_DEFAULTS = {"solver": "ipopt", "attempts": 1, "keep": "last", "start": "uniform"}
-_DEFAULTS |= {"strategy": "ladder", "time_limit": None, "stop_after": None}
+#: Settings that decide what is found.
+REPEATED = tuple(name for name in SPOKEN if name != "workers")
 
 
 def repeat(dataset: xr.Dataset) -> Part:
@@ -56,8 +55,8 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     binding = json.loads(dataset.attrs.get("binding", "null"))
     ladder = ", ".join(f"{name}={settings[name]!r}" for name in ("rf0", "alpha", "rungs"))
     options = {"ladder": f"sd.Ladder({ladder})"}
-    for name in ("paths", "seed", "solver", "start", "strategy", "attempts", "keep"):
-        if settings[name] != _DEFAULTS.get(name):
+    for name in (*REPEATED, "keep"):
+        if settings.get(name, USUAL[name]) != USUAL[name]:
             options[name] = repr(settings[name])
     if settings["solver_options"] and settings["solver"] in SOLVERS:
         options["options"] = repr(settings["solver_options"])
@@ -74,9 +73,6 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
             inside = ", ".join(f"{k}={v!r}" for k, v in chosen.items())
             if chosen:
                 options[name] = f"sd.{type(own).__name__}({inside})"
-    for name in ("time_limit", "stop_after"):
-        if settings[name] is not None:
-            options[name] = repr(settings[name])
     if binding is None:
         missing.append(
             "The data were put on their grid before: data is what action.bind made of them "
@@ -100,8 +96,8 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
         return "", (f"The command line cannot say it all: {'; '.join(obstacles)}.",)
     words = ["symda", "anneal", "MODEL.py", "DATA.csv"]
     words += [f"--{name}={settings[name]}" for name in ("rf0", "alpha", "rungs")]
-    for name in _SHELL:
-        if settings[name] != _DEFAULTS.get(name):
+    for name in REPEATED:
+        if settings.get(name, USUAL[name]) != USUAL[name]:
             words.append(f"--{name.replace('_', '-')}={settings[name]}")
     words += [f"--option={k}={json.dumps(v)}" for k, v in settings["solver_options"].items()]
     given = dict(binding or {})
@@ -141,9 +137,7 @@ def _obstacles(settings: Mapping[str, Any], binding: object) -> Iterator[str]:
 def _settings(dataset: xr.Dataset) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(dataset.attrs["provenance"])["settings"]
     named = {name: str(dataset.attrs[name]) for name in ("solver", "start", "strategy")}
-    usual: dict[str, Any] = {**_DEFAULTS, "solver_options": {}}
-    usual |= {"start_options": {}, "strategy_options": {}}
-    return usual | record | named
+    return {**{f"{name}_options": {} for name in KINDS}, **record, **named}
 
 
 def _changed(choice: object, options: object) -> dict[str, object]:

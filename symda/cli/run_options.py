@@ -1,0 +1,57 @@
+"""Options of a run on the command line, made from the settings themselves."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from symda.anneal import Ladder
+from symda.anneal.settings import SPOKEN, USUAL
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: The ladder's numbers, which are settings of their own here: words and kinds.
+RUNGS: Mapping[str, tuple[str, type]] = {
+    "rf0": ("Rf of the first rung.", float),
+    "alpha": ("Factor from rung to rung.", float),
+    "rungs": ("Rungs of the ladder.", int),
+}
+KNOWN = {**RUNGS, **SPOKEN}
+
+
+def run_options(*names: str, **usual: object) -> Callable[[F], F]:
+    """Give a command, instead of its ``**given``, options for settings of a run.
+
+    Parameters
+    ----------
+    *names
+        Fields of `Settings` and `Ladder`; all that the command line knows if there are none.
+    **usual
+        Other default values than theirs.
+    """
+    made = [_option(name, usual) for name in names or KNOWN]
+
+    def decorated(command: F) -> F:
+        signature = inspect.signature(command, eval_str=True)
+        every: list[inspect.Parameter] = []
+        for parameter in signature.parameters.values():
+            here = made if parameter.kind is parameter.VAR_KEYWORD else [parameter]
+            # commands are called with names
+            every += [one.replace(kind=parameter.KEYWORD_ONLY) for one in here]
+        command.__signature__ = signature.replace(parameters=every)  # type: ignore[attr-defined]
+        return command
+
+    return decorated
+
+
+def _option(name: str, usual: Mapping[str, object]) -> inspect.Parameter:
+    words, kind = KNOWN[name]
+    default = usual.get(name, getattr(Ladder, name) if name in RUNGS else USUAL[name])
+    option = typer.Option(help=words, show_default=default is not None)
+    annotation = Annotated[kind if default is not None else kind | None, option]  # type: ignore[valid-type]
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
