@@ -121,7 +121,7 @@ def test_a_model_file_may_import_its_neighbours_and_guard_its_script(symda: Shel
         ((*ANNEAL, "--figures", "data.csv"), "the folder 'data.csv' cannot be made"),
         (("generate", "model.py", "--into", "data.csv"), "data.csv"),
         (("demo", "--into", "data.csv"), "the folder 'data.csv' cannot be made"),
-        (("demo", "--paths", "0"), "demo: needs --paths of at least 1"),
+        (("demo", "--paths", "0"), "paths must be a whole number of at least 1"),
         (("demo", "--start", "uniformly"), "Did you mean 'uniform'?"),
         (("demo", "--strategy", "windows"), "Did you mean 'window'?"),
         (("demo", "--attempts", "2"), "leave attempts out"),

@@ -244,9 +244,9 @@ def anneal(
     files.refuse_swapped(model, data)
     # what can be checked without running the model's file is checked before
     chosen = {
-        **given,
         "ladder": Ladder(**{name: given.pop(name) for name in RUNGS}),
         "options": files.parse_options(option or [], "--option"),
+        **given,
     }
     Settings.of(chosen)
     fixed = files.parse_fixed(fix or [], free or [])
@@ -256,15 +256,19 @@ def anneal(
     observations = files.read_data(
         data, action, file.variance if noise is None else noise, separator
     )
-    problem = action.bind(
-        observations, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
-    )
+    grid: dict[str, Any] = {
+        "steps": steps,
+        "max_step": max_step,
+        "midpoint_data": midpoint_data,
+        "fixed": fixed,
+    }
+    problem = action.bind(observations, **grid)
     # before the work, so that a folder that cannot be made does not cost a finished run
     for folder in (figures, output.parent if output else None):
         if folder is not None:
             written.make_folder(folder)
     note(str(action.check(problem)))
-    run = api.anneal(action, problem, **chosen)
+    run = api.anneal(action, observations, **grid, **chosen)
     # the words themselves, so that a report can show them
     command = shlex.join(["symda", *(context.obj or [])])
     # file names need not be text, and what is saved has to be

@@ -97,6 +97,11 @@ class Boundary(Solver):
     settings: Mapping[str, object] = field(default_factory=dict)
 
     @property
+    def summary(self) -> str:
+        """What the method is."""
+        return (METHODS[self.name].__doc__ or "").partition("\n")[0]
+
+    @property
     def options(self) -> Mapping[str, object]:
         """Options of the method."""
         return self.settings
