@@ -18,7 +18,7 @@ from models import Case, make_case
 from test_lattice_model import lorenz96
 
 import symda as sd
-from symda.build.kernels import Evaluator
+from symda.build.kernels import Evaluator, blocks_of, has_matrices, matrices_of
 from symda.discretise import SCHEMES
 from symda.emit import emit_lattice
 from symda.lower import lower_lattice
@@ -193,10 +193,11 @@ def test_what_there_is_no_matrix_for_is_refused() -> None:
     p = random_problem(case, rng)
     kernels = virtual(case)
     X, theta, rf = random_point(p, rng)
-    with pytest.raises(sd.OptionError, match=r"hessian_product.*matrix_free=False"):
-        kernels.at(p).hessian(X, theta, rf)
-    with pytest.raises(sd.OptionError, match=r"solver='newton'.*'lbfgs'"):
-        _ = kernels.functions
+    with pytest.raises(sd.OptionError, match=r"no Hessian.*hessian_product.*matrix_free=False"):
+        matrices_of(kernels.at(p), "Hessian")
+    with pytest.raises(sd.OptionError, match=r"no Jacobian.*solver='newton'.*'lbfgs'"):
+        blocks_of(kernels, "Jacobian")
+    assert not has_matrices(kernels.at(p))
     with pytest.raises(sd.InputError, match="D = "):
         kernels.at(random_problem(case_of(2), rng))
     with pytest.raises(sd.InputError, match=r"\(M D \+ P,\)"):

@@ -27,6 +27,7 @@ from symda.analyse.solution import (
     shift_of,
     strays,
 )
+from symda.build.kernels import has_matrices
 from symda.errors import SolveError
 from symda.solve.judges import judge
 from symda.solve.stationary import Expansion, Stationarity, settled
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import casadi as ca
     import xarray as xr
 
-    from symda.build.kernels import Evaluator
+    from symda.build.kernels import BlockEvaluator, Evaluator
     from symda.observe import Problem
 
 
@@ -163,10 +164,10 @@ def _look(
         return found
     X, theta, here = settled(judges, problem, X, theta, rf, here)
     expansion = here.expansion
-    if expansion is None:
-        if "hessian" not in evaluator.kernels.provides:
+    if expansion is None or not has_matrices(evaluator):
+        if not has_matrices(evaluator):
             notes.append("error bars, and what errors move the estimate by: there are no matrices")
-        return _checked(found, evaluator, equations, X, theta, rf, None, None, notes)
+        return replace(found, notes=tuple(notes))
     bars: Posterior | None = None
     try:
         bars, spread = laplace(
@@ -226,20 +227,18 @@ def _felt(problem: Problem, theta: FloatArray, moved: FloatArray) -> bool:
 
 def _checked(
     found: Assessment,
-    evaluator: Evaluator,
+    evaluator: BlockEvaluator,
     equations: Equations,
     X: FloatArray,
     theta: FloatArray,
     rf: FloatArray,
-    expansion: Expansion | None,
+    expansion: Expansion,
     bars: Posterior | None,
     notes: list[str],
 ) -> Assessment:
     """Add whether the path is a solution: of the scheme's equations, and of the model's."""
     p = evaluator.problem
     own = np.isnan(p.process_variance)
-    if expansion is None:
-        return replace(found, notes=tuple(notes))
     jacobian = evaluator.residual_jacobian(X, theta)
     # what ties parameters per step is no equation of the model
     weights = evaluator.weights(rf) * np.tile(own, 1 + p.interior)

@@ -27,7 +27,7 @@ from symda.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import xarray as xr
 
-    from symda.build.kernels import Evaluator
+    from symda.build.kernels import BlockEvaluator
 
 
 #: Newton iterations of an implicit step, the change at which they end, and the largest that is left
@@ -73,13 +73,13 @@ class Backpropagation:
 
 
 def backpropagate(
-    at: Evaluator, path: FloatArray, theta: FloatArray, *, explicit: bool
+    at: BlockEvaluator, path: FloatArray, theta: FloatArray, *, explicit: bool
 ) -> Backpropagation:
     """Go forward through the steps, then backward in the momenta.
 
     Parameters
     ----------
-    at : Evaluator
+    at : BlockEvaluator
         Kernels with their data.
     path : (M, D)
         Its first row is the initial state; columns of parameters per step are read in every row.
@@ -129,7 +129,7 @@ def backpropagate(
 class _Steps:
     """The steps of a problem one by one; `moving` (D,) tells states from parameters per step."""
 
-    def __init__(self, at: Evaluator, theta: FloatArray, moving: BoolArray) -> None:
+    def __init__(self, at: BlockEvaluator, theta: FloatArray, moving: BoolArray) -> None:
         p = at.problem
         self.at, self.theta, self.problem = at, theta, p
         #: what a step determines: rows of its residual, and columns behind x_n

@@ -15,11 +15,11 @@ from symda.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
 
-    from symda.build.kernels import Evaluator
+    from symda.build.kernels import BlockEvaluator
 
 
 def laplace(
-    evaluator: Evaluator,
+    evaluator: BlockEvaluator,
     X: FloatArray,
     theta: FloatArray,
     rf: FloatArray,
@@ -32,7 +32,7 @@ def laplace(
 
     Parameters
     ----------
-    evaluator : Evaluator
+    evaluator : BlockEvaluator
         Kernels with the problem.
     X : (M, D)
     theta : (P,)

@@ -8,6 +8,7 @@ import numpy as np
 
 from symda.analyse.levels import reached
 from symda.anneal.levels import GAP
+from symda.build.kernels import has_matrices
 from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _rise(
     head: int,
     hessians: dict[int, csc_array],
 ) -> float:
-    if "hessian" not in evaluator.kernels.provides:
+    if not has_matrices(evaluator):
         bent = evaluator.hessian_product(path, theta, rf, change)
     else:
         if head not in hessians:

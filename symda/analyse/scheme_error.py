@@ -223,4 +223,4 @@ def _residual_of(
     path[:, stride + 1 :] = points[:, -1:]
     flat = np.ascontiguousarray(path.reshape(-1, D)[: (2 * N - 1) * stride + 1])
     data = np.repeat(evaluator.packed.steps, 2, axis=0)[:-1]
-    return evaluator.kernels.engine.step_residual(flat, theta, np.ascontiguousarray(data))[::2]
+    return evaluator.kernels.step_residual(flat, theta, np.ascontiguousarray(data))[::2]

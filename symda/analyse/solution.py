@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from symda.analyse.scheme_error import SchemeError
-    from symda.build.kernels import Evaluator
+    from symda.build.kernels import BlockEvaluator
 
 
 #: Deviation of a free run from the path at which it counts as gone, in standard deviations of the
@@ -29,7 +29,7 @@ STRAYED = 1e-6
 
 
 def shift_of(
-    evaluator: Evaluator,
+    evaluator: BlockEvaluator,
     X: FloatArray,
     theta: FloatArray,
     moved: FloatArray,
@@ -60,7 +60,7 @@ def shift_of(
 
 
 def _fit_change(
-    evaluator: Evaluator, X: FloatArray, theta: FloatArray, dX: FloatArray, dtheta: FloatArray
+    evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray, dX: FloatArray, dtheta: FloatArray
 ) -> FloatArray:
     """Return the change (M, L) of measured quantities, in standard deviations of their noise."""
     p, kernels = evaluator.problem, evaluator.kernels
@@ -72,7 +72,7 @@ def _fit_change(
 
 
 def free_run(
-    evaluator: Evaluator, X: FloatArray, theta: FloatArray, defect: FloatArray
+    evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray, defect: FloatArray
 ) -> tuple[float, float, bool]:
     """Follow the deviation of the equations' own solution, from the path's first state.
 
@@ -117,7 +117,9 @@ def free_run(
     return float(p.times[first]), growth, small and not growth < GONE / EXPLAINED
 
 
-def strays(evaluator: Evaluator, X: FloatArray, theta: FloatArray, error: SchemeError) -> BoolArray:
+def strays(
+    evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray, error: SchemeError
+) -> BoolArray:
     """Tell which steps (N,) end on another root of the scheme than that of the solution.
 
     An implicit scheme has several; beyond a pole of the equations, for instance. By the residuals
@@ -139,7 +141,7 @@ def strays(evaluator: Evaluator, X: FloatArray, theta: FloatArray, error: Scheme
 
 
 def _step_blocks(
-    evaluator: Evaluator, X: FloatArray, theta: FloatArray
+    evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Yield Jacobians of some steps' residuals by their left ends, (E, D), and the rest, (E, E)."""
     p = evaluator.problem
@@ -157,7 +159,7 @@ def _step_blocks(
 
 
 def exact_jacobian(
-    evaluator: Evaluator, X: FloatArray, theta: FloatArray, tangents: FloatArray
+    evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray, tangents: FloatArray
 ) -> csr_array:
     """Return the Jacobian of all residuals, (N E, M D + P), if the scheme were the solution.
 
@@ -197,7 +199,7 @@ def exact_jacobian(
     return jacobian
 
 
-def _tangents(evaluator: Evaluator, X: FloatArray, theta: FloatArray) -> Iterator[FloatArray]:
+def _tangents(evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray) -> Iterator[FloatArray]:
     """Yield the derivatives (D, D) of the right end of each step by its left end."""
     p = evaluator.problem
     for _, left, after in _step_blocks(evaluator, X, theta):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.build.kernels import blocks_of
 from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Evaluator, Kernels, Packed
+    from symda.build.kernels import BlockKernels, Evaluator, Kernels, Packed
     from symda.observe import Problem
 
 
@@ -94,17 +95,23 @@ class Dynamics:
     def slopes(self, x: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Measurement functions and their derivatives by the states, (L,) and (L, D), at x (D,)."""
         L = self.problem.L
-        engine = self._kernels.engine
-        values = engine.measure(np.ascontiguousarray(x[None]), theta)[0]
+        values = self._kernels.measure(np.ascontiguousarray(x[None]), theta)[0]
         # with Rm = 1 for channel l alone, and data one below h, the gradient of
         # Rm/2 (h_l - y_l)^2 is that of h_l
         points = np.ascontiguousarray(np.hstack([np.tile(values - 1.0, (L, 1)), np.eye(L)]))
-        rows = engine.point_gradient(np.ascontiguousarray(np.tile(x, (L, 1))), theta, points)[1]
+        rows = self._kernels.point_gradient(
+            np.ascontiguousarray(np.tile(x, (L, 1))), theta, points
+        )[1]
         return values, rows[:, : self.problem.D]
 
     @cached_property
     def _evaluator(self) -> Evaluator:
         return self._kernels.at(self.problem)
+
+    @cached_property
+    def _blocks(self) -> BlockKernels:
+        what = "Jacobian of a step, which, of an implicit scheme, nudged starts and windows need"
+        return blocks_of(self._kernels, what)
 
     @cached_property
     def _packed(self) -> Packed:
@@ -132,13 +139,13 @@ class Dynamics:
         # one path x_n, x_{n+1}, x_n, x_{n+1}, ..., of which every other window is a step
         path = np.stack([states, ends], axis=1).reshape(-1, self.problem.D)
         data = np.repeat(self._packed.steps[n : n + 1], len(path) - 1, axis=0)
-        return self._kernels.engine.step_residual(path, theta, data)[::2]
+        return self._kernels.step_residual(path, theta, data)[::2]
 
     @cached_property
     def _pattern(self) -> tuple[IntArray, IntArray, BoolArray]:
         """Rows and columns of a step's Jacobian, and which belong to what lies after x_n."""
         p = self.problem
-        i, j = self._kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
+        i, j = self._blocks.functions["step_jacobian"].sparsity_out(0).get_triplet()
         rows, columns = np.asarray(i, dtype=np.int64), np.asarray(j, dtype=np.int64)
         after = (columns >= p.D) & (columns < p.D + p.E)
         return rows[after], columns[after] - p.D, after
@@ -152,9 +159,9 @@ class Dynamics:
         end, data = stay.copy(), self._packed.steps[n : n + 1]
         for _ in range(ITERATIONS):
             window = np.ascontiguousarray(np.concatenate([state[None], end]))
-            r = self._kernels.engine.step_residual(window, theta, data)[0]
+            r = self._kernels.step_residual(window, theta, data)[0]
             J = np.zeros((p.E, p.E))
-            J[rows, columns] = self._kernels.engine.step_jacobian(window, theta, data)[0, after]
+            J[rows, columns] = self._blocks.engine.step_jacobian(window, theta, data)[0, after]
             try:
                 change = np.linalg.solve(J, r)
             except np.linalg.LinAlgError:

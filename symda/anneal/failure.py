@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.build.kernels import has_matrices
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _broken_derivative(at: Evaluator, path: FloatArray, theta: FloatArray) -> st
     """Name equation, time and variable of a derivative that is not finite."""
     problem = at.problem
     names = [*problem.states, *problem.parameters]
-    if "hessian" in at.kernels.provides:
+    if has_matrices(at):
         engine, functions = at.kernels.engine, at.kernels.functions
         rows, columns = functions["step_jacobian"].sparsity_out(0).get_triplet()
         slopes = engine.step_jacobian(path, theta, at.packed.steps)

@@ -15,6 +15,7 @@ from symda.api.driven import driven
 from symda.api.machine import machine
 from symda.api.preflight import ProblemWarning, jump_warnings
 from symda.api.simulate import initial_state, parameter_vector
+from symda.build.kernels import matrices_of
 from symda.errors import DataError, OptionError
 from symda.types import FloatArray
 
@@ -54,7 +55,9 @@ def backpropagate(
     for text in jump_warnings(specification.model, problem):
         warnings.warn(f"{WHERE}: {text}", ProblemWarning, stacklevel=3)
     at = machine(specification).at(problem)
-    return through(at, path, theta, explicit=specification.scheme.explicit)
+    return through(
+        matrices_of(at, "Jacobian of a step"), path, theta, explicit=specification.scheme.explicit
+    )
 
 
 def _at_points(name: str, given: ArrayLike | None, problem: Problem) -> FloatArray:

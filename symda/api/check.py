@@ -22,6 +22,7 @@ from symda.api.preflight import (
     unconstrained_warnings,
     unseen_warnings,
 )
+from symda.build.kernels import has_matrices
 from symda.observe import Problem
 from symda.types import FloatArray
 
@@ -277,7 +278,7 @@ class _Curvature:
 
 
 def _curvature(at: Evaluator, X: FloatArray, theta: FloatArray, rf: FloatArray) -> _Curvature:
-    if "hessian" not in at.kernels.provides:
+    if not has_matrices(at):
         product = at.hessian_product(X, theta, rf, np.ones(X.size + theta.size))
         return _Curvature(product, 0, 0)
     matrix = at.hessian(X, theta, rf)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from symda.build.kernels import matrices_of
 from symda.errors import InputError, nearest
 from symda.types import FloatArray
 
@@ -76,7 +77,8 @@ class ActionKernels:
         self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
     ) -> csc_array:
         """Hessian, SciPy sparse (M D + P, M D + P), symmetric."""
-        return self._at(data).hessian(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
+        at = matrices_of(self._at(data), "Hessian")
+        return at.hessian(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
 
     def hessian_product(
         self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem, v: ArrayLike

@@ -13,6 +13,7 @@ from symda.api.machine import machine
 from symda.api.preflight import loose
 from symda.api.run import Run
 from symda.api.same import check_equations
+from symda.build.kernels import matrices_of
 from symda.errors import OptionError, SolveError
 from symda.solve import judge, settled
 
@@ -63,7 +64,8 @@ def posterior(
     # the estimate is the run's; its error bars are those of the minimum itself
     X, exact, here = settled(judges, problem, X, theta, rf, here)
     unseen, _ = loose(specification.field, problem)
-    found, _ = laplace(evaluator, X, exact, rf, held=here.held, unseen=unseen)
+    matrices = matrices_of(evaluator, "Hessian")
+    found, _ = laplace(matrices, X, exact, rf, held=here.held, unseen=unseen)
     return replace(found, values=theta[problem.free])
 
 

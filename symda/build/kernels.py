@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.build.engines import CompiledEngine, Engine, VirtualEngine
 from symda.emit.source import DIGEST_DIGITS, Source
-from symda.errors import InputError
+from symda.errors import InputError, OptionError
 from symda.observe import Problem
 from symda.types import FloatArray, IntArray
 
@@ -71,7 +72,7 @@ class Payload:
             return virtual_kernels(functions_of(self.functions), self.source, field)
         engine = CompiledEngine(Path(self.library), self.source.digest[:DIGEST_DIGITS])
         newton = (lambda *_: Path(self.newton)) if self.newton else None
-        return Kernels(engine, self.source, newton, field)
+        return BlockKernels(engine, self.source, newton, field)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +91,74 @@ def pack(problem: Problem) -> Packed:
     return Packed(np.ascontiguousarray(steps), np.ascontiguousarray(points))
 
 
-class Kernels:
-    """Action, gradient and Hessian of a model under a scheme.
+class Kernels(ABC):
+    """Action and gradient of a model under a scheme, and whatever else they provide.
 
     One set of kernels serves any data, grid, N, Rm, Rf, and any choice of free parameters.
     Unknowns are ordered (flat path, theta): M D + P numbers.
+
+    Attributes
+    ----------
+    emitted : Source
+        The emitted module (also where the virtual machine evaluates, to be read).
+    provides : frozenset of str
+        What there is, of `PARTS`.
+    """
+
+    emitted: Source
+    provides: ClassVar[frozenset[str]]
+
+    @property
+    def source(self) -> str:
+        """The emitted Cython text."""
+        return self.emitted.text
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """``"compiled"`` or ``"virtual machine"``."""
+
+    @abstractmethod
+    def at(self, problem: Problem) -> Evaluator:
+        """Bind a problem, so that its data are laid out once."""
+
+    @abstractmethod
+    def structured(self, problem: Problem) -> Path | None:
+        """Library of the structured solver that suits a problem, built when first asked for.
+
+        In the form for one path at a time where the window is long. None where it cannot be built,
+        or where its blocks are too large to pay.
+        """
+
+    @abstractmethod
+    def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
+        """Measurement functions along a path of any length, shape (M, L)."""
+
+    @abstractmethod
+    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """Residuals (N, E) of the steps along a path, whose data are `steps` (N, 3 + S U)."""
+
+    @abstractmethod
+    def point_gradient(
+        self, X: FloatArray, theta: FloatArray, points: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Measurement term of each point and its gradient, (M,) and (M, D + P)."""
+
+    @abstractmethod
+    def payload(self, problem: Problem, parts: frozenset[str] = frozenset()) -> Payload:
+        """Return what another process needs to rebuild these kernels, its `restore`.
+
+        Parameters
+        ----------
+        problem : Problem
+            What will be minimised.
+        parts : frozenset of str
+            Of `PARTS`, those that will be needed: ``"lanes"`` builds the structured solver.
+        """
+
+
+class BlockKernels(Kernels):
+    """Kernels with the derivatives of each step as a block: everything there is.
 
     Parameters
     ----------
@@ -109,8 +173,7 @@ class Kernels:
         ``field(x, u, theta, t)`` and ``measure(x, theta)``, F and h themselves, with derivatives.
     """
 
-    #: What they provide, of `PARTS`.
-    provides: ClassVar[frozenset[str]] = frozenset(PARTS)
+    provides = frozenset(PARTS)
 
     def __init__(
         self,
@@ -126,11 +189,7 @@ class Kernels:
         self.field = field
 
     def structured(self, problem: Problem) -> Path | None:
-        """Library of the structured solver that suits a problem, built when first asked for.
-
-        In the form for one path at a time where the window is long. None where it cannot be built,
-        or where its blocks are too large to pay.
-        """
+        """Library of the structured solver; see `Kernels.structured`."""
         if self._newton is None or self._block > LARGEST_BLOCK:
             return None
         flags = ONE_LANE if is_long(problem) else ()
@@ -145,11 +204,6 @@ class Kernels:
         return int(step.size1_in(0) - step.size1_in(3))
 
     @property
-    def source(self) -> str:
-        """The emitted Cython text."""
-        return self.emitted.text
-
-    @property
     def kind(self) -> str:
         """``"compiled"`` or ``"virtual machine"``."""
         return self.engine.kind
@@ -159,9 +213,19 @@ class Kernels:
         """Per-step and per-point functions for CasADi."""
         return self.engine.functions
 
-    def at(self, problem: Problem) -> Evaluator:
+    def at(self, problem: Problem) -> BlockEvaluator:
         """Bind a problem, so that its data are laid out once."""
-        return Evaluator(self, problem)
+        return BlockEvaluator(self, problem)
+
+    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """Residuals (N, E); see `Kernels.step_residual`."""
+        return self.engine.step_residual(X, theta, steps)
+
+    def point_gradient(
+        self, X: FloatArray, theta: FloatArray, points: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """(M,) and (M, D + P); see `Kernels.point_gradient`."""
+        return self.engine.point_gradient(X, theta, points)
 
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Measurement functions along a path of any length, shape (M, L)."""
@@ -176,15 +240,7 @@ class Kernels:
         return self.engine.measure(path, values)
 
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset()) -> Payload:
-        """Return what another process needs to rebuild these kernels, its `restore`.
-
-        Parameters
-        ----------
-        problem : Problem
-            What will be minimised.
-        parts : frozenset of str
-            Of `PARTS`, those that will be needed: ``"lanes"`` builds the structured solver.
-        """
+        """Return what another process needs; see `Kernels.payload`."""
         field = _serial(self.field or {}) if "field" in parts else ()
         if isinstance(self.engine, CompiledEngine):
             library = self.structured(problem) if "lanes" in parts else None
@@ -200,7 +256,7 @@ def is_long(problem: Problem) -> bool:
     return 8 * 8 * p.N * kept > LARGEST_WORK
 
 
-class Evaluator:
+class Evaluator(ABC):
     """Kernels with the data of one problem.
 
     Parameters
@@ -224,22 +280,19 @@ class Evaluator:
 
     def _check_sizes(self) -> None:
         """Refuse a problem of other sizes: compiled code would read beyond its arrays."""
-        p, functions = self.problem, self.kernels.functions
-        step, point = functions["step_gradient"], functions["point_action"]
-        D = step.size1_in(3)
-        sizes = {
-            "D": (D, p.D),
-            "P": (step.size1_in(1), p.P),
-            "L": (point.size1_in(2) // 2, p.L),
-            "E": (step.size1_in(0) - D, p.E),
-            "3 + S U": (step.size1_in(2), self.packed.steps.shape[1]),
-        }
-        wrong = [f"{name} = {own}, not {its}" for name, (own, its) in sizes.items() if own != its]
+        p, steps = self.problem, self.packed.steps.shape[1]
+        its = {"D": p.D, "P": p.P, "L": p.L, "E": p.E, "3 + S U": steps}
+        own = self._sizes()
+        wrong = [f"{name} = {own[name]}, not {its[name]}" for name in its if own[name] != its[name]]
         if wrong:
             raise InputError(
                 "The problem belongs to another model, measurement or scheme: these kernels have "
                 f"{'; '.join(wrong)}. Bind the data to the action the kernels were made from."
             )
+
+    @abstractmethod
+    def _sizes(self) -> Mapping[str, int]:
+        """Return the kernels' own sizes: D, P, L, E, and the numbers of data of a step."""
 
     def split(self, X: ArrayLike, theta: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Check and convert a path (M, D) and parameters (P,)."""
@@ -275,6 +328,63 @@ class Evaluator:
         p = self.problem
         return p.weight[:, None] * np.tile(self.precision(rf), 1 + p.interior)
 
+    @abstractmethod
+    def terms(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> tuple[float, float]:
+        """Measurement term and model term of the action."""
+
+    def action(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> float:
+        """Return the action of eq. 10."""
+        return sum(self.terms(X, theta, rf))
+
+    @abstractmethod
+    def value_and_gradient(
+        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike
+    ) -> tuple[float, FloatArray]:
+        """Return action and gradient (M D + P,)."""
+
+    @abstractmethod
+    def hessian_product(
+        self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, v: ArrayLike
+    ) -> FloatArray:
+        """Hessian of the action times `v`, (M D + P,)."""
+
+    def gradient(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> FloatArray:
+        """Gradient of the action, shape (M D + P,)."""
+        return self.value_and_gradient(X, theta, rf)[1]
+
+    def direction(self, v: ArrayLike) -> FloatArray:
+        """Check and convert a direction (M D + P,)."""
+        p = self.problem
+        direction = np.ascontiguousarray(v, dtype=float)
+        if direction.shape != (p.M * p.D + p.P,):
+            raise InputError(
+                f"v must have the shape (M D + P,) = {(p.M * p.D + p.P,)}, a number for each "
+                f"unknown, got {direction.shape}."
+            )
+        return direction
+
+    def residual(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
+        """Residuals of the steps, shape (N, E)."""
+        return self.kernels.step_residual(*self.split(X, theta), self.packed.steps)
+
+
+class BlockEvaluator(Evaluator):
+    """Kernels with blocks, and the data of one problem."""
+
+    kernels: BlockKernels
+
+    def _sizes(self) -> Mapping[str, int]:
+        step = self.kernels.functions["step_gradient"]
+        point = self.kernels.functions["point_action"]
+        D = step.size1_in(3)
+        return {
+            "D": D,
+            "P": step.size1_in(1),
+            "L": point.size1_in(2) // 2,
+            "E": step.size1_in(0) - D,
+            "3 + S U": step.size1_in(2),
+        }
+
     def terms(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> tuple[float, float]:
         """Measurement term and model term of the action."""
         path, values = self.split(X, theta)
@@ -282,10 +392,6 @@ class Evaluator:
         model = engine.step_action(path, values, self.packed.steps, self.precision(rf))
         data = engine.point_action(path, values, self.packed.points)
         return float(data.sum()), float(model.sum())
-
-    def action(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> float:
-        """Return the action of eq. 10."""
-        return sum(self.terms(X, theta, rf))
 
     def value_and_gradient(
         self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike
@@ -304,10 +410,6 @@ class Evaluator:
         gradient[p.M * p.D :] = by_point[:, p.D :].sum(axis=0) + by_step[:, p.E + p.D :].sum(axis=0)
         return float(data.sum() + model.sum()), gradient
 
-    def gradient(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> FloatArray:
-        """Gradient of the action, shape (M D + P,)."""
-        return self.value_and_gradient(X, theta, rf)[1]
-
     def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> csc_array:
         """Hessian of the action, sparse, symmetric."""
         from scipy.sparse import triu
@@ -322,28 +424,12 @@ class Evaluator:
         full: csc_array = (upper + triu(upper, 1).T).tocsc()
         return full
 
-    def direction(self, v: ArrayLike) -> FloatArray:
-        """Check and convert a direction (M D + P,)."""
-        p = self.problem
-        direction = np.ascontiguousarray(v, dtype=float)
-        if direction.shape != (p.M * p.D + p.P,):
-            raise InputError(
-                f"v must have the shape (M D + P,) = {(p.M * p.D + p.P,)}, a number for each "
-                f"unknown, got {direction.shape}."
-            )
-        return direction
-
     def hessian_product(
         self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, v: ArrayLike
     ) -> FloatArray:
         """Hessian of the action times `v`, (M D + P,)."""
         product: FloatArray = self.hessian(X, theta, rf) @ self.direction(v)
         return product
-
-    def residual(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
-        """Residuals of the steps, shape (N, E)."""
-        path, values = self.split(X, theta)
-        return self.kernels.engine.step_residual(path, values, self.packed.steps)
 
     def residual_jacobian(self, X: ArrayLike, theta: ArrayLike) -> csr_array:
         """Jacobian of all residuals, sparse (N E, M D + P)."""
@@ -378,6 +464,34 @@ class Evaluator:
     def layout(self) -> Layout:
         """Where each step's and point's numbers belong in the whole problem."""
         return Layout(self.kernels.functions, self.problem)
+
+
+def blocks_of(kernels: Kernels, what: str) -> BlockKernels:
+    """Return kernels that have blocks.
+
+    Raises
+    ------
+    OptionError
+        If they have not; the message says that there is no `what`.
+    """
+    if not isinstance(kernels, BlockKernels):
+        raise OptionError(
+            f"There is no {what}: the kernels of a large lattice are matrix-free. Use products "
+            "(hessian_product), solver='newton' or 'lbfgs' and an explicit scheme, or "
+            "sd.Action(..., matrix_free=False) where blocks of D x D fit."
+        )
+    return kernels
+
+
+def matrices_of(evaluator: Evaluator, what: str) -> BlockEvaluator:
+    """Return an evaluator that has matrices; raises as `blocks_of` does."""
+    blocks_of(evaluator.kernels, what)
+    return cast("BlockEvaluator", evaluator)
+
+
+def has_matrices(evaluator: Evaluator) -> TypeGuard[BlockEvaluator]:
+    """Whether there are Hessians and Jacobians, and not only products with them."""
+    return "hessian" in evaluator.kernels.provides
 
 
 @dataclass(frozen=True, eq=False)
@@ -481,19 +595,19 @@ def compiled_kernels(
     artefact: Artefact,
     newton: Callable[..., Path] | None = None,
     field: Mapping[str, ca.Function] | None = None,
-) -> Kernels:
+) -> BlockKernels:
     """Kernels of a compiled module; `newton` builds the structured solver's library."""
     engine = CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS])
-    return Kernels(engine, artefact.source, newton, field)
+    return BlockKernels(engine, artefact.source, newton, field)
 
 
 def virtual_kernels(
     functions: Mapping[str, ca.Function],
     source: Source,
     field: Mapping[str, ca.Function] | None = None,
-) -> Kernels:
+) -> BlockKernels:
     """Kernels on CasADi's virtual machine."""
-    return Kernels(VirtualEngine(functions), source, field=field)
+    return BlockKernels(VirtualEngine(functions), source, field=field)
 
 
 def _serial(functions: Mapping[str, ca.Function]) -> tuple[tuple[str, str], ...]:

@@ -6,20 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.build.engines import Engine
-from symda.build.kernels import Evaluator, Kernels, Layout, Payload, functions_of
+from symda.build.kernels import Evaluator, Kernels, Payload, functions_of
 from symda.build.lattice_engines import CompiledLattice, LatticeEngine, VirtualLattice
-from symda.errors import InputError, OptionError
+from symda.errors import InputError
 from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
-    from scipy.sparse import csc_array
 
     from symda.build.compile import Artefact
     from symda.derive.lattice import LatticeField
@@ -117,40 +115,45 @@ class LatticeKernels(Kernels):
         expressions: Mapping[str, ca.Function],
     ) -> None:
         self.lattice = engine
-        # what goes forward in time asks an engine for residuals and measured quantities
-        self.engine = cast("Engine", _Forward(self))
         self.emitted = source
         self.shape = shape
         self.expressions = expressions
-        self._newton = None
 
     @property
     def kind(self) -> str:
         """``"compiled"`` or ``"virtual machine"``."""
         return self.lattice.kind
 
-    @property
-    def functions(self) -> Mapping[str, ca.Function]:
-        """There are none for a single step.
-
-        Raises
-        ------
-        OptionError
-            Always.
-        """
-        self._refuse("Jacobians or Hessians of a step")
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise OptionError(
-            f"These kernels are matrix-free (D = {self.shape.D} states of a lattice): there are "
-            f"no {what}, which solver='ipopt' and, of an implicit scheme, nudged starts and "
-            "windows work with. Use solver='newton' (truncated Newton) or 'lbfgs' and an explicit "
-            "scheme, or sd.Action(..., matrix_free=False) where blocks of D x D fit."
-        )
-
     def at(self, problem: Problem) -> LatticeEvaluator:
         """Bind a problem, so that its data are laid out once."""
         return LatticeEvaluator(self, problem)
+
+    def structured(self, problem: Problem) -> None:
+        """There is none: it works on blocks."""
+
+    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """Residuals (N, E); see `Kernels.step_residual`."""
+        return self.lattice.residual(X, theta, steps)
+
+    def point_gradient(
+        self, X: FloatArray, theta: FloatArray, points: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """(M,) and (M, D + P)."""
+        shape = self.shape
+        y, rm = points[:, : shape.L], points[:, shape.L :]
+        direct = np.array(shape.direct, dtype=np.int64)
+        plain = np.flatnonzero(direct >= 0)
+        gradient = np.zeros((len(X), shape.D + shape.P))
+        error = X[:, direct[plain]] - y[:, plain]
+        gradient[:, direct[plain]] = rm[:, plain] * error
+        value = 0.5 * np.sum(rm[:, plain] * error**2, axis=1)
+        if shape.channels:
+            own, states = list(shape.channels), list(shape.states)
+            terms, columns = self.on_points("gradient", X, theta, y[:, own], rm[:, own])
+            value += terms[0]
+            gradient[:, states] += columns[: len(states)].T
+            gradient[:, shape.D :] += columns[len(states) :].T
+        return value, gradient
 
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Measurement functions along a path of any length, shape (M, L)."""
@@ -189,68 +192,14 @@ class LatticeKernels(Kernels):
         return LatticePayload(self.emitted, library, serial, shape=self.shape)
 
 
-class _Forward:
-    """As much of `Engine` as starts and windows of an explicit scheme use."""
-
-    kind = "matrix-free"
-
-    def __init__(self, kernels: LatticeKernels) -> None:
-        self._kernels = kernels
-
-    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
-        """(N, E)."""
-        return self._kernels.lattice.residual(X, theta, steps)
-
-    def measure(self, X: FloatArray, theta: FloatArray) -> FloatArray:
-        """(M, L)."""
-        return self._kernels.measure(X, theta)
-
-    def point_gradient(
-        self, X: FloatArray, theta: FloatArray, points: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """(M,) and (M, D + P)."""
-        shape = self._kernels.shape
-        y, rm = points[:, : shape.L], points[:, shape.L :]
-        direct = np.array(shape.direct, dtype=np.int64)
-        plain = np.flatnonzero(direct >= 0)
-        gradient = np.zeros((len(X), shape.D + shape.P))
-        error = X[:, direct[plain]] - y[:, plain]
-        gradient[:, direct[plain]] = rm[:, plain] * error
-        value = 0.5 * np.sum(rm[:, plain] * error**2, axis=1)
-        if shape.channels:
-            own, states = list(shape.channels), list(shape.states)
-            terms, columns = self._kernels.on_points("gradient", X, theta, y[:, own], rm[:, own])
-            value += terms[0]
-            gradient[:, states] += columns[: len(states)].T
-            gradient[:, shape.D :] += columns[len(states) :].T
-        return value, gradient
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        self._kernels._refuse(f"matrices such as {name!r}")
-
-
 class LatticeEvaluator(Evaluator):
     """Lattice kernels with the data of one problem."""
 
     kernels: LatticeKernels
 
-    def _check_sizes(self) -> None:
-        p, shape = self.problem, self.kernels.shape
-        sizes = {
-            "D": (shape.D, p.D),
-            "P": (shape.P, p.P),
-            "L": (shape.L, p.L),
-            "E": (shape.E, p.E),
-            "3 + S U": (shape.width, self.packed.steps.shape[1]),
-        }
-        wrong = [f"{name} = {own}, not {its}" for name, (own, its) in sizes.items() if own != its]
-        if wrong:
-            raise InputError(
-                "The problem belongs to another model, measurement or scheme: these kernels have "
-                f"{'; '.join(wrong)}. Bind the data to the action the kernels were made from."
-            )
+    def _sizes(self) -> Mapping[str, int]:
+        own = self.kernels.shape
+        return {"D": own.D, "P": own.P, "L": own.L, "E": own.E, "3 + S U": own.width}
 
     @cached_property
     def _plain(self) -> tuple[IntArray, IntArray]:
@@ -314,30 +263,6 @@ class LatticeEvaluator(Evaluator):
             on_path[:, list(own.states)] += columns[: len(own.states)].T
             product[path.size :] += columns[len(own.states) :].sum(axis=1)
         return product
-
-    def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> csc_array:
-        """Not formed.
-
-        Raises
-        ------
-        OptionError
-            Always.
-        """
-        raise OptionError(
-            f"The Hessian of a lattice with D = {self.problem.D} states is not formed. Use "
-            "hessian_product(X, theta, rf, v), or sd.Action(..., matrix_free=False) where its "
-            "blocks of D x D fit."
-        )
-
-    def residual(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
-        """Residuals of the steps, shape (N, E)."""
-        path, values = self.split(X, theta)
-        return self.kernels.lattice.residual(path, values, self.packed.steps)
-
-    @cached_property
-    def layout(self) -> Layout:
-        """Index tables; a lattice has none, see `LatticeKernels.functions`."""
-        return Layout(self.kernels.functions, self.problem)
 
     def _misfit(self, path: FloatArray, theta: FloatArray, gradient: FloatArray | None) -> float:
         """Measurement term; its gradient is added to `gradient`."""

@@ -21,7 +21,7 @@ from symda.status import Reason
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Kernels
+    from symda.build.kernels import BlockKernels
     from symda.observe import Problem
 
 
@@ -34,7 +34,7 @@ class BandedNewton:
 
     Parameters
     ----------
-    kernels : Kernels
+    kernels : BlockKernels
         What evaluates the action, compiled or not.
     problem : Problem
         Data and bounds.
@@ -42,7 +42,7 @@ class BandedNewton:
         How to.
     """
 
-    def __init__(self, kernels: Kernels, problem: Problem, options: NewtonOptions) -> None:
+    def __init__(self, kernels: BlockKernels, problem: Problem, options: NewtonOptions) -> None:
         self._options = options
         self._evaluator = kernels.at(problem)
         self._derivatives = Derivatives(self._evaluator, exact=self._options.hessian == "exact")

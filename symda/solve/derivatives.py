@@ -14,7 +14,7 @@ from symda.solve.options import UNDETERMINED
 from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Evaluator
+    from symda.build.kernels import BlockEvaluator
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +65,13 @@ class Derivatives:
 
     Parameters
     ----------
-    evaluator : Evaluator
+    evaluator : BlockEvaluator
         Kernels with the data of the problem.
     exact : bool
         Whether the Hessian has the residuals' curvature.
     """
 
-    def __init__(self, evaluator: Evaluator, *, exact: bool) -> None:
+    def __init__(self, evaluator: BlockEvaluator, *, exact: bool) -> None:
         p, layout = evaluator.problem, evaluator.layout
         self._evaluator = evaluator
         self._exact = exact

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from symda.build.kernels import blocks_of
 from symda.checks import choice
 from symda.errors import OptionError
 from symda.solve.judges import judge
@@ -23,7 +24,7 @@ from symda.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import casadi as ca
 
-    from symda.build.kernels import Kernels
+    from symda.build.kernels import BlockKernels, Kernels
     from symda.observe import Problem
 
 
@@ -105,7 +106,8 @@ class Ipopt(Solver):
 
     def at(self, kernels: Kernels, problem: Problem) -> IpoptProgram:
         """Return what minimises the action of one problem."""
-        return IpoptProgram(kernels, problem, self.formulation, self.settings)
+        blocks = blocks_of(kernels, "Hessian of a step, which IPOPT works with")
+        return IpoptProgram(blocks, problem, self.formulation, self.settings)
 
 
 class IpoptProgram:
@@ -118,7 +120,7 @@ class IpoptProgram:
     """
 
     def __init__(
-        self, kernels: Kernels, problem: Problem, formulation: str, options: Mapping[str, Any]
+        self, kernels: BlockKernels, problem: Problem, formulation: str, options: Mapping[str, Any]
     ) -> None:
         import casadi as ca
 

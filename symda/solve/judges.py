@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symda.build.kernels import has_matrices
 from symda.solve.stationary import BandedJudge, Judge
 from symda.solve.truncated import TruncatedJudge
 
@@ -19,7 +20,7 @@ def judge(evaluator: Evaluator) -> Judge | None:
 
     None for a window so long that its Hessian would take the memory which solvers do without.
     """
-    if "hessian" not in evaluator.kernels.provides:
+    if not has_matrices(evaluator):
         return TruncatedJudge(evaluator)
     p = evaluator.problem
     return BandedJudge(evaluator) if p.N * (p.E + p.D + p.P) ** 2 <= LARGEST else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from symda.build.kernels import BlockKernels, Kernels
 from symda.solve.banded import BandedNewton
 from symda.solve.lanes import NewtonLanes
 from symda.solve.minimum import Minimiser
@@ -15,7 +16,6 @@ from symda.solve.solver import Capability, Solver
 from symda.solve.truncated import TruncatedNewton
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Kernels
     from symda.build.lattice import LatticeKernels
     from symda.observe import Problem
 
@@ -36,7 +36,7 @@ class Newton(NewtonOptions, Solver):
 
     def at(self, kernels: Kernels, problem: Problem) -> Minimiser:
         """Return what minimises the action of one problem."""
-        if "hessian" not in kernels.provides:
+        if not isinstance(kernels, BlockKernels):
             return TruncatedNewton(cast("LatticeKernels", kernels), problem, self)
         library = kernels.structured(problem)
         if library is None:

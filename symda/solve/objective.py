@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from symda.build.kernels import matrices_of
 from symda.solve.judges import judge
 from symda.solve.minimum import Minimum, record
 from symda.solve.stationary import Judge, Stationarity
@@ -123,7 +124,7 @@ class Objective:
 
     def hessian(self, x: FloatArray) -> csr_array:
         """Return the Hessian, (n, n) sparse and symmetric."""
-        whole = self._evaluator.hessian(*self.split(x), self.rf)
+        whole = matrices_of(self._evaluator, "Hessian").hessian(*self.split(x), self.rf)
         found: csr_array = whole.tocsr()[self._free][:, self._free]
         return found
 
@@ -150,8 +151,9 @@ class Objective:
         from scipy.sparse import diags_array, vstack
 
         path, theta = self.split(x)
-        seen = self._evaluator.measure_jacobian(path, theta)[self._measured.reshape(-1)]
-        steps = self._evaluator.residual_jacobian(path, theta)
+        at = matrices_of(self._evaluator, "Jacobian of the residuals")
+        seen = at.measure_jacobian(path, theta)[self._measured.reshape(-1)]
+        steps = at.residual_jacobian(path, theta)
         rows = [diags_array(self._roots[0]) @ seen, diags_array(self._roots[1]) @ steps]
         found: csr_array = vstack(rows, format="csr")[:, self._free]
         return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.build.kernels import Assembly, Kernels, Layout, pack
+from symda.build.kernels import Assembly, BlockKernels, Layout, pack
 from symda.types import IntArray
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Program:
 class _Graph:
     """The parts both formulations share: mapped per-step and per-point calls, and their sums."""
 
-    def __init__(self, kernels: Kernels, problem: Problem) -> None:
+    def __init__(self, kernels: BlockKernels, problem: Problem) -> None:
         import casadi as ca
 
         self.functions = kernels.functions
@@ -142,7 +142,7 @@ def _nonzeros(mapped: ca.MX) -> ca.MX:
     return ca.vec(mapped if mapped.is_dense() else mapped.nz[:])
 
 
-def direct(kernels: Kernels, problem: Problem) -> Program:
+def direct(kernels: BlockKernels, problem: Problem) -> Program:
     """Unknowns: path and parameters. Objective: the action."""
     import casadi as ca
 
@@ -182,7 +182,7 @@ def direct(kernels: Kernels, problem: Problem) -> Program:
     return Program({"x": v, "p": p, "f": f}, derivatives, graph.layout.unknowns)
 
 
-def lifted(kernels: Kernels, problem: Problem) -> Program:
+def lifted(kernels: BlockKernels, problem: Problem) -> Program:
     """Unknowns: path, parameters, model errors w. Constraints r = w; multipliers are momenta."""
     import casadi as ca
 

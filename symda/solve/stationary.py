@@ -15,7 +15,7 @@ from symda.solve.options import NEAR, tolerance
 from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Evaluator
+    from symda.build.kernels import BlockEvaluator
     from symda.observe import Problem
 
 
@@ -218,7 +218,7 @@ def settled(
 class BandedJudge:
     """Judges by the Hessian's banded factor."""
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(self, evaluator: BlockEvaluator) -> None:
         self._evaluator = evaluator
         self._derivatives = Derivatives(evaluator, exact=True)
         self._box = Box(evaluator.problem.unknowns)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
+from symda.build.kernels import blocks_of
 from symda.errors import OptionError, nearest
 from symda.solve.boundary.collocation import Collocation, beyond_bounds
 from symda.solve.boundary.continuous import ContinuousData
@@ -119,12 +120,13 @@ class Boundary(Solver):
             If the action has no continuous problem, or an option is unknown or out of range.
         """
         check_rate(problem.model_error, problem.averaging, self.name)
-        if kernels.field is None:
+        field = blocks_of(kernels, f"Jacobian of F, which {self.name} needs").field
+        if field is None:
             raise OptionError(
                 f"{self.name}: these kernels know the steps of a scheme only, not F. Take those "
                 "of an action: action.compile().machine."
             )
-        method = make_method(self.name, System(kernels.field), problem, self.settings)
+        method = make_method(self.name, System(field), problem, self.settings)
         return BoundarySolver(kernels.at(problem), method)
 
 
