@@ -57,7 +57,9 @@ def test_the_paths_of_a_population_are_one_attempt(tmp_path):
 
 @pytest.mark.parametrize("wrong", [{"level": "low"}, {"within": "near"}, {"within": None}])
 def test_what_is_no_number_is_refused(wrong):
-    with pytest.raises(OptionError, match=r"(level|within): expected a finite"):
+    with pytest.raises(
+        OptionError, match=r"^(level|within) must be a (finite|non-negative) number"
+    ):
         Run(make_run(Case(ends=(20.0, 35.0)))).time_to_lowest(**wrong)
 
 

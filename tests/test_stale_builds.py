@@ -6,7 +6,6 @@ Another compiler, processor or environment: test_build_compile.py.
 from __future__ import annotations
 
 import shutil
-from importlib.resources import files
 from pathlib import Path
 
 import jinja2
@@ -17,6 +16,7 @@ import symda as sd
 from symda.build import Options, build
 from symda.build.toolchain import DEFAULT_FLAGS
 from symda.emit.emit import environment
+from symda.rendering import folder
 
 X = np.array([[0.3, -1.2], [0.9, 0.4]])
 
@@ -65,7 +65,7 @@ def test_a_changed_template_is_a_new_binary(
 ) -> None:
     plain = value(action_of())
     templates = tmp_path / "templates"
-    shutil.copytree(str(files("symda.templates")), templates)
+    shutil.copytree(folder(), templates)
     stage = templates / "stages.pyx.j2"
     text = stage.read_text()
     assert "return 0.5*total" in text
