@@ -9,11 +9,12 @@ export MPLBACKEND ?= Agg
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types examples fuzz browser generated bench reproduce clean
+.PHONY: help demo test smoke check lint types examples fuzz browser generated bench reproduce clean
 
 help:
 	@echo "make demo       install, then run the annealing demonstration into demo-output/"
-	@echo "make test       install with the development tools, then run every test"
+	@echo "make test       install with the development tools, then run the tests"
+	@echo "make smoke      install the package afresh, run every benchmark once (part of make check)"
 	@echo "make check      what CI runs: tests, ruff, mypy, examples, fuzzing, pages in a browser"
 	@echo "make fuzz       random models, sizes, options and files for a minute (ARGS=--help for more)"
 	@echo "make browser    lay out reports in headless Chromium; pictures go into browser-output/"
@@ -38,13 +39,17 @@ demo: $(VENV)/.installed
 	$(BIN)/symda demo --into demo-output
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not smoke"
+
+# What takes a minute each and breaks seldom: the package installed afresh, every benchmark run once.
+smoke: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) -m smoke
 
 $(VENV)/.installed-browser: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --editable ".[browser]"
 	@touch $@
 
-check: test lint types examples fuzz browser
+check: test smoke lint types examples fuzz browser
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

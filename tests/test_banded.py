@@ -192,7 +192,7 @@ def test_large_blocks_go_to_lapack(monkeypatch):
     case = compiled_case(2)
     problem = random_problem(case, np.random.default_rng(0), N=3)
     assert isinstance(SOLVERS["newton"].at(newton_kernels(case), problem), NewtonLanes)
-    monkeypatch.setattr("symda.build.kernels.LARGEST_BLOCK", problem.E - 1)
+    monkeypatch.setattr("symda.build.lane_flags.LARGEST_BLOCK", problem.E - 1)
 
     def refuse():
         raise AssertionError("built for nothing")

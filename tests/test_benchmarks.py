@@ -46,6 +46,7 @@ def row(load: Load, **given: object) -> Row:
     )
 
 
+@pytest.mark.smoke
 def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(FOLDER / "run.py"), "--quick", "--into", str(tmp_path)],

@@ -22,10 +22,10 @@ def test_a_few_seconds_find_nothing() -> None:
 @pytest.mark.usefixtures("uncompiled")
 def test_a_wrong_answer_is_found(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     """A wrong derivative, and an exception that is none of symda's, with how to repeat them."""
-    from symda.build.kernels import Evaluator
+    from symda.build.kernels import BlockEvaluator
 
-    right = Evaluator.hessian
-    monkeypatch.setattr(Evaluator, "hessian", lambda *a: 1.001 * right(*a))
+    right = BlockEvaluator.hessian
+    monkeypatch.setattr(BlockEvaluator, "hessian", lambda *a: 1.001 * right(*a))
     outcomes = [attempt("derivatives", seed) for seed in range(6)]
     assert any(what == "wrong" and "curvature" in text for what, text in outcomes)
     assert not any("slope" in text.split("\n")[0] for _, text in outcomes)

@@ -17,7 +17,7 @@ import symda
 
 ROOT = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.packaging
+pytestmark = pytest.mark.smoke
 
 REPORT = """
 import json

@@ -11,7 +11,8 @@ from symda.build.kernels import blocks_of
 from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import BlockKernels, Evaluator, Kernels, Packed
+    from symda.build.kernels import BlockKernels, Evaluator, Kernels
+    from symda.build.layout import Packed
     from symda.observe import Problem
 
 

@@ -25,7 +25,7 @@ from symda.api.machine import build_ahead
 from symda.api.run import Run
 from symda.api.same import check_equations, digests
 from symda.api.starts import StartLike, as_start
-from symda.build.kernels import PARTS, is_long
+from symda.build.kernels import PARTS
 from symda.errors import OptionError
 from symda.observe import Problem
 from symda.types import FloatArray
@@ -164,7 +164,7 @@ def anneal(
     capability = settings.chosen.capability
     parts = capability.needs | capability.wants
     if "lanes" in parts:
-        build_ahead(action.specification, one_lane=is_long(problem))
+        build_ahead(action.specification, problem)
     kernels = action.compile().machine
     _check_provided(settings.chosen, kernels, problem)
     rf = settings.ladder.over(problem)

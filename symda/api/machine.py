@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from symda.build.kernels import Kernels
     from symda.derive.field import Field
     from symda.derive.lattice import LatticeField
+    from symda.observe import Problem
 
 
 class VirtualMachineWarning(UserWarning):
@@ -57,23 +58,19 @@ def machine(specification: Specification, options: Options | None = None) -> Ker
     return built[options]
 
 
-def build_ahead(specification: Specification, *, one_lane: bool) -> None:
+def build_ahead(specification: Specification, problem: Problem) -> None:
     """Begin to build the structured solver while the kernels are built.
 
     `Kernels.structured` finds it in the cache, waits for it there, or says what went wrong.
     """
     from symda.build import build, toolchain
-    from symda.build.kernels import LARGEST_BLOCK, ONE_LANE
+    from symda.build.lane_flags import lane_flags
     from symda.derive.field import Field
 
-    unknowns = len(specification.model.states) * (1 + len(specification.scheme.interior))
-    if (
-        not isinstance(specification.field, Field)
-        or unknowns > LARGEST_BLOCK
-        or not toolchain().usable
-    ):
+    flags = lane_flags(problem)
+    if not isinstance(specification.field, Field) or flags is None or not toolchain().usable:
         return
-    source, options = specification.emitted_newton, _further(None, ONE_LANE if one_lane else ())
+    source, options = specification.emitted_newton, _further(None, flags)
 
     def quietly() -> None:
         with contextlib.suppress(SymdaError):

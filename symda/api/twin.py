@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 #: Tolerance of the time before 0, of which only the end is kept.
 SPIN_UP = 1e-8
 
+#: More steps than memory holds in any case.
+MOST_STEPS = 10**9
+
 
 def twin(
     action: Action,
@@ -112,7 +115,7 @@ def twin(
         )
     model, field = action.model, action.field
     dt = _duration(dt, "dt", "e.g. dt=1" if model.discrete else "e.g. dt=0.01", model)
-    steps = whole(steps, "twin: steps", "e.g. steps=100", floats=True)
+    steps = whole(steps, "twin: steps", "e.g. steps=100", most=MOST_STEPS, floats=True)
     every = whole(every, "twin: every", "e.g. every=1", floats=True)
     if steps % every:
         raise OptionError(

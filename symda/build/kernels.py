@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.build.engines import CompiledEngine, Engine, VirtualEngine
+from symda.build.lane_flags import lane_flags
+from symda.build.layout import Layout, pack
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
 from symda.observe import Problem
-from symda.types import FloatArray, IntArray
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -25,12 +27,6 @@ if TYPE_CHECKING:
 
     from symda.build.compile import Artefact
 
-
-#: Largest E for which the structured solver runs on dense blocks in vector lanes; LAPACK's band
-#: beyond. Lorenz-96, N = 100, rk4, milliseconds an iteration and path on a core with AVX-512, lanes
-#: against band: 0.12 and 0.9 at D = 11, 2.2 and 6.7 at 40, 8 and 14 at 60, 35 and 40 at 100, 96 and
-#: 114 at 160, 309 and 187 at 200, where the eight lanes' blocks have long outgrown the caches.
-LARGEST_BLOCK = 160
 
 #: What kernels may provide and solvers need -> what it is.
 PARTS: Mapping[str, str] = MappingProxyType(
@@ -43,12 +39,6 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "lanes": "the structured solver, compiled",
     }
 )
-
-#: Bytes of work space for a path in each of eight lanes above which paths go one by one.
-LARGEST_WORK = 1 << 29
-
-#: Makes the structured solver take one path at a time.
-ONE_LANE = ("-DSYMDA_LANES=1",)
 
 
 @dataclass(frozen=True)
@@ -73,22 +63,6 @@ class Payload:
         engine = CompiledEngine(Path(self.library), self.source.digest[:DIGEST_DIGITS])
         newton = (lambda *_: Path(self.newton)) if self.newton else None
         return BlockKernels(engine, self.source, newton, field)
-
-
-@dataclass(frozen=True, eq=False)
-class Packed:
-    """A problem's data as the kernels read it: `steps` (N, 3 + S U), `points` (M, 2 L)."""
-
-    steps: FloatArray
-    points: FloatArray
-
-
-def pack(problem: Problem) -> Packed:
-    """Lay out times, step lengths, weights, forcing and data: a row a step, a row a point."""
-    head = np.stack([problem.node_times[:-1], problem.h, problem.weight], axis=1)
-    steps = np.hstack([head, problem.u.reshape(problem.N, -1)])
-    points = np.hstack([problem.y, problem.rm])
-    return Packed(np.ascontiguousarray(steps), np.ascontiguousarray(points))
 
 
 class Kernels(ABC):
@@ -190,18 +164,12 @@ class BlockKernels(Kernels):
 
     def structured(self, problem: Problem) -> Path | None:
         """Library of the structured solver; see `Kernels.structured`."""
-        if self._newton is None or self._block > LARGEST_BLOCK:
+        flags = lane_flags(problem)
+        if self._newton is None or flags is None:
             return None
-        flags = ONE_LANE if is_long(problem) else ()
         if flags not in self._built:
             self._built[flags] = self._newton(*flags)
         return self._built[flags]
-
-    @property
-    def _block(self) -> int:
-        """Unknowns that a step leaves behind, E."""
-        step = self.functions["step_gradient"]
-        return int(step.size1_in(0) - step.size1_in(3))
 
     @property
     def kind(self) -> str:
@@ -247,13 +215,6 @@ class BlockKernels(Kernels):
             newton = "" if library is None else str(library)
             return Payload(self.emitted, str(self.engine.library), (), newton, field)
         return Payload(self.emitted, "", _serial(self.functions), field=field)
-
-
-def is_long(problem: Problem) -> bool:
-    """Whether a window is so long that paths in lanes would take too much memory."""
-    p = problem
-    kept = p.E * (p.E + 1) // 2 + (p.D + p.P + 1) * p.E + 5 * p.E
-    return 8 * 8 * p.N * kept > LARGEST_WORK
 
 
 class Evaluator(ABC):
@@ -492,103 +453,6 @@ def matrices_of(evaluator: Evaluator, what: str) -> BlockEvaluator:
 def has_matrices(evaluator: Evaluator) -> TypeGuard[BlockEvaluator]:
     """Whether there are Hessians and Jacobians, and not only products with them."""
     return "hessian" in evaluator.kernels.provides
-
-
-@dataclass(frozen=True, eq=False)
-class Assembly:
-    """Many small sparse matrices added up: entry k of their nonzeros goes to `target[k]`.
-
-    `rows` and `starts` are the compressed columns of the sum, `size` its shape.
-    """
-
-    size: tuple[int, int]
-    target: IntArray
-    rows: IntArray
-    starts: IntArray
-
-    @classmethod
-    def of(cls, size: tuple[int, int], rows: IntArray, columns: IntArray) -> Assembly:
-        """Plan the sum of entries at (rows, columns), which may repeat."""
-        keys, target = np.unique(columns * size[0] + rows, return_inverse=True)
-        starts = np.searchsorted(keys, np.arange(size[1] + 1) * size[0])
-        return cls(size, target.reshape(-1), keys % size[0], starts)
-
-    @property
-    def nonzeros(self) -> int:
-        """Nonzeros of the sum."""
-        return len(self.rows)
-
-    def assemble(self, values: FloatArray) -> csc_array:
-        """Add up to a sparse matrix."""
-        from scipy.sparse import csc_array
-
-        return csc_array((self.add_up(values), self.rows, self.starts), shape=self.size)
-
-    def add_up(self, values: FloatArray) -> FloatArray:
-        """Nonzeros of the sum."""
-        return np.bincount(self.target, values, self.nonzeros).astype(float, copy=False)
-
-
-class Layout:
-    """Index tables of a whole problem, made of the sparsity of its per-step functions.
-
-    Parameters
-    ----------
-    functions : mapping of name to casadi.Function
-        Per-step and per-point functions.
-    problem : Problem
-        Sizes.
-    """
-
-    def __init__(self, functions: Mapping[str, ca.Function], problem: Problem) -> None:
-        N, M, D, P, E = problem.N, problem.M, problem.D, problem.P, problem.E
-        self.unknowns = M * D + P
-        theta = M * D + np.arange(P)
-        windows = np.arange(N)[:, None] * E + np.arange(E + D)
-        #: unknowns each step sees, (N, E + D + P)
-        self.step_unknowns = np.hstack([windows, np.broadcast_to(theta, (N, P))])
-        #: unknowns each point sees, (M, D + P)
-        self.point_unknowns = np.hstack(
-            [np.arange(M * D).reshape(M, D), np.broadcast_to(theta, (M, P))]
-        )
-        self._functions = functions
-
-    def _square(self, *parts: tuple[str, IntArray]) -> Assembly:
-        rows, columns = [], []
-        for name, unknowns in parts:
-            i, j = (
-                np.asarray(part, dtype=np.int64)
-                for part in self._functions[name].sparsity_out(0).get_triplet()
-            )
-            rows.append(unknowns[:, i].reshape(-1))
-            columns.append(unknowns[:, j].reshape(-1))
-        size = (self.unknowns, self.unknowns)
-        return Assembly.of(size, np.concatenate(rows), np.concatenate(columns))
-
-    @cached_property
-    def upper(self) -> Assembly:
-        """Upper triangle of the action's Hessian, of the steps' nonzeros and then the points'."""
-        return self._square(
-            ("step_hessian", self.step_unknowns), ("point_hessian", self.point_unknowns)
-        )
-
-    @cached_property
-    def upper_lifted(self) -> Assembly:
-        """The same of the residuals' curvature and the measurement term."""
-        return self._square(
-            ("step_curvature", self.step_unknowns), ("point_hessian", self.point_unknowns)
-        )
-
-    @cached_property
-    def jacobian(self) -> Assembly:
-        """Jacobian of all residuals, (N E, M D + P)."""
-        sparsity = self._functions["step_jacobian"].sparsity_out(0)
-        i, j = (np.asarray(part, dtype=np.int64) for part in sparsity.get_triplet())
-        count, E = len(self.step_unknowns), sparsity.size1()
-        rows = np.arange(count)[:, None] * E + i
-        return Assembly.of(
-            (count * E, self.unknowns), rows.reshape(-1), self.step_unknowns[:, j].reshape(-1)
-        )
 
 
 def compiled_kernels(
