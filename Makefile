@@ -9,12 +9,13 @@ export MPLBACKEND ?= Agg
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test smoke check lint types examples fuzz browser generated bench reproduce clean
+.PHONY: help demo test smoke extension check lint types examples fuzz browser generated bench reproduce clean
 
 help:
 	@echo "make demo       install, then run the annealing demonstration into demo-output/"
 	@echo "make test       install with the development tools, then run the tests"
 	@echo "make smoke      install the package afresh, run every benchmark once (part of make check)"
+	@echo "make extension  run the tests that a name appears in: NAME=radau5, NAME=nudged"
 	@echo "make check      what CI runs: tests, ruff, mypy, examples, fuzzing, pages in a browser"
 	@echo "make fuzz       random models, sizes, options and files for a minute (ARGS=--help for more)"
 	@echo "make browser    lay out reports in headless Chromium; pictures go into browser-output/"
@@ -48,6 +49,10 @@ smoke: $(VENV)/.installed-dev
 $(VENV)/.installed-browser: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --editable ".[browser]"
 	@touch $@
+
+# The tests that a name of a registry appears in, as: make extension NAME=radau5
+extension: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(WORKERS) -k "$(NAME)"
 
 check: test smoke lint types examples fuzz browser
 
