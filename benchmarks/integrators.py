@@ -28,7 +28,7 @@ METHODS = ("rk4", "dopri5", "dop853")
 SOLVERS = ("RK45", "DOP853")
 
 
-def slope(t: float, x: np.ndarray) -> np.ndarray:
+def slope(_t: float, x: np.ndarray) -> np.ndarray:
     """Right-hand side as one writes it in NumPy, without `roll`."""
     y = np.empty(D + 3)
     y[2:-1], y[:2], y[-1] = x, x[-2:], x[0]

@@ -178,7 +178,7 @@ def _look(
     else:
         found = replace(
             found,
-            loose=(*_open(bars, equations), *_wide(bars, problem)),
+            loose=(*_open(bars), *_wide(bars, problem)),
             sds=tuple((name, float(sd)) for name, sd in bars.sd.items()),
             spread=spread,
         )
@@ -204,7 +204,7 @@ def _fitted(evaluator: Evaluator, equations: Equations, here: Stationarity) -> i
     return int(problem.fitted) - len(equations.unseen) - idle - held
 
 
-def _open(bars: Posterior, equations: Equations) -> tuple[str, ...]:
+def _open(bars: Posterior) -> tuple[str, ...]:
     """Name what the data leave open: directions without curvature, in relative units."""
     table = bars.directions(NAMES)
     endless = np.isinf(table["relative_sd"].to_numpy(dtype=float))

@@ -116,7 +116,7 @@ def verdict(dataset: xr.Dataset) -> Verdict:
         (
             _minimum(dataset, found),
             *_solution(found),
-            _chi_squared(dataset, found),
+            _chi_squared(dataset),
             *_free_run(dataset, found),
             *_smooth(found),
             *_bounds(found),
@@ -229,7 +229,7 @@ def _moves(shift: Shift) -> str:
     return f"moves {shift.parameter} by {shift.sds:.2g} standard deviations and {fit}"
 
 
-def _chi_squared(dataset: xr.Dataset, found: Assessment | None) -> Finding:
+def _chi_squared(dataset: xr.Dataset) -> Finding:
     judged = chi_squared(dataset)
     if judged.n <= judged.p:
         return Finding("chi-squared", None, judged.verdict)

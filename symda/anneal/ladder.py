@@ -28,7 +28,7 @@ class Ladder:
         The weight of the first rung: one number, D numbers (one a state, in the model's order), or
         a mapping from every state to its number.
     alpha
-        Factor from one rung to the next, above 1.
+        Factor from one rung to the next, above 1; refused where one rung leaves it no effect.
     rungs
         Number of rungs, B.
 
@@ -57,6 +57,11 @@ class Ladder:
             raise OptionError(
                 f"Ladder: alpha must be above 1 so that Rf grows from rung to rung, got "
                 f"{self.alpha!r}. Take for example alpha=2.0, or rungs=1 for a single value of Rf."
+            )
+        if self.rungs == 1 and self.alpha not in (1.0, Ladder.alpha):
+            raise OptionError(
+                f"Ladder: alpha={self.alpha!r} has no effect on one rung, which is rf0. "
+                "Leave alpha out, or take more rungs."
             )
         last = _last_rung(max(self._weights()), self.alpha)
         if self.rungs - 1 > last:

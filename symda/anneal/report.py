@@ -11,7 +11,7 @@ class Reporter(Protocol):
     def start(self, total: int) -> None:
         """Get ready for `total` paths."""
 
-    def path_done(self, path: int, level: float, status: str) -> None:
+    def path_done(self, path: int, level: float, status: str, /) -> None:
         """Take note of a path: its action at the last rung, nan if it never got there."""
 
     def stop(self) -> None:
@@ -24,7 +24,7 @@ class Silent:
     def start(self, total: int) -> None:
         """Do nothing."""
 
-    def path_done(self, path: int, level: float, status: str) -> None:
+    def path_done(self, path: int, level: float, status: str, /) -> None:
         """Do nothing."""
 
     def stop(self) -> None:

@@ -211,7 +211,7 @@ def boundary_value(
     chosen = {} if options is None else options
     solver = make_method(method, System(field.functions), problem, chosen, inputs)
     found = solver.solve(times, path, theta, precision, given)
-    _check_converged(found, problem, precision, method)
+    _check_converged(found, precision, method)
     return _solution(found, problem, method)
 
 
@@ -390,7 +390,7 @@ class _Forcing:
         return _Forcing, (self._sources, self._time)
 
 
-def _check_converged(found: Extremal, problem: Problem, rf: FloatArray, method: str) -> None:
+def _check_converged(found: Extremal, rf: FloatArray, method: str) -> None:
     ending = found.ending
     if ending.status in (Status.CONVERGED, Status.ACCEPTABLE):
         if ending.status == Status.ACCEPTABLE:

@@ -246,8 +246,8 @@ def integrate(
     parameters, forcing
         As for `simulate`.
     threads : int, optional
-        Threads that share the members of an ensemble; by default one for each core. A member does
-        not depend on them, nor on the others.
+        Threads that share the members of an ensemble, refused without one; by default one for each
+        core. A member does not depend on them, nor on the others.
 
     Returns
     -------
@@ -283,12 +283,17 @@ def integrate(
     longest = None if step is None else number(
         step, f"{where}: step", "leave it out for the shortest interval", kind="positive"
     )  # fmt: skip
+    ensemble = not isinstance(initial, Mapping) and dimensions(initial) == 2
     if threads is not None:
         threads = whole(threads, f"{where}: threads", "leave it out for all cores", floats=True)
+        if not ensemble:
+            raise OptionError(
+                f"{where}: threads={threads} has no effect on a single trajectory. Leave it out, "
+                "or pass the initial states of an ensemble, (K, D)."
+            )
     constants, values = split_values(model, parameters, t, where=where)
     theta = parameter_vector(known.declarations, constants, where=where)
     sources = forcing_sources(known, drive(forcing, values), t, where=where)
-    ensemble = not isinstance(initial, Mapping) and dimensions(initial) == 2
     x0 = members_of(known, initial, where=where)
     ends, stops = _with_jumps(t, longest, sources, known, where)
     engine, _ = machine_of(known, integrator)

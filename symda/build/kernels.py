@@ -145,7 +145,7 @@ class Kernels(ABC):
         """Measurement term of each point and its gradient, (M,) and (M, D + P)."""
 
     @abstractmethod
-    def payload(self, problem: Problem, parts: frozenset[str] = frozenset()) -> Payload:
+    def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> Payload:
         """Return what another process needs to rebuild these kernels, its `restore`.
 
         Parameters
@@ -239,7 +239,7 @@ class BlockKernels(Kernels):
             )
         return self.engine.measure(path, values)
 
-    def payload(self, problem: Problem, parts: frozenset[str] = frozenset()) -> Payload:
+    def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> Payload:
         """Return what another process needs; see `Kernels.payload`."""
         field = _serial(self.field or {}) if "field" in parts else ()
         if isinstance(self.engine, CompiledEngine):

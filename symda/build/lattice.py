@@ -180,7 +180,7 @@ class LatticeKernels(Kernels):
         results = mapped.call([np.asfortranarray(column) for column in columns])
         return [np.asarray(result.full()) for result in results]
 
-    def payload(self, problem: Problem, parts: frozenset[str] = frozenset()) -> LatticePayload:
+    def payload(self, _problem: Problem, _parts: frozenset[str] = frozenset(), /) -> LatticePayload:
         """Return what another process needs to rebuild these kernels."""
         functions = dict(self.expressions)
         library = ""

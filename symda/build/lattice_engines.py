@@ -124,10 +124,10 @@ class VirtualLattice:
         self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray, out: FloatArray
     ) -> float:
         """Return the model term and add its gradient to `out`."""
-        total, D = 0.0, X.shape[1]
+        total = 0.0
         for at, window, step in self._windows(X, steps):
             value, g = self.functions["step_gradient"](window, theta, step, rf)
-            self._add(out, at, D, g)
+            self._add(out, at, g)
             total += float(value)
         return total
 
@@ -148,7 +148,7 @@ class VirtualLattice:
         for at, window, step in self._windows(X, steps):
             direction = V.reshape(-1)[at : at + len(window)]
             column = product(window, theta, step, rf, direction, v)
-            self._add(out, at, X.shape[1], column)
+            self._add(out, at, column)
 
     def residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
         """(N, E)."""
@@ -165,7 +165,7 @@ class VirtualLattice:
         E = self.functions["step_residual"].size1_out(0)
         return [(n * E, flat[n * E : n * E + E + D], step) for n, step in enumerate(steps)]
 
-    def _add(self, out: FloatArray, at: int, D: int, g: ca.DM) -> None:
+    def _add(self, out: FloatArray, at: int, g: ca.DM) -> None:
         values = np.asarray(g.full()).reshape(-1)
         P = self.functions["step_residual"].size1_in(1)
         window = values.size - P

@@ -85,10 +85,10 @@ class Mark(Symbol):  # type: ignore[misc]  # SymPy ships no types, so its classe
         content: tuple[object, ...] = super()._hashable_content()
         return (*content, self.latex)
 
-    def _sympystr(self, printer: object) -> str:
+    def _sympystr(self, _printer: object) -> str:
         return str(self.name)
 
-    def _latex(self, printer: object) -> str:
+    def _latex(self, _printer: object) -> str:
         return self.latex
 
     @property

@@ -207,7 +207,7 @@ class ContinuousData:
         given = np.zeros(D, dtype=bool) if initial is None else ~np.isnan(initial)
         wanted = np.zeros(D) if initial is None else np.where(given, initial, 0.0)
 
-        def ends(a: FloatArray, b: FloatArray, k: FloatArray | None = None) -> FloatArray:
+        def ends(a: FloatArray, b: FloatArray, _k: FloatArray | None = None) -> FloatArray:
             first = np.where(given, a[:D] - wanted, a[D : 2 * D])
             return np.concatenate([first, b[D : 2 * D], a[2 * D :], b[2 * D :]])
 
