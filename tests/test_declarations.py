@@ -68,7 +68,8 @@ def test_what_is_bound_is_the_models_table() -> None:
     np.testing.assert_array_equal(problem.parameter_start, [[1.5, 1.5], [2, 20], [-0.5, 0.5]])
     np.testing.assert_array_equal(problem.fixed, [1.5, np.nan, np.nan])
     np.testing.assert_array_equal(problem.typical, [1.5, 4.0, 0.5])
-    np.testing.assert_array_equal(problem.process_variance, [np.nan, np.nan, 0.125])
+    assert problem.per_step.tolist() == [False, False, True] and not problem.untied.any()
+    np.testing.assert_array_equal(problem.precision([[1.0, 2.0, 3.0]]), [[1.0, 2.0, 1.0 / 0.125]])
     with pytest.raises(DataError, match="no value for the parameter 'g'"):
         sd.simulate(MODEL.with_value(g=None), [0.0, 1.0], [0.0, 1.0], parameters={"k": 1, "w": 0})
 

@@ -238,10 +238,9 @@ def _checked(
 ) -> Assessment:
     """Add whether the path is a solution: of the scheme's equations, and of the model's."""
     p = evaluator.problem
-    own = np.isnan(p.process_variance)
     jacobian = evaluator.residual_jacobian(X, theta)
     # what ties parameters per step is no equation of the model
-    weights = evaluator.weights(rf) * np.tile(own, 1 + p.interior)
+    weights = evaluator.weights(rf) * np.tile(p.ruled, 1 + p.interior)
     residual = evaluator.residual(X, theta)
     moved = expansion.shift(jacobian.T @ (weights * residual).reshape(-1))
     found = replace(found, model=shift_of(evaluator, X, theta, moved, bars))
@@ -278,5 +277,5 @@ def _checked(
     if found.unsettled:
         return replace(found, notes=tuple(notes))
     # parameters per step are followed as they are
-    follows, growth, explained = free_run(evaluator, X, theta, np.where(own, defect, 0.0))
+    follows, growth, explained = free_run(evaluator, X, theta, np.where(p.ruled, defect, 0.0))
     return replace(found, follows=follows, growth=growth, explained=explained, notes=tuple(notes))

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from symda.errors import SolveError
-from symda.types import BoolArray, FloatArray
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -96,8 +97,7 @@ def backpropagate(
     import xarray as xr
 
     p = at.problem
-    own = ~np.isnan(p.process_variance)
-    steps = _Steps(at, theta, ~own)
+    steps = _Steps(at, theta)
     X = np.ascontiguousarray(path)
     for n in range(p.N):
         X[n * (1 + p.interior) :][: 2 + p.interior] = steps.forward(n, X, explicit=explicit)
@@ -109,8 +109,6 @@ def backpropagate(
     gradient = by_path.reshape(p.M, p.D)
     names = list(p.states)
     inside = [f"{name}, interior {i + 1}" for i in range(p.interior) for name in names]
-    moving = [name for name, has in zip(names, ~own, strict=True) if has]
-    carried = [name for name, has in zip(names, own, strict=True) if has]
     time = {"time": p.times}
     return Backpropagation(
         states=xr.DataArray(X, dims=("time", "state"), coords={**time, "state": names}),
@@ -118,22 +116,26 @@ def backpropagate(
             momenta, dims=("step", "component"), coords={"component": names + inside}
         ),
         loss=float(losses.sum()),
-        by_initial=xr.DataArray(gradient[0, ~own], dims=("state",), coords={"state": moving}),
+        by_initial=xr.DataArray(
+            gradient[0, p.ruled], dims=("state",), coords={"state": list(compress(names, p.ruled))}
+        ),
         by_parameters=dict(zip(p.parameters, by_theta.tolist(), strict=True)),
         by_step=xr.DataArray(
-            gradient[:, own], dims=("time", "state"), coords={**time, "state": carried}
+            gradient[:, p.per_step],
+            dims=("time", "state"),
+            coords={**time, "state": list(compress(names, p.per_step))},
         ),
     )
 
 
 class _Steps:
-    """The steps of a problem one by one; `moving` (D,) tells states from parameters per step."""
+    """The steps of a problem one by one."""
 
-    def __init__(self, at: BlockEvaluator, theta: FloatArray, moving: BoolArray) -> None:
+    def __init__(self, at: BlockEvaluator, theta: FloatArray) -> None:
         p = at.problem
         self.at, self.theta, self.problem = at, theta, p
         #: what a step determines: rows of its residual, and columns behind x_n
-        self.solved = np.flatnonzero(np.tile(moving, 1 + p.interior))
+        self.solved = np.flatnonzero(np.tile(p.ruled, 1 + p.interior))
         triplet = at.kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
         self.rows, self.columns = (np.asarray(part, dtype=np.int64) for part in triplet)
 

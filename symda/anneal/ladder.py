@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -114,10 +115,9 @@ class Ladder:
         OptionError
             As `values`.
         """
-        ruled = np.isnan(problem.process_variance)
-        rungs = np.tile(problem.own_rf, (self.rungs, 1))
-        rungs[:, ruled] = self.values([problem.states[a] for a in np.flatnonzero(ruled)])
-        return rungs
+        rungs = np.empty((self.rungs, problem.D))
+        rungs[:, problem.ruled] = self.values(list(compress(problem.states, problem.ruled)))
+        return problem.precision(rungs)
 
     def _weights(self) -> tuple[float, ...]:
         if isinstance(self.rf0, Mapping):

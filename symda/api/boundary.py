@@ -249,8 +249,7 @@ def _precision(rf: ArrayLike, problem: Problem) -> FloatArray:
             f"{', '.join(problem.states)} (D = {D}); inf for an equation that holds exactly; got "
             f"{rf!r}."
         )
-    own = problem.own_rf
-    return np.where(np.isnan(own), np.broadcast_to(values, (D,)), own)
+    return problem.precision(values)
 
 
 def _initial(initial: object, problem: Problem) -> FloatArray | None:
@@ -334,7 +333,7 @@ def _of_run(
             "the same data."
         )
     if "states_by_beta" in d:
-        states = ~np.isfinite(problem.own_rf) & np.isfinite(rf)
+        states = problem.ruled & np.isfinite(rf)
         rungs = np.log(d["rf"].values[:, states]).mean(axis=1) if states.any() else d["beta"].values
         wanted = np.log(rf[states]).mean() if states.any() else np.inf
         reached = np.isfinite(d["action"].values).any(axis=0)

@@ -238,7 +238,7 @@ def check(specification: Specification, problem: Problem) -> Check:
         P=problem.P,
         L=int((problem.rm > 0.0).any(axis=0).sum()),
         T=int((problem.rm > 0.0).any(axis=1).sum()),
-        per_step=int((~np.isnan(problem.process_variance)).sum()),
+        per_step=int(problem.per_step.sum()),
         free=free,
         data_count=problem.data_count,
         unknowns=problem.M * problem.D + free,
@@ -299,12 +299,11 @@ def _scale(problem: Problem, channel: int) -> ChannelScale:
 
 def _count_warnings(problem: Problem, free: int) -> Iterator[str]:
     fitted = problem.fitted
-    own = bool(np.isinf(problem.process_variance).any())
     if problem.data_count < fitted:
         yield (
             f"fewer data than fitted quantities: {problem.data_count} measured values for "
             f"{problem.D} states at the start and {free} free parameters"
-            f"{', and for each value of those per step' * own}. "
+            f"{', and for each value of those per step' * bool(problem.untied.any())}. "
             "Measure more, or fix parameters."
         )
 

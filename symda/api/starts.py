@@ -127,7 +127,7 @@ def _thetas(theta: Parameters, problem: Problem, count: int) -> FloatArray:
         name = str(key)
         if name in problem.states and name not in problem.parameters:
             a = problem.states.index(name)
-            own = not np.isnan(problem.process_variance[a])
+            own = problem.per_step[a]
             raise OptionError(
                 f"anneal: start names {name!r} among the parameters, but it "
                 f"{'has a value of its own at every step' if own else 'is a state'}: it is the "
@@ -150,7 +150,7 @@ def _thetas(theta: Parameters, problem: Problem, count: int) -> FloatArray:
 
 
 def _last(problem: Problem) -> str:
-    count = int((~np.isnan(problem.process_variance)).sum())
+    count = int(problem.per_step.sum())
     return f" (the last {count} are parameters per step)" if count else ""
 
 

@@ -313,10 +313,8 @@ class Evaluator(ABC):
 
     def precision(self, rf: ArrayLike) -> FloatArray:
         """Rf as one value a state, shape (D,); a parameter per step keeps its own."""
-        own = self.problem.own_rf
         try:
-            given = np.broadcast_to(np.asarray(rf, dtype=float), own.shape)
-            return np.where(np.isnan(own), given, own)
+            return self.problem.precision(np.broadcast_to(rf, (self.problem.D,)))
         except ValueError:
             raise InputError(
                 f"rf must be one number or one a state (D = {self.problem.D}), got the shape "

@@ -78,7 +78,7 @@ def damped_share(problem: Problem) -> float:
     It foretells less than is to be had. Only free parameters per step are damped for good, and what
     ties them is not worth the way.
     """
-    return 1.0 if np.isinf(problem.process_variance).any() else DAMPING.damped
+    return 1.0 if problem.untied.any() else DAMPING.damped
 
 
 def least_action(problem: Problem) -> float:
@@ -87,6 +87,6 @@ def least_action(problem: Problem) -> float:
     That is rounding error of the data's own size; or 1, with free parameters per step, which can
     fit so much that only what ties them is left: far less than a level is told apart by.
     """
-    if np.isinf(problem.process_variance).any():
+    if problem.untied.any():
         return problem.measurement_scale
     return ROUNDING * float(0.5 * np.sum(problem.rm * problem.y**2))

@@ -132,7 +132,7 @@ class Growing:
 
     def _rung(self, problem: Problem, rf: FloatArray, first: int) -> int:
         # parameters per step, which have a process variance, have an Rf that no rung changes
-        ruled = np.flatnonzero(np.isnan(problem.process_variance))
+        ruled = np.flatnonzero(problem.ruled)
         measured = np.intersect1d(followed(problem), ruled).astype(int)
         heights = np.log(rf[:, measured if measured.size else ruled]).mean(axis=1)
         if self.rf is not None:

@@ -65,7 +65,7 @@ class Collocation:
 
     The forcing between the scheme's abscissae is their polynomial; `symda.boundary_value` takes it
     at the Gauss points themselves. Parameters per step are states without an equation, 1/Rf their
-    process variance; free ones keep the weak tie of the discrete problem (`Problem.own_rf`),
+    process variance; free ones keep the weak tie of the discrete problem (`Problem.precision`),
     without which they would be undetermined between data.
 
     Parameters
