@@ -225,7 +225,7 @@ def test_a_long_window_takes_its_paths_one_by_one(ring, monkeypatch):
     """In a fraction of the memory, to the same minima."""
     _, _, problem, kernels, (X, theta), rf = ring
     wide = Newton().at(kernels, problem)
-    monkeypatch.setattr("symda.build.kernels.LARGEST_WORK", 0)
+    monkeypatch.setattr("symda.build.layout.LARGEST_WORK", 0)
     narrow = Newton().at(kernels, problem)
     assert narrow.lanes == 1 < wide.lanes
     one, other = narrow.ladder(X[:3], theta[:3], rf[:3]), wide.ladder(X[:3], theta[:3], rf[:3])

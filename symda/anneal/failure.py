@@ -91,9 +91,8 @@ def _broken_derivative(at: Evaluator, path: FloatArray, theta: FloatArray) -> st
     problem = at.problem
     names = [*problem.states, *problem.parameters]
     if has_matrices(at):
-        engine, functions = at.kernels.engine, at.kernels.functions
-        rows, columns = functions["step_jacobian"].sparsity_out(0).get_triplet()
-        slopes = engine.step_jacobian(path, theta, at.packed.steps)
+        rows, columns = at.kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
+        slopes = at.kernels.engine.step_jacobian(path, theta, at.packed.steps)
         bad = np.argwhere(~np.isfinite(slopes))
         if bad.size:
             n, q = bad[0]
@@ -104,19 +103,14 @@ def _broken_derivative(at: Evaluator, path: FloatArray, theta: FloatArray) -> st
                 f"the derivative by {name} of the equation of {state} is {slopes[n, q]} at t = "
                 f"{problem.node_times[n]:.6g}"
             )
-        for l, channel in enumerate(problem.channels):
-            # with Rm = 1 for one channel, and data one below h, the gradient is that of h
-            points = np.zeros((problem.M, 2 * problem.L))
-            points[:, : problem.L] = engine.measure(path, theta) - 1.0
-            points[:, problem.L + l] = problem.rm[:, l] > 0.0
-            slopes = engine.point_gradient(path, theta, points)[1]
-            bad = np.argwhere(~np.isfinite(slopes))
-            if bad.size:
-                m, q = bad[0]
-                return (
-                    f"the derivative by {names[q]} of the measured quantity {channel} is "
-                    f"{slopes[m, q]} at t = {problem.times[m]:.6g}"
-                )
+        slopes = at.kernels.measure_slopes(path, theta)[1]
+        bad = np.argwhere(~np.isfinite(slopes) & (problem.rm > 0.0)[:, :, None])
+        if bad.size:
+            m, l, q = bad[0]
+            return (
+                f"the derivative by {names[q]} of the measured quantity {problem.channels[l]} is "
+                f"{slopes[m, l, q]} at t = {problem.times[m]:.6g}"
+            )
     return "the action has no finite derivatives"
 
 

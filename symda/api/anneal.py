@@ -25,7 +25,8 @@ from symda.api.machine import build_ahead
 from symda.api.run import Run
 from symda.api.same import check_equations, digests
 from symda.api.starts import StartLike, as_start
-from symda.build.kernels import PARTS, is_long
+from symda.build.kernels import PARTS
+from symda.build.layout import is_long
 from symda.errors import OptionError
 from symda.observe import Problem
 from symda.types import FloatArray

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.build.engines import CompiledEngine, Engine, VirtualEngine
+from symda.build.layout import Layout, is_long, pack
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
 from symda.observe import Problem
-from symda.types import FloatArray, IntArray
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -43,9 +44,6 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "lanes": "the structured solver, compiled",
     }
 )
-
-#: Bytes of work space for a path in each of eight lanes above which paths go one by one.
-LARGEST_WORK = 1 << 29
 
 #: Makes the structured solver take one path at a time.
 ONE_LANE = ("-DSYMDA_LANES=1",)
@@ -73,22 +71,6 @@ class Payload:
         engine = CompiledEngine(Path(self.library), self.source.digest[:DIGEST_DIGITS])
         newton = (lambda *_: Path(self.newton)) if self.newton else None
         return BlockKernels(engine, self.source, newton, field)
-
-
-@dataclass(frozen=True, eq=False)
-class Packed:
-    """A problem's data as the kernels read it: `steps` (N, 3 + S U), `points` (M, 2 L)."""
-
-    steps: FloatArray
-    points: FloatArray
-
-
-def pack(problem: Problem) -> Packed:
-    """Lay out times, step lengths, weights, forcing and data: a row a step, a row a point."""
-    head = np.stack([problem.node_times[:-1], problem.h, problem.weight], axis=1)
-    steps = np.hstack([head, problem.u.reshape(problem.N, -1)])
-    points = np.hstack([problem.y, problem.rm])
-    return Packed(np.ascontiguousarray(steps), np.ascontiguousarray(points))
 
 
 class Kernels(ABC):
@@ -143,6 +125,16 @@ class Kernels(ABC):
         self, X: FloatArray, theta: FloatArray, points: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Measurement term of each point and its gradient, (M,) and (M, D + P)."""
+
+    def measure_slopes(self, X: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Measurement functions along a path, (M, L), and their derivatives, (M, L, D + P)."""
+        h = self.measure(X, theta)
+        M, L = h.shape
+        # with Rm = 1 for channel l alone, and data one below h, the gradient of Rm/2 (h_l - y_l)^2
+        # is that of h_l
+        points = np.hstack([np.repeat(h - 1.0, L, axis=0), np.tile(np.eye(L), (M, 1))])
+        rows = self.point_gradient(np.repeat(X, L, axis=0), theta, points)[1]
+        return h, rows.reshape(M, L, -1)
 
     @abstractmethod
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> Payload:
@@ -247,13 +239,6 @@ class BlockKernels(Kernels):
             newton = "" if library is None else str(library)
             return Payload(self.emitted, str(self.engine.library), (), newton, field)
         return Payload(self.emitted, "", _serial(self.functions), field=field)
-
-
-def is_long(problem: Problem) -> bool:
-    """Whether a window is so long that paths in lanes would take too much memory."""
-    p = problem
-    kept = p.E * (p.E + 1) // 2 + (p.D + p.P + 1) * p.E + 5 * p.E
-    return 8 * 8 * p.N * kept > LARGEST_WORK
 
 
 class Evaluator(ABC):
@@ -442,14 +427,7 @@ class BlockEvaluator(Evaluator):
 
         p = self.problem
         path, values = self.split(X, theta)
-        h = self.kernels.measure(path, values)
-        slopes = np.empty((p.M, p.L, p.D + p.P))
-        for channel in range(p.L):
-            # with Rm = 1 for it alone and data one below h, the gradient of the misfit is that of h
-            points = np.hstack([h, np.zeros_like(h)])
-            points[:, channel] -= 1.0
-            points[:, p.L + channel] = 1.0
-            slopes[:, channel] = self.kernels.engine.point_gradient(path, values, points)[1]
+        _, slopes = self.kernels.measure_slopes(path, values)
         at = np.broadcast_to(self.layout.point_unknowns[:, None, :], slopes.shape)
         rows = np.repeat(np.arange(p.M * p.L), p.D + p.P)
         found = csr_array(
@@ -490,103 +468,6 @@ def matrices_of(evaluator: Evaluator, what: str) -> BlockEvaluator:
 def has_matrices(evaluator: Evaluator) -> TypeGuard[BlockEvaluator]:
     """Whether there are Hessians and Jacobians, and not only products with them."""
     return "hessian" in evaluator.kernels.provides
-
-
-@dataclass(frozen=True, eq=False)
-class Assembly:
-    """Many small sparse matrices added up: entry k of their nonzeros goes to `target[k]`.
-
-    `rows` and `starts` are the compressed columns of the sum, `size` its shape.
-    """
-
-    size: tuple[int, int]
-    target: IntArray
-    rows: IntArray
-    starts: IntArray
-
-    @classmethod
-    def of(cls, size: tuple[int, int], rows: IntArray, columns: IntArray) -> Assembly:
-        """Plan the sum of entries at (rows, columns), which may repeat."""
-        keys, target = np.unique(columns * size[0] + rows, return_inverse=True)
-        starts = np.searchsorted(keys, np.arange(size[1] + 1) * size[0])
-        return cls(size, target.reshape(-1), keys % size[0], starts)
-
-    @property
-    def nonzeros(self) -> int:
-        """Nonzeros of the sum."""
-        return len(self.rows)
-
-    def assemble(self, values: FloatArray) -> csc_array:
-        """Add up to a sparse matrix."""
-        from scipy.sparse import csc_array
-
-        return csc_array((self.add_up(values), self.rows, self.starts), shape=self.size)
-
-    def add_up(self, values: FloatArray) -> FloatArray:
-        """Nonzeros of the sum."""
-        return np.bincount(self.target, values, self.nonzeros).astype(float, copy=False)
-
-
-class Layout:
-    """Index tables of a whole problem, made of the sparsity of its per-step functions.
-
-    Parameters
-    ----------
-    functions : mapping of name to casadi.Function
-        Per-step and per-point functions.
-    problem : Problem
-        Sizes.
-    """
-
-    def __init__(self, functions: Mapping[str, ca.Function], problem: Problem) -> None:
-        N, M, D, P, E = problem.N, problem.M, problem.D, problem.P, problem.E
-        self.unknowns = M * D + P
-        theta = M * D + np.arange(P)
-        windows = np.arange(N)[:, None] * E + np.arange(E + D)
-        #: unknowns each step sees, (N, E + D + P)
-        self.step_unknowns = np.hstack([windows, np.broadcast_to(theta, (N, P))])
-        #: unknowns each point sees, (M, D + P)
-        self.point_unknowns = np.hstack(
-            [np.arange(M * D).reshape(M, D), np.broadcast_to(theta, (M, P))]
-        )
-        self._functions = functions
-
-    def _square(self, *parts: tuple[str, IntArray]) -> Assembly:
-        rows, columns = [], []
-        for name, unknowns in parts:
-            i, j = (
-                np.asarray(part, dtype=np.int64)
-                for part in self._functions[name].sparsity_out(0).get_triplet()
-            )
-            rows.append(unknowns[:, i].reshape(-1))
-            columns.append(unknowns[:, j].reshape(-1))
-        size = (self.unknowns, self.unknowns)
-        return Assembly.of(size, np.concatenate(rows), np.concatenate(columns))
-
-    @cached_property
-    def upper(self) -> Assembly:
-        """Upper triangle of the action's Hessian, of the steps' nonzeros and then the points'."""
-        return self._square(
-            ("step_hessian", self.step_unknowns), ("point_hessian", self.point_unknowns)
-        )
-
-    @cached_property
-    def upper_lifted(self) -> Assembly:
-        """The same of the residuals' curvature and the measurement term."""
-        return self._square(
-            ("step_curvature", self.step_unknowns), ("point_hessian", self.point_unknowns)
-        )
-
-    @cached_property
-    def jacobian(self) -> Assembly:
-        """Jacobian of all residuals, (N E, M D + P)."""
-        sparsity = self._functions["step_jacobian"].sparsity_out(0)
-        i, j = (np.asarray(part, dtype=np.int64) for part in sparsity.get_triplet())
-        count, E = len(self.step_unknowns), sparsity.size1()
-        rows = np.arange(count)[:, None] * E + i
-        return Assembly.of(
-            (count * E, self.unknowns), rows.reshape(-1), self.step_unknowns[:, j].reshape(-1)
-        )
 
 
 def compiled_kernels(

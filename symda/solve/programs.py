@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.build.kernels import Assembly, BlockKernels, Layout, pack
+from symda.build.kernels import BlockKernels
+from symda.build.layout import Assembly, Layout, pack
 from symda.types import IntArray
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.build.kernels import Assembly
+from symda.build.layout import Assembly
 from symda.solve.boundary.mesh import Mesh
 from symda.solve.boundary.polynomials import gauss
 from symda.solve.boundary.system import System
