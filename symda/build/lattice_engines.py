@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -14,41 +14,6 @@ from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
-
-
-class LatticeEngine(Protocol):
-    """Evaluates the model term of a whole path.
-
-    Arrays are C-contiguous float64: `X` and `V` (M, D), `theta` and `v` (P,), `steps` (N, 3 + S U),
-    `rf` (D,), `out` (M D + P,).
-    """
-
-    kind: str
-
-    def action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> float:
-        """Return the model term."""
-
-    def gradient(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray, out: FloatArray
-    ) -> float:
-        """Return the model term and add its gradient to `out`."""
-
-    def product(
-        self,
-        X: FloatArray,
-        theta: FloatArray,
-        V: FloatArray,
-        v: FloatArray,
-        steps: FloatArray,
-        rf: FloatArray,
-        out: FloatArray,
-        *,
-        exact: bool,
-    ) -> None:
-        """Add its Hessian, or Gauss-Newton's, times (V, v) to `out`."""
-
-    def residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
-        """(N, E)."""
 
 
 class CompiledLattice:
@@ -89,7 +54,7 @@ class CompiledLattice:
         *,
         exact: bool,
     ) -> None:
-        """Add its Hessian times (V, v) to `out`."""
+        """Add its Hessian, or Gauss-Newton's, times (V, v) to `out`."""
         at = addresses(X, theta, V, v, steps, rf)
         self._module.product(*at, len(steps), *addresses(out), exact)
 
@@ -171,3 +136,8 @@ class VirtualLattice:
         window = values.size - P
         out[at : at + window] += values[:window]
         out[out.size - P :] += values[window:]
+
+
+#: Evaluates the model term of a whole path. Arrays are C-contiguous float64: `X` and `V` (M, D),
+#: `theta` and `v` (P,), `steps` (N, 3 + S U), `rf` (D,), `out` (M D + P,).
+LatticeEngine: TypeAlias = CompiledLattice | VirtualLattice

@@ -14,7 +14,7 @@ import numpy as np
 from sympy import Expr
 
 from symda.declare import LatticeModel, Measurement, Parameter, SiteState, State
-from symda.derive.field import Field
+from symda.derive.field import Field, Measured
 from symda.derive.masked import Channels
 from symda.derive.step import STEP_HEAD
 from symda.derive.translate import to_casadi
@@ -35,7 +35,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class LatticeField:
+class LatticeField(Measured):
     """F of one site with its products of derivatives, and h, as CasADi functions.
 
     The site functions take s = (w, u, theta, t, site): the W stencil values, forcing, parameters,
@@ -43,12 +43,6 @@ class LatticeField:
 
     Parameters
     ----------
-    model : LatticeModel
-        The declared model.
-    measurement : Measurement
-        What is measured of it.
-    parameters : tuple of Parameter
-        All P parameters: the model's, then those of the measurement alone.
     stencil : tuple of Neighbour, (W,)
         What w holds.
     site : casadi.Function
@@ -65,34 +59,12 @@ class LatticeField:
     """
 
     model: LatticeModel
-    measurement: Measurement
-    parameters: tuple[Parameter, ...]
     stencil: tuple[Neighbour, ...]
     site: ca.Function
     tangent: ca.Function
     adjoint: ca.Function
     second: ca.Function
     direct: tuple[int, ...]
-
-    @property
-    def D(self) -> int:
-        """Number of states."""
-        return len(self.model.states)
-
-    @property
-    def P(self) -> int:
-        """Number of parameters."""
-        return len(self.parameters)
-
-    @property
-    def L(self) -> int:
-        """Number of measured channels."""
-        return len(self.measurement.functions)
-
-    @property
-    def U(self) -> int:
-        """Number of forcing channels."""
-        return len(self.model.forcing)
 
     @cached_property
     def places(self) -> IntArray:
