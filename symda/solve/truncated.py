@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,7 +13,7 @@ import numpy as np
 from symda.emit.lanes import DAMPING
 from symda.solve.box import Box, Sides
 from symda.solve.lines import Lines, Rows
-from symda.solve.minimum import Minimum, record
+from symda.solve.minimum import Minimum, descended
 from symda.solve.options import (
     UNDETERMINED,
     NewtonOptions,
@@ -72,20 +71,7 @@ class TruncatedNewton:
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
         """Go down from (path, theta); see `Minimiser.minimise`."""
-        started = time.perf_counter()
-        start = self._box.unknowns.inside(*self._evaluator.split(path, theta))
-        with np.errstate(over="ignore", invalid="ignore"):
-            x, reason, iterations, evaluations = self._descend(start, self._evaluator.precision(rf))
-            return record(
-                self._evaluator,
-                x,
-                rf,
-                status=reason.status,
-                message=reason,
-                iterations=iterations,
-                evaluations=evaluations,
-                seconds=time.perf_counter() - started,
-            )
+        return descended(self._evaluator, self._descend, path, theta, rf)
 
     def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, Reason, int, int]:
         """Return where it ended, why, and the numbers of iterations and of actions evaluated."""
