@@ -14,10 +14,9 @@ from sympy import Expr
 from sympy.printing.latex import LatexPrinter
 
 from symda.checks import choice, whole
-from symda.declare import symbols
 from symda.declare.declaration import UNBOUNDED, Declaration, Range
 from symda.declare.declared import Declared
-from symda.declare.symbols import State
+from symda.declare.symbols import State, several
 from symda.errors import ModelError
 from symda.types import IntArray
 
@@ -338,5 +337,6 @@ def states(
                 f"states({names!r}, sites): sites go with one name; call once for each field."
             )
         return StateField(names, size, bounds=bounds, start=start)
-    # what is no site is a size or a mistake, which `symbols.states` names
-    return symbols.states(names, size, bounds=bounds, start=start)  # type: ignore[arg-type]
+    # what is no site is a size or a mistake, which `several` names
+    every = several(names, size, "states")  # type: ignore[arg-type]
+    return tuple(State(name, bounds=bounds, start=start) for name in every)

@@ -180,37 +180,6 @@ def state(name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -
     return State(single(name, "state"), bounds=bounds, start=start)
 
 
-def states(
-    names: str | Sequence[str],
-    size: int | None = None,
-    *,
-    bounds: Range = UNBOUNDED,
-    start: Range | None = None,
-) -> tuple[State, ...]:
-    """Declare several states with the same bounds and start range.
-
-    Parameters
-    ----------
-    names : str or sequence of str
-        `"x y z"` or `["x", "y", "z"]`; or one name together with `size`.
-    size : int, optional
-        With one name: how many states, called x0, x1, ...
-    bounds, start : (float, float), optional
-        As for `State`.
-
-    Returns
-    -------
-    tuple of State, (D,)
-
-    Raises
-    ------
-    ModelError
-        As `State`, or if a name is missing or repeated, or the size is not at least 1.
-    """
-    every = several(names, size, "states")
-    return tuple(State(name, bounds=bounds, start=start) for name in every)
-
-
 def forcing(name: str) -> Forcing:
     """Declare one forcing channel; see `Forcing`.
 
