@@ -17,7 +17,6 @@ from symda.build.engines import CompiledEngine, Engine, VirtualEngine
 from symda.build.layout import Layout, is_long, pack
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
-from symda.observe import Problem
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
 
     from symda.build.compile import Artefact
+    from symda.observe import Problem
 
 
 #: Largest E for which the structured solver runs on dense blocks in vector lanes; LAPACK's band
