@@ -36,7 +36,7 @@ PROGRAMS = {
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 #: Seconds after which a section is given up: several times what it takes.
-PATIENCE = 900.0
+TIME_LIMIT = 900.0
 
 
 class SectionError(Exception):
@@ -56,7 +56,7 @@ def run_section(section: str, size: str, cache: str) -> list[Row]:
             stdout=subprocess.PIPE,
             text=True,
             check=True,
-            timeout=PATIENCE,
+            timeout=TIME_LIMIT,
         )
         # what else a program writes, such as a solver's banner, comes before its last line
         return [Row(**row) for row in json.loads(done.stdout.strip().split("\n")[-1])]

@@ -55,7 +55,7 @@ NAMES = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Equations:
+class ModelEquations:
     """What the check of the scheme needs to know of the equations.
 
     Attributes
@@ -81,7 +81,7 @@ class Equations:
 
 
 def assess(
-    dataset: xr.Dataset, evaluator: Evaluator, equations: Equations, *, random: bool, own: bool
+    dataset: xr.Dataset, evaluator: Evaluator, equations: ModelEquations, *, random: bool, own: bool
 ) -> xr.Dataset:
     """Add to a run's dataset what only its kernels can tell.
 
@@ -91,7 +91,7 @@ def assess(
         The dataset of a run.
     evaluator : Evaluator
         Kernels with the problem that was annealed.
-    equations : Equations
+    equations : ModelEquations
         The model behind them.
     random : bool
         Whether the starts of different paths differ.
@@ -120,7 +120,7 @@ def assess(
 def _look(
     dataset: xr.Dataset,
     evaluator: Evaluator,
-    equations: Equations,
+    equations: ModelEquations,
     best: int,
     rung: int,
     rf: FloatArray,
@@ -194,7 +194,7 @@ def _held(evaluator: Evaluator, here: Stationarity) -> list[tuple[str, int]]:
     return [(problem.parameters[i], 0) for i in names] + held
 
 
-def _fitted(evaluator: Evaluator, equations: Equations, here: Stationarity) -> int:
+def _fitted(evaluator: Evaluator, equations: ModelEquations, here: Stationarity) -> int:
     """Quantities that were fitted: those that no measurement sees, or a bound holds, were not."""
     problem = evaluator.problem
     _, on_theta = problem.unknowns.split(here.held)
@@ -204,7 +204,7 @@ def _fitted(evaluator: Evaluator, equations: Equations, here: Stationarity) -> i
     return int(problem.fitted) - len(equations.unseen) - idle - held
 
 
-def _open(bars: Posterior, equations: Equations) -> tuple[str, ...]:
+def _open(bars: Posterior, equations: ModelEquations) -> tuple[str, ...]:
     """Name what the data leave open: directions without curvature, in relative units."""
     table = bars.directions(NAMES)
     endless = np.isinf(table["relative_sd"].to_numpy(dtype=float))
@@ -228,7 +228,7 @@ def _felt(problem: Problem, theta: FloatArray, moved: FloatArray) -> bool:
 def _checked(
     found: Assessment,
     evaluator: BlockEvaluator,
-    equations: Equations,
+    equations: ModelEquations,
     X: FloatArray,
     theta: FloatArray,
     rf: FloatArray,

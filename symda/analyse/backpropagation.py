@@ -180,8 +180,8 @@ class _Steps:
         for n in reversed(range(p.N)):
             J = self._dense(values[n])
             window = by_path[n * p.E :][: p.E + p.D]
-            pull = window[p.D :][self.solved]
-            momentum = -pull if explicit else -self._solve(self._square(J).T, pull, n)
+            gradient = window[p.D :][self.solved]
+            momentum = -gradient if explicit else -self._solve(self._square(J).T, gradient, n)
             momenta[n, self.solved] = momentum
             with np.errstate(over="ignore", invalid="ignore"):
                 back = momentum @ J[self.solved]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scipy.integrate import OdeSolver
     from scipy.sparse import csc_array
 
-Method: TypeAlias = Literal["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"]
+OdeMethod: TypeAlias = Literal["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"]
 Function: TypeAlias = Callable[[float, FloatArray], FloatArray]
 Jacobian: TypeAlias = Callable[[float, FloatArray], "FloatArray | csc_array"]
 
@@ -71,7 +71,7 @@ class Stepper:
         Steps of an explicit method so far.
     """
 
-    method: Method
+    method: OdeMethod
     rtol: float
     atol: FloatArray
     implicit_atol: FloatArray

@@ -461,9 +461,9 @@ class BlockEvaluator(Evaluator):
         return found
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> ProblemLayout:
         """Where each step's and point's numbers belong in the whole problem."""
-        return Layout(self.kernels.functions, self.problem)
+        return ProblemLayout(self.kernels.functions, self.problem)
 
 
 def blocks_of(kernels: Kernels, what: str) -> BlockKernels:
@@ -529,7 +529,7 @@ class Assembly:
         return np.bincount(self.target, values, self.nonzeros).astype(float, copy=False)
 
 
-class Layout:
+class ProblemLayout:
     """Index tables of a whole problem, made of the sparsity of its per-step functions.
 
     Parameters

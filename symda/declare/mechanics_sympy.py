@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from sympy.physics.mechanics import KanesMethod, LagrangesMethod
 
 #: What stands for a constant or an input of a system.
-Given: TypeAlias = Mapping[Expr, Expr | float]
+Symbols: TypeAlias = Mapping[Expr, Expr | float]
 
 
 def from_mechanics(
-    method: LagrangesMethod | KanesMethod, *, symbols: Given | None = None, name: str = "model"
+    method: LagrangesMethod | KanesMethod, *, symbols: Symbols | None = None, name: str = "model"
 ) -> EquationModel:
     """Make the model of a system derived with `sympy.physics.mechanics`.
 
@@ -162,7 +162,7 @@ class _Writing:
 
     clock: Symbol
     known: dict[Expr, Expr]
-    given: Given
+    given: Symbols
     where: str
     states: list[State] = field(default_factory=list)
     moving: set[Expr] = field(default_factory=set)

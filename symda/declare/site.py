@@ -13,7 +13,7 @@ import sympy as sp
 from sympy import Expr
 from sympy.printing.latex import LatexPrinter
 
-from symda.checks import choice, whole
+from symda.checks import choice, integer
 from symda.declare import symbols
 from symda.declare.declaration import UNBOUNDED, Declaration, Range
 from symda.declare.declared import Declared
@@ -57,7 +57,7 @@ class Site(Declared):
 
     def __new__(cls, name: str, size: int, *, boundary: Boundary = "periodic") -> Self:
         """Check the declaration and make the symbol."""
-        size = whole(size, f"Site {name!r}: the size", error=ModelError)
+        size = integer(size, f"Site {name!r}: the size", error=ModelError)
         choice(boundary, f"Site {name!r}: boundary", get_args(Boundary), error=ModelError)
         symbol = cls._create(name)
         symbol.size, symbol.boundary = size, boundary

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, NoReturn, Self
 
-from symda.checks import whole
+from symda.checks import integer
 from symda.declare.declaration import UNBOUNDED, Declaration, Range
 from symda.declare.declared import Declared, Forcing, Time
 from symda.declare.delays import called
@@ -275,7 +275,7 @@ def several(names: str | Sequence[str], size: int | None, function: str) -> list
         )
     if size is None:
         return every
-    size = whole(size, f"{function}({names!r}, {size!r}): the size", error=ModelError)
+    size = integer(size, f"{function}({names!r}, {size!r}): the size", error=ModelError)
     if len(every) > 1:
         raise ModelError(
             f"{function}({names!r}, {size}): a size goes with one name, got {len(every)} names; "

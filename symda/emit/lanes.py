@@ -118,13 +118,13 @@ def emit_newton(ir: KernelIR) -> Source:
         reasons=tuple(Reason)[1:],
         least_pivot=LEAST_PIVOT,
         row_tables={
-            "JX": Rows.of(_nonzeros(ir.field_jacobian), ir.D, ir.D),
-            "JT": Rows.of(
+            "JX": SparseRows.of(_nonzeros(ir.field_jacobian), ir.D, ir.D),
+            "JT": SparseRows.of(
                 [(j, i, entry) for i, j, entry in _nonzeros(ir.field_jacobian)],
                 ir.D + ir.P,
                 ir.D,
             ),
-            "CX": Rows.of(_mirrored(ir.field_curvature), ir.D + ir.P, ir.D),
+            "CX": SparseRows.of(_mirrored(ir.field_curvature), ir.D + ir.P, ir.D),
         },
         listed=listed,
         eliminations=_eliminations(ir),
@@ -217,7 +217,7 @@ def _pairs(rows: list[list[Group]], columns: list[list[Group]]) -> list[tuple[in
 
 
 @dataclass(frozen=True)
-class Rows:
+class SparseRows:
     """A sparse matrix row after row: row a has the nonzeros `starts[a]` .. `starts[a + 1]`.
 
     `entries` are their positions among the pattern's nonzeros, `columns` where they stand.
@@ -228,7 +228,7 @@ class Rows:
     columns: tuple[int, ...]
 
     @classmethod
-    def of(cls, nonzeros: Sequence[tuple[int, int, int]], rows: int, columns: int) -> Rows:
+    def of(cls, nonzeros: Sequence[tuple[int, int, int]], rows: int, columns: int) -> SparseRows:
         """Sort the (row, column, entry) of the first `columns` columns."""
         kept = sorted(nonzero for nonzero in nonzeros if nonzero[1] < columns)
         starts = [sum(row < a for row, _, _ in kept) for a in range(rows + 1)]

@@ -110,7 +110,7 @@ def bind(
             stop=stop,
         )
         fixed_grid = "midpoint_data" if midpoint_data else "steps" if dimensions(steps) else ""
-        grid, missed = _ending_at_jumps(make, sources, time, fixed_grid)
+        grid, missed = _grid_with_jumps(make, sources, time, fixed_grid)
     c_m, c_f = averaging_factors(
         averaging, N=grid.N, M=grid.M, D=len(states), L=len(channels), T=ordered.times.size
     )
@@ -163,7 +163,7 @@ def bind(
     )
 
 
-def _ending_at_jumps(
+def _grid_with_jumps(
     make: Callable[..., Grid],
     sources: Mapping[Forcing, ForcingSource],
     time: Time | None,

@@ -73,8 +73,8 @@ def breaks(
         Values of symbols besides time, as of parameters.
     """
     found = [
-        _crossings(condition, whole, first, last, finest)
-        for condition, whole in _conditions(expression, known or {})
+        _crossings(condition, floor, first, last, finest)
+        for condition, floor in _conditions(expression, known or {})
     ]
     at = np.unique(np.concatenate(found)) if found else np.empty(0)
     # the same time found twice, but for rounding
@@ -179,29 +179,29 @@ def _conditions(
     """Functions of time asked for their sign (False), or for the whole number below (True)."""
     for node in sympy.preorder_traversal(expression):
         if isinstance(node, sympy.Heaviside | sympy.sign):
-            asked, whole = node.args[0], False
+            asked, floor = node.args[0], False
         elif isinstance(node, sympy.floor | sympy.ceiling):
-            asked, whole = node.args[0], True
+            asked, floor = node.args[0], True
         elif isinstance(node, sympy.Mod):
-            asked, whole = node.args[0] / node.args[1], True
+            asked, floor = node.args[0] / node.args[1], True
         elif isinstance(node, sympy.Rel):
-            asked, whole = node.lhs - node.rhs, False
+            asked, floor = node.lhs - node.rhs, False
         else:
             continue
         asked = asked.xreplace({s: sympy.Float(v) for s, v in known.items()})
         if len(asked.free_symbols) == 1 and all(isinstance(s, Time) for s in asked.free_symbols):
-            yield asked, whole
+            yield asked, floor
 
 
 def _crossings(
-    condition: sympy.Expr, whole: bool, first: float, last: float, finest: float
+    condition: sympy.Expr, floor: bool, first: float, last: float, finest: float
 ) -> FloatArray:
     """Return the times at which a function of time changes its sign, or passes a whole number."""
     (t,) = condition.free_symbols
     slope = sympy.diff(condition, t) if condition.is_polynomial(t) else None
     if slope is not None and slope.is_number and not slope.is_zero:
         offset = condition.subs(t, 0)
-        if not whole:
+        if not floor:
             return np.array([float(-offset / slope)])
         a, b = float(slope), float(offset)
         lowest, highest = sorted((a * first + b, a * last + b))
@@ -213,7 +213,7 @@ def _crossings(
     def side(t: FloatArray) -> FloatArray:
         with np.errstate(all="ignore"):
             raw = np.real(np.broadcast_to(function(t), t.shape)).astype(np.float64)
-        return np.floor(raw) if whole else (raw > 0.0).astype(np.float64)
+        return np.floor(raw) if floor else (raw > 0.0).astype(np.float64)
 
     grid = np.linspace(first, last, count)
     at = side(grid)

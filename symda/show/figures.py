@@ -122,7 +122,7 @@ def check_file(path: str | Path | None) -> None:
     Raises
     ------
     OptionError
-        If it is no file name, Matplotlib has no writer for its ending, or its folder does not
+        If it is no file name, Matplotlib has no writer for its suffix, or its folder does not
         exist.
     """
     if path is None:
@@ -132,12 +132,12 @@ def check_file(path: str | Path | None) -> None:
     from matplotlib.backend_bases import FigureCanvasBase
 
     known = sorted(FigureCanvasBase.get_supported_filetypes())
-    ending = Path(path).suffix.lstrip(".").lower()
-    if ending not in known:
+    suffix = Path(path).suffix.lstrip(".").lower()
+    if suffix not in known:
         raise OptionError(
             f"path: no figure can be written as {str(path)!r}; expected a name ending in one of "
-            f"{', '.join('.' + kind for kind in known)}, got {'.' + ending if ending else 'none'}."
-            f"{nearest(ending, known)}"
+            f"{', '.join('.' + kind for kind in known)}, got {'.' + suffix if suffix else 'none'}."
+            f"{nearest(suffix, known)}"
         )
     folder = Path(path).parent
     if not folder.is_dir():

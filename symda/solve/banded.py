@@ -67,7 +67,7 @@ class BandedNewton:
 
     def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, Reason, int, int]:
         """Return where it ended, why, and the numbers of iterations and of actions evaluated."""
-        damping, box = Damping(), self._box
+        damping, box = DampingState(), self._box
         problem = self._evaluator.problem
         damped = damped_share(problem)
         here = self._derivatives.at(x, rf)
@@ -134,7 +134,7 @@ class BandedNewton:
         return self._box.sides(x, here.gradient, narrow * self._box.reach(here.scale))
 
 
-class Damping:
+class DampingState:
     """The multiple mu of the Gauss-Newton diagonal, by the rules of `symda.emit.lanes.Damping`."""
 
     def __init__(self) -> None:

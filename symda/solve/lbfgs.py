@@ -31,7 +31,7 @@ class Lbfgs(Descent):
     """
 
     name: ClassVar[str] = "lbfgs"
-    capability: ClassVar[Capability] = Capability(patience=("maxiter", 2000))
+    capability: ClassVar[Capability] = Capability(limit_in_windows=("maxiter", 2000))
 
     maxiter: int = 20_000
     maxfun: int = 40_000

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class ResidualRows:
     """The residual without the field, one row a grid point, as it acts on every state alike.
 
     Attributes
@@ -32,7 +32,7 @@ class Rows:
     weight: FloatArray
 
     @classmethod
-    def of(cls, problem: Problem, *, discrete: bool) -> Rows:
+    def of(cls, problem: Problem, *, discrete: bool) -> ResidualRows:
         """Rows of a problem: x_{n+1} - x_n (of a map x_{n+1} alone), then m - (x_n + x_{n+1})/2."""
         p, reach = problem, 1 + problem.interior
         first = np.repeat(np.arange(p.N) * reach, reach)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.checks import choice, share, whole
+from symda.checks import choice, integer, share
 from symda.emit.lanes import DAMPING
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class NewtonOptions:
         """Check each option by itself."""
         choice(self.hessian, "newton: hessian", HESSIANS)
         share(self.tol, "newton: tol")
-        whole(self.max_iter, "newton: max_iter")
+        integer(self.max_iter, "newton: max_iter")
 
 
 def tolerance(problem: Problem, action: float, share: float) -> float:

@@ -36,7 +36,7 @@ class Capability:
         What it makes use of where it is there, and does without elsewhere.
     continuous : bool
         Whether its minima are those of the problem in continuous time, not of the discrete action.
-    patience : (str, int), optional
+    limit_in_windows : (str, int), optional
         Its limit of iterations, by the name of the option, while a window grows. A path that needs
         more is lost in a far basin.
     """
@@ -44,7 +44,7 @@ class Capability:
     needs: frozenset[str] = frozenset({"gradient"})
     wants: frozenset[str] = frozenset()
     continuous: bool = False
-    patience: tuple[str, int] | None = None
+    limit_in_windows: tuple[str, int] | None = None
 
 
 class Solver(ABC):
@@ -100,9 +100,9 @@ class Solver(ABC):
 
     def hurried(self) -> Self:
         """Return it with the fewer iterations a path has while a window grows."""
-        if self.capability.patience is None:
+        if self.capability.limit_in_windows is None:
             return self
-        name, limit = self.capability.patience
+        name, limit = self.capability.limit_in_windows
         given = self.options.get(name, limit)
         return self.with_options(**{name: min(given, limit) if isinstance(given, int) else limit})
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from symda.emit.lanes import DAMPING
 from symda.solve.box import Box, Sides
-from symda.solve.lines import Lines, Rows
+from symda.solve.lines import Lines, ResidualRows
 from symda.solve.minimum import Minimum, record
 from symda.solve.options import (
     UNDETERMINED,
@@ -68,7 +68,7 @@ class TruncatedNewton:
         self._box = Box(problem.unknowns)
         self._split = problem.unknowns.split
         self._fields = kernels.shape.fields
-        self._band = Rows.of(problem, discrete=kernels.shape.discrete).band(problem.M)
+        self._band = ResidualRows.of(problem, discrete=kernels.shape.discrete).band(problem.M)
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
         """Go down from (path, theta); see `Minimiser.minimise`."""
@@ -170,9 +170,9 @@ class TruncatedNewton:
         bounds, free = self._box.unknowns, ~sides.held
         # what is held goes to its bound, by less than the margin
         change = self._box.project(x, sides) - x
-        bend = self._hessian(x, rf, np.ones(len(x), dtype=bool))
+        hessian = self._hessian(x, rf, np.ones(len(x), dtype=bool))
         for _ in range(PASSES):
-            slope = gradient + bend(change) if change.any() else gradient
+            slope = gradient + hessian(change) if change.any() else gradient
             step = _steihaug(
                 self._hessian(x, rf, free), metric.without(~free), slope * free, radius, size
             )
@@ -185,7 +185,7 @@ class TruncatedNewton:
         if not change.any() and not beyond.any():
             return step
         change = np.clip(x + change + step.change, bounds.lower, bounds.upper) - x
-        predicted = -(_dot(gradient, change) + 0.5 * _dot(change, bend(change)))
+        predicted = -(_dot(gradient, change) + 0.5 * _dot(change, hessian(change)))
         return Step(change, step.length, predicted, step.bounded)
 
     def _metric(self, x: FloatArray, rf: FloatArray) -> Metric:
@@ -325,13 +325,13 @@ def _steihaug(
         if rz <= goal:
             break
         Hp = hessian(p)
-        bend = _dot(p, Hp)
-        alpha = rz / bend if bend > 0.0 else math.inf
-        if bend <= 0.0 and radius == math.inf:
+        curvature = _dot(p, Hp)
+        alpha = rz / curvature if curvature > 0.0 else math.inf
+        if curvature <= 0.0 and radius == math.inf:
             radius = max(math.sqrt(first), 2.0 * math.sqrt(ss))
         if not ss + alpha * (2.0 * sp + alpha * pp) < radius**2:
             tau = (math.sqrt(max(sp**2 + pp * (radius**2 - ss), 0.0)) - sp) / pp
-            predicted += tau * rz - 0.5 * tau**2 * bend
+            predicted += tau * rz - 0.5 * tau**2 * curvature
             return Step(s + tau * p, radius, predicted, bounded=True)
         s += alpha * p
         r += alpha * Hp

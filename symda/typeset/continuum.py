@@ -267,12 +267,12 @@ class Continuum:
 
     def force(self, symbol: Symbol) -> Expr:
         """Return the derivative of all data terms by a state, sum Rm (h - y) dh/dx."""
-        pulls = (
+        parts = (
             datum.Rm * (_channel(l) - datum.y) * self.slope(l, symbol)
             for l, datum in self.expressions
             if self.uses(l, symbol)
         )
-        return sp.Add(self._misfit.by(symbol), *pulls)
+        return sp.Add(self._misfit.by(symbol), *parts)
 
     def uses(self, l: int, symbol: Symbol) -> bool:
         """Whether a channel depends on a field at some site, or on a parameter."""

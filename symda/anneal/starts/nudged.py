@@ -111,7 +111,7 @@ def _integrate(draw: Draw, start: FloatArray, theta: FloatArray, gains: FloatArr
     stride = 1 + problem.interior
     plain = [(l, int(a)) for l, a in enumerate(problem.direct) if a >= 0]
     others = [l for l, a in enumerate(problem.direct) if a < 0]
-    # channels on one state pull it one after the other
+    # channels that measure one state move it one after the other
     targets = _targets(problem)
     paths = np.empty((len(gains), problem.M, problem.D))
     paths[:, 0] = start
@@ -124,13 +124,13 @@ def _integrate(draw: Draw, start: FloatArray, theta: FloatArray, gains: FloatArr
             if not np.isnan(target[channel]):
                 x[:, state] += share * (target[channel] - x[:, state])
         if others and not np.isnan(target[others]).all():
-            for one, pull in zip(x, share, strict=True):
-                _pull(draw, one, theta, target, others, pull)
+            for one, fraction in zip(x, share, strict=True):
+                _move(draw, one, theta, target, others, fraction)
         paths[:, n * stride + 1 : (n + 1) * stride + 1] = ends
     return paths
 
 
-def _pull(
+def _move(
     draw: Draw,
     x: FloatArray,
     theta: FloatArray,

@@ -23,7 +23,7 @@ from symda.anneal.strategies.strategy import (
     with_effort,
 )
 from symda.anneal.task import Job, PathResult
-from symda.checks import number, whole
+from symda.checks import integer, number
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Population(Growing):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(whole, "copies", "survivors")
+        self._check(integer, "copies", "survivors")
         self._check(partial(number, kind="positive"), "spread", "margin")
 
     @property

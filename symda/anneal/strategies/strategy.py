@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from symda.anneal.measured import followed
-from symda.checks import number, whole
+from symda.checks import integer, number
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Growing:
     rf: float | None = None
 
     def __post_init__(self) -> None:
-        self._check(whole, "samples", "extend")
+        self._check(integer, "samples", "extend")
         self._check(partial(number, kind="positive"), "rf")
 
     def _check(self, test: Callable[[object, str], object], *names: str) -> None:

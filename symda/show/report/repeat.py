@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from symda.anneal.settings import SPOKEN, USUAL
 from symda.anneal.starts import STARTS
 from symda.anneal.strategies import STRATEGIES
-from symda.show.report.document import Block, Code, Part, Text, Topic
+from symda.show.report.document import Block, Code, Paragraph, Part, Topic
 from symda.solve import SOLVERS
 
 if TYPE_CHECKING:
@@ -33,19 +33,19 @@ def repeat(dataset: xr.Dataset) -> Part:
     the same numbers, whatever the number of workers.
     """
     if not {"rf0", "alpha", "rungs", "paths", "seed"} <= _settings(dataset).keys():
-        return Part("Repeat this run", (Text("This run does not hold its settings."),))
+        return Part("Repeat this run", (Paragraph("This run does not hold its settings."),))
     python, missing = python_command(dataset)
     shell, why_not = shell_command(dataset)
     blocks: list[Block] = [
-        Text(
+        Paragraph(
             "With the action and the data of this run, and the versions recorded below, this gives "
             "the same paths on the same kind of machine; the number of workers makes no difference "
             "unless a time limit or a number of hits ended the run."
         ),
-        Topic("In Python", (*(Text(said) for said in missing), Code(python, "python"))),
+        Topic("In Python", (*(Paragraph(said) for said in missing), Code(python, "python"))),
     ]
     said = (Code(shell, "sh"),) if shell else ()
-    blocks.append(Topic("In a shell", (*(Text(line) for line in why_not), *said)))
+    blocks.append(Topic("In a shell", (*(Paragraph(line) for line in why_not), *said)))
     return Part("Repeat this run", tuple(blocks))
 
 

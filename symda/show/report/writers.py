@@ -128,8 +128,8 @@ def _folder(target: Path) -> Path:
 
 def _drawn_earlier(target: Path) -> Iterator[Path]:
     """Yield the figures there are beside a text."""
-    ending = FIGURES.get(target.suffix.lower(), "none")
-    for file in _folder(target).glob(f"*.{ending}"):
+    suffix = FIGURES.get(target.suffix.lower(), "none")
+    for file in _folder(target).glob(f"*.{suffix}"):
         if _NUMBERED.fullmatch(file.stem):
             yield file
 
