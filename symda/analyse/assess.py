@@ -220,7 +220,7 @@ def _wide(laplace: Posterior, problem: Problem) -> Iterator[str]:
 
 
 def _felt(problem: Problem, theta: FloatArray, moved: FloatArray) -> bool:
-    """Whether the scheme's error moves a parameter by a share that its error bar may feel too."""
+    """Whether the scheme's error moves a parameter by a share that may change its error bar too."""
     change = np.abs(problem.unknowns.split(moved)[1])[problem.free]
     return bool((change > FELT * np.abs(theta[problem.free])).any())
 

@@ -1,4 +1,4 @@
-"""Which paths of a run ended at one place: levels are places, not numbers."""
+"""Which paths of a run ended in the same minimum; equal actions do not decide that."""
 
 from __future__ import annotations
 

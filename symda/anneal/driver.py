@@ -1,4 +1,4 @@
-"""The annealing run: one start to see that all is well, the paths, the dataset."""
+"""The annealing run: one start as a check, the paths, the dataset."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def anneal(
 ) -> xr.Dataset:
     """Anneal K paths and return the dataset of the run.
 
-    Path k depends on the seed and k alone: not on K, the executor, or what the other paths do.
+    Path k depends on the seed and k only: not on K, the executor, or what the other paths do.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def anneal(
     settings
         What the user chose.
     reporter
-        Told of each path as it ends.
+        Called for each path as it ends.
     attrs
         Attributes for the dataset: what the caller knows about model, scheme and averaging.
     prepare

@@ -23,7 +23,7 @@ SMALL = 1e-12
 
 
 class Dynamics:
-    """Forward steps of a model under the scheme of the action, from the kernels alone.
+    """Forward steps of a model under the scheme of the action, from the kernels only.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Dynamics:
         """Measurement functions and their derivatives by the states, (L,) and (L, D), at x (D,)."""
         L = self.problem.L
         values = self._kernels.measure(np.ascontiguousarray(x[None]), theta)[0]
-        # with Rm = 1 for channel l alone, and data one below h, the gradient of
+        # with Rm = 1 for channel l only, and data one below h, the gradient of
         # Rm/2 (h_l - y_l)^2 is that of h_l
         points = np.ascontiguousarray(np.hstack([np.tile(values - 1.0, (L, 1)), np.eye(L)]))
         rows = self._kernels.point_gradient(

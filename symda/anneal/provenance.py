@@ -39,7 +39,7 @@ def provenance(
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "seconds": seconds,
-        # wall time of the paths alone, on the workers of the settings: what hit rates are paid with
+        # wall time of the paths only, on the workers of the settings: what hit rates are paid with
         "climb_seconds": climb_seconds,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -1,4 +1,4 @@
-"""What a user may choose of an annealing run, checked before anything is compiled."""
+"""Settings of an annealing run, checked before anything is compiled."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Settings:
     attempts
         Number of attempts of a strategy that pools its paths; with the others each path is one.
     seed
-        Seed of the run, a whole number of at least 0. Path k depends on `seed` and k alone.
+        Seed of the run, a whole number of at least 0. Path k depends on `seed` and k only.
     start
         Name in `STARTS`, a function `(problem, rng) -> (X (M, D), theta (P,))`, or a `Start`.
     strategy
@@ -130,7 +130,7 @@ class Settings:
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Settings:
-        """Take those arguments that are settings; None for those without a plain default."""
+        """Take the arguments that are settings; None for those without a plain default."""
         names = [
             one.name
             for one in fields(cls)

@@ -72,7 +72,7 @@ def _at_points(name: str, given: ArrayLike | None, problem: Problem) -> FloatArr
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"{WHERE}: parameters[{name!r}] is not numbers; {fix}.") from None
     if values.shape == (N,) and M == N + 1:
-        # the last grid point has no step: its value is felt by measurements alone
+        # the last grid point has no step: its value acts on measurements only
         values = np.append(values, values[-1])
     if values.shape not in ((), (M,)) or not np.isfinite(values).all():
         got = f"shape {values.shape}" if np.isfinite(values).all() else "values that are not finite"

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 #: A larger defect is a solution that the mesh does not resolve.
 RESOLVED = 1e-2
 
-#: Path (M, D) on the model grid, alone or with parameters, an array (P,) or a mapping.
+#: Path (M, D) on the model grid, by itself or with parameters, an array (P,) or a mapping.
 StartLike: TypeAlias = "Run | ArrayLike | tuple[ArrayLike, ArrayLike | Mapping[str, float]]"
 
 
@@ -162,12 +162,12 @@ def boundary_value(
     action : Action
         With ``model_error="rate"`` and ``averaging="sum"``.
     data : Observations or Problem
-        What was measured. Of a problem the forcing is known at the abscissae of the scheme alone.
+        What was measured. Of a problem the forcing is known at the abscissae of the scheme only.
     rf : float or array_like, shape (D,)
         Model precision, for all states or each; inf: the equation holds exactly.
     start : Run, array, or tuple of arrays
         Where to start: the best path of a run at its rung nearest to `rf` (its last, unless it
-        kept all), or a path (M, D), alone or with parameters as an array (P,) or a mapping.
+        kept all), or a path (M, D), by itself or with parameters as an array (P,) or a mapping.
     initial : mapping of str to float, or array_like, shape (D,), optional
         x(t0); states that a mapping leaves out, or that are nan, have p(t0) = 0 instead.
     method : str

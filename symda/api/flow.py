@@ -70,7 +70,7 @@ class StepMap:
         return after
 
     def tangent(self, x: ArrayLike | Mapping[str, float], h: float, t: float = 0.0) -> FloatArray:
-        """Jacobian M = dx_{n+1}/dx_n of one state `x` (D,), exact but for rounding, shape (D, D).
+        """Jacobian M = dx_{n+1}/dx_n of one state `x` (D,), exact up to rounding, (D, D).
 
         Raises
         ------

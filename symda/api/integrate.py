@@ -34,7 +34,7 @@ SIDE = 64.0
 #: The tolerance where a state is zero, as a share of the relative one of the state's largest size
 #: along the solution. Implicit methods need all of it: Newton's method ends in rounding.
 SHARE = {"RK23": 1e-3, "RK45": 1e-3, "DOP853": 1e-3}
-#: Times a solution is computed anew because states were smaller than was thought.
+#: Times a solution is computed again because states were smaller than was thought.
 PASSES = 4
 
 
@@ -168,7 +168,7 @@ def integrate(
 ) -> FloatArray:
     """States (T, D) of an ODE at the times `t`.
 
-    The solver starts anew wherever the right-hand side jumps in time or a sampled forcing has a
+    The solver starts again wherever the right-hand side jumps in time or a sampled forcing has a
     kink: its error estimate holds for smooth right-hand sides only, and one at rest steps over a
     pulse it has not seen.
 
@@ -182,7 +182,7 @@ def integrate(
         State at t[0].
     options : OdeOptions
         Method and tolerances. Without an absolute one that of each state follows its largest size
-        along the solution; where that was taken too large the solution is computed anew.
+        along the solution; where that was taken too large the solution is computed again.
     longest : float
         Longest step when F follows a clock.
     where : str
@@ -193,7 +193,7 @@ def integrate(
     DataError
         If F is not finite at the start.
     SolveError
-        If the solution cannot be continued, or a method that was asked for would take for ever.
+        If the solution cannot be continued, or a method that was asked for would take far too long.
 
     Warns
     -----
@@ -283,7 +283,7 @@ class _Course:
             _require_finite(slope, names, a, self._where, error)
             when = t[done:stop]
             if b - a <= 4.0 * _aside(a, b):
-                # two channels sampled at one time but for rounding; solvers refuse such a piece
+                # two channels sampled at one time up to rounding; solvers refuse such a piece
                 x = x + (b - a) * slope
                 values[done:stop] = x
             else:

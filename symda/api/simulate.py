@@ -149,7 +149,7 @@ def trajectory(
 
 
 def refuse_for_maps(given: Mapping[str, object], *, where: str) -> None:
-    """Refuse options of an ODE's solution that were given, and are not None, for a map.
+    """Refuse options of an ODE's solution for a map.
 
     Raises
     ------

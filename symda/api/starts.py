@@ -155,7 +155,7 @@ def _last(problem: Problem) -> str:
 
 
 def _inside(given: FromPaths, problem: Problem) -> FromPaths:
-    """Refuse starts that the bounds exclude; those on them but for rounding are put there."""
+    """Refuse starts that the bounds exclude; those on them up to rounding are put there."""
     low, high = problem.state_bounds.T
     sizes = problem.sizes
     slack_low, slack_high = _slack(low, sizes[: problem.D]), _slack(high, sizes[: problem.D])

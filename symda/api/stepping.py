@@ -26,7 +26,8 @@ Jacobian: TypeAlias = Callable[[float, FloatArray], "FloatArray | csc_array"]
 STABLE = {"RK23": 1.2, "RK45": 1.6, "DOP853": 3.0}
 #: Steps between two looks at that, which must agree.
 LOOK = 250
-#: Steps still to go at which an implicit method is the faster one, and beyond which nobody waits.
+#: Steps still to go at which an implicit method is the faster one, and those above which it is
+#: refused.
 MANY, ENDLESS = 5_000, 1_000_000
 #: Iterations of the power method, and the size of its differences as a share of the states.
 POWERS, NUDGE = 12, 1e-7
@@ -106,7 +107,7 @@ class Stepper:
         Raises
         ------
         SolveError
-            If the solution cannot be continued, or would take an explicit method for ever.
+            If the solution cannot be continued, or would take an explicit method far too long.
         OverBudgetError
             If it takes more calls than allowed.
         """
@@ -137,7 +138,7 @@ class Stepper:
         except SymdaError:
             raise
         except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
-            # the watch's own, or an implicit method that factorises what is no longer finite
+            # of the watch itself, or of an implicit method that factorises nan
             self._stop(max(watch.time, reached), f"{error}.")
         self.calls += watch.calls
         return states, np.asarray(solver.y)
@@ -201,7 +202,7 @@ def fastest_decay(F: Function, t: float, x: FloatArray, sizes: FloatArray) -> fl
 
 
 class _Watch:
-    """F that counts its calls, and gives up when time stands still: LSODA would go on for ever."""
+    """F that counts its calls, and stops when time no longer advances: LSODA would never end."""
 
     def __init__(self, F: Function, time: float) -> None:
         self._F = F

@@ -145,7 +145,7 @@ def twin(
     )
     if discard:
         _require_forcing_before(rates, discard)
-        # a chaotic truth follows from every digit: recorded twins stay what they are
+        # a chaotic truth depends on every digit: keep recorded twins as they are
         ranges = [known.declarations[s] for s in known.states]
         ordinary = all(np.abs(one.start or one.bounds).max() >= 1.0 for one in ranges)
         spin_up = OdeOptions(method, SPIN_UP, SPIN_UP if ordinary else None)
@@ -161,7 +161,7 @@ def twin(
             truth.states.values.T, np.repeat(theta[:, None], steps + 1, 1)
         ).full()
     ).T
-    # states first, then a row for each expression: measuring more leaves the others' noise alone
+    # states first, then a row for each expression: measuring more does not change the others' noise
     of_states = noise_rng.standard_normal((steps + 1, field.D))
     of_channels = noise_rng.standard_normal((field.L, steps + 1)).T
     noise = np.where(np.array(action.direct) >= 0, of_states[:, list(action.direct)], of_channels)
@@ -200,7 +200,7 @@ def _duration(value: float, name: str, fix: str, model: Model, *, zero: bool = F
 def _bounds_warnings(
     action: Action, truth: Trajectory, theta: FloatArray, dt: float, discard: float, *, drawn: bool
 ) -> Iterator[str]:
-    """Name what of a truth lies outside the bounds of the model, where no estimate can go."""
+    """Name what of a truth lies outside the bounds of the model, which no estimate can reach."""
     declared = action.specification.declarations
     for parameter, value in zip(action.parameters, theta.tolist(), strict=True):
         low, high = declared[parameter].bounds
@@ -218,20 +218,20 @@ def _bounds_warnings(
     n, a = np.argwhere(outside)[0]
     limits = _range((bounds[a, 0], bounds[a, 1]))
     last = int(np.flatnonzero(outside.any(axis=1))[-1])
-    mend = "Widen bounds=."
+    fix = "Widen bounds=."
     if drawn and last < len(times) - 1:
         # it was inside from there on
         enough = discard + dt * (last + 1)
-        mend = (
+        fix = (
             "It starts at random in the states' start ranges and is inside from time "
             f"{times[last + 1]:.6g} on: pass discard={enough:.6g} or more, so that it has settled "
             "before time 0; or initial=, or widen bounds=."
         )
     elif drawn:
-        mend = "It starts at random in the states' start ranges: pass initial=, or widen bounds=."
+        fix = "It starts at random in the states' start ranges: pass initial=, or widen bounds=."
     yield (
         f"twin: the truth has {model.states[a].name} = {states[n, a]:.6g} at time {times[n]:.6g}, "
-        f"outside of its bounds {limits}, where no estimate can go. {mend}"
+        f"outside of its bounds {limits}, where no estimate can go. {fix}"
     )
 
 

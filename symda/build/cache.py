@@ -169,7 +169,7 @@ def cache_clear() -> int:
                 "choose another folder with the environment variable SYMDA_CACHE."
             ) from error
         freed += size
-        with contextlib.suppress(OSError):  # not empty yet, or not ours alone
+        with contextlib.suppress(OSError):  # not empty yet, or not only ours
             path.parent.rmdir()
     with contextlib.suppress(OSError):
         root.rmdir()

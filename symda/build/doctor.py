@@ -1,4 +1,4 @@
-"""`doctor`: look whether everything symda needs works on this machine."""
+"""`doctor`: check whether everything symda needs works on this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def twice(double x):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing that was looked at.
+    """The result of one check.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Diagnosis:
     ok : bool
         Whether it works.
     detail : str
-        Version, timing or size; or what is wrong and how to mend it.
+        Version, timing or size; or what is wrong and how to correct it.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Diagnosis:
 
 
 def doctor() -> list[Diagnosis]:
-    """Look at the compiler, the libraries and the cache; a few seconds.
+    """Check the compiler, the libraries and the cache; takes a few seconds.
 
     Returns
     -------

@@ -447,7 +447,7 @@ class BlockEvaluator(Evaluator):
         h = self.kernels.measure(path, values)
         slopes = np.empty((p.M, p.L, p.D + p.P))
         for channel in range(p.L):
-            # with Rm = 1 for it alone and data one below h, the gradient of the misfit is that of h
+            # with Rm = 1 for it only and data one below h, the gradient of the misfit is that of h
             points = np.hstack([h, np.zeros_like(h)])
             points[:, channel] -= 1.0
             points[:, p.L + channel] = 1.0

@@ -169,7 +169,7 @@ class MechanicalModel(EquationModel):
         if lowered and jacobian(gradient(L, v), v).has(*v):
             raise ModelError(
                 f"Model {self.name!r}: its velocities follow from the momenta for a {lowered[0]} "
-                "that is never negative, and these bounds let it be; make the model anew, with "
+                "that is never negative, and these bounds let it be; make the model again, with "
                 f"bounds= of sd.parameter({lowered[0]!r})."
             )
         return made

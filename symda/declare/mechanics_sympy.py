@@ -155,7 +155,7 @@ def without_time(
 
 @dataclass
 class _Writing:
-    """Writes expressions in functions of time anew, each symbol and function found once.
+    """Writes expressions in functions of time in declared symbols, each found once.
 
     `known` begins with the states of the coordinates and speeds.
     """
@@ -241,7 +241,7 @@ def _clock(functions: Sequence[Expr], where: str) -> Symbol:
     for f in functions:
         if not isinstance(f, AppliedUndef) or len(f.args) != 1 or not f.args[0].is_Symbol:
             raise ModelError(
-                f"{where}: {f} is not a function of time alone, as "
+                f"{where}: {f} is not a function of time only, as "
                 "sympy.physics.mechanics.dynamicsymbols makes them."
             )
         if f.args != functions[0].args:

@@ -71,7 +71,7 @@ class Site(Declared):
     def _hashable_content(self) -> tuple[object, ...]:
         return (*sp.Symbol._hashable_content(self), (float(self.size),), self.boundary)
 
-    # SymPy's symbols are made anew from their name alone; these need more
+    # SymPy's symbols are made again from their name only; these need more
     def __getnewargs_ex__(self) -> tuple[tuple[object, ...], dict[str, object]]:
         return (self.name, self.size), {"boundary": self.boundary}
 

@@ -18,7 +18,7 @@ from symda.errors import ModelError
 
 
 class Unknown(Declared):
-    """A symbol whose value is looked for, with what it was declared with; base of the next."""
+    """An unknown with what it was declared with; base of `State` and `Parameter`."""
 
     __slots__ = ("declaration",)
     #: Which fields of a `Declaration` it may have.
@@ -143,8 +143,8 @@ class StepParameter(State):
     process_variance : float, optional
         Variance of its change w_{n+1} - w_n over one step (over a unit of time with
         ``model_error="rate"``): a random walk. Without it the values are free; a precision of 1e-8
-        over the square of its start range's larger end ties each to the next, so that one which
-        nothing feels has a value as well.
+        over the square of its start range's larger end ties each to the next, so that one
+        without any effect has a value as well.
 
     Raises
     ------

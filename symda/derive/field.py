@@ -25,7 +25,7 @@ class Field:
     measurement : Measurement
         What is measured of it.
     parameters : tuple of Parameter
-        All P parameters: the model's, then those of the measurement alone.
+        All P parameters: the model's, then those of the measurement only.
     field : casadi.Function
         (x, u, theta, t) -> k, shape (D,): F, or the map f.
     field_jacobian : casadi.Function

@@ -137,7 +137,7 @@ def along(
     u : (M, U)
         Forcing at its points.
     theta : (P,)
-        Parameters, the model's and then those of the measurement alone.
+        Parameters, the model's and then those of the measurement only.
     times : (M,)
 
     Returns

@@ -48,7 +48,7 @@ class LatticeField:
     measurement : Measurement
         What is measured of it.
     parameters : tuple of Parameter
-        All P parameters: the model's, then those of the measurement alone.
+        All P parameters: the model's, then those of the measurement only.
     stencil : tuple of Neighbour, (W,)
         What w holds.
     site : casadi.Function
@@ -302,7 +302,7 @@ def derive_lattice(model: LatticeModel, measurement: Measurement) -> LatticeFiel
 
 
 def derive_lattice_step(field: LatticeField, scheme: Scheme) -> Mapping[str, ca.Function]:
-    """Functions of one step of a lattice model, composed and differentiated by CasADi alone.
+    """Functions of one step of a lattice model, composed and differentiated by CasADi only.
 
     The virtual machine's backend; it shares nothing with the loops that the templates write.
 

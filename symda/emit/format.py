@@ -56,7 +56,7 @@ class Dialect:
 class Body:
     """Statements of a routine: one chunk, or several that share ``v``, `shared` numbers.
 
-    `signature` declares its arguments, `names` hands them on.
+    `signature` declares its arguments, `names` passes them on.
     """
 
     chunks: tuple[tuple[str, ...], ...]

@@ -86,7 +86,7 @@ def step_masks(
         seen = np.vstack([tangent, theta])
         slope, second = _product(dF, seen), d2F.copy()
         if stage.moved is not None:
-            # it holds these components alone, which do not depend on themselves
+            # it holds these components only, which do not depend on themselves
             own_part = slice(*stage.moved)
             slope[np.delete(np.arange(D), own_part)] = False
             second[own_part] = second[:, own_part] = False

@@ -190,7 +190,7 @@ def _grid_with_jumps(
             grid = make(also=added)
             inner = off_ends(every, grid.times[grid.nodes])
         return grid, ()
-    mend = {
+    fix = {
         "midpoint_data": "Leave midpoint_data out, so that steps end at the jumps.",
         "steps": "Give steps= as one number, or max_step=, so that steps end at the jumps.",
     }.get(fixed_grid, f"Take shorter steps with max_step=, at least {inner.size} in all.")
@@ -199,7 +199,7 @@ def _grid_with_jumps(
         inside = off_ends(at, nodes)
         if inside.size:
             step = int(np.searchsorted(nodes, inside[0])) - 1
-            missed.append(Missed(name, inside.size, float(inside[0]), step, mend))
+            missed.append(Missed(name, inside.size, float(inside[0]), step, fix))
     return grid, tuple(missed)
 
 

@@ -233,7 +233,7 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
             )
         number(max_step, "max_step", "it is a length of time", kind="positive")
         ratio = np.diff(ends) / max_step
-        # times such as 0.15 are rounded: a ratio a hair above a whole number is that number
+        # times such as 0.15 are rounded: a ratio slightly above a whole number is that number
         slack = 1e-9 * ratio + 2.0 * np.spacing(np.abs(ends).max()) / max_step
         ceiling = np.maximum(np.ceil(ratio - slack), 1.0)
         if ceiling.sum() > _MOST_STEPS:

@@ -61,7 +61,7 @@ def breaks(
     finest: float = np.inf,
     known: Mapping[sympy.Symbol, float] | None = None,
 ) -> FloatArray:
-    """Return the times between `first` and `last` where a condition in time alone changes.
+    """Return the times between `first` and `last` where a condition in time only changes.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def breaks(
         for condition, floor in _conditions(expression, known or {})
     ]
     at = np.unique(np.concatenate(found)) if found else np.empty(0)
-    # the same time found twice, but for rounding
+    # the same time found twice, up to rounding
     apart = np.diff(at, prepend=-np.inf) > 2.0 * _aside(at, 0.0)
     return at[apart & (at > first) & (at < last)]
 
@@ -159,7 +159,7 @@ def inside(at: FloatArray, left: FloatArray, right: FloatArray) -> tuple[FloatAr
 def off_ends(at: FloatArray, nodes: FloatArray) -> FloatArray:
     """Those of the times `at` that lie inside of a step between `nodes` and not at its ends.
 
-    Of times that are one but for rounding the first is taken.
+    Of times that are equal up to rounding the first is taken.
     """
     at = np.unique(at)
     step = np.clip(np.searchsorted(nodes, at) - 1, 0, nodes.size - 2)
@@ -176,7 +176,7 @@ def _aside(at: FloatArray, h: FloatArray | float) -> FloatArray:
 def _conditions(
     expression: sympy.Expr, known: Mapping[sympy.Symbol, float]
 ) -> Iterator[tuple[sympy.Expr, bool]]:
-    """Functions of time asked for their sign (False), or for the whole number below (True)."""
+    """Functions of time of which the sign (False) or the floor (True) matters."""
     for node in sympy.preorder_traversal(expression):
         if isinstance(node, sympy.Heaviside | sympy.sign):
             asked, floor = node.args[0], False

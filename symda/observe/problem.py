@@ -15,7 +15,7 @@ from symda.observe.unknowns import Unknowns
 from symda.types import BoolArray, FloatArray, IntArray
 
 #: Change of a free parameter per step by its own size costs the action half of this, so that a
-#: value which nothing feels is that of its neighbour.
+#: value without any effect is that of its neighbour.
 UNFELT = 1e-8
 
 
@@ -32,7 +32,7 @@ class Missed(NamedTuple):
         The first of these jumps.
     step : int
         The step that holds it.
-    mend : str
+    fix : str
         What to do about it.
     """
 
@@ -40,7 +40,7 @@ class Missed(NamedTuple):
     jumps: int
     time: float
     step: int
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ BLUE, VERMILLION, OLIVE = "#0072B2", "#D55E00", "#808000"
 GREY, PALE = "#606060", "#C8C8C8"
 
 MAX_PANELS = 12
-"""Panels drawn when nobody chose which."""
+"""Panels drawn when none are chosen."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -110,7 +110,7 @@ def label_grid(figure: Figure, axes: list[Axes], title: str) -> None:
 
 
 def shown(names: Sequence[str], known: Sequence[str], argument: str) -> str:
-    """Say in a title that panels were left out because nobody chose."""
+    """Say in a title that panels were left out because none were chosen."""
     if len(names) == len(known):
         return ""
     return f"\n{len(names)} of {len(known)} shown; {argument}=[...] chooses"

@@ -1,4 +1,4 @@
-"""The plot of states in time: estimate, data with error bars, and which states nobody measured."""
+"""The plot of states in time: estimate, data with error bars, unmeasured states marked."""
 
 from __future__ import annotations
 

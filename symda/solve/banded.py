@@ -107,7 +107,7 @@ class BandedNewton:
                     if flat:
                         # a saddle: no step without damping, no decrease with it
                         return x, Reason.SADDLE, iteration, evaluations
-                    # a damped step foretells less than is to be had: see what one without gains
+                    # a damped step predicts less than can be gained: try one without damping
                     flat, damping.mu = 1, 0.0
                     here = self._derivatives.at(x, rf)
                 elif math.isfinite(action) and here.action - action > DAMPING.accept * predicted:
@@ -145,17 +145,17 @@ class DampingState:
 
     @property
     def slight(self) -> bool:
-        """Whether the Hessian is positive definite without it, or as good as."""
+        """Whether the Hessian is positive definite without it, or nearly so."""
         return self.mu <= DAMPING.slight
 
     def rise(self) -> None:
-        """Take note of a step that failed."""
+        """Record a step that failed."""
         self._low = self.mu
         self.mu = max(self._growth * self.mu, DAMPING.down * self._last)
         self._growth *= DAMPING.faster
 
     def worked(self, ratio: float) -> None:
-        """Take note of a step's gain ratio."""
+        """Record a step's gain ratio."""
         self._growth = DAMPING.up
         if self.mu > 0.0:
             self._last = self.mu

@@ -42,7 +42,7 @@ class NewtonLanes:
     Gauss-Newton diagonal is added (Levenberg, Marquardt). Unknowns held at a bound, by the sign of
     their gradient, are left out of the step (Bertsekas, SIAM J. Control Optim. 20 (1982) 221). Many
     paths are taken at once, one in each lane of the vector registers; a path does not depend on
-    its company.
+    the other paths.
 
     Parameters
     ----------

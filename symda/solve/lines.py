@@ -33,7 +33,7 @@ class ResidualRows:
 
     @classmethod
     def of(cls, problem: Problem, *, discrete: bool) -> ResidualRows:
-        """Rows of a problem: x_{n+1} - x_n (of a map x_{n+1} alone), then m - (x_n + x_{n+1})/2."""
+        """Rows of a problem: x_{n+1} - x_n (of a map only x_{n+1}), then m - (x_n + x_{n+1})/2."""
         p, reach = problem, 1 + problem.interior
         first = np.repeat(np.arange(p.N) * reach, reach)
         values = np.zeros((p.N, reach, reach + 1))

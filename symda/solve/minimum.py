@@ -128,7 +128,7 @@ class Climber(Minimiser, Protocol):
     ) -> Climb:
         """Take K paths up a ladder, each minimum the start of the next rung.
 
-        A path does not depend on its company. A rung that fails ends its path's climb.
+        A path does not depend on the other paths. A rung that fails ends its path's climb.
 
         Parameters
         ----------

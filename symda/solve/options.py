@@ -35,7 +35,7 @@ class NewtonOptions:
         ``"gauss-newton"`` leaves out the residuals' curvature.
     tol : float
         A rung has converged when the next step would lower the action by less than this share of
-        it (and by less than 1e-4 of its unit, a log probability), and no unknown alone by more.
+        it (and by less than 1e-4 of its unit, a log probability), and no single unknown by more.
     max_iter : int
         Iterations a rung.
 
@@ -75,8 +75,8 @@ def tolerance(problem: Problem, action: float, share: float) -> float:
 def damped_share(problem: Problem) -> float:
     """Return the share of the tolerance that a damped step has to be below.
 
-    It foretells less than is to be had. Only free parameters per step are damped for good, and what
-    ties them is not worth the way.
+    A damped step predicts less than can be gained. Only free parameters per step stay damped, and
+    the weak tie between them is not worth more iterations.
     """
     return 1.0 if np.isinf(problem.process_variance).any() else DAMPING.damped
 

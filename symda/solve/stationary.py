@@ -29,7 +29,7 @@ EXACT = 1e-12
 #: give them some of either sign. From the third on only this share may be left to gain.
 SLIGHT = (0.0, 1e-3 * DAMPING.slight, DAMPING.slight, 1e2 * DAMPING.slight)
 LESS = 0.1
-#: Times a step is found anew because unknowns would leave their bounds.
+#: Times a step is computed again because unknowns would leave their bounds.
 PASSES = 8
 #: No unknown is measured in less.
 SMALLEST = 1e-150
@@ -89,7 +89,7 @@ class Stationarity:
     finite : bool
         Whether the action and its derivatives are.
     convex : bool
-        Whether the Hessian is positive definite, but for flat directions, on the unknowns that no
+        Whether the Hessian is positive definite, except for flat directions, on unknowns that no
         bound holds.
     decrement : float
         By how much a Newton step within the bounds would lower the action: half the squared Newton
@@ -243,7 +243,7 @@ class BandedJudge:
                 if step is not None:
                     curved = here.pattern.product(here.hessian, step)
                     left = max(0.0, -float(felt @ step) - 0.5 * float(step @ curved))
-                    # a damped step foretells less than is to be had
+                    # a damped step predicts less than can be gained
                     limit *= LESS if mu >= SLIGHT[2] else 1.0
                     expansion = Expansion(here, mu, held)
                     return Stationarity(True, True, left, limit, step / sizes, held, expansion)

@@ -37,7 +37,7 @@ MOST_PRODUCTS = 500
 TAKEN, POOR, GOOD = 1e-4, 0.25, 0.75
 #: A step this much shorter than the unknowns themselves is none.
 SHORTEST = 1e-14
-#: Times a step is found anew because unknowns reached their bounds.
+#: Times a step is computed again because unknowns reached their bounds.
 PASSES = 8
 
 
@@ -165,7 +165,7 @@ class TruncatedNewton:
     ) -> Step:
         """Return a step that stays within the bounds.
 
-        Unknowns that would leave them stop there, and the others are found anew.
+        Unknowns that would leave them stop there, and the others are computed again.
         """
         bounds, free = self._box.unknowns, ~sides.held
         # what is held goes to its bound, by less than the margin
@@ -286,7 +286,7 @@ class Metric:
         return np.concatenate([on_path.reshape(-1), right[size:] / self.scale])
 
     def length(self, x: FloatArray) -> float:
-        """Length of a vector by the diagonal alone."""
+        """Length of a vector by the diagonal only."""
         return math.sqrt(_dot(x * self.diagonal, x))
 
     def steepest(self, gradient: FloatArray, free: BoolArray) -> float:

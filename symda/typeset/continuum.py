@@ -197,7 +197,7 @@ class Continuum:
 
     @cached_property
     def data_term(self) -> Expr:
-        """Sum of Rm/2 (h - y)^2, but for the expressions of a lattice."""
+        """Sum of Rm/2 (h - y)^2, except for the expressions of a lattice."""
         return sp.Add(*(datum.term for datum in self.data))
 
     @cached_property

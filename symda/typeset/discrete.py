@@ -138,7 +138,7 @@ def _slope(step: Mark, argument: int) -> Mark:
 
 def _recursion_section(of: Blocks, recursion: Eq) -> Section:
     N, p = of.notation["N"], of.notation["p"]
-    note = f"Backwards from {p}[{N}] = 0: back-propagation of the data's pull."
+    note = f"Backwards from {p}[{N}] = 0: back-propagation of the derivatives of the data term."
     if of.explicit:
         note += f" {of.J('1').name} is the identity."
     line = Line(recursion.lhs, recursion.rhs, ordered=True)

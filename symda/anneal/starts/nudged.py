@@ -27,7 +27,7 @@ WEIGHT = 1.0
 
 @dataclass(frozen=True)
 class Nudged:
-    """Integrate the model from a random state with random parameters, pulled towards the data.
+    """Integrate the model from a random state with random parameters, nudged towards the data.
 
     The initial state and the parameters are those of `Uniform`. After each step of length h a
     state measured as it is moves by the share 1 - exp(-g h) of its distance from the data, which
@@ -35,7 +35,7 @@ class Nudged:
     along its gradient, each component scaled by its start range, until that share of
     y_l - h_l(x) is gone to first order. Data are taken linear in time between two observations;
     farther from the nearest one than the channel's typical distance between two, there is no
-    coupling; a channel measured once, or hardly more often, couples at its data alone. Of the
+    coupling; a channel measured once, or hardly more often, couples only at its data. Of the
     trajectories of several gains, the one of least action is kept.
 
     Parameters

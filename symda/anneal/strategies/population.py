@@ -96,7 +96,7 @@ class Population(Growing):
     ) -> list[PathResult]:
         """Run one attempt; the results are its survivors, numbered from `paths[0]`, best first."""
         plan = self.plan(job.problem, job.rf)
-        key = (paths[0], 1)  # path k draws from (k,) alone
+        key = (paths[0], 1)  # path k draws from (k,) only
         rng = np.random.default_rng(np.random.SeedSequence(job.seed, spawn_key=key))
         starts, failed = first_points(job, paths)
         efforts: list[PathResult] = []

@@ -168,7 +168,7 @@ class Topic:
     title : str
     blocks : tuple of Block
     folded : bool, optional
-        Whether a page shows the heading alone until it is opened.
+        Whether a page shows only the heading until it is opened.
     size : str, optional
         How much there is to unfold, such as ``"60 equations"``.
     """

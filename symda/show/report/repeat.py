@@ -29,7 +29,7 @@ REPEATED = tuple(name for name in SPOKEN if name != "workers")
 def repeat(dataset: xr.Dataset) -> Part:
     """Return how to repeat a run.
 
-    Path k depends on the seed and k alone, so the same versions on the same kind of machine give
+    Path k depends on the seed and k only, so the same versions on the same kind of machine give
     the same numbers, whatever the number of workers.
     """
     if not {"rf0", "alpha", "rungs", "paths", "seed"} <= _settings(dataset).keys():

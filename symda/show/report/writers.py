@@ -222,7 +222,7 @@ def _code_styles() -> Mapping[str, Markup]:
 
 
 def _rules(sheet: str) -> Iterator[str]:
-    """Yield the rules of words alone; the page has a ground of its own."""
+    """Yield the rules of words only; the page has its own background."""
     for line in sheet.splitlines():
         if line.startswith("pre.code .") and "linenos" not in line and ".hll" not in line:
             # without the comment that names the kind of word

@@ -49,7 +49,7 @@ LARGEST_DEGREE = 8
 MARGIN = 1e-7
 #: Share of a value that is its rounding error.
 ROUNDING = 1e-9
-#: Times that IPOPT begins anew: with other unknowns pinned to their bounds, or a finer unit.
+#: Times that IPOPT begins again: with other unknowns pinned to their bounds, or a finer unit.
 ROUNDS = 8
 #: Of the program at the start of IPOPT, in its units.
 LARGEST_FORCE = 100.0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from symda.solve.boundary.functions import FieldFunctions
 
 
-#: A momentum below this share of what the data could pull is rounding error.
+#: A momentum below this share of the largest force of the data is rounding error.
 NOISE = 1e-6
 
 
@@ -30,7 +30,7 @@ class Outcome:
     status : Status
         How it ended.
     message : str
-        What there is to say about it.
+        What the user is told.
     iterations, evaluations : int
     seconds : float
         Wall time.
@@ -137,8 +137,8 @@ class Extremal:
     def residuals(self) -> dict[str, float]:
         """How far the equations are from being met, as shares of the largest |x|, |p| or jump.
 
-        Where the data are met exactly p is rounding error, no yardstick; a small share of what
-        they could pull, dh/dx^T Rm h, then takes its place.
+        Where the data are met exactly p is rounding error and no measure of size; a small
+        share of dh/dx^T Rm h, the force that the data could have, then takes its place.
 
         ``states`` and ``momenta``: the differential equations at the Gauss points, times the
         interval's length; ``jumps``: of p at the data; ``ends``: p before t0 (or x(t0)) and after
@@ -183,8 +183,8 @@ class Extremal:
         _, after = self.momenta_at_ends
         x = np.abs(self._nodes).max(axis=0)
         p = np.maximum(np.abs(after), np.abs(self.jumps)).max(axis=0)
-        # a state that hardly feels the data has a momentum of rounding errors of the others, and
-        # so have all where the data are met exactly
+        # the momentum of a state that hardly depends on the data is made of rounding errors of the
+        # others, and so are all where the data are met exactly
         least = max(1e-12 * p.max(), self._noise[: self.system.D].max())
         return _positive(x), _positive(np.maximum(p, least))
 

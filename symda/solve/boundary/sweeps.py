@@ -6,7 +6,7 @@ round in the loop p -> x -> p, whose gain grows with the window, with Rm/Rf, and
 a positive Lyapunov exponent; beyond 1 they diverge. Relaxation, p + alpha (p_new - p), makes each
 sweep a step of steepest descent of the action (in the metric Rf), so some alpha always lowers it,
 but the number of sweeps grows with the gain. Where x(t0) is free, p(t0) = 0 is met by descent along
-p(t0) alone, which is slow. `Collocation` has no such limit, since it varies x and
+p(t0) only, which is slow. `Collocation` has no such limit, since it varies x and
 p together, as section 5.4.1 of Abarbanel, Rozdeba and Shirman 2017 proposes.
 """
 
@@ -229,7 +229,7 @@ class Sweeps:
         return np.where(np.isfinite(rf), np.where(np.isfinite(rf), rf, 0.0) * (slopes - F), 0.0)
 
     def _stiffness(self, times: FloatArray, path: FloatArray, theta: FloatArray) -> float:
-        """Sum of the data's curvatures: what x(t0) would feel if it moved the whole path."""
+        """Sum of the data's curvatures: the curvature for x(t0) if it moved the whole path."""
         mesh = self.mesh
         x = interpolate(times, path, mesh.times)
         shift = 1e-6 * self._size
