@@ -336,18 +336,18 @@ def derive_lattice_step(field: LatticeField, scheme: Scheme) -> Mapping[str, ca.
     unknowns = ca.vertcat(w, theta)
     dw, dtheta = ca.MX.sym("dw", E + D), ca.MX.sym("dtheta", P)
     # one symbol, so that CasADi differentiates by all of it at once
-    unknowns = ca.MX.sym("unknowns", E + D + P)
-    parts = [unknowns[: E + D], unknowns[E + D :], step, rf]
+    joined = ca.MX.sym("joined", E + D + P)
+    parts = [joined[: E + D], joined[E + D :], step, rf]
     value = ca.Function("value", [w, theta, step, rf], [cost])(*parts)
-    gradient = ca.densify(ca.gradient(value, unknowns))
+    gradient = ca.densify(ca.gradient(value, joined))
     direction = ca.MX.sym("direction", E + D + P)
-    product = ca.densify(ca.jtimes(gradient, unknowns, direction))
+    product = ca.densify(ca.jtimes(gradient, joined, direction))
     r = ca.Function("r", [w, theta, step], [residual])(*parts[:3])
-    weighed = omega * ca.jtimes(r, unknowns, direction)
-    gauss_newton = ca.densify(ca.jtimes(r, unknowns, weighed, True))
-    third = ca.Function("third", [unknowns, step, rf, direction], [gauss_newton])
-    first = ca.Function("first", [unknowns, step, rf], [value, gradient])
-    second = ca.Function("second", [unknowns, step, rf, direction], [product])
+    weighed = omega * ca.jtimes(r, joined, direction)
+    gauss_newton = ca.densify(ca.jtimes(r, joined, weighed, True))
+    third = ca.Function("third", [joined, step, rf, direction], [gauss_newton])
+    first = ca.Function("first", [joined, step, rf], [value, gradient])
+    second = ca.Function("second", [joined, step, rf, direction], [product])
     inputs = [w, theta, step, rf]
     return {
         "step_gradient": ca.Function("step_gradient", inputs, first.call([unknowns, step, rf])),

@@ -135,12 +135,12 @@ def number(value: Coefficient) -> Number:
         found = _ROOT.fullmatch(value.strip()) if isinstance(value, str) else None
         if found is None:
             return Fraction(value)
-        rational, sign, factor, root, below = found.groups()
+        first, sign, factor, root, below = found.groups()
         part = Fraction(f"{sign or ''}{factor or 1}") / int(below or 1)
         radicand = int(root)
         square = next(n for n in range(isqrt(radicand), 0, -1) if radicand % n**2 == 0)
         radicand, part = radicand // square**2, part * square
-        rational = Fraction(rational or 0)
+        rational = Fraction(first or 0)
         return rational + part if radicand == 1 else _number(rational, part, radicand)
     except (TypeError, ValueError, ArithmeticError, InvalidOperation, StopIteration):
         raise OptionError(
