@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DispatchResult:
     """The results of a run.
 
     Parameters
@@ -99,7 +99,7 @@ class Dispatcher:
         self._reason = ""
         self._interrupted = False
 
-    def run(self) -> Outcome:
+    def run(self) -> DispatchResult:
         """Run all paths, or as many as the limits allow."""
         with self._listening():
             try:
@@ -110,7 +110,7 @@ class Dispatcher:
                 self._wind_up()
         if self._interrupted:
             self._reason = "interrupted"
-        return Outcome(self._results, self._lost, self._reason, self._interrupted)
+        return DispatchResult(self._results, self._lost, self._reason, self._interrupted)
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:

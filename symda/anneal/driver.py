@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.anneal.dataset import assemble
-from symda.anneal.dispatch import Dispatcher, Outcome
+from symda.anneal.dispatch import Dispatcher, DispatchResult
 from symda.anneal.executors import Workers, cores, start_workers
 from symda.anneal.group import Paths, grouped
 from symda.anneal.levels import count_hits
@@ -204,7 +204,7 @@ def _starts_differ(job: Job) -> bool:
 
 
 def _complete(
-    job: Job, tasks: Sequence[Paths], outcome: Outcome, *, pooled: bool
+    job: Job, tasks: Sequence[Paths], outcome: DispatchResult, *, pooled: bool
 ) -> list[PathResult]:
     """Return the results in path order, with a record for each path, or attempt, without any."""
 

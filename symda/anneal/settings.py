@@ -186,12 +186,12 @@ class Settings:
 
 
 #: Usual values of the settings that have one, by name.
-USUAL: Mapping[str, object] = MappingProxyType(
+DEFAULTS: Mapping[str, object] = MappingProxyType(
     {one.name: one.default for one in fields(Settings) if one.default is not MISSING}
 )
 
 #: Settings that are options of the command line -> what it says of them, the kind of their values.
-SPOKEN: Mapping[str, tuple[str, type]] = MappingProxyType(
+COMMAND_LINE: Mapping[str, tuple[str, type]] = MappingProxyType(
     {
         "paths": ("Starts; with --strategy population the candidates of one attempt.", int),
         "start": (f"One of {', '.join(STARTS)}.", str),

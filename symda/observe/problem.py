@@ -16,7 +16,7 @@ from symda.types import BoolArray, FloatArray, IntArray
 
 #: Change of a free parameter per step by its own size costs the action half of this, so that a
 #: value without any effect is that of its neighbour.
-UNFELT = 1e-8
+TIE = 1e-8
 
 
 class Missed(NamedTuple):
@@ -218,7 +218,7 @@ class Problem:
     @cached_property
     def own_rf(self) -> FloatArray:
         """Rf of the parameters per step, the same on every rung; nan for states, (D,)."""
-        tie = UNFELT / self.sizes[: self.D] ** 2
+        tie = TIE / self.sizes[: self.D] ** 2
         return readonly(np.where(np.isinf(self.process_variance), tie, 1.0 / self.process_variance))
 
     @property

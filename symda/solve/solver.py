@@ -98,7 +98,7 @@ class Solver(ABC):
                 )
         return replace(self, **options) if options else self  # type: ignore[type-var]
 
-    def hurried(self) -> Self:
+    def with_window_limit(self) -> Self:
         """Return it with the fewer iterations a path has while a window grows."""
         if self.capability.limit_in_windows is None:
             return self

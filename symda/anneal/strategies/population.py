@@ -18,9 +18,9 @@ from symda.anneal.strategies.strategy import (
     cut_short,
     extrapolated,
     finished,
-    hurried,
     part,
     with_effort,
+    with_window_limit,
 )
 from symda.anneal.task import Job, PathResult
 from symda.checks import integer, number
@@ -105,7 +105,7 @@ class Population(Growing):
             full = longer == 0
             window = part(job, steps, range(first, plan.rung + 1), "ends")
             if efforts:
-                window = hurried(window)
+                window = with_window_limit(window)
             elif full:
                 break
             points = window.problem.M

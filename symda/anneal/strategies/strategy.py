@@ -155,9 +155,9 @@ def part(job: Job, steps: int, rungs: Sequence[int], keep: str) -> Job:
     return replace(job, problem=window, rungs=tuple(rungs), keep=keep)
 
 
-def hurried(job: Job) -> Job:
+def with_window_limit(job: Job) -> Job:
     """Return a job with fewer iterations a rung, unless the user allows fewer still."""
-    return replace(job, solver=job.solver.hurried())
+    return replace(job, solver=job.solver.with_window_limit())
 
 
 def extrapolated(job: Job, found: PathResult, steps: int, point: Point | None = None) -> Point:

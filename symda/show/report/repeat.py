@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from symda.anneal.settings import SPOKEN, USUAL
+from symda.anneal.settings import COMMAND_LINE, DEFAULTS
 from symda.anneal.starts import STARTS
 from symda.anneal.strategies import STRATEGIES
 from symda.show.report.document import Block, Code, Paragraph, Part, Topic
@@ -23,7 +23,7 @@ KINDS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {"solver": SOLVERS, "start": STARTS, "strategy": STRATEGIES}
 )
 #: Settings that decide what is found.
-REPEATED = tuple(name for name in SPOKEN if name != "workers")
+REPEATED = tuple(name for name in COMMAND_LINE if name != "workers")
 
 
 def repeat(dataset: xr.Dataset) -> Part:
@@ -56,7 +56,7 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     ladder = ", ".join(f"{name}={settings[name]!r}" for name in ("rf0", "alpha", "rungs"))
     options = {"ladder": f"sd.Ladder({ladder})"}
     for name in (*REPEATED, "keep"):
-        if settings.get(name, USUAL[name]) != USUAL[name]:
+        if settings.get(name, DEFAULTS[name]) != DEFAULTS[name]:
             options[name] = repr(settings[name])
     if settings["solver_options"] and settings["solver"] in SOLVERS:
         options["options"] = repr(settings["solver_options"])
@@ -97,7 +97,7 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     words = ["symda", "anneal", "MODEL.py", "DATA.csv"]
     words += [f"--{name}={settings[name]}" for name in ("rf0", "alpha", "rungs")]
     for name in REPEATED:
-        if settings.get(name, USUAL[name]) != USUAL[name]:
+        if settings.get(name, DEFAULTS[name]) != DEFAULTS[name]:
             words.append(f"--{name.replace('_', '-')}={settings[name]}")
     words += [f"--option={k}={json.dumps(v)}" for k, v in settings["solver_options"].items()]
     given = dict(binding or {})
