@@ -66,7 +66,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Search:
-    """What came of the attempts: their lowest actions, and wall seconds of one."""
+    """Results of the attempts: their lowest actions, and wall seconds of one."""
 
     actions: np.ndarray
     seconds: float

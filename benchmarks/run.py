@@ -71,7 +71,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--full", action="store_true", help="also what takes minutes: 400 paths with IPOPT, N = 1e6"
     )
-    parser.add_argument("--only", nargs="+", choices=list(PROGRAMS), help="these sections alone")
+    parser.add_argument("--only", nargs="+", choices=list(PROGRAMS), help="only these sections")
     parser.add_argument(
         "--readme", action="store_true", help="write the tables into README.md and beside run.py"
     )

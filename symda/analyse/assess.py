@@ -1,4 +1,4 @@
-"""What can be known of a run only while its kernels are there: kept with it, for its verdict."""
+"""What only a run's kernels can tell; it is stored with the run, for its verdict."""
 
 from __future__ import annotations
 

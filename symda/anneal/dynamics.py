@@ -1,4 +1,4 @@
-"""A problem's model as something that runs forward in time: for starts and for growing windows."""
+"""Forward steps of a problem's model: for starts and for growing windows."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def explain(
     rf: FloatArray,
     words: str,
 ) -> str:
-    """Look at the point a failed rung started from.
+    """Explain a failed rung by the point it started from.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where a run came from, as text that travels with its results."""
+"""The origin of a run, as text that is stored with its results."""
 
 from __future__ import annotations
 

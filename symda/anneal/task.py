@@ -267,7 +267,7 @@ def run_path(
 def judged(
     job: Job, result: PathResult, beta: int, point: Point, remark: str
 ) -> tuple[PathResult, str]:
-    """Let the end of a path be judged by the one test of a minimum, whatever its solver says.
+    """Judge the end of a path by the common test of a minimum, whatever its solver says.
 
     Parameters
     ----------

@@ -214,7 +214,7 @@ class Action(Mathematics):
         path: int | None = None,
         **grid: Unpack[GridOptions],
     ) -> Posterior:
-        """Ask what the data say about the parameters: standard deviations, loose directions.
+        """Return standard deviations of the parameters, and directions that the data leave open.
 
         Laplace's approximation at the last rung of a path: the inverse of the Hessian's Schur
         complement of the path, with the model precision Rf of that rung. Parameters per step are

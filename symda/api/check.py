@@ -202,7 +202,7 @@ def estimate(at: Evaluator, rungs: int) -> tuple[float, float]:
 
 
 def check(specification: Specification, problem: Problem) -> Check:
-    """Look at a problem before annealing it.
+    """Check a problem before annealing it.
 
     Compiles the kernels if that was not done yet and evaluates them at one random start.
 

@@ -1,4 +1,4 @@
-"""One smooth piece of a trajectory, step by step, by a method of SciPy's."""
+"""One smooth piece of a trajectory, step by step, by a method of SciPy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OdeMethod: TypeAlias = Literal["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"
 Function: TypeAlias = Callable[[float, FloatArray], FloatArray]
 Jacobian: TypeAlias = Callable[[float, FloatArray], "FloatArray | csc_array"]
 
-#: Where step times the fastest decay reaches this, an explicit method is held up by its stability:
+#: Where step times the fastest decay reaches this, an explicit method is limited by its stability:
 #: about half of the limits on the real axis, 2.5, 3.3 and 6. At a step that accuracy asks for, the
 #: product is below 1.
 STABLE = {"RK23": 1.2, "RK45": 1.6, "DOP853": 3.0}
@@ -168,7 +168,7 @@ class Stepper:
         if left > ENDLESS and not self.may_switch:
             raise SolveError(
                 f"{self.where}: the model is stiff: from t = {t:.6g} on {self.method} would need "
-                f"about {left:.1g} steps, held down by its stability. Leave method out, or pass "
+                f"about {left:.1g} steps, limited by its stability. Leave method out, or pass "
                 "method='Radau' or 'LSODA'."
             )
         return left > MANY and self.may_switch

@@ -157,7 +157,7 @@ def build_in(
         library = cache.find(root, key, source.name)
         if library is not None:
             return library, True
-        with cache.workshop(root, key) as folder:
+        with cache.build_folder(root, key) as folder:
             _write(source.text, folder / f"{source.name}.pyx")
             for tool, command in commands(source.name, chain, flags).items():
                 _run(tool, command, folder, root, key, source.name)

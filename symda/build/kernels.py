@@ -1,4 +1,4 @@
-"""`Kernels`: the action of a problem with exact derivatives, whatever machine evaluates it."""
+"""`Kernels`: the action of a problem with exact derivatives, compiled or interpreted."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class Kernels(ABC):
         """Library of the structured solver that suits a problem, built when first asked for.
 
         In the form for one path at a time where the window is long. None where it cannot be built,
-        or where its blocks are too large to pay.
+        or where its blocks are too large to be faster.
         """
 
     @abstractmethod

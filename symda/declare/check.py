@@ -1,4 +1,4 @@
-"""What an expression of a model may hold, and the messages for what it may not."""
+"""What an expression of a model may contain, and the messages for what it may not."""
 
 from __future__ import annotations
 

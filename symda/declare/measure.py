@@ -66,7 +66,7 @@ def measure(model: Model, measured: Sequence[Expr] | Mapping[str, Expr]) -> Meas
     ------
     ModelError
         If nothing is measured, something is measured twice, a channel uses no state, a state that
-        is not in the model, forcing or time, or holds what no model may hold.
+        is not in the model, forcing or time, or holds what no model may contain.
     """
     where = f"measured quantities of model {model.name!r}"
     given = _pairs(measured, where)

@@ -226,7 +226,7 @@ def from_hamiltonian(
     ------
     ModelError
         If coordinates and momenta do not pair, H depends on no momentum, something in H, a
-        force or R is not declared or is another state, or for what no model may hold.
+        force or R is not declared or is another state, or for what no model may contain.
 
     Notes
     -----

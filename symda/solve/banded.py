@@ -49,7 +49,7 @@ class BandedNewton:
         self._box = Box(problem.unknowns)
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Minimiser.minimise`."""
+        """Minimise from (path, theta); see `Minimiser.minimise`."""
         started = time.perf_counter()
         start = self._box.unknowns.inside(*self._evaluator.split(path, theta))
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -91,10 +91,10 @@ class BandedNewton:
             else:
                 trial = box.project(x + step, sides)
                 moved = trial - x
-                felt = moved != 0.0
-                bowl = float(here.scale[felt] @ moved[felt] ** 2)
-                slope = float(here.gradient[felt] @ moved[felt])
-                predicted = 0.5 * (damping.mu * bowl - slope)
+                changed = moved != 0.0
+                squared_length = float(here.scale[changed] @ moved[changed] ** 2)
+                slope = float(here.gradient[changed] @ moved[changed])
+                predicted = 0.5 * (damping.mu * squared_length - slope)
                 action = self._derivatives.action(trial, rf)
                 evaluations += 1
                 if not predicted >= 0.0:

@@ -152,7 +152,7 @@ class IpoptProgram:
             ) from error
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Minimiser.minimise`."""
+        """Minimise from (path, theta); see `Minimiser.minimise`."""
         started = time.perf_counter()
         p, count = self._evaluator.problem, self._program.unknowns
         start, rf = p.unknowns.inside(path, theta), self._evaluator.precision(rf)

@@ -41,7 +41,7 @@ class Lbfgs(Descent):
     maxls: int = 40
 
     def descend(self, objective: Objective, x: FloatArray) -> Minimum:
-        """Go down from x; see `Descent.descend`."""
+        """Minimise from x; see `Descent.descend`."""
         import scipy.optimize
 
         problem = objective.problem

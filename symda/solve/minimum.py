@@ -58,7 +58,7 @@ class Minimiser(Protocol):
     """Minimises the action of one problem, at any model precision, from any start."""
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta).
+        """Minimise from (path, theta).
 
         Parameters
         ----------

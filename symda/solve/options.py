@@ -1,4 +1,4 @@
-"""What all forms of `newton` share: their options, and what counts as nothing."""
+"""What all forms of `newton` share: options and tolerances."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEAR = 1e-4
 
 @dataclass(frozen=True)
 class NewtonOptions:
-    """Options of ``solver="newton"``, whatever machine runs it.
+    """Options of ``solver="newton"`` in all its forms.
 
     Parameters
     ----------

@@ -108,7 +108,7 @@ class Solver(ABC):
 
 
 class Descent(Solver):
-    """A solver that goes down from a point, knowing the objective only: a base for your own.
+    """A solver that minimises from a point and knows the objective only: a base for your own.
 
     A subclass has a `name` and `descend`; the fields of a dataclass are its options. It can be
     handed to `symda.anneal` as it is. `capability.needs` says what `descend` asks the objective
@@ -129,7 +129,7 @@ class Descent(Solver):
 
     @abstractmethod
     def descend(self, objective: Objective, x: FloatArray) -> Minimum:
-        """Go down from x, the free unknowns within their bounds.
+        """Minimise from x, the free unknowns within their bounds.
 
         Parameters
         ----------
@@ -150,7 +150,7 @@ class _Minimiser:
         self._solver, self._evaluator = solver, evaluator
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Minimiser.minimise`."""
+        """Minimise from (path, theta); see `Minimiser.minimise`."""
         objective = Objective(self._evaluator, rf, lambda: self._judge)
         with np.errstate(over="ignore", invalid="ignore"):
             return self._solver.descend(objective, objective.start(path, theta))

@@ -231,23 +231,23 @@ class BandedJudge:
             here = self._derivatives.at(x, self._evaluator.precision(rf))
             sides = self._box.sides(x, here.gradient, self._box.reach(here.scale))
             sizes = 1.0 / np.sqrt(here.scale)
-            felt = np.where(sides.held, 0.0, here.gradient)
+            acting = np.where(sides.held, 0.0, here.gradient)
             limit = left_over(problem, here.action)
             held = holding(problem, sides.held, here.gradient * sizes)
             held |= self._pushing(here, sides.held & ~held)
-            if not (math.isfinite(here.action) and np.isfinite(felt).all()):
-                broken = (~np.isfinite(felt)).astype(float)
+            if not (math.isfinite(here.action) and np.isfinite(acting).all()):
+                broken = (~np.isfinite(acting)).astype(float)
                 return Stationarity(False, False, math.nan, limit, broken, held)
             for mu in SLIGHT:
                 step = self._step(x, here, mu, sides.held)
                 if step is not None:
                     curved = here.pattern.product(here.hessian, step)
-                    left = max(0.0, -float(felt @ step) - 0.5 * float(step @ curved))
+                    left = max(0.0, -float(acting @ step) - 0.5 * float(step @ curved))
                     # a damped step predicts less than can be gained
                     limit *= LESS if mu >= SLIGHT[2] else 1.0
                     expansion = Expansion(here, mu, held)
                     return Stationarity(True, True, left, limit, step / sizes, held, expansion)
-            return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
+            return Stationarity(True, False, math.nan, limit, -acting * sizes, held)
 
     def _step(self, x: FloatArray, here: Point, mu: float, held: BoolArray) -> FloatArray | None:
         """Newton step within the bounds; what would leave them stops there, the rest goes on."""

@@ -71,7 +71,7 @@ class TruncatedNewton:
         self._band = ResidualRows.of(problem, discrete=kernels.shape.discrete).band(problem.M)
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Minimiser.minimise`."""
+        """Minimise from (path, theta); see `Minimiser.minimise`."""
         started = time.perf_counter()
         start = self._box.unknowns.inside(*self._evaluator.split(path, theta))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -133,14 +133,14 @@ class TruncatedNewton:
         sides = self._box.sides(x, gradient, self._box.reach(metric.diagonal))
         limit = left_over(problem, action)
         held = holding(problem, sides.held, gradient * sizes)
-        felt = np.where(sides.held, 0.0, gradient)
-        if not (math.isfinite(action) and np.isfinite(felt).all()):
-            broken = (~np.isfinite(felt)).astype(float)
+        acting = np.where(sides.held, 0.0, gradient)
+        if not (math.isfinite(action) and np.isfinite(acting).all()):
+            broken = (~np.isfinite(acting)).astype(float)
             return Stationarity(False, False, math.nan, limit, broken, held)
         step = self._step(x, rf, gradient, metric, sides, math.inf, limit / SHARE)
         change = self._box.project(x + step.change, sides) - x
         if step.bounded:
-            return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
+            return Stationarity(True, False, math.nan, limit, -acting * sizes, held)
         left = max(step.predicted, 0.0)
         return Stationarity(True, True, left, limit, change / sizes, held)
 
@@ -202,12 +202,12 @@ class TruncatedNewton:
 
         signs = np.random.default_rng(0).choice([-1.0, 1.0], size=p.D)
         probe = np.concatenate([np.tile(signs, p.M), np.zeros(p.P)])
-        felt, _ = self._split(gauss_newton(probe))
+        product, _ = self._split(gauss_newton(probe))
         measured = np.zeros((p.M, p.D))
         plain = np.flatnonzero(p.direct >= 0)
         measured[:, p.direct[plain]] = p.rm[:, plain]
         constant = self._band[0].sum() + 2.0 * sum(float(row.sum()) for row in self._band[1:])
-        share = signs * felt.sum(axis=0) - measured.sum(axis=0) - constant * rf
+        share = signs * product.sum(axis=0) - measured.sum(axis=0) - constant * rf
         soft = np.repeat(share.reshape(self._fields, -1).mean(axis=1), p.D // self._fields) / p.M
         soft = np.maximum(soft, 1e-6 * (self._band[0].mean() * rf + measured.mean()))
         scale = np.ones(p.P)

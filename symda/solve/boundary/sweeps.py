@@ -150,7 +150,7 @@ class Sweeps:
             moved = np.max(np.abs(back.points - p)[..., np.isfinite(rf)], initial=0.0)
             change = float(max(moved, np.abs(gradient).max())) / size
             changes.append(change)
-            if change <= self._tol or sweeps >= self._max_iter or self._hopeless(changes):
+            if change <= self._tol or sweeps >= self._max_iter or self._too_slow(changes):
                 break
             ahead = None
             while alpha >= LEAST:
@@ -185,7 +185,7 @@ class Sweeps:
         )
         return note_bounds(found, self._problem)
 
-    def _hopeless(self, changes: list[float]) -> bool:
+    def _too_slow(self, changes: list[float]) -> bool:
         """Whether at the pace of the last sweeps it would take far more than may be made."""
         if len(changes) <= 2 * PACE:
             return False
@@ -206,7 +206,7 @@ class Sweeps:
             f"max_iter = {self._max_iter} sweeps reached"
             if sweeps >= self._max_iter
             else f"too slow after {sweeps} sweeps, max_iter = {self._max_iter} would not do"
-            if self._hopeless(changes)
+            if self._too_slow(changes)
             else "no relaxation lowers the action any more"
         )
         return (
