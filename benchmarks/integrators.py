@@ -83,7 +83,7 @@ def reference(x: np.ndarray, end: float) -> np.ndarray:
 def cheapest(error: Callable[[float], float], candidates: np.ndarray) -> float:
     """Return the first of candidates, cheapest first, that reaches the goal with the next two.
 
-    One alone may come close by luck; and where steps are very many, rounding is the error.
+    A single one may come close by chance; and where steps are very many, rounding is the error.
     """
     reached: list[bool] = []
     for one in candidates:

@@ -119,7 +119,7 @@ def test_a_closed_form_for_one_sign_is_not_used_for_the_other() -> None:
     relativistic = -m * sp.sqrt(1 - v**2) - k * q**2 / 2
     model = sd.Model.from_lagrangian(relativistic, q, v, name="fast")
     assert model.with_bounds(m=(0.0, 9.0), q=(-3.0, 3.0)).declarations[m].bounds == (0.0, 9.0)
-    with pytest.raises(ModelError, match=r"for a m that is never negative.*make the model anew"):
+    with pytest.raises(ModelError, match=r"for a m that is never negative.*make the model again"):
         model.with_bounds(m=(-1.0, 2.0))
     spring = sd.Model.from_lagrangian(m * v**2 / 2 - k * q**2 / 2, q, v)
     assert spring.with_bounds(k=(-1.0, 2.0)).declarations[k].bounds == (-1.0, 2.0)

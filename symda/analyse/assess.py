@@ -1,4 +1,4 @@
-"""What can be known of a run only while its kernels are there: kept with it, for its verdict."""
+"""What only a run's kernels can tell; it is stored with the run, for its verdict."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ NAMES = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Equations:
+class ModelEquations:
     """What the check of the scheme needs to know of the equations.
 
     Attributes
@@ -81,7 +81,7 @@ class Equations:
 
 
 def assess(
-    dataset: xr.Dataset, evaluator: Evaluator, equations: Equations, *, random: bool, own: bool
+    dataset: xr.Dataset, evaluator: Evaluator, equations: ModelEquations, *, random: bool, own: bool
 ) -> xr.Dataset:
     """Add to a run's dataset what only its kernels can tell.
 
@@ -91,7 +91,7 @@ def assess(
         The dataset of a run.
     evaluator : Evaluator
         Kernels with the problem that was annealed.
-    equations : Equations
+    equations : ModelEquations
         The model behind them.
     random : bool
         Whether the starts of different paths differ.
@@ -120,7 +120,7 @@ def assess(
 def _look(
     dataset: xr.Dataset,
     evaluator: Evaluator,
-    equations: Equations,
+    equations: ModelEquations,
     best: int,
     rung: int,
     rf: FloatArray,
@@ -194,7 +194,7 @@ def _held(evaluator: Evaluator, here: Stationarity) -> list[tuple[str, int]]:
     return [(problem.parameters[i], 0) for i in names] + held
 
 
-def _fitted(evaluator: Evaluator, equations: Equations, here: Stationarity) -> int:
+def _fitted(evaluator: Evaluator, equations: ModelEquations, here: Stationarity) -> int:
     """Quantities that were fitted: those that no measurement sees, or a bound holds, were not."""
     problem = evaluator.problem
     _, on_theta = problem.unknowns.split(here.held)
@@ -220,7 +220,7 @@ def _wide(laplace: Posterior, problem: Problem) -> Iterator[str]:
 
 
 def _felt(problem: Problem, theta: FloatArray, moved: FloatArray) -> bool:
-    """Whether the scheme's error moves a parameter by a share that its error bar may feel too."""
+    """Whether the scheme's error moves a parameter by a share that may change its error bar too."""
     change = np.abs(problem.unknowns.split(moved)[1])[problem.free]
     return bool((change > FELT * np.abs(theta[problem.free])).any())
 
@@ -228,7 +228,7 @@ def _felt(problem: Problem, theta: FloatArray, moved: FloatArray) -> bool:
 def _checked(
     found: Assessment,
     evaluator: BlockEvaluator,
-    equations: Equations,
+    equations: ModelEquations,
     X: FloatArray,
     theta: FloatArray,
     rf: FloatArray,

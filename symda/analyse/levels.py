@@ -112,7 +112,7 @@ def path_counts(dataset: xr.Dataset) -> PathCounts:
     )
 
 
-def endings(dataset: xr.Dataset) -> dict[str, int]:
+def status_counts(dataset: xr.Dataset) -> dict[str, int]:
     """Count how the finished paths ended at the last rung that any path reached.
 
     Returns

@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run is worth.
+    """How far a run can be trusted.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Verdict:
 
     @property
     def consistent(self) -> bool:
-        """Whether the lowest path is a solution of the equations that the data agree with."""
+        """Whether the lowest path solves the equations and agrees with the data."""
         return all(finding.holds for finding in self.findings)
 
     @property
@@ -70,7 +70,7 @@ class Verdict:
 
     @property
     def first(self) -> Finding:
-        """What fails first; else what is not known; else the chi-squared test."""
+        """The first failure; else the first thing not known; else the chi-squared test."""
         for sought in (False, None):
             for finding in self.findings:
                 if finding.holds is sought:

@@ -1,4 +1,4 @@
-"""A problem's model as something that runs forward in time: for starts and for growing windows."""
+"""Forward steps of a problem's model: for starts and for growing windows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SMALL, SETTLED = 1e-12, 1e-3
 
 
 class Dynamics:
-    """Forward steps of a model under the scheme of the action, from the kernels alone.
+    """Forward steps of a model under the scheme of the action, from the kernels only.
 
     Parameters
     ----------

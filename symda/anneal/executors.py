@@ -53,7 +53,7 @@ class Workers:
     local
         Tasks run in this process, so that an event set here is seen there.
     owned
-        Made here, so ours to shut down.
+        Made here, so it is shut down here.
     """
 
     name: str
@@ -130,7 +130,7 @@ def shared_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def private_pool() -> ProcessPoolExecutor:
-    """Return a pool of a single worker, whose death can be laid at the door of its only task."""
+    """Return a pool of a single worker: if it dies, its only task is the cause."""
     from loky import ProcessPoolExecutor
 
     return ProcessPoolExecutor(
@@ -139,7 +139,7 @@ def private_pool() -> ProcessPoolExecutor:
 
 
 def ignore_interrupts() -> None:
-    """Leave Ctrl-C, which a terminal sends to the whole group, to the parent process."""
+    """Leave Ctrl-C, which a terminal sends to all processes, to the parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

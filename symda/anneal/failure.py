@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from symda.observe import Problem
 
 
-#: The model's precision in units of the data's beyond which doubles, with their 16 digits, no
-#: longer see the data.
+#: Model precision in units of the data's above which doubles, with their 16 digits, lose
+#: the data.
 DIGITS = 1e16
 
 _NARROW = "narrow bounds= and start= to where the equations can be evaluated"
@@ -28,7 +28,7 @@ def explain(
     rf: FloatArray,
     words: str,
 ) -> str:
-    """Look at the point a failed rung started from.
+    """Explain a failed rung by the point it started from.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def explain(
     -------
     str
         What is not finite there, or which numbers doubles cannot hold together; the solver's words
-        in brackets, or alone if nothing is wrong with the point.
+        in brackets, or without brackets if nothing is wrong with the point.
     """
     words = words.strip(" :.")
     with np.errstate(all="ignore"):

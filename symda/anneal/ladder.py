@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.checks import number, whole
+from symda.checks import integer, number
 from symda.errors import OptionError, nearest
 from symda.types import FloatArray
 
@@ -52,7 +52,7 @@ class Ladder:
     def __post_init__(self) -> None:
         """Copy `rf0` into plain numbers and check that every rung is a positive double."""
         object.__setattr__(self, "rf0", _plain(self.rf0))
-        object.__setattr__(self, "rungs", whole(self.rungs, "Ladder: rungs"))
+        object.__setattr__(self, "rungs", integer(self.rungs, "Ladder: rungs"))
         object.__setattr__(self, "alpha", _positive("alpha", self.alpha))
         if self.alpha <= 1.0 and self.rungs > 1:
             raise OptionError(

@@ -1,4 +1,4 @@
-"""How an annealing run tells somebody what it is doing."""
+"""How an annealing run reports its progress."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Reporter(Protocol):
         """Get ready for `total` paths."""
 
     def path_done(self, path: int, level: float, status: str, /) -> None:
-        """Take note of a path: its action at the last rung, nan if it never got there."""
+        """Record a path: its action at the last rung, nan if it never got there."""
 
     def stop(self) -> None:
-        """Clear up; called exactly once, also after an error."""
+        """Finish; called exactly once, also after an error."""
 
 
 class Silent:

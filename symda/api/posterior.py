@@ -95,7 +95,7 @@ def _check_same(run: Run, problem: Problem) -> None:
 
 
 def _check_asked(problem: Problem) -> None:
-    """Refuse to answer with nothing where all that is estimated has a value at every step."""
+    """Refuse where every estimated parameter has a value at each step: none is left."""
     carried = list(compress(problem.states, problem.per_step))
     if carried and not problem.free.any():
         raise OptionError(

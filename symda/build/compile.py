@@ -157,7 +157,7 @@ def build_in(
         library = cache.find(root, key, source.name)
         if library is not None:
             return library, True
-        with cache.workshop(root, key) as folder:
+        with cache.build_folder(root, key) as folder:
             _write(source.text, folder / f"{source.name}.pyx")
             for tool, command in commands(source.name, chain, flags).items():
                 _run(tool, command, folder, root, key, source.name)
@@ -307,9 +307,9 @@ def _run(
         if sign in text:
             raise OSError(number, os.strerror(number), str(folder))
     kept = cache.keep_failed(folder, root, key)
-    ending = f"was killed by signal {-code}" if code < 0 else f"failed with exit status {code}"
+    outcome = f"was killed by signal {-code}" if code < 0 else f"failed with exit status {code}"
     raise BuildError(
-        f"{tool} {ending} on {name}:\n{_excerpt(text)}\n"
+        f"{tool} {outcome} on {name}:\n{_excerpt(text)}\n"
         f"The source and the whole output are kept in {kept}. If the message is not about the "
         "machine (`symda doctor` checks it), the emitted code is at fault: please report it."
     )

@@ -1,4 +1,4 @@
-"""Two machines that evaluate the per-step functions: compiled code, CasADi's interpreter."""
+"""Two engines for the per-step functions: compiled code, and CasADi's interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Kernels`: the action of a problem with exact derivatives, whatever machine evaluates it."""
+"""`Kernels`: the action of a problem with exact derivatives, compiled or interpreted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.build.engines import CompiledEngine, Engine, VirtualEngine
-from symda.build.layout import Layout, is_long, pack
+from symda.build.layout import ProblemLayout, is_long, pack
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
 from symda.types import FloatArray
@@ -109,7 +109,7 @@ class Kernels(ABC):
         """Library of the structured solver that suits a problem, built when first asked for.
 
         In the form for one path at a time where the window is long. None where it cannot be built,
-        or where its blocks are too large to pay.
+        or where its blocks are too large to be faster.
         """
 
     @abstractmethod
@@ -437,9 +437,9 @@ class BlockEvaluator(Evaluator):
         return found
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> ProblemLayout:
         """Where each step's and point's numbers belong in the whole problem."""
-        return Layout(self.kernels.functions, self.problem)
+        return ProblemLayout(self.kernels.functions, self.problem)
 
 
 def blocks_of(kernels: Kernels, what: str) -> BlockKernels:

@@ -1,4 +1,4 @@
-"""Two machines that evaluate the model term of a large lattice: compiled loops, CasADi."""
+"""Two engines for the model term of a large lattice: compiled loops, and CasADi."""
 
 from __future__ import annotations
 

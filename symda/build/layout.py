@@ -80,7 +80,7 @@ class Assembly:
         return np.bincount(self.target, values, self.nonzeros).astype(float, copy=False)
 
 
-class Layout:
+class ProblemLayout:
     """Index tables of a whole problem, made of the sparsity of its per-step functions.
 
     Parameters

@@ -13,7 +13,7 @@ import sympy as sp
 from sympy import Expr
 from sympy.printing.latex import LatexPrinter
 
-from symda.checks import choice, whole
+from symda.checks import choice, integer
 from symda.declare.declaration import UNBOUNDED, Declaration, Range
 from symda.declare.declared import Declared
 from symda.declare.symbols import State, several
@@ -56,7 +56,7 @@ class Site(Declared):
 
     def __new__(cls, name: str, size: int, *, boundary: Boundary = "periodic") -> Self:
         """Check the declaration and make the symbol."""
-        size = whole(size, f"Site {name!r}: the size", error=ModelError)
+        size = integer(size, f"Site {name!r}: the size", error=ModelError)
         choice(boundary, f"Site {name!r}: boundary", get_args(Boundary), error=ModelError)
         symbol = cls._create(name)
         symbol.size, symbol.boundary = size, boundary
@@ -70,7 +70,7 @@ class Site(Declared):
     def _hashable_content(self) -> tuple[object, ...]:
         return (*sp.Symbol._hashable_content(self), (float(self.size),), self.boundary)
 
-    # SymPy's symbols are made anew from their name alone; these need more
+    # SymPy's symbols are made again from their name only; these need more
     def __getnewargs_ex__(self) -> tuple[tuple[object, ...], dict[str, object]]:
         return (self.name, self.size), {"boundary": self.boundary}
 

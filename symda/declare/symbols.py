@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, NoReturn, Self
 
-from symda.checks import whole
+from symda.checks import integer
 from symda.declare.declaration import UNBOUNDED, Declaration, Range
 from symda.declare.declared import Declared, Forcing, Time
 from symda.declare.delays import called
@@ -18,7 +18,7 @@ from symda.errors import ModelError
 
 
 class Unknown(Declared):
-    """A symbol whose value is looked for, with what it was declared with; base of the next."""
+    """An unknown with what it was declared with; base of `State` and `Parameter`."""
 
     __slots__ = ("declaration",)
     #: Which fields of a `Declaration` it may have.
@@ -143,8 +143,8 @@ class StepParameter(State):
     process_variance : float, optional
         Variance of its change w_{n+1} - w_n over one step (over a unit of time with
         ``model_error="rate"``): a random walk. Without it the values are free; a precision of 1e-8
-        over the square of its start range's larger end ties each to the next, so that one which
-        nothing feels has a value as well.
+        over the square of its start range's larger end ties each to the next, so that one
+        without any effect has a value as well.
 
     Raises
     ------
@@ -244,7 +244,7 @@ def several(names: str | Sequence[str], size: int | None, function: str) -> list
         )
     if size is None:
         return every
-    size = whole(size, f"{function}({names!r}, {size!r}): the size", error=ModelError)
+    size = integer(size, f"{function}({names!r}, {size!r}): the size", error=ModelError)
     if len(every) > 1:
         raise ModelError(
             f"{function}({names!r}, {size}): a size goes with one name, got {len(every)} names; "

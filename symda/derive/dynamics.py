@@ -10,7 +10,7 @@ from sympy import Expr, Symbol
 
 from symda.declare import Model
 
-#: Functions that jump; between two jumps they are flat, Mod but for its argument.
+#: Functions that jump; between two jumps they are flat, Mod except for its argument.
 STEPS = (sp.sign, sp.Heaviside, sp.floor, sp.ceiling, sp.Mod)
 
 

@@ -21,7 +21,7 @@ class ExponentialSum:
     Parameters
     ----------
     terms : tuple of (c, u)
-        Coefficients and exponents, in an order that depends on the exponents alone.
+        Coefficients and exponents, in an order that depends on the exponents only.
     power : Expr
         Power to which the sum stands in its product.
     """

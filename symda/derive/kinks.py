@@ -1,4 +1,4 @@
-"""Where equations and measured quantities jump or bend: what a minimiser may stop at, by name.
+"""Where equations and measured quantities jump or have a kink: where minimisers may stop, by name.
 
 Solvers follow derivatives. Where a path sits on the zero of g in Abs(g), Max(a, b) or a Piecewise,
 the slope on one side says nothing about the other, and no step may be found. `kinks` lists those
@@ -137,7 +137,7 @@ def along(
     u : (M, U)
         Forcing at its points.
     theta : (P,)
-        Parameters, the model's and then those of the measurement alone.
+        Parameters, the model's and then those of the measurement only.
     times : (M,)
 
     Returns
@@ -197,7 +197,7 @@ def _effect(
     both = ca.Function("f", [z], [f, ca.densify(ca.gradient(f, z))])
     distance = ca.Function("g", [z], [g])
     rng = np.random.default_rng(0)
-    jumps = bends = compared = 0
+    jumps = kinks = compared = 0
     for n in range(_LINES):
         start, end = (_draw(symbols, declared, rng, 10.0 ** (n % 4)) for _ in range(2))
         at = _crossing(distance, start, end)
@@ -216,12 +216,12 @@ def _effect(
         largest = float(np.abs(by).sum(axis=1).max())
         rounding = 1e-14 * max(abs(left), abs(right))
         jumps += abs(right - left) > 10.0 * (2 * _ASIDE * largest + rounding)
-        bends += bool(np.abs(by[1] - by[0]).max() > 1e-4 * largest)
+        kinks += bool(np.abs(by[1] - by[0]).max() > 1e-4 * largest)
         if compared == _ENOUGH:
             break
     if not compared:
         return "may"
-    return "jump" if jumps else "kink" if bends else None
+    return "jump" if jumps else "kink" if kinks else None
 
 
 def _draw(

@@ -274,7 +274,7 @@ def derive_lattice(model: LatticeModel, measurement: Measurement) -> LatticeFiel
 
 
 def derive_lattice_step(field: LatticeField, scheme: Scheme) -> Mapping[str, ca.Function]:
-    """Functions of one step of a lattice model, composed and differentiated by CasADi alone.
+    """Functions of one step of a lattice model, composed and differentiated by CasADi only.
 
     The virtual machine's backend; it shares nothing with the loops that the templates write.
 
@@ -308,18 +308,18 @@ def derive_lattice_step(field: LatticeField, scheme: Scheme) -> Mapping[str, ca.
     unknowns = ca.vertcat(w, theta)
     dw, dtheta = ca.MX.sym("dw", E + D), ca.MX.sym("dtheta", P)
     # one symbol, so that CasADi differentiates by all of it at once
-    whole = ca.MX.sym("whole", E + D + P)
-    parts = [whole[: E + D], whole[E + D :], step, rf]
+    joined = ca.MX.sym("joined", E + D + P)
+    parts = [joined[: E + D], joined[E + D :], step, rf]
     value = ca.Function("value", [w, theta, step, rf], [cost])(*parts)
-    gradient = ca.densify(ca.gradient(value, whole))
+    gradient = ca.densify(ca.gradient(value, joined))
     direction = ca.MX.sym("direction", E + D + P)
-    product = ca.densify(ca.jtimes(gradient, whole, direction))
+    product = ca.densify(ca.jtimes(gradient, joined, direction))
     r = ca.Function("r", [w, theta, step], [residual])(*parts[:3])
-    weighed = omega * ca.jtimes(r, whole, direction)
-    gauss_newton = ca.densify(ca.jtimes(r, whole, weighed, True))
-    third = ca.Function("third", [whole, step, rf, direction], [gauss_newton])
-    first = ca.Function("first", [whole, step, rf], [value, gradient])
-    second = ca.Function("second", [whole, step, rf, direction], [product])
+    weighed = omega * ca.jtimes(r, joined, direction)
+    gauss_newton = ca.densify(ca.jtimes(r, joined, weighed, True))
+    third = ca.Function("third", [joined, step, rf, direction], [gauss_newton])
+    first = ca.Function("first", [joined, step, rf], [value, gradient])
+    second = ca.Function("second", [joined, step, rf, direction], [product])
     inputs = [w, theta, step, rf]
     return {
         "step_gradient": ca.Function("step_gradient", inputs, first.call([unknowns, step, rf])),

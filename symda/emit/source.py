@@ -49,10 +49,10 @@ class Source:
                 f"Source: digest must be 64 lower-case hexadecimal digits, got {self.digest!r}. "
                 "Make sources with Source.of(stem, text)."
             )
-        ending = f"_{self.digest[:DIGEST_DIGITS]}"
-        if not _STEM.fullmatch(self.name) or not self.name.endswith(ending):
+        suffix = f"_{self.digest[:DIGEST_DIGITS]}"
+        if not _STEM.fullmatch(self.name) or not self.name.endswith(suffix):
             raise InputError(
-                f"Source: name must be an ASCII identifier ending in {ending!r}, "
+                f"Source: name must be an ASCII identifier ending in {suffix!r}, "
                 f"got {self.name!r}. Make sources with Source.of(stem, text)."
             )
 

@@ -85,7 +85,7 @@ class StepIR:
 
     `programs` holds the bases of compositions too, before them; `public` are the names of those
     that were asked for. `jacobians` has the pattern of each routine that returns a Jacobian. Of
-    a large `lattice` there is F alone, as loops over sites, and its methods are explicit
+    a large `lattice` there is only F, as loops over sites, and its methods are explicit
     Runge-Kutta ones.
     """
 

@@ -16,8 +16,8 @@ from symda.observe.unknowns import Unknowns
 from symda.types import BoolArray, FloatArray, IntArray
 
 #: Change of a free parameter per step by its own size costs the action half of this, so that a
-#: value which nothing feels is that of its neighbour.
-UNFELT = 1e-8
+#: value without any effect is that of its neighbour.
+TIE = 1e-8
 
 
 class Missed(NamedTuple):
@@ -33,7 +33,7 @@ class Missed(NamedTuple):
         The first of these jumps.
     step : int
         The step that holds it.
-    mend : str
+    fix : str
         What to do about it.
     """
 
@@ -41,7 +41,7 @@ class Missed(NamedTuple):
     jumps: int
     time: float
     step: int
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +233,7 @@ class Problem:
 
     def precision(self, rf: ArrayLike) -> FloatArray:
         """Rf of every state, (..., D): as given, but of parameters per step their own."""
-        tie = UNFELT / self.sizes[: self.D] ** 2
+        tie = TIE / self.sizes[: self.D] ** 2
         own = np.where(self.untied, tie, 1.0 / self.process_variance)
         return np.where(self.ruled, np.asarray(rf, dtype=float), own)
 

@@ -45,7 +45,7 @@ def plot_levels(
     dataset : xarray.Dataset
         The dataset of a run.
     path : str or Path, optional
-        Where to save the figure; the ending chooses the format.
+        Where to save the figure; the suffix chooses the format.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default in a figure of its own.
 

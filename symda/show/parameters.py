@@ -45,7 +45,7 @@ def plot_parameters(
     dataset : xarray.Dataset
         The dataset of a run.
     path : str or Path, optional
-        Where to save the figure; the ending chooses the format.
+        Where to save the figure; the suffix chooses the format.
     parameters : sequence of str, optional
         Which free parameters to show; by default the first 12.
     truth : mapping of str to float, optional

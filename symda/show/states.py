@@ -1,4 +1,4 @@
-"""The plot of states in time: estimate, data with error bars, and which states nobody measured."""
+"""The plot of states in time: estimate, data with error bars, unmeasured states marked."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def plot_states(
     dataset : xarray.Dataset
         The dataset of a run.
     path : str or Path, optional
-        Where to save the figure; the ending chooses the format.
+        Where to save the figure; the suffix chooses the format.
     states : sequence of str, optional
         Names of the states (and measured expressions) to show; by default the first 12.
     which : int or "best"

@@ -52,7 +52,7 @@ def plot_trajectory(
     states : xarray.DataArray, dims (time, state)
         The trajectory.
     path : str or Path, optional
-        Where to save the figure; the ending chooses the format.
+        Where to save the figure; the suffix chooses the format.
     groups : sequence of sequences of str, optional
         States that share a panel; by default each of the first six has its own.
     orbit : (str, str), optional

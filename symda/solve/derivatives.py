@@ -47,8 +47,8 @@ class Point:
 
     def steepest(self, held: BoolArray) -> float:
         """Return max g^2/scale over the unknowns that are not held."""
-        felt = (self.scale > 0.0) & ~held
-        return float(np.max(self.gradient[felt] ** 2 / self.scale[felt], initial=0.0))
+        free = (self.scale > 0.0) & ~held
+        return float(np.max(self.gradient[free] ** 2 / self.scale[free], initial=0.0))
 
     def step(self, mu: float, held: BoolArray) -> FloatArray | None:
         """Newton step with damping mu; None where the Hessian is not positive definite."""

@@ -60,7 +60,7 @@ class Minimiser(Protocol):
     """Minimises the action of one problem, at any model precision, from any start."""
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta).
+        """Minimise from (path, theta).
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class Climber(Minimiser, Protocol):
     ) -> Climb:
         """Take K paths up a ladder, each minimum the start of the next rung.
 
-        A path does not depend on its company. A rung that fails ends its path's climb.
+        A path does not depend on the other paths. A rung that fails ends its path's climb.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ def descended(
     theta: FloatArray,
     rf: FloatArray,
 ) -> Minimum:
-    """Go down from (path, theta) and make the record.
+    """Minimise from (path, theta) and make the record.
 
     `descend` takes unknowns within their bounds and Rf (D,), and returns where it ended, why, and
     the numbers of iterations and of actions evaluated.

@@ -12,7 +12,7 @@ import numpy as np
 
 from symda.emit.lanes import DAMPING
 from symda.solve.box import Box, Sides
-from symda.solve.lines import Lines, Rows
+from symda.solve.lines import Lines, ResidualRows
 from symda.solve.minimum import Minimum, descended
 from symda.solve.options import (
     UNDETERMINED,
@@ -36,7 +36,7 @@ MOST_PRODUCTS = 500
 TAKEN, POOR, GOOD = 1e-4, 0.25, 0.75
 #: A step this much shorter than the unknowns themselves is none.
 SHORTEST = 1e-14
-#: Times a step is found anew because unknowns reached their bounds.
+#: Times a step is computed again because unknowns reached their bounds.
 PASSES = 8
 
 
@@ -67,10 +67,10 @@ class TruncatedNewton:
         self._box = Box(problem.unknowns)
         self._split = problem.unknowns.split
         self._fields = kernels.shape.fields
-        self._band = Rows.of(problem, discrete=kernels.shape.discrete).band(problem.M)
+        self._band = ResidualRows.of(problem, discrete=kernels.shape.discrete).band(problem.M)
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Minimiser.minimise`."""
+        """Minimise from (path, theta); see `Minimiser.minimise`."""
         return descended(self._evaluator, self._descend, path, theta, rf)
 
     def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, Reason, int, int]:
@@ -119,14 +119,14 @@ class TruncatedNewton:
         sides = self._box.sides(x, gradient, self._box.reach(metric.diagonal))
         limit = left_over(problem, action)
         held = holding(problem, sides.held, gradient * sizes)
-        felt = np.where(sides.held, 0.0, gradient)
-        if not (math.isfinite(action) and np.isfinite(felt).all()):
-            broken = (~np.isfinite(felt)).astype(float)
+        acting = np.where(sides.held, 0.0, gradient)
+        if not (math.isfinite(action) and np.isfinite(acting).all()):
+            broken = (~np.isfinite(acting)).astype(float)
             return Stationarity(False, False, math.nan, limit, broken, held)
         step = self._step(x, rf, gradient, metric, sides, math.inf, limit / SHARE)
         change = self._box.project(x + step.change, sides) - x
         if step.bounded:
-            return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
+            return Stationarity(True, False, math.nan, limit, -acting * sizes, held)
         left = max(step.predicted, 0.0)
         return Stationarity(True, True, left, limit, change / sizes, held)
 
@@ -151,14 +151,14 @@ class TruncatedNewton:
     ) -> Step:
         """Return a step that stays within the bounds.
 
-        Unknowns that would leave them stop there, and the others are found anew.
+        Unknowns that would leave them stop there, and the others are computed again.
         """
         bounds, free = self._box.unknowns, ~sides.held
         # what is held goes to its bound, by less than the margin
         change = self._box.project(x, sides) - x
-        bend = self._hessian(x, rf, np.ones(len(x), dtype=bool))
+        hessian = self._hessian(x, rf, np.ones(len(x), dtype=bool))
         for _ in range(PASSES):
-            slope = gradient + bend(change) if change.any() else gradient
+            slope = gradient + hessian(change) if change.any() else gradient
             step = _steihaug(
                 self._hessian(x, rf, free), metric.without(~free), slope * free, radius, size
             )
@@ -171,7 +171,7 @@ class TruncatedNewton:
         if not change.any() and not beyond.any():
             return step
         change = np.clip(x + change + step.change, bounds.lower, bounds.upper) - x
-        predicted = -(_dot(gradient, change) + 0.5 * _dot(change, bend(change)))
+        predicted = -(_dot(gradient, change) + 0.5 * _dot(change, hessian(change)))
         return Step(change, step.length, predicted, step.bounded)
 
     def _metric(self, x: FloatArray, rf: FloatArray) -> Metric:
@@ -188,12 +188,12 @@ class TruncatedNewton:
 
         signs = np.random.default_rng(0).choice([-1.0, 1.0], size=p.D)
         probe = np.concatenate([np.tile(signs, p.M), np.zeros(p.P)])
-        felt, _ = self._split(gauss_newton(probe))
+        product, _ = self._split(gauss_newton(probe))
         measured = np.zeros((p.M, p.D))
         plain = np.flatnonzero(p.direct >= 0)
         measured[:, p.direct[plain]] = p.rm[:, plain]
         constant = self._band[0].sum() + 2.0 * sum(float(row.sum()) for row in self._band[1:])
-        share = signs * felt.sum(axis=0) - measured.sum(axis=0) - constant * rf
+        share = signs * product.sum(axis=0) - measured.sum(axis=0) - constant * rf
         soft = np.repeat(share.reshape(self._fields, -1).mean(axis=1), p.D // self._fields) / p.M
         soft = np.maximum(soft, 1e-6 * (self._band[0].mean() * rf + measured.mean()))
         scale = np.ones(p.P)
@@ -272,7 +272,7 @@ class Metric:
         return np.concatenate([on_path.reshape(-1), right[size:] / self.scale])
 
     def length(self, x: FloatArray) -> float:
-        """Length of a vector by the diagonal alone."""
+        """Length of a vector by the diagonal only."""
         return math.sqrt(_dot(x * self.diagonal, x))
 
     def steepest(self, gradient: FloatArray, free: BoolArray) -> float:
@@ -311,13 +311,13 @@ def _steihaug(
         if rz <= goal:
             break
         Hp = hessian(p)
-        bend = _dot(p, Hp)
-        alpha = rz / bend if bend > 0.0 else math.inf
-        if bend <= 0.0 and radius == math.inf:
+        curvature = _dot(p, Hp)
+        alpha = rz / curvature if curvature > 0.0 else math.inf
+        if curvature <= 0.0 and radius == math.inf:
             radius = max(math.sqrt(first), 2.0 * math.sqrt(ss))
         if not ss + alpha * (2.0 * sp + alpha * pp) < radius**2:
             tau = (math.sqrt(max(sp**2 + pp * (radius**2 - ss), 0.0)) - sp) / pp
-            predicted += tau * rz - 0.5 * tau**2 * bend
+            predicted += tau * rz - 0.5 * tau**2 * curvature
             return Step(s + tau * p, radius, predicted, bounded=True)
         s += alpha * p
         r += alpha * Hp

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from symda.anneal.measured import followed
-from symda.checks import number, whole
+from symda.checks import integer, number
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Growing:
     rf: float | None = None
 
     def __post_init__(self) -> None:
-        self._check(whole, "samples", "extend")
+        self._check(integer, "samples", "extend")
         self._check(partial(number, kind="positive"), "rf")
 
     def _check(self, test: Callable[[object, str], object], *names: str) -> None:
@@ -155,9 +155,9 @@ def part(job: Job, steps: int, rungs: Sequence[int], keep: str) -> Job:
     return replace(job, problem=window, rungs=tuple(rungs), keep=keep)
 
 
-def hurried(job: Job) -> Job:
+def with_window_limit(job: Job) -> Job:
     """Return a job with fewer iterations a rung, unless the user allows fewer still."""
-    return replace(job, solver=job.solver.hurried())
+    return replace(job, solver=job.solver.with_window_limit())
 
 
 def extrapolated(job: Job, found: PathResult, steps: int, point: Point | None = None) -> Point:

@@ -16,7 +16,7 @@ SIDE_BY_SIDE, SHORT = 7, 28
 
 
 @dataclass(frozen=True)
-class Text:
+class Paragraph:
     """A paragraph of plain text."""
 
     kind: ClassVar[str] = "text"
@@ -24,7 +24,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """A sentence to be seen first.
 
     Parameters
@@ -168,7 +168,7 @@ class Topic:
     title : str
     blocks : tuple of Block
     folded : bool, optional
-        Whether a page shows the heading alone until it is opened.
+        Whether a page shows only the heading until it is opened.
     size : str, optional
         How much there is to unfold, such as ``"60 equations"``.
     """
@@ -180,7 +180,7 @@ class Topic:
     size: str = ""
 
 
-Leaf: TypeAlias = Text | Verdict | Facts | Table | Formulas | Figure | Gallery | Code
+Leaf: TypeAlias = Paragraph | Judgement | Facts | Table | Formulas | Figure | Gallery | Code
 Block: TypeAlias = Leaf | Topic
 
 

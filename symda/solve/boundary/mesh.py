@@ -56,7 +56,7 @@ class Inputs:
 
     @classmethod
     def of(cls, problem: Problem) -> Inputs:
-        """Take the forcing of a problem, which has it at the abscissae of its scheme alone.
+        """Take the forcing of a problem, which has it at the abscissae of its scheme only.
 
         In between it is the polynomial through them, step by step: exact for a forcing that is
         linear between grid points (held, for schemes with one abscissa), and never worse than
@@ -104,7 +104,7 @@ class Mesh:
         shares = np.arange(intervals) / intervals
         fine = np.append((t[:-1, None] + np.diff(t)[:, None] * shares).reshape(-1), t[-1])
         inner = inputs.breaks[(inputs.breaks > t[0]) & (inputs.breaks < t[-1])]
-        # a break at a grid point but for rounding is that point
+        # a break at a grid point up to rounding is that point
         near = np.abs(inner[:, None] - fine).min(axis=1, initial=np.inf)
         times = np.unique(np.concatenate([fine, inner[near > 1e-9 * np.diff(t).min()]]))
         grid = np.searchsorted(times, t)

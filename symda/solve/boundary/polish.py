@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.solve.boundary.program import Program
+from symda.solve.boundary.program import CollocationProgram
 from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Polished:
 
 
 def polish(
-    program: Program,
+    program: CollocationProgram,
     v: FloatArray,
     lam: FloatArray,
     q: FloatArray,
@@ -59,7 +59,7 @@ def polish(
 
     Parameters
     ----------
-    program : Program
+    program : CollocationProgram
         The nonlinear program.
     v, lam : ndarray
         Unknowns and multipliers.
@@ -103,8 +103,8 @@ def polish(
         if crossed.any() or not change < smallest:
             break
         v, lam, smallest = moved, lam + dlam, change
-    force, loads = _forces(program, v, lam, q)
-    force[np.abs(force) <= NOTHING * loads] = 0.0
+    force, sizes = _forces(program, v, lam, q)
+    force[np.abs(force) <= NOTHING * sizes] = 0.0
     at_bound = held & (lower < upper)
     outward = np.where(upper - v < v - lower, force < 0.0, force > 0.0)
     pressed = at_bound & (force != 0.0) & outward
@@ -112,7 +112,7 @@ def polish(
 
 
 def _forces(
-    program: Program, v: FloatArray, lam: FloatArray, q: FloatArray
+    program: CollocationProgram, v: FloatArray, lam: FloatArray, q: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Gradient of the Lagrange function by the unknowns, and the absolute size of its terms."""
     from scipy.sparse import csc_array

@@ -1,4 +1,4 @@
-"""Starts that are there already: paths of the user's own, or those a run ended with."""
+"""Paths as starts: those of the user, or those that a run ended with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from symda.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class FromPaths:
     """Path k starts at `paths[k]`, and from the first again when there are no more.
 
     Attributes
