@@ -56,27 +56,16 @@ NAMES = 8
 
 @dataclass(frozen=True, eq=False)
 class ModelEquations:
-    """What the check of the scheme needs to know of the equations.
+    """What the check of the scheme needs to know of the equations."""
 
-    Attributes
-    ----------
-    field : casadi.Function or None
-        F(x, u, theta, t); None for a map, which has no scheme.
-    order : int
-        Of the scheme.
-    forcing : StepForcing, optional
-        The forcing inside the steps; as the scheme sees it when left out.
-    unseen, unconstrained : sequence of str
-        States and parameters that nothing measured depends on.
-    jumps : function, optional
-        Names the jumps of equations that a path (M, D) with parameters (P,) meets.
-    """
-
-    field: ca.Function | None
-    order: int
+    field: ca.Function | None  #: F(x, u, theta, t); None for a map, which has no scheme.
+    order: int  #: Of the scheme.
+    #: The forcing inside the steps; as the scheme sees it when left out.
     forcing: StepForcing | None = None
+    #: States and parameters that nothing measured depends on.
     unseen: Sequence[str] = ()
     unconstrained: Sequence[str] = ()
+    #: Names the jumps of equations that a path (M, D) with parameters (P,) meets.
     jumps: Callable[[FloatArray, FloatArray], tuple[str, ...]] | None = None
 
 
@@ -87,8 +76,6 @@ def assess(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     evaluator : Evaluator
         Kernels with the problem that was annealed.
     equations : ModelEquations

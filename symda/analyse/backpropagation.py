@@ -83,12 +83,9 @@ def backpropagate(
 
     Parameters
     ----------
-    at : BlockEvaluator
-        Kernels with their data.
     path : (M, D)
         Its first row is the initial state; columns of parameters per step are read in every row.
     theta : (P,)
-        Parameters.
     explicit : bool
         Whether r = x_{n+1} - f(x_n).
 

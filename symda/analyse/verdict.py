@@ -100,11 +100,6 @@ def verdict(dataset: xr.Dataset) -> Verdict:
     follow the path for as long as their instability allows; nothing is on a bound or undetermined;
     and the level was met more than once, from starts that differ.
 
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
-
     Raises
     ------
     SolveError
@@ -324,13 +319,7 @@ def _level(dataset: xr.Dataset, found: Assessment | None) -> Finding:
 
 
 def equal_places(dataset: xr.Dataset) -> int:
-    """Return how many different minima share the lowest action, as far as hits of it go.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
-    """
+    """Return how many different minima share the lowest action, as far as hits of it go."""
     rung = last_rung(dataset)
     action = dataset["action"].values[:, rung]
     groups = level_members(dataset)

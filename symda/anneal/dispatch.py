@@ -25,24 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DispatchResult:
-    """The results of a run.
+    """The results of a run."""
 
-    Parameters
-    ----------
-    results
-        The paths that ran, by number.
-    lost
-        Why, for each path that failed without a result of its own.
-    reason
-        Why the remaining paths were not run; empty if there are none.
-    interrupted
-        Ctrl-C ended the run.
-    """
-
-    results: Mapping[int, PathResult]
-    lost: Mapping[int, str]
-    reason: str
-    interrupted: bool
+    results: Mapping[int, PathResult]  #: The paths that ran, by number.
+    lost: Mapping[int, str]  #: Why, for each path that failed without a result of its own.
+    reason: str  #: Why the remaining paths were not run; empty if there are none.
+    interrupted: bool  #: Ctrl-C ended the run.
 
 
 class Dispatcher:

@@ -49,7 +49,6 @@ class Dynamics:
         n : int
             The step, 0 .. N - 1.
         states : (B, D)
-            States x_n.
         theta : (P,)
             Parameters, common to all.
 
@@ -77,7 +76,6 @@ class Dynamics:
         path : (n (1 + I) + 1, D)
             The first n steps.
         theta : (P,)
-            Parameters.
         steps : int
             Steps of the longer path.
 

@@ -37,31 +37,16 @@ class SerialExecutor(Executor):
 
 @dataclass(frozen=True)
 class Workers:
-    """An executor and what may be done with it.
+    """An executor and what may be done with it."""
 
-    Parameters
-    ----------
-    name
-        For the record of the run.
-    executor
-        Runs the tasks, `count` at a time.
-    count
-        Number of tasks that run at once.
-    ahead
-        Number of tasks to have submitted at any time: enough that no worker waits for the next,
-        few enough that stopping is prompt.
-    local
-        Tasks run in this process, so that an event set here is seen there.
-    owned
-        Made here, so it is shut down here.
-    """
-
-    name: str
-    executor: Executor
-    count: int
+    name: str  #: For the record of the run.
+    executor: Executor  #: Runs the tasks, `count` at a time.
+    count: int  #: Number of tasks that run at once.
+    #: Number of tasks to have submitted at any time: enough that no worker waits for the next, few
+    #: enough that stopping is prompt.
     ahead: int
-    local: bool
-    owned: bool
+    local: bool  #: Tasks run in this process, so that an event set here is seen there.
+    owned: bool  #: Made here, so it is shut down here.
 
 
 def start_workers(executor: str | Executor | None, workers: int | None, paths: int) -> Workers:

@@ -40,40 +40,20 @@ PASSES = 4
 
 @dataclass(frozen=True)
 class OdeOptions:
-    """Method and tolerances.
+    """Method and tolerances."""
 
-    Attributes
-    ----------
-    method
-        None: DOP853, and Radau from where the model turns out stiff.
-    rtol
-        Relative tolerance.
-    atol
-        Absolute tolerance; None: by the size of each state.
-    """
-
-    method: OdeMethod | None
-    rtol: float
-    atol: float | None
+    method: OdeMethod | None  #: None: DOP853, and Radau from where the model turns out stiff.
+    rtol: float  #: Relative tolerance.
+    atol: float | None  #: Absolute tolerance; None: by the size of each state.
 
 
 @dataclass(frozen=True, eq=False)
 class Rates:
-    """A model with everything but the state filled in.
+    """A model with everything but the state filled in."""
 
-    Attributes
-    ----------
-    field : Field
-        F as a machine function.
-    theta : (P,)
-        Parameters.
-    sources : tuple of U forcing sources
-        In the model's order.
-    """
-
-    field: MachineField
-    theta: FloatArray
-    sources: tuple[ForcingSource, ...]
+    field: MachineField  #: F as a machine function.
+    theta: FloatArray  #: Parameters, (P,).
+    sources: tuple[ForcingSource, ...]  #: In the model's order.
 
     @property
     def names(self) -> tuple[str, ...]:

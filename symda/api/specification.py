@@ -37,22 +37,16 @@ class GridOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Specification:
-    """What a user asked for, checked; the methods of an `Action` hand this on.
+    """What a user asked for, checked; the methods of an `Action` hand this on."""
 
-    Attributes
-    ----------
-    model, measurement, scheme, model_error, averaging, matrix_free
-        As for `Action`.
-    built : dict
-        Kernels that were built, by compiler options.
-    """
-
+    #: As for `Action`.
     model: Model
     measurement: Measurement
     scheme: Scheme
     model_error: ErrorForm
     averaging: Averaging
     matrix_free: bool
+    #: Kernels that were built, by compiler options.
     built: dict[Options | None, Kernels] = field(default_factory=dict)
 
     def __repr__(self) -> str:

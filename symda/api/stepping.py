@@ -39,54 +39,25 @@ class OverBudgetError(Exception):
 
 @dataclass(eq=False)
 class Stepper:
-    """Takes a state through one piece after the other.
+    """Takes a state through one piece after the other."""
 
-    Attributes
-    ----------
-    method
-        The method; an implicit one from the first piece on where `may_switch` finds it stiff.
-    rtol : float
-    atol, implicit_atol : (D,)
-        Tolerances, of an explicit method and of an implicit one.
-    may_switch : bool
-        Whether a stiff model is handed to Radau.
-    budget : float
-        Most calls of F.
-    max_step : float
-        Longest step.
-    end : float
-        Where the last piece ends.
-    where : str
-        How messages name the call.
-    peak : (D,)
-        Largest size of each state so far.
-    calls : int
-        Calls of F so far.
-    switched : float or None
-        When the method was changed.
-    looked : float
-        When an explicit method was last looked at,
-    held : bool
-        and whether its stability held it up then.
-    steps : int
-        Steps of an explicit method so far.
-    """
-
+    #: The method; an implicit one from the first piece on where `may_switch` finds it stiff.
     method: OdeMethod
     rtol: float
+    #: Tolerances, of an explicit method and of an implicit one, (D,).
     atol: FloatArray
     implicit_atol: FloatArray
-    may_switch: bool
-    budget: float
-    max_step: float
-    end: float
-    where: str
-    peak: FloatArray
-    looked: float
-    calls: int = 0
-    switched: float | None = None
-    held: bool = False
-    steps: int = 0
+    may_switch: bool  #: Whether a stiff model is handed to Radau.
+    budget: float  #: Most calls of F.
+    max_step: float  #: Longest step.
+    end: float  #: Where the last piece ends.
+    where: str  #: How messages name the call.
+    peak: FloatArray  #: Largest size of each state so far, (D,).
+    looked: float  #: When an explicit method was last looked at.
+    calls: int = 0  #: Calls of F so far.
+    switched: float | None = None  #: When the method was changed.
+    held: bool = False  #: Whether its stability held an explicit method up then.
+    steps: int = 0  #: Steps of an explicit method so far.
 
     def piece(
         self,

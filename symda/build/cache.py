@@ -44,27 +44,13 @@ class CacheWarning(UserWarning):
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One compiled module in the cache.
+    """One compiled module in the cache."""
 
-    Parameters
-    ----------
-    key : str
-        Digest of everything that decides the binary.
-    name : str
-        Module name.
-    bytes : int
-        Size of the entry on disk.
-    created : datetime
-        When it was built, UTC.
-    folder : Path
-        Where it lies.
-    """
-
-    key: str
-    name: str
-    bytes: int
-    created: datetime
-    folder: Path
+    key: str  #: Digest of everything that decides the binary.
+    name: str  #: Module name.
+    bytes: int  #: Size of the entry on disk.
+    created: datetime  #: When it was built, UTC.
+    folder: Path  #: Where it lies.
 
 
 def cache_folder() -> Path:

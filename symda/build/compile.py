@@ -41,24 +41,12 @@ _DISK_FULL = {"No space left on device": ENOSPC, "Disk quota exceeded": EDQUOT}
 
 @dataclass(frozen=True)
 class Artefact:
-    """A compiled module on disk.
+    """A compiled module on disk."""
 
-    Parameters
-    ----------
-    source : Source
-        What it was built from.
-    library : Path
-        The extension module.
-    seconds : float
-        Wall time the request took.
-    cached : bool
-        Whether it was there already.
-    """
-
-    source: Source
-    library: Path
-    seconds: float
-    cached: bool
+    source: Source  #: What it was built from.
+    library: Path  #: The extension module.
+    seconds: float  #: Wall time the request took.
+    cached: bool  #: Whether it was there already.
 
 
 def build(source: Source, options: Options | None = None) -> Artefact:
@@ -70,8 +58,6 @@ def build(source: Source, options: Options | None = None) -> Artefact:
 
     Parameters
     ----------
-    source : Source
-        The emitted module.
     options : Options, optional
         Compiler, flags.
 
@@ -126,10 +112,6 @@ def build_in(
     ----------
     root : Path
         Cache folder.
-    source : Source
-        The emitted module.
-    chain : Toolchain
-        A usable toolchain.
     flags : tuple of str
         All flags that matter, ``-march=native`` included.
 
@@ -171,10 +153,6 @@ def commands(name: str, chain: Toolchain, flags: tuple[str, ...]) -> dict[str, t
 
     Parameters
     ----------
-    name : str
-        Module name.
-    chain : Toolchain
-        A usable toolchain.
     flags : tuple of str
         Flags of the C compiler.
 
@@ -198,10 +176,6 @@ def identity(source: Source, chain: Toolchain, flags: tuple[str, ...]) -> dict[s
 
     Parameters
     ----------
-    source : Source
-        The emitted module.
-    chain : Toolchain
-        A usable toolchain.
     flags : tuple of str
         Flags of the C compiler.
 
@@ -232,8 +206,6 @@ def write_source(source: Source, folder: str | Path) -> Path:
 
     Parameters
     ----------
-    source : Source
-        The emitted module.
     folder : path-like
         Made if it does not exist.
 

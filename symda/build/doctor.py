@@ -25,21 +25,11 @@ def twice(double x):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The result of one check.
+    """The result of one check."""
 
-    Parameters
-    ----------
-    name : str
-        What.
-    ok : bool
-        Whether it works.
-    detail : str
-        Version, timing or size; or what is wrong and how to correct it.
-    """
-
-    name: str
-    ok: bool
-    detail: str
+    name: str  #: What.
+    ok: bool  #: Whether it works.
+    detail: str  #: Version, timing or size; or what is wrong and how to correct it.
 
 
 def doctor() -> list[Diagnosis]:

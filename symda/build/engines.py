@@ -118,8 +118,6 @@ class CompiledEngine(Engine):
 
     Parameters
     ----------
-    library : Path
-        The compiled module.
     digest : str
         First digits of the source's digest, part of every exported symbol.
     """

@@ -21,8 +21,6 @@ class ImplicitStep:
     ----------
     kernels : BlockKernels
         What evaluates residual and Jacobian.
-    problem : Problem
-        Sizes.
     moving : (D,) of bool
         The states that a step determines; the others stay as they are.
     """

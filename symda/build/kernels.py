@@ -244,13 +244,6 @@ class BlockKernels(Kernels):
 class Evaluator(ABC):
     """Kernels with the data of one problem.
 
-    Parameters
-    ----------
-    kernels : Kernels
-        The kernels.
-    problem : Problem
-        The data.
-
     Raises
     ------
     InputError

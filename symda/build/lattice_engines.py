@@ -17,13 +17,7 @@ if TYPE_CHECKING:
 
 
 class CompiledLattice:
-    """The emitted module.
-
-    Parameters
-    ----------
-    library : Path
-        The compiled module.
-    """
+    """The emitted module."""
 
     kind = "compiled"
 

@@ -87,8 +87,6 @@ class ProblemLayout:
     ----------
     functions : mapping of name to casadi.Function
         Per-step and per-point functions.
-    problem : Problem
-        Sizes.
     """
 
     def __init__(self, functions: Mapping[str, ca.Function], problem: Problem) -> None:

@@ -19,7 +19,6 @@ def jacobian(model: Model, wrt: Sequence[Symbol] | None = None) -> sp.ImmutableM
 
     Parameters
     ----------
-    model : Model
     wrt : sequence of Symbol, (C,), optional
         What to differentiate by: by default the states; for example `model.parameters`.
 
@@ -41,7 +40,6 @@ def hessian_tensor(
 
     Parameters
     ----------
-    model : Model
     wrt : sequence of Symbol, (C,), optional
         What to differentiate by: by default the states.
 
@@ -79,11 +77,6 @@ def first_derivatives(
 ) -> dict[tuple[int, int], Expr]:
     """Differentiate each expression by the symbols that appear in it.
 
-    Parameters
-    ----------
-    expressions : sequence of Expr
-    wrt : sequence of Symbol
-
     Returns
     -------
     dict of (a, b) to Expr
@@ -101,11 +94,6 @@ def second_derivatives(
     expressions: Sequence[Expr], wrt: Sequence[Symbol]
 ) -> dict[tuple[int, int, int], Expr]:
     """Differentiate each expression twice by the symbols that appear in it.
-
-    Parameters
-    ----------
-    expressions : sequence of Expr
-    wrt : sequence of Symbol
 
     Returns
     -------

@@ -16,20 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measured:
-    """A model and what is measured of it, with their sizes.
+    """A model and what is measured of it, with their sizes."""
 
-    Parameters
-    ----------
-    model : Model
-        The declared model.
-    measurement : Measurement
-        What is measured of it.
-    parameters : tuple of Parameter
-        All P parameters: the model's, then those of the measurement alone.
-    """
-
-    model: Model
-    measurement: Measurement
+    model: Model  #: The declared model.
+    measurement: Measurement  #: What is measured of it.
+    #: All P parameters: the model's, then those of the measurement alone.
     parameters: tuple[Parameter, ...]
 
     @property
@@ -55,29 +46,15 @@ class Measured:
 
 @dataclass(frozen=True)
 class Field(Measured):
-    """F, h and their first and second derivatives as CasADi functions of (x, u, theta, t).
+    """F, h and their first and second derivatives as CasADi functions of (x, u, theta, t)."""
 
-    Parameters
-    ----------
-    field : casadi.Function
-        (x, u, theta, t) -> k, shape (D,): F, or the map f.
-    field_jacobian : casadi.Function
-        (x, u, theta, t) -> k and dF/d(x, theta), sparse (D, D + P).
-    field_curvature : casadi.Function
-        (x, u, theta, t, mu) -> sum_a mu_a d2F_a/d(x, theta)2, sparse lower triangle (D + P, D + P).
-    measure : casadi.Function
-        (x, theta) -> h, shape (L,).
-    measure_jacobian : casadi.Function
-        (x, theta) -> h and dh/d(x, theta), sparse (L, D + P).
-    measure_curvature : casadi.Function
-        (x, theta, nu) -> sum_l nu_l d2h_l/d(x, theta)2, sparse lower triangle (D + P, D + P).
-    """
-
-    field: ca.Function
-    field_jacobian: ca.Function
+    field: ca.Function  #: (x, u, theta, t) -> k, shape (D,): F, or the map f.
+    field_jacobian: ca.Function  #: (x, u, theta, t) -> k and dF/d(x, theta), sparse (D, D + P).
+    #: (x, u, theta, t, mu) -> sum_a mu_a d2F_a/d(x, theta)2, sparse lower triangle (D + P, D + P).
     field_curvature: ca.Function
-    measure: ca.Function
-    measure_jacobian: ca.Function
+    measure: ca.Function  #: (x, theta) -> h, shape (L,).
+    measure_jacobian: ca.Function  #: (x, theta) -> h and dh/d(x, theta), sparse (L, D + P).
+    #: (x, theta, nu) -> sum_l nu_l d2h_l/d(x, theta)2, sparse lower triangle (D + P, D + P).
     measure_curvature: ca.Function
 
     @property

@@ -49,26 +49,16 @@ _ASIDE, _NEAR = 1e-8, 1e-2
 
 @dataclass(frozen=True)
 class Kink:
-    """A place where a right-hand side or measured quantity is not smooth.
+    """A place where a right-hand side or measured quantity is not smooth."""
 
-    Attributes
-    ----------
-    kind : {"state", "channel"}
-        Whether `name` is the state whose equation holds it, or a measured channel.
-    name : str
-        Name of the state or channel.
-    text : str
-        The function, as in ``Abs(x - 1)``.
-    zero : Expr
-        g, which is 0 there.
-    effect : {"jump", "kink", "may"}
-        Whether the value jumps or the slope does; "may" where no zero of g was found to tell.
-    """
-
+    #: "state" or "channel": whether `name` is the state whose equation holds it, or a measured
+    #: channel.
     kind: Kind
-    name: str
-    text: str
-    zero: Expr
+    name: str  #: Name of the state or channel.
+    text: str  #: The function, as in ``Abs(x - 1)``.
+    zero: Expr  #: g, which is 0 there.
+    #: "jump", "kink" or "may": whether the value jumps or the slope does; "may" where no zero of g
+    #: was found to tell.
     effect: Literal["jump", "kink", "may"]
 
     @property
@@ -81,11 +71,6 @@ class Kink:
 
 def kinks(model: Model, measurement: Measurement) -> tuple[Kink, ...]:
     """List the jumps and kinks of a model's equations and measured quantities.
-
-    Parameters
-    ----------
-    model : Model
-    measurement : Measurement
 
     Returns
     -------

@@ -40,30 +40,17 @@ class LatticeField(Measured):
 
     The site functions take s = (w, u, theta, t, site): the W stencil values, forcing, parameters,
     time and the numbers of the site.
-
-    Parameters
-    ----------
-    stencil : tuple of Neighbour, (W,)
-        What w holds.
-    site : casadi.Function
-        s -> k, shape (fields,).
-    tangent : casadi.Function
-        s, dw, dtheta -> k, dk: a Jacobian's product.
-    adjoint : casadi.Function
-        s, kappa -> g, shape (W + P,): kappa.dF/d(w, theta).
-    second : casadi.Function
-        s, dw, dtheta, kappa, dkappa -> g, dg: the same and its tangent, (kappa.D2F)(dw, dtheta) +
-        dkappa.dF/d(w, theta).
-    direct : tuple of int, (L,)
-        For each channel the index of the state it measures as it is, else -1.
     """
 
     model: LatticeModel
-    stencil: tuple[Neighbour, ...]
-    site: ca.Function
-    tangent: ca.Function
-    adjoint: ca.Function
+    stencil: tuple[Neighbour, ...]  #: What w holds, (W,).
+    site: ca.Function  #: s -> k, shape (fields,).
+    tangent: ca.Function  #: s, dw, dtheta -> k, dk: a Jacobian's product.
+    adjoint: ca.Function  #: s, kappa -> g, shape (W + P,): kappa.dF/d(w, theta).
+    #: s, dw, dtheta, kappa, dkappa -> g, dg: the same and its tangent, (kappa.D2F)(dw, dtheta) +
+    #: dkappa.dF/d(w, theta).
     second: ca.Function
+    #: For each channel the index of the state it measures as it is, else -1, (L,).
     direct: tuple[int, ...]
 
     @cached_property
@@ -150,25 +137,15 @@ MachineField: TypeAlias = Field | LatticeField
 
 @dataclass(frozen=True)
 class Expressions:
-    """Measured functions of a few states: h, and the measurement term's derivatives.
+    """Measured functions of a few states: h, and the measurement term's derivatives."""
 
-    Attributes
-    ----------
-    channels, states : tuple of int
-        Which channels they are, and the states that they use, z.
-    value : casadi.Function
-        (z, theta) -> h.
-    gradient : casadi.Function
-        (z, theta, y, rm) -> sum rm (h - y)^2 / 2 and its gradient by (z, theta).
-    product : casadi.Function
-        (z, theta, y, rm, dz, dtheta) -> its Hessian times (dz, dtheta).
-    """
-
+    #: Which channels they are, and the states that they use, z.
     channels: tuple[int, ...]
     states: tuple[int, ...]
-    value: ca.Function
+    value: ca.Function  #: (z, theta) -> h.
+    #: (z, theta, y, rm) -> sum rm (h - y)^2 / 2 and its gradient by (z, theta).
     gradient: ca.Function
-    product: ca.Function
+    product: ca.Function  #: (z, theta, y, rm, dz, dtheta) -> its Hessian times (dz, dtheta).
 
     @classmethod
     def of(

@@ -26,21 +26,13 @@ _LOGIC = frozenset({*_RELATIONS, "not", "and", "or", "if_else_zero"})
 
 @dataclass(frozen=True)
 class Dialect:
-    """How numbers are spelled.
+    """How numbers are spelled."""
 
-    Parameters
-    ----------
-    real : str
-        Type of the numbers a routine computes with.
-    shared : frozenset of str, optional
-        Where `real` holds a number for each of several paths: the inputs that are one plain double
-        for all of them. None: every number is a plain double.
-    source, target : str, optional
-        Types of a routine's inputs and outputs, where they are to be told apart.
-    """
-
-    real: str = "double"
+    real: str = "double"  #: Type of the numbers a routine computes with.
+    #: Where `real` holds a number for each of several paths: the inputs that are one plain double
+    #: for all of them. None: every number is a plain double.
     shared: frozenset[str] | None = None
+    #: Types of a routine's inputs and outputs, where they are to be told apart.
     source: str = ""
     target: str = ""
 

@@ -42,8 +42,6 @@ def plot_parameters(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     path : str or Path, optional
         Where to save the figure; the suffix chooses the format.
     parameters : sequence of str, optional
@@ -52,10 +50,6 @@ def plot_parameters(
         True values, drawn as dashed lines.
     bounds : mapping of str to (float, float), optional
         Bounds, drawn as dotted lines where finite; a run does not record them.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

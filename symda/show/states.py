@@ -58,8 +58,6 @@ def plot_states(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     path : str or Path, optional
         Where to save the figure; the suffix chooses the format.
     states : sequence of str, optional
@@ -68,10 +66,6 @@ def plot_states(
         Index of the path.
     truth : xarray.DataArray, dims (time, state), optional
         Drawn as a broad pale line behind the estimate where it has the state.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

@@ -66,10 +66,6 @@ def plot_trajectory(
     title : str
         Title of the figure.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     OptionError

@@ -28,15 +28,6 @@ class BandedNewton:
     Method and rules are those of `symda.solve.newton.Newton`. Along the path the Hessian is a band
     of half width E + D, which LAPACK's banded Cholesky factorises; the parameters are a border,
     taken off by their Schur complement.
-
-    Parameters
-    ----------
-    kernels : BlockKernels
-        What evaluates the action, compiled or not.
-    problem : Problem
-        Data and bounds.
-    options : NewtonOptions
-        How to.
     """
 
     def __init__(self, kernels: BlockKernels, problem: Problem, options: NewtonOptions) -> None:

@@ -19,23 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """The action at one point with its derivatives by (flat path, theta).
-
-    Attributes
-    ----------
-    action : float
-    gradient, scale : ndarray, shape (M D + P,)
-        `scale` is the diagonal of the Gauss-Newton Hessian.
-    hessian : ndarray, shape (nonzeros,)
-    pattern : Bordered
-        Where the nonzeros stand.
-    """
+    """The action at one point with its derivatives by (flat path, theta)."""
 
     action: float
+    #: `scale` is the diagonal of the Gauss-Newton Hessian, (M D + P,).
     gradient: FloatArray
     scale: FloatArray
-    hessian: FloatArray
-    pattern: Bordered
+    hessian: FloatArray  #: (nonzeros,)
+    pattern: Bordered  #: Where the nonzeros stand.
 
     def finite_without(self, held: BoolArray) -> bool:
         """Whether there is a way on from here, for the unknowns that are not held.
@@ -65,8 +56,6 @@ class Derivatives:
 
     Parameters
     ----------
-    evaluator : BlockEvaluator
-        Kernels with the data of the problem.
     exact : bool
         Whether the Hessian has the residuals' curvature.
     """

@@ -46,12 +46,6 @@ class NewtonLanes:
 
     Parameters
     ----------
-    kernels : Kernels
-        What evaluates the action.
-    problem : Problem
-        Data and bounds.
-    options : NewtonOptions
-        How to.
     library : Path
         The compiled solver, see `Kernels.structured`.
     """

@@ -20,23 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Program:
-    """The arguments of CasADi's `nlpsol`.
+    """The arguments of CasADi's `nlpsol`."""
 
-    Parameters
-    ----------
-    nlp : mapping
-        ``x``, ``p``, ``f`` and, lifted, ``g``. All unknowns are in units of their own sizes; ``p``
-        is Rf of each state, then the sizes of (flat path, theta).
-    derivatives : mapping of option name to casadi.Function
-        Exact derivative functions made of the per-step ones, since externals carry none of their
-        own.
-    unknowns : int
-        How many of the unknowns are (flat path, theta); the rest are model errors w.
-    """
-
+    #: ``x``, ``p``, ``f`` and, lifted, ``g``. All unknowns are in units of their own sizes; ``p``
+    #: is Rf of each state, then the sizes of (flat path, theta).
     nlp: Mapping[str, ca.MX]
+    #: Exact derivative functions made of the per-step ones, since externals carry none of their
+    #: own.
     derivatives: Mapping[str, ca.Function]
-    unknowns: int
+    unknowns: int  #: How many of the unknowns are (flat path, theta); the rest are model errors w.
 
 
 class _Graph:

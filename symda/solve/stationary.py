@@ -47,21 +47,12 @@ ROUNDED = 1e-18
 
 @dataclass(frozen=True, eq=False)
 class Expansion:
-    """The action to second order about a point.
+    """The action to second order about a point."""
 
-    Attributes
-    ----------
-    point : Point
-        The action's derivatives.
-    mu : float
-        Damping with which the Hessian is positive definite, in units of the Gauss-Newton diagonal.
-    held : ndarray of bool, shape (M D + P,)
-        Unknowns that stay where they are.
-    """
-
-    point: Point
+    point: Point  #: The action's derivatives.
+    #: Damping with which the Hessian is positive definite, in units of the Gauss-Newton diagonal.
     mu: float
-    held: BoolArray
+    held: BoolArray  #: Unknowns that stay where they are, (M D + P,).
 
     def shift(self, gradient: FloatArray) -> FloatArray:
         """Return how the minimum moves if the gradient changes by `gradient`, (M D + P,)."""
@@ -82,36 +73,22 @@ class Expansion:
 
 @dataclass(frozen=True, eq=False)
 class Stationarity:
-    """How far a point is from a minimum of the action within the bounds.
+    """How far a point is from a minimum of the action within the bounds."""
 
-    Attributes
-    ----------
-    finite : bool
-        Whether the action and its derivatives are.
-    convex : bool
-        Whether the Hessian is positive definite, except for flat directions, on unknowns that no
-        bound holds.
-    decrement : float
-        By how much a Newton step within the bounds would lower the action: half the squared Newton
-        decrement; nan where the Hessian is not positive definite.
-    tolerance : float
-        What counts as none.
-    step : ndarray, shape (M D + P,)
-        The Newton step, in units of the unknowns' own sizes 1/sqrt(Gauss-Newton diagonal). Where
-        the Hessian is not positive definite, the steepest descent; where a derivative is not
-        finite, 1 for those that are not.
-    held : ndarray of bool, shape (M D + P,)
-        Unknowns that a bound holds: on it, and the action falls beyond.
-    expansion : Expansion, optional
-        The action's expansion there, if it is convex and there are matrices.
-    """
-
-    finite: bool
+    finite: bool  #: Whether the action and its derivatives are.
+    #: Whether the Hessian is positive definite, except for flat directions, on unknowns that no
+    #: bound holds.
     convex: bool
+    #: By how much a Newton step within the bounds would lower the action: half the squared Newton
+    #: decrement; nan where the Hessian is not positive definite.
     decrement: float
-    tolerance: float
+    tolerance: float  #: What counts as none.
+    #: (M D + P,): the Newton step, in units of the unknowns' own sizes 1/sqrt(Gauss-Newton
+    #: diagonal). Where the Hessian is not positive definite, the steepest descent; where a
+    #: derivative is not finite, 1 for those that are not.
     step: FloatArray
-    held: BoolArray
+    held: BoolArray  #: Unknowns that a bound holds: on it, and the action falls beyond, (M D + P,).
+    #: The action's expansion there, if it is convex and there are matrices.
     expansion: Expansion | None = None
 
     @property
@@ -157,7 +134,6 @@ class Judge(Protocol):
         path : ndarray, shape (M, D)
         theta : ndarray, shape (P,)
         rf : ndarray, shape (D,)
-            Model precision of each state.
         """
 
     def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
@@ -185,7 +161,6 @@ def settled(
     ----------
     judge : Judge
         Of the problem.
-    problem : Problem
     path : ndarray, shape (M, D)
     theta : ndarray, shape (P,)
     rf : ndarray, shape (D,)
@@ -301,7 +276,6 @@ def holding(problem: Problem, near: BoolArray, slope: FloatArray) -> BoolArray:
 
     Parameters
     ----------
-    problem : Problem
     near : ndarray of bool, shape (M D + P,)
         On a bound, or fixed.
     slope : ndarray, shape (M D + P,)

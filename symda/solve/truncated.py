@@ -49,15 +49,6 @@ class TruncatedNewton:
     each state by itself (`Lines`), its norm measures the region. Unknowns held at a bound, by the
     sign of their gradient, are left out of the step (Bertsekas, SIAM J. Control Optim. 20 (1982)
     221). Memory grows with N D.
-
-    Parameters
-    ----------
-    kernels : LatticeKernels
-        What evaluates the action.
-    problem : Problem
-        Data and bounds.
-    options : NewtonOptions
-        How to.
     """
 
     def __init__(self, kernels: LatticeKernels, problem: Problem, options: NewtonOptions) -> None:
@@ -228,26 +219,13 @@ class TruncatedJudge:
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """The preconditioner: lines along time, and a number for each parameter.
+    """The preconditioner: lines along time, and a number for each parameter."""
 
-    Attributes
-    ----------
-    band : ndarray
-        See `Lines`.
-    rf : ndarray, shape (D,)
-    own : ndarray, shape (M, D)
-        What the measurements and the field's coupling add to the lines.
-    scale : ndarray, shape (P,)
-        Of the parameters.
-    held : ndarray of bool, shape (M D + P,), or None
-        Unknowns that are taken out.
-    """
-
-    band: FloatArray
-    rf: FloatArray
-    own: FloatArray
-    scale: FloatArray
-    held: BoolArray | None = None
+    band: FloatArray  #: See `Lines`.
+    rf: FloatArray  #: (D,)
+    own: FloatArray  #: What the measurements and the field's coupling add to the lines, (M, D).
+    scale: FloatArray  #: Of the parameters, (P,).
+    held: BoolArray | None = None  #: Unknowns that are taken out, (M D + P,).
 
     def without(self, held: BoolArray) -> Metric:
         """Return the metric of the other unknowns."""

@@ -290,7 +290,6 @@ def _forces(of: Continuum, model: Expr) -> tuple[tuple[Expr, ...], tuple[Eq, ...
 
     Parameters
     ----------
-    of : Continuum
     model : Expr
         The model's part of L, or of -H.
 

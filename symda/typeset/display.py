@@ -31,9 +31,6 @@ class Line:
 
     Parameters
     ----------
-    left : Expr
-    right : Expr
-    comment : str, optional
     ordered : bool, optional
         True if the terms stand in an order of their own, False to print them in SymPy's.
     """

@@ -20,13 +20,7 @@ IDENTITY = Mark("Id", r"\mathbf{1}")
 
 @dataclass(frozen=True)
 class StepNotation:
-    """Names of what occurs in one step of a scheme.
-
-    Parameters
-    ----------
-    scheme : Scheme
-    notation : Notation
-    """
+    """Names of what occurs in one step of a scheme."""
 
     scheme: Scheme
     notation: Notation
@@ -107,10 +101,6 @@ class StepNotation:
 def residual_lines(step: StepNotation) -> tuple[Line, ...]:
     """Return the slopes and the residual of one step.
 
-    Parameters
-    ----------
-    step : StepNotation
-
     Returns
     -------
     tuple of Line
@@ -151,13 +141,8 @@ def derivative_lines(step: StepNotation, *, parameters: bool) -> tuple[Line, ...
 
     Parameters
     ----------
-    step : StepNotation
     parameters : bool
         Whether the field has parameters.
-
-    Returns
-    -------
-    tuple of Line
     """
     notation = step.notation
     unknowns: list[Mark] = list(step.points)

@@ -124,17 +124,10 @@ class Notation:
     Where the model has a symbol of the same name, another letter stands in its place: the state
     vector of a model in x, y and z prints as X, the step length of one with a gating variable h
     as dt. LaTeX sets vectors in bold type.
-
-    Parameters
-    ----------
-    letters : tuple of (str, str)
-        The letter of the papers and the one used.
-    arguments : tuple of str
-        Which of theta, u and t the field depends on.
     """
 
-    letters: tuple[tuple[str, str], ...]
-    arguments: tuple[str, ...]
+    letters: tuple[tuple[str, str], ...]  #: The letter of the papers and the one used.
+    arguments: tuple[str, ...]  #: Which of theta, u and t the field depends on.
 
     @classmethod
     def of(cls, model: Model, measurement: Measurement, further: Iterable[str] = ()) -> Self:

@@ -12,21 +12,11 @@ from symda.types import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class FromPaths:
-    """Path k starts at `paths[k]`, and from the first again when there are no more.
+    """Path k starts at `paths[k]`, and from the first again when there are no more."""
 
-    Attributes
-    ----------
-    name : str
-        For the record of the run.
-    paths : (J, M, D)
-        Paths.
-    thetas : (J, P)
-        Parameters; nan where they are drawn as in `Uniform`.
-    """
-
-    name: str
-    paths: FloatArray
-    thetas: FloatArray
+    name: str  #: For the record of the run.
+    paths: FloatArray  #: Paths, (J, M, D).
+    thetas: FloatArray  #: (J, P): parameters; nan where they are drawn as in `Uniform`.
 
     def point(self, draw: Draw) -> Point:
         """Return path `draw.number`, cycled."""

@@ -129,12 +129,7 @@ class Start(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """A start that is a function `(problem, rng) -> (X, theta)` of the user's.
-
-    Attributes
-    ----------
-    function : callable
-    """
+    """A start that is a function `(problem, rng) -> (X, theta)` of the user's."""
 
     function: StartFunction
 

@@ -30,9 +30,6 @@ def declared(
 
     Parameters
     ----------
-    model : Model
-    measurement : Measurement
-    scheme : Scheme
     options : sequence of (str, str)
         What else the action was given.
     sections : sequence of Section

@@ -66,8 +66,6 @@ def found(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     limits : mapping of str to (float, float), optional
         Bounds of the parameters, where they are known; a run does not record them.
     truth : xarray.DataArray, dims (time, state), optional

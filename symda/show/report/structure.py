@@ -44,18 +44,10 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """The sparsity pattern of a matrix.
-
-    Parameters
-    ----------
-    title : str
-    mask : ndarray of bool, (rows, columns)
-        True where an entry can be other than zero.
-    down, across : Axis
-    """
+    """The sparsity pattern of a matrix."""
 
     title: str
-    mask: BoolArray
+    mask: BoolArray  #: True where an entry can be other than zero, (rows, columns).
     down: Axis
     across: Axis
 

@@ -70,8 +70,6 @@ class Collocation:
 
     Parameters
     ----------
-    system : FieldFunctions
-        F and h.
     problem : Problem
         Data and bounds, of an action with ``model_error="rate"``.
     degree : int

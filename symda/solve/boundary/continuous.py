@@ -31,14 +31,10 @@ class Signal:
     rho_k = Rm_k / Delta_k, with Delta_k the mean of the intervals on both sides, at the ends the
     length of the one interval. So int rho/2 (h - y)^2 dt, by the trapezoidal rule, is the sum over
     the data with the first and the last counted half.
-
-    Attributes
-    ----------
-    times : ndarray, shape (N + 1,)
-    y, rho : ndarray, shape (N + 1, L)
     """
 
-    times: FloatArray
+    times: FloatArray  #: (N + 1,)
+    #: (N + 1, L)
     y: FloatArray
     rho: FloatArray
 
@@ -88,20 +84,11 @@ class SignalExtremal(Extremal):
     """An extremal whose momentum is driven by a signal: p' = -DF^T p + dh/dx^T rho (h - y).
 
     Its mesh has no data, so there are no jumps.
-
-    Attributes
-    ----------
-    signal : Signal
-        The data.
-    rms : float
-        Largest root mean square of solve_bvp's relative residuals in an interval.
-    conditions : ndarray
-        Residuals of the boundary conditions.
     """
 
-    signal: Signal
-    rms: float
-    conditions: FloatArray
+    signal: Signal  #: The data.
+    rms: float  #: Largest root mean square of solve_bvp's relative residuals in an interval.
+    conditions: FloatArray  #: Residuals of the boundary conditions.
 
     @cached_property
     def measurement_term(self) -> float:
@@ -138,8 +125,6 @@ class ContinuousData:
 
     Parameters
     ----------
-    system : FieldFunctions
-        F and h.
     problem : Problem
         Data at all nodes.
     inputs : Inputs, optional

@@ -23,60 +23,31 @@ NOISE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """How a solver ended.
+    """How a solver ended."""
 
-    Attributes
-    ----------
-    status : Status
-        How it ended.
-    message : str
-        What the user is told.
-    iterations, evaluations : int
-    seconds : float
-        Wall time.
-    """
-
-    status: Status
-    message: str
+    status: Status  #: How it ended.
+    message: str  #: What the user is told.
     iterations: int
     evaluations: int
-    seconds: float
+    seconds: float  #: Wall time.
 
 
 @dataclass(frozen=True, eq=False)
 class Extremal:
-    """A solution of x' = F + p / Rf, p' = -DF^T p with jumps of p at the data.
+    """A solution of x' = F + p / Rf, p' = -DF^T p with jumps of p at the data."""
 
-    Attributes
-    ----------
-    system, mesh
-        What is solved, and where it is collocated.
-    x, p : Piecewise
-        States and momenta, polynomials of degree d between the ends of intervals.
-    theta : ndarray, shape (P,)
-        Parameters.
-    rf : ndarray, shape (D,)
-        Model precision, may be infinite.
-    free : ndarray of bool, shape (P,)
-        Which parameters were estimated.
-    known : ndarray of bool, shape (D,)
-        Where x(t0) was given; elsewhere p vanishes there.
-    before : ndarray, shape (D,)
-        p just before t0.
-    outcome : Outcome
-        How the solver ended.
-    """
-
+    #: What is solved, and where it is collocated.
     system: FieldFunctions
     mesh: Mesh
+    #: States and momenta, polynomials of degree d between the ends of intervals.
     x: Piecewise
     p: Piecewise
-    theta: FloatArray
-    rf: FloatArray
-    free: BoolArray
-    known: BoolArray
-    before: FloatArray
-    outcome: Outcome
+    theta: FloatArray  #: Parameters, (P,).
+    rf: FloatArray  #: Model precision, may be infinite, (D,).
+    free: BoolArray  #: Which parameters were estimated, (P,).
+    known: BoolArray  #: (D,): where x(t0) was given; elsewhere p vanishes there.
+    before: FloatArray  #: p just before t0, (D,).
+    outcome: Outcome  #: How the solver ended.
 
     @property
     def window(self) -> tuple[float, float]:

@@ -24,25 +24,15 @@ NOTHING = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Polished:
-    """Where Newton's method ended.
+    """Where Newton's method ended."""
 
-    Attributes
-    ----------
-    v, lam : ndarray
-        Unknowns, inside their bounds, and multipliers: improved, or as they were where the first
-        step is not small.
-    regular : bool
-        Whether the equations determine their solution.
-    crossed : ndarray of bool
-        Unknowns that the next step would take beyond a bound: it was not taken.
-    pressed, released : ndarray of bool
-        Held unknowns that a force pushes against their bound, or away from it.
-    """
-
+    #: Unknowns, inside their bounds, and multipliers: improved, or as they were where the first
+    #: step is not small.
     v: FloatArray
     lam: FloatArray
-    regular: bool
-    crossed: BoolArray
+    regular: bool  #: Whether the equations determine their solution.
+    crossed: BoolArray  #: Unknowns that the next step would take beyond a bound: it was not taken.
+    #: Held unknowns that a force pushes against their bound, or away from it.
     pressed: BoolArray
     released: BoolArray
 
@@ -59,8 +49,6 @@ def polish(
 
     Parameters
     ----------
-    program : CollocationProgram
-        The nonlinear program.
     v, lam : ndarray
         Unknowns and multipliers.
     q : ndarray

@@ -40,8 +40,6 @@ class CollocationProgram:
 
     Parameters
     ----------
-    system : FieldFunctions
-        F and h.
     mesh : Mesh
         Intervals, forcing and data.
     """

@@ -82,19 +82,13 @@ def make_method(
 
 @dataclass(frozen=True)
 class Boundary(Solver):
-    """The boundary value problem behind an action, solved by one of the methods.
-
-    Parameters
-    ----------
-    name : str
-        In `METHODS`.
-    settings : mapping
-        Options of the method by their names.
-    """
+    """The boundary value problem behind an action, solved by one of the methods."""
 
     capability: ClassVar[Capability] = Capability(needs=frozenset({"field"}), continuous=True)
 
+    #: In `METHODS`.
     name: str  # type: ignore[misc]
+    #: Options of the method by their names.
     settings: Mapping[str, object] = field(default_factory=dict)
 
     @property

@@ -68,8 +68,6 @@ class Sweeps:
 
     Parameters
     ----------
-    system : FieldFunctions
-        F and h.
     problem : Problem
         Data; all parameters fixed.
     degree, intervals, inputs
