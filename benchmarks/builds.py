@@ -42,13 +42,13 @@ def twin_without_data(D: int, steps: int) -> Twin:
 
 
 def export_seconds(D: int, size: Size, level: str) -> tuple[float, bool]:
-    """Export the same problem and compile it: seconds, and whether patience ended first."""
+    """Export the same problem and compile it: seconds, and whether the time limit ended it."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         try:
-            export(twin_without_data(D, size.steps), Path(folder), level, size.patience)
+            export(twin_without_data(D, size.steps), Path(folder), level, size.time_limit)
         except subprocess.TimeoutExpired:
-            return size.patience, True
+            return size.time_limit, True
         return time.perf_counter() - started, False
 
 

@@ -41,7 +41,7 @@ class Size:
         Numbers of states to build kernels for, and newton's module; of sites of a stencil.
     exported
         Those to export with CasADi as well.
-    patience
+    time_limit
         Seconds that gcc may take over an export.
     repeats
         Fresh processes for a median.
@@ -72,7 +72,7 @@ class Size:
     lanes_built: tuple[int, ...] = (11, 40)
     sites: int = 1000
     exported: tuple[int, ...] = (11, 40)
-    patience: float = 30.0
+    time_limit: float = 30.0
     repeats: int = 5
     N: tuple[int, ...] = (100, 1000, 10_000)
     states: tuple[int, ...] = (5, 10, 20, 40, 100)
@@ -142,7 +142,7 @@ class Row:
     interval : (float, float), optional
         95 % interval of symda's number.
     endless : bool
-        Whether `other` is where patience ended.
+        Whether `other` is where the time limit ended it.
     main : bool
         Whether the row belongs in the README.
     points : mapping of str to float, optional

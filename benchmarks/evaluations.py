@@ -41,7 +41,7 @@ def caller(function: ca.Function, *arguments: object) -> Callable[[], object]:
     for i, array in enumerate(results):
         buffer.set_res(i, memoryview(array))
 
-    def call(keep: tuple[object, ...] = (buffer, given, results)) -> None:
+    def call(_keep: tuple[object, ...] = (buffer, given, results)) -> None:
         trigger()
 
     return call

@@ -1,6 +1,6 @@
 """Seconds from declaring Lorenz-96 to loaded kernels, in this process, imports not counted.
 
-Arguments: number of states; ``kernels``, ``newton`` (its own module alone, the kernels being built)
+Arguments: number of states; ``kernels``, ``newton`` (only its own module, the kernels being built)
 or ``sites`` (the same model written as a stencil). One number is printed.
 """
 

@@ -28,7 +28,7 @@ METHODS = ("rk4", "dopri5", "dop853")
 SOLVERS = ("RK45", "DOP853")
 
 
-def slope(t: float, x: np.ndarray) -> np.ndarray:
+def slope(_t: float, x: np.ndarray) -> np.ndarray:
     """Right-hand side as one writes it in NumPy, without `roll`."""
     y = np.empty(D + 3)
     y[2:-1], y[:2], y[-1] = x, x[-2:], x[0]
@@ -83,7 +83,7 @@ def reference(x: np.ndarray, end: float) -> np.ndarray:
 def cheapest(error: Callable[[float], float], candidates: np.ndarray) -> float:
     """Return the first of candidates, cheapest first, that reaches the goal with the next two.
 
-    One alone may come close by luck; and where steps are very many, rounding is the error.
+    A single one may come close by chance; and where steps are very many, rounding is the error.
     """
     reached: list[bool] = []
     for one in candidates:

@@ -38,7 +38,7 @@ TARGET = 0.5
 WORKERS = 2
 CANDIDATES = 20
 #: Two measured states: candidates of an attempt, share of attempts that hit, seconds to a hit.
-MANY, SHARE, PATIENCE = 300, 0.8, 15.0
+MANY, SHARE, TIME_LIMIT = 300, 0.8, 15.0
 REFERENCE = "IPOPT compiled, ladder, uniform"
 
 
@@ -66,7 +66,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Search:
-    """What came of the attempts: their lowest actions, and wall seconds of one."""
+    """Results of the attempts: their lowest actions, and wall seconds of one."""
 
     actions: np.ndarray
     seconds: float
@@ -199,7 +199,7 @@ def beyond(size: Size) -> list[Row]:
             name,
             "s",
             found.time(0.0),
-            at_most=PATIENCE if real else None,
+            at_most=TIME_LIMIT if real else None,
             points={"seconds an attempt": found.seconds, "attempts": len(misses), "hits": hits},
             main=True,
         ),

@@ -1,4 +1,4 @@
-"""Section "path": a ladder climbed by newton, by IPOPT on symda's kernels and on CasADi alone.
+"""Section "path": a ladder climbed by newton, by IPOPT on symda's kernels and on CasADi only.
 
 The same data, starts, values of Rf and options of IPOPT for all; one core; processor time.
 """

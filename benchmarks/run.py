@@ -36,7 +36,7 @@ PROGRAMS = {
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 #: Seconds after which a section is given up: several times what it takes.
-PATIENCE = 900.0
+TIME_LIMIT = 900.0
 
 
 class SectionError(Exception):
@@ -56,7 +56,7 @@ def run_section(section: str, size: str, cache: str) -> list[Row]:
             stdout=subprocess.PIPE,
             text=True,
             check=True,
-            timeout=PATIENCE,
+            timeout=TIME_LIMIT,
         )
         # what else a program writes, such as a solver's banner, comes before its last line
         return [Row(**row) for row in json.loads(done.stdout.strip().split("\n")[-1])]
@@ -71,7 +71,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--full", action="store_true", help="also what takes minutes: 400 paths with IPOPT, N = 1e6"
     )
-    parser.add_argument("--only", nargs="+", choices=list(PROGRAMS), help="these sections alone")
+    parser.add_argument("--only", nargs="+", choices=list(PROGRAMS), help="only these sections")
     parser.add_argument(
         "--readme", action="store_true", help="write the tables into README.md and beside run.py"
     )

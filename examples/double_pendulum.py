@@ -1,4 +1,4 @@
-"""A double pendulum from its Lagrangian: symplectic steps, and how fast it forgets where it began.
+"""A double pendulum from its Lagrangian: symplectic steps, and how fast trajectories separate.
 
 Also a MODEL.py: `symda integrate double_pendulum.py --until 60` draws one trajectory.
 """
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 import symda as sd
 
 a1, a2 = sd.states("a1 a2", start=(-3.0, 3.0))  # angles from the lower rest
-w1, w2 = sd.states("w1 w2")  # their velocities, in the Lagrangian alone
+w1, w2 = sd.states("w1 w2")  # their velocities, in the Lagrangian only
 m1, m2, l1, l2 = sd.parameters("m1 m2 l1 l2", bounds=(0.1, 10.0))
 g = sd.parameter("g", value=9.81)
 

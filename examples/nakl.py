@@ -1,12 +1,12 @@
-"""The NaKL neuron at full size: 18 parameters and three gates from its voltage alone.
+"""The NaKL neuron at full size: 18 parameters and three gates from its voltage only.
 
 120 ms of a neuron in current clamp: V measured every 0.02 ms (6,001 times) with noise of 1 mV, the
 current injected known (a Lorenz system's x, so that it visits many voltages). Every parameter
 starts anywhere in the range that this field searches, every gate anywhere in [0, 1], at every grid
-point anew. Then the neuron is given a current it has not seen, and its voltage is predicted.
+point by itself. Then a new current is injected, and the voltage is predicted.
 
 What makes it work from any start is the relative weight of the model errors. A gate's error of one
-thousandth weighs like one of 1 mV in V: on the first rungs the gates all but obey their equations,
+thousandth weighs like one of 1 mV in V: on the first rungs the gates almost obey their equations,
 V follows the data, and what is left to fit is the current balance, which is nearly a regression.
 """
 

@@ -1,4 +1,4 @@
-"""A solver, a start and a strategy of one's own, handed to a run as they are."""
+"""A solver, a start and a strategy of one's own, passed to a run as objects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TrustKrylov(sd.Descent):
     gtol: float = 1e-6
 
     def descend(self, objective: Objective, x: np.ndarray) -> Minimum:
-        """Go down from x."""
+        """Minimise from x."""
         return objective.minimum(
             scipy.optimize.minimize(
                 objective.value_and_gradient,

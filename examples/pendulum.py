@@ -2,7 +2,7 @@
 
 d angle/dt = rate, d rate/dt = -k sin(angle) - c rate + drive(t).
 
-The horizontal position alone does not tell angle from pi - angle; the dynamics does.
+The horizontal position by itself does not tell angle from pi - angle; the dynamics does.
 """
 
 import argparse

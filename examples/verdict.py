@@ -31,7 +31,7 @@ wave = np.sin(data.times) + 0.1 * np.random.default_rng(1).standard_normal(61)
 RUNS = {
     # by rk4 a step of h k = 2.456 shrinks the state as much as one of 0.5
     "a step too long": (decay(start=(2.4, 2.5)), long_steps, sd.Ladder(1.0, 8.0, 9)),
-    # the data term alone is as small as it should be: the model's errors pay for it
+    # the data term by itself is as small as it should be, at the cost of model errors
     "a wrong model": (
         decay(),
         sd.Observations(data.times, wave, variance=0.01),

@@ -34,7 +34,7 @@ Step n sees the window w = (x[n], x[n+1]) of E + D numbers, the parameters theta
 step = (t, h, weight, u), u being the forcing at the 3 abscissae of the scheme. The action of one step is
 sum_a weight Rf_a r_a^2 / 2 with the residual r below; that of one grid point is sum_l Rm_l (h_l - y_l)^2 / 2.
 
-Written by symda; the text depends on the model, the scheme and the templates alone. Do not edit.
+Written by symda; the text depends on the model, the scheme and the templates only. Do not edit.
 """
 
 from libc.math cimport (
@@ -59,7 +59,7 @@ cdef enum:
     LAST = 12  # internal column of x[n+1]
     STEP = 3  # numbers in `step`
     FIELD_J = 55  # nonzeros of dF/d(x, theta); those of x come first
-    FIELD_JX = 44  # those of x alone
+    FIELD_JX = 44  # those of x only
     FIELD_C = 22  # nonzeros of the lower triangle of mu.D2F
     MEASURE_J = 6  # nonzeros of dh/d(x, theta)
     MEASURE_C = 0  # nonzeros of the lower triangle of mu.D2h
@@ -619,15 +619,15 @@ cdef extern from *:
         22, 1, 1, 1, 1, 1, 3, 1, 1, 11, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_32e7fc168e7b_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_32e7fc168e7b_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_0e4c2303b949_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_0e4c2303b949_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_32e7fc168e7b_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_0e4c2303b949_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -636,15 +636,15 @@ cdef extern from *:
         22, 1, 1, 1, 1, 1, 3, 1, 1, 11, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 23, 1, 1};
-    SYMDA_EXPORT long long symda_32e7fc168e7b_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_32e7fc168e7b_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_0e4c2303b949_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_0e4c2303b949_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_32e7fc168e7b_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_0e4c2303b949_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 2413;
         return 0;
     }
@@ -661,15 +661,15 @@ cdef extern from *:
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 18, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 19, 0, 1, 2, 3, 4, 5, 6, 7,
         8, 9, 10, 20, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 21, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
         14, 15, 16, 17, 18, 19, 20, 21, 22};
-    SYMDA_EXPORT long long symda_32e7fc168e7b_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_32e7fc168e7b_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_0e4c2303b949_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_0e4c2303b949_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_32e7fc168e7b_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_0e4c2303b949_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -678,15 +678,15 @@ cdef extern from *:
         22, 1, 1, 1, 1, 1, 3, 1, 1};
     static const long long step_residual_out[3] = {
         11, 1, 1};
-    SYMDA_EXPORT long long symda_32e7fc168e7b_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_32e7fc168e7b_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_0e4c2303b949_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_0e4c2303b949_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_32e7fc168e7b_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_0e4c2303b949_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -700,15 +700,15 @@ cdef extern from *:
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
         10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7,
         8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
-    SYMDA_EXPORT long long symda_32e7fc168e7b_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_32e7fc168e7b_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_0e4c2303b949_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_0e4c2303b949_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_32e7fc168e7b_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_0e4c2303b949_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -720,15 +720,15 @@ cdef extern from *:
         78, 0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2,
         3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7,
         8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 22};
-    SYMDA_EXPORT long long symda_32e7fc168e7b_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_32e7fc168e7b_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_0e4c2303b949_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_0e4c2303b949_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_32e7fc168e7b_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_0e4c2303b949_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -737,15 +737,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1, 12, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_32e7fc168e7b_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_32e7fc168e7b_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_0e4c2303b949_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_0e4c2303b949_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_32e7fc168e7b_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_0e4c2303b949_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 18;
         return 0;
     }
@@ -754,15 +754,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1, 12, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 12, 1, 1};
-    SYMDA_EXPORT long long symda_32e7fc168e7b_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_32e7fc168e7b_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_0e4c2303b949_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_0e4c2303b949_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_32e7fc168e7b_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_0e4c2303b949_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 2; *iw = 0; *w = 18;
         return 0;
     }
@@ -771,15 +771,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1, 12, 1, 1};
     static const long long point_hessian_out[21] = {
         12, 12, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 0, 2, 4, 6, 8, 10};
-    SYMDA_EXPORT long long symda_32e7fc168e7b_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_32e7fc168e7b_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_0e4c2303b949_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_0e4c2303b949_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_32e7fc168e7b_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_0e4c2303b949_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 18;
         return 0;
     }
@@ -788,15 +788,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1};
     static const long long measure_out[3] = {
         6, 1, 1};
-    SYMDA_EXPORT long long symda_32e7fc168e7b_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_32e7fc168e7b_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_0e4c2303b949_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_0e4c2303b949_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_32e7fc168e7b_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_0e4c2303b949_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_32e7fc168e7b_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_0e4c2303b949_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 18;
         return 0;
     }
@@ -804,7 +804,7 @@ cdef extern from *:
     """
 
 
-cdef public int symda_32e7fc168e7b_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_0e4c2303b949_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
     stage_slopes(arg[0], arg[1], arg[2], work)
     stage_residual(arg[0], arg[2], work)
@@ -814,7 +814,7 @@ cdef public int symda_32e7fc168e7b_step_action(const double** arg, double** res,
     return 0
 
 
-cdef public int symda_32e7fc168e7b_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_0e4c2303b949_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
     stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
     stage_residual(arg[0], arg[2], work)
@@ -826,7 +826,7 @@ cdef public int symda_32e7fc168e7b_step_gradient(const double** arg, double** re
     return 0
 
 
-cdef public int symda_32e7fc168e7b_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_0e4c2303b949_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
     if res[0] == NULL:
@@ -844,7 +844,7 @@ cdef public int symda_32e7fc168e7b_step_hessian(const double** arg, double** res
     return 0
 
 
-cdef public int symda_32e7fc168e7b_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_0e4c2303b949_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
     if res[0] == NULL:
@@ -856,7 +856,7 @@ cdef public int symda_32e7fc168e7b_step_residual(const double** arg, double** re
     return 0
 
 
-cdef public int symda_32e7fc168e7b_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_0e4c2303b949_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
     if res[0] == NULL:
@@ -868,7 +868,7 @@ cdef public int symda_32e7fc168e7b_step_jacobian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_32e7fc168e7b_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_0e4c2303b949_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
     if res[0] == NULL:
@@ -885,7 +885,7 @@ cdef public int symda_32e7fc168e7b_step_curvature(const double** arg, double** r
     return 0
 
 
-cdef public int symda_32e7fc168e7b_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_0e4c2303b949_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point; what was not measured, Rm_l = 0, need not be finite."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -901,7 +901,7 @@ cdef public int symda_32e7fc168e7b_point_action(const double** arg, double** res
     return 0
 
 
-cdef public int symda_32e7fc168e7b_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_0e4c2303b949_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The measurement term of one grid point and its gradient by (x, theta)."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -923,7 +923,7 @@ cdef public int symda_32e7fc168e7b_point_gradient(const double** arg, double** r
     return 0
 
 
-cdef public int symda_32e7fc168e7b_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_0e4c2303b949_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one grid point's measurement term."""
     cdef const double* rm = &arg[2][L]
     cdef double* J = &work[2*L]
@@ -938,7 +938,7 @@ cdef public int symda_32e7fc168e7b_point_hessian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_32e7fc168e7b_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_0e4c2303b949_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """h(x, theta) at one grid point."""
     if res[0] != NULL:
         measure(arg[0], arg[1], res[0])
@@ -983,7 +983,7 @@ def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N,
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_32e7fc168e7b_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_0e4c2303b949_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, <double*> gradient, W)
     paths_require(code)
 
@@ -992,7 +992,7 @@ def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, s
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_32e7fc168e7b_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_0e4c2303b949_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, NULL, 0)
     paths_require(code)
 
@@ -1001,7 +1001,7 @@ def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, 
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_32e7fc168e7b_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_0e4c2303b949_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> hessian, STEP_H, NULL, 0)
     paths_require(code)
 
@@ -1010,7 +1010,7 @@ def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t res
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_32e7fc168e7b_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = paths_sweep(symda_0e4c2303b949_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> residuals, E, NULL, 0)
     paths_require(code)
 
@@ -1019,7 +1019,7 @@ def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jac
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_32e7fc168e7b_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = paths_sweep(symda_0e4c2303b949_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> jacobian, STEP_J, NULL, 0)
     paths_require(code)
 
@@ -1028,7 +1028,7 @@ def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t 
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_32e7fc168e7b_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
+        code = paths_sweep(symda_0e4c2303b949_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
                      <double*> curvatures, STEP_C, NULL, 0)
     paths_require(code)
 
@@ -1037,7 +1037,7 @@ def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t act
     """Measurement terms (M,) of the grid points."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_32e7fc168e7b_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_0e4c2303b949_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, NULL, 0)
     paths_require(code)
 
@@ -1046,7 +1046,7 @@ def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t a
     """Measurement terms (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_32e7fc168e7b_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_0e4c2303b949_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, <double*> gradient, D + P)
     paths_require(code)
 
@@ -1055,7 +1055,7 @@ def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t he
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_32e7fc168e7b_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_0e4c2303b949_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> hessian, POINT_H, NULL, 0)
     paths_require(code)
 
@@ -1064,5 +1064,5 @@ def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
     """h(x, theta), shape (M, L), along a path."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_32e7fc168e7b_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
+        code = paths_sweep(symda_0e4c2303b949_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
     paths_require(code)

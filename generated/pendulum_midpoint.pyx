@@ -21,7 +21,7 @@ Step n sees the window w = (x[n], x[n+1]) of E + D numbers, the parameters theta
 step = (t, h, weight, u), u being the forcing at the 1 abscissae of the scheme. The action of one step is
 sum_a weight Rf_a r_a^2 / 2 with the residual r below; that of one grid point is sum_l Rm_l (h_l - y_l)^2 / 2.
 
-Written by symda; the text depends on the model, the scheme and the templates alone. Do not edit.
+Written by symda; the text depends on the model, the scheme and the templates only. Do not edit.
 """
 
 from libc.math cimport (
@@ -46,7 +46,7 @@ cdef enum:
     LAST = 2  # internal column of x[n+1]
     STEP = 4  # numbers in `step`
     FIELD_J = 5  # nonzeros of dF/d(x, theta); those of x come first
-    FIELD_JX = 3  # those of x alone
+    FIELD_JX = 3  # those of x only
     FIELD_C = 3  # nonzeros of the lower triangle of mu.D2F
     MEASURE_J = 1  # nonzeros of dh/d(x, theta)
     MEASURE_C = 1  # nonzeros of the lower triangle of mu.D2h
@@ -355,15 +355,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 4, 1, 1, 2, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_9557b918542e_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_9557b918542e_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_9557b918542e_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_75138fd13912_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_75138fd13912_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_75138fd13912_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_9557b918542e_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_75138fd13912_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_9557b918542e_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_75138fd13912_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 124;
         return 0;
     }
@@ -372,15 +372,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 4, 1, 1, 2, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 6, 1, 1};
-    SYMDA_EXPORT long long symda_9557b918542e_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_9557b918542e_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_9557b918542e_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_75138fd13912_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_75138fd13912_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_75138fd13912_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_9557b918542e_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_75138fd13912_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_9557b918542e_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_75138fd13912_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 124;
         return 0;
     }
@@ -389,15 +389,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 4, 1, 1, 2, 1, 1};
     static const long long step_hessian_out[30] = {
         6, 6, 0, 1, 3, 6, 10, 15, 21, 0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5};
-    SYMDA_EXPORT long long symda_9557b918542e_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_9557b918542e_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_9557b918542e_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_75138fd13912_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_75138fd13912_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_75138fd13912_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_9557b918542e_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_75138fd13912_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_9557b918542e_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_75138fd13912_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 124;
         return 0;
     }
@@ -406,15 +406,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 4, 1, 1};
     static const long long step_residual_out[3] = {
         2, 1, 1};
-    SYMDA_EXPORT long long symda_9557b918542e_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_9557b918542e_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_9557b918542e_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_75138fd13912_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_75138fd13912_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_75138fd13912_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_9557b918542e_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_75138fd13912_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_9557b918542e_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_75138fd13912_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 124;
         return 0;
     }
@@ -423,15 +423,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 4, 1, 1};
     static const long long step_jacobian_out[19] = {
         2, 6, 0, 2, 4, 6, 8, 9, 10, 0, 1, 0, 1, 0, 1, 0, 1, 1, 1};
-    SYMDA_EXPORT long long symda_9557b918542e_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_9557b918542e_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_9557b918542e_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_75138fd13912_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_75138fd13912_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_75138fd13912_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_9557b918542e_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_75138fd13912_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_9557b918542e_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_75138fd13912_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 124;
         return 0;
     }
@@ -440,15 +440,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 4, 1, 1, 2, 1, 1};
     static const long long step_curvature_out[16] = {
         6, 6, 0, 1, 1, 3, 3, 5, 7, 0, 0, 2, 1, 3, 0, 2};
-    SYMDA_EXPORT long long symda_9557b918542e_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_9557b918542e_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_9557b918542e_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_75138fd13912_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_75138fd13912_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_75138fd13912_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_9557b918542e_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_75138fd13912_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_9557b918542e_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_75138fd13912_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 124;
         return 0;
     }
@@ -457,15 +457,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_9557b918542e_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_9557b918542e_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_9557b918542e_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_75138fd13912_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_75138fd13912_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_75138fd13912_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_9557b918542e_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_75138fd13912_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_9557b918542e_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_75138fd13912_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 4;
         return 0;
     }
@@ -474,15 +474,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 4, 1, 1};
-    SYMDA_EXPORT long long symda_9557b918542e_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_9557b918542e_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_9557b918542e_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_75138fd13912_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_75138fd13912_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_75138fd13912_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_9557b918542e_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_75138fd13912_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_9557b918542e_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_75138fd13912_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 2; *iw = 0; *w = 4;
         return 0;
     }
@@ -491,15 +491,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_hessian_out[8] = {
         4, 4, 0, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_9557b918542e_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_9557b918542e_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_9557b918542e_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_75138fd13912_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_75138fd13912_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_75138fd13912_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_9557b918542e_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_75138fd13912_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_9557b918542e_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_75138fd13912_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 4;
         return 0;
     }
@@ -508,15 +508,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1};
     static const long long measure_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_9557b918542e_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_9557b918542e_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_9557b918542e_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_75138fd13912_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_75138fd13912_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_75138fd13912_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_9557b918542e_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_75138fd13912_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_9557b918542e_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_75138fd13912_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 4;
         return 0;
     }
@@ -524,7 +524,7 @@ cdef extern from *:
     """
 
 
-cdef public int symda_9557b918542e_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_75138fd13912_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
     stage_slopes(arg[0], arg[1], arg[2], work)
     stage_residual(arg[0], arg[2], work)
@@ -534,7 +534,7 @@ cdef public int symda_9557b918542e_step_action(const double** arg, double** res,
     return 0
 
 
-cdef public int symda_9557b918542e_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_75138fd13912_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
     stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
     stage_residual(arg[0], arg[2], work)
@@ -546,7 +546,7 @@ cdef public int symda_9557b918542e_step_gradient(const double** arg, double** re
     return 0
 
 
-cdef public int symda_9557b918542e_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_75138fd13912_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
     if res[0] == NULL:
@@ -564,7 +564,7 @@ cdef public int symda_9557b918542e_step_hessian(const double** arg, double** res
     return 0
 
 
-cdef public int symda_9557b918542e_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_75138fd13912_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
     if res[0] == NULL:
@@ -576,7 +576,7 @@ cdef public int symda_9557b918542e_step_residual(const double** arg, double** re
     return 0
 
 
-cdef public int symda_9557b918542e_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_75138fd13912_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
     if res[0] == NULL:
@@ -588,7 +588,7 @@ cdef public int symda_9557b918542e_step_jacobian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_9557b918542e_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_75138fd13912_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
     if res[0] == NULL:
@@ -605,7 +605,7 @@ cdef public int symda_9557b918542e_step_curvature(const double** arg, double** r
     return 0
 
 
-cdef public int symda_9557b918542e_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_75138fd13912_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point; what was not measured, Rm_l = 0, need not be finite."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -621,7 +621,7 @@ cdef public int symda_9557b918542e_point_action(const double** arg, double** res
     return 0
 
 
-cdef public int symda_9557b918542e_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_75138fd13912_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The measurement term of one grid point and its gradient by (x, theta)."""
     cdef const double* y = arg[2]
     cdef const double* rm = &arg[2][L]
@@ -643,7 +643,7 @@ cdef public int symda_9557b918542e_point_gradient(const double** arg, double** r
     return 0
 
 
-cdef public int symda_9557b918542e_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_75138fd13912_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one grid point's measurement term."""
     cdef const double* rm = &arg[2][L]
     cdef double* J = &work[2*L]
@@ -666,7 +666,7 @@ cdef public int symda_9557b918542e_point_hessian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_9557b918542e_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_75138fd13912_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """h(x, theta) at one grid point."""
     if res[0] != NULL:
         measure(arg[0], arg[1], res[0])
@@ -711,7 +711,7 @@ def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N,
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_9557b918542e_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_75138fd13912_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, <double*> gradient, W)
     paths_require(code)
 
@@ -720,7 +720,7 @@ def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, s
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_9557b918542e_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_75138fd13912_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, NULL, 0)
     paths_require(code)
 
@@ -729,7 +729,7 @@ def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, 
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_9557b918542e_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_75138fd13912_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> hessian, STEP_H, NULL, 0)
     paths_require(code)
 
@@ -738,7 +738,7 @@ def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t res
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_9557b918542e_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = paths_sweep(symda_75138fd13912_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> residuals, E, NULL, 0)
     paths_require(code)
 
@@ -747,7 +747,7 @@ def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jac
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_9557b918542e_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = paths_sweep(symda_75138fd13912_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> jacobian, STEP_J, NULL, 0)
     paths_require(code)
 
@@ -756,7 +756,7 @@ def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t 
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_9557b918542e_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
+        code = paths_sweep(symda_75138fd13912_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
                      <double*> curvatures, STEP_C, NULL, 0)
     paths_require(code)
 
@@ -765,7 +765,7 @@ def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t act
     """Measurement terms (M,) of the grid points."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_9557b918542e_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_75138fd13912_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, NULL, 0)
     paths_require(code)
 
@@ -774,7 +774,7 @@ def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t a
     """Measurement terms (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_9557b918542e_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_75138fd13912_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, <double*> gradient, D + P)
     paths_require(code)
 
@@ -783,7 +783,7 @@ def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t he
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_9557b918542e_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_75138fd13912_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> hessian, POINT_H, NULL, 0)
     paths_require(code)
 
@@ -792,5 +792,5 @@ def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
     """h(x, theta), shape (M, L), along a path."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_9557b918542e_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
+        code = paths_sweep(symda_75138fd13912_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
     paths_require(code)

@@ -64,7 +64,7 @@ def share(value: object, what: str, *, closed: bool = False) -> float:
     return got
 
 
-def whole(
+def integer(
     value: object,
     what: str,
     fix: str = "",

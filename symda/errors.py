@@ -23,7 +23,7 @@ class DataError(InputError):
 
 
 class DataWarning(UserWarning):
-    """Something about observations or times that costs digits."""
+    """Observations or times that lose digits."""
 
 
 class OptionError(InputError):

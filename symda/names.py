@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 
-#: Letters of a module's name; files, with what is added to it, have at most 255.
+#: Letters of a module's name; file names have at most 255.
 LONGEST = 100
 _LETTER = re.compile(r"(?:GREEK|CYRILLIC|HEBREW) (?:SMALL|CAPITAL)? ?(?:LETTER )(?:FINAL )?(\w+)")
 

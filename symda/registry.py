@@ -1,4 +1,4 @@
-"""One way to find a choice: by its name, or handed over as an object.
+"""One way to find a choice: by its name, or as an object.
 
 Schemes, integrators, starts, strategies and solvers are found here. What another package offers
 under the entry points ``symda.schemes``, ``symda.starts`` and so on stands beside them.

@@ -89,26 +89,26 @@ def solve(
             z = z + width / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
         return z
 
-    def pull(k: int, x: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    def force(k: int, x: np.ndarray, theta: np.ndarray) -> np.ndarray:
         y = values[k]
         misfit = np.where(np.isnan(y), 0.0, np.array(h(*x, *theta)) - np.nan_to_num(y))
         return np.array(dh(*x, *theta), dtype=float).T @ (precision * misfit)
 
     def conditions(left: np.ndarray, right: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """What must vanish, of (J, 2 D) at the left ends and (J, 2 D + P) at the right ones."""
-        jump = pull(0, left[0, :D], theta)
+        jump = force(0, left[0, :D], theta)
         first = left[0, D:] - jump[:D]
         if initial is not None:
             first = np.where(np.isnan(initial), first, left[0, :D] - np.nan_to_num(initial))
         out, total = [first], jump[D:] + right[:, 2 * D :].sum(axis=0)
         for i in range(1, J):
-            jump = pull(i, left[i, :D], theta)
+            jump = force(i, left[i, :D], theta)
             out += [
                 left[i, :D] - right[i - 1, :D],
                 left[i, D:] - right[i - 1, D : 2 * D] - jump[:D],
             ]
             total = total + jump[D:]
-        jump = pull(J, right[-1, :D], theta)
+        jump = force(J, right[-1, :D], theta)
         return np.concatenate([*out, right[-1, D : 2 * D] + jump[:D], total + jump[D:]])
 
     def residuals(unknowns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +135,7 @@ def solve(
     assert best < 1e-8, best
     left, found = v[: J * 2 * D].reshape(J, 2 * D), v[J * 2 * D :]
     x = np.vstack([left[:, :D], right[-1:, :D]])
-    first, last = (pull(k, x[k], found)[:D] for k in (0, J))
+    first, last = (force(k, x[k], found)[:D] for k in (0, J))
     return Oracle(
         when,
         x,

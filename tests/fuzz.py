@@ -295,18 +295,18 @@ KINDS: dict[str, tuple[Callable[[Rng], None], float]] = {
 
 
 #: Seconds after which an input counts as one that never ends.
-PATIENCE = 30
+TIME_LIMIT = 30
 
 
 def _late(*_: Any) -> None:
-    raise TimeoutError(f"no answer within {PATIENCE} s")
+    raise TimeoutError(f"no answer within {TIME_LIMIT} s")
 
 
 def attempt(kind: str, seed: int) -> tuple[str, str]:
     """Try one input; return ``right``, ``refused``, ``unfit`` or ``wrong``, and what was found."""
     rng = np.random.default_rng([seed, *kind.encode()])
     signal.signal(signal.SIGALRM, _late)
-    signal.alarm(PATIENCE)
+    signal.alarm(TIME_LIMIT)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         try:

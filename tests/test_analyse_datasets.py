@@ -29,7 +29,7 @@ class Case:
     stopped: Mapping[int, int] | None = None  # path -> rungs done before an interruption
     scale: float = 1.0
     per_state_rf: bool = False
-    ending: Mapping[int, int] | None = None  # path -> status of its last rung
+    statuses: Mapping[int, int] | None = None  # path -> status of its last rung
     stop_after: int | None = None
     attempts: Sequence[int] | None = None  # the attempt each path belongs to; its own by default
 
@@ -53,7 +53,7 @@ def make_run(case: Case | None = None) -> xr.Dataset:
     for k, done in (case.stopped or {}).items():
         action[k, done:] = np.nan
         status[k, done:] = NOT_RUN
-    for k, code in (case.ending or {}).items():
+    for k, code in (case.statuses or {}).items():
         status[k, np.flatnonzero(status[k])[-1]] = code
     time = 0.1 * np.arange(N + 1)
     truth = np.sin(time[:, None] + np.arange(D))
@@ -155,7 +155,7 @@ CASES = {
     "unfinished": Case(stopped={1: 3, 2: 0}),
     "per-state Rf": Case(per_state_rf=True),
     "averaged": Case(scale=0.01),
-    "not converged": Case(ending={0: STOPPED, 1: STOPPED, 2: STOPPED}),
+    "not converged": Case(statuses={0: STOPPED, 1: STOPPED, 2: STOPPED}),
     "stopped after hits": Case(stop_after=2),
 }
 

@@ -13,12 +13,12 @@ from test_analyse_datasets import ACCEPTABLE, CASES, STOPPED, Case, make_run, th
 from symda.analyse import (
     best_path,
     chi_squared,
-    endings,
     free_parameters,
     hits,
     level_members,
     levels_table,
     path_counts,
+    status_counts,
     stopped_after,
     wilson,
 )
@@ -256,7 +256,7 @@ def test_a_run_without_any_path_says_why() -> None:
         )
     counts = path_counts(dataset)
     assert (counts.finished, counts.failed, counts.unfinished) == (0, 2, 1)
-    assert endings(dataset) == {}
+    assert status_counts(dataset) == {}
 
 
 def test_hits_of_a_run_in_which_nothing_finished() -> None:
@@ -272,10 +272,10 @@ def test_endings_are_counted_at_the_last_rung_reached() -> None:
         ends=(20.0, 20.0, 21.0, 22.0, 23.0, 24.0),
         failed={0: 3},
         stopped={1: 2},
-        ending={1: STOPPED, 2: ACCEPTABLE, 4: STOPPED, 5: STOPPED},
+        statuses={1: STOPPED, 2: ACCEPTABLE, 4: STOPPED, 5: STOPPED},
     )
     dataset = make_run(case)
-    assert endings(dataset) == {"converged": 1, "acceptable": 1, "stopped": 2}
+    assert status_counts(dataset) == {"converged": 1, "acceptable": 1, "stopped": 2}
     assert levels_table(dataset).attrs == {"beta": 5, "unfinished": 2, "stopped": 2}
     assert levels_table(dataset, beta=1).attrs == {"beta": 1, "unfinished": 0, "stopped": 1}
 

@@ -78,6 +78,11 @@ REFUSED = [
         "example alpha=2.0, or rungs=1 for a single value of Rf.",
     ),
     (
+        {"alpha": 4.0, "rungs": 1},
+        "Ladder: alpha=4.0 has no effect on one rung, which is rf0. Leave alpha out, or take more "
+        "rungs.",
+    ),
+    (
         {"rf0": 1.0, "alpha": 2.0, "rungs": 1025},
         "Ladder: Rf = 1.0 * 2.0**beta leaves the range of doubles: the largest beta that fits is "
         "1023, but rungs=1025 climbs to beta=1024. Take rungs=1024 or fewer, or a smaller alpha.",

@@ -180,7 +180,7 @@ def test_every_scheme_has_the_gradient_of_its_loss(scheme):
     case = make_case(*oscillators(), scheme)
     rng = np.random.default_rng(5)
     problem = problem_of(case, rng)
-    at, own = case.virtual.at(problem), ~np.isnan(problem.process_variance)
+    at, own = case.virtual.at(problem), problem.per_step
     start = 0.5 * rng.normal(size=(problem.M, problem.D))
     theta = 0.5 * rng.normal(size=problem.P)
 

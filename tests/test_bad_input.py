@@ -1,4 +1,4 @@
-"""What no solver can mend: said by name where the user sees it, the numbers finite, the rest kept.
+"""What no solver can correct: named where the user sees it, the numbers finite, the rest kept.
 
 Every case runs through every solver, since each meets bad input in its own way.
 """

@@ -188,7 +188,7 @@ def test_table(load: Load) -> None:
         row(load, instead="CasADi virtual machine", other=7.0, at_least_times=3.5),
         row(load, what="direct: iterations", unit="iterations", symda=211.4),
         row(load, what="same level", unit="share", symda=0.95, interval=(0.9, 0.975)),
-        row(load, what="beyond patience", instead="gcc", other=30.0, endless=True),
+        row(load, what="beyond the limit", instead="gcc", other=30.0, endless=True),
         row(load, what="growth", unit="power", symda=1.02, points={"10": 0.1, "20": 0.2}),
     ]
     assert load("report").table(rows, MACHINE) == (
@@ -199,7 +199,7 @@ def test_table(load: Load) -> None:
         "| direct | 2 s | CasADi virtual machine | 7 s | 3.5 | at least 3.5 times |\n"
         "| direct: iterations | 211 |  |  |  |  |\n"
         "| same level | 95 % (90 .. 97.5) |  |  |  |  |\n"
-        "| beyond patience | 2 s | gcc | over 30 s | over 15 |  |\n"
+        "| beyond the limit | 2 s | gcc | over 30 s | over 15 |  |\n"
         "| growth | 1.02 (0.1 ms .. 0.2 ms) |  |  |  |  |"
     )
 

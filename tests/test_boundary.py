@@ -14,8 +14,8 @@ from test_continuum import DATA, RF, RM, TIMES, F, continuous_minimiser
 import symda as sd
 from symda.api.preflight import ProblemWarning
 from symda.errors import SolveError
-from symda.solve.boundary import Mesh, System
-from symda.solve.boundary.program import Program
+from symda.solve.boundary import FieldFunctions, Mesh
+from symda.solve.boundary.program import CollocationProgram
 
 
 def linear_action() -> sd.Action:
@@ -406,8 +406,8 @@ def test_data_on_midpoints_are_data_like_others() -> None:
 def test_derivatives_of_the_program_are_those_of_its_functions() -> None:
     """Gradient, Jacobian and Hessian as assembled, against CasADi on the assembled f and g."""
     problem = neuron_action().bind(neuron_data("hold"))
-    system = System(neuron_action().field.functions)
-    program = Program(system, Mesh.of(problem, 3, 2, None))
+    system = FieldFunctions(neuron_action().field.functions)
+    program = CollocationProgram(system, Mesh.of(problem, 3, 2, None))
     f, rng = program.functions, np.random.default_rng(0)
     sizes = (program.unknowns, program.weights, program.constraints)
     point, weights, lam = (rng.normal(size=n) for n in sizes)

@@ -19,7 +19,7 @@ from symda.derive.step import derive_step
 from symda.errors import DataError, InputError, OptionError, SolveError
 from symda.observe import Problem
 from symda.solve import SOLVERS
-from symda.solve.boundary import Collocation, System
+from symda.solve.boundary import Collocation, FieldFunctions
 
 X, Y = sd.states("x y", start=(-2.0, 2.0))
 MU = sd.parameter("mu", bounds=(0.0, 5.0), start=(0.5, 1.5))
@@ -259,7 +259,7 @@ def virtual(own: sd.Action) -> Kernels:
 def test_a_damped_last_step_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     own, data = action(), samples(1.0, 5)
     problem = own.bind(data)
-    method = Collocation(System(own.field.functions), problem)
+    method = Collocation(FieldFunctions(own.field.functions), problem)
     asked = method._solver.stats
 
     class Damped:
@@ -272,10 +272,10 @@ def test_a_damped_last_step_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     solver = method._solver
     monkeypatch.setattr(method, "_solver", Damped())
     found = method.solve(problem.times, guess(data.times), np.array([1.0]), np.full(2, 5.0))
-    assert "last step was damped, so this may be no strict minimum" in found.ending.message
+    assert "last step was damped, so this may be no strict minimum" in found.outcome.message
     monkeypatch.undo()
     found = method.solve(problem.times, guess(data.times), np.array([1.0]), np.full(2, 5.0))
-    assert "damped" not in found.ending.message
+    assert "damped" not in found.outcome.message
 
 
 def test_h_of_continuous_data_holds_their_term() -> None:

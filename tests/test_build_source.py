@@ -37,8 +37,8 @@ def test_a_stem_that_is_no_identifier_is_refused(stem):
 
 def test_name_and_digest_must_belong_together():
     source = Source.of("a", TEXT)
-    ending = f"_{source.digest[:12]}"
-    message = f"ending in {ending!r}, got 'a_000000000000'. Make sources with Source.of"
+    suffix = f"_{source.digest[:12]}"
+    message = f"ending in {suffix!r}, got 'a_000000000000'. Make sources with Source.of"
     with pytest.raises(InputError, match=re.escape(message)):
         Source("a_000000000000", source.text, source.digest)
     with pytest.raises(InputError, match="64 lower-case hexadecimal digits, got 'abc'"):

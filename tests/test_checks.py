@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from symda.checks import choice, number, share, whole
+from symda.checks import choice, integer, number, share
 from symda.errors import ModelError, OptionError
 from symda.status import Reason, Status
 
@@ -18,7 +18,7 @@ from symda.status import Reason, Status
 def test_numbers_of_any_kind(value: object) -> None:
     got = number(value, "x", kind="positive")
     assert got == 2.0 and type(got) is float
-    assert whole(value, "x", floats=True) == 2
+    assert integer(value, "x", floats=True) == 2
 
 
 @pytest.mark.parametrize(
@@ -49,25 +49,25 @@ def test_numbers_out_of_range(value: float, kind: str) -> None:
 
 def test_ends_of_a_range_count_where_they_are_to() -> None:
     assert number(0, "x", kind="non-negative") == 0.0
-    assert share(1, "x", closed=True) == 1.0 and whole(3, "x", least=3, most=3) == 3
+    assert share(1, "x", closed=True) == 1.0 and integer(3, "x", least=3, most=3) == 3
     for wrong in (0.0, 1.0):
         with pytest.raises(OptionError, match="between 0 and 1"):
             share(wrong, "x")
     with pytest.raises(OptionError, match="above 0 and at most 1"):
         share(0.0, "x", closed=True)
     with pytest.raises(OptionError, match=r"^x must be a whole number from 1 to 8, got 9\.$"):
-        whole(9, "x", most=8)
+        integer(9, "x", most=8)
 
 
 @pytest.mark.parametrize("value", [0, 2.0, "2", True, None, np.array(2.0), sp.Float(2), -(10**400)])
 def test_what_is_no_whole_number(value: object) -> None:
     with pytest.raises(OptionError, match=r"^x must be a whole number of at least 1, got "):
-        whole(value, "x")
+        integer(value, "x")
 
 
 def test_whole_numbers_keep_all_their_digits() -> None:
-    assert whole(2**53 + 1, "x", floats=True) == 2**53 + 1
-    assert whole(10**400, "x") == 10**400
+    assert integer(2**53 + 1, "x", floats=True) == 2**53 + 1
+    assert integer(10**400, "x") == 10**400
 
 
 def test_a_long_value_is_shortened() -> None:

@@ -14,7 +14,7 @@ import xarray as xr
 from cli_shell import MODEL, Done, Shell, symda
 
 import symda as sd
-from symda.build import Check
+from symda.build import Diagnosis
 
 __all__ = ["symda"]
 
@@ -293,7 +293,7 @@ def test_doctor_tells_what_is_needed_from_what_is_not(
     symda: Shell, monkeypatch: pytest.MonkeyPatch, failing: set[str], code: int
 ) -> None:
     names = ("compiler", "test compile", "cython", "ipopt", "cache")
-    checks = [Check(name, name not in failing, f"[{name}]") for name in names]
+    checks = [Diagnosis(name, name not in failing, f"[{name}]") for name in names]
     monkeypatch.setattr("symda.build.doctor", lambda: checks)
     done = symda("doctor")
     assert done.code == code

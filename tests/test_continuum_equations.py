@@ -87,9 +87,9 @@ def test_lorenz63() -> None:
         Rz * (az - vx * y - x * vy + beta * vz),
     ]
     DF = sp.Matrix([[-sigma, sigma, 0], [rho - z, -1, -x], [y, x, -beta]])
-    pull = DF.T * sp.Matrix([Rx * ex, Ry * ey, Rz * ez])
+    back = DF.T * sp.Matrix([Rx * ex, Ry * ey, Rz * ez])
     for row, equation in enumerate(euler.equations):
-        left = rates[row] + pull[row] - (Rm * (x - data) if row == 0 else 0)
+        left = rates[row] + back[row] - (Rm * (x - data) if row == 0 else 0)
         assert same(equation.lhs - equation.rhs, left)
         acceleration = euler.second_order[row]
         assert acceleration.lhs == (ax, ay, az)[row]

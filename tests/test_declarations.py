@@ -68,7 +68,8 @@ def test_what_is_bound_is_the_models_table() -> None:
     np.testing.assert_array_equal(problem.parameter_start, [[1.5, 1.5], [2, 20], [-0.5, 0.5]])
     np.testing.assert_array_equal(problem.fixed, [1.5, np.nan, np.nan])
     np.testing.assert_array_equal(problem.typical, [1.5, 4.0, 0.5])
-    np.testing.assert_array_equal(problem.process_variance, [np.nan, np.nan, 0.125])
+    assert problem.per_step.tolist() == [False, False, True] and not problem.untied.any()
+    np.testing.assert_array_equal(problem.precision([[1.0, 2.0, 3.0]]), [[1.0, 2.0, 1.0 / 0.125]])
     with pytest.raises(DataError, match="no value for the parameter 'g'"):
         sd.simulate(MODEL.with_value(g=None), [0.0, 1.0], [0.0, 1.0], parameters={"k": 1, "w": 0})
 
@@ -118,7 +119,7 @@ def test_a_closed_form_for_one_sign_is_not_used_for_the_other() -> None:
     relativistic = -m * sp.sqrt(1 - v**2) - k * q**2 / 2
     model = sd.Model.from_lagrangian(relativistic, q, v, name="fast")
     assert model.with_bounds(m=(0.0, 9.0), q=(-3.0, 3.0)).declarations[m].bounds == (0.0, 9.0)
-    with pytest.raises(ModelError, match=r"for a m that is never negative.*make the model anew"):
+    with pytest.raises(ModelError, match=r"for a m that is never negative.*make the model again"):
         model.with_bounds(m=(-1.0, 2.0))
     spring = sd.Model.from_lagrangian(m * v**2 / 2 - k * q**2 / 2, q, v)
     assert spring.with_bounds(k=(-1.0, 2.0)).declarations[k].bounds == (-1.0, 2.0)

@@ -321,7 +321,7 @@ def test_more_variables_and_attributes_come_back(tmp_path: Path) -> None:
         ),
         (
             lambda d: d.assign_attrs(command="symda anneal; ls"),
-            "the attribute command is 'symda anneal; ls', which does not run symda alone",
+            "the attribute command is 'symda anneal; ls', which does not run only symda",
         ),
         (
             lambda d: d.assign_attrs(

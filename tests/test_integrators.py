@@ -160,7 +160,7 @@ TWO_STAGE = {"A": [[], ["1/2"]], "b": [0, 1]}
         (lambda: Tableau("m", A=[[], [1]], b=["sqrt(2)", "1 - sqrt(3)"]), ["2 and 3", "digits"]),
         (
             lambda: Tableau("m", A=[[], [2 / 3]], b=[0.25, 0.75]),
-            ["'m' is of order 1 by rounding alone", "off by 2.78e-17", "as texts, '2/3'"],
+            ["'m' is of order 1 by rounding only", "off by 2.78e-17", "as texts, '2/3'"],
         ),
         (lambda: Tableau("m", **TWO_STAGE, promote=[2]), ["0 to 1", "got (2,)"]),
         (

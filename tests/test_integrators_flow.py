@@ -366,6 +366,7 @@ MISTAKES: Sequence[tuple[Call, list[str]]] = [
     (lambda: sd.integrate(pendulum(), T, [0, 0], step=0.0), ["integrate: step", "positive"]),
     (lambda: sd.integrate(pendulum(), T, [0, 0], step=1e-300), ["step = 1e-300"]),
     (lambda: sd.integrate(pendulum(), T, [0, 0], threads=0), ["threads", "at least 1"]),
+    (lambda: sd.integrate(pendulum(), T, [0, 0], threads=2), ["threads=2 has no effect", "(K, D)"]),
     (lambda: sd.integrate(pendulum(), T, [0, 0], parameters={"h": 1}), ["no parameter 'h'"]),
     (lambda: sd.integrate(pushed(), T, [0.0]), ["forcing 'I'", "integrate(...)"]),
     (

@@ -18,7 +18,7 @@ from symda.errors import OptionError
 from symda.observe import Problem
 from symda.solve import SOLVERS, Lbfgs, Minimum
 from symda.solve.banded import BandedNewton
-from symda.solve.lines import Lines, Rows
+from symda.solve.lines import Lines, ResidualRows
 from symda.solve.options import NewtonOptions
 from symda.solve.truncated import TruncatedNewton
 
@@ -156,7 +156,10 @@ def test_lines_solve_the_hessian_of_a_model_that_stands_still(scheme: str) -> No
     own = soft.copy()
     own[:, [0, 2]] += p.rm
     lines = Lines(
-        Rows.of(p, discrete=scheme == "map").band(p.M), rf, own, np.zeros((p.M, 3), dtype=bool)
+        ResidualRows.of(p, discrete=scheme == "map").band(p.M),
+        rf,
+        own,
+        np.zeros((p.M, 3), dtype=bool),
     )
     right = np.random.default_rng(1).normal(size=(p.M, 3))
     expected = np.linalg.solve(hessian + 0.1 * np.eye(len(hessian)), right.reshape(-1))

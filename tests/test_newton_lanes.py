@@ -17,7 +17,7 @@ import symda as sd
 from symda.build import Options
 from symda.build.toolchain import DEFAULT_FLAGS
 from symda.emit import emit_newton
-from symda.emit.lanes import Rows, groups, runs, tangent_slots
+from symda.emit.lanes import SparseRows, groups, runs, tangent_slots
 from symda.errors import InputError, OptionError
 from symda.lower import lower
 from symda.solve import Newton
@@ -175,7 +175,7 @@ def test_runs_and_sparse_rows():
     dense = rng.normal(size=(4, 6)) * (rng.random((4, 6)) < 0.5)
     entries = [(i, j, q) for q, (j, i) in enumerate(np.argwhere(dense.T))]
     nonzeros = [dense[i, j] for i, j, _ in entries]
-    rows = Rows.of(entries, 4, 5)
+    rows = SparseRows.of(entries, 4, 5)
     x = rng.normal(size=5)
     product = [
         sum(nonzeros[rows.entries[q]] * x[rows.columns[q]] for q in range(*rows.starts[a : a + 2]))

@@ -19,7 +19,7 @@ from symda.anneal.dynamics import Dynamics
 from symda.declare import measure
 from symda.derive.lattice import Expressions, direct_states
 from symda.solve import SOLVERS
-from symda.solve.boundary.system import System
+from symda.solve.boundary.functions import FieldFunctions
 
 X = sd.state("x", bounds=(0.0, 10.0))
 K = sd.parameter("k", bounds=(0.5, 2.0))
@@ -118,13 +118,13 @@ def test_what_starts_and_back_propagation_take(bound) -> None:
 
 
 def test_continuous_time(bound) -> None:
-    system = System(bound[2].functions)
+    system = FieldFunctions(bound[2].functions)
     y, rm = np.nan_to_num(VALUES), np.where(np.isnan(VALUES), 0.0, 100.0)
     gradient, diagonal = by_hand(PATH, 1.0)
     assert system.error(PATH, np.array([1.0]), y, rm).sum() == pytest.approx(misfit(PATH, 1.0))
-    assert system.pull(PATH, np.array([1.0]), y, rm)[:, 0] == pytest.approx(gradient[:-1])
-    bend = system._call("bend", 4, PATH.T, np.array([1.0]), y.T, rm.T)
-    assert bend[:, 0] == pytest.approx(diagonal)
+    assert system.force(PATH, np.array([1.0]), y, rm)[:, 0] == pytest.approx(gradient[:-1])
+    hessian = system._call("error_hessian", 4, PATH.T, np.array([1.0]), y.T, rm.T)
+    assert hessian[:, 0] == pytest.approx(diagonal)
 
 
 def test_expressions_of_a_lattice() -> None:

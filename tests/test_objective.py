@@ -162,9 +162,9 @@ def test_what_kernels_cannot_have_is_refused_at_the_call(solver: str | sd.Solver
 
 
 def test_a_growing_window_gives_fewer_iterations() -> None:
-    assert SOLVERS["newton"].hurried().options == {"max_iter": 60}
-    assert SOLVERS["newton"].with_options(max_iter=7).hurried().options == {"max_iter": 7}
-    assert SOLVERS["lbfgs"].hurried().options == {"maxiter": 2000}
-    assert SOLVERS["ipopt"].hurried().options == {"max_iter": 120}
+    assert SOLVERS["newton"].with_window_limit().options == {"max_iter": 60}
+    assert SOLVERS["newton"].with_options(max_iter=7).with_window_limit().options == {"max_iter": 7}
+    assert SOLVERS["lbfgs"].with_window_limit().options == {"maxiter": 2000}
+    assert SOLVERS["ipopt"].with_window_limit().options == {"max_iter": 120}
     own = TrustKrylov()
-    assert own.hurried() is own
+    assert own.with_window_limit() is own

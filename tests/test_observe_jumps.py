@@ -157,16 +157,16 @@ MANY = sd.Samples(np.arange(0.0, 5.0, 0.25), np.arange(20.0), "hold")
             DOSE,
             "rk4",
             {"steps": [1, 1, 1, 1]},
-            "forcing u jumps at time 0.5, inside of step 0 (0 to 1): a step sees a forcing at its "
-            "own few times alone, and takes a jump to be at one of them. Give steps= as one "
+            "forcing u jumps at time 0.5, inside of step 0 (0 to 1): a step sees a forcing only "
+            "at its own few times, and takes a jump to be at one of them. Give steps= as one "
             "number, or max_step=, so that steps end at the jumps.",
         ),
         (
             DOSE,
             "hermite-simpson",
             {"midpoint_data": True},
-            "forcing u jumps at time 0.5, inside of step 0 (0 to 2): a step sees a forcing at its "
-            "own few times alone, and takes a jump to be at one of them. Leave midpoint_data out, "
+            "forcing u jumps at time 0.5, inside of step 0 (0 to 2): a step sees a forcing only "
+            "at its own few times, and takes a jump to be at one of them. Leave midpoint_data out, "
             "so that steps end at the jumps.",
         ),
         (
@@ -174,7 +174,7 @@ MANY = sd.Samples(np.arange(0.0, 5.0, 0.25), np.arange(20.0), "hold")
             "rk4",
             {},
             "forcing u jumps at time 0.25, inside of step 0 (0 to 1), and 11 more times inside of "
-            "steps: a step sees a forcing at its own few times alone, and takes a jump to be at "
+            "steps: a step sees a forcing only at its own few times, and takes a jump to be at "
             "one of them. Take shorter steps with max_step=, at least 12 in all.",
         ),
     ],

@@ -18,7 +18,7 @@ from symda.analyse import Assessment
 from symda.anneal.levels import STOPPED
 from symda.errors import DataError, OptionError
 from symda.show.report import found
-from symda.show.report.document import Table, Verdict
+from symda.show.report.document import Judgement, Table
 from symda.show.report.found import _error_bar
 from symda.show.report.repeat import python_command, shell_command
 
@@ -189,12 +189,12 @@ def test_verdicts_are_marked_by_what_they_say() -> None:
     moods = {}
     for end in (12.0, 1.0, 40.0):
         first, *_ = found(make_run(Case(ends=(end, end))))[0].blocks
-        assert isinstance(first, Verdict)
+        assert isinstance(first, Judgement)
         moods[end] = first.mood
     assert moods == {12.0: "open", 1.0: "bad", 40.0: "bad"}
     few = make_run(Case(ends=(12.0, 12.0))).assign_attrs(fitted=22)
     assert found(few)[0].blocks[0].mood == "open"
-    stopped = found(make_run(Case(ending={0: STOPPED, 1: STOPPED, 2: STOPPED})))[0].blocks
+    stopped = found(make_run(Case(statuses={0: STOPPED, 1: STOPPED, 2: STOPPED})))[0].blocks
     assert stopped[0].mood == "bad" and stopped[0].text.startswith("Not consistent (minimum)")
 
 
@@ -208,7 +208,7 @@ def test_remarks_of_solvers_are_apart_from_why_paths_ended_early() -> None:
         "1 path did not reach its end": (("2", "step became tiny at rung 2"),),
         "1 path with a remark": (("0", "at a bound: nu"),),
     }
-    said = [block.text for block in blocks if isinstance(block, Verdict)]
+    said = [block.text for block in blocks if isinstance(block, Judgement)]
     assert "The lowest path: at a bound: nu" in said
     assert "the lowest path: at a bound: nu" in sd.Run(dataset).summary().splitlines()
 

@@ -12,7 +12,7 @@ import xarray as xr
 from cli_shell import Shell, symda
 
 import symda as sd
-from symda.anneal.settings import SPOKEN, USUAL, Settings
+from symda.anneal.settings import COMMAND_LINE, DEFAULTS, Settings
 from symda.cli.run_options import KNOWN, RUNGS
 from symda.registry import summary_of
 from symda.show.report.repeat import shell_command
@@ -73,7 +73,7 @@ def test_the_call_takes_what_the_settings_are() -> None:
     names = {one.name for one in fields(Settings)}
     taken = {name: one.default for name, one in signature.parameters.items() if name in names}
     assert set(taken) == names
-    assert {name: taken[name] for name in USUAL} == dict(USUAL)
+    assert {name: taken[name] for name in DEFAULTS} == dict(DEFAULTS)
     # the others are the data, their grid, and what shows that it goes on
     assert set(signature.parameters) - names == {
         *("action", "data", "fixed", "steps", "max_step", "midpoint_data", "progress")
@@ -83,7 +83,7 @@ def test_the_call_takes_what_the_settings_are() -> None:
 
 
 def test_every_option_is_tried_here() -> None:
-    assert set(OTHER) == set(KNOWN) == {*RUNGS, *SPOKEN}
+    assert set(OTHER) == set(KNOWN) == {*RUNGS, *COMMAND_LINE}
 
 
 @pytest.mark.parametrize("name", OTHER)

@@ -53,7 +53,7 @@ MISTAKES = {
     ),
     "slope of a later stage for what is no grid point": (
         {"c": [0, "1/2"], "X": [[0, 0], [0, "1/2"]], "interior": [0]},
-        "Scheme 'mine': X must be strictly lower triangular but for interior stages, whose "
+        "Scheme 'mine': X must be strictly lower triangular except for interior stages, whose "
         "arguments may use the slopes of all interior stages; reorder the stages, express "
         "implicitness through v, or promote more of them.",
     ),
@@ -452,7 +452,7 @@ def test_a_tableau_serves_both():
     again = find_method(scheme, where="integrate")
     assert again.order == 3 and sorted(again.b) == sorted(mine.b)
     for own in (SCHEMES["verlet"], MAP):
-        with pytest.raises(OptionError, match="one of the action alone; to integrate with, name"):
+        with pytest.raises(OptionError, match="one of the action only; to integrate with, name"):
             find_method(own, where="integrate")
 
 

@@ -134,8 +134,8 @@ REFUSED = {
         lambda: sd.Model.from_hamiltonian(
             sd.state("p") ** 2 * (1 + sd.state("q") ** 2), sd.state("q"), sd.state("p"), name="bead"
         ),
-        "The scheme 'verlet' needs velocities that depend on momenta alone, and forces that depend "
-        "on coordinates alone, H = T(p) + V(q): in 'bead' they mix. Choose another scheme; "
+        "The scheme 'verlet' needs velocities that depend on momenta only, and forces that depend "
+        "on coordinates only, H = T(p) + V(q): in 'bead' they mix. Choose another scheme; "
         "'midpoint', 'gauss4' and 'gauss6' are symplectic as well and take any model.",
     ),
     "friction": (

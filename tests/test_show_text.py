@@ -52,19 +52,19 @@ def test_summary_of_a_run_in_which_nothing_finished() -> None:
 
 
 def test_summary_of_paths_that_did_not_converge() -> None:
-    some = Case(ends=(20.0, 20.0, 35.0, 36.0), ending={1: 2, 2: 3})
+    some = Case(ends=(20.0, 20.0, 35.0, 36.0), statuses={1: 2, 2: 3})
     lines = summary(make_run(some)).splitlines()
     assert lines[2] == "paths: 4 of 4 finished, 0 failed, 0 not finished"
     assert lines[3] == "ends: 2 converged, 1 acceptable, 1 stopped"
     assert lines[4].startswith("lowest level: 20 ")
-    lowest = Case(ends=(20.0, 30.0), ending={0: 3})
+    lowest = Case(ends=(20.0, 30.0), statuses={0: 3})
     lines = summary(make_run(lowest)).splitlines()
     assert lines[3] == "ends: 1 converged, 1 stopped"
     assert (
         "verdict: not consistent (minimum): the lowest path did not end in a minimum: the solver "
         "stopped" in lines
     )
-    none = Case(ends=(20.0, 30.0), ending={0: 3, 1: 3})
+    none = Case(ends=(20.0, 30.0), statuses={0: 3, 1: 3})
     lines = summary(make_run(none)).splitlines()
     assert lines[3] == "ends: 2 stopped"
     assert any(line.startswith("verdict: not consistent (minimum)") for line in lines)

@@ -116,8 +116,8 @@ def test_every_executor_gives_the_same_numbers(name, executor):
         chosen |= {"attempts": 3}
     alone = anneal(**chosen, executor="serial")
     other = anneal(**chosen, executor=executor, workers=2)
-    hands = anneal(**chosen, executor="threads", workers=8)  # more than one for an attempt
-    for run in (other, hands):
+    threaded = anneal(**chosen, executor="threads", workers=8)  # more than one for an attempt
+    for run in (other, threaded):
         assert (
             run.dataset.assign_attrs(provenance="")
             .drop_vars("seconds")

@@ -2,7 +2,7 @@
 
 Same experiments as in `va1.py`: Lorenz-96, D = 11, nu = 10 estimated, 166 times 0.025 apart, noise
 of variance 0.2, RK4, Rf = 0.01 x 2^beta. With four measured states a few random starts in a hundred
-reach the lowest level; with two the paper sees a thicket of levels, and none of our uniform starts
+reach the lowest level; with two the paper sees many levels, and none of our uniform starts
 came near the true path's. Here the same data are given to other starts and strategies:
 
     four     hit rate of the lowest level and time to it, for each start and strategy

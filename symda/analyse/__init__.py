@@ -5,14 +5,13 @@ the `xarray.Dataset` of a run (fresh or loaded from NetCDF) and returns plain nu
 Plots of the same numbers live in `symda.show`.
 """
 
-from symda.analyse.assess import Equations, assess
+from symda.analyse.assess import ModelEquations, assess
 from symda.analyse.assessment import Assessment, assessment
 from symda.analyse.judge import ChiSquared, chi_squared, hits, stopped_after, wilson
 from symda.analyse.levels import (
     Expected,
     PathCounts,
     best_path,
-    endings,
     expected_action,
     free_parameters,
     last_rung,
@@ -22,6 +21,7 @@ from symda.analyse.levels import (
     parameters_per_step,
     path_counts,
     reached,
+    status_counts,
 )
 from symda.analyse.lowest import TimeToLowest, time_to_lowest
 from symda.analyse.verdict import Finding, Verdict, verdict
@@ -31,9 +31,9 @@ __all__ = [
     "FAILED",
     "Assessment",
     "ChiSquared",
-    "Equations",
     "Expected",
     "Finding",
+    "ModelEquations",
     "PathCounts",
     "TimeToLowest",
     "Verdict",
@@ -41,7 +41,6 @@ __all__ = [
     "assessment",
     "best_path",
     "chi_squared",
-    "endings",
     "expected_action",
     "free_parameters",
     "hits",
@@ -52,6 +51,7 @@ __all__ = [
     "parameters_per_step",
     "path_counts",
     "reached",
+    "status_counts",
     "stopped_after",
     "time_to_lowest",
     "verdict",

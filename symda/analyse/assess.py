@@ -1,4 +1,4 @@
-"""What can be known of a run only while its kernels are there: kept with it, for its verdict."""
+"""What only a run's kernels can tell; it is stored with the run, for its verdict."""
 
 from __future__ import annotations
 
@@ -55,43 +55,30 @@ NAMES = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Equations:
-    """What the check of the scheme needs to know of the equations.
+class ModelEquations:
+    """What the check of the scheme needs to know of the equations."""
 
-    Attributes
-    ----------
-    field : casadi.Function or None
-        F(x, u, theta, t); None for a map, which has no scheme.
-    order : int
-        Of the scheme.
-    forcing : StepForcing, optional
-        The forcing inside the steps; as the scheme sees it when left out.
-    unseen, unconstrained : sequence of str
-        States and parameters that nothing measured depends on.
-    jumps : function, optional
-        Names the jumps of equations that a path (M, D) with parameters (P,) meets.
-    """
-
-    field: ca.Function | None
-    order: int
+    field: ca.Function | None  #: F(x, u, theta, t); None for a map, which has no scheme.
+    order: int  #: Of the scheme.
+    #: The forcing inside the steps; as the scheme sees it when left out.
     forcing: StepForcing | None = None
+    #: States and parameters that nothing measured depends on.
     unseen: Sequence[str] = ()
     unconstrained: Sequence[str] = ()
+    #: Names the jumps of equations that a path (M, D) with parameters (P,) meets.
     jumps: Callable[[FloatArray, FloatArray], tuple[str, ...]] | None = None
 
 
 def assess(
-    dataset: xr.Dataset, evaluator: Evaluator, equations: Equations, *, random: bool, own: bool
+    dataset: xr.Dataset, evaluator: Evaluator, equations: ModelEquations, *, random: bool, own: bool
 ) -> xr.Dataset:
     """Add to a run's dataset what only its kernels can tell.
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     evaluator : Evaluator
         Kernels with the problem that was annealed.
-    equations : Equations
+    equations : ModelEquations
         The model behind them.
     random : bool
         Whether the starts of different paths differ.
@@ -120,7 +107,7 @@ def assess(
 def _look(
     dataset: xr.Dataset,
     evaluator: Evaluator,
-    equations: Equations,
+    equations: ModelEquations,
     best: int,
     rung: int,
     rf: FloatArray,
@@ -178,7 +165,7 @@ def _look(
     else:
         found = replace(
             found,
-            loose=(*_open(bars, equations), *_wide(bars, problem)),
+            loose=(*_open(bars), *_wide(bars, problem)),
             sds=tuple((name, float(sd)) for name, sd in bars.sd.items()),
             spread=spread,
         )
@@ -194,7 +181,7 @@ def _held(evaluator: Evaluator, here: Stationarity) -> list[tuple[str, int]]:
     return [(problem.parameters[i], 0) for i in names] + held
 
 
-def _fitted(evaluator: Evaluator, equations: Equations, here: Stationarity) -> int:
+def _fitted(evaluator: Evaluator, equations: ModelEquations, here: Stationarity) -> int:
     """Quantities that were fitted: those that no measurement sees, or a bound holds, were not."""
     problem = evaluator.problem
     _, on_theta = problem.unknowns.split(here.held)
@@ -204,7 +191,7 @@ def _fitted(evaluator: Evaluator, equations: Equations, here: Stationarity) -> i
     return int(problem.fitted) - len(equations.unseen) - idle - held
 
 
-def _open(bars: Posterior, equations: Equations) -> tuple[str, ...]:
+def _open(bars: Posterior) -> tuple[str, ...]:
     """Name what the data leave open: directions without curvature, in relative units."""
     table = bars.directions(NAMES)
     endless = np.isinf(table["relative_sd"].to_numpy(dtype=float))
@@ -220,7 +207,7 @@ def _wide(laplace: Posterior, problem: Problem) -> Iterator[str]:
 
 
 def _felt(problem: Problem, theta: FloatArray, moved: FloatArray) -> bool:
-    """Whether the scheme's error moves a parameter by a share that its error bar may feel too."""
+    """Whether the scheme's error moves a parameter by a share that may change its error bar too."""
     change = np.abs(problem.unknowns.split(moved)[1])[problem.free]
     return bool((change > FELT * np.abs(theta[problem.free])).any())
 
@@ -228,7 +215,7 @@ def _felt(problem: Problem, theta: FloatArray, moved: FloatArray) -> bool:
 def _checked(
     found: Assessment,
     evaluator: BlockEvaluator,
-    equations: Equations,
+    equations: ModelEquations,
     X: FloatArray,
     theta: FloatArray,
     rf: FloatArray,
@@ -238,10 +225,9 @@ def _checked(
 ) -> Assessment:
     """Add whether the path is a solution: of the scheme's equations, and of the model's."""
     p = evaluator.problem
-    own = np.isnan(p.process_variance)
     jacobian = evaluator.residual_jacobian(X, theta)
     # what ties parameters per step is no equation of the model
-    weights = evaluator.weights(rf) * np.tile(own, 1 + p.interior)
+    weights = evaluator.weights(rf) * np.tile(p.ruled, 1 + p.interior)
     residual = evaluator.residual(X, theta)
     moved = expansion.shift(jacobian.T @ (weights * residual).reshape(-1))
     found = replace(found, model=shift_of(evaluator, X, theta, moved, bars))
@@ -278,5 +264,5 @@ def _checked(
     if found.unsettled:
         return replace(found, notes=tuple(notes))
     # parameters per step are followed as they are
-    follows, growth, explained = free_run(evaluator, X, theta, np.where(own, defect, 0.0))
+    follows, growth, explained = free_run(evaluator, X, theta, np.where(p.ruled, defect, 0.0))
     return replace(found, follows=follows, growth=growth, explained=explained, notes=tuple(notes))

@@ -18,112 +18,58 @@ ATTRIBUTE = "assessment"
 
 @dataclass(frozen=True)
 class Shift:
-    """How far an error moves the estimate.
+    """How far an error moves the estimate."""
 
-    Attributes
-    ----------
-    parameter : str
-        The parameter that it moves most, empty if none is free.
-    sds : float
-        By how many of its standard deviations.
-    share : float
-        By which share of its value.
-    fit : float
-        How far it moves a measured quantity at most, in standard deviations of the noise.
-    channel : str
-        Which one.
-    time : float
-        When.
-    """
-
-    parameter: str = ""
-    sds: float = 0.0
-    share: float = 0.0
+    parameter: str = ""  #: The parameter that it moves most, empty if none is free.
+    sds: float = 0.0  #: By how many of its standard deviations.
+    share: float = 0.0  #: By which share of its value.
+    #: How far it moves a measured quantity at most, in standard deviations of the noise.
     fit: float = 0.0
-    channel: str = ""
-    time: float = math.nan
+    channel: str = ""  #: Which one.
+    time: float = math.nan  #: When.
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """What was found of the best path of a run.
+    """What was found of the best path of a run."""
 
-    Attributes
-    ----------
-    path, beta : int
-        Which path, at which rung.
-    minimum : bool or None
-        Whether it ended in a minimum; None: its solver minimises another action.
-    words : str
-        Why it did not.
-    decrement : float
-        What a Newton step would still lower the action by.
-    held : tuple of (name, points)
-        Unknowns on a bound that holds them; points is 0 for a parameter.
-    unseen : tuple of str
-        States that nothing measured depends on.
-    loose : tuple of str
-        Directions of the parameters that the data leave open.
-    sds : tuple of (name, sd)
-        Standard deviations of the free parameters.
-    model : Shift or None
-        What is left of the model error: how far the estimate is from that of infinite Rf.
-    spread : float
-        Relative change of a standard deviation, at most, if Rf were infinite; nan if it is no small
-        one.
-    scheme : Shift or None
-        What the error of the scheme moves the estimate by.
-    stray : float
-        Time of the first step that ends on another root of the scheme than the solution's.
-    bars : float
-        Relative change of a standard deviation, at most, by the scheme's error.
-    unsettled : int
-        Steps in which the equations are too stiff for the scheme's error to be found.
-    inside : bool
-        Whether the forcing inside of the steps was known.
-    factor : int
-        How many times as many steps would make the scheme's error small; 1: it is.
-    follows : float
-        Time up to which the equations, from the path's first state, follow the path.
-    growth : float
-        Largest factor by which they enlarge a deviation.
-    explained : bool
-        Whether it is that growth which ends it.
-    n, p : int
-        Data, and quantities that were fitted to them.
-    jumps : tuple of str
-        Jumps of the equations that the path meets; derivatives do not see them.
-    random : bool
-        Whether the starts of different paths differ.
-    notes : tuple of str
-        What could not be looked at, and why.
-    """
-
+    #: Which path, at which rung.
     path: int
     beta: int
+    #: Whether it ended in a minimum; None: its solver minimises another action.
     minimum: bool | None = None
-    words: str = ""
-    decrement: float = math.nan
+    words: str = ""  #: Why it did not.
+    decrement: float = math.nan  #: What a Newton step would still lower the action by.
+    #: (name, points): unknowns on a bound that holds them; points is 0 for a parameter.
     held: tuple[tuple[str, int], ...] = ()
-    unseen: tuple[str, ...] = ()
-    loose: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()  #: States that nothing measured depends on.
+    loose: tuple[str, ...] = ()  #: Directions of the parameters that the data leave open.
+    #: (name, sd): standard deviations of the free parameters.
     sds: tuple[tuple[str, float], ...] = ()
+    #: What is left of the model error: how far the estimate is from that of infinite Rf.
     model: Shift | None = None
+    #: Relative change of a standard deviation, at most, if Rf were infinite; nan if it is no small
+    #: one.
     spread: float = math.nan
-    scheme: Shift | None = None
+    scheme: Shift | None = None  #: What the error of the scheme moves the estimate by.
+    #: Time of the first step that ends on another root of the scheme than the solution's.
     stray: float = math.nan
-    bars: float = 0.0
+    bars: float = 0.0  #: Relative change of a standard deviation, at most, by the scheme's error.
+    #: Steps in which the equations are too stiff for the scheme's error to be found.
     unsettled: int = 0
-    inside: bool = True
-    factor: int = 1
+    inside: bool = True  #: Whether the forcing inside of the steps was known.
+    factor: int = 1  #: How many times as many steps would make the scheme's error small; 1: it is.
+    #: Time up to which the equations, from the path's first state, follow the path.
     follows: float = math.nan
-    growth: float = math.nan
-    explained: bool = True
+    growth: float = math.nan  #: Largest factor by which they enlarge a deviation.
+    explained: bool = True  #: Whether it is that growth which ends it.
+    #: Data, and quantities that were fitted to them.
     n: int = 0
     p: int = 0
+    #: Jumps of the equations that the path meets; derivatives do not see them.
     jumps: tuple[str, ...] = ()
-    random: bool = True
-    notes: tuple[str, ...] = field(default=())
+    random: bool = True  #: Whether the starts of different paths differ.
+    notes: tuple[str, ...] = field(default=())  #: What could not be looked at, and why.
 
     def sd(self, parameter: str) -> float:
         """Return a parameter's standard deviation; inf if nothing determines it, nan: not known."""
@@ -136,11 +82,6 @@ class Assessment:
 
 def assessment(dataset: xr.Dataset) -> Assessment | None:
     """Return the assessment of a run, None if it has none.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
 
     Raises
     ------

@@ -15,14 +15,16 @@ gradient by the weights is -(df_n/dw_n)^T p_n, and by the initial state -p_{-1}.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import compress, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.build.implicit import ImplicitStep
 from symda.errors import SolveError
-from symda.types import BoolArray, FloatArray
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 #: where rounding keeps it from falling further, as shares of the state's size.
 ITERATIONS = 50
 SMALL, SETTLED = 1e-15, 1e-11
+
+UNSOLVED = "the step cannot be solved for its end"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +83,9 @@ def backpropagate(
 
     Parameters
     ----------
-    at : BlockEvaluator
-        Kernels with their data.
     path : (M, D)
         Its first row is the initial state; columns of parameters per step are read in every row.
     theta : (P,)
-        Parameters.
     explicit : bool
         Whether r = x_{n+1} - f(x_n).
 
@@ -96,8 +97,7 @@ def backpropagate(
     import xarray as xr
 
     p = at.problem
-    own = ~np.isnan(p.process_variance)
-    steps = _Steps(at, theta, ~own)
+    steps = _Steps(at, theta)
     X = np.ascontiguousarray(path)
     for n in range(p.N):
         X[n * (1 + p.interior) :][: 2 + p.interior] = steps.forward(n, X, explicit=explicit)
@@ -109,8 +109,6 @@ def backpropagate(
     gradient = by_path.reshape(p.M, p.D)
     names = list(p.states)
     inside = [f"{name}, interior {i + 1}" for i in range(p.interior) for name in names]
-    moving = [name for name, has in zip(names, ~own, strict=True) if has]
-    carried = [name for name, has in zip(names, own, strict=True) if has]
     time = {"time": p.times}
     return Backpropagation(
         states=xr.DataArray(X, dims=("time", "state"), coords={**time, "state": names}),
@@ -118,50 +116,54 @@ def backpropagate(
             momenta, dims=("step", "component"), coords={"component": names + inside}
         ),
         loss=float(losses.sum()),
-        by_initial=xr.DataArray(gradient[0, ~own], dims=("state",), coords={"state": moving}),
+        by_initial=xr.DataArray(
+            gradient[0, p.ruled], dims=("state",), coords={"state": list(compress(names, p.ruled))}
+        ),
         by_parameters=dict(zip(p.parameters, by_theta.tolist(), strict=True)),
         by_step=xr.DataArray(
-            gradient[:, own], dims=("time", "state"), coords={**time, "state": carried}
+            gradient[:, p.per_step],
+            dims=("time", "state"),
+            coords={**time, "state": list(compress(names, p.per_step))},
         ),
     )
 
 
 class _Steps:
-    """The steps of a problem one by one; `moving` (D,) tells states from parameters per step."""
+    """The steps of a problem one by one."""
 
-    def __init__(self, at: BlockEvaluator, theta: FloatArray, moving: BoolArray) -> None:
+    def __init__(self, at: BlockEvaluator, theta: FloatArray) -> None:
         p = at.problem
         self.at, self.theta, self.problem = at, theta, p
-        #: what a step determines: rows of its residual, and columns behind x_n
-        self.solved = np.flatnonzero(np.tile(moving, 1 + p.interior))
-        triplet = at.kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
-        self.rows, self.columns = (np.asarray(part, dtype=np.int64) for part in triplet)
+        self.step = ImplicitStep(at.kernels, p, p.ruled)
 
     def forward(self, n: int, X: FloatArray, *, explicit: bool) -> FloatArray:
         """Window n, (2 + I, D), with the points behind x_n where the residual vanishes."""
-        p, engine = self.problem, self.at.kernels.engine
+        p, solved = self.problem, self.step.solved
         window = X[n * (1 + p.interior) :][: 2 + p.interior].copy()
         ends, data = window[1:].reshape(-1), self.at.packed.steps[n : n + 1]
-        # without interior points x_{n+1} = 0 leaves r = -f(x_n)
-        ends[self.solved] = 0.0 if explicit else np.tile(window[0], 1 + p.interior)[self.solved]
-        last = np.inf
-        for _ in range(1 if explicit else ITERATIONS):
-            r = engine.step_residual(window, self.theta, data)[0][self.solved]
-            if explicit:
-                ends[self.solved] = -r
-                break
-            J = self._dense(engine.step_jacobian(window, self.theta, data)[0])
-            change = self._solve(self._square(J), r, n)
-            ends[self.solved] -= change
-            size = np.abs(change).max() / max(1.0, np.abs(ends).max())
-            if size <= SMALL or last <= size <= SETTLED:
-                break
-            last = size
+        if explicit:
+            # without interior points x_{n+1} = 0 leaves r = -f(x_n)
+            ends[solved] = 0.0
+            r = self.at.kernels.engine.step_residual(window, self.theta, data)[0]
+            ends[solved] = -r[solved]
         else:
-            raise self._failed(n, "Newton's method does not find where the implicit step ends")
+            ends[solved] = np.tile(window[0], 1 + p.interior)[solved]
+            self._converge(n, window, self.step.newton(window, self.theta, data))
         if not np.isfinite(window).all():
             raise self._failed(n, "the path leaves finite numbers")
         return window
+
+    def _converge(self, n: int, window: FloatArray, changes: Iterator[FloatArray]) -> None:
+        last = np.inf
+        try:
+            for change in islice(changes, ITERATIONS):
+                size = np.abs(change).max() / max(1.0, np.abs(window[1:]).max())
+                if size <= SMALL or last <= size <= SETTLED:
+                    return
+                last = size
+        except np.linalg.LinAlgError:
+            raise self._failed(n, UNSOLVED) from None
+        raise self._failed(n, "Newton's method does not find where the implicit step ends")
 
     def check_points(self, losses: FloatArray, by_point: FloatArray) -> None:
         """Refuse measurement terms (M,) and gradients (M, D + P) that are not finite."""
@@ -174,37 +176,26 @@ class _Steps:
         self, X: FloatArray, by_path: FloatArray, by_theta: FloatArray, *, explicit: bool
     ) -> FloatArray:
         """Momenta (N, E); what the path's points pass on is added to both gradients on the way."""
-        p = self.problem
+        p, solved = self.problem, self.step.solved
         values = self.at.kernels.engine.step_jacobian(X, self.theta, self.at.packed.steps)
         momenta = np.zeros((p.N, p.E))
         for n in reversed(range(p.N)):
-            J = self._dense(values[n])
+            J = self.step.dense(values[n])
             window = by_path[n * p.E :][: p.E + p.D]
-            pull = window[p.D :][self.solved]
-            momentum = -pull if explicit else -self._solve(self._square(J).T, pull, n)
-            momenta[n, self.solved] = momentum
+            momentum: FloatArray = -window[p.D :][solved]
+            if not explicit:
+                try:
+                    momentum = np.asarray(np.linalg.solve(self.step.square(J).T, momentum))
+                except np.linalg.LinAlgError:
+                    raise self._failed(n, UNSOLVED) from None
+            momenta[n, solved] = momentum
             with np.errstate(over="ignore", invalid="ignore"):
-                back = momentum @ J[self.solved]
+                back = momentum @ J[solved]
             if not np.isfinite(back).all():
                 raise self._failed(n, "the momenta leave finite numbers")
             window += back[: p.E + p.D]
             by_theta += back[p.E + p.D :]
         return momenta
-
-    def _dense(self, nonzeros: FloatArray) -> FloatArray:
-        p = self.problem
-        J = np.zeros((p.E, p.E + p.D + p.P))
-        J[self.rows, self.columns] = nonzeros
-        return J
-
-    def _square(self, J: FloatArray) -> FloatArray:
-        return J[np.ix_(self.solved, self.problem.D + self.solved)]
-
-    def _solve(self, A: FloatArray, b: FloatArray, n: int) -> FloatArray:
-        try:
-            return np.asarray(np.linalg.solve(A, b), dtype=np.float64)
-        except np.linalg.LinAlgError:
-            raise self._failed(n, "the step cannot be solved for its end") from None
 
     def _failed(self, where: int | str, what: str) -> SolveError:
         if isinstance(where, int):

@@ -57,11 +57,6 @@ def chi_squared(dataset: xr.Dataset) -> ChiSquared:
     of n data, p are used up by fitting, which leaves the mean (n - p) / 2 and the standard
     deviation sqrt((n - p) / 2).
 
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
-
     Returns
     -------
     ChiSquared
@@ -131,8 +126,6 @@ def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     within : float
         Paths count whose action is at most this far above `level`, in units of
         `measurement_scale` like the tolerance of `levels_table`.

@@ -32,8 +32,6 @@ def laplace(
 
     Parameters
     ----------
-    evaluator : BlockEvaluator
-        Kernels with the problem.
     X : (M, D)
     theta : (P,)
     rf : (D,)

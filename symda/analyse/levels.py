@@ -26,27 +26,13 @@ COLUMNS = ("level", "paths", "share", "measurement_term", "model_term", "chi2_z"
 
 @dataclass(frozen=True)
 class PathCounts:
-    """How the K paths of a run ended.
+    """How the K paths of a run ended."""
 
-    Attributes
-    ----------
-    finished : int
-        Reached the last rung of the ladder.
-    failed : int
-        Did not, because a solver failed.
-    unfinished : int
-        Did not, because the run was stopped first.
-    reached : int
-        Reached the last rung that any path reached: what there is to compare.
-    rungs : tuple of int
-        At which rungs (beta) solvers failed, in order.
-    """
-
-    finished: int
-    failed: int
-    unfinished: int
-    reached: int
-    rungs: tuple[int, ...] = ()
+    finished: int  #: Reached the last rung of the ladder.
+    failed: int  #: Did not, because a solver failed.
+    unfinished: int  #: Did not, because the run was stopped first.
+    reached: int  #: Reached the last rung that any path reached: what there is to compare.
+    rungs: tuple[int, ...] = ()  #: At which rungs (beta) solvers failed, in order.
 
     def __str__(self) -> str:
         total = self.finished + self.failed + self.unfinished
@@ -62,11 +48,6 @@ class PathCounts:
 
 def reached(dataset: xr.Dataset) -> BoolArray:
     """Say which rungs ended with a path.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
 
     Returns
     -------
@@ -112,7 +93,7 @@ def path_counts(dataset: xr.Dataset) -> PathCounts:
     )
 
 
-def endings(dataset: xr.Dataset) -> dict[str, int]:
+def status_counts(dataset: xr.Dataset) -> dict[str, int]:
     """Count how the finished paths ended at the last rung that any path reached.
 
     Returns
@@ -135,11 +116,6 @@ def best_path(dataset: xr.Dataset) -> int:
 
     Paths are compared at one common rung, the last that any of them reached, since actions of
     different Rf are not comparable. Of equal actions the lowest index wins.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
 
     Returns
     -------
@@ -174,23 +150,16 @@ def measured_channels(dataset: xr.Dataset) -> int:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the action of a right answer is, in the units of the run; nan if n <= p.
+    """What the action of a right answer is, in the units of the run; nan if n <= p."""
 
-    Attributes
-    ----------
-    n, p : int
-        Number of data, and of quantities fitted to them.
-    mean, sd : float
-        Expectation c (n - p) / 2 and standard deviation c sqrt((n - p) / 2), c being the factor
-        of the averaging option on the measurement term (1 for eq. 10).
-    low, high : float
-        Between these it lies with a probability of 95.4 %, two standard deviations of a Gaussian.
-    """
-
+    #: Number of data, and of quantities fitted to them.
     n: int
     p: int
+    #: Expectation c (n - p) / 2 and standard deviation c sqrt((n - p) / 2), c being the factor of
+    #: the averaging option on the measurement term (1 for eq. 10).
     mean: float
     sd: float
+    #: Between these it lies with a probability of 95.4 %, two standard deviations of a Gaussian.
     low: float
     high: float
 
@@ -234,8 +203,6 @@ def level_members(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     beta : int, optional
         Rung at which to compare, by its coordinate; by default the last rung any path reached.
     tolerance : float
@@ -280,8 +247,6 @@ def levels_table(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     beta : int, optional
         Rung at which to compare, by its coordinate; by default the last rung any path reached.
     tolerance : float

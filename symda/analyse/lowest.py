@@ -67,8 +67,6 @@ def time_to_lowest(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     level : float, optional
         The lowest level, where it is known from elsewhere; by default the lowest of this run.
     within : float

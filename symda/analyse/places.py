@@ -1,4 +1,4 @@
-"""Which paths of a run ended at one place: levels are places, not numbers."""
+"""Which paths of a run ended in the same minimum; equal actions do not decide that."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def _rise(
     hessians: dict[int, csc_array],
 ) -> float:
     if not has_matrices(evaluator):
-        bent = evaluator.hessian_product(path, theta, rf, change)
+        curved = evaluator.hessian_product(path, theta, rf, change)
     else:
         if head not in hessians:
             hessians[head] = evaluator.hessian(path, theta, rf)
-        bent = hessians[head] @ change
-    return 0.5 * float(change @ bent)
+        curved = hessians[head] @ change
+    return 0.5 * float(change @ curved)

@@ -186,10 +186,6 @@ def posterior(
     path : (M D,), optional
         Unknowns of the path to integrate out; those of unseen states are not among them.
 
-    Returns
-    -------
-    Posterior
-
     Raises
     ------
     SolveError

@@ -32,27 +32,17 @@ DIFFERENCE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class SchemeError:
-    """Each step of a path integrated from its left end.
+    """Each step of a path integrated from its left end."""
 
-    Attributes
-    ----------
-    defect : ndarray, shape (N, D)
-        Right end of the step minus where the equations lead from its left end.
-    residual : ndarray, shape (N, E)
-        What the scheme's residual makes of the equations' own solution: its local error.
-    settled : ndarray of bool, shape (N,)
-        Steps for which the fine integration is known to be right; others are too stiff for it.
-    points : ndarray, shape (N, I + 1, D)
-        The solution at the interior points and right end of each step.
-    substeps : int
-        What it took.
-    """
-
+    #: Right end of the step minus where the equations lead from its left end, (N, D).
     defect: FloatArray
+    #: What the scheme's residual makes of the equations' own solution: its local error, (N, E).
     residual: FloatArray
+    #: (N,): steps for which the fine integration is known to be right; others are too stiff for it.
     settled: BoolArray
+    #: The solution at the interior points and right end of each step, (N, I + 1, D).
     points: FloatArray
-    substeps: int
+    substeps: int  #: What it took.
 
 
 def scheme_error(
@@ -62,8 +52,6 @@ def scheme_error(
 
     Parameters
     ----------
-    evaluator : Evaluator
-        Kernels with the problem.
     field : casadi.Function
         F(x, u, theta, t), shape (D,).
     path : ndarray, shape (M, D)

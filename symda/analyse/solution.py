@@ -123,7 +123,7 @@ def strays(
     """Tell which steps (N,) end on another root of the scheme than that of the solution.
 
     An implicit scheme has several; beyond a pole of the equations, for instance. By the residuals
-    alone the path is as good a solution there, so they are compared with how far it is from it.
+    only the path is as good a solution there, so they are compared with how far it is from it.
     """
     p = evaluator.problem
     apart = evaluator.residual(X, theta).reshape(p.N, -1) - error.residual

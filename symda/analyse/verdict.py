@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run is worth.
+    """How far a run can be trusted.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Verdict:
 
     @property
     def consistent(self) -> bool:
-        """Whether the lowest path is a solution of the equations that the data agree with."""
+        """Whether the lowest path solves the equations and agrees with the data."""
         return all(finding.holds for finding in self.findings)
 
     @property
@@ -70,7 +70,7 @@ class Verdict:
 
     @property
     def first(self) -> Finding:
-        """What fails first; else what is not known; else the chi-squared test."""
+        """The first failure; else the first thing not known; else the chi-squared test."""
         for sought in (False, None):
             for finding in self.findings:
                 if finding.holds is sought:
@@ -100,11 +100,6 @@ def verdict(dataset: xr.Dataset) -> Verdict:
     follow the path for as long as their instability allows; nothing is on a bound or undetermined;
     and the level was met more than once, from starts that differ.
 
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
-
     Raises
     ------
     SolveError
@@ -116,7 +111,7 @@ def verdict(dataset: xr.Dataset) -> Verdict:
         (
             _minimum(dataset, found),
             *_solution(found),
-            _chi_squared(dataset, found),
+            _chi_squared(dataset),
             *_free_run(dataset, found),
             *_smooth(found),
             *_bounds(found),
@@ -229,7 +224,7 @@ def _moves(shift: Shift) -> str:
     return f"moves {shift.parameter} by {shift.sds:.2g} standard deviations and {fit}"
 
 
-def _chi_squared(dataset: xr.Dataset, found: Assessment | None) -> Finding:
+def _chi_squared(dataset: xr.Dataset) -> Finding:
     judged = chi_squared(dataset)
     if judged.n <= judged.p:
         return Finding("chi-squared", None, judged.verdict)
@@ -324,13 +319,7 @@ def _level(dataset: xr.Dataset, found: Assessment | None) -> Finding:
 
 
 def equal_places(dataset: xr.Dataset) -> int:
-    """Return how many different minima share the lowest action, as far as hits of it go.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
-    """
+    """Return how many different minima share the lowest action, as far as hits of it go."""
     rung = last_rung(dataset)
     action = dataset["action"].values[:, rung]
     groups = level_members(dataset)

@@ -183,7 +183,7 @@ def _texts(dataset: xr.Dataset) -> Iterator[str]:
         yield f"the attribute binding is {dataset.attrs['binding']!r}"
     command = dataset.attrs.get("command", "")
     if command and not _is_command(command):
-        yield f"the attribute command is {command!r}, which does not run symda alone"
+        yield f"the attribute command is {command!r}, which does not run only symda"
 
 
 def _json(text: str) -> object:
@@ -195,7 +195,7 @@ def _json(text: str) -> object:
 
 
 def _is_command(text: str) -> bool:
-    """Whether a shell takes the text for one call of symda: each word is quoted where need be."""
+    """Whether a shell reads the text as one call of symda, each word quoted where needed."""
     try:
         words = shlex.split(text)
     except ValueError:

@@ -93,7 +93,7 @@ def assemble(
             "rf": (("beta", "state"), rf),
             "time": problem.times,
             "state": np.array(problem.states, dtype=str),
-            "per_step": ("state", ~np.isnan(problem.process_variance)),
+            "per_step": ("state", problem.per_step),
             "parameter": np.array(problem.parameters, dtype=str),
             "channel": np.array(problem.channels, dtype=str),
             "fixed": ("parameter", ~problem.free),

@@ -1,4 +1,4 @@
-"""Gives the paths of a run to workers and takes in results, whatever becomes of the workers."""
+"""Gives the paths of a run to workers and collects results, also where a worker dies."""
 
 from __future__ import annotations
 
@@ -24,32 +24,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a run.
+class DispatchResult:
+    """The results of a run."""
 
-    Parameters
-    ----------
-    results
-        The paths that ran, by number.
-    lost
-        Why, for each path that failed without a result of its own.
-    reason
-        Why the remaining paths were not run; empty if there are none.
-    interrupted
-        Ctrl-C ended the run.
-    """
-
-    results: Mapping[int, PathResult]
-    lost: Mapping[int, str]
-    reason: str
-    interrupted: bool
+    results: Mapping[int, PathResult]  #: The paths that ran, by number.
+    lost: Mapping[int, str]  #: Why, for each path that failed without a result of its own.
+    reason: str  #: Why the remaining paths were not run; empty if there are none.
+    interrupted: bool  #: Ctrl-C ended the run.
 
 
 class Dispatcher:
     """Submits paths, a few ahead of the workers, until all are in or there is reason to stop.
 
-    A worker that dies takes its whole pool along, and nobody can tell which of the paths under
-    way killed it. Each of them is tried once more in a pool of one worker, where a second death has
+    When a worker dies its pool is lost, and it is not known which of the paths under way
+    killed it. Each of them is tried once more in a pool of one worker, where a second death has
     one cause, and the others go on in a fresh pool.
 
     Parameters
@@ -65,9 +53,9 @@ class Dispatcher:
     time_limit
         Seconds after which no path and no rung begins.
     enough
-        Told of every result; returns a reason to stop, or an empty string.
+        Called with every result; returns a reason to stop, or an empty string.
     done
-        Told of every path that has ended: its number and its result, None if it was lost.
+        Called for every path that has ended: its number and its result, None if it was lost.
     """
 
     def __init__(
@@ -99,7 +87,7 @@ class Dispatcher:
         self._reason = ""
         self._interrupted = False
 
-    def run(self) -> Outcome:
+    def run(self) -> DispatchResult:
         """Run all paths, or as many as the limits allow."""
         with self._listening():
             try:
@@ -110,11 +98,11 @@ class Dispatcher:
                 self._wind_up()
         if self._interrupted:
             self._reason = "interrupted"
-        return Outcome(self._results, self._lost, self._reason, self._interrupted)
+        return DispatchResult(self._results, self._lost, self._reason, self._interrupted)
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
-        """Note Ctrl-C down before raising it: a solver running in this thread may swallow it."""
+        """Record Ctrl-C before raising it: a solver running in this thread may suppress it."""
         before = signal.getsignal(signal.SIGINT)
         in_main = threading.current_thread() is threading.main_thread()
         if not in_main or before is not signal.default_int_handler:

@@ -1,4 +1,4 @@
-"""The annealing run: one start to see that all is well, the paths, the dataset."""
+"""The annealing run: one start as a check, the paths, the dataset."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.anneal.dataset import assemble
-from symda.anneal.dispatch import Dispatcher, Outcome
+from symda.anneal.dispatch import Dispatcher, DispatchResult
 from symda.anneal.executors import Workers, cores, start_workers
 from symda.anneal.group import Paths, grouped
 from symda.anneal.levels import count_hits
@@ -39,7 +39,7 @@ def anneal(
 ) -> xr.Dataset:
     """Anneal K paths and return the dataset of the run.
 
-    Path k depends on the seed and k alone: not on K, the executor, or what the other paths do.
+    Path k depends on the seed and k only: not on K, the executor, or what the other paths do.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def anneal(
     settings
         What the user chose.
     reporter
-        Told of each path as it ends.
+        Called for each path as it ends.
     attrs
         Attributes for the dataset: what the caller knows about model, scheme and averaging.
     prepare
@@ -204,7 +204,7 @@ def _starts_differ(job: Job) -> bool:
 
 
 def _complete(
-    job: Job, tasks: Sequence[Paths], outcome: Outcome, *, pooled: bool
+    job: Job, tasks: Sequence[Paths], outcome: DispatchResult, *, pooled: bool
 ) -> list[PathResult]:
     """Return the results in path order, with a record for each path, or attempt, without any."""
 

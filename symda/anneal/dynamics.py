@@ -1,30 +1,33 @@
-"""A problem's model as something that runs forward in time: for starts and for growing windows."""
+"""Forward steps of a problem's model: for starts and for growing windows."""
 
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.build.implicit import ImplicitStep
 from symda.build.kernels import blocks_of
-from symda.types import BoolArray, FloatArray, IntArray
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import BlockKernels, Evaluator, Kernels
+    from symda.build.kernels import Evaluator, Kernels
     from symda.build.layout import Packed
     from symda.observe import Problem
 
 
 #: A component this many widths outside its start range has blown up.
 BLOWN_UP = 10.0
-#: Newton iterations of an implicit step, and the change at which they end, as a share of the range.
+#: Newton iterations of an implicit step, the change at which they end, and the largest allowed of
+#: the last, as shares of the range.
 ITERATIONS = 20
-SMALL = 1e-12
+SMALL, SETTLED = 1e-12, 1e-3
 
 
 class Dynamics:
-    """Forward steps of a model under the scheme of the action, from the kernels alone.
+    """Forward steps of a model under the scheme of the action, from the kernels only.
 
     Parameters
     ----------
@@ -46,7 +49,6 @@ class Dynamics:
         n : int
             The step, 0 .. N - 1.
         states : (B, D)
-            States x_n.
         theta : (P,)
             Parameters, common to all.
 
@@ -74,7 +76,6 @@ class Dynamics:
         path : (n (1 + I) + 1, D)
             The first n steps.
         theta : (P,)
-            Parameters.
         steps : int
             Steps of the longer path.
 
@@ -95,24 +96,18 @@ class Dynamics:
 
     def slopes(self, x: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Measurement functions and their derivatives by the states, (L,) and (L, D), at x (D,)."""
-        L = self.problem.L
-        values = self._kernels.measure(np.ascontiguousarray(x[None]), theta)[0]
-        # with Rm = 1 for channel l alone, and data one below h, the gradient of
-        # Rm/2 (h_l - y_l)^2 is that of h_l
-        points = np.ascontiguousarray(np.hstack([np.tile(values - 1.0, (L, 1)), np.eye(L)]))
-        rows = self._kernels.point_gradient(
-            np.ascontiguousarray(np.tile(x, (L, 1))), theta, points
-        )[1]
-        return values, rows[:, : self.problem.D]
+        values, slopes = self._kernels.measure_slopes(np.ascontiguousarray(x[None]), theta)
+        return values[0], slopes[0, :, : self.problem.D]
 
     @cached_property
     def _evaluator(self) -> Evaluator:
         return self._kernels.at(self.problem)
 
     @cached_property
-    def _blocks(self) -> BlockKernels:
+    def _implicit(self) -> ImplicitStep:
         what = "Jacobian of a step, which, of an implicit scheme, nudged starts and windows need"
-        return blocks_of(self._kernels, what)
+        moving = np.ones(self.problem.D, dtype=bool)
+        return ImplicitStep(blocks_of(self._kernels, what), self.problem, moving)
 
     @cached_property
     def _packed(self) -> Packed:
@@ -142,40 +137,20 @@ class Dynamics:
         data = np.repeat(self._packed.steps[n : n + 1], len(path) - 1, axis=0)
         return self._kernels.step_residual(path, theta, data)[::2]
 
-    @cached_property
-    def _pattern(self) -> tuple[IntArray, IntArray, BoolArray]:
-        """Rows and columns of a step's Jacobian, and which belong to what lies after x_n."""
-        p = self.problem
-        i, j = self._blocks.functions["step_jacobian"].sparsity_out(0).get_triplet()
-        rows, columns = np.asarray(i, dtype=np.int64), np.asarray(j, dtype=np.int64)
-        after = (columns >= p.D) & (columns < p.D + p.E)
-        return rows[after], columns[after] - p.D, after
-
     def _solve(self, n: int, state: FloatArray, theta: FloatArray) -> FloatArray:
         """Solve the residual of an implicit step for (m_n, x_{n+1}) by Newton's method."""
         p = self.problem
-        rows, columns, after = self._pattern
-        size = np.tile(p.state_start[:, 1] - p.state_start[:, 0], 1 + p.interior)
-        stay = np.tile(state, (1 + p.interior, 1))
-        end, data = stay.copy(), self._packed.steps[n : n + 1]
-        for _ in range(ITERATIONS):
-            window = np.ascontiguousarray(np.concatenate([state[None], end]))
-            r = self._kernels.step_residual(window, theta, data)[0]
-            J = np.zeros((p.E, p.E))
-            J[rows, columns] = self._blocks.engine.step_jacobian(window, theta, data)[0, after]
-            try:
-                change = np.linalg.solve(J, r)
-            except np.linalg.LinAlgError:
-                return stay
-            end = end - change.reshape(end.shape)
-            if (np.abs(change) <= SMALL * size).all():
-                return end
-        return end if np.isfinite(end).all() and self._settled(change, size) else stay
-
-    @staticmethod
-    def _settled(change: FloatArray, size: FloatArray) -> bool:
-        """Whether Newton's last change was small enough to go on with."""
-        return bool((np.abs(change) <= 1e-3 * size).all())
+        size = np.tile(np.ptp(p.state_start, axis=1), 1 + p.interior)
+        window = np.tile(state, (2 + p.interior, 1))
+        changes = self._implicit.newton(window, theta, self._packed.steps[n : n + 1])
+        try:
+            for change in islice(changes, ITERATIONS):
+                if (np.abs(change) <= SMALL * size).all():
+                    break
+        except np.linalg.LinAlgError:
+            change = np.full(p.E, np.inf)
+        settled = np.isfinite(window).all() and (np.abs(change) <= SETTLED * size).all()
+        return window[1:] if settled else np.tile(state, (1 + p.interior, 1))
 
     def _tamed(self, states: FloatArray) -> FloatArray:
         low, high = self.problem.state_start.T

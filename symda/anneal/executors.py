@@ -37,31 +37,16 @@ class SerialExecutor(Executor):
 
 @dataclass(frozen=True)
 class Workers:
-    """An executor and what may be done with it.
+    """An executor and what may be done with it."""
 
-    Parameters
-    ----------
-    name
-        For the record of the run.
-    executor
-        Runs the tasks, `count` at a time.
-    count
-        Number of tasks that run at once.
-    ahead
-        Number of tasks to have submitted at any time: enough that no worker waits for the next,
-        few enough that stopping is prompt.
-    local
-        Tasks run in this process, so that an event set here is seen there.
-    owned
-        Made here, so ours to shut down.
-    """
-
-    name: str
-    executor: Executor
-    count: int
+    name: str  #: For the record of the run.
+    executor: Executor  #: Runs the tasks, `count` at a time.
+    count: int  #: Number of tasks that run at once.
+    #: Number of tasks to have submitted at any time: enough that no worker waits for the next, few
+    #: enough that stopping is prompt.
     ahead: int
-    local: bool
-    owned: bool
+    local: bool  #: Tasks run in this process, so that an event set here is seen there.
+    owned: bool  #: Made here, so it is shut down here.
 
 
 def start_workers(executor: str | Executor | None, workers: int | None, paths: int) -> Workers:
@@ -130,7 +115,7 @@ def shared_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def private_pool() -> ProcessPoolExecutor:
-    """Return a pool of a single worker, whose death can be laid at the door of its only task."""
+    """Return a pool of a single worker: if it dies, its only task is the cause."""
     from loky import ProcessPoolExecutor
 
     return ProcessPoolExecutor(
@@ -139,7 +124,7 @@ def private_pool() -> ProcessPoolExecutor:
 
 
 def ignore_interrupts() -> None:
-    """Leave Ctrl-C, which a terminal sends to the whole group, to the parent process."""
+    """Leave Ctrl-C, which a terminal sends to all processes, to the parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from symda.observe import Problem
 
 
-#: The model's precision in units of the data's beyond which doubles, with their 16 digits, no
-#: longer see the data.
+#: Model precision in units of the data's above which doubles, with their 16 digits, lose
+#: the data.
 DIGITS = 1e16
 
 _NARROW = "narrow bounds= and start= to where the equations can be evaluated"
@@ -28,7 +28,7 @@ def explain(
     rf: FloatArray,
     words: str,
 ) -> str:
-    """Look at the point a failed rung started from.
+    """Explain a failed rung by the point it started from.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def explain(
     -------
     str
         What is not finite there, or which numbers doubles cannot hold together; the solver's words
-        in brackets, or alone if nothing is wrong with the point.
+        in brackets, or without brackets if nothing is wrong with the point.
     """
     words = words.strip(" :.")
     with np.errstate(all="ignore"):
@@ -91,9 +91,8 @@ def _broken_derivative(at: Evaluator, path: FloatArray, theta: FloatArray) -> st
     problem = at.problem
     names = [*problem.states, *problem.parameters]
     if has_matrices(at):
-        engine, functions = at.kernels.engine, at.kernels.functions
-        rows, columns = functions["step_jacobian"].sparsity_out(0).get_triplet()
-        slopes = engine.step_jacobian(path, theta, at.packed.steps)
+        rows, columns = at.kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
+        slopes = at.kernels.engine.step_jacobian(path, theta, at.packed.steps)
         bad = np.argwhere(~np.isfinite(slopes))
         if bad.size:
             n, q = bad[0]
@@ -104,19 +103,14 @@ def _broken_derivative(at: Evaluator, path: FloatArray, theta: FloatArray) -> st
                 f"the derivative by {name} of the equation of {state} is {slopes[n, q]} at t = "
                 f"{problem.node_times[n]:.6g}"
             )
-        for l, channel in enumerate(problem.channels):
-            # with Rm = 1 for one channel, and data one below h, the gradient is that of h
-            points = np.zeros((problem.M, 2 * problem.L))
-            points[:, : problem.L] = engine.measure(path, theta) - 1.0
-            points[:, problem.L + l] = problem.rm[:, l] > 0.0
-            slopes = engine.point_gradient(path, theta, points)[1]
-            bad = np.argwhere(~np.isfinite(slopes))
-            if bad.size:
-                m, q = bad[0]
-                return (
-                    f"the derivative by {names[q]} of the measured quantity {channel} is "
-                    f"{slopes[m, q]} at t = {problem.times[m]:.6g}"
-                )
+        slopes = at.kernels.measure_slopes(path, theta)[1]
+        bad = np.argwhere(~np.isfinite(slopes) & (problem.rm > 0.0)[:, :, None])
+        if bad.size:
+            m, l, q = bad[0]
+            return (
+                f"the derivative by {names[q]} of the measured quantity {problem.channels[l]} is "
+                f"{slopes[m, l, q]} at t = {problem.times[m]:.6g}"
+            )
     return "the action has no finite derivatives"
 
 

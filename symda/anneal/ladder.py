@@ -6,11 +6,12 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.checks import number, whole
+from symda.checks import integer, number
 from symda.errors import OptionError, nearest
 from symda.types import FloatArray
 
@@ -28,7 +29,7 @@ class Ladder:
         The weight of the first rung: one number, D numbers (one a state, in the model's order), or
         a mapping from every state to its number.
     alpha
-        Factor from one rung to the next, above 1.
+        Factor from one rung to the next, above 1; refused where one rung leaves it no effect.
     rungs
         Number of rungs, B.
 
@@ -51,12 +52,17 @@ class Ladder:
     def __post_init__(self) -> None:
         """Copy `rf0` into plain numbers and check that every rung is a positive double."""
         object.__setattr__(self, "rf0", _plain(self.rf0))
-        object.__setattr__(self, "rungs", whole(self.rungs, "Ladder: rungs"))
+        object.__setattr__(self, "rungs", integer(self.rungs, "Ladder: rungs"))
         object.__setattr__(self, "alpha", _positive("alpha", self.alpha))
         if self.alpha <= 1.0 and self.rungs > 1:
             raise OptionError(
                 f"Ladder: alpha must be above 1 so that Rf grows from rung to rung, got "
                 f"{self.alpha!r}. Take for example alpha=2.0, or rungs=1 for a single value of Rf."
+            )
+        if self.rungs == 1 and self.alpha not in (1.0, Ladder.alpha):
+            raise OptionError(
+                f"Ladder: alpha={self.alpha!r} has no effect on one rung, which is rf0. "
+                "Leave alpha out, or take more rungs."
             )
         last = _last_rung(max(self._weights()), self.alpha)
         if self.rungs - 1 > last:
@@ -109,10 +115,9 @@ class Ladder:
         OptionError
             As `values`.
         """
-        ruled = np.isnan(problem.process_variance)
-        rungs = np.tile(problem.own_rf, (self.rungs, 1))
-        rungs[:, ruled] = self.values([problem.states[a] for a in np.flatnonzero(ruled)])
-        return rungs
+        rungs = np.empty((self.rungs, problem.D))
+        rungs[:, problem.ruled] = self.values(list(compress(problem.states, problem.ruled)))
+        return problem.precision(rungs)
 
     def _weights(self) -> tuple[float, ...]:
         if isinstance(self.rf0, Mapping):

@@ -1,4 +1,4 @@
-"""What the status codes of a run mean, and which actions are one level: for writer and readers."""
+"""Status codes of a run, and which actions are one level."""
 
 from __future__ import annotations
 

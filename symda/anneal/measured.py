@@ -21,7 +21,7 @@ def spacing(problem: Problem, seen: BoolArray) -> float:
     """Return the typical distance in time of data at the grid points `seen` (M,): their median.
 
     It is 0 where there is none: with one datum, or a few where the rest of the problem is measured
-    far more often, as of a state whose first and last value alone are known.
+    far more often, as of a state of which only the first and last value are known.
     """
     times = problem.times[seen]
     observed = int((problem.rm > 0.0).any(axis=1).sum())

@@ -1,4 +1,4 @@
-"""Where a run came from, as text that travels with its results."""
+"""The origin of a run, as text that is stored with its results."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def provenance(
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "seconds": seconds,
-        # wall time of the paths alone, on the workers of the settings: what hit rates are paid with
+        # wall time of the paths only, on the workers of the settings: what hit rates are paid with
         "climb_seconds": climb_seconds,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -1,4 +1,4 @@
-"""How an annealing run tells somebody what it is doing."""
+"""How an annealing run reports its progress."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class Reporter(Protocol):
     def start(self, total: int) -> None:
         """Get ready for `total` paths."""
 
-    def path_done(self, path: int, level: float, status: str) -> None:
-        """Take note of a path: its action at the last rung, nan if it never got there."""
+    def path_done(self, path: int, level: float, status: str, /) -> None:
+        """Record a path: its action at the last rung, nan if it never got there."""
 
     def stop(self) -> None:
-        """Clear up; called exactly once, also after an error."""
+        """Finish; called exactly once, also after an error."""
 
 
 class Silent:
@@ -24,7 +24,7 @@ class Silent:
     def start(self, total: int) -> None:
         """Do nothing."""
 
-    def path_done(self, path: int, level: float, status: str) -> None:
+    def path_done(self, path: int, level: float, status: str, /) -> None:
         """Do nothing."""
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What a user may choose of an annealing run, checked before anything is compiled."""
+"""Settings of an annealing run, checked before anything is compiled."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from symda.anneal.executors import check_executor
 from symda.anneal.ladder import Ladder
-from symda.anneal.starts import STARTS, Function, Given, Start, StartFunction
+from symda.anneal.starts import STARTS, FromPaths, Function, Start, StartFunction
 from symda.anneal.strategies import STRATEGIES, Strategy
-from symda.checks import choice, number, whole
+from symda.checks import choice, integer, number
 from symda.errors import OptionError
 from symda.registry import options_of
 
@@ -43,7 +43,7 @@ class Settings:
     attempts
         Number of attempts of a strategy that pools its paths; with the others each path is one.
     seed
-        Seed of the run, a whole number of at least 0. Path k depends on `seed` and k alone.
+        Seed of the run, a whole number of at least 0. Path k depends on `seed` and k only.
     start
         Name in `STARTS`, a function `(problem, rng) -> (X (M, D), theta (P,))`, or a `Start`.
     strategy
@@ -99,14 +99,14 @@ class Settings:
                 f"{{'max_iter': 500}}, got {short(self.options)}."
             )
         _ = self.chosen
-        whole(self.paths, "anneal: paths")
+        integer(self.paths, "anneal: paths")
         if self.paths > MOST_PATHS:
             raise OptionError(
                 f"anneal: paths must be at most {MOST_PATHS}, got {short(self.paths)}; take "
                 "several runs with a seed of their own."
             )
-        whole(self.seed, "anneal: seed", least=0)
-        whole(self.attempts, "anneal: attempts")
+        integer(self.seed, "anneal: seed", least=0)
+        integer(self.attempts, "anneal: attempts")
         _ = self.begin, self.method
         if self.attempts > 1 and not self.method.pooled:
             raise OptionError(
@@ -115,7 +115,7 @@ class Settings:
             )
         check_executor(self.executor)
         if self.workers is not None:
-            whole(self.workers, "anneal: workers")
+            integer(self.workers, "anneal: workers")
             if self.executor == "serial" and self.workers > 1:
                 raise OptionError(
                     f"anneal: executor='serial' takes one path after the other in this process; "
@@ -126,11 +126,11 @@ class Settings:
             fix = "give seconds, or leave it out for no limit"
             number(self.time_limit, "anneal: time_limit", fix, kind="positive")
         if self.stop_after is not None:
-            whole(self.stop_after, "anneal: stop_after")
+            integer(self.stop_after, "anneal: stop_after")
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Settings:
-        """Take those arguments that are settings; None for those without a plain default."""
+        """Take the arguments that are settings; None for those without a plain default."""
         names = [
             one.name
             for one in fields(cls)
@@ -143,7 +143,7 @@ class Settings:
         """Return what is written down of a run, as plain values; the choices' names stand apart."""
         plain = ("paths", "seed", "attempts", "keep", "time_limit", "stop_after")
         numbers = {name: getattr(self.ladder, name) for name in ("rf0", "alpha", "rungs")}
-        held = not isinstance(self.begin, (Function, Given))  # not arrays, not functions
+        held = not isinstance(self.begin, (Function, FromPaths))  # not arrays, not functions
         return {
             "solver_options": dict(self.chosen.options),
             "start_options": options_of(self.begin) if held else {},
@@ -186,12 +186,12 @@ class Settings:
 
 
 #: Usual values of the settings that have one, by name.
-USUAL: Mapping[str, object] = MappingProxyType(
+DEFAULTS: Mapping[str, object] = MappingProxyType(
     {one.name: one.default for one in fields(Settings) if one.default is not MISSING}
 )
 
 #: Settings that are options of the command line -> what it says of them, the kind of their values.
-SPOKEN: Mapping[str, tuple[str, type]] = MappingProxyType(
+COMMAND_LINE: Mapping[str, tuple[str, type]] = MappingProxyType(
     {
         "paths": ("Starts; with --strategy population the candidates of one attempt.", int),
         "start": (f"One of {', '.join(STARTS)}.", str),

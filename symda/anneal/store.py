@@ -97,7 +97,7 @@ def _read(source: Path, where: str) -> xr.Dataset:
     from symda.observe import netcdf
 
     dataset = netcdf.read(source, where, EXPECTED)
-    # HDF5 hands strings back as objects; a run has them as NumPy text, saved or not.
+    # HDF5 returns strings as objects; a run has them as NumPy text, saved or not.
     texts = [name for name, variable in dataset.variables.items() if variable.dtype.kind == "O"]
     dataset = dataset.assign({n: dataset[n].astype(str) for n in texts if n in dataset.data_vars})
     return dataset.assign_coords(

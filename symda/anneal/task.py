@@ -1,4 +1,4 @@
-"""One path climbing the ladder: what a worker does, and the record it hands back."""
+"""One path climbing the ladder: what a worker does, and the record it returns."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Job:
     workers
         Workers that one task may use.
     turn
-        0 for the first start of each path; a strategy that starts paths anew takes others.
+        0 for the first start of each path; a strategy that starts paths again takes others.
     rungs
         The rungs to climb, all by default; results have B of them whatever is climbed.
     token
@@ -267,7 +267,7 @@ def run_path(
 def judged(
     job: Job, result: PathResult, beta: int, point: Point, remark: str
 ) -> tuple[PathResult, str]:
-    """Let the end of a path be judged by the one test of a minimum, whatever its solver says.
+    """Judge the end of a path by the common test of a minimum, whatever its solver says.
 
     Parameters
     ----------
@@ -301,7 +301,7 @@ def judged(
 
 
 def first_point(job: Job, k: int) -> Point:
-    """Return the start of path k, (M, D) and (P,); it depends on the seed, k and turn alone.
+    """Return the start of path k, (M, D) and (P,); it depends on the seed, k and turn only.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The facade: what a user holds. The only package that sees every stage."""
+"""The facade: the objects that users work with. The only package that imports every stage."""
 
 from symda.api.action import Action
 from symda.api.anneal import anneal

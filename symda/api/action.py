@@ -1,4 +1,4 @@
-"""`Action`: what a user asks of a model, from equations to read to compiled kernels."""
+"""`Action`: from a model and measured quantities to equations and compiled kernels."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ class Action(Mathematics):
         return self.specification.bind(data, **grid)
 
     def check(self, data: Observations | Problem, **grid: Unpack[GridOptions]) -> Check:
-        """Look before leaping: sizes, scales, what nothing constrains, memory, time to expect.
+        """Check a problem before it is annealed: sizes, scales, memory, the time to expect.
 
         Parameters
         ----------
@@ -214,7 +214,7 @@ class Action(Mathematics):
         path: int | None = None,
         **grid: Unpack[GridOptions],
     ) -> Posterior:
-        """Ask what the data say about the parameters: standard deviations, loose directions.
+        """Return standard deviations of the parameters, and directions that the data leave open.
 
         Laplace's approximation at the last rung of a path: the inverse of the Hessian's Schur
         complement of the path, with the model precision Rf of that rung. Parameters per step are

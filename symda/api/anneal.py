@@ -81,7 +81,7 @@ def anneal(
     paths : int
         Number of starts K; with ``strategy="population"`` the candidates of one attempt.
     seed : int
-        Path k depends on (seed, k) alone.
+        Path k depends on (seed, k) only.
     solver : str or Solver
         ``"ipopt"``, the reference; ``"newton"``, many times faster, compiled for this model;
         ``"lbfgs"``, which needs least memory. For actions with ``model_error="rate"`` also the
@@ -93,7 +93,7 @@ def anneal(
         ``"uniform"``, as in the paper: measured components at the data, the others uniform in
         their start range. ``"nudged"``: the model integrated with a coupling to the data;
         ``sd.Nudged(gains=...)`` chooses the couplings. A `Run`: path k starts where its path k
-        ended. A path (M, D) or paths (J, M, D), alone or in a tuple with parameters, a mapping
+        ended. A path (M, D) or paths (J, M, D), by itself or in a tuple with parameters, a mapping
         of names to numbers or (J,) arrays, or an array (P,) or (J, P); parameters not given are
         drawn as in ``"uniform"``. Or a function ``(problem, rng) -> (X, theta)``.
     strategy : str, Window or Population
@@ -137,9 +137,9 @@ def anneal(
     Warns
     -----
     ProblemWarning
-        Of what no solver can mend: parameters that nothing constrains or that have no effect, data
-        of zero variance or outside bounds, a forcing that jumps where steps do not see it, a ladder
-        that ends beyond the digits of doubles; and of options of a window that cannot grow.
+        What no solver can correct: parameters that nothing constrains or that have no effect, data
+        of zero variance or outside bounds, a forcing that jumps where steps do not see it, a
+        ladder that ends beyond the digits of doubles; also options of a window that cannot grow.
     """
     given = dict(locals())
     from symda.api.action import Action

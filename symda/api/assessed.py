@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse import Equations, assess
+from symda.analyse import ModelEquations, assess
 from symda.api import preflight
 from symda.api.kinked import jumps_met
 from symda.observe.jumps import within_steps
@@ -58,7 +58,7 @@ def assessed(
             return np.stack(channels, axis=-1)
 
     unseen, unconstrained = preflight.loose(action.field, at.problem)
-    equations = Equations(
+    equations = ModelEquations(
         field=None if action.model.discrete else action.field.field,
         order=action.scheme.order,
         forcing=forcing,

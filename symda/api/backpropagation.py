@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from symda.analyse.backpropagation import Backpropagation
 from symda.analyse.backpropagation import backpropagate as through
-from symda.api.driven import driven
+from symda.api.forced import forced
 from symda.api.machine import machine
 from symda.api.preflight import ProblemWarning, jump_warnings
 from symda.api.simulate import initial_state, parameter_vector
@@ -48,7 +48,7 @@ def backpropagate(
         constants = {name: value for name, value in given.items() if name not in values}
     path = np.zeros((problem.M, problem.D))
     moving = [a for a, name in enumerate(problem.states) if name not in values]
-    path[0, moving] = initial_state(driven(specification.model), initial, where=WHERE)
+    path[0, moving] = initial_state(forced(specification.model), initial, where=WHERE)
     for name, column in values.items():
         path[:, problem.states.index(name)] = column
     theta = parameter_vector(specification.declarations, constants, where=WHERE)
@@ -72,7 +72,7 @@ def _at_points(name: str, given: ArrayLike | None, problem: Problem) -> FloatArr
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"{WHERE}: parameters[{name!r}] is not numbers; {fix}.") from None
     if values.shape == (N,) and M == N + 1:
-        # the last grid point has no step: its value is felt by measurements alone
+        # the last grid point has no step: its value acts on measurements only
         values = np.append(values, values[-1])
     if values.shape not in ((), (M,)) or not np.isfinite(values).all():
         got = f"shape {values.shape}" if np.isfinite(values).all() else "values that are not finite"

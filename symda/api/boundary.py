@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 #: A larger defect is a solution that the mesh does not resolve.
 RESOLVED = 1e-2
 
-#: Path (M, D) on the model grid, alone or with parameters, an array (P,) or a mapping.
+#: Path (M, D) on the model grid, by itself or with parameters, an array (P,) or a mapping.
 StartLike: TypeAlias = "Run | ArrayLike | tuple[ArrayLike, ArrayLike | Mapping[str, float]]"
 
 
@@ -162,12 +162,12 @@ def boundary_value(
     action : Action
         With ``model_error="rate"`` and ``averaging="sum"``.
     data : Observations or Problem
-        What was measured. Of a problem the forcing is known at the abscissae of the scheme alone.
+        What was measured. Of a problem the forcing is known at the abscissae of the scheme only.
     rf : float or array_like, shape (D,)
         Model precision, for all states or each; inf: the equation holds exactly.
     start : Run, array, or tuple of arrays
         Where to start: the best path of a run at its rung nearest to `rf` (its last, unless it
-        kept all), or a path (M, D), alone or with parameters as an array (P,) or a mapping.
+        kept all), or a path (M, D), by itself or with parameters as an array (P,) or a mapping.
     initial : mapping of str to float, or array_like, shape (D,), optional
         x(t0); states that a mapping leaves out, or that are nan, have p(t0) = 0 instead.
     method : str
@@ -197,7 +197,7 @@ def boundary_value(
         If a state or parameter is held at a bound, where the equations have none; if they are met
         badly, or between the points of collocation not at all.
     """
-    from symda.solve.boundary import METHODS, System, make_method
+    from symda.solve.boundary import METHODS, FieldFunctions, make_method
 
     field = _check_action(action)
     choice(method, "boundary_value: method", METHODS)
@@ -209,9 +209,9 @@ def boundary_value(
     given = _initial(initial, problem)
     inputs = _inputs(action, data, problem) if isinstance(data, Observations) else None
     chosen = {} if options is None else options
-    solver = make_method(method, System(field.functions), problem, chosen, inputs)
+    solver = make_method(method, FieldFunctions(field.functions), problem, chosen, inputs)
     found = solver.solve(times, path, theta, precision, given)
-    _check_converged(found, problem, precision, method)
+    _check_converged(found, precision, method)
     return _solution(found, problem, method)
 
 
@@ -249,8 +249,7 @@ def _precision(rf: ArrayLike, problem: Problem) -> FloatArray:
             f"{', '.join(problem.states)} (D = {D}); inf for an equation that holds exactly; got "
             f"{rf!r}."
         )
-    own = problem.own_rf
-    return np.where(np.isnan(own), np.broadcast_to(values, (D,)), own)
+    return problem.precision(values)
 
 
 def _initial(initial: object, problem: Problem) -> FloatArray | None:
@@ -334,7 +333,7 @@ def _of_run(
             "the same data."
         )
     if "states_by_beta" in d:
-        states = ~np.isfinite(problem.own_rf) & np.isfinite(rf)
+        states = problem.ruled & np.isfinite(rf)
         rungs = np.log(d["rf"].values[:, states]).mean(axis=1) if states.any() else d["beta"].values
         wanted = np.log(rf[states]).mean() if states.any() else np.inf
         reached = np.isfinite(d["action"].values).any(axis=0)
@@ -390,11 +389,11 @@ class _Forcing:
         return _Forcing, (self._sources, self._time)
 
 
-def _check_converged(found: Extremal, problem: Problem, rf: FloatArray, method: str) -> None:
-    ending = found.ending
-    if ending.status in (Status.CONVERGED, Status.ACCEPTABLE):
-        if ending.status == Status.ACCEPTABLE:
-            warnings.warn(f"boundary_value: {ending.message}.", ProblemWarning, stacklevel=3)
+def _check_converged(found: Extremal, rf: FloatArray, method: str) -> None:
+    outcome = found.outcome
+    if outcome.status in (Status.CONVERGED, Status.ACCEPTABLE):
+        if outcome.status == Status.ACCEPTABLE:
+            warnings.warn(f"boundary_value: {outcome.message}.", ProblemWarning, stacklevel=3)
         if not found.defect <= RESOLVED:
             warnings.warn(
                 f"boundary_value: the mesh does not resolve the solution: between the points of "
@@ -408,8 +407,8 @@ def _check_converged(found: Extremal, problem: Problem, rf: FloatArray, method: 
     misses = ", ".join(f"{name} {value:.2g}" for name, value in found.residuals.items())
     raise SolveError(
         f"boundary_value: {method} did not converge on the window {first:.15g} .. {last:.15g} at "
-        f"Rf = {' '.join(f'{value:.6g}' for value in np.unique(rf))}: {ending.message.strip(' .')}"
-        f", after {ending.iterations} iterations; what is left of the equations: {misses}. "
+        f"Rf = {' '.join(f'{value:.6g}' for value in np.unique(rf))}: {outcome.message.strip(' .')}"
+        f", after {outcome.iterations} iterations; what is left of the equations: {misses}. "
         f"{_ADVICE[method]}".rstrip()
     )
 
@@ -433,7 +432,7 @@ def _solution(found: Extremal, problem: Problem, method: str) -> BoundarySolutio
     before, after = found.momenta_at_ends
     at = found.mesh.grid
     coords = {"time": problem.times, "state": list(problem.states)}
-    ending = found.ending
+    outcome = found.outcome
     return BoundarySolution(
         states=xr.DataArray(
             found.x(problem.times), dims=("time", "state"), coords=coords, name="states"
@@ -451,10 +450,10 @@ def _solution(found: Extremal, problem: Problem, method: str) -> BoundarySolutio
         residuals=MappingProxyType(found.residuals),
         defect=found.defect,
         method=method,
-        status=ending.status,
-        message=ending.message,
-        iterations=ending.iterations,
-        seconds=ending.seconds,
+        status=outcome.status,
+        message=outcome.message,
+        iterations=outcome.iterations,
+        seconds=outcome.seconds,
         _extremal=found,
     )
 

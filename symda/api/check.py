@@ -191,7 +191,7 @@ def estimate(at: Evaluator, rungs: int) -> tuple[float, float]:
     elapsed = []
     hessian = _curvature(at, X, theta, rf)
     for _ in range(3):
-        # of this process alone, so that a busy machine does not count
+        # of this process only, so that a busy machine does not count
         began = time.process_time()
         at.gradient(X, theta, rf)
         _curvature(at, X, theta, rf)
@@ -202,7 +202,7 @@ def estimate(at: Evaluator, rungs: int) -> tuple[float, float]:
 
 
 def check(specification: Specification, problem: Problem) -> Check:
-    """Look at a problem before annealing it.
+    """Check a problem before annealing it.
 
     Compiles the kernels if that was not done yet and evaluates them at one random start.
 
@@ -238,7 +238,7 @@ def check(specification: Specification, problem: Problem) -> Check:
         P=problem.P,
         L=int((problem.rm > 0.0).any(axis=0).sum()),
         T=int((problem.rm > 0.0).any(axis=1).sum()),
-        per_step=int((~np.isnan(problem.process_variance)).sum()),
+        per_step=int(problem.per_step.sum()),
         free=free,
         data_count=problem.data_count,
         unknowns=problem.M * problem.D + free,
@@ -299,12 +299,11 @@ def _scale(problem: Problem, channel: int) -> ChannelScale:
 
 def _count_warnings(problem: Problem, free: int) -> Iterator[str]:
     fitted = problem.fitted
-    own = bool(np.isinf(problem.process_variance).any())
     if problem.data_count < fitted:
         yield (
             f"fewer data than fitted quantities: {problem.data_count} measured values for "
             f"{problem.D} states at the start and {free} free parameters"
-            f"{', and for each value of those per step' * own}. "
+            f"{', and for each value of those per step' * bool(problem.untied.any())}. "
             "Measure more, or fix parameters."
         )
 
@@ -314,7 +313,7 @@ def _channel_warnings(problem: Problem, channels: Sequence[ChannelScale]) -> Ite
         if not (problem.rm[:, l] > 0.0).any():
             yield f"channel {channel.name}: every value is nan, so nothing was measured there."
             continue
-        # two values have no spread worth a word, and equal ones have had theirs
+        # two values are too few to estimate a spread; equal ones were named above
         few = np.count_nonzero(problem.rm[:, l]) <= 2 or channel.low == channel.high
         if not few and channel.spread**2 < 2.0 * channel.noise**2:
             yield (

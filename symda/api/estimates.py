@@ -1,4 +1,4 @@
-"""Parameters that an estimation ended with, to be handed on as they are."""
+"""Estimated parameters, to be passed to other calls as they are."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NoReturn
 
 
 class Estimates(dict[str, float]):
-    """All parameters of an action: those of its model, and those of what it measures alone.
+    """All parameters of an action: those of its model, and those of its measured quantities only.
 
-    What takes the parameters of a model passes over the others here. In a mapping that somebody
-    wrote, they would be misspelt; so nothing can be written here: ``{**estimates, "k": 1.0}`` is a
-    mapping of one's own.
+    Calls that take the parameters of a model ignore the others here; in an ordinary mapping an
+    unknown name is an error. So it cannot be changed; ``{**estimates, "k": 1.0}`` is an ordinary
+    mapping.
     """
 
     def __setitem__(self, name: str, value: float) -> NoReturn:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.api.driven import Values, drive, driven, split_values, with_values
 from symda.api.flow_machine import fitting, in_loops, machine_of, members_of
 from symda.api.flow_run import MOST_KEPT, IntegrationWarning, Runner, Stops, failure
+from symda.api.forced import Values, drive, forced, split_values, with_values
 from symda.api.simulate import forcing_sources, parameter_vector
 from symda.api.trajectory import Trajectory
-from symda.checks import number, whole
+from symda.checks import integer, number
 from symda.declare import Model
 from symda.errors import DataError, OptionError, SolveError
 from symda.observe.arrays import as_times, dimensions, warn_of_coarse
@@ -70,7 +70,7 @@ class StepMap:
         return after
 
     def tangent(self, x: ArrayLike | Mapping[str, float], h: float, t: float = 0.0) -> FloatArray:
-        """Jacobian M = dx_{n+1}/dx_n of one state `x` (D,), exact but for rounding, shape (D, D).
+        """Jacobian M = dx_{n+1}/dx_n of one state `x` (D,), exact up to rounding, (D, D).
 
         Raises
         ------
@@ -133,8 +133,10 @@ class StepMap:
         where: str,
     ) -> FloatArray:
         h, t = _step(h, where), _step(t, where, "t")
-        count = whole(steps, f"{where}: steps", "a state is kept every `every` steps", floats=True)
-        each = whole(every, f"{where}: every", "1 keeps all states", floats=True)
+        count = integer(
+            steps, f"{where}: steps", "a state is kept every `every` steps", floats=True
+        )
+        each = integer(every, f"{where}: every", "1 keeps all states", floats=True)
         if count % each:
             raise OptionError(
                 f"{where}: steps = {count} is no multiple of every = {each}; take "
@@ -200,7 +202,7 @@ def step_map(
     integrator = fitting(model, method, where=where)
     t = np.zeros(1)
     constants, values = split_values(model, parameters, None, where=where)
-    known = driven(model)
+    known = forced(model)
     theta = parameter_vector(known.declarations, constants, where=where)
     sources = forcing_sources(known, drive(forcing, values), t, where=where)
     engine, source = machine_of(known, integrator)
@@ -246,8 +248,8 @@ def integrate(
     parameters, forcing
         As for `simulate`.
     threads : int, optional
-        Threads that share the members of an ensemble; by default one for each core. A member does
-        not depend on them, nor on the others.
+        Threads that share the members of an ensemble, refused without one; by default one for each
+        core. A member does not depend on them, nor on the others.
 
     Returns
     -------
@@ -279,16 +281,21 @@ def integrate(
     integrator = fitting(model, method, where=where)
     t = as_times(times, "times of integrate")
     warn_of_coarse(t, "times of integrate", stacklevel=2)
-    known = driven(model)
+    known = forced(model)
     longest = None if step is None else number(
         step, f"{where}: step", "leave it out for the shortest interval", kind="positive"
     )  # fmt: skip
+    ensemble = not isinstance(initial, Mapping) and dimensions(initial) == 2
     if threads is not None:
-        threads = whole(threads, f"{where}: threads", "leave it out for all cores", floats=True)
+        threads = integer(threads, f"{where}: threads", "leave it out for all cores", floats=True)
+        if not ensemble:
+            raise OptionError(
+                f"{where}: threads={threads} has no effect on a single trajectory. Leave it out, "
+                "or pass the initial states of an ensemble, (K, D)."
+            )
     constants, values = split_values(model, parameters, t, where=where)
     theta = parameter_vector(known.declarations, constants, where=where)
     sources = forcing_sources(known, drive(forcing, values), t, where=where)
-    ensemble = not isinstance(initial, Mapping) and dimensions(initial) == 2
     x0 = members_of(known, initial, where=where)
     ends, stops = _with_jumps(t, longest, sources, known, where)
     engine, _ = machine_of(known, integrator)

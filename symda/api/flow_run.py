@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Steps that are laid out in memory at a time where there is forcing.
 CHUNK = 1 << 16
-#: Steps of one call into compiled code; between two of them Python hears Ctrl-C.
+#: Steps of one call into compiled code; between two of them Python handles Ctrl-C.
 LONGEST_CALL = 1 << 22
 #: Most steps of an interval, where whole numbers end.
 MOST_STEPS = 1e15
@@ -59,7 +59,7 @@ class Stops:
         Raises
         ------
         OptionError
-            If a step is so short that nobody could count them.
+            If a step is so short that there are too many of them.
         """
         with np.errstate(over="ignore"):
             widths = np.diff(times)
@@ -70,7 +70,7 @@ class Stops:
         if not widths.size:
             return cls.of(times[:0], widths, np.empty(0, dtype=np.int64))
         with np.errstate(over="ignore"):
-            # but for rounding, of large times too: 0.1 divides 0.3 three times
+            # equal up to rounding, of large times too: 0.1 divides 0.3 three times
             rounding = 1e-12 * widths + 2.0 * np.spacing(np.abs(times).max())
             longest = widths.min() if step is None else step
             ratio = (widths - rounding) / longest
@@ -255,7 +255,7 @@ class Runner:
         when = starts[:, None] + h[:, None] * c
         within = (c > -1e-12) & (c < 1.0 + 1e-12)
         first, last = np.minimum(starts, ends), np.maximum(starts, ends)
-        # ends of steps are rounded: a jump there may seem to lie a hair beyond
+        # ends of steps are rounded: a jump there may seem to lie slightly beyond
         span = (first[0] - abs(h[0]), last[-1] + abs(h[-1]))
         if h[0] < 0.0:
             span = (first[-1] - abs(h[-1]), last[0] + abs(h[0]))

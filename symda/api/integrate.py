@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 
 from symda.api.flow_run import IntegrationWarning
-from symda.api.stepping import Function, Jacobian, Method, OverBudgetError, Stepper
+from symda.api.stepping import Function, Jacobian, OdeMethod, OverBudgetError, Stepper
 from symda.errors import DataError, SolveError
 from symda.observe import Samples
 from symda.observe.forcing import ForcingSource, as_function
@@ -34,46 +34,26 @@ SIDE = 64.0
 #: The tolerance where a state is zero, as a share of the relative one of the state's largest size
 #: along the solution. Implicit methods need all of it: Newton's method ends in rounding.
 SHARE = {"RK23": 1e-3, "RK45": 1e-3, "DOP853": 1e-3}
-#: Times a solution is computed anew because states were smaller than was thought.
+#: Times a solution is computed again because states were smaller than was thought.
 PASSES = 4
 
 
 @dataclass(frozen=True)
-class Options:
-    """Method and tolerances.
+class OdeOptions:
+    """Method and tolerances."""
 
-    Attributes
-    ----------
-    method
-        None: DOP853, and Radau from where the model turns out stiff.
-    rtol
-        Relative tolerance.
-    atol
-        Absolute tolerance; None: by the size of each state.
-    """
-
-    method: Method | None
-    rtol: float
-    atol: float | None
+    method: OdeMethod | None  #: None: DOP853, and Radau from where the model turns out stiff.
+    rtol: float  #: Relative tolerance.
+    atol: float | None  #: Absolute tolerance; None: by the size of each state.
 
 
 @dataclass(frozen=True, eq=False)
-class System:
-    """A model with everything but the state filled in.
+class Rates:
+    """A model with everything but the state filled in."""
 
-    Attributes
-    ----------
-    field : Field
-        F as a machine function.
-    theta : (P,)
-        Parameters.
-    sources : tuple of U forcing sources
-        In the model's order.
-    """
-
-    field: MachineField
-    theta: FloatArray
-    sources: tuple[ForcingSource, ...]
+    field: MachineField  #: F as a machine function.
+    theta: FloatArray  #: Parameters, (P,).
+    sources: tuple[ForcingSource, ...]  #: In the model's order.
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -112,17 +92,17 @@ class _Buffer(Protocol):
 
 
 class _RightHandSide:
-    """F(t, x) of a system; a call on buffers takes a microsecond, one with arrays about forty."""
+    """F(t, x); a call on buffers takes a microsecond, one with arrays about forty."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, rates: Rates) -> None:
         from symda.derive.field import Field
 
-        self._jacobian = system.field.field_jacobian if isinstance(system.field, Field) else None
-        function = system.field.field
-        time = system.field.model.time
-        self._channels = [as_function(source, time) for source in system.sources]
-        self._x, self._u, self._t = np.empty(system.field.D), np.empty(system.field.U), np.empty(1)
-        self._theta = system.theta.copy()
+        self._jacobian = rates.field.field_jacobian if isinstance(rates.field, Field) else None
+        function = rates.field.field
+        time = rates.field.model.time
+        self._channels = [as_function(source, time) for source in rates.sources]
+        self._x, self._u, self._t = np.empty(rates.field.D), np.empty(rates.field.U), np.empty(1)
+        self._theta = rates.theta.copy()
         self._rows = function.sparsity_out(0).row()
         self._nonzeros = np.empty(len(self._rows))
         buffer, self._evaluate = function.buffer()
@@ -164,25 +144,25 @@ class _RightHandSide:
 
 
 def integrate(
-    system: System, t: FloatArray, x0: FloatArray, options: Options, *, longest: float, where: str
+    rates: Rates, t: FloatArray, x0: FloatArray, options: OdeOptions, *, longest: float, where: str
 ) -> FloatArray:
     """States (T, D) of an ODE at the times `t`.
 
-    The solver starts anew wherever the right-hand side jumps in time or a sampled forcing has a
+    The solver starts again wherever the right-hand side jumps in time or a sampled forcing has a
     kink: its error estimate holds for smooth right-hand sides only, and one at rest steps over a
     pulse it has not seen.
 
     Parameters
     ----------
-    system : System
+    rates : Rates
         The equations.
     t : (T,)
         Increasing.
     x0 : (D,)
         State at t[0].
-    options : Options
+    options : OdeOptions
         Method and tolerances. Without an absolute one that of each state follows its largest size
-        along the solution; where that was taken too large the solution is computed anew.
+        along the solution; where that was taken too large the solution is computed again.
     longest : float
         Longest step when F follows a clock.
     where : str
@@ -193,7 +173,7 @@ def integrate(
     DataError
         If F is not finite at the start.
     SolveError
-        If the solution cannot be continued, or a method that was asked for would take for ever.
+        If the solution cannot be continued, or a method that was asked for would take far too long.
 
     Warns
     -----
@@ -202,8 +182,8 @@ def integrate(
     """
     if t.size == 1:
         return x0[None, :]
-    max_step = longest if system.follows_a_clock else math.inf
-    course = _Course(system, t, x0, where)
+    max_step = longest if rates.follows_a_clock else math.inf
+    course = _Course(rates, t, x0, where)
     method = options.method or "DOP853"
     share = SHARE.get(method, 1.0) if options.atol is None else 1.0
     sizes = course.sizes() if options.atol is None else np.ones(x0.size)
@@ -257,10 +237,10 @@ def integrate(
 class _Course:
     """The pieces of a solution, between the times at which the right-hand side is not smooth."""
 
-    def __init__(self, system: System, t: FloatArray, x0: FloatArray, where: str) -> None:
-        self._system, self._t, self._x0, self._where = system, t, x0, where
-        self._right_hand_side = _RightHandSide(system)
-        self._ends = [float(t[0]), *system.breaks(t[0], t[-1]).tolist(), float(t[-1])]
+    def __init__(self, rates: Rates, t: FloatArray, x0: FloatArray, where: str) -> None:
+        self._rates, self._t, self._x0, self._where = rates, t, x0, where
+        self._right_hand_side = _RightHandSide(rates)
+        self._ends = [float(t[0]), *rates.breaks(t[0], t[-1]).tolist(), float(t[-1])]
 
     def sizes(self) -> FloatArray:
         """First guess of the states' sizes, (D,): too large rather than 0."""
@@ -272,7 +252,7 @@ class _Course:
 
     def run(self, stepper: Stepper) -> FloatArray:
         """States (T, D) at the times."""
-        t, names = self._t, self._system.names
+        t, names = self._t, self._rates.names
         values = np.empty((t.size, self._x0.size))
         x, done = self._x0, 0
         stops = np.searchsorted(t, self._ends, side="right").tolist()
@@ -283,7 +263,7 @@ class _Course:
             _require_finite(slope, names, a, self._where, error)
             when = t[done:stop]
             if b - a <= 4.0 * _aside(a, b):
-                # two channels sampled at one time but for rounding; solvers refuse such a piece
+                # two channels sampled at one time up to rounding; solvers refuse such a piece
                 x = x + (b - a) * slope
                 values[done:stop] = x
             else:
@@ -302,7 +282,7 @@ def _aside(a: float, b: float) -> float:
     return float(SIDE * np.spacing(max(abs(a), abs(b))))
 
 
-def iterate(system: System, t: FloatArray, x0: FloatArray, *, where: str) -> FloatArray:
+def iterate(rates: Rates, t: FloatArray, x0: FloatArray, *, where: str) -> FloatArray:
     """States (T, D) of a map at the times `t`, whole numbers apart.
 
     Raises
@@ -314,7 +294,7 @@ def iterate(system: System, t: FloatArray, x0: FloatArray, *, where: str) -> Flo
     """
     if np.any(np.diff(t) != np.round(np.diff(t))):
         raise DataError(f"{where}: the times of a map must lie whole numbers apart.")
-    f, _ = _RightHandSide(system).within(float(t[0]), float(t[-1]))
+    f, _ = _RightHandSide(rates).within(float(t[0]), float(t[-1]))
     values, x, now = [x0], x0, t[0]
     for target in t[1:]:
         while now < target:

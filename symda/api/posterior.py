@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,8 +95,8 @@ def _check_same(run: Run, problem: Problem) -> None:
 
 
 def _check_asked(problem: Problem) -> None:
-    """Refuse to answer with nothing where all that is estimated has a value at every step."""
-    carried = [problem.states[a] for a in np.flatnonzero(~np.isnan(problem.process_variance))]
+    """Refuse where every estimated parameter has a value at each step: none is left."""
+    carried = list(compress(problem.states, problem.per_step))
     if carried and not problem.free.any():
         raise OptionError(
             "posterior: no parameter that is the same at all times is free, and those with a value "

@@ -32,7 +32,7 @@ TRIALS = 2
 
 
 class ProblemWarning(UserWarning):
-    """Something about data, parameters or ladder that annealing cannot mend."""
+    """Something about data, parameters or ladder that annealing cannot correct."""
 
 
 def warn(field: MachineField, at: Evaluator, rf: FloatArray, *, stacklevel: int) -> None:
@@ -66,7 +66,7 @@ def warn(field: MachineField, at: Evaluator, rf: FloatArray, *, stacklevel: int)
 def warn_of_window(
     strategy: Strategy, problem: Problem, rf: FloatArray, *, stacklevel: int
 ) -> None:
-    """Say so if options of a growing window were given and it cannot grow.
+    """Warn if options of a growing window were given and it cannot grow.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def unconstrained_warnings(names: Sequence[str]) -> Iterator[str]:
 
 
 def idle_warnings(at: Evaluator, rf: FloatArray, named: Sequence[str]) -> Iterator[str]:
-    """Name the free parameters, but for those `named` before, that do nothing at random starts.
+    """Name the free parameters, except those `named` before, that do nothing at random starts.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def idle_warnings(at: Evaluator, rf: FloatArray, named: Sequence[str]) -> Iterat
     rf : (D,)
         Model precision to look at.
     named : sequence of str
-        Parameters that need no second word.
+        Parameters that were already named.
     """
     problem = at.problem
     idle = problem.free & np.array([name not in named for name in problem.parameters], dtype=bool)
@@ -230,8 +230,8 @@ def jump_warnings(model: Model, problem: Problem) -> Iterator[str]:
         more = f", and {one.jumps - 1} more times inside of steps" if one.jumps > 1 else ""
         yield (
             f"forcing {one.forcing} jumps at time {one.time:.10g}, inside of step {one.step} "
-            f"({begins:.10g} to {ends:.10g}){more}: a step sees a forcing at its own few times "
-            f"alone, and takes a jump to be at one of them. {one.mend}"
+            f"({begins:.10g} to {ends:.10g}){more}: a step sees a forcing only at its own few "
+            f"times, and takes a jump to be at one of them. {one.fix}"
         )
     if model.time is None or model.discrete:
         return
@@ -273,7 +273,7 @@ def _listed(kind: str, names: Sequence[str]) -> str:
 
 
 def warn_of_time(limit: float, seconds: float, *, stacklevel: int) -> None:
-    """Say so if a time limit (s) is shorter than a path is likely to take (s).
+    """Warn if a time limit (s) is shorter than a path is likely to take (s).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""`Run`: what an annealing run found, to ask, plot, save and load."""
+"""`Run`: the result of an annealing run: levels, estimates, plots, files."""
 
 from __future__ import annotations
 
@@ -326,7 +326,7 @@ class Run:
 def load(path: str | Path) -> Run:
     """Read a run written by `Run.save`.
 
-    The file may come from anybody: it is looked through before any of its data is read, and nothing
+    The file may come from anybody: it is checked before any of its data is read, and nothing
     of it is ever run.
 
     Raises

@@ -1,4 +1,4 @@
-"""Whether a run is one of an action: names may agree where equations do not."""
+"""Whether a run belongs to an action: names may agree where equations do not."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.api.driven import Values, drive, driven, split_values, with_values
 from symda.api.estimates import Estimates
+from symda.api.forced import Values, drive, forced, split_values, with_values
 from symda.api.inputs import vector
-from symda.api.integrate import Options, System, integrate, iterate
+from symda.api.integrate import OdeOptions, Rates, integrate, iterate
 from symda.api.kernels import parameter_values
-from symda.api.stepping import Method
+from symda.api.stepping import OdeMethod
 from symda.api.trajectory import Trajectory
 from symda.checks import choice, number
 from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State
@@ -34,7 +34,7 @@ def simulate(
     *,
     parameters: Values | None = None,
     forcing: Mapping[str, ForcingInput] | None = None,
-    method: Method | None = None,
+    method: OdeMethod | None = None,
     rtol: float = 1e-10,
     atol: float | None = None,
 ) -> Trajectory:
@@ -104,9 +104,9 @@ def simulate(
         refuse_for_maps(given, where="simulate")
     t = as_times(times, "times of simulate")
     warn_of_coarse(t, "times of simulate", stacklevel=2)
-    nothing, known = Measurement((), (), ()), driven(model)
+    nothing, known = Measurement((), (), ()), forced(model)
     constants, values = split_values(model, parameters, t, where="simulate")
-    system = System(
+    rates = Rates(
         derive_lattice(known, nothing)
         if isinstance(known, LatticeModel)
         else derive_field(known, nothing),
@@ -115,14 +115,14 @@ def simulate(
     )
     x0 = initial_state(known, initial, where="simulate")
     longest = float(np.diff(t).max()) if t.size > 1 else np.inf
-    found = trajectory(system, t, x0, options, longest=longest, where="simulate")
+    found = trajectory(rates, t, x0, options, longest=longest, where="simulate")
     return with_values(found, model, values)
 
 
 def trajectory(
-    system: System, t: FloatArray, x0: FloatArray, options: Options, *, longest: float, where: str
+    rates: Rates, t: FloatArray, x0: FloatArray, options: OdeOptions, *, longest: float, where: str
 ) -> Trajectory:
-    """Solve `system` from `x0` (D,) at t[0] to the other times `t` (T,).
+    """Solve x' = F from `x0` (D,) at t[0] to the other times `t` (T,).
 
     Raises
     ------
@@ -131,25 +131,25 @@ def trajectory(
     """
     import xarray as xr
 
-    _require_cover(system, t, where)
-    if system.field.model.discrete:
-        states = iterate(system, t, x0, where=where)
+    _require_cover(rates, t, where)
+    if rates.field.model.discrete:
+        states = iterate(rates, t, x0, where=where)
     else:
-        states = integrate(system, t, x0, options, longest=longest, where=where)
+        states = integrate(rates, t, x0, options, longest=longest, where=where)
     return Trajectory(
         xr.DataArray(
             states,
             dims=("time", "state"),
-            coords={"time": t, "state": list(system.names)},
+            coords={"time": t, "state": list(rates.names)},
             name="states",
         ),
-        dict(zip((p.name for p in system.field.parameters), system.theta.tolist(), strict=True)),
-        dict(zip((f.name for f in system.field.model.forcing), system.sources, strict=True)),
+        dict(zip((p.name for p in rates.field.parameters), rates.theta.tolist(), strict=True)),
+        dict(zip((f.name for f in rates.field.model.forcing), rates.sources, strict=True)),
     )
 
 
 def refuse_for_maps(given: Mapping[str, object], *, where: str) -> None:
-    """Refuse options of an ODE's solution that were given, and are not None, for a map.
+    """Refuse options of an ODE's solution for a map.
 
     Raises
     ------
@@ -165,8 +165,8 @@ def refuse_for_maps(given: Mapping[str, object], *, where: str) -> None:
 
 
 def integration_options(
-    method: Method | None, rtol: float, atol: float | None, *, where: str
-) -> Options:
+    method: OdeMethod | None, rtol: float, atol: float | None, *, where: str
+) -> OdeOptions:
     """Check method and tolerances of an integration.
 
     Raises
@@ -175,9 +175,9 @@ def integration_options(
         If one of them is wrong.
     """
     if method is not None:
-        choice(method, f"{where}: method", get_args(Method))
+        choice(method, f"{where}: method", get_args(OdeMethod))
     own = "leave it out for one by the size of each state"
-    return Options(
+    return OdeOptions(
         method,
         number(rtol, f"{where}: rtol", "the default is 1e-10", kind="positive"),
         None if atol is None else number(atol, f"{where}: atol", own, kind="positive"),
@@ -262,12 +262,12 @@ def forcing_sources(
     return match(names, as_forcing(forcing, times), place=f"{where}(...)", call=where)
 
 
-def _require_cover(system: System, t: FloatArray, where: str) -> None:
-    model = system.field.model
+def _require_cover(rates: Rates, t: FloatArray, where: str) -> None:
+    model = rates.field.model
     if t.size == 1:
         return
     first, last = float(t[0]), float(t[-1]) - (1.0 if model.discrete else 0.0)
-    for channel, source in zip(model.forcing, system.sources, strict=True):
+    for channel, source in zip(model.forcing, rates.sources, strict=True):
         if isinstance(source, Samples) and not (
             source.times[0] <= first and source.times[-1] >= last
         ):

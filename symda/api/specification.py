@@ -1,4 +1,4 @@
-"""`Specification`: what an action is made of, and what follows from that alone."""
+"""`Specification`: what an action is made of, and what follows from that only."""
 
 from __future__ import annotations
 
@@ -37,22 +37,16 @@ class GridOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Specification:
-    """What a user asked for, checked; the methods of an `Action` hand this on.
+    """What a user asked for, checked; the methods of an `Action` hand this on."""
 
-    Attributes
-    ----------
-    model, measurement, scheme, model_error, averaging, matrix_free
-        As for `Action`.
-    built : dict
-        Kernels that were built, by compiler options.
-    """
-
+    #: As for `Action`.
     model: Model
     measurement: Measurement
     scheme: Scheme
     model_error: ErrorForm
     averaging: Averaging
     matrix_free: bool
+    #: Kernels that were built, by compiler options.
     built: dict[Options | None, Kernels] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -61,12 +55,12 @@ class Specification:
         return f"Action({self.model.name!r}, measured=[{channels}], scheme={self.scheme.name!r})"
 
     def __getstate__(self) -> dict[str, object]:
-        # what was derived and built is made anew where it is needed
+        # what was derived and built is made again where it is needed
         return {one.name: getattr(self, one.name) for one in fields(self)} | {"built": {}}
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """All P parameters: the model's, then those of the measured quantities alone."""
+        """All P parameters: the model's, then those of the measured quantities only."""
         return (*self.model.parameters, *self.measurement.parameters)
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.anneal.starts import Given, Start, StartFunction
+from symda.anneal.starts import FromPaths, Start, StartFunction
 from symda.api.kernels import numbers
 from symda.api.run import Run
 from symda.errors import OptionError, nearest
@@ -68,10 +68,10 @@ def as_start(start: StartLike, problem: Problem) -> str | StartFunction | Start:
             f"anneal: start is {paths[j, m, a]} for the state {problem.states[a]!r} at time "
             f"{problem.times[m]:.6g}; every grid point needs a number to start from."
         )
-    return _inside(Given("array", paths, thetas), problem)
+    return _inside(FromPaths("array", paths, thetas), problem)
 
 
-def _of_run(run: Run, problem: Problem) -> Given:
+def _of_run(run: Run, problem: Problem) -> FromPaths:
     d = run.dataset
     states = tuple(str(name) for name in d["state"].values)
     if states != problem.states:
@@ -102,7 +102,7 @@ def _of_run(run: Run, problem: Problem) -> Given:
     for i, name in enumerate(problem.parameters):
         if name in names:
             thetas[:, i] = ends[:, names.index(name)]
-    return _inside(Given("run", np.array(d["states"].values[able]), thetas), problem)
+    return _inside(FromPaths("run", np.array(d["states"].values[able]), thetas), problem)
 
 
 def _thetas(theta: Parameters, problem: Problem, count: int) -> FloatArray:
@@ -127,7 +127,7 @@ def _thetas(theta: Parameters, problem: Problem, count: int) -> FloatArray:
         name = str(key)
         if name in problem.states and name not in problem.parameters:
             a = problem.states.index(name)
-            own = not np.isnan(problem.process_variance[a])
+            own = problem.per_step[a]
             raise OptionError(
                 f"anneal: start names {name!r} among the parameters, but it "
                 f"{'has a value of its own at every step' if own else 'is a state'}: it is the "
@@ -150,12 +150,12 @@ def _thetas(theta: Parameters, problem: Problem, count: int) -> FloatArray:
 
 
 def _last(problem: Problem) -> str:
-    count = int((~np.isnan(problem.process_variance)).sum())
+    count = int(problem.per_step.sum())
     return f" (the last {count} are parameters per step)" if count else ""
 
 
-def _inside(given: Given, problem: Problem) -> Given:
-    """Refuse starts that the bounds exclude; those on them but for rounding are put there."""
+def _inside(given: FromPaths, problem: Problem) -> FromPaths:
+    """Refuse starts that the bounds exclude; those on them up to rounding are put there."""
     low, high = problem.state_bounds.T
     sizes = problem.sizes
     slack_low, slack_high = _slack(low, sizes[: problem.D]), _slack(high, sizes[: problem.D])
@@ -180,7 +180,9 @@ def _inside(given: Given, problem: Problem) -> Given:
             f"{given.thetas[j, i]:.6g} in path {j}, outside its bounds {bottom[i]:.6g} .. "
             f"{top[i]:.6g}. Widen bounds=, or start it inside."
         )
-    return Given(given.name, np.clip(given.paths, low, high), np.clip(given.thetas, bottom, top))
+    return FromPaths(
+        given.name, np.clip(given.paths, low, high), np.clip(given.thetas, bottom, top)
+    )
 
 
 def _slack(bound: FloatArray, sizes: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""One smooth piece of a trajectory, step by step, by a method of SciPy's."""
+"""One smooth piece of a trajectory, step by step, by a method of SciPy."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from scipy.integrate import OdeSolver
     from scipy.sparse import csc_array
 
-Method: TypeAlias = Literal["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"]
+OdeMethod: TypeAlias = Literal["RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"]
 Function: TypeAlias = Callable[[float, FloatArray], FloatArray]
 Jacobian: TypeAlias = Callable[[float, FloatArray], "FloatArray | csc_array"]
 
-#: Where step times the fastest decay reaches this, an explicit method is held up by its stability:
+#: Where step times the fastest decay reaches this, an explicit method is limited by its stability:
 #: about half of the limits on the real axis, 2.5, 3.3 and 6. At a step that accuracy asks for, the
 #: product is below 1.
 STABLE = {"RK23": 1.2, "RK45": 1.6, "DOP853": 3.0}
 #: Steps between two looks at that, which must agree.
 LOOK = 250
-#: Steps still to go at which an implicit method is the faster one, and beyond which nobody waits.
+#: Steps still to go at which an implicit method is the faster one, and those above which it is
+#: refused.
 MANY, ENDLESS = 5_000, 1_000_000
 #: Iterations of the power method, and the size of its differences as a share of the states.
 POWERS, NUDGE = 12, 1e-7
@@ -38,54 +39,25 @@ class OverBudgetError(Exception):
 
 @dataclass(eq=False)
 class Stepper:
-    """Takes a state through one piece after the other.
+    """Takes a state through one piece after the other."""
 
-    Attributes
-    ----------
-    method
-        The method; an implicit one from the first piece on where `may_switch` finds it stiff.
-    rtol : float
-    atol, implicit_atol : (D,)
-        Tolerances, of an explicit method and of an implicit one.
-    may_switch : bool
-        Whether a stiff model is handed to Radau.
-    budget : float
-        Most calls of F.
-    max_step : float
-        Longest step.
-    end : float
-        Where the last piece ends.
-    where : str
-        How messages name the call.
-    peak : (D,)
-        Largest size of each state so far.
-    calls : int
-        Calls of F so far.
-    switched : float or None
-        When the method was changed.
-    looked : float
-        When an explicit method was last looked at,
-    held : bool
-        and whether its stability held it up then.
-    steps : int
-        Steps of an explicit method so far.
-    """
-
-    method: Method
+    #: The method; an implicit one from the first piece on where `may_switch` finds it stiff.
+    method: OdeMethod
     rtol: float
+    #: Tolerances, of an explicit method and of an implicit one, (D,).
     atol: FloatArray
     implicit_atol: FloatArray
-    may_switch: bool
-    budget: float
-    max_step: float
-    end: float
-    where: str
-    peak: FloatArray
-    looked: float
-    calls: int = 0
-    switched: float | None = None
-    held: bool = False
-    steps: int = 0
+    may_switch: bool  #: Whether a stiff model is handed to Radau.
+    budget: float  #: Most calls of F.
+    max_step: float  #: Longest step.
+    end: float  #: Where the last piece ends.
+    where: str  #: How messages name the call.
+    peak: FloatArray  #: Largest size of each state so far, (D,).
+    looked: float  #: When an explicit method was last looked at.
+    calls: int = 0  #: Calls of F so far.
+    switched: float | None = None  #: When the method was changed.
+    held: bool = False  #: Whether its stability held an explicit method up then.
+    steps: int = 0  #: Steps of an explicit method so far.
 
     def piece(
         self,
@@ -106,7 +78,7 @@ class Stepper:
         Raises
         ------
         SolveError
-            If the solution cannot be continued, or would take an explicit method for ever.
+            If the solution cannot be continued, or would take an explicit method far too long.
         OverBudgetError
             If it takes more calls than allowed.
         """
@@ -137,7 +109,7 @@ class Stepper:
         except SymdaError:
             raise
         except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
-            # the watch's own, or an implicit method that factorises what is no longer finite
+            # of the watch itself, or of an implicit method that factorises nan
             self._stop(max(watch.time, reached), f"{error}.")
         self.calls += watch.calls
         return states, np.asarray(solver.y)
@@ -167,7 +139,7 @@ class Stepper:
         if left > ENDLESS and not self.may_switch:
             raise SolveError(
                 f"{self.where}: the model is stiff: from t = {t:.6g} on {self.method} would need "
-                f"about {left:.1g} steps, held down by its stability. Leave method out, or pass "
+                f"about {left:.1g} steps, limited by its stability. Leave method out, or pass "
                 "method='Radau' or 'LSODA'."
             )
         return left > MANY and self.may_switch
@@ -201,7 +173,7 @@ def fastest_decay(F: Function, t: float, x: FloatArray, sizes: FloatArray) -> fl
 
 
 class _Watch:
-    """F that counts its calls, and gives up when time stands still: LSODA would go on for ever."""
+    """F that counts its calls, and stops when time no longer advances: LSODA would never end."""
 
     def __init__(self, F: Function, time: float) -> None:
         self._F = F

@@ -93,7 +93,7 @@ class Trajectory:
         Parameters
         ----------
         path : str or Path, optional
-            Where to save the figure; the ending chooses the format.
+            Where to save the figure; the suffix chooses the format.
         model : Model, optional
             The model of the trajectory: of a mechanical one coordinates and momenta each share a
             panel, and its Hamiltonian is the energy.

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.api.driven import Values, drive, driven, split_values, with_values
+from symda.api.forced import Values, drive, forced, split_values, with_values
 from symda.api.inputs import vector
-from symda.api.integrate import Options, System
+from symda.api.integrate import OdeOptions, Rates
 from symda.api.preflight import ProblemWarning
 from symda.api.simulate import (
     forcing_sources,
@@ -21,9 +21,9 @@ from symda.api.simulate import (
     refuse_for_maps,
     trajectory,
 )
-from symda.api.stepping import Method
+from symda.api.stepping import OdeMethod
 from symda.api.trajectory import Trajectory
-from symda.checks import number, whole
+from symda.checks import integer, number
 from symda.declare import Measurement, Model
 from symda.errors import DataError, OptionError
 from symda.observe import Observations, Samples
@@ -54,7 +54,7 @@ def twin(
     discard: float = 0.0,
     every: int = 1,
     forcing: Mapping[str, ForcingInput] | None = None,
-    method: Method | None = None,
+    method: OdeMethod | None = None,
 ) -> tuple[Trajectory, Observations]:
     """Make the data of a twin experiment: a solution of the model, measured with Gaussian noise.
 
@@ -115,8 +115,8 @@ def twin(
         )
     model, field = action.model, action.field
     dt = _duration(dt, "dt", "e.g. dt=1" if model.discrete else "e.g. dt=0.01", model)
-    steps = whole(steps, "twin: steps", "e.g. steps=100", most=MOST_STEPS, floats=True)
-    every = whole(every, "twin: every", "e.g. every=1", floats=True)
+    steps = integer(steps, "twin: steps", "e.g. steps=100", most=MOST_STEPS, floats=True)
+    every = integer(every, "twin: every", "e.g. every=1", floats=True)
     if steps % every:
         raise OptionError(
             f"twin: every must divide steps = {steps}, got {every!r}; choose e.g. every=1."
@@ -131,31 +131,31 @@ def twin(
         broadcast=True,
         error=OptionError,
     )
-    seed = whole(seed, "twin: seed", "e.g. seed=0", least=0, floats=True)
+    seed = integer(seed, "twin: seed", "e.g. seed=0", least=0, floats=True)
     options = integration_options(method, 1e-10, None, where="twin")
     if model.discrete:
         refuse_for_maps({"method": method}, where="twin")
     times: FloatArray = dt * np.arange(steps + 1, dtype=float)
     constants, values = split_values(model, parameters, times, where="twin")
     theta = parameter_vector(action.specification.declarations, constants, where="twin")
-    known = driven(model)
+    known = forced(model)
     sources = forcing_sources(known, drive(forcing, values), times, where="twin")
-    system = System(_field(action, known), theta, sources)
+    rates = Rates(_field(action, known), theta, sources)
 
     start_rng, noise_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
     first = (
         _draw(known, start_rng) if initial is None else initial_state(known, initial, where="twin")
     )
     if discard:
-        _require_forcing_before(system, discard)
-        # a chaotic truth follows from every digit: recorded twins stay what they are
+        _require_forcing_before(rates, discard)
+        # a chaotic truth depends on every digit: keep recorded twins as they are
         ranges = [known.declarations[s] for s in known.states]
         ordinary = all(np.abs(one.start or one.bounds).max() >= 1.0 for one in ranges)
-        spin_up = Options(method, SPIN_UP, SPIN_UP if ordinary else None)
+        spin_up = OdeOptions(method, SPIN_UP, SPIN_UP if ordinary else None)
         before = np.array([-discard, 0.0])
-        way_in = trajectory(system, before, first, spin_up, longest=dt, where="twin")
+        way_in = trajectory(rates, before, first, spin_up, longest=dt, where="twin")
         first = way_in.states.values[-1]
-    found = trajectory(system, times, first, options, longest=dt, where="twin")
+    found = trajectory(rates, times, first, options, longest=dt, where="twin")
     truth = with_values(found, model, values)
     for text in _bounds_warnings(action, truth, theta, dt, discard, drawn=initial is None):
         warnings.warn(text, ProblemWarning, stacklevel=2)
@@ -164,7 +164,7 @@ def twin(
             truth.states.values.T, np.repeat(theta[:, None], steps + 1, 1)
         ).full()
     ).T
-    # states first, then a row for each expression: measuring more leaves the others' noise alone
+    # states first, then a row for each expression: measuring more does not change the others' noise
     of_states = noise_rng.standard_normal((steps + 1, field.D))
     of_channels = noise_rng.standard_normal((field.L, steps + 1)).T
     noise = np.where(np.array(action.direct) >= 0, of_states[:, list(action.direct)], of_channels)
@@ -195,7 +195,7 @@ def _duration(value: float, name: str, fix: str, model: Model, *, zero: bool = F
     """`value` as a float: a time, or for a map a number of iterations."""
     if model.discrete:
         return float(
-            whole(value, f"twin: {name} of a map", fix, least=0 if zero else 1, floats=True)
+            integer(value, f"twin: {name} of a map", fix, least=0 if zero else 1, floats=True)
         )
     return number(value, f"twin: {name}", fix, kind="non-negative" if zero else "positive")
 
@@ -203,7 +203,7 @@ def _duration(value: float, name: str, fix: str, model: Model, *, zero: bool = F
 def _bounds_warnings(
     action: Action, truth: Trajectory, theta: FloatArray, dt: float, discard: float, *, drawn: bool
 ) -> Iterator[str]:
-    """Name what of a truth lies outside the bounds of the model, where no estimate can go."""
+    """Name what of a truth lies outside the bounds of the model, which no estimate can reach."""
     declared = action.specification.declarations
     for parameter, value in zip(action.parameters, theta.tolist(), strict=True):
         low, high = declared[parameter].bounds
@@ -221,20 +221,20 @@ def _bounds_warnings(
     n, a = np.argwhere(outside)[0]
     limits = _range((bounds[a, 0], bounds[a, 1]))
     last = int(np.flatnonzero(outside.any(axis=1))[-1])
-    mend = "Widen bounds=."
+    fix = "Widen bounds=."
     if drawn and last < len(times) - 1:
         # it was inside from there on
         enough = discard + dt * (last + 1)
-        mend = (
+        fix = (
             "It starts at random in the states' start ranges and is inside from time "
             f"{times[last + 1]:.6g} on: pass discard={enough:.6g} or more, so that it has settled "
             "before time 0; or initial=, or widen bounds=."
         )
     elif drawn:
-        mend = "It starts at random in the states' start ranges: pass initial=, or widen bounds=."
+        fix = "It starts at random in the states' start ranges: pass initial=, or widen bounds=."
     yield (
         f"twin: the truth has {model.states[a].name} = {states[n, a]:.6g} at time {times[n]:.6g}, "
-        f"outside of its bounds {limits}, where no estimate can go. {mend}"
+        f"outside of its bounds {limits}, where no estimate can go. {fix}"
     )
 
 
@@ -242,8 +242,8 @@ def _range(bounds: tuple[float, float]) -> str:
     return f"({bounds[0]:.6g}, {bounds[1]:.6g})"
 
 
-def _require_forcing_before(system: System, discard: float) -> None:
-    for channel, source in zip(system.field.model.forcing, system.sources, strict=True):
+def _require_forcing_before(rates: Rates, discard: float) -> None:
+    for channel, source in zip(rates.field.model.forcing, rates.sources, strict=True):
         if isinstance(source, Samples) and source.times[0] > -discard:
             raise DataError(
                 f"twin: discard={discard:g} needs the forcing {channel.name!r} from time "

@@ -6,7 +6,7 @@
 
 from symda.build.cache import CacheEntry, CacheWarning, cache_clear, cache_entries, cache_folder
 from symda.build.compile import Artefact, build, write_source
-from symda.build.doctor import Check, doctor
+from symda.build.doctor import Diagnosis, doctor
 from symda.build.load import load
 from symda.build.toolchain import NoCompiler, Options, Toolchain, toolchain
 
@@ -14,7 +14,7 @@ __all__ = [
     "Artefact",
     "CacheEntry",
     "CacheWarning",
-    "Check",
+    "Diagnosis",
     "NoCompiler",
     "Options",
     "Toolchain",

@@ -44,27 +44,13 @@ class CacheWarning(UserWarning):
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One compiled module in the cache.
+    """One compiled module in the cache."""
 
-    Parameters
-    ----------
-    key : str
-        Digest of everything that decides the binary.
-    name : str
-        Module name.
-    bytes : int
-        Size of the entry on disk.
-    created : datetime
-        When it was built, UTC.
-    folder : Path
-        Where it lies.
-    """
-
-    key: str
-    name: str
-    bytes: int
-    created: datetime
-    folder: Path
+    key: str  #: Digest of everything that decides the binary.
+    name: str  #: Module name.
+    bytes: int  #: Size of the entry on disk.
+    created: datetime  #: When it was built, UTC.
+    folder: Path  #: Where it lies.
 
 
 def cache_folder() -> Path:
@@ -169,7 +155,7 @@ def cache_clear() -> int:
                 "choose another folder with the environment variable SYMDA_CACHE."
             ) from error
         freed += size
-        with contextlib.suppress(OSError):  # not empty yet, or not ours alone
+        with contextlib.suppress(OSError):  # not empty yet, or not only ours
             path.parent.rmdir()
     with contextlib.suppress(OSError):
         root.rmdir()
@@ -230,7 +216,7 @@ def locked(root: Path, key: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def workshop(root: Path, key: str) -> Iterator[Path]:
+def build_folder(root: Path, key: str) -> Iterator[Path]:
     """Give a new, empty folder beside the entry; whatever is left in it at the end is removed."""
     folder = _entry(root, key).with_name(f"{key}.{uuid.uuid4().hex}.tmp")
     folder.mkdir(parents=True)
@@ -241,12 +227,12 @@ def workshop(root: Path, key: str) -> Iterator[Path]:
 
 
 def publish(folder: Path, root: Path, key: str, name: str, identity: Mapping[str, object]) -> Path:
-    """Turn a workshop with a finished library into the entry, in one rename.
+    """Turn a build folder with a finished library into the entry, in one rename.
 
     Parameters
     ----------
     folder : Path
-        Workshop holding ``<name>.pyx`` and the library.
+        Folder with ``<name>.pyx`` and the library.
     root : Path
         Cache folder.
     key, name : str
@@ -274,7 +260,7 @@ def publish(folder: Path, root: Path, key: str, name: str, identity: Mapping[str
 
 
 def keep_failed(folder: Path, root: Path, key: str) -> Path:
-    """Move a workshop to ``failed/<key>``, in place of an earlier failure; return where it is."""
+    """Move a build folder to ``failed/<key>``, replacing an earlier failure; return its place."""
     kept = root / "failed" / key
     kept.parent.mkdir(exist_ok=True)
     _remove(kept)
@@ -343,7 +329,7 @@ def _recorded_name(folder: Path) -> str | None:
 
 
 def _set_aside(entry: Path) -> None:
-    # A folder cannot replace a non-empty one, so a damaged entry first takes a workshop's name.
+    # A folder cannot replace a non-empty one, so a damaged entry is renamed first.
     if entry.exists():
         aside = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.tmp")
         os.replace(entry, aside)

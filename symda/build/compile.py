@@ -41,24 +41,12 @@ _DISK_FULL = {"No space left on device": ENOSPC, "Disk quota exceeded": EDQUOT}
 
 @dataclass(frozen=True)
 class Artefact:
-    """A compiled module on disk.
+    """A compiled module on disk."""
 
-    Parameters
-    ----------
-    source : Source
-        What it was built from.
-    library : Path
-        The extension module.
-    seconds : float
-        Wall time the request took.
-    cached : bool
-        Whether it was there already.
-    """
-
-    source: Source
-    library: Path
-    seconds: float
-    cached: bool
+    source: Source  #: What it was built from.
+    library: Path  #: The extension module.
+    seconds: float  #: Wall time the request took.
+    cached: bool  #: Whether it was there already.
 
 
 def build(source: Source, options: Options | None = None) -> Artefact:
@@ -70,8 +58,6 @@ def build(source: Source, options: Options | None = None) -> Artefact:
 
     Parameters
     ----------
-    source : Source
-        The emitted module.
     options : Options, optional
         Compiler, flags.
 
@@ -126,10 +112,6 @@ def build_in(
     ----------
     root : Path
         Cache folder.
-    source : Source
-        The emitted module.
-    chain : Toolchain
-        A usable toolchain.
     flags : tuple of str
         All flags that matter, ``-march=native`` included.
 
@@ -157,7 +139,7 @@ def build_in(
         library = cache.find(root, key, source.name)
         if library is not None:
             return library, True
-        with cache.workshop(root, key) as folder:
+        with cache.build_folder(root, key) as folder:
             _write(source.text, folder / f"{source.name}.pyx")
             for tool, command in commands(source.name, chain, flags).items():
                 _run(tool, command, folder, root, key, source.name)
@@ -171,10 +153,6 @@ def commands(name: str, chain: Toolchain, flags: tuple[str, ...]) -> dict[str, t
 
     Parameters
     ----------
-    name : str
-        Module name.
-    chain : Toolchain
-        A usable toolchain.
     flags : tuple of str
         Flags of the C compiler.
 
@@ -198,10 +176,6 @@ def identity(source: Source, chain: Toolchain, flags: tuple[str, ...]) -> dict[s
 
     Parameters
     ----------
-    source : Source
-        The emitted module.
-    chain : Toolchain
-        A usable toolchain.
     flags : tuple of str
         Flags of the C compiler.
 
@@ -232,8 +206,6 @@ def write_source(source: Source, folder: str | Path) -> Path:
 
     Parameters
     ----------
-    source : Source
-        The emitted module.
     folder : path-like
         Made if it does not exist.
 
@@ -307,9 +279,9 @@ def _run(
         if sign in text:
             raise OSError(number, os.strerror(number), str(folder))
     kept = cache.keep_failed(folder, root, key)
-    ending = f"was killed by signal {-code}" if code < 0 else f"failed with exit status {code}"
+    outcome = f"was killed by signal {-code}" if code < 0 else f"failed with exit status {code}"
     raise BuildError(
-        f"{tool} {ending} on {name}:\n{_excerpt(text)}\n"
+        f"{tool} {outcome} on {name}:\n{_excerpt(text)}\n"
         f"The source and the whole output are kept in {kept}. If the message is not about the "
         "machine (`symda doctor` checks it), the emitted code is at fault: please report it."
     )

@@ -1,4 +1,4 @@
-"""`doctor`: look whether everything symda needs works on this machine."""
+"""`doctor`: check whether everything symda needs works on this machine."""
 
 from __future__ import annotations
 
@@ -24,30 +24,20 @@ def twice(double x):
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing that was looked at.
+class Diagnosis:
+    """The result of one check."""
 
-    Parameters
-    ----------
-    name : str
-        What.
-    ok : bool
-        Whether it works.
-    detail : str
-        Version, timing or size; or what is wrong and how to mend it.
-    """
-
-    name: str
-    ok: bool
-    detail: str
+    name: str  #: What.
+    ok: bool  #: Whether it works.
+    detail: str  #: Version, timing or size; or what is wrong and how to correct it.
 
 
-def doctor() -> list[Check]:
-    """Look at the compiler, the libraries and the cache; a few seconds.
+def doctor() -> list[Diagnosis]:
+    """Check the compiler, the libraries and the cache; takes a few seconds.
 
     Returns
     -------
-    list of Check
+    list of Diagnosis
         Always the same names in the same order.
     """
     return [
@@ -56,24 +46,24 @@ def doctor() -> list[Check]:
         *_versions(),
         _ipopt(),
         _cache(),
-        Check("processors", True, _processors()),
+        Diagnosis("processors", True, _processors()),
     ]
 
 
-def _compiler() -> Check:
+def _compiler() -> Diagnosis:
     chain = toolchain()
     if chain.usable:
-        return Check("compiler", True, f"{chain.compiler}: {chain.version}")
-    return Check("compiler", False, f"{chain.why}. The CasADi virtual machine is used instead.")
+        return Diagnosis("compiler", True, f"{chain.compiler}: {chain.version}")
+    return Diagnosis("compiler", False, f"{chain.why}. The CasADi virtual machine is used instead.")
 
 
-def _trial_build() -> Check:
+def _trial_build() -> Diagnosis:
     from symda.emit import Source  # here, because the emit stage brings SymPy with it
 
     name = "test compile"
     chain = toolchain()
     if not chain.usable:
-        return Check(name, False, "not tried without a compiler")
+        return Diagnosis(name, False, "not tried without a compiler")
     started = time.perf_counter()
     try:
         with tempfile.TemporaryDirectory(prefix="symda-") as folder:
@@ -82,29 +72,31 @@ def _trial_build() -> Check:
             compiled = time.perf_counter()
             answer = load(library).twice(21.0)
     except (SymdaError, OSError) as error:
-        return Check(name, False, str(error))
+        return Diagnosis(name, False, str(error))
     loaded = time.perf_counter()
     if answer != 42.0:
-        return Check(name, False, f"the compiled module computes 2 x 21 = {answer!r}")
+        return Diagnosis(name, False, f"the compiled module computes 2 x 21 = {answer!r}")
     compiling, loading = compiled - started, 1e3 * (loaded - compiled)
-    return Check(name, True, f"compiled in {compiling:.1f} s, loaded in {loading:.0f} ms")
+    return Diagnosis(name, True, f"compiled in {compiling:.1f} s, loaded in {loading:.0f} ms")
 
 
-def _versions() -> Iterator[Check]:
+def _versions() -> Iterator[Diagnosis]:
     for package in ("cython", "casadi", "numpy", "scipy", "sympy"):
         try:
-            yield Check(package, True, importlib.metadata.version(package))
+            yield Diagnosis(package, True, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
-            yield Check(package, False, f"not installed; run `pip install {package}`")
+            yield Diagnosis(package, False, f"not installed; run `pip install {package}`")
 
 
-def _ipopt() -> Check:
+def _ipopt() -> Diagnosis:
     try:
         import casadi
     except (ImportError, OSError) as error:  # a library of it that cannot be loaded
-        return Check("ipopt", False, f"casadi cannot be imported: {error}")
+        return Diagnosis("ipopt", False, f"casadi cannot be imported: {error}")
     if not casadi.has_nlpsol("ipopt"):
-        return Check("ipopt", False, "this casadi comes without IPOPT; run `pip install casadi`")
+        return Diagnosis(
+            "ipopt", False, "this casadi comes without IPOPT; run `pip install casadi`"
+        )
     x = casadi.SX.sym("x")
     try:
         solver = casadi.nlpsol(
@@ -115,23 +107,23 @@ def _ipopt() -> Check:
         )
         found = float(solver(x0=0.0)["x"])
     except RuntimeError as error:  # of CasADi, whatever is wrong
-        return Check("ipopt", False, f"it cannot minimise (x - 3)^2: {error}")
+        return Diagnosis("ipopt", False, f"it cannot minimise (x - 3)^2: {error}")
     if not abs(found - 3.0) < 1e-6:
-        return Check("ipopt", False, f"minimising (x - 3)^2 gave x = {found!r}")
-    return Check("ipopt", True, "minimises (x - 3)^2")
+        return Diagnosis("ipopt", False, f"minimising (x - 3)^2 gave x = {found!r}")
+    return Diagnosis("ipopt", True, "minimises (x - 3)^2")
 
 
-def _cache() -> Check:
+def _cache() -> Diagnosis:
     try:
         folder = chosen_folder()
     except BuildError as reason:
-        return Check("cache", False, str(reason))
+        return Diagnosis("cache", False, str(reason))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return Check(
+        return Diagnosis(
             "cache",
             False,
             f"{folder} cannot be written ({error.strerror}); choose another folder with the "
@@ -139,7 +131,7 @@ def _cache() -> Check:
         )
     entries = cache_entries()
     size = sum(entry.bytes for entry in entries) / 1e6
-    return Check("cache", True, f"{folder}: {len(entries)} modules, {size:.1f} MB")
+    return Diagnosis("cache", True, f"{folder}: {len(entries)} modules, {size:.1f} MB")
 
 
 def _processors() -> str:

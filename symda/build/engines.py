@@ -1,11 +1,12 @@
-"""Two machines that evaluate the per-step functions: compiled code, CasADi's interpreter."""
+"""Two engines for the per-step functions: compiled code, and CasADi's interpreter."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -31,215 +32,33 @@ STEP_FUNCTIONS = (
 )
 
 
-class Engine(Protocol):
+class Engine(ABC):
     """Evaluates all steps, or all grid points, of a path at once.
 
     Arrays are C-contiguous float64: `X` (M, D), `theta` (P,), `steps` (N, 3 + S U), `points` (M, 2
     L), `rf` (D,), `lam` (N, E). Sparse results are nonzeros, in the order of the function's output
     sparsity.
-    """
 
-    kind: str
-
-    @property
-    def functions(self) -> Mapping[str, ca.Function]:
-        """The functions of `STEP_FUNCTIONS`, for one step or point."""
-
-    def step_action(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
-    ) -> FloatArray:
-        """(N,)."""
-
-    def step_gradient(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """(N,) and (N, E + D + P)."""
-
-    def step_hessian(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
-    ) -> FloatArray:
-        """(N, nonzeros)."""
-
-    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
-        """(N, E)."""
-
-    def step_jacobian(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
-        """(N, nonzeros)."""
-
-    def step_curvature(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, lam: FloatArray
-    ) -> FloatArray:
-        """(N, nonzeros)."""
-
-    def point_action(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
-        """(M,)."""
-
-    def point_gradient(
-        self, X: FloatArray, theta: FloatArray, points: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """(M,) and (M, D + P)."""
-
-    def point_hessian(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
-        """(M, nonzeros)."""
-
-    def measure(self, X: FloatArray, theta: FloatArray) -> FloatArray:
-        """(M, L)."""
-
-
-class CompiledEngine:
-    """The emitted module: whole paths in one call without the GIL, single steps for CasADi.
-
-    Parameters
-    ----------
-    library : Path
-        The compiled module.
-    digest : str
-        First digits of the source's digest, part of every exported symbol.
-    """
-
-    kind = "compiled"
-
-    def __init__(self, library: Path, digest: str) -> None:
-        self.library = library
-        self._module = load(library)
-        self._prefix = f"symda_{digest}_"
-
-    @cached_property
-    def functions(self) -> Mapping[str, ca.Function]:
-        """The functions of `STEP_FUNCTIONS` as CasADi externals."""
-        import casadi as ca
-
-        return {
-            name: ca.external(self._prefix + name, str(self.library)) for name in STEP_FUNCTIONS
-        }
-
-    @cached_property
-    def _width(self) -> dict[str, int]:
-        return {name: f.nnz_out(f.n_out() - 1) for name, f in self.functions.items()}
-
-    def step_action(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
-    ) -> FloatArray:
-        """(N,)."""
-        out = np.empty(len(steps))
-        self._module.step_action(*addresses(X, theta, steps, rf), len(steps), *addresses(out))
-        return out
-
-    def step_gradient(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """(N,) and (N, E + D + P)."""
-        out = np.empty(len(steps)), np.empty((len(steps), self._width["step_gradient"]))
-        self._module.step_gradient(*addresses(X, theta, steps, rf), len(steps), *addresses(*out))
-        return out
-
-    def step_hessian(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
-    ) -> FloatArray:
-        """(N, nonzeros)."""
-        out = np.empty((len(steps), self._width["step_hessian"]))
-        self._module.step_hessian(*addresses(X, theta, steps, rf), len(steps), *addresses(out))
-        return out
-
-    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
-        """(N, E)."""
-        out = np.empty((len(steps), self._width["step_residual"]))
-        self._module.step_residual(*addresses(X, theta, steps), len(steps), *addresses(out))
-        return out
-
-    def step_jacobian(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
-        """(N, nonzeros)."""
-        out = np.empty((len(steps), self._width["step_jacobian"]))
-        self._module.step_jacobian(*addresses(X, theta, steps), len(steps), *addresses(out))
-        return out
-
-    def step_curvature(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, lam: FloatArray
-    ) -> FloatArray:
-        """(N, nonzeros)."""
-        out = np.empty((len(steps), self._width["step_curvature"]))
-        self._module.step_curvature(*addresses(X, theta, steps, lam), len(steps), *addresses(out))
-        return out
-
-    def point_action(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
-        """(M,)."""
-        out = np.empty(len(points))
-        self._module.point_action(*addresses(X, theta, points), len(points), *addresses(out))
-        return out
-
-    def point_gradient(
-        self, X: FloatArray, theta: FloatArray, points: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """(M,) and (M, D + P)."""
-        out = np.empty(len(points)), np.empty((len(points), self._width["point_gradient"]))
-        self._module.point_gradient(*addresses(X, theta, points), len(points), *addresses(*out))
-        return out
-
-    def point_hessian(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
-        """(M, nonzeros)."""
-        out = np.empty((len(points), self._width["point_hessian"]))
-        self._module.point_hessian(*addresses(X, theta, points), len(points), *addresses(out))
-        return out
-
-    def measure(self, X: FloatArray, theta: FloatArray) -> FloatArray:
-        """(M, L)."""
-        out = np.empty((len(X), self._width["measure"]))
-        self._module.measure_path(*addresses(X, theta), len(X), *addresses(out))
-        return out
-
-
-class VirtualEngine:
-    """CasADi's interpreter on the SX functions of `symda.derive.step`: no compiler needed, slower.
-
-    Parameters
+    Attributes
     ----------
     functions : mapping of name to casadi.Function
-        The functions of `STEP_FUNCTIONS`.
+        Those of `STEP_FUNCTIONS`, for one step or point.
     """
 
-    kind = "virtual machine"
+    kind: ClassVar[str]
+    functions: Mapping[str, ca.Function]
 
-    def __init__(self, functions: Mapping[str, ca.Function]) -> None:
-        self.functions = functions
-        self._maps: dict[tuple[str, int], ca.Function] = {}
-
-    def _call(self, name: str, count: int, *arguments: FloatArray) -> list[FloatArray]:
-        """Map a function over `count` columns; a function's sparse result becomes its nonzeros."""
-        import casadi as ca
-
-        if (name, count) not in self._maps:
-            f = self.functions[name]
-            inputs = [ca.MX.sym(f.name_in(i), f.size1_in(i)) for i in range(f.n_in())]
-            # CasADi knows that a constant 0 is one, and drops it
-            outputs = [
-                ca.densify(o) if f.sparsity_out(i).is_dense() else o
-                for i, o in enumerate(f.call(inputs))
-            ]
-            # the nonzeros of a row are a row
-            flat = [ca.vec(o if o.is_dense() else o.nz[:]) for o in outputs]
-            self._maps[name, count] = ca.Function(name, inputs, flat).map(count)
-        results = self._maps[name, count].call([np.asfortranarray(a) for a in arguments])
-        return [np.ascontiguousarray(np.asarray(result.full()).T) for result in results]
-
-    def _windows(self, X: FloatArray, count: int) -> FloatArray:
-        D = X.shape[1]
-        E = (len(X) - 1) * D // count
-        flat = X.reshape(-1)
-        return np.stack([flat[n * E : n * E + E + D] for n in range(count)], axis=1)
-
+    @abstractmethod
     def _steps(
         self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
     ) -> list[FloatArray]:
-        count = len(data[0])
-        columns = [d.T if d.ndim == 2 else np.repeat(d[:, None], count, 1) for d in (theta, *data)]
-        return self._call(name, count, self._windows(X, count), *columns)
+        """Results of a function of each step, (N, size) each."""
 
+    @abstractmethod
     def _points(
         self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
     ) -> list[FloatArray]:
-        return self._call(
-            name, len(X), X.T, np.repeat(theta[:, None], len(X), 1), *[d.T for d in data]
-        )
+        """Results of a function of each grid point, (M, size) each."""
 
     def step_action(
         self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
@@ -292,6 +111,109 @@ class VirtualEngine:
     def measure(self, X: FloatArray, theta: FloatArray) -> FloatArray:
         """(M, L)."""
         return self._points("measure", X, theta)[0]
+
+
+class CompiledEngine(Engine):
+    """The emitted module: whole paths in one call without the GIL, single steps for CasADi.
+
+    Parameters
+    ----------
+    digest : str
+        First digits of the source's digest, part of every exported symbol.
+    """
+
+    kind = "compiled"
+
+    def __init__(self, library: Path, digest: str) -> None:
+        self.library = library
+        self._module = load(library)
+        self._prefix = f"symda_{digest}_"
+
+    @cached_property
+    def functions(self) -> Mapping[str, ca.Function]:  # type: ignore[override]  # never set
+        """The functions of `STEP_FUNCTIONS` as CasADi externals."""
+        import casadi as ca
+
+        return {
+            name: ca.external(self._prefix + name, str(self.library)) for name in STEP_FUNCTIONS
+        }
+
+    @cached_property
+    def _sizes(self) -> dict[str, list[int]]:
+        return {
+            name: [f.nnz_out(i) for i in range(f.n_out())] for name, f in self.functions.items()
+        }
+
+    def _steps(
+        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
+    ) -> list[FloatArray]:
+        return self._call(name, len(data[0]), X, theta, *data)
+
+    def _points(
+        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
+    ) -> list[FloatArray]:
+        return self._call(name, len(X), X, theta, *data)
+
+    def _call(self, name: str, count: int, *arguments: FloatArray) -> list[FloatArray]:
+        out = [np.empty((count, size)) for size in self._sizes[name]]
+        # `measure` itself is that of one point
+        function = getattr(self._module, "measure_path" if name == "measure" else name)
+        function(*addresses(*arguments), count, *addresses(*out))
+        return out
+
+
+class VirtualEngine(Engine):
+    """CasADi's interpreter on the SX functions of `symda.derive.step`: no compiler needed, slower.
+
+    Parameters
+    ----------
+    functions : mapping of name to casadi.Function
+        The functions of `STEP_FUNCTIONS`.
+    """
+
+    kind = "virtual machine"
+
+    def __init__(self, functions: Mapping[str, ca.Function]) -> None:
+        self.functions = functions
+        self._maps: dict[tuple[str, int], ca.Function] = {}
+
+    def _call(self, name: str, count: int, *arguments: FloatArray) -> list[FloatArray]:
+        """Map a function over `count` columns; a function's sparse result becomes its nonzeros."""
+        import casadi as ca
+
+        if (name, count) not in self._maps:
+            f = self.functions[name]
+            inputs = [ca.MX.sym(f.name_in(i), f.size1_in(i)) for i in range(f.n_in())]
+            # CasADi knows that a constant 0 is one, and drops it
+            outputs = [
+                ca.densify(o) if f.sparsity_out(i).is_dense() else o
+                for i, o in enumerate(f.call(inputs))
+            ]
+            # the nonzeros of a row are a row
+            flat = [ca.vec(o if o.is_dense() else o.nz[:]) for o in outputs]
+            self._maps[name, count] = ca.Function(name, inputs, flat).map(count)
+        results = self._maps[name, count].call([np.asfortranarray(a) for a in arguments])
+        return [np.ascontiguousarray(np.asarray(result.full()).T) for result in results]
+
+    def _windows(self, X: FloatArray, count: int) -> FloatArray:
+        D = X.shape[1]
+        E = (len(X) - 1) * D // count
+        flat = X.reshape(-1)
+        return np.stack([flat[n * E : n * E + E + D] for n in range(count)], axis=1)
+
+    def _steps(
+        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
+    ) -> list[FloatArray]:
+        count = len(data[0])
+        columns = [d.T if d.ndim == 2 else np.repeat(d[:, None], count, 1) for d in (theta, *data)]
+        return self._call(name, count, self._windows(X, count), *columns)
+
+    def _points(
+        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
+    ) -> list[FloatArray]:
+        return self._call(
+            name, len(X), X.T, np.repeat(theta[:, None], len(X), 1), *[d.T for d in data]
+        )
 
 
 def addresses(*arrays: FloatArray) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""`Kernels`: the action of a problem with exact derivatives, whatever machine evaluates it."""
+"""`Kernels`: the action of a problem with exact derivatives, compiled or interpreted."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from numpy.typing import ArrayLike
 
 from symda.build.engines import CompiledEngine, Engine, VirtualEngine
 from symda.build.lane_flags import lane_flags
-from symda.build.layout import Layout, pack
+from symda.build.layout import ProblemLayout, pack
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
-from symda.observe import Problem
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_array, csr_array
 
     from symda.build.compile import Artefact
+    from symda.observe import Problem
 
 
 #: What kernels may provide and solvers need -> what it is.
@@ -101,7 +101,7 @@ class Kernels(ABC):
         """Library of the structured solver that suits a problem, built when first asked for.
 
         In the form for one path at a time where the window is long. None where it cannot be built,
-        or where its blocks are too large to pay.
+        or where its blocks are too large to be faster.
         """
 
     @abstractmethod
@@ -118,8 +118,18 @@ class Kernels(ABC):
     ) -> tuple[FloatArray, FloatArray]:
         """Measurement term of each point and its gradient, (M,) and (M, D + P)."""
 
+    def measure_slopes(self, X: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Measurement functions along a path, (M, L), and their derivatives, (M, L, D + P)."""
+        h = self.measure(X, theta)
+        M, L = h.shape
+        # with Rm = 1 for channel l alone, and data one below h, the gradient of Rm/2 (h_l - y_l)^2
+        # is that of h_l
+        points = np.hstack([np.repeat(h - 1.0, L, axis=0), np.tile(np.eye(L), (M, 1))])
+        rows = self.point_gradient(np.repeat(X, L, axis=0), theta, points)[1]
+        return h, rows.reshape(M, L, -1)
+
     @abstractmethod
-    def payload(self, problem: Problem, parts: frozenset[str] = frozenset()) -> Payload:
+    def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> Payload:
         """Return what another process needs to rebuild these kernels, its `restore`.
 
         Parameters
@@ -207,7 +217,7 @@ class BlockKernels(Kernels):
             )
         return self.engine.measure(path, values)
 
-    def payload(self, problem: Problem, parts: frozenset[str] = frozenset()) -> Payload:
+    def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> Payload:
         """Return what another process needs; see `Kernels.payload`."""
         field = _serial(self.field or {}) if "field" in parts else ()
         if isinstance(self.engine, CompiledEngine):
@@ -219,13 +229,6 @@ class BlockKernels(Kernels):
 
 class Evaluator(ABC):
     """Kernels with the data of one problem.
-
-    Parameters
-    ----------
-    kernels : Kernels
-        The kernels.
-    problem : Problem
-        The data.
 
     Raises
     ------
@@ -274,10 +277,8 @@ class Evaluator(ABC):
 
     def precision(self, rf: ArrayLike) -> FloatArray:
         """Rf as one value a state, shape (D,); a parameter per step keeps its own."""
-        own = self.problem.own_rf
         try:
-            given = np.broadcast_to(np.asarray(rf, dtype=float), own.shape)
-            return np.where(np.isnan(own), given, own)
+            return self.problem.precision(np.broadcast_to(rf, (self.problem.D,)))
         except ValueError:
             raise InputError(
                 f"rf must be one number or one a state (D = {self.problem.D}), got the shape "
@@ -405,14 +406,7 @@ class BlockEvaluator(Evaluator):
 
         p = self.problem
         path, values = self.split(X, theta)
-        h = self.kernels.measure(path, values)
-        slopes = np.empty((p.M, p.L, p.D + p.P))
-        for channel in range(p.L):
-            # with Rm = 1 for it alone and data one below h, the gradient of the misfit is that of h
-            points = np.hstack([h, np.zeros_like(h)])
-            points[:, channel] -= 1.0
-            points[:, p.L + channel] = 1.0
-            slopes[:, channel] = self.kernels.engine.point_gradient(path, values, points)[1]
+        _, slopes = self.kernels.measure_slopes(path, values)
         at = np.broadcast_to(self.layout.point_unknowns[:, None, :], slopes.shape)
         rows = np.repeat(np.arange(p.M * p.L), p.D + p.P)
         found = csr_array(
@@ -422,9 +416,9 @@ class BlockEvaluator(Evaluator):
         return found
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> ProblemLayout:
         """Where each step's and point's numbers belong in the whole problem."""
-        return Layout(self.kernels.functions, self.problem)
+        return ProblemLayout(self.kernels.functions, self.problem)
 
 
 def blocks_of(kernels: Kernels, what: str) -> BlockKernels:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from symda.observe import Problem
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from symda.observe import Problem
 
 #: Largest E for which the structured solver runs on dense blocks in vector lanes; LAPACK's band
 #: beyond. Lorenz-96, N = 100, rk4, milliseconds an iteration and path on a core with AVX-512, lanes

@@ -28,30 +28,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LatticeShape:
-    """What evaluating needs to know besides the functions.
+    """What evaluating needs to know besides the functions."""
 
-    Attributes
-    ----------
-    D, P, L, E, width : int
-        Sizes; `width` counts the numbers of data a step has.
-    fields : int
-        Fields on the sites.
-    discrete : bool
-        Whether the model is a map.
-    direct : tuple of int, (L,)
-        State index where a channel is a plain state, else -1.
-    channels, states : tuple of int
-        The channels that are expressions, and the states they use.
-    """
-
+    #: Sizes; `width` counts the numbers of data a step has.
     D: int
     P: int
     L: int
     E: int
     width: int
-    fields: int
-    discrete: bool
-    direct: tuple[int, ...]
+    fields: int  #: Fields on the sites.
+    discrete: bool  #: Whether the model is a map.
+    direct: tuple[int, ...]  #: State index where a channel is a plain state, else -1, (L,).
+    #: The channels that are expressions, and the states they use.
     channels: tuple[int, ...]
     states: tuple[int, ...]
 
@@ -97,8 +85,6 @@ class LatticeKernels(Kernels):
     ----------
     engine : LatticeEngine
         What evaluates the model term.
-    source : Source
-        The emitted module.
     shape : LatticeShape
         Sizes and what is measured.
     expressions : mapping of name to casadi.Function
@@ -180,7 +166,7 @@ class LatticeKernels(Kernels):
         results = mapped.call([np.asfortranarray(column) for column in columns])
         return [np.asarray(result.full()) for result in results]
 
-    def payload(self, problem: Problem, parts: frozenset[str] = frozenset()) -> LatticePayload:
+    def payload(self, _problem: Problem, _parts: frozenset[str] = frozenset(), /) -> LatticePayload:
         """Return what another process needs to rebuild these kernels."""
         functions = dict(self.expressions)
         library = ""

@@ -1,10 +1,10 @@
-"""Two machines that evaluate the model term of a large lattice: compiled loops, CasADi."""
+"""Two engines for the model term of a large lattice: compiled loops, and CasADi."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -16,49 +16,8 @@ if TYPE_CHECKING:
     import casadi as ca
 
 
-class LatticeEngine(Protocol):
-    """Evaluates the model term of a whole path.
-
-    Arrays are C-contiguous float64: `X` and `V` (M, D), `theta` and `v` (P,), `steps` (N, 3 + S U),
-    `rf` (D,), `out` (M D + P,).
-    """
-
-    kind: str
-
-    def action(self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray) -> float:
-        """Return the model term."""
-
-    def gradient(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray, out: FloatArray
-    ) -> float:
-        """Return the model term and add its gradient to `out`."""
-
-    def product(
-        self,
-        X: FloatArray,
-        theta: FloatArray,
-        V: FloatArray,
-        v: FloatArray,
-        steps: FloatArray,
-        rf: FloatArray,
-        out: FloatArray,
-        *,
-        exact: bool,
-    ) -> None:
-        """Add its Hessian, or Gauss-Newton's, times (V, v) to `out`."""
-
-    def residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
-        """(N, E)."""
-
-
 class CompiledLattice:
-    """The emitted module.
-
-    Parameters
-    ----------
-    library : Path
-        The compiled module.
-    """
+    """The emitted module."""
 
     kind = "compiled"
 
@@ -89,7 +48,7 @@ class CompiledLattice:
         *,
         exact: bool,
     ) -> None:
-        """Add its Hessian times (V, v) to `out`."""
+        """Add its Hessian, or Gauss-Newton's, times (V, v) to `out`."""
         at = addresses(X, theta, V, v, steps, rf)
         self._module.product(*at, len(steps), *addresses(out), exact)
 
@@ -124,10 +83,10 @@ class VirtualLattice:
         self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray, out: FloatArray
     ) -> float:
         """Return the model term and add its gradient to `out`."""
-        total, D = 0.0, X.shape[1]
+        total = 0.0
         for at, window, step in self._windows(X, steps):
             value, g = self.functions["step_gradient"](window, theta, step, rf)
-            self._add(out, at, D, g)
+            self._add(out, at, g)
             total += float(value)
         return total
 
@@ -148,7 +107,7 @@ class VirtualLattice:
         for at, window, step in self._windows(X, steps):
             direction = V.reshape(-1)[at : at + len(window)]
             column = product(window, theta, step, rf, direction, v)
-            self._add(out, at, X.shape[1], column)
+            self._add(out, at, column)
 
     def residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
         """(N, E)."""
@@ -165,9 +124,14 @@ class VirtualLattice:
         E = self.functions["step_residual"].size1_out(0)
         return [(n * E, flat[n * E : n * E + E + D], step) for n, step in enumerate(steps)]
 
-    def _add(self, out: FloatArray, at: int, D: int, g: ca.DM) -> None:
+    def _add(self, out: FloatArray, at: int, g: ca.DM) -> None:
         values = np.asarray(g.full()).reshape(-1)
         P = self.functions["step_residual"].size1_in(1)
         window = values.size - P
         out[at : at + window] += values[:window]
         out[out.size - P :] += values[window:]
+
+
+#: Evaluates the model term of a whole path. Arrays are C-contiguous float64: `X` and `V` (M, D),
+#: `theta` and `v` (P,), `steps` (N, 3 + S U), `rf` (D,), `out` (M D + P,).
+LatticeEngine: TypeAlias = CompiledLattice | VirtualLattice

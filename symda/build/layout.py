@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.observe import Problem
 from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
     from scipy.sparse import csc_array
+
+    from symda.observe import Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +69,13 @@ class Assembly:
         return np.bincount(self.target, values, self.nonzeros).astype(float, copy=False)
 
 
-class Layout:
+class ProblemLayout:
     """Index tables of a whole problem, made of the sparsity of its per-step functions.
 
     Parameters
     ----------
     functions : mapping of name to casadi.Function
         Per-step and per-point functions.
-    problem : Problem
-        Sizes.
     """
 
     def __init__(self, functions: Mapping[str, ca.Function], problem: Problem) -> None:

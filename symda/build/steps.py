@@ -32,20 +32,12 @@ class Stretches:
 
 @dataclass(frozen=True, eq=False)
 class Advance:
-    """States at the ends of the stretches, and how each of K members ended.
+    """States at the ends of the stretches, and how each of K members ended."""
 
-    Attributes
-    ----------
-    states : (K, R, D)
-        Not a number from a failure on.
-    codes : (K,)
-        One of `FINE`, `NOT_FINITE`, `NO_CONVERGENCE`, `SINGULAR`, `NO_MEMORY`.
-    where : (K,)
-        Number of the step that failed; of `NOT_FINITE` the steps done when it was noticed.
-    """
-
-    states: FloatArray
+    states: FloatArray  #: Not a number from a failure on, (K, R, D).
+    #: One of `FINE`, `NOT_FINITE`, `NO_CONVERGENCE`, `SINGULAR`, `NO_MEMORY`, (K,).
     codes: IntArray
+    #: (K,): number of the step that failed; of `NOT_FINITE` the steps done when it was noticed.
     where: IntArray
 
 
@@ -70,8 +62,6 @@ class CompiledSteps:
 
     Parameters
     ----------
-    library : Path
-        The compiled module.
     ir : StepIR
         What it was emitted from.
     """

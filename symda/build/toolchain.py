@@ -65,27 +65,21 @@ class NoCompiler(BuildError):  # noqa: N818 - reads as the reason it is; it is c
 class Options:
     """How emitted modules are compiled.
 
-    Parameters
-    ----------
-    flags : tuple of str
-        Flags of the C compiler, before those in the environment variable ``SYMDA_CFLAGS``. Those
-        that assume away NaN or subnormal numbers are refused.
-    native : bool
-        Add ``-march=native`` where the compiler knows it. The environment variable
-        ``SYMDA_NATIVE=0`` turns it off for a machine or a shared cache.
-    cc : str, optional
-        Compiler command. Default: the environment variable ``SYMDA_CC`` (``none`` or empty: no
-        compiler), then ``CC``, then the one Python was built with, then ``cc``, ``gcc`` or
-        ``clang``.
-
     Raises
     ------
     OptionError
         A refused flag, or something that is not a flag.
     """
 
+    #: Flags of the C compiler, before those in the environment variable ``SYMDA_CFLAGS``. Those
+    #: that assume away NaN or subnormal numbers are refused.
     flags: tuple[str, ...] = DEFAULT_FLAGS
+    #: Add ``-march=native`` where the compiler knows it. The environment variable
+    #: ``SYMDA_NATIVE=0`` turns it off for a machine or a shared cache.
     native: bool = True
+    #: Compiler command. Default: the environment variable ``SYMDA_CC`` (``none`` or empty: no
+    #: compiler), then ``CC``, then the one Python was built with, then ``cc``, ``gcc`` or
+    #: ``clang``.
     cc: str | None = None
 
     def __post_init__(self) -> None:
@@ -106,11 +100,6 @@ class Options:
 
     def resolve(self, chain: Toolchain) -> tuple[str, ...]:
         """Return the flags that `chain` is really called with.
-
-        Parameters
-        ----------
-        chain : Toolchain
-            A usable toolchain.
 
         Returns
         -------
@@ -134,31 +123,17 @@ class Options:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """What is needed to turn Cython into a loadable module, or why it is missing.
+    """What is needed to turn Cython into a loadable module, or why it is missing."""
 
-    Parameters
-    ----------
-    command : tuple of str
-        Absolute path of the compiler and the arguments its user gave with it; empty: none.
-    version : str
-        First line of ``--version``.
-    target : str
-        Digest of the processor's features as ``-march=native`` resolves them; empty if the
-        compiler does not know that flag.
-    include : tuple of str
-        Folders with the Python headers.
-    link : tuple of str
-        Flags that make a loadable module.
-    why : str
-        Empty, or why this toolchain cannot be used.
-    """
-
+    #: Absolute path of the compiler and the arguments its user gave with it; empty: none.
     command: tuple[str, ...]
-    version: str
+    version: str  #: First line of ``--version``.
+    #: Digest of the processor's features as ``-march=native`` resolves them; empty if the compiler
+    #: does not know that flag.
     target: str
-    include: tuple[str, ...]
-    link: tuple[str, ...]
-    why: str
+    include: tuple[str, ...]  #: Folders with the Python headers.
+    link: tuple[str, ...]  #: Flags that make a loadable module.
+    why: str  #: Empty, or why this toolchain cannot be used.
 
     @property
     def usable(self) -> bool:
@@ -229,8 +204,6 @@ def predefined_macros(command: tuple[str, ...], flags: tuple[str, ...]) -> str |
 
     Parameters
     ----------
-    command : tuple of str
-        The compiler.
     flags : tuple of str
         Flags of the compilation.
 

@@ -344,7 +344,7 @@ def choices(
 
 @app.command()
 def doctor() -> None:
-    """Look whether everything symda needs works on this machine."""
+    """Check whether everything symda needs works on this machine."""
     from rich.table import Table
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""How commands talk: results on standard output, everything about them on standard error."""
+"""Output of commands: results on standard output, remarks on standard error."""
 
 from __future__ import annotations
 

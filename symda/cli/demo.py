@@ -31,7 +31,7 @@ def lorenz96() -> Action:
 
 
 def demonstrate(folder: Path, **given: Any) -> Run:
-    """Go through the demonstration and leave its results in a folder.
+    """Run the demonstration and write its results to a folder.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _build(action: Action, folder: Path) -> None:
 
 
 def _compare(action: Action, run: Run, truth: Trajectory) -> None:
-    """Set the best path beside the truth, which only a twin experiment knows."""
+    """Compare the best path with the truth, which only a twin experiment knows."""
     best = run.best
     miss = np.sqrt(np.mean((best.states.values - truth.states.values) ** 2, axis=0))
     hidden = [a for a in range(D) if a not in action.direct]

@@ -44,29 +44,14 @@ Variance = float | Sequence[float] | Mapping[str, float]
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What a MODEL.py defines.
+    """What a MODEL.py defines."""
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    model : Model
-        Its `model`.
-    measured : sequence of Expr, mapping of str to Expr, or None
-        Its `measured`.
-    options : mapping of str to object
-        Options of the action that it defines, unchecked; see `ACTION`.
-    variance : float, sequence or mapping of str to float, or None
-        Its `variance`.
-    initial, parameters, forcing, energy : object
-        What it defines for an integration, unchecked; None if it does not.
-    """
-
-    path: Path
-    model: Model
-    measured: Sequence[Expr] | Mapping[str, Expr] | None
-    options: Mapping[str, Any]
-    variance: Variance | None
+    path: Path  #: The file.
+    model: Model  #: Its `model`.
+    measured: Sequence[Expr] | Mapping[str, Expr] | None  #: Its `measured`.
+    options: Mapping[str, Any]  #: Options of the action that it defines, unchecked; see `ACTION`.
+    variance: Variance | None  #: Its `variance`.
+    #: What it defines for an integration, unchecked; None if it does not.
     initial: object = None
     parameters: object = None
     forcing: Mapping[str, ForcingInput] | None = None

@@ -132,7 +132,7 @@ def usual_method(model: Model) -> str:
 
 
 def output_times(step: float, until: float, begin: float, points: int) -> FloatArray:
-    """Return the times to keep, multiples of the step but for the last; about `points` of them.
+    """Return the times to keep, multiples of the step except for the last; about `points` of them.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def _merge(
     *,
     known: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
-    """Put together the values of MODEL.py and of the command line, which has the last word."""
+    """Join the values of MODEL.py and of the command line; the latter replace the former."""
     variable = "initial" if kind == "initial" else "parameters"
     what = "state" if kind == "initial" else "parameter"
     values: dict[str, float] = dict(known or {})

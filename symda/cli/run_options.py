@@ -9,30 +9,30 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from symda.anneal import Ladder
-from symda.anneal.settings import SPOKEN, USUAL
+from symda.anneal.settings import COMMAND_LINE, DEFAULTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The ladder's numbers, which are settings of their own here: words and kinds.
+#: The ladder's numbers, which are settings of their own here: help and types.
 RUNGS: Mapping[str, tuple[str, type]] = {
     "rf0": ("Rf of the first rung.", float),
     "alpha": ("Factor from rung to rung.", float),
     "rungs": ("Rungs of the ladder.", int),
 }
-KNOWN = {**RUNGS, **SPOKEN}
+KNOWN = {**RUNGS, **COMMAND_LINE}
 
 
-def run_options(*names: str, **usual: object) -> Callable[[F], F]:
+def run_options(*names: str, **defaults: object) -> Callable[[F], F]:
     """Give a command, instead of its ``**given``, options for settings of a run.
 
     Parameters
     ----------
     *names
         Fields of `Settings` and `Ladder`; all that the command line knows if there are none.
-    **usual
+    **defaults
         Other default values than theirs.
     """
-    made = [_option(name, usual) for name in names or KNOWN]
+    made = [_option(name, defaults) for name in names or KNOWN]
 
     def decorated(command: F) -> F:
         signature = inspect.signature(command, eval_str=True)
@@ -47,9 +47,9 @@ def run_options(*names: str, **usual: object) -> Callable[[F], F]:
     return decorated
 
 
-def _option(name: str, usual: Mapping[str, object]) -> inspect.Parameter:
+def _option(name: str, defaults: Mapping[str, object]) -> inspect.Parameter:
     words, kind = KNOWN[name]
-    default = usual.get(name, getattr(Ladder, name) if name in RUNGS else USUAL[name])
+    default = defaults.get(name, getattr(Ladder, name) if name in RUNGS else DEFAULTS[name])
     option = typer.Option(help=words, show_default=default is not None)
     annotation = Annotated[kind if default is not None else kind | None, option]  # type: ignore[valid-type]
     return inspect.Parameter(

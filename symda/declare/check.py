@@ -1,4 +1,4 @@
-"""What an expression of a model may hold, and the messages for what it may not."""
+"""What an expression of a model may contain, and the messages for what it may not."""
 
 from __future__ import annotations
 
@@ -182,8 +182,8 @@ def _check_value(node: Basic, where: str) -> None:
     if node.is_Pow and _is_free_power_of_a_negative(node):
         raise ModelError(
             f"{where}: {node} is a free power of {node.base}, which is negative, so it is complex "
-            "but for whole exponents; models are real. For a sign that alternates with a whole n "
-            f"write cos(pi*n), for the size of the power {sp.Pow(-node.base, node.exp)}."
+            "except for integer exponents; models are real. For a sign that alternates with an "
+            f"integer n write cos(pi*n), for the size of the power {sp.Pow(-node.base, node.exp)}."
         )
 
 
@@ -205,7 +205,7 @@ def _refusal(node: Basic, where: str) -> str:
         return (
             f"{where}: holds the imaginary unit sympy.I; models are real. If I is a quantity of "
             "the model, declare it, for example I = sd.forcing('I'); if it comes from the root or "
-            "logarithm of something negative, mend its sign."
+            "logarithm of something negative, correct its sign."
         )
     if node is sp.zoo:
         return f"{where}: holds the constant zoo, a division by zero."

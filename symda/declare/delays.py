@@ -36,7 +36,7 @@ def delay_words(name: str, argument: Expr, written: object) -> str:
     argument : Expr
         What is written for the time.
     written : object
-        The whole as the user wrote it.
+        The complete expression as the user wrote it.
     """
     time = next(s for s in argument.free_symbols if is_time(s))
     lag = sp.expand(time - argument)

@@ -73,7 +73,7 @@ class EquationModel(Model):
             ("forcing", of_kind(declared, Forcing)),
             ("time", only_time(declared, f"Model {name!r}")),
             ("declarations", {s: s.declaration for s in (*unknowns[0], *unknowns[1])}),
-            # constant but for their own change, of which the action knows
+            # constant here; their own change is a term of the action
             ("equations", (*right_hand_sides, *(w if discrete else S.Zero for w in carried))),
         ):
             object.__setattr__(self, field, value)

@@ -52,7 +52,7 @@ class Model(base.Model):
     ------
     ModelError
         For whatever could not be compiled or is most likely a slip; the message says which
-        equation, what was found there, and how to mend it.
+        equation, what was found there, and how to correct it.
     """
 
     def __new__(

@@ -41,7 +41,7 @@ class exprel(sp.Function):  # type: ignore[misc]  # noqa: N801  # untyped; SymPy
         x = self.args[0]
         return (sp.exp(x) - self) / x
 
-    def _eval_rewrite_as_exp(self, x: Expr, **hints: object) -> Expr:
+    def _eval_rewrite_as_exp(self, x: Expr, **_hints: object) -> Expr:
         return (sp.exp(x) - 1) / x
 
     def _eval_evalf(self, prec: int) -> Expr | None:

@@ -66,7 +66,7 @@ def measure(model: Model, measured: Sequence[Expr] | Mapping[str, Expr]) -> Meas
     ------
     ModelError
         If nothing is measured, something is measured twice, a channel uses no state, a state that
-        is not in the model, forcing or time, or holds what no model may hold.
+        is not in the model, forcing or time, or holds what no model may contain.
     """
     where = f"measured quantities of model {model.name!r}"
     given = _pairs(measured, where)
@@ -165,7 +165,7 @@ def _refuse_state(state: State, model: Model, where: str) -> None:
     if isinstance(state, StepParameter):
         raise ModelError(
             f"{where}: {state.name!r} is a parameter per step that no equation of the model uses. "
-            f"If only measurements feel it, make it a state that stays what it is: {state.name} = "
+            f"If only measurements depend on it, make it a constant state: {state.name} = "
             f"sd.state({state.name!r}) with the equation {state.name}: "
             f"{state.name if model.discrete else 0}."
         )

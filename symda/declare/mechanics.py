@@ -169,7 +169,7 @@ class MechanicalModel(EquationModel):
         if lowered and jacobian(gradient(L, v), v).has(*v):
             raise ModelError(
                 f"Model {self.name!r}: its velocities follow from the momenta for a {lowered[0]} "
-                "that is never negative, and these bounds let it be; make the model anew, with "
+                "that is never negative, and these bounds let it be; make the model again, with "
                 f"bounds= of sd.parameter({lowered[0]!r})."
             )
         return made
@@ -226,7 +226,7 @@ def from_hamiltonian(
     ------
     ModelError
         If coordinates and momenta do not pair, H depends on no momentum, something in H, a
-        force or R is not declared or is another state, or for what no model may hold.
+        force or R is not declared or is another state, or for what no model may contain.
 
     Notes
     -----

@@ -79,7 +79,7 @@ def generic_rank(matrix: sp.Matrix) -> tuple[int, FloatArray]:
 def _equilibrated(matrix: FloatArray) -> FloatArray:
     """Return a matrix with rows and columns scaled until the largest of each is about 1."""
     size = np.abs(matrix)
-    # below this, what is zero but for the rounding of its own evaluation
+    # below this, what is zero except for the rounding of its own evaluation
     scaled = np.where(size > 1e-30 * size.max(initial=0.0), matrix, 0.0)
     for _ in range(8):
         for axis in (0, 1):

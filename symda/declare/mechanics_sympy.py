@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from sympy.physics.mechanics import KanesMethod, LagrangesMethod
 
 #: What stands for a constant or an input of a system.
-Given: TypeAlias = Mapping[Expr, Expr | float]
+Symbols: TypeAlias = Mapping[Expr, Expr | float]
 
 
 def from_mechanics(
-    method: LagrangesMethod | KanesMethod, *, symbols: Given | None = None, name: str = "model"
+    method: LagrangesMethod | KanesMethod, *, symbols: Symbols | None = None, name: str = "model"
 ) -> EquationModel:
     """Make the model of a system derived with `sympy.physics.mechanics`.
 
@@ -155,14 +155,14 @@ def without_time(
 
 @dataclass
 class _Writing:
-    """Writes expressions in functions of time anew, each symbol and function found once.
+    """Writes expressions in functions of time in declared symbols, each found once.
 
     `known` begins with the states of the coordinates and speeds.
     """
 
     clock: Symbol
     known: dict[Expr, Expr]
-    given: Given
+    given: Symbols
     where: str
     states: list[State] = field(default_factory=list)
     moving: set[Expr] = field(default_factory=set)
@@ -241,7 +241,7 @@ def _clock(functions: Sequence[Expr], where: str) -> Symbol:
     for f in functions:
         if not isinstance(f, AppliedUndef) or len(f.args) != 1 or not f.args[0].is_Symbol:
             raise ModelError(
-                f"{where}: {f} is not a function of time alone, as "
+                f"{where}: {f} is not a function of time only, as "
                 "sympy.physics.mechanics.dynamicsymbols makes them."
             )
         if f.args != functions[0].args:

@@ -61,7 +61,7 @@ class Model(ABC):
         Raises
         ------
         ModelError
-            If the model has no such unknown, or one that has no bounds; for bounds that are none,
+            If the model has no such unknown, or one that has no bounds; for invalid bounds,
             or that a start range or value declared before leaves.
         """
         return self._with("bounds", bounds, named)
@@ -91,7 +91,7 @@ class Model(ABC):
         return self._with("process_variance", variance, named)
 
     def with_declarations(self, declarations: Mapping[State | Parameter, Declaration]) -> Self:
-        """Return the model with these in its table; of symbols it has not they are left out."""
+        """Return the model with these in its table; symbols that it does not have are left out."""
         found = copy(self)
         table = {s: declarations.get(s, own) for s, own in self.declarations.items()}
         object.__setattr__(found, "declarations", table)
@@ -183,7 +183,7 @@ class Model(ABC):
 
 
 def check_kind(name: object, discrete: object) -> None:
-    """Refuse a name that is none, and what says neither ODE nor map.
+    """Refuse an invalid name, and a `discrete` that is no truth value.
 
     Raises
     ------

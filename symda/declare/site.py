@@ -13,11 +13,10 @@ import sympy as sp
 from sympy import Expr
 from sympy.printing.latex import LatexPrinter
 
-from symda.checks import choice, whole
-from symda.declare import symbols
+from symda.checks import choice, integer
 from symda.declare.declaration import UNBOUNDED, Declaration, Range
 from symda.declare.declared import Declared
-from symda.declare.symbols import State
+from symda.declare.symbols import State, several
 from symda.errors import ModelError
 from symda.types import IntArray
 
@@ -57,7 +56,7 @@ class Site(Declared):
 
     def __new__(cls, name: str, size: int, *, boundary: Boundary = "periodic") -> Self:
         """Check the declaration and make the symbol."""
-        size = whole(size, f"Site {name!r}: the size", error=ModelError)
+        size = integer(size, f"Site {name!r}: the size", error=ModelError)
         choice(boundary, f"Site {name!r}: boundary", get_args(Boundary), error=ModelError)
         symbol = cls._create(name)
         symbol.size, symbol.boundary = size, boundary
@@ -71,7 +70,7 @@ class Site(Declared):
     def _hashable_content(self) -> tuple[object, ...]:
         return (*sp.Symbol._hashable_content(self), (float(self.size),), self.boundary)
 
-    # SymPy's symbols are made anew from their name alone; these need more
+    # SymPy's symbols are made again from their name only; these need more
     def __getnewargs_ex__(self) -> tuple[tuple[object, ...], dict[str, object]]:
         return (self.name, self.size), {"boundary": self.boundary}
 
@@ -338,5 +337,6 @@ def states(
                 f"states({names!r}, sites): sites go with one name; call once for each field."
             )
         return StateField(names, size, bounds=bounds, start=start)
-    # what is no site is a size or a mistake, which `symbols.states` names
-    return symbols.states(names, size, bounds=bounds, start=start)  # type: ignore[arg-type]
+    # what is no site is a size or a mistake, which `several` names
+    every = several(names, size, "states")  # type: ignore[arg-type]
+    return tuple(State(name, bounds=bounds, start=start) for name in every)

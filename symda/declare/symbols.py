@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, NoReturn, Self
 
-from symda.checks import whole
+from symda.checks import integer
 from symda.declare.declaration import UNBOUNDED, Declaration, Range
 from symda.declare.declared import Declared, Forcing, Time
 from symda.declare.delays import called
@@ -18,7 +18,7 @@ from symda.errors import ModelError
 
 
 class Unknown(Declared):
-    """A symbol whose value is looked for, with what it was declared with; base of the next."""
+    """An unknown with what it was declared with; base of `State` and `Parameter`."""
 
     __slots__ = ("declaration",)
     #: Which fields of a `Declaration` it may have.
@@ -143,8 +143,8 @@ class StepParameter(State):
     process_variance : float, optional
         Variance of its change w_{n+1} - w_n over one step (over a unit of time with
         ``model_error="rate"``): a random walk. Without it the values are free; a precision of 1e-8
-        over the square of its start range's larger end ties each to the next, so that one which
-        nothing feels has a value as well.
+        over the square of its start range's larger end ties each to the next, so that one
+        without any effect has a value as well.
 
     Raises
     ------
@@ -178,37 +178,6 @@ def state(name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -
         As `State`, or if `name` holds several names.
     """
     return State(single(name, "state"), bounds=bounds, start=start)
-
-
-def states(
-    names: str | Sequence[str],
-    size: int | None = None,
-    *,
-    bounds: Range = UNBOUNDED,
-    start: Range | None = None,
-) -> tuple[State, ...]:
-    """Declare several states with the same bounds and start range.
-
-    Parameters
-    ----------
-    names : str or sequence of str
-        `"x y z"` or `["x", "y", "z"]`; or one name together with `size`.
-    size : int, optional
-        With one name: how many states, called x0, x1, ...
-    bounds, start : (float, float), optional
-        As for `State`.
-
-    Returns
-    -------
-    tuple of State, (D,)
-
-    Raises
-    ------
-    ModelError
-        As `State`, or if a name is missing or repeated, or the size is not at least 1.
-    """
-    every = several(names, size, "states")
-    return tuple(State(name, bounds=bounds, start=start) for name in every)
 
 
 def forcing(name: str) -> Forcing:
@@ -275,7 +244,7 @@ def several(names: str | Sequence[str], size: int | None, function: str) -> list
         )
     if size is None:
         return every
-    size = whole(size, f"{function}({names!r}, {size!r}): the size", error=ModelError)
+    size = integer(size, f"{function}({names!r}, {size!r}): the size", error=ModelError)
     if len(every) > 1:
         raise ModelError(
             f"{function}({names!r}, {size}): a size goes with one name, got {len(every)} names; "

@@ -10,7 +10,7 @@ from sympy import Expr, Symbol
 
 from symda.declare import Model
 
-#: Functions that jump; between two jumps they are flat, Mod but for its argument.
+#: Functions that jump; between two jumps they are flat, Mod except for its argument.
 STEPS = (sp.sign, sp.Heaviside, sp.floor, sp.ceiling, sp.Mod)
 
 
@@ -19,7 +19,6 @@ def jacobian(model: Model, wrt: Sequence[Symbol] | None = None) -> sp.ImmutableM
 
     Parameters
     ----------
-    model : Model
     wrt : sequence of Symbol, (C,), optional
         What to differentiate by: by default the states; for example `model.parameters`.
 
@@ -41,7 +40,6 @@ def hessian_tensor(
 
     Parameters
     ----------
-    model : Model
     wrt : sequence of Symbol, (C,), optional
         What to differentiate by: by default the states.
 
@@ -79,11 +77,6 @@ def first_derivatives(
 ) -> dict[tuple[int, int], Expr]:
     """Differentiate each expression by the symbols that appear in it.
 
-    Parameters
-    ----------
-    expressions : sequence of Expr
-    wrt : sequence of Symbol
-
     Returns
     -------
     dict of (a, b) to Expr
@@ -101,11 +94,6 @@ def second_derivatives(
     expressions: Sequence[Expr], wrt: Sequence[Symbol]
 ) -> dict[tuple[int, int, int], Expr]:
     """Differentiate each expression twice by the symbols that appear in it.
-
-    Parameters
-    ----------
-    expressions : sequence of Expr
-    wrt : sequence of Symbol
 
     Returns
     -------

@@ -16,18 +16,11 @@ from sympy import Basic, Expr
 
 @dataclass(frozen=True)
 class ExponentialSum:
-    """sum_j c_j base**u_j, at least two terms with different exponents.
+    """sum_j c_j base**u_j, at least two terms with different exponents."""
 
-    Parameters
-    ----------
-    terms : tuple of (c, u)
-        Coefficients and exponents, in an order that depends on the exponents alone.
-    power : Expr
-        Power to which the sum stands in its product.
-    """
-
+    #: (c, u): coefficients and exponents, in an order that depends on the exponents only.
     terms: tuple[tuple[Expr, Expr], ...]
-    power: Expr
+    power: Expr  #: Power to which the sum stands in its product.
 
     @property
     def difference(self) -> Expr | None:

@@ -15,40 +15,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Field:
-    """F, h and their first and second derivatives as CasADi functions of (x, u, theta, t).
+class Measured:
+    """A model and what is measured of it, with their sizes."""
 
-    Parameters
-    ----------
-    model : Model
-        The declared model.
-    measurement : Measurement
-        What is measured of it.
-    parameters : tuple of Parameter
-        All P parameters: the model's, then those of the measurement alone.
-    field : casadi.Function
-        (x, u, theta, t) -> k, shape (D,): F, or the map f.
-    field_jacobian : casadi.Function
-        (x, u, theta, t) -> k and dF/d(x, theta), sparse (D, D + P).
-    field_curvature : casadi.Function
-        (x, u, theta, t, mu) -> sum_a mu_a d2F_a/d(x, theta)2, sparse lower triangle (D + P, D + P).
-    measure : casadi.Function
-        (x, theta) -> h, shape (L,).
-    measure_jacobian : casadi.Function
-        (x, theta) -> h and dh/d(x, theta), sparse (L, D + P).
-    measure_curvature : casadi.Function
-        (x, theta, nu) -> sum_l nu_l d2h_l/d(x, theta)2, sparse lower triangle (D + P, D + P).
-    """
-
-    model: Model
-    measurement: Measurement
+    model: Model  #: The declared model.
+    measurement: Measurement  #: What is measured of it.
+    #: All P parameters: the model's, then those of the measurement alone.
     parameters: tuple[Parameter, ...]
-    field: ca.Function
-    field_jacobian: ca.Function
-    field_curvature: ca.Function
-    measure: ca.Function
-    measure_jacobian: ca.Function
-    measure_curvature: ca.Function
 
     @property
     def D(self) -> int:
@@ -69,6 +42,20 @@ class Field:
     def U(self) -> int:
         """Number of forcing channels."""
         return len(self.model.forcing)
+
+
+@dataclass(frozen=True)
+class Field(Measured):
+    """F, h and their first and second derivatives as CasADi functions of (x, u, theta, t)."""
+
+    field: ca.Function  #: (x, u, theta, t) -> k, shape (D,): F, or the map f.
+    field_jacobian: ca.Function  #: (x, u, theta, t) -> k and dF/d(x, theta), sparse (D, D + P).
+    #: (x, u, theta, t, mu) -> sum_a mu_a d2F_a/d(x, theta)2, sparse lower triangle (D + P, D + P).
+    field_curvature: ca.Function
+    measure: ca.Function  #: (x, theta) -> h, shape (L,).
+    measure_jacobian: ca.Function  #: (x, theta) -> h and dh/d(x, theta), sparse (L, D + P).
+    #: (x, theta, nu) -> sum_l nu_l d2h_l/d(x, theta)2, sparse lower triangle (D + P, D + P).
+    measure_curvature: ca.Function
 
     @property
     def functions(self) -> dict[str, ca.Function]:

@@ -1,4 +1,4 @@
-"""Where equations and measured quantities jump or bend: what a minimiser may stop at, by name.
+"""Where equations and measured quantities jump or have a kink: where minimisers may stop, by name.
 
 Solvers follow derivatives. Where a path sits on the zero of g in Abs(g), Max(a, b) or a Piecewise,
 the slope on one side says nothing about the other, and no step may be found. `kinks` lists those
@@ -49,26 +49,16 @@ _ASIDE, _NEAR = 1e-8, 1e-2
 
 @dataclass(frozen=True)
 class Kink:
-    """A place where a right-hand side or measured quantity is not smooth.
+    """A place where a right-hand side or measured quantity is not smooth."""
 
-    Attributes
-    ----------
-    kind : {"state", "channel"}
-        Whether `name` is the state whose equation holds it, or a measured channel.
-    name : str
-        Name of the state or channel.
-    text : str
-        The function, as in ``Abs(x - 1)``.
-    zero : Expr
-        g, which is 0 there.
-    effect : {"jump", "kink", "may"}
-        Whether the value jumps or the slope does; "may" where no zero of g was found to tell.
-    """
-
+    #: "state" or "channel": whether `name` is the state whose equation holds it, or a measured
+    #: channel.
     kind: Kind
-    name: str
-    text: str
-    zero: Expr
+    name: str  #: Name of the state or channel.
+    text: str  #: The function, as in ``Abs(x - 1)``.
+    zero: Expr  #: g, which is 0 there.
+    #: "jump", "kink" or "may": whether the value jumps or the slope does; "may" where no zero of g
+    #: was found to tell.
     effect: Literal["jump", "kink", "may"]
 
     @property
@@ -81,11 +71,6 @@ class Kink:
 
 def kinks(model: Model, measurement: Measurement) -> tuple[Kink, ...]:
     """List the jumps and kinks of a model's equations and measured quantities.
-
-    Parameters
-    ----------
-    model : Model
-    measurement : Measurement
 
     Returns
     -------
@@ -137,7 +122,7 @@ def along(
     u : (M, U)
         Forcing at its points.
     theta : (P,)
-        Parameters, the model's and then those of the measurement alone.
+        Parameters, the model's and then those of the measurement only.
     times : (M,)
 
     Returns
@@ -197,7 +182,7 @@ def _effect(
     both = ca.Function("f", [z], [f, ca.densify(ca.gradient(f, z))])
     distance = ca.Function("g", [z], [g])
     rng = np.random.default_rng(0)
-    jumps = bends = compared = 0
+    jumps = kinks = compared = 0
     for n in range(_LINES):
         start, end = (_draw(symbols, declared, rng, 10.0 ** (n % 4)) for _ in range(2))
         at = _crossing(distance, start, end)
@@ -216,12 +201,12 @@ def _effect(
         largest = float(np.abs(by).sum(axis=1).max())
         rounding = 1e-14 * max(abs(left), abs(right))
         jumps += abs(right - left) > 10.0 * (2 * _ASIDE * largest + rounding)
-        bends += bool(np.abs(by[1] - by[0]).max() > 1e-4 * largest)
+        kinks += bool(np.abs(by[1] - by[0]).max() > 1e-4 * largest)
         if compared == _ENOUGH:
             break
     if not compared:
         return "may"
-    return "jump" if jumps else "kink" if bends else None
+    return "jump" if jumps else "kink" if kinks else None
 
 
 def _draw(

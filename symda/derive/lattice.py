@@ -14,7 +14,7 @@ import numpy as np
 from sympy import Expr
 
 from symda.declare import LatticeModel, Measurement, Parameter, SiteState, State
-from symda.derive.field import Field
+from symda.derive.field import Field, Measured
 from symda.derive.masked import Channels
 from symda.derive.step import STEP_HEAD
 from symda.derive.translate import to_casadi
@@ -35,64 +35,23 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class LatticeField:
+class LatticeField(Measured):
     """F of one site with its products of derivatives, and h, as CasADi functions.
 
     The site functions take s = (w, u, theta, t, site): the W stencil values, forcing, parameters,
     time and the numbers of the site.
-
-    Parameters
-    ----------
-    model : LatticeModel
-        The declared model.
-    measurement : Measurement
-        What is measured of it.
-    parameters : tuple of Parameter
-        All P parameters: the model's, then those of the measurement alone.
-    stencil : tuple of Neighbour, (W,)
-        What w holds.
-    site : casadi.Function
-        s -> k, shape (fields,).
-    tangent : casadi.Function
-        s, dw, dtheta -> k, dk: a Jacobian's product.
-    adjoint : casadi.Function
-        s, kappa -> g, shape (W + P,): kappa.dF/d(w, theta).
-    second : casadi.Function
-        s, dw, dtheta, kappa, dkappa -> g, dg: the same and its tangent, (kappa.D2F)(dw, dtheta) +
-        dkappa.dF/d(w, theta).
-    direct : tuple of int, (L,)
-        For each channel the index of the state it measures as it is, else -1.
     """
 
     model: LatticeModel
-    measurement: Measurement
-    parameters: tuple[Parameter, ...]
-    stencil: tuple[Neighbour, ...]
-    site: ca.Function
-    tangent: ca.Function
-    adjoint: ca.Function
+    stencil: tuple[Neighbour, ...]  #: What w holds, (W,).
+    site: ca.Function  #: s -> k, shape (fields,).
+    tangent: ca.Function  #: s, dw, dtheta -> k, dk: a Jacobian's product.
+    adjoint: ca.Function  #: s, kappa -> g, shape (W + P,): kappa.dF/d(w, theta).
+    #: s, dw, dtheta, kappa, dkappa -> g, dg: the same and its tangent, (kappa.D2F)(dw, dtheta) +
+    #: dkappa.dF/d(w, theta).
     second: ca.Function
+    #: For each channel the index of the state it measures as it is, else -1, (L,).
     direct: tuple[int, ...]
-
-    @property
-    def D(self) -> int:
-        """Number of states."""
-        return len(self.model.states)
-
-    @property
-    def P(self) -> int:
-        """Number of parameters."""
-        return len(self.parameters)
-
-    @property
-    def L(self) -> int:
-        """Number of measured channels."""
-        return len(self.measurement.functions)
-
-    @property
-    def U(self) -> int:
-        """Number of forcing channels."""
-        return len(self.model.forcing)
 
     @cached_property
     def places(self) -> IntArray:
@@ -178,25 +137,15 @@ MachineField: TypeAlias = Field | LatticeField
 
 @dataclass(frozen=True)
 class Expressions:
-    """Measured functions of a few states: h, and the measurement term's derivatives.
+    """Measured functions of a few states: h, and the measurement term's derivatives."""
 
-    Attributes
-    ----------
-    channels, states : tuple of int
-        Which channels they are, and the states that they use, z.
-    value : casadi.Function
-        (z, theta) -> h.
-    gradient : casadi.Function
-        (z, theta, y, rm) -> sum rm (h - y)^2 / 2 and its gradient by (z, theta).
-    product : casadi.Function
-        (z, theta, y, rm, dz, dtheta) -> its Hessian times (dz, dtheta).
-    """
-
+    #: Which channels they are, and the states that they use, z.
     channels: tuple[int, ...]
     states: tuple[int, ...]
-    value: ca.Function
+    value: ca.Function  #: (z, theta) -> h.
+    #: (z, theta, y, rm) -> sum rm (h - y)^2 / 2 and its gradient by (z, theta).
     gradient: ca.Function
-    product: ca.Function
+    product: ca.Function  #: (z, theta, y, rm, dz, dtheta) -> its Hessian times (dz, dtheta).
 
     @classmethod
     def of(
@@ -302,7 +251,7 @@ def derive_lattice(model: LatticeModel, measurement: Measurement) -> LatticeFiel
 
 
 def derive_lattice_step(field: LatticeField, scheme: Scheme) -> Mapping[str, ca.Function]:
-    """Functions of one step of a lattice model, composed and differentiated by CasADi alone.
+    """Functions of one step of a lattice model, composed and differentiated by CasADi only.
 
     The virtual machine's backend; it shares nothing with the loops that the templates write.
 
@@ -336,18 +285,18 @@ def derive_lattice_step(field: LatticeField, scheme: Scheme) -> Mapping[str, ca.
     unknowns = ca.vertcat(w, theta)
     dw, dtheta = ca.MX.sym("dw", E + D), ca.MX.sym("dtheta", P)
     # one symbol, so that CasADi differentiates by all of it at once
-    whole = ca.MX.sym("whole", E + D + P)
-    parts = [whole[: E + D], whole[E + D :], step, rf]
+    joined = ca.MX.sym("joined", E + D + P)
+    parts = [joined[: E + D], joined[E + D :], step, rf]
     value = ca.Function("value", [w, theta, step, rf], [cost])(*parts)
-    gradient = ca.densify(ca.gradient(value, whole))
+    gradient = ca.densify(ca.gradient(value, joined))
     direction = ca.MX.sym("direction", E + D + P)
-    product = ca.densify(ca.jtimes(gradient, whole, direction))
+    product = ca.densify(ca.jtimes(gradient, joined, direction))
     r = ca.Function("r", [w, theta, step], [residual])(*parts[:3])
-    weighed = omega * ca.jtimes(r, whole, direction)
-    gauss_newton = ca.densify(ca.jtimes(r, whole, weighed, True))
-    third = ca.Function("third", [whole, step, rf, direction], [gauss_newton])
-    first = ca.Function("first", [whole, step, rf], [value, gradient])
-    second = ca.Function("second", [whole, step, rf, direction], [product])
+    weighed = omega * ca.jtimes(r, joined, direction)
+    gauss_newton = ca.densify(ca.jtimes(r, joined, weighed, True))
+    third = ca.Function("third", [joined, step, rf, direction], [gauss_newton])
+    first = ca.Function("first", [joined, step, rf], [value, gradient])
+    second = ca.Function("second", [joined, step, rf, direction], [product])
     inputs = [w, theta, step, rf]
     return {
         "step_gradient": ca.Function("step_gradient", inputs, first.call([unknowns, step, rf])),

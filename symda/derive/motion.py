@@ -23,14 +23,9 @@ class Motion:
 
     All take (x, u, theta, t); those of the Lagrangian (q, v, u, theta, t). A function named
     ``.._jacobian`` returns the value and its sparse derivative by x, or by (q, v).
-
-    Parameters
-    ----------
-    model : Model
-        An ODE.
     """
 
-    model: Model
+    model: Model  #: An ODE.
 
     @property
     def D(self) -> int:

@@ -115,7 +115,7 @@ def _agree(left: Expr, right: Expr) -> bool:
     """Tell whether two arguments of exp have the same terms, up to rounding of their numbers."""
     terms, others = (sp.expand(side).as_coefficients_dict() for side in (left, right))
     return all(
-        # A constant stands alone, next to nothing, so its rounding counts against 1.
+        # A constant has no term beside it, so its rounding counts against 1.
         abs(terms[key] - others[key]) <= _ROUNDING * max(abs(terms[key]), int(key.is_Number))
         for key in {*terms, *others}
     )

@@ -1,4 +1,4 @@
-"""The one-step action composed and differentiated by CasADi alone.
+"""The one-step action composed and differentiated by CasADi only.
 
 This is the virtual machine's backend where there is no C compiler, and the oracle of the emitted
 code: nothing here is shared with the loops that the templates write.

@@ -126,7 +126,6 @@ class _Translator:
 
     Parameters
     ----------
-    symbols : mapping of Symbol to SX
     positive : collection of Symbol
         Those that are larger than 0, by their bounds.
     selected : SX, optional

@@ -49,7 +49,7 @@ def order_of(tableaux: Tableaux, *, separable: bool = False) -> tuple[int, Condi
     tableaux : tuple of (A, b)
         Row sums of A are the abscissae.
     separable : bool
-        Whether what q moves by depends on p alone, and what p moves by on q alone, so that the
+        Whether what q moves by depends on p only, and what p moves by on q only, so that the
         nodes of a tree are of q and of p in turn.
 
     References
@@ -101,7 +101,7 @@ def checked_order(
             f"{method} is declared of order {declared!r}, but is of order {order}{why}."
         )
     if order == 0 or (declared is None and missed.off < ROUNDED):
-        what = f"of order {order} by rounding alone" if order else "no method"
+        what = f"of order {order} by rounding only" if order else "no method"
         raise OptionError(f"{method} is {what}: {missed}.")
     return order
 

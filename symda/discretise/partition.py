@@ -36,8 +36,8 @@ def moved(scheme: Scheme, model: Model) -> tuple[tuple[int, int], ...]:
         )
     if not model.separable:
         raise OptionError(
-            f"The scheme {scheme.name!r} needs velocities that depend on momenta alone, and forces "
-            f"that depend on coordinates alone, H = T(p) + V(q): in {model.name!r} they mix. "
+            f"The scheme {scheme.name!r} needs velocities that depend on momenta only, and forces "
+            f"that depend on coordinates only, H = T(p) + V(q): in {model.name!r} they mix. "
             f"Choose another scheme; {ANY}."
         )
     n = len(model.coordinates)

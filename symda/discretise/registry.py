@@ -90,7 +90,7 @@ def find_method(method: str | Method | Scheme, *, where: str) -> Method:
     Raises
     ------
     OptionError
-        If there is none of that name, or it is a scheme of the action alone.
+        If there is none of that name, or it is a scheme of the action only.
     """
     if isinstance(method, Scheme):
         return method.tableau

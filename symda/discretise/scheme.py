@@ -33,8 +33,8 @@ class Scheme:
     those of stages before it. A discrete map (``discrete=True``) has the residual x_{n+1} - f(x_n).
 
     With `parts` the scheme is partitioned, for mechanical models of separable Hamiltonian: the
-    slope of a stage is that of the coordinates alone ("q", 0 for the momenta) or of the momenta
-    alone ("p").
+    slope of a stage is that of the coordinates only ("q", 0 for the momenta) or of the momenta
+    only ("p").
 
     The constructor checks the shapes, c_i = v_i + sum_j X_ij, and the order conditions of the
     equivalent Runge-Kutta tableau A = X + v b^T, exactly: those of the declared order hold, those
@@ -49,7 +49,7 @@ class Scheme:
     c, v, b : sequence of rational or Surd, shape (stages,)
         Abscissae, implicitness and weights.
     X : sequence of sequence of rational or Surd, shape (stages, stages)
-        Coefficients; strictly lower triangular but for what ties interior points.
+        Coefficients; strictly lower triangular except for what ties interior points.
     interior : sequence of int
         Stages promoted to grid points.
     parts : sequence of {"q", "p"}, shape (stages,), optional
@@ -132,7 +132,7 @@ class Scheme:
         """
         if self.discrete or self.partitioned:
             raise OptionError(
-                f"The scheme {self.name!r} is one of the action alone; to integrate with, name a "
+                f"The scheme {self.name!r} is one of the action only; to integrate with, name a "
                 "method, such as 'rk4' or 'verlet', or make a symda.Tableau."
             )
         A, b = self._tableaux[0]
@@ -153,7 +153,7 @@ class Scheme:
 
     @property
     def partitioned(self) -> bool:
-        """True when each stage moves coordinates or momenta alone."""
+        """True when each stage moves coordinates or momenta only."""
         return bool(self.parts)
 
     @property
@@ -220,7 +220,7 @@ class Scheme:
             )
         if any({i, j} - set(self.interior) for i, j in later):
             raise OptionError(
-                f"Scheme {self.name!r}: X must be strictly lower triangular but for interior "
+                f"Scheme {self.name!r}: X must be strictly lower triangular except for interior "
                 "stages, whose arguments may use the slopes of all interior stages; reorder the "
                 "stages, express implicitness through v, or promote more of them."
             )

@@ -31,8 +31,6 @@ def step_residual(
 
     Parameters
     ----------
-    scheme : Scheme
-        The scheme.
     slope : callable
         ``slope(stage, argument)`` is F at a stage, whose abscissa is ``scheme.c[stage]``.
     window : sequence of 2 + I vectors of D

@@ -25,7 +25,7 @@ LONGEST = 10**9
 
 @dataclass(frozen=True, eq=False)
 class Surd:
-    """The number `whole` + `part` sqrt(`radicand`), with the arithmetic that a tableau needs.
+    """The number `rational` + `part` sqrt(`radicand`), with the arithmetic that a tableau needs.
 
     Sums and products of two surds need one radicand; what turns out rational is a `Fraction`.
 
@@ -34,7 +34,7 @@ class Surd:
     (Fraction(3, 1), True, '(1/2 - sqrt(3)/6)')
     """
 
-    whole: Fraction
+    rational: Fraction
     part: Fraction
     radicand: int
 
@@ -44,21 +44,21 @@ class Surd:
         return cls(Fraction(0), Fraction(1), radicand)
 
     def __add__(self, other: Number | int) -> Number:
-        whole, part = self._parts(other)
-        return _number(self.whole + whole, self.part + part, self.radicand)
+        rational, part = self._parts(other)
+        return _number(self.rational + rational, self.part + part, self.radicand)
 
     def __mul__(self, other: Number | int) -> Number:
-        whole, part = self._parts(other)
+        rational, part = self._parts(other)
         return _number(
-            self.whole * whole + self.part * part * self.radicand,
-            self.whole * part + self.part * whole,
+            self.rational * rational + self.part * part * self.radicand,
+            self.rational * part + self.part * rational,
             self.radicand,
         )
 
     __radd__, __rmul__ = __add__, __mul__
 
     def __neg__(self) -> Surd:
-        return Surd(-self.whole, -self.part, self.radicand)
+        return Surd(-self.rational, -self.part, self.radicand)
 
     def __sub__(self, other: Number | int) -> Number:
         return self + (-other)
@@ -67,16 +67,16 @@ class Surd:
         return -self + other
 
     def __truediv__(self, other: int) -> Surd:
-        return Surd(self.whole / other, self.part / other, self.radicand)
+        return Surd(self.rational / other, self.part / other, self.radicand)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Surd):
             return False
-        mine = (self.whole, self.part, self.radicand)
-        return mine == (other.whole, other.part, other.radicand)
+        mine = (self.rational, self.part, self.radicand)
+        return mine == (other.rational, other.part, other.radicand)
 
     def __hash__(self) -> int:
-        return hash((self.whole, self.part, self.radicand))
+        return hash((self.rational, self.part, self.radicand))
 
     def __lt__(self, other: Number | int) -> bool:
         return float(self) < float(other)
@@ -93,16 +93,16 @@ class Surd:
         root = f"sqrt({self.radicand})"
         root = root if factor.numerator == 1 else f"{factor.numerator} {root}"
         root = root if factor.denominator == 1 else f"{root}/{factor.denominator}"
-        if not self.whole:
+        if not self.rational:
             return root if self.part > 0 else f"-{root}"
-        return f"({self.whole} {'+' if self.part > 0 else '-'} {root})"
+        return f"({self.rational} {'+' if self.part > 0 else '-'} {root})"
 
     def _parts(self, other: Number | int) -> tuple[Fraction, Fraction]:
         if not isinstance(other, Surd):
             return Fraction(other), Fraction(0)
         if other.radicand != self.radicand:
             raise ValueError(f"{self} and {other} are of different fields")
-        return other.whole, other.part
+        return other.rational, other.part
 
 
 #: A coefficient of a method.
@@ -135,12 +135,12 @@ def number(value: Coefficient) -> Number:
         found = _ROOT.fullmatch(value.strip()) if isinstance(value, str) else None
         if found is None:
             return Fraction(value)
-        whole, sign, factor, root, below = found.groups()
+        first, sign, factor, root, below = found.groups()
         part = Fraction(f"{sign or ''}{factor or 1}") / int(below or 1)
         radicand = int(root)
         square = next(n for n in range(isqrt(radicand), 0, -1) if radicand % n**2 == 0)
         radicand, part = radicand // square**2, part * square
-        rational = Fraction(whole or 0)
+        rational = Fraction(first or 0)
         return rational + part if radicand == 1 else _number(rational, part, radicand)
     except (TypeError, ValueError, ArithmeticError, InvalidOperation, StopIteration):
         raise OptionError(
@@ -153,7 +153,7 @@ def decimal(value: Number | int) -> Decimal:
     """Return a coefficient to 60 digits."""
     with localcontext(DIGITS):
         if isinstance(value, Surd):
-            return decimal(value.whole) + decimal(value.part) * Decimal(value.radicand).sqrt()
+            return decimal(value.rational) + decimal(value.part) * Decimal(value.radicand).sqrt()
         return Decimal(value.numerator) / value.denominator
 
 
@@ -169,5 +169,5 @@ def close(one: Number, other: Number) -> bool:
     return abs(decimal(one - other)) < CLOSE
 
 
-def _number(whole: Fraction, part: Fraction, radicand: int) -> Number:
-    return Surd(whole, part, radicand) if part else whole
+def _number(rational: Fraction, part: Fraction, radicand: int) -> Number:
+    return Surd(rational, part, radicand) if part else rational

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "kernels.pyx.j2"
 
-#: What ends a docstring or a C comment, escapes, or stands for something else -> what is harmless.
+#: Text that would end a docstring or a C comment, or has a meaning there -> its replacement.
 _SIGNS = {'"': "'", "\\": "/", "/*": "/ *", "*/": "* /", "??": "? ?"}
 _SIGNS[PLACEHOLDER] = PLACEHOLDER.lower()
 
@@ -41,7 +41,7 @@ def environment() -> Environment:
 def emit(ir: KernelIR) -> Source:
     """Write the Cython module of a problem.
 
-    The text depends on `ir` and the templates alone: no time, no paths, floats by ``repr``.
+    The text depends on `ir` and the templates only: no time, no paths, floats by ``repr``.
     """
     return render(
         ir,
@@ -95,7 +95,7 @@ def render(ir: KernelIR, template: str, stem: str, dialect: Dialect, **further: 
             **further,
         )
     )
-    # macros leave more blank lines than anyone wants to read
+    # macros leave too many blank lines
     return Source.of(stem, re.sub(r"\n{4,}", "\n\n\n", written))
 
 

@@ -26,21 +26,13 @@ _LOGIC = frozenset({*_RELATIONS, "not", "and", "or", "if_else_zero"})
 
 @dataclass(frozen=True)
 class Dialect:
-    """How numbers are spelled.
+    """How numbers are spelled."""
 
-    Parameters
-    ----------
-    real : str
-        Type of the numbers a routine computes with.
-    shared : frozenset of str, optional
-        Where `real` holds a number for each of several paths: the inputs that are one plain double
-        for all of them. None: every number is a plain double.
-    source, target : str, optional
-        Types of a routine's inputs and outputs, where they are to be told apart.
-    """
-
-    real: str = "double"
+    real: str = "double"  #: Type of the numbers a routine computes with.
+    #: Where `real` holds a number for each of several paths: the inputs that are one plain double
+    #: for all of them. None: every number is a plain double.
     shared: frozenset[str] | None = None
+    #: Types of a routine's inputs and outputs, where they are to be told apart.
     source: str = ""
     target: str = ""
 
@@ -56,7 +48,7 @@ class Dialect:
 class Body:
     """Statements of a routine: one chunk, or several that share ``v``, `shared` numbers.
 
-    `signature` declares its arguments, `names` hands them on.
+    `signature` declares its arguments, `names` passes them on.
     """
 
     chunks: tuple[tuple[str, ...], ...]
@@ -80,7 +72,7 @@ def number(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class Text:
+class Operand:
     """An expression: how tightly it binds, and whether it holds a number for each path."""
 
     words: str
@@ -118,7 +110,7 @@ def format_body(
     for result in routine.results:
         uses.update(index for index in result if index >= 0)
 
-    text: dict[int, Text] = {}
+    text: dict[int, Operand] = {}
     statements: list[tuple[int | None, str, frozenset[int]]] = []
     needs: dict[int, frozenset[int]] = {}
     for index, value in enumerate(routine.values):
@@ -131,8 +123,8 @@ def format_body(
             text[index], needs[index] = made, below
         else:
             statements.append((index, made.widened if lanes else made.words, below))
-            text[index], needs[index] = Text(f"{{{index}}}", _ATOM, lanes), frozenset({index})
-    zero = Text("0.0", _ATOM, wide=False)
+            text[index], needs[index] = Operand(f"{{{index}}}", _ATOM, lanes), frozenset({index})
+    zero = Operand("0.0", _ATOM, wide=False)
     for (name, _), result in zip(routine.outputs, routine.results, strict=True):
         for position, index in enumerate(result):
             made, below = (text[index], needs[index]) if index >= 0 else (zero, frozenset())
@@ -178,25 +170,25 @@ def _chunk(
 
 
 def _expression(
-    value: Value, text: Callable[[int], Text], scalars: frozenset[str], dialect: Dialect
-) -> Text:
+    value: Value, text: Callable[[int], Operand], scalars: frozenset[str], dialect: Dialect
+) -> Operand:
     op = value.op
     if op == "input":
         name, index = value.argument
         wide = dialect.shared is not None and name not in dialect.shared
-        return Text(name if name in scalars else f"{name}[{index}]", _ATOM, wide)
+        return Operand(name if name in scalars else f"{name}[{index}]", _ATOM, wide)
     if op == "const":
         literal = number(value.number)
-        return Text(literal, _SUM if literal.startswith("-") else _ATOM, wide=False)
+        return Operand(literal, _SUM if literal.startswith("-") else _ATOM, wide=False)
     parts = [text(argument) for argument in value.args]
     wide = any(part.wide for part in parts)
-    return Text(*(_lanewise(op, parts) if wide else None) or _plain(op, parts), wide)
+    return Operand(*(_lanewise(op, parts) if wide else None) or _plain(op, parts), wide)
 
 
-def _lanewise(op: str, parts: list[Text]) -> tuple[str, int] | None:
+def _lanewise(op: str, parts: list[Operand]) -> tuple[str, int] | None:
     """Write what cannot be as for one path: functions, and quotients, where Cython casts."""
     if op in ("div", "inv"):
-        upper, lower = parts if op == "div" else [Text("1.0", _ATOM, wide=False), *parts]
+        upper, lower = parts if op == "div" else [Operand("1.0", _ATOM, wide=False), *parts]
         over = lower.widened if lower.strength == _ATOM or not lower.wide else f"({lower.words})"
         under = upper.widened if upper.strength != _SUM or not upper.wide else f"({upper.words})"
         return f"{under}/{over}", _PRODUCT
@@ -206,7 +198,7 @@ def _lanewise(op: str, parts: list[Text]) -> tuple[str, int] | None:
     return f"lanes_{name}({', '.join(part.widened for part in parts)})", _ATOM
 
 
-def _plain(op: str, parts: list[Text]) -> tuple[str, int]:
+def _plain(op: str, parts: list[Operand]) -> tuple[str, int]:
     def wrap(k: int, least: int) -> str:
         part = parts[k]
         return part.words if part.strength >= least else f"({part.words})"

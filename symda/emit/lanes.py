@@ -32,19 +32,22 @@ LEAST_PIVOT = 1e-13
 class Damping:
     """Rules of the Levenberg damping mu, and the gain ratios they apply at.
 
-    The gain ratio is the decrease of the action over the predicted one. A step is taken above
-    `accept`; below `poor` mu doubles, above `good` it falls: by the factor `fast` after a time
-    without failures, else by `down` or to halfway (geometrically) above what failed, if that is
-    `near`; what failed is forgotten by the factor `forget` a step. Below `least` mu is 0. A
-    step that fails raises mu by `up`, at once again by `faster` more, from 0 to `down` times
-    what worked last (`first` on a new path). Above `most` there is no step to be found. No rung
-    ends as converged with more than a `slight` mu: the Hessian is positive definite there, or
-    as good as. After two steps without damping whose gain ratios differ from 1 by less than
-    `fits`, what the next one would gain is foretold, `safe` times too large. A damped step
-    foretells less than is to be had, so one below the tolerance is followed by one without
-    damping; where there is none, only one below `damped` times the tolerance says that nothing
-    is to be had. No tolerance is below `rounding` times the action. An unknown within
-    `near_bound` of its own size of a bound counts as on it.
+    The gain ratio is the decrease of the action over the predicted one.
+
+    - A step is taken above `accept`.
+    - Below `poor` mu doubles. Above `good` it falls by the factor `down`, or by `fast` if no mu
+      is remembered as too small; if that is within the factor `near` of one that is, to the
+      geometric mean of both. The remembered mu falls by `forget` with each such step.
+    - A step that fails multiplies mu by `up`, and by `faster` more each further time in a row,
+      but gives at least `down` times the mu that worked last (`first` on a new path).
+    - Below `least` mu is 0. Above `most` the solver stops without a step.
+    - A rung converges only with mu up to `slight`: the Hessian is then nearly positive definite.
+    - After two steps without damping whose gain ratios differ from 1 by less than `fits`, the
+      gain of the next one is predicted, `safe` times too large.
+    - A damped step predicts less than can be gained, so one below the tolerance is followed by
+      one without damping. If that fails, the gain has to be below `damped` times the tolerance.
+    - No tolerance is below `rounding` times the action.
+    - An unknown closer to a bound than `near_bound` of its own size counts as on the bound.
     """
 
     first: float = 1.0
@@ -118,13 +121,13 @@ def emit_newton(ir: KernelIR) -> Source:
         reasons=tuple(Reason)[1:],
         least_pivot=LEAST_PIVOT,
         row_tables={
-            "JX": Rows.of(_nonzeros(ir.field_jacobian), ir.D, ir.D),
-            "JT": Rows.of(
+            "JX": SparseRows.of(_nonzeros(ir.field_jacobian), ir.D, ir.D),
+            "JT": SparseRows.of(
                 [(j, i, entry) for i, j, entry in _nonzeros(ir.field_jacobian)],
                 ir.D + ir.P,
                 ir.D,
             ),
-            "CX": Rows.of(_mirrored(ir.field_curvature), ir.D + ir.P, ir.D),
+            "CX": SparseRows.of(_mirrored(ir.field_curvature), ir.D + ir.P, ir.D),
         },
         listed=listed,
         eliminations=_eliminations(ir),
@@ -197,7 +200,7 @@ class Tile:
 
 
 def tiles(rows: int, columns: int, triangle: bool) -> Iterator[Tile]:
-    """Cut a matrix into blocks, a lower triangle into those it has a part of."""
+    """Cut a matrix into blocks, a lower triangle into those that contain a part of it."""
     for a, (first, high, many) in enumerate(groups(0, rows)):
         for b, (start, size, count) in enumerate(groups(0, columns)):
             if triangle and b > a:
@@ -217,7 +220,7 @@ def _pairs(rows: list[list[Group]], columns: list[list[Group]]) -> list[tuple[in
 
 
 @dataclass(frozen=True)
-class Rows:
+class SparseRows:
     """A sparse matrix row after row: row a has the nonzeros `starts[a]` .. `starts[a + 1]`.
 
     `entries` are their positions among the pattern's nonzeros, `columns` where they stand.
@@ -228,7 +231,7 @@ class Rows:
     columns: tuple[int, ...]
 
     @classmethod
-    def of(cls, nonzeros: Sequence[tuple[int, int, int]], rows: int, columns: int) -> Rows:
+    def of(cls, nonzeros: Sequence[tuple[int, int, int]], rows: int, columns: int) -> SparseRows:
         """Sort the (row, column, entry) of the first `columns` columns."""
         kept = sorted(nonzero for nonzero in nonzeros if nonzero[1] < columns)
         starts = [sum(row < a for row, _, _ in kept) for a in range(rows + 1)]

@@ -30,13 +30,13 @@ class Loop:
 
 
 def emit_lattice(ir: LatticeIR) -> Source:
-    """Write the Cython module of a lattice problem; it depends on `ir` and the templates alone."""
+    """Write the Cython module of a lattice problem; it depends on `ir` and the templates only."""
     text = environment().get_template(TEMPLATE).render(lattice_context(ir))
     return Source.of(module_name(ir.model, ir.scheme), re.sub(r"\n{4,}", "\n\n\n", text))
 
 
 def lattice_context(ir: LatticeIR, *, derivatives: bool = True) -> dict[str, object]:
-    """Return what the templates of lattices are given; without `derivatives` F alone is written."""
+    """Return what the templates of lattices are given; without `derivatives` only F is written."""
     reach = [d.low + d.high > 0 for d in ir.directions]
     haloed = [n for n, far in enumerate(reach) if far]
     boundaries = {ir.directions[n].boundary for n in haloed}

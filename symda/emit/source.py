@@ -23,24 +23,16 @@ class Source:
     the digest belongs (module and symbol names that must differ between models); `Source.of` hashes
     the text with the token in place and then fills it in.
 
-    Parameters
-    ----------
-    name : str
-        Module name: an ASCII identifier that ends in ``_`` and the first 12 digits of `digest`.
-    text : str
-        The Cython source.
-    digest : str
-        SHA-256 of the text before the digest was filled in, 64 hexadecimal digits.
-
     Raises
     ------
     InputError
         `name` and `digest` do not belong together or are malformed.
     """
 
+    #: Module name: an ASCII identifier that ends in ``_`` and the first 12 digits of `digest`.
     name: str
-    text: str
-    digest: str
+    text: str  #: The Cython source.
+    digest: str  #: SHA-256 of the text before the digest was filled in, 64 hexadecimal digits.
 
     def __post_init__(self) -> None:
         """Check that the name is safe in C and Python and carries the digest."""
@@ -49,10 +41,10 @@ class Source:
                 f"Source: digest must be 64 lower-case hexadecimal digits, got {self.digest!r}. "
                 "Make sources with Source.of(stem, text)."
             )
-        ending = f"_{self.digest[:DIGEST_DIGITS]}"
-        if not _STEM.fullmatch(self.name) or not self.name.endswith(ending):
+        suffix = f"_{self.digest[:DIGEST_DIGITS]}"
+        if not _STEM.fullmatch(self.name) or not self.name.endswith(suffix):
             raise InputError(
-                f"Source: name must be an ASCII identifier ending in {ending!r}, "
+                f"Source: name must be an ASCII identifier ending in {suffix!r}, "
                 f"got {self.name!r}. Make sources with Source.of(stem, text)."
             )
 

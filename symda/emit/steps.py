@@ -33,12 +33,12 @@ MEANINGS = {
 class NewtonRules:
     """When a correction is the last one.
 
-    Each unknown is measured by itself and what it is rounded to. The last correction is one that
-    is below `tiny` in all of them, or would be the next time by its own rate. Where corrections no
-    longer shrink by `slow` the matrix is made anew; where they do not even then, and are below
-    `rounding`, rounding is what they are. Where the one that follows one with a new matrix is not
-    shorter by half, half of that is taken back, and again. After `most` there is no convergence.
-    What is below `least` is zero.
+    Each unknown is compared with its own size and rounding error. The last correction is below
+    `tiny` in all of them, or its rate says that the next one would be. Where corrections do not
+    shrink by `slow` the matrix is computed again; if they still do not, and are below `rounding`,
+    they are rounding errors. Where the correction after one with a new matrix is not shorter by
+    half, half of that one is taken back, and again. After `most` there is no convergence. What is
+    below `least` is zero.
     """
 
     tiny: float = 1e-16
@@ -64,7 +64,7 @@ class Tables:
 
 
 def emit_steps(ir: StepIR) -> Source:
-    """Write the Cython module; it depends on `ir` and the templates alone."""
+    """Write the Cython module; it depends on `ir` and the templates only."""
     name = "_".join(ir.public) if len(ir.public) <= 2 else f"{len(ir.public)} methods"
     text = _plain(ir) if ir.lattice is None else _lattice(ir, ir.lattice)
     return Source.of(module_name(ir.model, name), re.sub(r"\n{4,}", "\n\n\n", text))

@@ -22,25 +22,14 @@ class Value:
 
 @dataclass(frozen=True)
 class Routine:
-    """A straight-line function.
+    """A straight-line function."""
 
-    Parameters
-    ----------
-    name : str
-        Its name in the emitted code.
-    inputs, outputs : tuple of (name, size)
-        Dense vectors (matrices by their structural nonzeros, column after column).
-    values : tuple of Value
-        Instructions in order of evaluation.
-    results : tuple of tuple of int
-        For each output, the value each of its entries takes.
-    """
-
-    name: str
+    name: str  #: Its name in the emitted code.
+    #: (name, size): dense vectors (matrices by their structural nonzeros, column after column).
     inputs: tuple[tuple[str, int], ...]
     outputs: tuple[tuple[str, int], ...]
-    values: tuple[Value, ...]
-    results: tuple[tuple[int, ...], ...]
+    values: tuple[Value, ...]  #: Instructions in order of evaluation.
+    results: tuple[tuple[int, ...], ...]  #: For each output, the value each of its entries takes.
 
 
 @dataclass(frozen=True)

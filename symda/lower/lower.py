@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from symda.discretise import moved
 from symda.lower.instructions import lower_function, pattern_of
 from symda.lower.ir import KernelIR, Pair, Pattern, Stage
-from symda.lower.patterns import Layout, gather_rows, gather_upper, step_masks
+from symda.lower.patterns import StepLayout, gather_rows, gather_upper, step_masks
 
 if TYPE_CHECKING:
     from symda.derive.field import Field
@@ -18,7 +18,7 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
     """Lower a problem: straight-line routines for F and h, tables for everything that is a loop."""
     model = field.model
     stages = lower_stages(scheme, moved(scheme, model))
-    layout = Layout(field.D, field.P, field.D * (1 + len(scheme.interior)), scheme.explicit)
+    layout = StepLayout(field.D, field.P, field.D * (1 + len(scheme.interior)), scheme.explicit)
     field_jacobian = pattern_of(field.field_jacobian.sparsity_out(1))
     field_curvature = pattern_of(field.field_curvature.sparsity_out(0))
     measure_jacobian = pattern_of(field.measure_jacobian.sparsity_out(1))
@@ -106,12 +106,12 @@ def _point_tables(
         for j, r in entries
         if i <= j
     ]
-    bends = list(zip(curvature.columns, curvature.rows, strict=True))
+    places = list(zip(curvature.columns, curvature.rows, strict=True))
     positions = sorted(
-        {(i, j) for *_, i, j in products} | set(bends), key=lambda ij: (ij[1], ij[0])
+        {(i, j) for *_, i, j in products} | set(places), key=lambda ij: (ij[1], ij[0])
     )
     index = {position: n for n, position in enumerate(positions)}
     size = jacobian.shape[1]
     pattern = Pattern((size, size), tuple(i for i, _ in positions), tuple(j for _, j in positions))
     pairs = tuple(Pair(row, q, r, index[i, j]) for row, q, r, i, j in products)
-    return pattern, pairs, tuple(index[position] for position in bends)
+    return pattern, pairs, tuple(index[position] for position in places)

@@ -12,7 +12,7 @@ from symda.types import BoolArray
 
 
 @dataclass(frozen=True)
-class Layout:
+class StepLayout:
     """Where the unknowns of a step stand: external order (window, theta) and internal order."""
 
     D: int
@@ -49,7 +49,7 @@ class Layout:
 
 
 def step_masks(
-    layout: Layout,
+    layout: StepLayout,
     stages: tuple[Stage, ...],
     jacobian: Pattern,
     curvature: Pattern,
@@ -65,7 +65,7 @@ def step_masks(
     last = np.eye(D, W, layout.last_column, dtype=bool)
     theta = np.eye(P, W, layout.theta_column, dtype=bool)
     slopes: list[BoolArray] = []
-    bent = np.zeros((W, W), dtype=bool)
+    summed = np.zeros((W, W), dtype=bool)
 
     def argument(stage: Stage) -> BoolArray:
         tangent = np.zeros((D, W), dtype=bool)
@@ -84,24 +84,24 @@ def step_masks(
     for stage in stages:
         tangent = argument(stage) if stage.interior is None else own(stage.interior)
         seen = np.vstack([tangent, theta])
-        slope, bend = _product(dF, seen), d2F.copy()
+        slope, second = _product(dF, seen), d2F.copy()
         if stage.moved is not None:
-            # it holds these components alone, which do not depend on themselves
+            # it holds these components only, which do not depend on themselves
             own_part = slice(*stage.moved)
             slope[np.delete(np.arange(D), own_part)] = False
-            bend[own_part] = bend[:, own_part] = False
+            second[own_part] = second[:, own_part] = False
         slopes.append(slope)
-        bent |= _product(_product(seen.T, bend), seen)
+        summed |= _product(_product(seen.T, second), seen)
     step = last.copy() if discrete else first | last
     for stage, slope in zip(stages, slopes, strict=True):
         if stage.b:
             step = step | slope
     promoted = {stage.interior: stage for stage in stages if stage.interior is not None}
     ties = [argument(stage) | own(point) for point, stage in sorted(promoted.items())]
-    return np.vstack([step, *ties]), bent
+    return np.vstack([step, *ties]), summed
 
 
-def gather_rows(layout: Layout, mask: BoolArray) -> Gather:
+def gather_rows(layout: StepLayout, mask: BoolArray) -> Gather:
     """Jacobian mask (E, W), internal order -> nonzeros in external order of a dense (E, W)."""
     internal = layout.internal()
     external = mask[:, internal]
@@ -110,7 +110,7 @@ def gather_rows(layout: Layout, mask: BoolArray) -> Gather:
     return Gather(_pattern((layout.E, layout.W), rows, columns), tuple(source.tolist()))
 
 
-def gather_upper(layout: Layout, mask: BoolArray) -> Gather:
+def gather_upper(layout: StepLayout, mask: BoolArray) -> Gather:
     """Symmetric mask (W, W), internal order -> upper triangle, external order, of a dense (W, W).
 
     The source is always in the lower triangle of the internal order, which is all that is filled.

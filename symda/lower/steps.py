@@ -35,41 +35,25 @@ Numbers: TypeAlias = tuple[float, ...]
 
 @dataclass(frozen=True)
 class StepProgram:
-    """One method, lowered.
+    """One method, lowered."""
 
-    Attributes
-    ----------
-    name, word : str
-        The method's name, and as part of a C identifier.
-    kind : str
-        Which template writes it.
-    title : str
-        Name, form and order, for people.
-    slots : int
-        Places where forcing is evaluated, S.
-    a, b, c : coefficients
-        Rows of the tableau of q (or of all states), weights, abscissae; nodes and weights of a
-        discrete Lagrangian.
-    a_p, b_p : coefficients
-        The tableau of p: the same unless the method is partitioned.
-    operations : tuple of (kick or drift, weight, clock)
-        Of a splitting.
-    base : str
-        Word of a composition's base, and `substeps` its (start, weight).
-    """
-
+    #: The method's name, and as part of a C identifier.
     name: str
     word: str
-    kind: Kind
-    title: str
-    slots: int
+    kind: Kind  #: Which template writes it.
+    title: str  #: Name, form and order, for people.
+    slots: int  #: Places where forcing is evaluated, S.
+    #: Rows of the tableau of q (or of all states), weights, abscissae; nodes and weights of a
+    #: discrete Lagrangian.
     a: tuple[Numbers, ...] = ()
     b: Numbers = ()
     c: Numbers = ()
+    #: The tableau of p: the same unless the method is partitioned.
     a_p: tuple[Numbers, ...] = ()
     b_p: Numbers = ()
+    #: (kick or drift, weight, clock): of a splitting.
     operations: tuple[tuple[str, float, float], ...] = ()
-    base: str = ""
+    base: str = ""  #: Word of a composition's base, and `substeps` its (start, weight).
     substeps: tuple[tuple[float, float], ...] = ()
     base_slots: int = 0
 
@@ -85,7 +69,7 @@ class StepIR:
 
     `programs` holds the bases of compositions too, before them; `public` are the names of those
     that were asked for. `jacobians` has the pattern of each routine that returns a Jacobian. Of
-    a large `lattice` there is F alone, as loops over sites, and its methods are explicit
+    a large `lattice` there is only F, as loops over sites, and its methods are explicit
     Runge-Kutta ones.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from symda.checks import whole
+from symda.checks import integer
 from symda.declare import parameter, state, states
 from symda.declare.factory import Model
 from symda.errors import ModelError
@@ -67,7 +67,7 @@ def lorenz96(D: int = 11) -> Model:
     E. N. Lorenz, Proc. Seminar on Predictability 1, ECMWF (1996) 1.
     """
     fix = "a site sees four different ones"
-    D = whole(D, "lorenz96: D", fix, least=4, error=ModelError)
+    D = integer(D, "lorenz96: D", fix, least=4, error=ModelError)
     x = states("x", D, start=(-10.0, 10.0))
     nu = parameter("nu", bounds=(0.0, 20.0), start=(5.0, 15.0))
     return Model(

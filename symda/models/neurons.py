@@ -34,7 +34,7 @@ _NAKL_BOUNDS: Mapping[str, tuple[float, float]] = MappingProxyType(
 
 
 def fitzhugh_nagumo() -> Model:
-    """Return the two-state caricature of a spiking neuron.
+    """Return a spiking neuron simplified to two states.
 
     dv/dt = v - v^3/3 - w + I(t), dw/dt = (v + a - b w)/tau; no units. It spikes for a constant
     current between about 0.33 and 1.42 at the values of `FITZHUGH_NAGUMO`.

@@ -128,7 +128,7 @@ def as_times(data: ArrayLike, what: str) -> FloatArray:
 
 
 def warn_of_coarse(times: FloatArray, what: str, *, stacklevel: int) -> None:
-    """Say so if doubles near the times (T,) are too far apart to tell what lies between two.
+    """Warn if doubles near the times (T,) are too far apart to tell what lies between two.
 
     Parameters
     ----------

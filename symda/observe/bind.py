@@ -110,7 +110,7 @@ def bind(
             stop=stop,
         )
         fixed_grid = "midpoint_data" if midpoint_data else "steps" if dimensions(steps) else ""
-        grid, missed = _ending_at_jumps(make, sources, time, fixed_grid)
+        grid, missed = _grid_with_jumps(make, sources, time, fixed_grid)
     c_m, c_f = averaging_factors(
         averaging, N=grid.N, M=grid.M, D=len(states), L=len(channels), T=ordered.times.size
     )
@@ -163,7 +163,7 @@ def bind(
     )
 
 
-def _ending_at_jumps(
+def _grid_with_jumps(
     make: Callable[..., Grid],
     sources: Mapping[Forcing, ForcingSource],
     time: Time | None,
@@ -190,7 +190,7 @@ def _ending_at_jumps(
             grid = make(also=added)
             inner = off_ends(every, grid.times[grid.nodes])
         return grid, ()
-    mend = {
+    fix = {
         "midpoint_data": "Leave midpoint_data out, so that steps end at the jumps.",
         "steps": "Give steps= as one number, or max_step=, so that steps end at the jumps.",
     }.get(fixed_grid, f"Take shorter steps with max_step=, at least {inner.size} in all.")
@@ -199,7 +199,7 @@ def _ending_at_jumps(
         inside = off_ends(at, nodes)
         if inside.size:
             step = int(np.searchsorted(nodes, inside[0])) - 1
-            missed.append(Missed(name, inside.size, float(inside[0]), step, mend))
+            missed.append(Missed(name, inside.size, float(inside[0]), step, fix))
     return grid, tuple(missed)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.checks import number, whole
+from symda.checks import integer, number
 from symda.errors import DataError, OptionError
 from symda.observe.arrays import (
     as_floats,
@@ -219,7 +219,7 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
                 f"steps: expected one number, or {intervals} numbers, one for each interval "
                 f"(start and stop included), got {len(given)}."
             )
-        each = [whole(k, "steps") for k in given]
+        each = [integer(k, "steps") for k in given]
         if sum(each) > _MOST_STEPS:
             raise OptionError(
                 f"steps: {sum(each)} steps in all are more than memory holds. Use fewer."
@@ -233,7 +233,7 @@ def _counts(ends: FloatArray, steps: int | Sequence[int], max_step: float | None
             )
         number(max_step, "max_step", "it is a length of time", kind="positive")
         ratio = np.diff(ends) / max_step
-        # times such as 0.15 are rounded: a ratio a hair above a whole number is that number
+        # times such as 0.15 are rounded: a ratio slightly above a whole number is that number
         slack = 1e-9 * ratio + 2.0 * np.spacing(np.abs(ends).max()) / max_step
         ceiling = np.maximum(np.ceil(ratio - slack), 1.0)
         if ceiling.sum() > _MOST_STEPS:

@@ -61,7 +61,7 @@ def breaks(
     finest: float = np.inf,
     known: Mapping[sympy.Symbol, float] | None = None,
 ) -> FloatArray:
-    """Return the times between `first` and `last` where a condition in time alone changes.
+    """Return the times between `first` and `last` where a condition in time only changes.
 
     Parameters
     ----------
@@ -73,11 +73,11 @@ def breaks(
         Values of symbols besides time, as of parameters.
     """
     found = [
-        _crossings(condition, whole, first, last, finest)
-        for condition, whole in _conditions(expression, known or {})
+        _crossings(condition, floor, first, last, finest)
+        for condition, floor in _conditions(expression, known or {})
     ]
     at = np.unique(np.concatenate(found)) if found else np.empty(0)
-    # the same time found twice, but for rounding
+    # the same time found twice, up to rounding
     apart = np.diff(at, prepend=-np.inf) > 2.0 * _aside(at, 0.0)
     return at[apart & (at > first) & (at < last)]
 
@@ -159,7 +159,7 @@ def inside(at: FloatArray, left: FloatArray, right: FloatArray) -> tuple[FloatAr
 def off_ends(at: FloatArray, nodes: FloatArray) -> FloatArray:
     """Those of the times `at` that lie inside of a step between `nodes` and not at its ends.
 
-    Of times that are one but for rounding the first is taken.
+    Of times that are equal up to rounding the first is taken.
     """
     at = np.unique(at)
     step = np.clip(np.searchsorted(nodes, at) - 1, 0, nodes.size - 2)
@@ -176,32 +176,32 @@ def _aside(at: FloatArray, h: FloatArray | float) -> FloatArray:
 def _conditions(
     expression: sympy.Expr, known: Mapping[sympy.Symbol, float]
 ) -> Iterator[tuple[sympy.Expr, bool]]:
-    """Functions of time asked for their sign (False), or for the whole number below (True)."""
+    """Functions of time of which the sign (False) or the floor (True) matters."""
     for node in sympy.preorder_traversal(expression):
         if isinstance(node, sympy.Heaviside | sympy.sign):
-            asked, whole = node.args[0], False
+            asked, floor = node.args[0], False
         elif isinstance(node, sympy.floor | sympy.ceiling):
-            asked, whole = node.args[0], True
+            asked, floor = node.args[0], True
         elif isinstance(node, sympy.Mod):
-            asked, whole = node.args[0] / node.args[1], True
+            asked, floor = node.args[0] / node.args[1], True
         elif isinstance(node, sympy.Rel):
-            asked, whole = node.lhs - node.rhs, False
+            asked, floor = node.lhs - node.rhs, False
         else:
             continue
         asked = asked.xreplace({s: sympy.Float(v) for s, v in known.items()})
         if len(asked.free_symbols) == 1 and all(isinstance(s, Time) for s in asked.free_symbols):
-            yield asked, whole
+            yield asked, floor
 
 
 def _crossings(
-    condition: sympy.Expr, whole: bool, first: float, last: float, finest: float
+    condition: sympy.Expr, floor: bool, first: float, last: float, finest: float
 ) -> FloatArray:
     """Return the times at which a function of time changes its sign, or passes a whole number."""
     (t,) = condition.free_symbols
     slope = sympy.diff(condition, t) if condition.is_polynomial(t) else None
     if slope is not None and slope.is_number and not slope.is_zero:
         offset = condition.subs(t, 0)
-        if not whole:
+        if not floor:
             return np.array([float(-offset / slope)])
         a, b = float(slope), float(offset)
         lowest, highest = sorted((a * first + b, a * last + b))
@@ -213,7 +213,7 @@ def _crossings(
     def side(t: FloatArray) -> FloatArray:
         with np.errstate(all="ignore"):
             raw = np.real(np.broadcast_to(function(t), t.shape)).astype(np.float64)
-        return np.floor(raw) if whole else (raw > 0.0).astype(np.float64)
+        return np.floor(raw) if floor else (raw > 0.0).astype(np.float64)
 
     grid = np.linspace(first, last, count)
     at = side(grid)

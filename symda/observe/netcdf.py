@@ -1,4 +1,4 @@
-"""NetCDF files -> datasets; a file is looked through before any of its data is read.
+"""NetCDF files -> datasets; a file is checked before any of its data is read.
 
 An HDF5 file may point to any other file of the machine, ask for code to be loaded, or declare far
 more data than it holds. Files come from other people, so all of that is refused.
@@ -67,7 +67,7 @@ def read(path: Path, where: str, expected: str = "a NetCDF file") -> xr.Dataset:
         return xr.load_dataset(path, engine=engine, decode_times=False).drop_encoding()
     except DataError:
         raise
-    # For a damaged file the libraries raise whatever they stumble over, and document none of it.
+    # For a damaged file the libraries raise exceptions of many kinds, and document none of them.
     except Exception as error:
         what = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         raise DataError(
@@ -96,7 +96,7 @@ def check_contained(path: Path, where: str) -> None:
 
 
 def _heaps_end(path: Path) -> bool:
-    """Whether all texts of variable length can be gone through; HDF5 itself may never end.
+    """Whether all texts of variable length can be read; HDF5 itself may never return.
 
     A global heap (HDF5 File Format Specification, III.E) is a row of objects: number, references,
     size, data. Number 0 is what is left, its size that of all of it; HDF5 2.0 does not see that a
@@ -120,7 +120,7 @@ def _heaps_end(path: Path) -> bool:
 
 @dataclass
 class _Look:
-    """One look through a file: what is declared so far, and which objects were seen.
+    """A check of one file: what is declared so far, and which objects were seen.
 
     What is looked at are identifiers of h5py, which have no types.
     """

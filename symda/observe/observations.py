@@ -58,7 +58,7 @@ class Observations:
     Raises
     ------
     DataError
-        Anything above that does not hold; the message says where and how to mend it.
+        Anything above that does not hold; the message says where and how to correct it.
 
     Warns
     -----

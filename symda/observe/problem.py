@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from symda.errors import DataError
 from symda.observe.arrays import readonly
@@ -15,8 +16,8 @@ from symda.observe.unknowns import Unknowns
 from symda.types import BoolArray, FloatArray, IntArray
 
 #: Change of a free parameter per step by its own size costs the action half of this, so that a
-#: value which nothing feels is that of its neighbour.
-UNFELT = 1e-8
+#: value without any effect is that of its neighbour.
+TIE = 1e-8
 
 
 class Missed(NamedTuple):
@@ -32,7 +33,7 @@ class Missed(NamedTuple):
         The first of these jumps.
     step : int
         The step that holds it.
-    mend : str
+    fix : str
         What to do about it.
     """
 
@@ -40,7 +41,7 @@ class Missed(NamedTuple):
     jumps: int
     time: float
     step: int
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,10 +217,25 @@ class Problem:
         return f"{self.states[state]} at t = {self.times[point]:.6g}"
 
     @cached_property
-    def own_rf(self) -> FloatArray:
-        """Rf of the parameters per step, the same on every rung; nan for states, (D,)."""
-        tie = UNFELT / self.sizes[: self.D] ** 2
-        return readonly(np.where(np.isinf(self.process_variance), tie, 1.0 / self.process_variance))
+    def ruled(self) -> BoolArray:
+        """Which states are the model's, with an Rf that the ladder rules, (D,)."""
+        return readonly(np.isnan(self.process_variance))
+
+    @cached_property
+    def per_step(self) -> BoolArray:
+        """Which states are parameters per step, with an Rf of their own, (D,)."""
+        return readonly(~self.ruled)
+
+    @cached_property
+    def untied(self) -> BoolArray:
+        """Which parameters per step may change from step to step at no cost, (D,)."""
+        return readonly(np.isinf(self.process_variance))
+
+    def precision(self, rf: ArrayLike) -> FloatArray:
+        """Rf of every state, (..., D): as given, but of parameters per step their own."""
+        tie = TIE / self.sizes[: self.D] ** 2
+        own = np.where(self.untied, tie, 1.0 / self.process_variance)
+        return np.where(self.ruled, np.asarray(rf, dtype=float), own)
 
     @property
     def fitted(self) -> int:
@@ -228,8 +244,7 @@ class Problem:
         The initial state, free parameters, and of a free parameter per step all values but the
         last; one with a process variance counts once, like a state.
         """
-        free = int(np.isinf(self.process_variance).sum())
-        return int(self.free.sum()) + self.D + free * (self.M - 2)
+        return int(self.free.sum() + self.D + self.untied.sum() * (self.M - 2))
 
     @cached_property
     def data_count(self) -> int:

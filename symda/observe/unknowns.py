@@ -14,23 +14,17 @@ from symda.types import BoolArray, FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Unknowns:
-    """The unknowns of a problem as one vector: the path (M, D) flat, then theta (P,).
+    """The unknowns of a problem as one vector: the path (M, D) flat, then theta (P,)."""
 
-    Attributes
-    ----------
-    points, states, parameters : int
-        M, D and P.
-    lower, upper : (M D + P,)
-        Bounds, which may be infinite; a fixed parameter has both at its value.
-    sizes : (M D + P,)
-        Sizes as declared: the larger end of a state's start range, a parameter's typical size.
-    """
-
+    #: M, D and P.
     points: int
     states: int
     parameters: int
+    #: (M D + P,): bounds, which may be infinite; a fixed parameter has both at its value.
     lower: FloatArray
     upper: FloatArray
+    #: Sizes as declared: the larger end of a state's start range, a parameter's typical size, (M D
+    #: + P,).
     sizes: FloatArray
 
     @property

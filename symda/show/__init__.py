@@ -1,4 +1,4 @@
-"""What people look at: plots, text and progress, all from the dataset of a run.
+"""Plots, text and progress, all from the dataset of a run.
 
 Matplotlib and Rich are loaded by the first call that draws.
 """

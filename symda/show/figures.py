@@ -19,7 +19,7 @@ BLUE, VERMILLION, OLIVE = "#0072B2", "#D55E00", "#808000"
 GREY, PALE = "#606060", "#C8C8C8"
 
 MAX_PANELS = 12
-"""Panels drawn when nobody chose which."""
+"""Panels drawn when none are chosen."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -110,7 +110,7 @@ def label_grid(figure: Figure, axes: list[Axes], title: str) -> None:
 
 
 def shown(names: Sequence[str], known: Sequence[str], argument: str) -> str:
-    """Say in a title that panels were left out because nobody chose."""
+    """Say in a title that panels were left out because none were chosen."""
     if len(names) == len(known):
         return ""
     return f"\n{len(names)} of {len(known)} shown; {argument}=[...] chooses"
@@ -122,7 +122,7 @@ def check_file(path: str | Path | None) -> None:
     Raises
     ------
     OptionError
-        If it is no file name, Matplotlib has no writer for its ending, or its folder does not
+        If it is no file name, Matplotlib has no writer for its suffix, or its folder does not
         exist.
     """
     if path is None:
@@ -132,12 +132,12 @@ def check_file(path: str | Path | None) -> None:
     from matplotlib.backend_bases import FigureCanvasBase
 
     known = sorted(FigureCanvasBase.get_supported_filetypes())
-    ending = Path(path).suffix.lstrip(".").lower()
-    if ending not in known:
+    suffix = Path(path).suffix.lstrip(".").lower()
+    if suffix not in known:
         raise OptionError(
             f"path: no figure can be written as {str(path)!r}; expected a name ending in one of "
-            f"{', '.join('.' + kind for kind in known)}, got {'.' + ending if ending else 'none'}."
-            f"{nearest(ending, known)}"
+            f"{', '.join('.' + kind for kind in known)}, got {'.' + suffix if suffix else 'none'}."
+            f"{nearest(suffix, known)}"
         )
     folder = Path(path).parent
     if not folder.is_dir():

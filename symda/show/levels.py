@@ -42,16 +42,10 @@ def plot_levels(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     path : str or Path, optional
-        Where to save the figure; the ending chooses the format.
+        Where to save the figure; the suffix chooses the format.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default in a figure of its own.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

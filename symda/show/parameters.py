@@ -42,20 +42,14 @@ def plot_parameters(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     path : str or Path, optional
-        Where to save the figure; the ending chooses the format.
+        Where to save the figure; the suffix chooses the format.
     parameters : sequence of str, optional
         Which free parameters to show; by default the first 12.
     truth : mapping of str to float, optional
         True values, drawn as dashed lines.
     bounds : mapping of str to (float, float), optional
         Bounds, drawn as dotted lines where finite; a run does not record them.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

@@ -73,7 +73,7 @@ class ProgressBar:
         self._task = self._progress.add_task("paths", total=total, note=self.note)
         self._progress.start()
 
-    def path_done(self, path: int, level: float, status: str) -> None:
+    def path_done(self, _path: int, level: float, status: str, /) -> None:
         """Count a path: its action at the last rung, nan if it never got there."""
         if status == "failed":
             self._failures += 1

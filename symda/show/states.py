@@ -1,4 +1,4 @@
-"""The plot of states in time: estimate, data with error bars, and which states nobody measured."""
+"""The plot of states in time: estimate, data with error bars, unmeasured states marked."""
 
 from __future__ import annotations
 
@@ -58,20 +58,14 @@ def plot_states(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     path : str or Path, optional
-        Where to save the figure; the ending chooses the format.
+        Where to save the figure; the suffix chooses the format.
     states : sequence of str, optional
         Names of the states (and measured expressions) to show; by default the first 12.
     which : int or "best"
         Index of the path.
     truth : xarray.DataArray, dims (time, state), optional
         Drawn as a broad pale line behind the estimate where it has the state.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

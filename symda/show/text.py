@@ -10,7 +10,6 @@ from symda.analyse import (
     PathCounts,
     assessment,
     best_path,
-    endings,
     free_parameters,
     hits,
     last_rung,
@@ -18,6 +17,7 @@ from symda.analyse import (
     measured_channels,
     parameters_per_step,
     path_counts,
+    status_counts,
     stopped_after,
     time_to_lowest,
     verdict,
@@ -50,7 +50,7 @@ def summary(dataset: xr.Dataset) -> str:
     lines = [_heading(dataset), "paths: " + _paths(dataset, counts)]
     if counts.reached:
         first, *rest = verdict(dataset).lines()
-        lines += [*_endings(dataset), *_remark(dataset, first)]
+        lines += [*_status_lines(dataset), *_remark(dataset, first)]
         lines += [_lowest(dataset), f"time to the lowest level: {_time(dataset)}"]
         lines += [f"verdict: {first}", *rest, *_parameters(dataset)]
     else:
@@ -77,8 +77,8 @@ def _paths(dataset: xr.Dataset, counts: PathCounts) -> str:
     return text + " (interrupted)" * bool(dataset.attrs["interrupted"])
 
 
-def _endings(dataset: xr.Dataset) -> Iterator[str]:
-    ends = endings(dataset)
+def _status_lines(dataset: xr.Dataset) -> Iterator[str]:
+    ends = status_counts(dataset)
     if "stopped" not in ends:
         return
     yield f"ends: {', '.join(f'{count} {status}' for status, count in ends.items())}"

@@ -52,7 +52,7 @@ def plot_trajectory(
     states : xarray.DataArray, dims (time, state)
         The trajectory.
     path : str or Path, optional
-        Where to save the figure; the ending chooses the format.
+        Where to save the figure; the suffix chooses the format.
     groups : sequence of sequences of str, optional
         States that share a panel; by default each of the first six has its own.
     orbit : (str, str), optional
@@ -65,10 +65,6 @@ def plot_trajectory(
         False if the energy is not meant to be constant: drawn as it is.
     title : str
         Title of the figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Solve: ways to a minimum, found by name. To add one: its file, and its line in `SOLVERS`."""
+"""Solvers, found by name. To add one: its file, and its line in `SOLVERS`."""
 
 from __future__ import annotations
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from symda.emit.lanes import DAMPING
 from symda.solve.box import Box, Sides
 from symda.solve.derivatives import Derivatives, Point
-from symda.solve.minimum import Minimum, record
+from symda.solve.minimum import Minimum, descended
 from symda.solve.options import (
     NewtonOptions,
     damped_share,
@@ -31,15 +28,6 @@ class BandedNewton:
     Method and rules are those of `symda.solve.newton.Newton`. Along the path the Hessian is a band
     of half width E + D, which LAPACK's banded Cholesky factorises; the parameters are a border,
     taken off by their Schur complement.
-
-    Parameters
-    ----------
-    kernels : BlockKernels
-        What evaluates the action, compiled or not.
-    problem : Problem
-        Data and bounds.
-    options : NewtonOptions
-        How to.
     """
 
     def __init__(self, kernels: BlockKernels, problem: Problem, options: NewtonOptions) -> None:
@@ -49,25 +37,12 @@ class BandedNewton:
         self._box = Box(problem.unknowns)
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Minimiser.minimise`."""
-        started = time.perf_counter()
-        start = self._box.unknowns.inside(*self._evaluator.split(path, theta))
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            x, reason, iterations, evaluations = self._descend(start, self._evaluator.precision(rf))
-            return record(
-                self._evaluator,
-                x,
-                rf,
-                status=reason.status,
-                message=reason,
-                iterations=iterations,
-                evaluations=evaluations,
-                seconds=time.perf_counter() - started,
-            )
+        """Minimise from (path, theta); see `Minimiser.minimise`."""
+        return descended(self._evaluator, self._descend, path, theta, rf)
 
     def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, Reason, int, int]:
         """Return where it ended, why, and the numbers of iterations and of actions evaluated."""
-        damping, box = Damping(), self._box
+        damping, box = DampingState(), self._box
         problem = self._evaluator.problem
         damped = damped_share(problem)
         here = self._derivatives.at(x, rf)
@@ -91,10 +66,10 @@ class BandedNewton:
             else:
                 trial = box.project(x + step, sides)
                 moved = trial - x
-                felt = moved != 0.0
-                bowl = float(here.scale[felt] @ moved[felt] ** 2)
-                slope = float(here.gradient[felt] @ moved[felt])
-                predicted = 0.5 * (damping.mu * bowl - slope)
+                changed = moved != 0.0
+                squared_length = float(here.scale[changed] @ moved[changed] ** 2)
+                slope = float(here.gradient[changed] @ moved[changed])
+                predicted = 0.5 * (damping.mu * squared_length - slope)
                 action = self._derivatives.action(trial, rf)
                 evaluations += 1
                 if not predicted >= 0.0:
@@ -107,7 +82,7 @@ class BandedNewton:
                     if flat:
                         # a saddle: no step without damping, no decrease with it
                         return x, Reason.SADDLE, iteration, evaluations
-                    # a damped step foretells less than is to be had: see what one without gains
+                    # a damped step predicts less than can be gained: try one without damping
                     flat, damping.mu = 1, 0.0
                     here = self._derivatives.at(x, rf)
                 elif math.isfinite(action) and here.action - action > DAMPING.accept * predicted:
@@ -134,7 +109,7 @@ class BandedNewton:
         return self._box.sides(x, here.gradient, narrow * self._box.reach(here.scale))
 
 
-class Damping:
+class DampingState:
     """The multiple mu of the Gauss-Newton diagonal, by the rules of `symda.emit.lanes.Damping`."""
 
     def __init__(self) -> None:
@@ -145,17 +120,17 @@ class Damping:
 
     @property
     def slight(self) -> bool:
-        """Whether the Hessian is positive definite without it, or as good as."""
+        """Whether the Hessian is positive definite without it, or nearly so."""
         return self.mu <= DAMPING.slight
 
     def rise(self) -> None:
-        """Take note of a step that failed."""
+        """Record a step that failed."""
         self._low = self.mu
         self.mu = max(self._growth * self.mu, DAMPING.down * self._last)
         self._growth *= DAMPING.faster
 
     def worked(self, ratio: float) -> None:
-        """Take note of a step's gain ratio."""
+        """Record a step's gain ratio."""
         self._growth = DAMPING.up
         if self.mu > 0.0:
             self._last = self.mu

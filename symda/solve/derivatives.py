@@ -19,23 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """The action at one point with its derivatives by (flat path, theta).
-
-    Attributes
-    ----------
-    action : float
-    gradient, scale : ndarray, shape (M D + P,)
-        `scale` is the diagonal of the Gauss-Newton Hessian.
-    hessian : ndarray, shape (nonzeros,)
-    pattern : Bordered
-        Where the nonzeros stand.
-    """
+    """The action at one point with its derivatives by (flat path, theta)."""
 
     action: float
+    #: `scale` is the diagonal of the Gauss-Newton Hessian, (M D + P,).
     gradient: FloatArray
     scale: FloatArray
-    hessian: FloatArray
-    pattern: Bordered
+    hessian: FloatArray  #: (nonzeros,)
+    pattern: Bordered  #: Where the nonzeros stand.
 
     def finite_without(self, held: BoolArray) -> bool:
         """Whether there is a way on from here, for the unknowns that are not held.
@@ -47,8 +38,8 @@ class Point:
 
     def steepest(self, held: BoolArray) -> float:
         """Return max g^2/scale over the unknowns that are not held."""
-        felt = (self.scale > 0.0) & ~held
-        return float(np.max(self.gradient[felt] ** 2 / self.scale[felt], initial=0.0))
+        free = (self.scale > 0.0) & ~held
+        return float(np.max(self.gradient[free] ** 2 / self.scale[free], initial=0.0))
 
     def step(self, mu: float, held: BoolArray) -> FloatArray | None:
         """Newton step with damping mu; None where the Hessian is not positive definite."""
@@ -65,8 +56,6 @@ class Derivatives:
 
     Parameters
     ----------
-    evaluator : BlockEvaluator
-        Kernels with the data of the problem.
     exact : bool
         Whether the Hessian has the residuals' curvature.
     """

@@ -84,7 +84,7 @@ class Ipopt(Solver):
 
     name: ClassVar[str] = "ipopt"
     capability: ClassVar[Capability] = Capability(
-        needs=frozenset({"hessian", "steps"}), patience=("max_iter", 120)
+        needs=frozenset({"hessian", "steps"}), limit_in_windows=("max_iter", 120)
     )
 
     formulation: str = "direct"
@@ -152,7 +152,7 @@ class IpoptProgram:
             ) from error
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Minimiser.minimise`."""
+        """Minimise from (path, theta); see `Minimiser.minimise`."""
         started = time.perf_counter()
         p, count = self._evaluator.problem, self._program.unknowns
         start, rf = p.unknowns.inside(path, theta), self._evaluator.precision(rf)
@@ -256,8 +256,8 @@ class IpoptProgram:
 def _enlargement(problem: Problem) -> float:
     """Factor that lifts an action of small Rm to where IPOPT's tolerance, a number, is small."""
     # the gradient in units of the data's own size
-    pull = float(np.max(problem.rm * problem.y**2, initial=0.0, where=problem.rm > 0.0))
-    return max(1.0, 1.0 / pull) if pull > 0.0 else 1.0
+    largest = float(np.max(problem.rm * problem.y**2, initial=0.0, where=problem.rm > 0.0))
+    return max(1.0, 1.0 / largest) if largest > 0.0 else 1.0
 
 
 def first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Which judge tells the minima of a problem from other points."""
+"""Choice of the judge that tells the minima of a problem from other points."""
 
 from __future__ import annotations
 

@@ -42,16 +42,10 @@ class NewtonLanes:
     Gauss-Newton diagonal is added (Levenberg, Marquardt). Unknowns held at a bound, by the sign of
     their gradient, are left out of the step (Bertsekas, SIAM J. Control Optim. 20 (1982) 221). Many
     paths are taken at once, one in each lane of the vector registers; a path does not depend on
-    its company.
+    the other paths.
 
     Parameters
     ----------
-    kernels : Kernels
-        What evaluates the action.
-    problem : Problem
-        Data and bounds.
-    options : NewtonOptions
-        How to.
     library : Path
         The compiled solver, see `Kernels.structured`.
     """
@@ -74,11 +68,11 @@ class NewtonLanes:
 
     @property
     def lanes(self) -> int:
-        """Paths that go down in lock step."""
+        """Paths that are minimised together, one in each lane."""
         return int(self._module.lanes)
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Minimiser.minimise`."""
+        """Minimise from (path, theta); see `Minimiser.minimise`."""
         started = time.perf_counter()
         climb = self.ladder(path[None], theta[None], np.atleast_2d(rf))
         if climb.interrupted:

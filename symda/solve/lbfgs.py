@@ -15,7 +15,7 @@ from symda.solve.solver import Capability, Descent
 from symda.status import Status
 from symda.types import FloatArray
 
-#: Times it begins anew, with sizes of where it is, while there is something left to gain.
+#: Times it begins again, with sizes of where it is, while there is something left to gain.
 ROUNDS = 4
 #: How far it keeps off bounds on which the slope is infinite, in units of the unknowns' sizes.
 INSIDE = 1e-9
@@ -23,7 +23,7 @@ INSIDE = 1e-9
 
 @dataclass(frozen=True)
 class Lbfgs(Descent):
-    """Limited-memory BFGS with bounds: gradients only, so memory grows with N D alone.
+    """Limited-memory BFGS with bounds: gradients only, so memory grows with N D only.
 
     The unknowns are in units of their own sizes, 1/sqrt(Gauss-Newton diagonal). Where there are
     matrices, the end of a rung is judged as that of `newton` is. Options are those of
@@ -31,7 +31,7 @@ class Lbfgs(Descent):
     """
 
     name: ClassVar[str] = "lbfgs"
-    capability: ClassVar[Capability] = Capability(patience=("maxiter", 2000))
+    capability: ClassVar[Capability] = Capability(limit_in_windows=("maxiter", 2000))
 
     maxiter: int = 20_000
     maxfun: int = 40_000
@@ -41,7 +41,7 @@ class Lbfgs(Descent):
     maxls: int = 40
 
     def descend(self, objective: Objective, x: FloatArray) -> Minimum:
-        """Go down from x; see `Descent.descend`."""
+        """Minimise from x; see `Descent.descend`."""
         import scipy.optimize
 
         problem = objective.problem

@@ -14,26 +14,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """The residual without the field, one row a grid point, as it acts on every state alike.
+class ResidualRows:
+    """The residual without the field, one row a grid point, as it acts on every state alike."""
 
-    Attributes
-    ----------
-    first : ndarray of int, shape (R,)
-        Grid point at which each row begins.
-    values : ndarray, shape (R, reach + 1)
-        Its coefficients from there on, e.g. (-1, 1) for x_{n+1} - x_n.
-    weight : ndarray, shape (R,)
-        Weight of Rf.
-    """
-
-    first: IntArray
+    first: IntArray  #: Grid point at which each row begins, (R,).
+    #: (R, reach + 1): its coefficients from there on, e.g. (-1, 1) for x_{n+1} - x_n.
     values: FloatArray
-    weight: FloatArray
+    weight: FloatArray  #: Weight of Rf, (R,).
 
     @classmethod
-    def of(cls, problem: Problem, *, discrete: bool) -> Rows:
-        """Rows of a problem: x_{n+1} - x_n (of a map x_{n+1} alone), then m - (x_n + x_{n+1})/2."""
+    def of(cls, problem: Problem, *, discrete: bool) -> ResidualRows:
+        """Rows of a problem: x_{n+1} - x_n (of a map only x_{n+1}), then m - (x_n + x_{n+1})/2."""
         p, reach = problem, 1 + problem.interior
         first = np.repeat(np.arange(p.N) * reach, reach)
         values = np.zeros((p.N, reach, reach + 1))
@@ -65,7 +56,6 @@ class Lines:
     band : ndarray, shape (reach + 1, M)
         K, lower band.
     rf : ndarray, shape (D,)
-        Model precision.
     own : ndarray, shape (M, D)
         What the measurements add to the diagonal, and what stands for the field's coupling.
     held : ndarray of bool, shape (M, D)

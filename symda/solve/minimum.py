@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symda.status import Status
+from symda.status import Reason, Status
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class Minimiser(Protocol):
     """Minimises the action of one problem, at any model precision, from any start."""
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta).
+        """Minimise from (path, theta).
 
         Parameters
         ----------
@@ -128,7 +130,7 @@ class Climber(Minimiser, Protocol):
     ) -> Climb:
         """Take K paths up a ladder, each minimum the start of the next rung.
 
-        A path does not depend on its company. A rung that fails ends its path's climb.
+        A path does not depend on the other paths. A rung that fails ends its path's climb.
 
         Parameters
         ----------
@@ -150,6 +152,34 @@ class Climber(Minimiser, Protocol):
 
     def minimum(self, climb: Climb, k: int, beta: int, rf: FloatArray, seconds: float) -> Minimum:
         """Return the record of path k at rung beta, the last it reached."""
+
+
+def descended(
+    evaluator: Evaluator,
+    descend: Callable[[FloatArray, FloatArray], tuple[FloatArray, Reason, int, int]],
+    path: FloatArray,
+    theta: FloatArray,
+    rf: FloatArray,
+) -> Minimum:
+    """Minimise from (path, theta) and make the record.
+
+    `descend` takes unknowns within their bounds and Rf (D,), and returns where it ended, why, and
+    the numbers of iterations and of actions evaluated.
+    """
+    started = time.perf_counter()
+    start = evaluator.problem.unknowns.inside(*evaluator.split(path, theta))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        x, reason, iterations, evaluations = descend(start, evaluator.precision(rf))
+        return record(
+            evaluator,
+            x,
+            rf,
+            status=reason.status,
+            message=reason,
+            iterations=iterations,
+            evaluations=evaluations,
+            seconds=time.perf_counter() - started,
+        )
 
 
 def record(

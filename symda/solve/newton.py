@@ -31,7 +31,7 @@ class Newton(NewtonOptions, Solver):
 
     name: ClassVar[str] = "newton"
     capability: ClassVar[Capability] = Capability(
-        needs=frozenset({"product"}), wants=frozenset({"lanes"}), patience=("max_iter", 60)
+        needs=frozenset({"product"}), wants=frozenset({"lanes"}), limit_in_windows=("max_iter", 60)
     )
 
     def at(self, kernels: Kernels, problem: Problem) -> Minimiser:

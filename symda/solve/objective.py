@@ -51,7 +51,7 @@ class Objective:
         self._make_judge = judge
         unknowns = self.problem.unknowns
         self._free = unknowns.free
-        self._whole = unknowns.lower.copy()
+        self._full = unknowns.lower.copy()
         self._began = time.perf_counter()
         self._evaluations = 0
 
@@ -89,9 +89,9 @@ class Objective:
 
     def split(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return path (M, D) and parameters (P,), fixed ones included."""
-        whole = self._whole.copy()
-        whole[self._free] = x
-        return self.problem.unknowns.split(whole)
+        full = self._full.copy()
+        full[self._free] = x
+        return self.problem.unknowns.split(full)
 
     @property
     def declared_sizes(self) -> FloatArray:
@@ -124,15 +124,15 @@ class Objective:
 
     def hessian(self, x: FloatArray) -> csr_array:
         """Return the Hessian, (n, n) sparse and symmetric."""
-        whole = matrices_of(self._evaluator, "Hessian").hessian(*self.split(x), self.rf)
-        found: csr_array = whole.tocsr()[self._free][:, self._free]
+        full = matrices_of(self._evaluator, "Hessian").hessian(*self.split(x), self.rf)
+        found: csr_array = full.tocsr()[self._free][:, self._free]
         return found
 
     def product(self, x: FloatArray, v: FloatArray) -> FloatArray:
         """Return the Hessian times v, both (n,)."""
-        whole = np.zeros(self._free.size)
-        whole[self._free] = v
-        found = self._evaluator.hessian_product(*self.split(x), self.rf, whole)
+        full = np.zeros(self._free.size)
+        full[self._free] = v
+        found = self._evaluator.hessian_product(*self.split(x), self.rf, full)
         return found[self._free]
 
     def residuals(self, x: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What all forms of `newton` share: their options, and what counts as nothing."""
+"""What all forms of `newton` share: options and tolerances."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.checks import choice, share, whole
+from symda.checks import choice, integer, share
 from symda.emit.lanes import DAMPING
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ NEAR = 1e-4
 
 @dataclass(frozen=True)
 class NewtonOptions:
-    """Options of ``solver="newton"``, whatever machine runs it.
+    """Options of ``solver="newton"`` in all its forms.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class NewtonOptions:
         ``"gauss-newton"`` leaves out the residuals' curvature.
     tol : float
         A rung has converged when the next step would lower the action by less than this share of
-        it (and by less than 1e-4 of its unit, a log probability), and no unknown alone by more.
+        it (and by less than 1e-4 of its unit, a log probability), and no single unknown by more.
     max_iter : int
         Iterations a rung.
 
@@ -53,7 +53,7 @@ class NewtonOptions:
         """Check each option by itself."""
         choice(self.hessian, "newton: hessian", HESSIANS)
         share(self.tol, "newton: tol")
-        whole(self.max_iter, "newton: max_iter")
+        integer(self.max_iter, "newton: max_iter")
 
 
 def tolerance(problem: Problem, action: float, share: float) -> float:
@@ -75,10 +75,10 @@ def tolerance(problem: Problem, action: float, share: float) -> float:
 def damped_share(problem: Problem) -> float:
     """Return the share of the tolerance that a damped step has to be below.
 
-    It foretells less than is to be had. Only free parameters per step are damped for good, and what
-    ties them is not worth the way.
+    A damped step predicts less than can be gained. Only free parameters per step stay damped, and
+    the weak tie between them is not worth more iterations.
     """
-    return 1.0 if np.isinf(problem.process_variance).any() else DAMPING.damped
+    return 1.0 if problem.untied.any() else DAMPING.damped
 
 
 def least_action(problem: Problem) -> float:
@@ -87,6 +87,6 @@ def least_action(problem: Problem) -> float:
     That is rounding error of the data's own size; or 1, with free parameters per step, which can
     fit so much that only what ties them is left: far less than a level is told apart by.
     """
-    if np.isinf(problem.process_variance).any():
+    if problem.untied.any():
         return problem.measurement_scale
     return ROUNDING * float(0.5 * np.sum(problem.rm * problem.y**2))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.build.kernels import BlockKernels
-from symda.build.layout import Assembly, Layout, pack
+from symda.build.layout import Assembly, ProblemLayout, pack
 from symda.types import IntArray
 
 if TYPE_CHECKING:
@@ -20,23 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Program:
-    """What CasADi's `nlpsol` is given.
+    """The arguments of CasADi's `nlpsol`."""
 
-    Parameters
-    ----------
-    nlp : mapping
-        ``x``, ``p``, ``f`` and, lifted, ``g``. All unknowns are in units of their own sizes; ``p``
-        is Rf of each state, then the sizes of (flat path, theta).
-    derivatives : mapping of option name to casadi.Function
-        Exact derivative functions made of the per-step ones, since externals carry none of their
-        own.
-    unknowns : int
-        How many of the unknowns are (flat path, theta); the rest are model errors w.
-    """
-
+    #: ``x``, ``p``, ``f`` and, lifted, ``g``. All unknowns are in units of their own sizes; ``p``
+    #: is Rf of each state, then the sizes of (flat path, theta).
     nlp: Mapping[str, ca.MX]
+    #: Exact derivative functions made of the per-step ones, since externals carry none of their
+    #: own.
     derivatives: Mapping[str, ca.Function]
-    unknowns: int
+    unknowns: int  #: How many of the unknowns are (flat path, theta); the rest are model errors w.
 
 
 class _Graph:
@@ -47,12 +39,12 @@ class _Graph:
 
         self.functions = kernels.functions
         self.problem = problem
-        self.layout = Layout(kernels.functions, problem)
+        self.layout = ProblemLayout(kernels.functions, problem)
         packed = pack(problem)
         self.steps, self.points = ca.DM(packed.steps.T), ca.DM(packed.points.T)
         #: what changes from call to call
-        self.given = ca.MX.sym("p", problem.D + self.layout.unknowns)
-        self.rf, self.sizes = self.given[: problem.D], self.given[problem.D :]
+        self.inputs = ca.MX.sym("p", problem.D + self.layout.unknowns)
+        self.rf, self.sizes = self.inputs[: problem.D], self.inputs[problem.D :]
 
     def sized(self, assembly: Assembly, values: ca.MX, rows: ca.MX) -> ca.MX:
         """Add up to a sparse matrix whose columns, and rows, are multiplied by sizes."""
@@ -148,7 +140,7 @@ def direct(kernels: BlockKernels, problem: Problem) -> Program:
     import casadi as ca
 
     graph = _Graph(kernels, problem)
-    v, p = ca.MX.sym("x", graph.layout.unknowns), graph.given
+    v, p = ca.MX.sym("x", graph.layout.unknowns), graph.inputs
     x = graph.sizes * v
     rf = graph.repeated_rf()
     f = ca.sum2(graph.map_steps("step_action", x, rf)[0]) + ca.sum2(
@@ -162,12 +154,12 @@ def direct(kernels: BlockKernels, problem: Problem) -> Program:
         (step_gradient, graph.layout.step_unknowns),
         (point_gradient, graph.layout.point_unknowns),
     )
-    bends = ca.vertcat(
+    curvatures = ca.vertcat(
         _nonzeros(graph.map_steps("step_hessian", x, rf)[0]),
         _nonzeros(graph.map_points("point_hessian", x)[0]),
     )
     lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", 0)
-    hessian = graph.sized(graph.layout.upper, lam_f * bends, graph.sizes)
+    hessian = graph.sized(graph.layout.upper, lam_f * curvatures, graph.sizes)
     derivatives = {
         "grad_f": ca.Function(
             "nlp_grad_f", [v, p], [value, gradient], ["x", "p"], ["f", "grad_f_x"]
@@ -190,7 +182,7 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
     graph = _Graph(kernels, problem)
     unknowns = graph.layout.unknowns
     errors = problem.N * problem.E
-    v, p = ca.MX.sym("v", unknowns + errors), graph.given
+    v, p = ca.MX.sym("v", unknowns + errors), graph.inputs
     x = graph.sizes * v[:unknowns]
     # an error is in units of the state whose step it is an error of
     unit = graph.sizes[:errors]
@@ -213,12 +205,12 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
         graph.sized(graph.layout.jacobian, slopes, 1.0 / unit), -ca.DM.eye(errors)
     )
     momenta = ca.reshape(lam_g / unit, problem.E, problem.N)
-    bends = ca.vertcat(
+    curvatures = ca.vertcat(
         _nonzeros(graph.map_steps("step_curvature", x, momenta)[0]),
         lam_f * _nonzeros(graph.map_points("point_hessian", x)[0]),
     )
     hessian = ca.diagcat(
-        graph.sized(graph.layout.upper_lifted, bends, graph.sizes),
+        graph.sized(graph.layout.upper_lifted, curvatures, graph.sizes),
         ca.diag(lam_f * precision * unit**2),
     )
     derivatives = {

@@ -36,7 +36,7 @@ class Capability:
         What it makes use of where it is there, and does without elsewhere.
     continuous : bool
         Whether its minima are those of the problem in continuous time, not of the discrete action.
-    patience : (str, int), optional
+    limit_in_windows : (str, int), optional
         Its limit of iterations, by the name of the option, while a window grows. A path that needs
         more is lost in a far basin.
     """
@@ -44,7 +44,7 @@ class Capability:
     needs: frozenset[str] = frozenset({"gradient"})
     wants: frozenset[str] = frozenset()
     continuous: bool = False
-    patience: tuple[str, int] | None = None
+    limit_in_windows: tuple[str, int] | None = None
 
 
 class Solver(ABC):
@@ -98,17 +98,17 @@ class Solver(ABC):
                 )
         return replace(self, **options) if options else self  # type: ignore[type-var]
 
-    def hurried(self) -> Self:
+    def with_window_limit(self) -> Self:
         """Return it with the fewer iterations a path has while a window grows."""
-        if self.capability.patience is None:
+        if self.capability.limit_in_windows is None:
             return self
-        name, limit = self.capability.patience
+        name, limit = self.capability.limit_in_windows
         given = self.options.get(name, limit)
         return self.with_options(**{name: min(given, limit) if isinstance(given, int) else limit})
 
 
 class Descent(Solver):
-    """A solver that goes down from a point, knowing the objective only: a base for your own.
+    """A solver that minimises from a point and knows the objective only: a base for your own.
 
     A subclass has a `name` and `descend`; the fields of a dataclass are its options. It can be
     handed to `symda.anneal` as it is. `capability.needs` says what `descend` asks the objective
@@ -129,7 +129,7 @@ class Descent(Solver):
 
     @abstractmethod
     def descend(self, objective: Objective, x: FloatArray) -> Minimum:
-        """Go down from x, the free unknowns within their bounds.
+        """Minimise from x, the free unknowns within their bounds.
 
         Parameters
         ----------
@@ -150,7 +150,7 @@ class _Minimiser:
         self._solver, self._evaluator = solver, evaluator
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Minimiser.minimise`."""
+        """Minimise from (path, theta); see `Minimiser.minimise`."""
         objective = Objective(self._evaluator, rf, lambda: self._judge)
         with np.errstate(over="ignore", invalid="ignore"):
             return self._solver.descend(objective, objective.start(path, theta))

@@ -29,7 +29,7 @@ EXACT = 1e-12
 #: give them some of either sign. From the third on only this share may be left to gain.
 SLIGHT = (0.0, 1e-3 * DAMPING.slight, DAMPING.slight, 1e2 * DAMPING.slight)
 LESS = 0.1
-#: Times a step is found anew because unknowns would leave their bounds.
+#: Times a step is computed again because unknowns would leave their bounds.
 PASSES = 8
 #: No unknown is measured in less.
 SMALLEST = 1e-150
@@ -38,7 +38,7 @@ SMALLEST = 1e-150
 PUSH = 1e-5
 #: Or, for a parameter, by its standard deviation with all others free: at a high Rf its own size is
 #: far below that.
-PULL = 1e-2
+PUSH_OF_PARAMETER = 1e-2
 #: Newton steps at most from where a solver ended, before error bars are taken.
 POLISH = 8
 #: They end where the next would gain this share of the action, after one of them.
@@ -47,32 +47,23 @@ ROUNDED = 1e-18
 
 @dataclass(frozen=True, eq=False)
 class Expansion:
-    """The action to second order about a point.
+    """The action to second order about a point."""
 
-    Attributes
-    ----------
-    point : Point
-        The action's derivatives.
-    mu : float
-        Damping with which the Hessian is positive definite, in units of the Gauss-Newton diagonal.
-    held : ndarray of bool, shape (M D + P,)
-        Unknowns that stay where they are.
-    """
-
-    point: Point
+    point: Point  #: The action's derivatives.
+    #: Damping with which the Hessian is positive definite, in units of the Gauss-Newton diagonal.
     mu: float
-    held: BoolArray
+    held: BoolArray  #: Unknowns that stay where they are, (M D + P,).
 
-    def shift(self, pull: FloatArray) -> FloatArray:
-        """Return how the minimum moves if the gradient changes by `pull`, (M D + P,)."""
+    def shift(self, gradient: FloatArray) -> FloatArray:
+        """Return how the minimum moves if the gradient changes by `gradient`, (M D + P,)."""
         p = self.point
         # an unknown on a bound that does not push is free here, and may be flat
         for mu in (self.mu, *SLIGHT):
             shift, least = mu * p.scale, LEAST_PIVOT * p.scale
-            found = p.pattern.solve(p.hessian, shift, -pull, self.held, least)
+            found = p.pattern.solve(p.hessian, shift, -gradient, self.held, least)
             if found is not None:
                 return found
-        return np.full(pull.size, np.nan)
+        return np.full(gradient.size, np.nan)
 
     def rise(self, change: FloatArray) -> float:
         """Return by how much the action rises for a change of the unknowns, (M D + P,)."""
@@ -82,36 +73,22 @@ class Expansion:
 
 @dataclass(frozen=True, eq=False)
 class Stationarity:
-    """How far a point is from a minimum of the action within the bounds.
+    """How far a point is from a minimum of the action within the bounds."""
 
-    Attributes
-    ----------
-    finite : bool
-        Whether the action and its derivatives are.
-    convex : bool
-        Whether the Hessian is positive definite, but for flat directions, on the unknowns that no
-        bound holds.
-    decrement : float
-        By how much a Newton step within the bounds would lower the action: half the squared Newton
-        decrement; nan where the Hessian is not positive definite.
-    tolerance : float
-        What counts as none.
-    step : ndarray, shape (M D + P,)
-        The Newton step, in units of the unknowns' own sizes 1/sqrt(Gauss-Newton diagonal). Where
-        the Hessian is not positive definite, the steepest descent; where a derivative is not
-        finite, 1 for those that are not.
-    held : ndarray of bool, shape (M D + P,)
-        Unknowns that a bound holds: on it, and the action falls beyond.
-    expansion : Expansion, optional
-        The action's expansion there, if it is convex and there are matrices.
-    """
-
-    finite: bool
+    finite: bool  #: Whether the action and its derivatives are.
+    #: Whether the Hessian is positive definite, except for flat directions, on unknowns that no
+    #: bound holds.
     convex: bool
+    #: By how much a Newton step within the bounds would lower the action: half the squared Newton
+    #: decrement; nan where the Hessian is not positive definite.
     decrement: float
-    tolerance: float
+    tolerance: float  #: What counts as none.
+    #: (M D + P,): the Newton step, in units of the unknowns' own sizes 1/sqrt(Gauss-Newton
+    #: diagonal). Where the Hessian is not positive definite, the steepest descent; where a
+    #: derivative is not finite, 1 for those that are not.
     step: FloatArray
-    held: BoolArray
+    held: BoolArray  #: Unknowns that a bound holds: on it, and the action falls beyond, (M D + P,).
+    #: The action's expansion there, if it is convex and there are matrices.
     expansion: Expansion | None = None
 
     @property
@@ -157,7 +134,6 @@ class Judge(Protocol):
         path : ndarray, shape (M, D)
         theta : ndarray, shape (P,)
         rf : ndarray, shape (D,)
-            Model precision of each state.
         """
 
     def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
@@ -185,7 +161,6 @@ def settled(
     ----------
     judge : Judge
         Of the problem.
-    problem : Problem
     path : ndarray, shape (M, D)
     theta : ndarray, shape (P,)
     rf : ndarray, shape (D,)
@@ -231,31 +206,31 @@ class BandedJudge:
             here = self._derivatives.at(x, self._evaluator.precision(rf))
             sides = self._box.sides(x, here.gradient, self._box.reach(here.scale))
             sizes = 1.0 / np.sqrt(here.scale)
-            felt = np.where(sides.held, 0.0, here.gradient)
+            acting = np.where(sides.held, 0.0, here.gradient)
             limit = left_over(problem, here.action)
             held = holding(problem, sides.held, here.gradient * sizes)
-            held |= self._pulled(here, sides.held & ~held)
-            if not (math.isfinite(here.action) and np.isfinite(felt).all()):
-                broken = (~np.isfinite(felt)).astype(float)
+            held |= self._pushing(here, sides.held & ~held)
+            if not (math.isfinite(here.action) and np.isfinite(acting).all()):
+                broken = (~np.isfinite(acting)).astype(float)
                 return Stationarity(False, False, math.nan, limit, broken, held)
             for mu in SLIGHT:
                 step = self._step(x, here, mu, sides.held)
                 if step is not None:
-                    bent = here.pattern.product(here.hessian, step)
-                    left = max(0.0, -float(felt @ step) - 0.5 * float(step @ bent))
-                    # a damped step foretells less than is to be had
+                    curved = here.pattern.product(here.hessian, step)
+                    left = max(0.0, -float(acting @ step) - 0.5 * float(step @ curved))
+                    # a damped step predicts less than can be gained
                     limit *= LESS if mu >= SLIGHT[2] else 1.0
                     expansion = Expansion(here, mu, held)
                     return Stationarity(True, True, left, limit, step / sizes, held, expansion)
-            return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
+            return Stationarity(True, False, math.nan, limit, -acting * sizes, held)
 
     def _step(self, x: FloatArray, here: Point, mu: float, held: BoolArray) -> FloatArray | None:
         """Newton step within the bounds; what would leave them stops there, the rest goes on."""
         lower, upper = self._box.unknowns.lower, self._box.unknowns.upper
         change = np.zeros(x.size)
         for _ in range(PASSES):
-            pull = here.gradient + here.pattern.product(here.hessian, change)
-            found = here.solve(mu, held, -np.where(held, 0.0, pull))
+            slope = here.gradient + here.pattern.product(here.hessian, change)
+            found = here.solve(mu, held, -np.where(held, 0.0, slope))
             if found is None or not np.isfinite(found).all():
                 return None
             step = change + found
@@ -266,11 +241,11 @@ class BandedJudge:
             held = held | beyond
         return np.clip(x + step, lower, upper) - x
 
-    def _pulled(self, here: Point, near: BoolArray) -> BoolArray:
+    def _pushing(self, here: Point, near: BoolArray) -> BoolArray:
         """Return which parameters on a bound would move on, if the others moved along."""
         problem = self._evaluator.problem
-        pulled = np.zeros_like(near)
-        limit = PULL * math.sqrt(problem.measurement_scale)
+        pushing = np.zeros_like(near)
+        limit = PUSH_OF_PARAMETER * math.sqrt(problem.measurement_scale)
         for i in range(problem.unknowns.on_path, near.size):
             if near[i] and here.gradient[i] != 0.0:
                 unit = (np.arange(near.size) == i).astype(float)
@@ -278,8 +253,8 @@ class BandedJudge:
                 others[problem.unknowns.on_path :] |= ~problem.free
                 along = here.pattern.solve(here.hessian, 0.0 * here.scale, unit, others, least)
                 spread = 0.0 if along is None else float(along[i])
-                pulled[i] = abs(here.gradient[i]) * math.sqrt(max(spread, 0.0)) > limit
-        return pulled
+                pushing[i] = abs(here.gradient[i]) * math.sqrt(max(spread, 0.0)) > limit
+        return pushing
 
     def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
         """Return the unknowns' own sizes; see `Judge.sizes`."""
@@ -301,7 +276,6 @@ def holding(problem: Problem, near: BoolArray, slope: FloatArray) -> BoolArray:
 
     Parameters
     ----------
-    problem : Problem
     near : ndarray of bool, shape (M D + P,)
         On a bound, or fixed.
     slope : ndarray, shape (M D + P,)

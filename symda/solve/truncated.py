@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,8 +12,8 @@ import numpy as np
 
 from symda.emit.lanes import DAMPING
 from symda.solve.box import Box, Sides
-from symda.solve.lines import Lines, Rows
-from symda.solve.minimum import Minimum, record
+from symda.solve.lines import Lines, ResidualRows
+from symda.solve.minimum import Minimum, descended
 from symda.solve.options import (
     UNDETERMINED,
     NewtonOptions,
@@ -37,7 +36,7 @@ MOST_PRODUCTS = 500
 TAKEN, POOR, GOOD = 1e-4, 0.25, 0.75
 #: A step this much shorter than the unknowns themselves is none.
 SHORTEST = 1e-14
-#: Times a step is found anew because unknowns reached their bounds.
+#: Times a step is computed again because unknowns reached their bounds.
 PASSES = 8
 
 
@@ -50,15 +49,6 @@ class TruncatedNewton:
     each state by itself (`Lines`), its norm measures the region. Unknowns held at a bound, by the
     sign of their gradient, are left out of the step (Bertsekas, SIAM J. Control Optim. 20 (1982)
     221). Memory grows with N D.
-
-    Parameters
-    ----------
-    kernels : LatticeKernels
-        What evaluates the action.
-    problem : Problem
-        Data and bounds.
-    options : NewtonOptions
-        How to.
     """
 
     def __init__(self, kernels: LatticeKernels, problem: Problem, options: NewtonOptions) -> None:
@@ -68,24 +58,11 @@ class TruncatedNewton:
         self._box = Box(problem.unknowns)
         self._split = problem.unknowns.split
         self._fields = kernels.shape.fields
-        self._band = Rows.of(problem, discrete=kernels.shape.discrete).band(problem.M)
+        self._band = ResidualRows.of(problem, discrete=kernels.shape.discrete).band(problem.M)
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
-        """Go down from (path, theta); see `Minimiser.minimise`."""
-        started = time.perf_counter()
-        start = self._box.unknowns.inside(*self._evaluator.split(path, theta))
-        with np.errstate(over="ignore", invalid="ignore"):
-            x, reason, iterations, evaluations = self._descend(start, self._evaluator.precision(rf))
-            return record(
-                self._evaluator,
-                x,
-                rf,
-                status=reason.status,
-                message=reason,
-                iterations=iterations,
-                evaluations=evaluations,
-                seconds=time.perf_counter() - started,
-            )
+        """Minimise from (path, theta); see `Minimiser.minimise`."""
+        return descended(self._evaluator, self._descend, path, theta, rf)
 
     def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, Reason, int, int]:
         """Return where it ended, why, and the numbers of iterations and of actions evaluated."""
@@ -133,14 +110,14 @@ class TruncatedNewton:
         sides = self._box.sides(x, gradient, self._box.reach(metric.diagonal))
         limit = left_over(problem, action)
         held = holding(problem, sides.held, gradient * sizes)
-        felt = np.where(sides.held, 0.0, gradient)
-        if not (math.isfinite(action) and np.isfinite(felt).all()):
-            broken = (~np.isfinite(felt)).astype(float)
+        acting = np.where(sides.held, 0.0, gradient)
+        if not (math.isfinite(action) and np.isfinite(acting).all()):
+            broken = (~np.isfinite(acting)).astype(float)
             return Stationarity(False, False, math.nan, limit, broken, held)
         step = self._step(x, rf, gradient, metric, sides, math.inf, limit / SHARE)
         change = self._box.project(x + step.change, sides) - x
         if step.bounded:
-            return Stationarity(True, False, math.nan, limit, -felt * sizes, held)
+            return Stationarity(True, False, math.nan, limit, -acting * sizes, held)
         left = max(step.predicted, 0.0)
         return Stationarity(True, True, left, limit, change / sizes, held)
 
@@ -165,14 +142,14 @@ class TruncatedNewton:
     ) -> Step:
         """Return a step that stays within the bounds.
 
-        Unknowns that would leave them stop there, and the others are found anew.
+        Unknowns that would leave them stop there, and the others are computed again.
         """
         bounds, free = self._box.unknowns, ~sides.held
         # what is held goes to its bound, by less than the margin
         change = self._box.project(x, sides) - x
-        bend = self._hessian(x, rf, np.ones(len(x), dtype=bool))
+        hessian = self._hessian(x, rf, np.ones(len(x), dtype=bool))
         for _ in range(PASSES):
-            slope = gradient + bend(change) if change.any() else gradient
+            slope = gradient + hessian(change) if change.any() else gradient
             step = _steihaug(
                 self._hessian(x, rf, free), metric.without(~free), slope * free, radius, size
             )
@@ -185,7 +162,7 @@ class TruncatedNewton:
         if not change.any() and not beyond.any():
             return step
         change = np.clip(x + change + step.change, bounds.lower, bounds.upper) - x
-        predicted = -(_dot(gradient, change) + 0.5 * _dot(change, bend(change)))
+        predicted = -(_dot(gradient, change) + 0.5 * _dot(change, hessian(change)))
         return Step(change, step.length, predicted, step.bounded)
 
     def _metric(self, x: FloatArray, rf: FloatArray) -> Metric:
@@ -202,12 +179,12 @@ class TruncatedNewton:
 
         signs = np.random.default_rng(0).choice([-1.0, 1.0], size=p.D)
         probe = np.concatenate([np.tile(signs, p.M), np.zeros(p.P)])
-        felt, _ = self._split(gauss_newton(probe))
+        product, _ = self._split(gauss_newton(probe))
         measured = np.zeros((p.M, p.D))
         plain = np.flatnonzero(p.direct >= 0)
         measured[:, p.direct[plain]] = p.rm[:, plain]
         constant = self._band[0].sum() + 2.0 * sum(float(row.sum()) for row in self._band[1:])
-        share = signs * felt.sum(axis=0) - measured.sum(axis=0) - constant * rf
+        share = signs * product.sum(axis=0) - measured.sum(axis=0) - constant * rf
         soft = np.repeat(share.reshape(self._fields, -1).mean(axis=1), p.D // self._fields) / p.M
         soft = np.maximum(soft, 1e-6 * (self._band[0].mean() * rf + measured.mean()))
         scale = np.ones(p.P)
@@ -242,26 +219,13 @@ class TruncatedJudge:
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """The preconditioner: lines along time, and a number for each parameter.
+    """The preconditioner: lines along time, and a number for each parameter."""
 
-    Attributes
-    ----------
-    band : ndarray
-        See `Lines`.
-    rf : ndarray, shape (D,)
-    own : ndarray, shape (M, D)
-        What the measurements and the field's coupling add to the lines.
-    scale : ndarray, shape (P,)
-        Of the parameters.
-    held : ndarray of bool, shape (M D + P,), or None
-        Unknowns that are taken out.
-    """
-
-    band: FloatArray
-    rf: FloatArray
-    own: FloatArray
-    scale: FloatArray
-    held: BoolArray | None = None
+    band: FloatArray  #: See `Lines`.
+    rf: FloatArray  #: (D,)
+    own: FloatArray  #: What the measurements and the field's coupling add to the lines, (M, D).
+    scale: FloatArray  #: Of the parameters, (P,).
+    held: BoolArray | None = None  #: Unknowns that are taken out, (M D + P,).
 
     def without(self, held: BoolArray) -> Metric:
         """Return the metric of the other unknowns."""
@@ -286,7 +250,7 @@ class Metric:
         return np.concatenate([on_path.reshape(-1), right[size:] / self.scale])
 
     def length(self, x: FloatArray) -> float:
-        """Length of a vector by the diagonal alone."""
+        """Length of a vector by the diagonal only."""
         return math.sqrt(_dot(x * self.diagonal, x))
 
     def steepest(self, gradient: FloatArray, free: BoolArray) -> float:
@@ -325,13 +289,13 @@ def _steihaug(
         if rz <= goal:
             break
         Hp = hessian(p)
-        bend = _dot(p, Hp)
-        alpha = rz / bend if bend > 0.0 else math.inf
-        if bend <= 0.0 and radius == math.inf:
+        curvature = _dot(p, Hp)
+        alpha = rz / curvature if curvature > 0.0 else math.inf
+        if curvature <= 0.0 and radius == math.inf:
             radius = max(math.sqrt(first), 2.0 * math.sqrt(ss))
         if not ss + alpha * (2.0 * sp + alpha * pp) < radius**2:
             tau = (math.sqrt(max(sp**2 + pp * (radius**2 - ss), 0.0)) - sp) / pp
-            predicted += tau * rz - 0.5 * tau**2 * bend
+            predicted += tau * rz - 0.5 * tau**2 * curvature
             return Step(s + tau * p, radius, predicted, bounded=True)
         s += alpha * p
         r += alpha * Hp

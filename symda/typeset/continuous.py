@@ -286,11 +286,10 @@ def _velocities(of: Continuum) -> tuple[Eq, ...]:
 
 
 def _forces(of: Continuum, model: Expr) -> tuple[tuple[Expr, ...], tuple[Eq, ...]]:
-    """Differentiate by the states: what the model pulls with, and the data.
+    """Differentiate by the states: the forces of the model and of the data.
 
     Parameters
     ----------
-    of : Continuum
     model : Expr
         The model's part of L, or of -H.
 
@@ -303,13 +302,13 @@ def _forces(of: Continuum, model: Expr) -> tuple[tuple[Expr, ...], tuple[Eq, ...
     right: list[Expr] = []
     folded: list[Eq] = []
     for symbol in of.states:
-        pull = function.by(symbol)
+        derivative = function.by(symbol)
         reflected = of.reflected(symbol)
         if reflected is not None:
             name, images = reflected
-            folded.append(Eq(name, pull, evaluate=False))
-            pull = images
-        right.append(pull + of.force(symbol))
+            folded.append(Eq(name, derivative, evaluate=False))
+            derivative = images
+        right.append(derivative + of.force(symbol))
     return tuple(right), tuple(folded)
 
 

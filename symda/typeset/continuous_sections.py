@@ -83,10 +83,10 @@ class _Names:
 def lagrangian_section(of: Continuum) -> Section:
     """Return the Lagrangian as it is and in components."""
     names = _Names(of)
-    whole = _plus(names.norm(names.misfit, names.Rm), names.norm(names.excess, names.Rf))
+    total = _plus(names.norm(names.misfit, names.Rm), names.norm(names.excess, names.Rf))
     lines = [
-        Line(names.L, whole, ordered=True),
-        Line(names.L, _whole(of, of.lagrangian, names, 1)),
+        Line(names.L, total, ordered=True),
+        Line(names.L, _in_full(of, of.lagrangian, names, 1)),
     ]
     note = [
         f"{names.v.name} is the velocity of {names.x.name}; |v|^2_R stands for v.T*R*v. "
@@ -96,7 +96,7 @@ def lagrangian_section(of: Continuum) -> Section:
     return Section("Lagrangian", tuple(lines), " ".join([*note, *_remarks(of)]))
 
 
-def _whole(of: Continuum, density: Expr, names: _Names, sign: int) -> Expr:
+def _in_full(of: Continuum, density: Expr, names: _Names, sign: int) -> Expr:
     further = sign * sp.Add(*(datum.term for _, datum in of.expressions))
     if of.sites:
         return sp.Sum(density, *((site, 0, site.size - 1) for site in of.sites)) + further
@@ -198,12 +198,12 @@ def hamiltonian_section(of: Continuum) -> Section:
     names = _Names(of)
     dot = Mark(f"{names.p.name}.{names.F.name}", rf"{names.p.latex} \cdot {names.F.latex}")
     inverse = Mark(f"(1/{names.Rf.name})", names.inverse().latex)
-    whole = _plus(dot, names.norm(names.p, inverse), -names.norm(names.misfit, names.Rm))
+    total = _plus(dot, names.norm(names.p, inverse), -names.norm(names.misfit, names.Rm))
     velocity = Mark(f"{names.p.name}.{names.v.name}", rf"{names.p.latex} \cdot {names.v.latex}")
     lines = [
         Line(names.H, _plus(velocity, -names.L), ordered=True),
-        Line(names.H, whole, ordered=True),
-        Line(names.H, _whole(of, of.hamiltonian, names, -1)),
+        Line(names.H, total, ordered=True),
+        Line(names.H, _in_full(of, of.hamiltonian, names, -1)),
     ]
     return Section("Hamiltonian", tuple(lines), " ".join(_remarks(of)))
 

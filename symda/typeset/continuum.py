@@ -197,7 +197,7 @@ class Continuum:
 
     @cached_property
     def data_term(self) -> Expr:
-        """Sum of Rm/2 (h - y)^2, but for the expressions of a lattice."""
+        """Sum of Rm/2 (h - y)^2, except for the expressions of a lattice."""
         return sp.Add(*(datum.term for datum in self.data))
 
     @cached_property
@@ -267,12 +267,12 @@ class Continuum:
 
     def force(self, symbol: Symbol) -> Expr:
         """Return the derivative of all data terms by a state, sum Rm (h - y) dh/dx."""
-        pulls = (
+        parts = (
             datum.Rm * (_channel(l) - datum.y) * self.slope(l, symbol)
             for l, datum in self.expressions
             if self.uses(l, symbol)
         )
-        return sp.Add(self._misfit.by(symbol), *pulls)
+        return sp.Add(self._misfit.by(symbol), *parts)
 
     def uses(self, l: int, symbol: Symbol) -> bool:
         """Whether a channel depends on a field at some site, or on a parameter."""

@@ -113,9 +113,9 @@ def _equation_section(of: Blocks, equations: list[Eq], boundary: tuple[Eq, ...])
     J, p, n, N = of.J, of.p, of.notation["n"], of.notation["N"]
     step, node = _names(of)
     by_state = partial((node.name, node.latex), (of.z().name, of.z().latex))
-    whole = plus(_slope(step, 1), _slope(_names(of, -1)[0], 2), by_state)
+    total = plus(_slope(step, 1), _slope(_names(of, -1)[0], 2), by_state)
     lines = [
-        Line(sp.S.Zero, whole, ordered=True),
+        Line(sp.S.Zero, total, ordered=True),
         Line(_slope(step, 1), J("0").T * p(), ordered=True),
         Line(_slope(step, 2), J("1").T * p(), ordered=True),
         *(Line(e.rhs, e.lhs, ordered=True) for e in equations),
@@ -138,7 +138,7 @@ def _slope(step: Mark, argument: int) -> Mark:
 
 def _recursion_section(of: Blocks, recursion: Eq) -> Section:
     N, p = of.notation["N"], of.notation["p"]
-    note = f"Backwards from {p}[{N}] = 0: back-propagation of the data's pull."
+    note = f"Backwards from {p}[{N}] = 0: back-propagation of the derivatives of the data term."
     if of.explicit:
         note += f" {of.J('1').name} is the identity."
     line = Line(recursion.lhs, recursion.rhs, ordered=True)

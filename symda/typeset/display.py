@@ -31,9 +31,6 @@ class Line:
 
     Parameters
     ----------
-    left : Expr
-    right : Expr
-    comment : str, optional
     ordered : bool, optional
         True if the terms stand in an order of their own, False to print them in SymPy's.
     """
@@ -205,9 +202,9 @@ def _latex_sides(line: Line) -> list[str]:
 
 
 def _latex_terms(expression: Expr, *, ordered: bool) -> Iterator[str]:
-    whole = latex_part(expression, ordered=ordered)
-    if len(whole) <= LATEX_WIDTH or not expression.is_Add:
-        yield whole
+    unbroken = latex_part(expression, ordered=ordered)
+    if len(unbroken) <= LATEX_WIDTH or not expression.is_Add:
+        yield unbroken
         return
     row = ""
     printer = _Latex({"order": "none"} if ordered else {})

@@ -67,17 +67,10 @@ def equations(
 
     Parameters
     ----------
-    model : Model
-    measurement : Measurement
-    scheme : Scheme
     model_error : {"step", "rate"}
         Whether Rf weighs the residual of a step, or Rf/h_n does.
     averaging : {"sum", "eq2", "eq14", "minaone", "varanneal"}
         Factors of the two sums; see `symda.observe.weights.averaging_factors`.
-
-    Returns
-    -------
-    Equations
 
     Raises
     ------

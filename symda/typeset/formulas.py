@@ -20,13 +20,7 @@ IDENTITY = Mark("Id", r"\mathbf{1}")
 
 @dataclass(frozen=True)
 class StepNotation:
-    """Names of what occurs in one step of a scheme.
-
-    Parameters
-    ----------
-    scheme : Scheme
-    notation : Notation
-    """
+    """Names of what occurs in one step of a scheme."""
 
     scheme: Scheme
     notation: Notation
@@ -107,10 +101,6 @@ class StepNotation:
 def residual_lines(step: StepNotation) -> tuple[Line, ...]:
     """Return the slopes and the residual of one step.
 
-    Parameters
-    ----------
-    step : StepNotation
-
     Returns
     -------
     tuple of Line
@@ -151,13 +141,8 @@ def derivative_lines(step: StepNotation, *, parameters: bool) -> tuple[Line, ...
 
     Parameters
     ----------
-    step : StepNotation
     parameters : bool
         Whether the field has parameters.
-
-    Returns
-    -------
-    tuple of Line
     """
     notation = step.notation
     unknowns: list[Mark] = list(step.points)
@@ -231,7 +216,7 @@ def _compose(
 def exact(value: Number) -> Expr:
     """Return a coefficient of a tableau as SymPy's number, one of many digits as a decimal one."""
     if isinstance(value, Surd):
-        return exact(value.whole) + exact(value.part) * sp.sqrt(value.radicand)
+        return exact(value.rational) + exact(value.part) * sp.sqrt(value.radicand)
     readable = shown(value)
     if isinstance(readable, float):
         return sp.Float(readable, 16)
@@ -266,10 +251,10 @@ def _combination(expression: Expr, basis: Sequence[Expr], h: Expr) -> Expr:
         target[vector] = target.get(vector, sp.S.Zero) + value
     order = {vector: position for position, vector in reversed(list(enumerate(basis)))}
     ranked = sorted(plain, key=order.__getitem__)
-    whole = [vector for vector in ranked if plain[vector] in (1, -1)]
-    terms = [vector for vector in whole if plain[vector] > 0]
-    terms += [-vector for vector in whole if plain[vector] < 0]
-    terms += _factored({v: plain[v] for v in ranked if v not in whole}, sp.S.One)
+    unit = [vector for vector in ranked if plain[vector] in (1, -1)]
+    terms = [vector for vector in unit if plain[vector] > 0]
+    terms += [-vector for vector in unit if plain[vector] < 0]
+    terms += _factored({v: plain[v] for v in ranked if v not in unit}, sp.S.One)
     terms += _factored({v: scaled[v] for v in sorted(scaled, key=order.__getitem__)}, h)
     return sp.Add(*terms, evaluate=False) if len(terms) != 1 else terms[0]
 

@@ -236,8 +236,8 @@ class _Reader:
         if name in ("mathbf", "boldsymbol"):
             return _bold(self.atom())
         if name in _ALPHABETS:
-            ending = _ALPHABETS[name]
-            return _leaf("mi", "".join(html5.get(f"{c}{ending};", c) for c in self.text()))
+            suffix = _ALPHABETS[name]
+            return _leaf("mi", "".join(html5.get(f"{c}{suffix};", c) for c in self.text()))
         if name in _ACCENTS:
             sign = _character(_ACCENTS[name])
             # browsers set what is marked as an accent so close that it touches the letter

@@ -85,10 +85,10 @@ class Mark(Symbol):  # type: ignore[misc]  # SymPy ships no types, so its classe
         content: tuple[object, ...] = super()._hashable_content()
         return (*content, self.latex)
 
-    def _sympystr(self, printer: object) -> str:
+    def _sympystr(self, _printer: object) -> str:
         return str(self.name)
 
-    def _latex(self, printer: object) -> str:
+    def _latex(self, _printer: object) -> str:
         return self.latex
 
     @property
@@ -124,17 +124,10 @@ class Notation:
     Where the model has a symbol of the same name, another letter stands in its place: the state
     vector of a model in x, y and z prints as X, the step length of one with a gating variable h
     as dt. LaTeX sets vectors in bold type.
-
-    Parameters
-    ----------
-    letters : tuple of (str, str)
-        The letter of the papers and the one used.
-    arguments : tuple of str
-        Which of theta, u and t the field depends on.
     """
 
-    letters: tuple[tuple[str, str], ...]
-    arguments: tuple[str, ...]
+    letters: tuple[tuple[str, str], ...]  #: The letter of the papers and the one used.
+    arguments: tuple[str, ...]  #: Which of theta, u and t the field depends on.
 
     @classmethod
     def of(cls, model: Model, measurement: Measurement, further: Iterable[str] = ()) -> Self:

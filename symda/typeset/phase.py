@@ -56,7 +56,6 @@ def derived(symbol: Symbol, text: Callable[[str], str], latex: Callable[[str], s
 
     Parameters
     ----------
-    symbol : Symbol
     text, latex : callable
         Take the name, or the LaTeX, of the symbol without its site, and return the new ones.
     """
@@ -103,7 +102,6 @@ def total_derivative(
 
     Parameters
     ----------
-    expression : Expr
     time : Symbol
         Time as it stands in the expression itself.
     moving : iterable of Symbol

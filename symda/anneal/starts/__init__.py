@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symda.anneal.starts.given import Given
+from symda.anneal.starts.from_paths import FromPaths
 from symda.anneal.starts.nudged import Nudged
 from symda.anneal.starts.start import Draw, Function, Point, Start, StartFunction
 from symda.anneal.starts.uniform import Uniform
@@ -18,8 +18,8 @@ STARTS: Registry[Start] = Registry(
 __all__ = [
     "STARTS",
     "Draw",
+    "FromPaths",
     "Function",
-    "Given",
     "Nudged",
     "Point",
     "Start",

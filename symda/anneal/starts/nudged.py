@@ -27,7 +27,7 @@ WEIGHT = 1.0
 
 @dataclass(frozen=True)
 class Nudged:
-    """Integrate the model from a random state with random parameters, pulled towards the data.
+    """Integrate the model from a random state with random parameters, nudged towards the data.
 
     The initial state and the parameters are those of `Uniform`. After each step of length h a
     state measured as it is moves by the share 1 - exp(-g h) of its distance from the data, which
@@ -35,7 +35,7 @@ class Nudged:
     along its gradient, each component scaled by its start range, until that share of
     y_l - h_l(x) is gone to first order. Data are taken linear in time between two observations;
     farther from the nearest one than the channel's typical distance between two, there is no
-    coupling; a channel measured once, or hardly more often, couples at its data alone. Of the
+    coupling; a channel measured once, or hardly more often, couples only at its data. Of the
     trajectories of several gains, the one of least action is kept.
 
     Parameters
@@ -111,7 +111,7 @@ def _integrate(draw: Draw, start: FloatArray, theta: FloatArray, gains: FloatArr
     stride = 1 + problem.interior
     plain = [(l, int(a)) for l, a in enumerate(problem.direct) if a >= 0]
     others = [l for l, a in enumerate(problem.direct) if a < 0]
-    # channels on one state pull it one after the other
+    # channels that measure one state move it one after the other
     targets = _targets(problem)
     paths = np.empty((len(gains), problem.M, problem.D))
     paths[:, 0] = start
@@ -124,13 +124,13 @@ def _integrate(draw: Draw, start: FloatArray, theta: FloatArray, gains: FloatArr
             if not np.isnan(target[channel]):
                 x[:, state] += share * (target[channel] - x[:, state])
         if others and not np.isnan(target[others]).all():
-            for one, pull in zip(x, share, strict=True):
-                _pull(draw, one, theta, target, others, pull)
+            for one, fraction in zip(x, share, strict=True):
+                _move(draw, one, theta, target, others, fraction)
         paths[:, n * stride + 1 : (n + 1) * stride + 1] = ends
     return paths
 
 
-def _pull(
+def _move(
     draw: Draw,
     x: FloatArray,
     theta: FloatArray,

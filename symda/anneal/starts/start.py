@@ -51,7 +51,7 @@ class Draw:
 
     @property
     def rng(self) -> np.random.Generator:
-        """Random numbers that depend on seed, path and turn alone."""
+        """Random numbers that depend on seed, path and turn only."""
         rng: np.random.Generator = self._rng  # type: ignore[attr-defined]
         return rng
 
@@ -101,7 +101,7 @@ class Draw:
         return np.where(problem.free, drawn, problem.fixed)
 
     def initial(self) -> FloatArray:
-        """Draw a state at the first grid point, (D,): as `path` does, there alone."""
+        """Draw a state at the first grid point, (D,): as `path` does, but only there."""
         problem = self.problem
         low, high = problem.state_start.T
         state = self.rng.uniform(low, high)
@@ -129,12 +129,7 @@ class Start(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """A start that is a function `(problem, rng) -> (X, theta)` of the user's.
-
-    Attributes
-    ----------
-    function : callable
-    """
+    """A start that is a function `(problem, rng) -> (X, theta)` of the user's."""
 
     function: StartFunction
 

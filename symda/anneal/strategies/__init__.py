@@ -1,4 +1,4 @@
-"""How paths get up the ladder. To add a strategy: one file here, one line in `STRATEGIES`."""
+"""How paths climb the ladder. To add a strategy: one file here, one line in `STRATEGIES`."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ from symda.anneal.strategies.strategy import (
     cut_short,
     extrapolated,
     finished,
-    hurried,
     part,
     with_effort,
+    with_window_limit,
 )
 from symda.anneal.task import Job, PathResult
-from symda.checks import number, whole
+from symda.checks import integer, number
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Population(Growing):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check(whole, "copies", "survivors")
+        self._check(integer, "copies", "survivors")
         self._check(partial(number, kind="positive"), "spread", "margin")
 
     @property
@@ -96,7 +96,7 @@ class Population(Growing):
     ) -> list[PathResult]:
         """Run one attempt; the results are its survivors, numbered from `paths[0]`, best first."""
         plan = self.plan(job.problem, job.rf)
-        key = (paths[0], 1)  # path k draws from (k,) alone
+        key = (paths[0], 1)  # path k draws from (k,) only
         rng = np.random.default_rng(np.random.SeedSequence(job.seed, spawn_key=key))
         starts, failed = first_points(job, paths)
         efforts: list[PathResult] = []
@@ -105,7 +105,7 @@ class Population(Growing):
             full = longer == 0
             window = part(job, steps, range(first, plan.rung + 1), "ends")
             if efforts:
-                window = hurried(window)
+                window = with_window_limit(window)
             elif full:
                 break
             points = window.problem.M

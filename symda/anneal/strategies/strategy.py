@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from symda.anneal.measured import followed
-from symda.checks import number, whole
+from symda.checks import integer, number
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Growing:
     rf: float | None = None
 
     def __post_init__(self) -> None:
-        self._check(whole, "samples", "extend")
+        self._check(integer, "samples", "extend")
         self._check(partial(number, kind="positive"), "rf")
 
     def _check(self, test: Callable[[object, str], object], *names: str) -> None:
@@ -132,7 +132,7 @@ class Growing:
 
     def _rung(self, problem: Problem, rf: FloatArray, first: int) -> int:
         # parameters per step, which have a process variance, have an Rf that no rung changes
-        ruled = np.flatnonzero(np.isnan(problem.process_variance))
+        ruled = np.flatnonzero(problem.ruled)
         measured = np.intersect1d(followed(problem), ruled).astype(int)
         heights = np.log(rf[:, measured if measured.size else ruled]).mean(axis=1)
         if self.rf is not None:
@@ -155,9 +155,9 @@ def part(job: Job, steps: int, rungs: Sequence[int], keep: str) -> Job:
     return replace(job, problem=window, rungs=tuple(rungs), keep=keep)
 
 
-def hurried(job: Job) -> Job:
+def with_window_limit(job: Job) -> Job:
     """Return a job with fewer iterations a rung, unless the user allows fewer still."""
-    return replace(job, solver=job.solver.hurried())
+    return replace(job, solver=job.solver.with_window_limit())
 
 
 def extrapolated(job: Job, found: PathResult, steps: int, point: Point | None = None) -> Point:

@@ -12,9 +12,9 @@ from symda.anneal.strategies.strategy import (
     cut_short,
     extrapolated,
     finished,
-    hurried,
     part,
     with_effort,
+    with_window_limit,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Window(Growing):
         for steps, longer in zip(plan.steps, plan.steps[1:], strict=False):
             window = part(job, steps, range(first, plan.rung + 1), "ends")
             if grown:
-                window = hurried(window)
+                window = with_window_limit(window)
             points = window.problem.M
             here = {k: (path[:points], theta) for k, (path, theta) in starts.items()}
             starts = {}

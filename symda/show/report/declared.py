@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from symda.declare import LatticeModel, Parameter, State, StepParameter
-from symda.show.report.document import Block, Facts, Part, Table, Text, Topic, count
+from symda.show.report.document import Block, Facts, Paragraph, Part, Table, Topic, count
 from symda.show.report.mathematics import formulas
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ def declared(
 
     Parameters
     ----------
-    model : Model
-    measurement : Measurement
-    scheme : Scheme
     options : sequence of (str, str)
         What else the action was given.
     sections : sequence of Section
@@ -56,7 +53,7 @@ def declared(
         blocks.append(Topic("States", (_states(states, model, measurement),)))
     if model.per_step:
         blocks.append(Topic("Parameters per step", (_per_step(model),)))
-    listed = _parameters(measurement.declarations(model)) if parameters else Text("None.")
+    listed = _parameters(measurement.declarations(model)) if parameters else Paragraph("None.")
     blocks.append(Topic("Parameters", (listed,)))
     if model.forcing:
         rows = tuple((symbol.name,) for symbol in model.forcing)

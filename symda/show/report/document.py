@@ -16,7 +16,7 @@ SIDE_BY_SIDE, SHORT = 7, 28
 
 
 @dataclass(frozen=True)
-class Text:
+class Paragraph:
     """A paragraph of plain text."""
 
     kind: ClassVar[str] = "text"
@@ -24,30 +24,17 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A sentence to be seen first.
-
-    Parameters
-    ----------
-    text : str
-    mood : {"good", "bad", "open"}
-        How it is marked; the words say it as well.
-    """
+class Judgement:
+    """A sentence to be seen first."""
 
     kind: ClassVar[str] = "verdict"
     text: str
-    mood: str
+    mood: str  #: "good", "bad" or "open": how it is marked; the words say it as well.
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and what they are; many short ones stand side by side.
-
-    Parameters
-    ----------
-    rows : tuple of (str, str)
-    compact : bool, optional
-    """
+    """Names and what they are; many short ones stand side by side."""
 
     kind: ClassVar[str] = "facts"
     rows: tuple[tuple[str, str], ...]
@@ -56,24 +43,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; `left_out` rows of it are not shown.
-
-    Parameters
-    ----------
-    caption : str
-    columns : tuple of str
-    rows : tuple of tuple of str
-    left_out : int, optional
-    note : str, optional
-        What is to be said below it.
-    """
+    """A table; `left_out` rows of it are not shown."""
 
     kind: ClassVar[str] = "table"
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     left_out: int = 0
-    note: str = ""
+    note: str = ""  #: What is to be said below it.
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -86,19 +63,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Formulas:
-    """Equations, in each form they are written in.
-
-    Parameters
-    ----------
-    mathml : tuple of str
-        One ``<math>`` element each, made by the printer of equations: not escaped again.
-    latex : str
-        The inside of an align* environment.
-    """
+    """Equations, in each form they are written in."""
 
     kind: ClassVar[str] = "formulas"
+    #: One ``<math>`` element each, made by the printer of equations: not escaped again.
     mathml: tuple[str, ...]
-    latex: str
+    latex: str  #: The inside of an align* environment.
 
     @property
     def compact(self) -> bool:
@@ -109,26 +79,15 @@ class Formulas:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A drawing.
-
-    Parameters
-    ----------
-    name : str
-        For its file, where it needs one.
-    drawing : matplotlib.figure.Figure
-    alt : str
-        What there is to see, for who cannot see it.
-    caption : str, optional
-    shape : {"wide", "plot", "picture"}, optional
-        Whether a page keeps its size and lets it scroll where there is little room, stretches it to
-        the room there is, or takes it as it is.
-    """
+    """A drawing."""
 
     kind: ClassVar[str] = "figure"
-    name: str
+    name: str  #: For its file, where it needs one.
     drawing: MatplotlibFigure
-    alt: str
+    alt: str  #: What there is to see, for who cannot see it.
     caption: str = ""
+    #: "wide", "plot" or "picture": whether a page keeps its size and lets it scroll where there is
+    #: little room, stretches it to the room there is, or takes it as it is.
     shape: str = "plot"
 
 
@@ -143,44 +102,26 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Code:
-    """Text in a programming language.
-
-    Parameters
-    ----------
-    text : str
-    language : {"cython", "python", "sh", "text"}
-    left_out : int, optional
-        Lines not shown.
-    """
+    """Text in a programming language."""
 
     kind: ClassVar[str] = "code"
     text: str
-    language: str
-    left_out: int = 0
+    language: str  #: "cython", "python", "sh" or "text"
+    left_out: int = 0  #: Lines not shown.
 
 
 @dataclass(frozen=True)
 class Topic:
-    """Blocks under a heading of their own.
-
-    Parameters
-    ----------
-    title : str
-    blocks : tuple of Block
-    folded : bool, optional
-        Whether a page shows the heading alone until it is opened.
-    size : str, optional
-        How much there is to unfold, such as ``"60 equations"``.
-    """
+    """Blocks under a heading of their own."""
 
     kind: ClassVar[str] = "topic"
     title: str
     blocks: tuple[Leaf, ...]
-    folded: bool = False
-    size: str = ""
+    folded: bool = False  #: Whether a page shows only the heading until it is opened.
+    size: str = ""  #: How much there is to unfold, such as ``"60 equations"``.
 
 
-Leaf: TypeAlias = Text | Verdict | Facts | Table | Formulas | Figure | Gallery | Code
+Leaf: TypeAlias = Paragraph | Judgement | Facts | Table | Formulas | Figure | Gallery | Code
 Block: TypeAlias = Leaf | Topic
 
 
@@ -199,21 +140,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Document:
-    """A report.
-
-    Parameters
-    ----------
-    title, subtitle : str
-    parts : tuple of Part
-        In the order of reading.
-    colophon : str, optional
-        The last line.
-    """
+    """A report."""
 
     title: str
     subtitle: str
-    parts: tuple[Part, ...]
-    colophon: str = ""
+    parts: tuple[Part, ...]  #: In the order of reading.
+    colophon: str = ""  #: The last line.
 
 
 def slug(text: str) -> str:

@@ -40,7 +40,6 @@ def svg(figure: Figure, prefix: str) -> str:
 
     Parameters
     ----------
-    figure : Figure
     prefix : str
         What its inner names begin with, unique on the page.
 

@@ -14,7 +14,6 @@ from symda.analyse import (
     assessment,
     best_path,
     chi_squared,
-    endings,
     free_parameters,
     hits,
     last_rung,
@@ -24,6 +23,7 @@ from symda.analyse import (
     parameters_per_step,
     path_counts,
     reached,
+    status_counts,
     stopped_after,
     time_to_lowest,
     verdict,
@@ -39,10 +39,10 @@ from symda.show.report.document import (
     Facts,
     Figure,
     Gallery,
+    Judgement,
     Part,
     Table,
     Topic,
-    Verdict,
     count,
     slug,
 )
@@ -66,8 +66,6 @@ def found(
 
     Parameters
     ----------
-    dataset : xarray.Dataset
-        The dataset of a run.
     limits : mapping of str to (float, float), optional
         Bounds of the parameters, where they are known; a run does not record them.
     truth : xarray.DataArray, dims (time, state), optional
@@ -116,11 +114,11 @@ def _facts(record: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 def _result(dataset: xr.Dataset, finished: bool) -> Iterator[Block]:
     if dataset.attrs["interrupted"]:
-        yield Verdict("The run was interrupted; this is what was done until then.", "open")
+        yield Judgement("The run was interrupted; this is what was done until then.", "open")
     if finished:
         yield from _judgement(dataset)
     else:
-        yield Verdict("No path reached a rung, so there is no level to show.", "bad")
+        yield Judgement("No path reached a rung, so there is no level to show.", "bad")
     counts, sizes = path_counts(dataset), dataset.sizes
     free, own = len(free_parameters(dataset)), parameters_per_step(dataset)
     rows = [
@@ -159,13 +157,13 @@ def _messages(dataset: xr.Dataset, which: BoolArray, one: str, many: str) -> Ite
 def _judgement(dataset: xr.Dataset) -> Iterator[Block]:
     judged = verdict(dataset)
     text = str(judged)
-    yield Verdict(f"{text[0].upper()}{text[1:]}.", judged.mood)
+    yield Judgement(f"{text[0].upper()}{text[1:]}.", judged.mood)
     marks = {True: "yes", False: "no", None: "not known"}
     rows = tuple((f.about, marks[f.holds], f.text) for f in judged.findings)
     yield Table("What was asked of it", ("question", "holds", "because"), rows, 0)
     remark = str(dataset["message"].values[best_path(dataset)])
     if remark and remark not in text:
-        yield Verdict(f"The lowest path: {remark}", "open")
+        yield Judgement(f"The lowest path: {remark}", "open")
 
 
 def _ladder(dataset: xr.Dataset) -> str:
@@ -195,7 +193,7 @@ def _lowest(dataset: xr.Dataset) -> list[tuple[str, str]]:
         ("model term", f"{float(dataset['model_term'].values[best, rung]):.6g}"),
         ("hit rate", rate),
         ("time to the lowest level", str(time_to_lowest(dataset))),
-        ("ends", ", ".join(f"{number} {how}" for how, number in endings(dataset).items())),
+        ("ends", ", ".join(f"{number} {how}" for how, number in status_counts(dataset).items())),
     ]
     if judged.n > judged.p:
         expected = f"{judged.mean:.6g} ({judged.low:.6g} .. {judged.high:.6g}, 95.4 %)"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from symda.show.report.document import Formulas, Part, Text, Topic, count
+from symda.show.report.document import Formulas, Paragraph, Part, Topic, count
 from symda.typeset.display import latex_of, mathml_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _ALIGN = re.compile(r"\\begin\{align\*\}\n(.*)\n\\end\{align\*\}", re.DOTALL)
 
 def mathematics(title: str, sections: Sequence[Section], note: str = "") -> Part:
     """Return sections of equations as a part; long ones are folded."""
-    first = (Text(note),) if note else ()
+    first = (Paragraph(note),) if note else ()
     return Part(title, (*first, *(formulas(section) for section in sections)))
 
 
@@ -32,12 +32,12 @@ def formulas(section: Section) -> Topic:
     bare = replace(section, note="")
     mathml = tuple(_within(bare))
     left_out = len(section.lines) - len(mathml)
-    blocks: list[Text | Formulas] = [Text(section.note)] if section.note else []
+    blocks: list[Paragraph | Formulas] = [Paragraph(section.note)] if section.note else []
     if mathml:
         inside = _ALIGN.search(latex_of((replace(bare, lines=section.lines[: len(mathml)]),)))
         blocks.append(Formulas(mathml, inside[1] if inside else ""))
     if left_out:
-        blocks.append(Text(f"{count(left_out, 'more equation')} not shown."))
+        blocks.append(Paragraph(f"{count(left_out, 'more equation')} not shown."))
     size = count(len(section.lines), "equation")
     return Topic(section.title, tuple(blocks), len(section.lines) > OPEN, size)
 

@@ -9,10 +9,10 @@ from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from symda.anneal.settings import SPOKEN, USUAL
+from symda.anneal.settings import COMMAND_LINE, DEFAULTS
 from symda.anneal.starts import STARTS
 from symda.anneal.strategies import STRATEGIES
-from symda.show.report.document import Block, Code, Part, Text, Topic
+from symda.show.report.document import Block, Code, Paragraph, Part, Topic
 from symda.solve import SOLVERS
 
 if TYPE_CHECKING:
@@ -23,29 +23,29 @@ KINDS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {"solver": SOLVERS, "start": STARTS, "strategy": STRATEGIES}
 )
 #: Settings that decide what is found.
-REPEATED = tuple(name for name in SPOKEN if name != "workers")
+REPEATED = tuple(name for name in COMMAND_LINE if name != "workers")
 
 
 def repeat(dataset: xr.Dataset) -> Part:
     """Return how to repeat a run.
 
-    Path k depends on the seed and k alone, so the same versions on the same kind of machine give
+    Path k depends on the seed and k only, so the same versions on the same kind of machine give
     the same numbers, whatever the number of workers.
     """
     if not {"rf0", "alpha", "rungs", "paths", "seed"} <= _settings(dataset).keys():
-        return Part("Repeat this run", (Text("This run does not hold its settings."),))
+        return Part("Repeat this run", (Paragraph("This run does not hold its settings."),))
     python, missing = python_command(dataset)
     shell, why_not = shell_command(dataset)
     blocks: list[Block] = [
-        Text(
+        Paragraph(
             "With the action and the data of this run, and the versions recorded below, this gives "
             "the same paths on the same kind of machine; the number of workers makes no difference "
             "unless a time limit or a number of hits ended the run."
         ),
-        Topic("In Python", (*(Text(said) for said in missing), Code(python, "python"))),
+        Topic("In Python", (*(Paragraph(said) for said in missing), Code(python, "python"))),
     ]
     said = (Code(shell, "sh"),) if shell else ()
-    blocks.append(Topic("In a shell", (*(Text(line) for line in why_not), *said)))
+    blocks.append(Topic("In a shell", (*(Paragraph(line) for line in why_not), *said)))
     return Part("Repeat this run", tuple(blocks))
 
 
@@ -56,7 +56,7 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     ladder = ", ".join(f"{name}={settings[name]!r}" for name in ("rf0", "alpha", "rungs"))
     options = {"ladder": f"sd.Ladder({ladder})"}
     for name in (*REPEATED, "keep"):
-        if settings.get(name, USUAL[name]) != USUAL[name]:
+        if settings.get(name, DEFAULTS[name]) != DEFAULTS[name]:
             options[name] = repr(settings[name])
     if settings["solver_options"] and settings["solver"] in SOLVERS:
         options["options"] = repr(settings["solver_options"])
@@ -97,7 +97,7 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     words = ["symda", "anneal", "MODEL.py", "DATA.csv"]
     words += [f"--{name}={settings[name]}" for name in ("rf0", "alpha", "rungs")]
     for name in REPEATED:
-        if settings.get(name, USUAL[name]) != USUAL[name]:
+        if settings.get(name, DEFAULTS[name]) != DEFAULTS[name]:
             words.append(f"--{name.replace('_', '-')}={settings[name]}")
     words += [f"--option={k}={json.dumps(v)}" for k, v in settings["solver_options"].items()]
     given = dict(binding or {})

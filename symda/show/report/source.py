@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from symda.show.report.document import Code, Part, Text, Topic, count
+from symda.show.report.document import Code, Paragraph, Part, Topic, count
 
 if TYPE_CHECKING:
     from symda.emit import Source
@@ -29,4 +29,4 @@ def _module(what: str, source: Source) -> Topic:
         kept += 1
     said = f"{what}: module {source.name}, {count(len(lines), 'line')} of Cython."
     code = Code("\n".join(lines[:kept]) + "\n", "cython", len(lines) - kept)
-    return Topic(source.stem, (Text(said), code), True, count(len(lines), "line"))
+    return Topic(source.stem, (Paragraph(said), code), True, count(len(lines), "line"))

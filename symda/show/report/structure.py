@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.show.figures import BLUE, PALE, new_figure, plain
-from symda.show.report.document import Block, Figure, Gallery, Part, Text, slug
+from symda.show.report.document import Block, Figure, Gallery, Paragraph, Part, slug
 from symda.types import BoolArray
 
 if TYPE_CHECKING:
@@ -44,18 +44,10 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """The sparsity pattern of a matrix.
-
-    Parameters
-    ----------
-    title : str
-    mask : ndarray of bool, (rows, columns)
-        True where an entry can be other than zero.
-    down, across : Axis
-    """
+    """The sparsity pattern of a matrix."""
 
     title: str
-    mask: BoolArray
+    mask: BoolArray  #: True where an entry can be other than zero, (rows, columns).
     down: Axis
     across: Axis
 
@@ -82,7 +74,7 @@ class Picture:
 
 def structure(pictures: Sequence[Picture], note: str = "") -> Part:
     """Return the pictures as a part."""
-    blocks: list[Block] = [Text(note)] if note else []
+    blocks: list[Block] = [Paragraph(note)] if note else []
     blocks.append(Gallery(tuple(_figure(picture) for picture in pictures)))
     return Part("Structure", tuple(blocks))
 

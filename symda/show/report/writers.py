@@ -128,8 +128,8 @@ def _folder(target: Path) -> Path:
 
 def _drawn_earlier(target: Path) -> Iterator[Path]:
     """Yield the figures there are beside a text."""
-    ending = FIGURES.get(target.suffix.lower(), "none")
-    for file in _folder(target).glob(f"*.{ending}"):
+    suffix = FIGURES.get(target.suffix.lower(), "none")
+    for file in _folder(target).glob(f"*.{suffix}"):
         if _NUMBERED.fullmatch(file.stem):
             yield file
 
@@ -222,7 +222,7 @@ def _code_styles() -> Mapping[str, Markup]:
 
 
 def _rules(sheet: str) -> Iterator[str]:
-    """Yield the rules of words alone; the page has a ground of its own."""
+    """Yield the rules of words only; the page has its own background."""
     for line in sheet.splitlines():
         if line.startswith("pre.code .") and "linenos" not in line and ".hll" not in line:
             # without the comment that names the kind of word

@@ -2,31 +2,31 @@
 
 from symda.solve.boundary.collocation import Collocation
 from symda.solve.boundary.continuous import ContinuousData
-from symda.solve.boundary.extremal import Ending, Extremal
+from symda.solve.boundary.extremal import Extremal, Outcome
+from symda.solve.boundary.functions import FieldFunctions, check_rate
 from symda.solve.boundary.mesh import Inputs, Mesh
 from symda.solve.boundary.solver import (
     METHODS,
     Boundary,
+    BoundaryMethod,
     BoundarySolver,
-    Method,
     make_method,
 )
 from symda.solve.boundary.sweeps import Sweeps
-from symda.solve.boundary.system import System, check_rate
 
 __all__ = [
     "METHODS",
     "Boundary",
+    "BoundaryMethod",
     "BoundarySolver",
     "Collocation",
     "ContinuousData",
-    "Ending",
     "Extremal",
+    "FieldFunctions",
     "Inputs",
     "Mesh",
-    "Method",
+    "Outcome",
     "Sweeps",
-    "System",
     "check_rate",
     "make_method",
 ]

@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symda.checks import whole
+from symda.checks import integer
 from symda.errors import OptionError
-from symda.solve.boundary.extremal import NOISE, Ending, Extremal
+from symda.solve.boundary.extremal import NOISE, Extremal, Outcome
+from symda.solve.boundary.functions import FieldFunctions
 from symda.solve.boundary.mesh import Inputs, Mesh
 from symda.solve.boundary.polish import Polished, polish
 from symda.solve.boundary.polynomials import Piecewise, gauss
-from symda.solve.boundary.program import Program
-from symda.solve.boundary.system import System
+from symda.solve.boundary.program import CollocationProgram
 from symda.solve.ipopt import DEFAULTS, STATUS, first_line
 from symda.status import Status
 from symda.types import BoolArray, FloatArray
@@ -49,7 +49,7 @@ LARGEST_DEGREE = 8
 MARGIN = 1e-7
 #: Share of a value that is its rounding error.
 ROUNDING = 1e-9
-#: Times that IPOPT begins anew: with other unknowns pinned to their bounds, or a finer unit.
+#: Times that IPOPT begins again: with other unknowns pinned to their bounds, or a finer unit.
 ROUNDS = 8
 #: Of the program at the start of IPOPT, in its units.
 LARGEST_FORCE = 100.0
@@ -65,13 +65,11 @@ class Collocation:
 
     The forcing between the scheme's abscissae is their polynomial; `symda.boundary_value` takes it
     at the Gauss points themselves. Parameters per step are states without an equation, 1/Rf their
-    process variance; free ones keep the weak tie of the discrete problem (`Problem.own_rf`),
+    process variance; free ones keep the weak tie of the discrete problem (`Problem.precision`),
     without which they would be undetermined between data.
 
     Parameters
     ----------
-    system : System
-        F and h.
     problem : Problem
         Data and bounds, of an action with ``model_error="rate"``.
     degree : int
@@ -92,7 +90,7 @@ class Collocation:
 
     def __init__(
         self,
-        system: System,
+        system: FieldFunctions,
         problem: Problem,
         *,
         degree: int = 4,
@@ -102,12 +100,12 @@ class Collocation:
     ) -> None:
         import casadi as ca
 
-        whole(degree, "collocation: degree", most=LARGEST_DEGREE)
-        whole(intervals, "collocation: intervals", most=10_000)
+        integer(degree, "collocation: degree", most=LARGEST_DEGREE)
+        integer(intervals, "collocation: intervals", most=10_000)
         self._problem = problem
         self.system = system
         self.mesh = Mesh.of(problem, degree, intervals, inputs)
-        self._program = Program(self.system, self.mesh)
+        self._program = CollocationProgram(self.system, self.mesh)
         self._functions = self._program.functions
         settings: dict[str, Any] = {
             "ipopt": DEFAULTS | DESCEND | options,
@@ -156,7 +154,7 @@ class Collocation:
         started = time.perf_counter()
         program = self._program
         initial = np.full(self.system.D, np.nan) if initial is None else initial
-        given = ~np.isnan(initial)
+        known = ~np.isnan(initial)
         lower, upper = self._limits(rf, initial)
         v, last = np.clip(self._first(times, path, theta), lower, upper), np.inf
         pinned = np.zeros(v.shape, dtype=bool)
@@ -175,15 +173,17 @@ class Collocation:
             iterations += int(stats["iter_count"])
             evaluations += int(stats.get("n_call_nlp_f", 0))
             v, lam = np.clip(_vector(solution["x"]), lower, upper), _vector(solution["lam_g"])
-            ending = Ending(status, message, iterations, evaluations, time.perf_counter() - started)
+            outcome = Outcome(
+                status, message, iterations, evaluations, time.perf_counter() - started
+            )
             if status not in (Status.CONVERGED, Status.ACCEPTABLE):
-                return self._extremal(v, unit * lam, rf, given, ending)
+                return self._extremal(v, unit * lam, rf, known, outcome)
             held = pinned | _held(v, lower, upper, _vector(solution["lam_x"]), self._sizes(v))
             v = _at_bounds(v, lower, upper, held)
             polished = polish(program, v, lam, q, (lower, upper), held | (lower == upper))
             v = polished.v
-            ending = replace(ending, seconds=time.perf_counter() - started)
-            found = self._extremal(v, unit * polished.lam, rf, given, ending)
+            outcome = replace(outcome, seconds=time.perf_counter() - started)
+            found = self._extremal(v, unit * polished.lam, rf, known, outcome)
             left = self._left(found, polished)
             if (polished.crossed | polished.released).any():
                 # a bound begins to hold, or no longer does: another minimum
@@ -204,10 +204,10 @@ class Collocation:
         """Force in which IPOPT's tolerance is a small share of those that act at v."""
         program, data = self._program, (self.mesh.y, self.mesh.rm)
         x, theta = v[program.x], v[program.theta]
-        pull = self.system.pull(x, theta, *data)[:, : self.system.D]
+        gradient = self.system.force(x, theta, *data)[:, : self.system.D]
         p = v[program.w] * np.where(np.isfinite(rf), rf, 0.0)
-        noise = NOISE * float(self.system.load(x, theta, *data)[:, : self.system.D].max())
-        force = max(float(np.abs(pull).max()), float(np.abs(p).max()), noise)
+        noise = NOISE * float(self.system.force_terms(x, theta, *data)[:, : self.system.D].max())
+        force = max(float(np.abs(gradient).max()), float(np.abs(p).max()), noise)
         return force / LARGEST_FORCE if force > 0.0 else 1.0
 
     def _limits(self, rf: FloatArray, initial: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -266,7 +266,7 @@ class Collocation:
     ) -> Extremal:
         """Say what IPOPT does not: what is left of the equations, bounds, no strict minimum."""
         problem, program = self._problem, self._program
-        status, notes = found.ending.status, [found.ending.message]
+        status, notes = found.outcome.status, [found.outcome.message]
         pressed = polished.pressed
         states = np.concatenate([pressed[program.x], *pressed[program.X]]).any(axis=0)
         theta = pressed[program.theta] & problem.free
@@ -288,10 +288,12 @@ class Collocation:
             notes.append("the last step was damped, so this may be no strict minimum")
         if status == Status.CONVERGED and (at or not polished.regular):
             status = Status.ACCEPTABLE
-        return replace(found, ending=replace(found.ending, status=status, message="; ".join(notes)))
+        return replace(
+            found, outcome=replace(found.outcome, status=status, message="; ".join(notes))
+        )
 
     def _extremal(
-        self, v: FloatArray, lam: FloatArray, rf: FloatArray, given: BoolArray, ending: Ending
+        self, v: FloatArray, lam: FloatArray, rf: FloatArray, known: BoolArray, outcome: Outcome
     ) -> Extremal:
         """Polynomials of the unknowns and of the multipliers, which are the momenta."""
         mesh, program, D = self.mesh, self._program, self.system.D
@@ -306,21 +308,21 @@ class Collocation:
             theta,
             rf,
             self._problem.free,
-            given,
-            ending,
+            known,
+            outcome,
         )
 
 
 def extremal(
-    system: System,
+    system: FieldFunctions,
     mesh: Mesh,
     x: tuple[FloatArray, FloatArray],
     p: tuple[FloatArray, FloatArray],
     theta: FloatArray,
     rf: FloatArray,
     free: BoolArray,
-    given: BoolArray,
-    ending: Ending,
+    known: BoolArray,
+    outcome: Outcome,
 ) -> Extremal:
     """Make the record of collocated values.
 
@@ -332,7 +334,7 @@ def extremal(
         States at the ends of intervals (J + 1, D) and at Gauss points (J, d, D).
     p : tuple of ndarray
         Momenta at Gauss points (J, d, D) and at the right ends of intervals (J, D).
-    theta, rf, free, given, ending
+    theta, rf, free, known, outcome
         As in `Extremal`.
     """
     nodes, X = x
@@ -341,7 +343,7 @@ def extremal(
     J = system.jacobian(X.reshape(-1, D), theta, mesh.u.reshape(flat.size, system.U), flat)
     falls = np.einsum("nab,na->nb", J[..., :D], points.reshape(-1, D)).reshape(points.shape)
     left = right + mesh.h[:, None] * np.einsum("d,jda->ja", gauss(mesh.degree).b, falls)
-    pull = system.pull(nodes[:1], theta, mesh.y[:1], mesh.rm[:1])[0, :D]
+    gradient = system.force(nodes[:1], theta, mesh.y[:1], mesh.rm[:1])[0, :D]
     return Extremal(
         system,
         mesh,
@@ -350,9 +352,9 @@ def extremal(
         theta,
         rf,
         free,
-        given,
-        left[0] - pull,
-        ending,
+        known,
+        left[0] - gradient,
+        outcome,
     )
 
 
@@ -377,10 +379,10 @@ def beyond_bounds(found: Extremal, problem: Problem) -> list[str]:
 def note_bounds(found: Extremal, problem: Problem) -> Extremal:
     """Say so if a solution lies beyond the bounds, which the equations do not know."""
     names = beyond_bounds(found, problem)
-    if not names or found.ending.status != Status.CONVERGED:
+    if not names or found.outcome.status != Status.CONVERGED:
         return found
-    message = f"{found.ending.message.rstrip('.')}; beyond the bounds: {', '.join(names)}"
-    return replace(found, ending=replace(found.ending, status=Status.ACCEPTABLE, message=message))
+    message = f"{found.outcome.message.rstrip('.')}; beyond the bounds: {', '.join(names)}"
+    return replace(found, outcome=replace(found.outcome, status=Status.ACCEPTABLE, message=message))
 
 
 def interpolate(times: FloatArray, path: FloatArray, t: FloatArray) -> FloatArray:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.checks import share, whole
+from symda.checks import integer, share
 from symda.errors import OptionError, SolveError
 from symda.solve.boundary.collocation import interpolate, note_bounds
-from symda.solve.boundary.extremal import Ending, Extremal
+from symda.solve.boundary.extremal import Extremal, Outcome
+from symda.solve.boundary.functions import FieldFunctions
 from symda.solve.boundary.mesh import Inputs, Mesh
 from symda.solve.boundary.polynomials import Piecewise, Side, gauss
-from symda.solve.boundary.system import System
 from symda.status import Status
 from symda.types import FloatArray
 
@@ -31,14 +31,10 @@ class Signal:
     rho_k = Rm_k / Delta_k, with Delta_k the mean of the intervals on both sides, at the ends the
     length of the one interval. So int rho/2 (h - y)^2 dt, by the trapezoidal rule, is the sum over
     the data with the first and the last counted half.
-
-    Attributes
-    ----------
-    times : ndarray, shape (N + 1,)
-    y, rho : ndarray, shape (N + 1, L)
     """
 
-    times: FloatArray
+    times: FloatArray  #: (N + 1,)
+    #: (N + 1, L)
     y: FloatArray
     rho: FloatArray
 
@@ -84,24 +80,15 @@ class Signal:
 
 
 @dataclass(frozen=True, eq=False)
-class Driven(Extremal):
+class SignalExtremal(Extremal):
     """An extremal whose momentum is driven by a signal: p' = -DF^T p + dh/dx^T rho (h - y).
 
     Its mesh has no data, so there are no jumps.
-
-    Attributes
-    ----------
-    signal : Signal
-        The data.
-    rms : float
-        Largest root mean square of solve_bvp's relative residuals in an interval.
-    conditions : ndarray
-        Residuals of the boundary conditions.
     """
 
-    signal: Signal
-    rms: float
-    conditions: FloatArray
+    signal: Signal  #: The data.
+    rms: float  #: Largest root mean square of solve_bvp's relative residuals in an interval.
+    conditions: FloatArray  #: Residuals of the boundary conditions.
 
     @cached_property
     def measurement_term(self) -> float:
@@ -138,8 +125,6 @@ class ContinuousData:
 
     Parameters
     ----------
-    system : System
-        F and h.
     problem : Problem
         Data at all nodes.
     inputs : Inputs, optional
@@ -157,14 +142,14 @@ class ContinuousData:
 
     def __init__(
         self,
-        system: System,
+        system: FieldFunctions,
         problem: Problem,
         *,
         inputs: Inputs | None = None,
         tol: float = 1e-6,
         max_nodes: int = 20_000,
     ) -> None:
-        whole(max_nodes, "bvp: max_nodes", most=10**8)
+        integer(max_nodes, "bvp: max_nodes", most=10**8)
         share(tol, "bvp: tol")
         self.system, self._problem = system, problem
         self._signal = Signal.of(problem)
@@ -200,15 +185,15 @@ class ContinuousData:
             u = self._mesh.inputs.values(np.clip(t, *times[[0, -1]]))
             F = self.system.slope(x, theta, u, t)
             J = self.system.jacobian(x, theta, u, t)
-            pull = self.system.pull(x, theta, *self._signal(t))
-            by_unknown = pull - np.einsum("nab,na->nb", J, p)
+            gradient = self.system.force(x, theta, *self._signal(t))
+            by_unknown = gradient - np.einsum("nab,na->nb", J, p)
             return np.hstack([F + p / rf, by_unknown[:, :D], by_unknown[:, D + free]]).T
 
-        given = np.zeros(D, dtype=bool) if initial is None else ~np.isnan(initial)
-        wanted = np.zeros(D) if initial is None else np.where(given, initial, 0.0)
+        known = np.zeros(D, dtype=bool) if initial is None else ~np.isnan(initial)
+        wanted = np.zeros(D) if initial is None else np.where(known, initial, 0.0)
 
-        def ends(a: FloatArray, b: FloatArray, k: FloatArray | None = None) -> FloatArray:
-            first = np.where(given, a[:D] - wanted, a[D : 2 * D])
+        def ends(a: FloatArray, b: FloatArray, _k: FloatArray | None = None) -> FloatArray:
+            first = np.where(known, a[:D] - wanted, a[D : 2 * D])
             return np.concatenate([first, b[D : 2 * D], a[2 * D :], b[2 * D :]])
 
         start = self._start(times, path, values(theta[free]), rf)
@@ -236,7 +221,7 @@ class ContinuousData:
         lengths = np.diff(found.sol.x)[:, None, None]
         c = c * lengths ** np.arange(c.shape[1])[:, None]
         breaks = np.asarray(found.sol.x)
-        result = Driven(
+        result = SignalExtremal(
             self.system,
             self._refined(breaks),
             Piecewise(breaks, c[..., :D]),
@@ -244,9 +229,9 @@ class ContinuousData:
             values(found.p),
             rf,
             problem.free,
-            given,
+            known,
             found.y[D : 2 * D, 0],
-            Ending(
+            Outcome(
                 status,
                 str(found.message),
                 int(found.niter),

@@ -14,69 +14,40 @@ from symda.status import Status
 from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
-    from symda.solve.boundary.system import System
+    from symda.solve.boundary.functions import FieldFunctions
 
 
-#: A momentum below this share of what the data could pull is rounding error.
+#: A momentum below this share of the largest force of the data is rounding error.
 NOISE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Ending:
-    """How a solver ended.
+class Outcome:
+    """How a solver ended."""
 
-    Attributes
-    ----------
-    status : Status
-        How it ended.
-    message : str
-        What there is to say about it.
-    iterations, evaluations : int
-    seconds : float
-        Wall time.
-    """
-
-    status: Status
-    message: str
+    status: Status  #: How it ended.
+    message: str  #: What the user is told.
     iterations: int
     evaluations: int
-    seconds: float
+    seconds: float  #: Wall time.
 
 
 @dataclass(frozen=True, eq=False)
 class Extremal:
-    """A solution of x' = F + p / Rf, p' = -DF^T p with jumps of p at the data.
+    """A solution of x' = F + p / Rf, p' = -DF^T p with jumps of p at the data."""
 
-    Attributes
-    ----------
-    system, mesh
-        What is solved, and where it is collocated.
-    x, p : Piecewise
-        States and momenta, polynomials of degree d between the ends of intervals.
-    theta : ndarray, shape (P,)
-        Parameters.
-    rf : ndarray, shape (D,)
-        Model precision, may be infinite.
-    free : ndarray of bool, shape (P,)
-        Which parameters were estimated.
-    given : ndarray of bool, shape (D,)
-        Where x(t0) was given; elsewhere p vanishes there.
-    before : ndarray, shape (D,)
-        p just before t0.
-    ending : Ending
-        How the solver ended.
-    """
-
-    system: System
+    #: What is solved, and where it is collocated.
+    system: FieldFunctions
     mesh: Mesh
+    #: States and momenta, polynomials of degree d between the ends of intervals.
     x: Piecewise
     p: Piecewise
-    theta: FloatArray
-    rf: FloatArray
-    free: BoolArray
-    given: BoolArray
-    before: FloatArray
-    ending: Ending
+    theta: FloatArray  #: Parameters, (P,).
+    rf: FloatArray  #: Model precision, may be infinite, (D,).
+    free: BoolArray  #: Which parameters were estimated, (P,).
+    known: BoolArray  #: (D,): where x(t0) was given; elsewhere p vanishes there.
+    before: FloatArray  #: p just before t0, (D,).
+    outcome: Outcome  #: How the solver ended.
 
     @property
     def window(self) -> tuple[float, float]:
@@ -86,17 +57,17 @@ class Extremal:
     @cached_property
     def jumps(self) -> FloatArray:
         """What the data add to p at the ends of intervals, dh/dx^T Rm (h - y), (J + 1, D)."""
-        return self._pulls[:, : self.system.D]
+        return self._gradients[:, : self.system.D]
 
     @cached_property
-    def _pulls(self) -> FloatArray:
-        return self.system.pull(self._nodes, self.theta, *self._data)
+    def _gradients(self) -> FloatArray:
+        return self.system.force(self._nodes, self.theta, *self._data)
 
     @cached_property
     def _noise(self) -> FloatArray:
         """Forces on states, at one time, and on parameters, in all, that are rounding, (D + P,)."""
-        load, D = self.system.load(self._nodes, self.theta, *self._data), self.system.D
-        return NOISE * np.concatenate([load[:, :D].max(axis=0), load[:, D:].sum(axis=0)])
+        size, D = self.system.force_terms(self._nodes, self.theta, *self._data), self.system.D
+        return NOISE * np.concatenate([size[:, :D].max(axis=0), size[:, D:].sum(axis=0)])
 
     @property
     def _data(self) -> tuple[FloatArray, FloatArray]:
@@ -137,8 +108,8 @@ class Extremal:
     def residuals(self) -> dict[str, float]:
         """How far the equations are from being met, as shares of the largest |x|, |p| or jump.
 
-        Where the data are met exactly p is rounding error, no yardstick; a small share of what
-        they could pull, dh/dx^T Rm h, then takes its place.
+        Where the data are met exactly p is rounding error and no measure of size; a small
+        share of dh/dx^T Rm h, the force that the data could have, then takes its place.
 
         ``states`` and ``momenta``: the differential equations at the Gauss points, times the
         interval's length; ``jumps``: of p at the data; ``ends``: p before t0 (or x(t0)) and after
@@ -148,17 +119,17 @@ class Extremal:
         dx, dp = self._defects(gauss(self.mesh.degree).c)
         before, after = self.momenta_at_ends
         D = self.system.D
-        loads = self._noise[D:] + np.abs(self._pulls[:, D:]).sum(axis=0)
-        pulls = self._pulls[:, D:].sum(axis=0)
+        sizes = self._noise[D:] + np.abs(self._gradients[:, D:]).sum(axis=0)
+        gradient = self._gradients[:, D:].sum(axis=0)
         weights = (self.mesh.h[:, None] * gauss(self.mesh.degree).b)[..., None]
         J = weights[..., None] * self._jacobians(self.mesh.points, self.x, "right")[..., D:]
         p = self._at_points(self.p)
         work = np.einsum("jda,jdap->jdp", p, J)
-        loads += np.abs(work).sum(axis=(0, 1))
-        loads += self._noise[:D].max() * np.abs(J).sum(axis=(0, 1, 2))
-        balance = np.abs(pulls - work.sum(axis=(0, 1))) / _positive(loads)
+        sizes += np.abs(work).sum(axis=(0, 1))
+        sizes += self._noise[:D].max() * np.abs(J).sum(axis=(0, 1, 2))
+        balance = np.abs(gradient - work.sum(axis=(0, 1))) / _positive(sizes)
         size = self._sizes[1]
-        ends = np.stack([np.where(self.given, 0.0, before[0]), after[-1]])
+        ends = np.stack([np.where(self.known, 0.0, before[0]), after[-1]])
         return {
             "states": float(dx.max(initial=0.0)),
             "momenta": float(dp.max(initial=0.0)),
@@ -183,8 +154,8 @@ class Extremal:
         _, after = self.momenta_at_ends
         x = np.abs(self._nodes).max(axis=0)
         p = np.maximum(np.abs(after), np.abs(self.jumps)).max(axis=0)
-        # a state that hardly feels the data has a momentum of rounding errors of the others, and
-        # so have all where the data are met exactly
+        # the momentum of a state that hardly depends on the data is made of rounding errors of the
+        # others, and so are all where the data are met exactly
         least = max(1e-12 * p.max(), self._noise[: self.system.D].max())
         return _positive(x), _positive(np.maximum(p, least))
 

@@ -17,18 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """Forcing as polynomials, step by step.
+    """Forcing as polynomials, step by step."""
 
-    Attributes
-    ----------
-    nodes : ndarray, shape (N + 1,)
-        Ends of the steps.
-    coefficients : ndarray, shape (N, S, U)
-        Of powers of s in [0, 1].
-    """
-
-    nodes: FloatArray
-    coefficients: FloatArray
+    nodes: FloatArray  #: Ends of the steps, (N + 1,).
+    coefficients: FloatArray  #: Of powers of s in [0, 1], (N, S, U).
 
     def __call__(self, t: FloatArray) -> FloatArray:
         """Values at times (T,), shape (T, U)."""
@@ -41,22 +33,14 @@ class Steps:
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Forcing as a function of time.
+    """Forcing as a function of time."""
 
-    Parameters
-    ----------
-    values : callable
-        Times (T,) -> forcing (T, U).
-    breaks : ndarray
-        Times at which it is not smooth; intervals end there.
-    """
-
-    values: Callable[[FloatArray], FloatArray]
-    breaks: FloatArray
+    values: Callable[[FloatArray], FloatArray]  #: Times (T,) -> forcing (T, U).
+    breaks: FloatArray  #: Times at which it is not smooth; intervals end there.
 
     @classmethod
     def of(cls, problem: Problem) -> Inputs:
-        """Take the forcing of a problem, which has it at the abscissae of its scheme alone.
+        """Take the forcing of a problem, which has it at the abscissae of its scheme only.
 
         In between it is the polynomial through them, step by step: exact for a forcing that is
         linear between grid points (held, for schemes with one abscissa), and never worse than
@@ -70,31 +54,16 @@ class Inputs:
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """J intervals, which end at all grid points and wherever the forcing is not smooth.
+    """J intervals, which end at all grid points and wherever the forcing is not smooth."""
 
-    Attributes
-    ----------
-    times : ndarray, shape (J + 1,)
-        Ends of the intervals.
-    points : ndarray, shape (J, d)
-        Times of the Gauss points.
-    grid : ndarray, shape (M,)
-        Where the model grid's points are among `times`.
-    u : ndarray, shape (J, d, U)
-        Forcing at `points`.
-    y, rm : ndarray, shape (J + 1, L)
-        Data and their precision, 0 where there are none.
-    inputs : Inputs
-        The forcing at any time.
-    """
-
-    times: FloatArray
-    points: FloatArray
-    grid: IntArray
-    u: FloatArray
+    times: FloatArray  #: Ends of the intervals, (J + 1,).
+    points: FloatArray  #: Times of the Gauss points, (J, d).
+    grid: IntArray  #: Where the model grid's points are among `times`, (M,).
+    u: FloatArray  #: Forcing at `points`, (J, d, U).
+    #: Data and their precision, 0 where there are none, (J + 1, L).
     y: FloatArray
     rm: FloatArray
-    inputs: Inputs
+    inputs: Inputs  #: The forcing at any time.
 
     @classmethod
     def of(cls, problem: Problem, degree: int, intervals: int, inputs: Inputs | None) -> Mesh:
@@ -104,7 +73,7 @@ class Mesh:
         shares = np.arange(intervals) / intervals
         fine = np.append((t[:-1, None] + np.diff(t)[:, None] * shares).reshape(-1), t[-1])
         inner = inputs.breaks[(inputs.breaks > t[0]) & (inputs.breaks < t[-1])]
-        # a break at a grid point but for rounding is that point
+        # a break at a grid point up to rounding is that point
         near = np.abs(inner[:, None] - fine).min(axis=1, initial=np.inf)
         times = np.unique(np.concatenate([fine, inner[near > 1e-9 * np.diff(t).min()]]))
         grid = np.searchsorted(times, t)

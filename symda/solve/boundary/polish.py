@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.solve.boundary.program import Program
+from symda.solve.boundary.program import CollocationProgram
 from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -24,31 +24,21 @@ NOTHING = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Polished:
-    """Where Newton's method ended.
+    """Where Newton's method ended."""
 
-    Attributes
-    ----------
-    v, lam : ndarray
-        Unknowns, inside their bounds, and multipliers: improved, or as they were where the first
-        step is not small.
-    regular : bool
-        Whether the equations determine their solution.
-    crossed : ndarray of bool
-        Unknowns that the next step would take beyond a bound: it was not taken.
-    pressed, released : ndarray of bool
-        Held unknowns that a force pushes against their bound, or away from it.
-    """
-
+    #: Unknowns, inside their bounds, and multipliers: improved, or as they were where the first
+    #: step is not small.
     v: FloatArray
     lam: FloatArray
-    regular: bool
-    crossed: BoolArray
+    regular: bool  #: Whether the equations determine their solution.
+    crossed: BoolArray  #: Unknowns that the next step would take beyond a bound: it was not taken.
+    #: Held unknowns that a force pushes against their bound, or away from it.
     pressed: BoolArray
     released: BoolArray
 
 
 def polish(
-    program: Program,
+    program: CollocationProgram,
     v: FloatArray,
     lam: FloatArray,
     q: FloatArray,
@@ -59,8 +49,6 @@ def polish(
 
     Parameters
     ----------
-    program : Program
-        The nonlinear program.
     v, lam : ndarray
         Unknowns and multipliers.
     q : ndarray
@@ -103,8 +91,8 @@ def polish(
         if crossed.any() or not change < smallest:
             break
         v, lam, smallest = moved, lam + dlam, change
-    force, loads = _forces(program, v, lam, q)
-    force[np.abs(force) <= NOTHING * loads] = 0.0
+    force, sizes = _forces(program, v, lam, q)
+    force[np.abs(force) <= NOTHING * sizes] = 0.0
     at_bound = held & (lower < upper)
     outward = np.where(upper - v < v - lower, force < 0.0, force > 0.0)
     pressed = at_bound & (force != 0.0) & outward
@@ -112,7 +100,7 @@ def polish(
 
 
 def _forces(
-    program: Program, v: FloatArray, lam: FloatArray, q: FloatArray
+    program: CollocationProgram, v: FloatArray, lam: FloatArray, q: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Gradient of the Lagrange function by the unknowns, and the absolute size of its terms."""
     from scipy.sparse import csc_array

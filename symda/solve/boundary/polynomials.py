@@ -19,27 +19,17 @@ class Gauss:
     """Collocation at the d Gauss points of [0, 1], with polynomials of degree d.
 
     A polynomial is known by its values at 0 and at the points, d + 1 numbers.
-
-    Attributes
-    ----------
-    c, b : ndarray, shape (d,)
-        Points and weights.
-    A : ndarray, shape (d, d)
-        Integrals from 0 to c_j of the Lagrange polynomials of the points: the Runge-Kutta matrix.
-    slopes : ndarray, shape (d, d + 1)
-        Values -> derivatives at the points.
-    end : ndarray, shape (d + 1,)
-        Values -> value at 1.
-    monomials : ndarray, shape (d + 1, d + 1)
-        Values -> coefficients of 1, s, s^2, ...
     """
 
+    #: Points and weights, (d,).
     c: FloatArray
     b: FloatArray
+    #: Integrals from 0 to c_j of the Lagrange polynomials of the points: the Runge-Kutta matrix,
+    #: (d, d).
     A: FloatArray
-    slopes: FloatArray
-    end: FloatArray
-    monomials: FloatArray
+    slopes: FloatArray  #: Values -> derivatives at the points, (d, d + 1).
+    end: FloatArray  #: Values -> value at 1, (d + 1,).
+    monomials: FloatArray  #: Values -> coefficients of 1, s, s^2, .., (d + 1, d + 1).
 
 
 @cache
@@ -59,18 +49,10 @@ def gauss(degree: int) -> Gauss:
 
 @dataclass(frozen=True, eq=False)
 class Piecewise:
-    """A function of time with n components, a polynomial in each of J intervals.
+    """A function of time with n components, a polynomial in each of J intervals."""
 
-    Parameters
-    ----------
-    breaks : ndarray, shape (J + 1,)
-        Ends of the intervals, increasing.
-    coefficients : ndarray, shape (J, K, n)
-        Of 1, s, s^2, ... with s from 0 to 1 in each interval.
-    """
-
-    breaks: FloatArray
-    coefficients: FloatArray
+    breaks: FloatArray  #: Ends of the intervals, increasing, (J + 1,).
+    coefficients: FloatArray  #: (J, K, n): of 1, s, s^2, ... with s from 0 to 1 in each interval.
 
     @classmethod
     def through(cls, breaks: FloatArray, left: FloatArray, points: FloatArray) -> Piecewise:

@@ -23,16 +23,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.build.layout import Assembly
+from symda.solve.boundary.functions import FieldFunctions
 from symda.solve.boundary.mesh import Mesh
 from symda.solve.boundary.polynomials import gauss
-from symda.solve.boundary.system import System
 from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
 
 
-class Program:
+class CollocationProgram:
     """Functions for CasADi's `nlpsol`, assembled of those of one Gauss point and one datum.
 
     Its parameters q are the weights h_i b_j Rf / unit of w (J, d, D), flat, 0 where Rf is infinite,
@@ -40,13 +40,11 @@ class Program:
 
     Parameters
     ----------
-    system : System
-        F and h.
     mesh : Mesh
         Intervals, forcing and data.
     """
 
-    def __init__(self, system: System, mesh: Mesh) -> None:
+    def __init__(self, system: FieldFunctions, mesh: Mesh) -> None:
         self.system, self.mesh = system, mesh
         D, J, d, P = system.D, mesh.J, mesh.degree, system.P
         ends = [(J + 1) * D, J * d * D, J * d * D, P]
@@ -112,19 +110,21 @@ class Program:
         linear = ca.mtimes(_sparse(self._linear, self._linear_values), v)
         scaled = ca.vec(slopes * ca.repmat(lengths, D, 1))
         g = linear - ca.vertcat(scaled, ca.DM.zeros(J * D))
-        pull = share * mapped("pull", here)
+        forces = share * mapped("force", here)
         targets = self._columns(self.x[seen])
-        gradient = _scatter_vector(self.unknowns, targets, pull)
+        gradient = _scatter_vector(self.unknowns, targets, forces)
         gradient = ca.densify(gradient + _scatter_vector(self.unknowns, self.w.reshape(-1), q * w))
         repeat = system.functions["jacobian"].nnz_out(0)
         by_point = mapped("jacobian", there) * ca.DM(np.repeat(-h, repeat))
         jacobian = _scatter(self._jacobian, ca.vertcat(ca.DM(self._linear_values), by_point))
         # the multiplier of g times its curvature, -h lam . D2F
         weights = -ca.reshape(lam_g[: count * D], D, count) * ca.repmat(lengths, D, 1)
-        bends = ca.vertcat(
-            mapped("curvature", [*there, weights]), lam_f * share * mapped("bend", here), lam_f * q
+        curvatures = ca.vertcat(
+            mapped("curvature", [*there, weights]),
+            lam_f * share * mapped("error_hessian", here),
+            lam_f * q,
         )
-        hessian = _scatter(self._hessian, bends)
+        hessian = _scatter(self._hessian, curvatures)
         first, second = ["x", "p"], ["x", "p", "lam_f", "lam_g"]
         return {
             "nlp": ca.Function("nlp", [v, p], [f, g], first, ["f", "g"]),
@@ -192,7 +192,7 @@ class Program:
         width = self.system.D + self.system.P
         parts = [
             ("curvature", self._columns(self.X.reshape(-1, self.system.D))),
-            ("bend", self._columns(self.x[self._seen])),
+            ("error_hessian", self._columns(self.x[self._seen])),
         ]
         rows, columns = [], []
         for name, unknowns in parts:

@@ -15,9 +15,9 @@ from symda.errors import OptionError, nearest
 from symda.solve.boundary.collocation import Collocation, beyond_bounds
 from symda.solve.boundary.continuous import ContinuousData
 from symda.solve.boundary.extremal import Extremal
+from symda.solve.boundary.functions import FieldFunctions, check_rate
 from symda.solve.boundary.mesh import Inputs
 from symda.solve.boundary.sweeps import Sweeps
-from symda.solve.boundary.system import System, check_rate
 from symda.solve.minimum import Minimum, record
 from symda.solve.solver import Capability, Solver
 from symda.status import Status
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from symda.observe import Problem
 
 
-class Method(Protocol):
+class BoundaryMethod(Protocol):
     """Solves the boundary value problem of one problem, at any model precision."""
 
     def solve(
@@ -43,18 +43,18 @@ class Method(Protocol):
 
 
 #: Name -> what makes a method of (system, problem, **options).
-METHODS: Mapping[str, Callable[..., Method]] = MappingProxyType(
+METHODS: Mapping[str, Callable[..., BoundaryMethod]] = MappingProxyType(
     {"collocation": Collocation, "bvp": ContinuousData, "sweeps": Sweeps}
 )
 
 
 def make_method(
     name: str,
-    system: System,
+    system: FieldFunctions,
     problem: Problem,
     options: Mapping[str, object],
     inputs: Inputs | None = None,
-) -> Method:
+) -> BoundaryMethod:
     """Make a method by name, with options by name.
 
     Raises
@@ -82,19 +82,13 @@ def make_method(
 
 @dataclass(frozen=True)
 class Boundary(Solver):
-    """The boundary value problem behind an action, solved by one of the methods.
-
-    Parameters
-    ----------
-    name : str
-        In `METHODS`.
-    settings : mapping
-        Options of the method by their names.
-    """
+    """The boundary value problem behind an action, solved by one of the methods."""
 
     capability: ClassVar[Capability] = Capability(needs=frozenset({"field"}), continuous=True)
 
+    #: In `METHODS`.
     name: str  # type: ignore[misc]
+    #: Options of the method by their names.
     settings: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -126,14 +120,14 @@ class Boundary(Solver):
                 f"{self.name}: these kernels know the steps of a scheme only, not F. Take those "
                 "of an action: action.compile().machine."
             )
-        method = make_method(self.name, System(field), problem, self.settings)
+        method = make_method(self.name, FieldFunctions(field), problem, self.settings)
         return BoundarySolver(kernels.at(problem), method)
 
 
 class BoundarySolver:
     """A method for the boundary value problem behind the protocol of solvers."""
 
-    def __init__(self, evaluator: Evaluator, method: Method) -> None:
+    def __init__(self, evaluator: Evaluator, method: BoundaryMethod) -> None:
         self._evaluator, self._method = evaluator, method
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
@@ -155,15 +149,15 @@ class BoundarySolver:
         middle = problem.node_times[:-1] + 0.5 * problem.h
         momenta = np.zeros((problem.N, problem.E))
         momenta[:, : problem.D] = found.p(middle)
-        ending = found.ending
+        outcome = found.outcome
         return record(
             evaluator,
             inside,
             rf,
             momenta=momenta,
-            status=Status.STOPPED if beyond_bounds(found, problem) else ending.status,
-            message=ending.message,
-            iterations=ending.iterations,
-            evaluations=ending.evaluations,
-            seconds=ending.seconds,
+            status=Status.STOPPED if beyond_bounds(found, problem) else outcome.status,
+            message=outcome.message,
+            iterations=outcome.iterations,
+            evaluations=outcome.evaluations,
+            seconds=outcome.seconds,
         )

@@ -6,7 +6,7 @@ round in the loop p -> x -> p, whose gain grows with the window, with Rm/Rf, and
 a positive Lyapunov exponent; beyond 1 they diverge. Relaxation, p + alpha (p_new - p), makes each
 sweep a step of steepest descent of the action (in the metric Rf), so some alpha always lowers it,
 but the number of sweeps grows with the gain. Where x(t0) is free, p(t0) = 0 is met by descent along
-p(t0) alone, which is slow. `Collocation` has no such limit, since it varies x and
+p(t0) only, which is slow. `Collocation` has no such limit, since it varies x and
 p together, as section 5.4.1 of Abarbanel, Rozdeba and Shirman 2017 proposes.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.checks import share, whole
+from symda.checks import integer, share
 from symda.errors import OptionError
 from symda.solve.boundary.collocation import (
     LARGEST_DEGREE,
@@ -26,10 +26,10 @@ from symda.solve.boundary.collocation import (
     interpolate,
     note_bounds,
 )
-from symda.solve.boundary.extremal import Ending, Extremal
+from symda.solve.boundary.extremal import Extremal, Outcome
+from symda.solve.boundary.functions import FieldFunctions
 from symda.solve.boundary.mesh import Inputs, Mesh
 from symda.solve.boundary.polynomials import gauss
-from symda.solve.boundary.system import System
 from symda.status import Status
 from symda.types import FloatArray
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 #: Newton iterations for the stages of an interval, and the change that ends them.
 STAGES, SMALL = 12, 1e-13
 #: Sweeps over which their pace is measured, and how many times max_iter they may seem to need.
-PACE, PATIENCE = 50, 2.0
+PACE, MARGIN = 50, 2.0
 #: Relaxation below which a sweep no longer moves anything.
 LEAST = 1e-10
 
@@ -68,8 +68,6 @@ class Sweeps:
 
     Parameters
     ----------
-    system : System
-        F and h.
     problem : Problem
         Data; all parameters fixed.
     degree, intervals, inputs
@@ -91,7 +89,7 @@ class Sweeps:
 
     def __init__(
         self,
-        system: System,
+        system: FieldFunctions,
         problem: Problem,
         *,
         degree: int = 4,
@@ -101,9 +99,9 @@ class Sweeps:
         max_iter: int = 2000,
         tol: float = 1e-6,
     ) -> None:
-        whole(degree, "sweeps: degree", most=LARGEST_DEGREE)
-        whole(intervals, "sweeps: intervals", most=10_000)
-        whole(max_iter, "sweeps: max_iter", most=10**9)
+        integer(degree, "sweeps: degree", most=LARGEST_DEGREE)
+        integer(intervals, "sweeps: intervals", most=10_000)
+        integer(max_iter, "sweeps: max_iter", most=10**9)
         share(relaxation, "sweeps: relaxation", closed=True)
         share(tol, "sweeps: tol", closed=True)
         if problem.free.any():
@@ -130,9 +128,9 @@ class Sweeps:
         """Sweep from a path, which says the first p = Rf (x' - F); see `Collocation.solve`."""
         started = time.perf_counter()
         D, theta = self.system.D, self._problem.fixed
-        given = np.zeros(D, dtype=bool) if initial is None else ~np.isnan(initial)
+        known = np.zeros(D, dtype=bool) if initial is None else ~np.isnan(initial)
         x0 = interpolate(times, path, self.mesh.times[:1])[0]
-        x0 = x0 if initial is None else np.where(given, initial, x0)
+        x0 = x0 if initial is None else np.where(known, initial, x0)
         self._size = float(max(np.abs(path).max(), np.abs(x0).max())) or 1.0
         p = self._first(times, path, theta, rf)
         stiffness = self._stiffness(times, path, theta)
@@ -146,15 +144,15 @@ class Sweeps:
         back = None if motion is None else self._backward(motion, theta)
         while motion is not None and back is not None:
             size = max(float(np.abs(back.points).max()), np.finfo(float).tiny)
-            pull = np.where(given, 0.0, back.before)
+            gradient = np.where(known, 0.0, back.before)
             moved = np.max(np.abs(back.points - p)[..., np.isfinite(rf)], initial=0.0)
-            change = float(max(moved, np.abs(pull).max())) / size
+            change = float(max(moved, np.abs(gradient).max())) / size
             changes.append(change)
-            if change <= self._tol or sweeps >= self._max_iter or self._hopeless(changes):
+            if change <= self._tol or sweeps >= self._max_iter or self._too_slow(changes):
                 break
             ahead = None
             while alpha >= LEAST:
-                trial = p + alpha * (back.points - p), x0 + alpha * pull / stiffness
+                trial = p + alpha * (back.points - p), x0 + alpha * gradient / stiffness
                 ahead = self._forward(trial[1], trial[0], theta, rf)
                 evaluations += 1
                 if ahead is not None and ahead.action < motion.action:
@@ -171,7 +169,7 @@ class Sweeps:
             rest = interpolate(times, path, self.mesh.times)
             motion, zero = _Motion(rest, np.repeat(rest[:-1, None], p.shape[1], 1), np.inf), 0.0 * p
             back = _Return(zero, 0.0 * rest[1:], 0.0 * x0)
-        ending = Ending(status, message, sweeps, evaluations, seconds)
+        outcome = Outcome(status, message, sweeps, evaluations, seconds)
         found = extremal(
             self.system,
             self.mesh,
@@ -180,19 +178,19 @@ class Sweeps:
             theta,
             rf,
             self._problem.free,
-            given,
-            ending,
+            known,
+            outcome,
         )
         return note_bounds(found, self._problem)
 
-    def _hopeless(self, changes: list[float]) -> bool:
+    def _too_slow(self, changes: list[float]) -> bool:
         """Whether at the pace of the last sweeps it would take far more than may be made."""
         if len(changes) <= 2 * PACE:
             return False
         now, then = min(changes[-PACE:]), min(changes[-2 * PACE : -PACE])
         fall = np.log(then / now) / PACE
         left = self._max_iter - len(changes)
-        return bool(np.log(now / self._tol) > PATIENCE * left * fall)
+        return bool(np.log(now / self._tol) > MARGIN * left * fall)
 
     def _verdict(
         self, motion: _Motion | None, changes: list[float], sweeps: int
@@ -206,7 +204,7 @@ class Sweeps:
             f"max_iter = {self._max_iter} sweeps reached"
             if sweeps >= self._max_iter
             else f"too slow after {sweeps} sweeps, max_iter = {self._max_iter} would not do"
-            if self._hopeless(changes)
+            if self._too_slow(changes)
             else "no relaxation lowers the action any more"
         )
         return (
@@ -229,16 +227,16 @@ class Sweeps:
         return np.where(np.isfinite(rf), np.where(np.isfinite(rf), rf, 0.0) * (slopes - F), 0.0)
 
     def _stiffness(self, times: FloatArray, path: FloatArray, theta: FloatArray) -> float:
-        """Sum of the data's curvatures: what x(t0) would feel if it moved the whole path."""
+        """Sum of the data's curvatures: the curvature for x(t0) if it moved the whole path."""
         mesh = self.mesh
         x = interpolate(times, path, mesh.times)
         shift = 1e-6 * self._size
         total = 0.0
-        pull = self.system.pull(x, theta, mesh.y, mesh.rm)
+        gradient = self.system.force(x, theta, mesh.y, mesh.rm)
         for a in range(self.system.D):
             moved = x.copy()
             moved[:, a] += shift
-            change = self.system.pull(moved, theta, mesh.y, mesh.rm) - pull
+            change = self.system.force(moved, theta, mesh.y, mesh.rm) - gradient
             total += float(np.abs(change[:, a]).sum()) / shift
         return total if total > 0.0 else 1.0
 
@@ -300,14 +298,14 @@ class Sweeps:
         lift = np.linalg.solve(matrices, np.broadcast_to(np.tile(np.eye(D), (d, 1)), (J, d * D, D)))
         falls = np.einsum("k,ikab,ikac->ibc", table.b, slopes, lift.reshape(J, d, D, D))
         back = np.eye(D) + mesh.h[:, None, None] * falls
-        pull = self.system.pull(motion.x, theta, mesh.y, mesh.rm)[:, :D]
+        gradient = self.system.force(motion.x, theta, mesh.y, mesh.rm)[:, :D]
         right = np.empty((J, D))
         after = np.zeros(D)
         for i in range(J - 1, -1, -1):
-            right[i] = after - pull[i + 1]
+            right[i] = after - gradient[i + 1]
             after = back[i] @ right[i]
         points = np.einsum("ima,ia->im", lift, right).reshape(J, d, D)
-        return _Return(points, right, after - pull[0])
+        return _Return(points, right, after - gradient[0])
 
 
 _INSTEAD = (

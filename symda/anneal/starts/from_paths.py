@@ -1,4 +1,4 @@
-"""Starts that are there already: paths of the user's own, or those a run ended with."""
+"""Paths as starts: those of the user, or those that a run ended with."""
 
 from __future__ import annotations
 
@@ -11,22 +11,12 @@ from symda.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
-    """Path k starts at `paths[k]`, and from the first again when there are no more.
+class FromPaths:
+    """Path k starts at `paths[k]`, and from the first again when there are no more."""
 
-    Attributes
-    ----------
-    name : str
-        For the record of the run.
-    paths : (J, M, D)
-        Paths.
-    thetas : (J, P)
-        Parameters; nan where they are drawn as in `Uniform`.
-    """
-
-    name: str
-    paths: FloatArray
-    thetas: FloatArray
+    name: str  #: For the record of the run.
+    paths: FloatArray  #: Paths, (J, M, D).
+    thetas: FloatArray  #: (J, P): parameters; nan where they are drawn as in `Uniform`.
 
     def point(self, draw: Draw) -> Point:
         """Return path `draw.number`, cycled."""

@@ -1,4 +1,4 @@
-"""Models whose parameters per step are known: they act as forcing does."""
+"""Models whose parameters per step are known: these then act as a forcing does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Values: TypeAlias = "Mapping[str, ArrayLike | Samples] | ArrayLike"
 
 
-def driven(model: Model) -> Model:
+def forced(model: Model) -> Model:
     """Return the model with forcing of the same name in place of its parameters per step."""
     if not model.per_step:
         return model
@@ -47,7 +47,7 @@ def driven(model: Model) -> Model:
 def split_values(
     model: Model, given: Values | None, times: FloatArray | None, *, where: str
 ) -> tuple[Values | None, dict[str, Samples | Expr]]:
-    """Split constants from what drives the model in place of its parameters per step.
+    """Split constants from the parameters per step, which act as a forcing.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def drive(
 def with_values(
     trajectory: Trajectory, model: Model, sources: Mapping[str, Samples | Expr]
 ) -> Trajectory:
-    """Add the parameters per step to the states of the driven model."""
+    """Add the parameters per step to the states of the forced model."""
     import xarray as xr
 
     if not sources:

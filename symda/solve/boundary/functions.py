@@ -39,7 +39,7 @@ def check_rate(model_error: str, averaging: str, solver: str) -> None:
         )
 
 
-class System:
+class FieldFunctions:
     """F(x, u, theta, t) and h(x, theta) of a model with first and second derivatives.
 
     Parameters
@@ -74,8 +74,8 @@ class System:
                 ca.triu(ca.hessian(ca.dot(lam, slope), unknowns)[0]),
             ),
             "error": function("error", here, error.value),
-            "pull": function("pull", here, ca.densify(error.gradient(unknowns))),
-            "bend": function("bend", here, ca.triu(error.hessian(unknowns))),
+            "force": function("force", here, ca.densify(error.gradient(unknowns))),
+            "error_hessian": function("error_hessian", here, ca.triu(error.hessian(unknowns))),
         }
         self._maps: dict[tuple[str, int], ca.Function] = {}
 
@@ -97,14 +97,16 @@ class System:
         """sum_l Rm_l/2 (h_l - y_l)^2 at points with data y, rm (n, L), shape (n,)."""
         return self._call("error", len(x), x.T, theta, y.T, rm.T)[:, 0]
 
-    def pull(self, x: FloatArray, theta: FloatArray, y: FloatArray, rm: FloatArray) -> FloatArray:
+    def force(self, x: FloatArray, theta: FloatArray, y: FloatArray, rm: FloatArray) -> FloatArray:
         """Gradient of the same by (x, theta), (n, D + P): the jump of p, then theta's."""
-        return self._call("pull", len(x), x.T, theta, y.T, rm.T)
+        return self._call("force", len(x), x.T, theta, y.T, rm.T)
 
-    def load(self, x: FloatArray, theta: FloatArray, y: FloatArray, rm: FloatArray) -> FloatArray:
-        """Absolute pull of h or y alone, (n, D + P): what `pull`, their difference, is made of."""
-        by_h = self.pull(x, theta, np.zeros_like(y), rm)
-        by_y = by_h - self.pull(x, theta, y, rm)
+    def force_terms(
+        self, x: FloatArray, theta: FloatArray, y: FloatArray, rm: FloatArray
+    ) -> FloatArray:
+        """Sizes of the two terms of `force`, by h and by y, the larger of them, (n, D + P)."""
+        by_h = self.force(x, theta, np.zeros_like(y), rm)
+        by_y = by_h - self.force(x, theta, y, rm)
         return np.maximum(np.abs(by_h), np.abs(by_y))
 
     @cached_property
