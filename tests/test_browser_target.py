@@ -18,7 +18,7 @@ def test_make_test_leaves_them_out_and_check_does_not() -> None:
     assert "browser" in settings["tool"]["pytest"]["ini_options"]["norecursedirs"]
     assert "selenium>=4.20" in settings["project"]["optional-dependencies"]["browser"]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert "\ncheck: test lint types examples fuzz browser\n" in makefile
+    assert "\ncheck: test smoke lint types examples fuzz browser\n" in makefile
     assert "-m pytest tests/browser\n" in makefile
     continuous = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "make lint types examples fuzz browser\n" in continuous

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from reprlib import repr as short
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -115,7 +116,9 @@ def twin(
         )
     model, field = action.model, action.field
     dt = _duration(dt, "dt", "e.g. dt=1" if model.discrete else "e.g. dt=0.01", model)
-    steps = integer(steps, "twin: steps", "e.g. steps=100", most=MOST_STEPS, floats=True)
+    steps = integer(steps, "twin: steps", "e.g. steps=100", floats=True)
+    if steps > MOST_STEPS:
+        raise OptionError(f"twin: steps must be at most {MOST_STEPS}, got {short(steps)}.")
     every = integer(every, "twin: every", "e.g. every=1", floats=True)
     if steps % every:
         raise OptionError(
