@@ -21,7 +21,7 @@ def test_make_test_leaves_them_out_and_check_does_not() -> None:
     assert "\ncheck: test smoke lint types examples fuzz browser\n" in makefile
     assert "-m pytest tests/browser\n" in makefile
     continuous = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert "make lint types examples fuzz browser\n" in continuous
+    assert "make smoke lint types examples fuzz browser\n" in continuous
     assert continuous.rstrip().endswith('tail -n 1 "$log"')
     assert sorted((ROOT / "tests" / "browser").glob("test_*.py"))
 
