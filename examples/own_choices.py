@@ -56,7 +56,11 @@ class Restart:
 
     within: Strategy = field(default_factory=lambda: STRATEGIES["ladder"])
     name = "restart"
-    pooled = False
+
+    @property
+    def pooled(self) -> bool:
+        """Whether the paths are candidates of one attempt: as within."""
+        return self.within.pooled
 
     def run(
         self, job: Job, paths: Sequence[int], deadline: float | None, halt: Halt | None
@@ -64,13 +68,15 @@ class Restart:
         """Run some paths in a worker."""
         better = {one.path: one for one in self.within.run(job, paths, deadline, halt)}
         for one in self.within.run(replace(job, turn=1), paths, deadline, halt):
-            if not one.level >= better[one.path].level:
+            before = better.get(one.path)
+            # the level of a path that failed is nan
+            if before is None or np.isnan(before.level) or one.level < before.level:
                 better[one.path] = one
         return list(better.values())
 
 
 def problem() -> tuple[sd.Action, sd.Observations]:
-    """Return the pendulum with friction, its angle measured 41 times."""
+    """Return a spring with friction, its position measured 41 times."""
     q, v = sd.states("q v", start=(-2.0, 2.0))
     g, c = sd.parameters("g c", bounds=(0.0, 5.0))
     model = sd.Model({q: v, v: -g * q - c * v}, name="spring")

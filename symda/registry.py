@@ -9,12 +9,13 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cached_property
 from reprlib import repr as short
 from typing import Any, Generic, Protocol, TypeVar
 
 from symda.errors import OptionError, nearest
+from symda.names import is_name
 
 
 class Choice(Protocol):
@@ -69,6 +70,11 @@ class Registry(Mapping[str, C_co], Generic[C_co]):
     def plural(self) -> str:
         """What several of them are called."""
         return self.kind[:-1] + "ies" if self.kind.endswith("y") else self.kind + "s"
+
+    @property
+    def built_in(self) -> tuple[str, ...]:
+        """The names of symda's own, for which no other package is loaded."""
+        return tuple(self._own)
 
     @cached_property
     def _all(self) -> Mapping[str, C_co]:
@@ -143,6 +149,12 @@ class Registry(Mapping[str, C_co], Generic[C_co]):
                 f"{short(given)}."
             )
         found: C_co = given
+        if not is_name(getattr(found, "name", None)):
+            raise OptionError(
+                f"{where}: {called} needs a name, a text that can be printed, got "
+                f"{short(getattr(found, 'name', None))}; give {type(found).__name__} one, as "
+                f"{type(found).__name__}.name = 'mine'."
+            )
         return found
 
 
@@ -155,6 +167,24 @@ def options_of(choice: object) -> dict[str, object]:
         for field in fields(choice)
         if field.init and field.name != "name"
     }
+
+
+def changed_options(choice: object) -> dict[str, object]:
+    """Return the options of a choice that are not its class's usual ones."""
+    given = options_of(choice)
+    usual = {
+        one.name: one.default if one.default_factory is MISSING else one.default_factory()
+        for one in (fields(choice) if given else ())  # type: ignore[arg-type]
+    }
+    return {name: value for name, value in given.items() if not same(value, usual[name])}
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two options are equal, arrays included."""
+    try:
+        return bool(one == other)
+    except ValueError:
+        return repr(one) == repr(other)
 
 
 def summary_of(choice: object) -> str:

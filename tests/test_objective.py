@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +12,7 @@ from models import compiled_case, random_point, random_problem
 from test_lattice_model import lorenz96
 
 import symda as sd
-from symda.solve import SOLVERS, Capability, Descent, Minimum, Objective
+from symda.solve import SOLVERS, Capability, Descent, Lbfgs, Minimum, Objective
 
 FloatArray = np.ndarray
 
@@ -168,3 +168,51 @@ def test_a_growing_window_gives_fewer_iterations() -> None:
     assert SOLVERS["ipopt"].with_window_limit().options == {"max_iter": 120}
     own = TrustKrylov()
     assert own.with_window_limit() is own
+
+
+class Nameless(Descent):
+    def descend(self, objective: Objective, x: FloatArray) -> Minimum:
+        raise AssertionError("must not run")
+
+
+class Forgetful(Descent):
+    name = "forgetful"
+
+    def descend(self, objective: Objective, x: FloatArray) -> Minimum:
+        return scipy.optimize.minimize(objective.value_and_gradient, x, jac=True)
+
+
+@dataclass(frozen=True)
+class Weighted(Descent):
+    name: ClassVar[str] = "weighted"
+
+    weights: FloatArray = field(default_factory=lambda: np.ones(2))
+
+    def descend(self, objective: Objective, x: FloatArray) -> Minimum:
+        return objective.minimum({"x": x, "success": True})
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_mistakes_in_a_solver_of_ones_own_are_named() -> None:
+    with pytest.raises(sd.OptionError, match=r"solver needs a name.*give Nameless one"):
+        anneal(Nameless())
+    run = anneal(Forgetful())
+    assert "descend returned a OptimizeResult; expected a Minimum" in str(run.dataset.message[0])
+    with pytest.raises(sd.OptionError, match=r"Capability: needs.*'hesian'.*'hessian'"):
+        Capability(needs=frozenset({"hesian"}))
+    # options that are arrays
+    assert Weighted().options == {}
+    changed = Weighted(np.array([1.0, 2.0])).options
+    assert list(changed) == ["weights"]
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_solver_that_has_the_name_of_another_is_the_users_own() -> None:
+    from symda.show.report.repeat import python_command
+
+    class Mine(Lbfgs):
+        """Of another class, whatever it is called."""
+
+    run = anneal(Mine(maxcor=5))
+    python, missing = python_command(run.dataset)
+    assert "solver=solver" in python and "'lbfgs'" in " ".join(missing)

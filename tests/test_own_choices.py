@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from anneal_fakes import make_problem, run, start_of
+from anneal_fakes import Fake, make_problem, mark, run, start_of
 
 import symda as sd
 from symda.anneal.starts import STARTS, Draw, Point, Start
@@ -100,3 +100,46 @@ def test_a_report_names_what_it_cannot_hold() -> None:
     assert "start=start" in python and "strategy=strategy" in python
     said = " ".join(missing)
     assert "The start was 'simulated'" in said and "The strategy was 'restart'" in said
+
+
+def test_the_better_of_two_is_kept_whichever_fails() -> None:
+    """A path whose second start fails keeps its first."""
+
+    class Once:
+        name = "once"
+
+        def point(self, draw: Draw) -> Point:
+            if draw.turn:
+                raise ValueError("no second start")
+            return draw.path(), draw.parameters()
+
+    both = run(strategy=example.Restart(), start=Once(), paths=3)
+    alone = run(start=Once(), paths=3)
+    assert np.array_equal(both["action"], alone["action"])
+
+
+def test_a_strategy_may_take_another_solver_than_the_runs() -> None:
+    @dataclass(frozen=True)
+    class Then:
+        name = "then"
+        pooled = False
+
+        def run(self, job, paths, deadline, halt):
+            inner = replace(job, solver=Fake(stall={mark(0): 0}))
+            STRATEGIES["ladder"].run(job, paths, deadline, halt)
+            return STRATEGIES["ladder"].run(inner, paths, deadline, halt)
+
+    found = run(strategy=Then(), paths=2)
+    assert found["status"].values[:, 0].tolist() == [4, 1]
+
+
+def test_a_strategy_that_returns_nothing_is_named() -> None:
+    class Silent:
+        name = "silent"
+        pooled = False
+
+        def run(self, job, paths, deadline, halt):
+            return None
+
+    found = run(strategy=Silent(), paths=2)
+    assert all("'silent' returned no list" in message for message in found["message"].values)

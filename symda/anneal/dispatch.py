@@ -165,7 +165,12 @@ class Dispatcher:
             for k in paths:
                 self._lose(k, f"{type(error).__name__}: {error}")
         else:
-            self._keep(results)
+            if isinstance(results, list):
+                self._keep(results)
+            else:
+                name = self._strategy.name
+                for k in paths:
+                    self._lose(k, f"the strategy {name!r} returned no list of PathResult")
         if private is not None:
             private.shutdown(wait=False)
 

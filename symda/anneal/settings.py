@@ -141,10 +141,21 @@ class Settings:
 
     def record(self) -> dict[str, object]:
         """Return what is written down of a run, as plain values; the choices' names stand apart."""
+        from symda.solve import SOLVERS
+
         plain = ("paths", "seed", "attempts", "keep", "time_limit", "stop_after")
         numbers = {name: getattr(self.ladder, name) for name in ("rf0", "alpha", "rungs")}
         held = not isinstance(self.begin, (Function, FromPaths))  # not arrays, not functions
+        registered = {
+            "solver": (self.chosen, SOLVERS.get(self.chosen.name)),
+            "start": (self.begin, STARTS.get(self.begin.name)),
+            "strategy": (self.method, STRATEGIES.get(self.method.name)),
+        }
         return {
+            # those that are none of a registry, whatever they are called
+            "own": [
+                kind for kind, (one, known) in registered.items() if type(one) is not type(known)
+            ],
             "solver_options": dict(self.chosen.options),
             "start_options": options_of(self.begin) if held else {},
             "strategy_options": options_of(self.method),
@@ -194,8 +205,8 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
 COMMAND_LINE: Mapping[str, tuple[str, type]] = MappingProxyType(
     {
         "paths": ("Starts; with --strategy population the candidates of one attempt.", int),
-        "start": (f"One of {', '.join(STARTS)}.", str),
-        "strategy": (f"One of {', '.join(STRATEGIES)}.", str),
+        "start": (f"One of {', '.join(STARTS.built_in)}.", str),
+        "strategy": (f"One of {', '.join(STRATEGIES.built_in)}.", str),
         "attempts": ("Attempts of a population.", int),
         "seed": ("Seed of the starts.", int),
         "solver": ("A solver's name, see `symda list solvers`.", str),

@@ -160,7 +160,9 @@ class Workspace(threading.local):
 
     def minimiser(self, job: Job) -> Minimiser:
         """Return what minimises in a job or in a window of it, made when first asked for."""
-        key = job.problem.N, repr(job.solver.options)
+        solver = job.solver
+        # a strategy may take another solver than the run's
+        key = job.problem.N, f"{type(solver).__qualname__} {vars(solver)!r}"
         if key not in self._minimisers:
             with self._making:
                 self._minimisers[key] = self._make(job.solver, job.problem)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symda.api.plot import plot
 from symda.declare import (
@@ -23,6 +22,7 @@ from symda.declare import (
 )
 from symda.errors import ModelError, nearest
 from symda.observe.forcing import evaluate as values_of
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from sympy import Expr, Symbol
 
     from symda.observe.forcing import ForcingSource
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from symda.api import ProblemWarning, Run, VirtualMachineWarning
 from symda.build import CacheWarning
+from symda.registry import RegistryWarning
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -68,7 +69,8 @@ def show_warnings() -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        if issubclass(category, (VirtualMachineWarning, ProblemWarning, CacheWarning)):
+        own = (VirtualMachineWarning, ProblemWarning, CacheWarning, RegistryWarning)
+        if issubclass(category, own):
             note(f"warning: {message}")
         else:
             usual(message, category, filename, lineno, file, line)

@@ -92,6 +92,10 @@ class Ipopt(Solver):
 
     def __post_init__(self) -> None:
         choice(self.formulation, "ipopt: formulation", FORMULATIONS)
+        if not isinstance(self.settings, Mapping):
+            raise OptionError(
+                f"ipopt: settings must be a mapping of IPOPT's options, got {self.settings!r}."
+            )
 
     def with_options(self, **options: Any) -> Ipopt:
         """Return it with other options, its own and IPOPT's."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from symda.build.kernels import PARTS
+from symda.checks import choice
 from symda.errors import OptionError, nearest
-from symda.registry import options_of
+from symda.registry import changed_options, options_of
 from symda.solve.judges import judge
+from symda.solve.minimum import Minimum
 from symda.solve.objective import Objective
 from symda.solve.stationary import Judge
 from symda.types import FloatArray
@@ -20,7 +23,7 @@ from symda.types import FloatArray
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator, Kernels
     from symda.observe import Problem
-    from symda.solve.minimum import Minimiser, Minimum
+    from symda.solve.minimum import Minimiser
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,10 @@ class Capability:
     wants: frozenset[str] = frozenset()
     continuous: bool = False
     limit_in_windows: tuple[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        for part in (*self.needs, *self.wants):
+            choice(part, "Capability: needs and wants", PARTS)
 
 
 class Solver(ABC):
@@ -76,10 +83,7 @@ class Solver(ABC):
     @property
     def options(self) -> Mapping[str, object]:
         """The options that are not the usual ones, as `with_options` takes them."""
-        usual: dict[str, object] = (
-            {one.name: one.default for one in fields(self)} if is_dataclass(self) else {}
-        )
-        return {name: value for name, value in options_of(self).items() if value != usual[name]}
+        return changed_options(self)
 
     def with_options(self, **options: Any) -> Self:
         """Return the same solver with other options.
@@ -153,7 +157,13 @@ class _Minimiser:
         """Minimise from (path, theta); see `Minimiser.minimise`."""
         objective = Objective(self._evaluator, rf, lambda: self._judge)
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._solver.descend(objective, objective.start(path, theta))
+            found = self._solver.descend(objective, objective.start(path, theta))
+        if not isinstance(found, Minimum):
+            raise OptionError(
+                f"the solver {self._solver.name!r}: descend returned a {type(found).__name__}; "
+                "expected a Minimum, which objective.minimum(result) makes of a SciPy result."
+            )
+        return found
 
     @cached_property
     def _judge(self) -> Judge | None:

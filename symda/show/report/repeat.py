@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from symda.anneal.settings import COMMAND_LINE, DEFAULTS
 from symda.anneal.starts import STARTS
 from symda.anneal.strategies import STRATEGIES
+from symda.registry import same
 from symda.show.report.document import Block, Code, Paragraph, Part, Topic
 from symda.solve import SOLVERS
 
@@ -58,10 +59,10 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     for name in (*REPEATED, "keep"):
         if settings.get(name, DEFAULTS[name]) != DEFAULTS[name]:
             options[name] = repr(settings[name])
-    if settings["solver_options"] and settings["solver"] in SOLVERS:
+    if settings["solver_options"] and not _is_own(settings, "solver"):
         options["options"] = repr(settings["solver_options"])
     for name, known in KINDS.items():
-        if settings[name] not in known:
+        if _is_own(settings, name):
             options[name] = name
             missing.append(
                 f"The {name} was {settings[name]!r}, which the record cannot hold: pass the one "
@@ -122,7 +123,7 @@ def _obstacles(settings: Mapping[str, Any], binding: object) -> Iterator[str]:
     if not isinstance(settings["rf0"], (int, float)):
         yield "Rf differs between states"
     for name, known in KINDS.items():
-        if settings[name] not in known:
+        if _is_own(settings, name):
             yield f"the {name} {settings[name]!r}"
         elif name != "solver" and _changed(known[settings[name]], settings[f"{name}_options"]):
             yield f"the options of the {name}"
@@ -132,6 +133,15 @@ def _obstacles(settings: Mapping[str, Any], binding: object) -> Iterator[str]:
         yield "the grid was made before"
     elif isinstance(binding, Mapping) and isinstance(binding.get("steps"), list):
         yield "steps that differ between intervals"
+
+
+def _is_own(settings: Mapping[str, Any], kind: str) -> bool:
+    """Whether a choice was the user's own, or with options of another package's class."""
+    name, known = settings[kind], KINDS[kind]
+    if name not in known or kind in settings.get("own", ()):
+        return True
+    foreign = not type(known[name]).__module__.startswith("symda.")
+    return foreign and kind != "solver" and bool(settings[f"{kind}_options"])
 
 
 def _settings(dataset: xr.Dataset) -> dict[str, Any]:
@@ -147,4 +157,4 @@ def _changed(choice: object, options: object) -> dict[str, object]:
     usual: dict[str, object] = {}
     if is_dataclass(choice) and not isinstance(choice, type):
         usual = {field.name: getattr(choice, field.name) for field in fields(choice)}
-    return {k: v for k, v in options.items() if v != usual.get(k)}
+    return {k: v for k, v in options.items() if not same(v, usual.get(k))}
