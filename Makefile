@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 help:
 	@echo "make demo       install, then run the annealing demonstration into demo-output/"
 	@echo "make test       install with the development tools, then run the tests"
-	@echo "make smoke      install the package afresh, run every benchmark once (part of make check)"
+	@echo "make smoke      the package installed afresh, every benchmark once, whole examples"
 	@echo "make extension  run the tests that a name appears in: NAME=radau5, NAME=nudged"
 	@echo "make check      what CI runs: tests, ruff, mypy, examples, fuzzing, pages in a browser"
 	@echo "make fuzz       random models, sizes, options and files for a minute (ARGS=--help for more)"
@@ -42,7 +42,7 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not smoke"
 
-# What takes a minute each and breaks seldom: the package installed afresh, every benchmark run once.
+# What takes long and breaks seldom: the package installed afresh, benchmarks, whole examples.
 smoke: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) -m smoke
 

@@ -222,6 +222,7 @@ def test_ctrl_c_keeps_what_is_done_and_is_told_by_the_exit_code(
     assert sd.load(symda.folder / "run.nc").interrupted
 
 
+@pytest.mark.smoke
 def test_demo_goes_all_the_way(symda: Shell) -> None:
     done = symda("demo", "--into", "out", "--paths", "2", "--seed", "1")
     assert done.code == 0, done.err

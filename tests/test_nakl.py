@@ -13,6 +13,8 @@ import pytest
 import symda as sd
 from symda.observe import Problem
 
+pytestmark = pytest.mark.smoke
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "nakl.py"
 MILLISECONDS = 30.0
 
