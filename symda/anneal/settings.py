@@ -131,13 +131,8 @@ class Settings:
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Settings:
         """Take the arguments that are settings; None for those without a plain default."""
-        names = [
-            one.name
-            for one in fields(cls)
-            if one.name in arguments
-            and not (one.default is MISSING and arguments[one.name] is None)
-        ]
-        return cls(**{name: arguments[name] for name in names})
+        given = {one.name: arguments[one.name] for one in fields(cls) if one.name in arguments}
+        return cls(**{name: v for name, v in given.items() if v is not None or name in DEFAULTS})
 
     def record(self) -> dict[str, object]:
         """Return what is written down of a run, as plain values; the choices' names stand apart."""

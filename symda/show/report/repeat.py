@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from symda.anneal.settings import COMMAND_LINE, DEFAULTS
 from symda.anneal.starts import STARTS
 from symda.anneal.strategies import STRATEGIES
-from symda.registry import same
+from symda.registry import options_of, same
 from symda.show.report.document import Block, Code, Paragraph, Part, Topic
 from symda.solve import SOLVERS
 
@@ -152,9 +151,6 @@ def _settings(dataset: xr.Dataset) -> dict[str, Any]:
 
 def _changed(choice: object, options: object) -> dict[str, object]:
     """Return the options that are not those of the named choice."""
-    if not isinstance(options, Mapping):
-        return {}
-    usual: dict[str, object] = {}
-    if is_dataclass(choice) and not isinstance(choice, type):
-        usual = {field.name: getattr(choice, field.name) for field in fields(choice)}
-    return {k: v for k, v in options.items() if not same(v, usual.get(k))}
+    given = options if isinstance(options, Mapping) else {}
+    usual = options_of(choice)
+    return {k: v for k, v in given.items() if not same(v, usual.get(k))}
