@@ -190,6 +190,7 @@ def test_newton_is_truncated_on_lattices_and_ipopt_says_what_to_use() -> None:
         SOLVERS["ipopt"].at(virtual(case), p)
 
 
+@pytest.mark.smoke
 def test_a_lattice_of_ten_thousand_states_is_simulated_checked_and_solved() -> None:
     model = lorenz96(10_000)
     action = sd.Action(model, model.states[::2], scheme="rk4")

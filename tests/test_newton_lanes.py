@@ -330,6 +330,7 @@ def test_a_parameter_that_nothing_feels_stays_where_it_is():
     assert other.theta[1] == 1.0 and other.action == pytest.approx(found.action, rel=1e-9)
 
 
+@pytest.mark.smoke
 def test_hit_rates_are_those_of_ipopt():
     """Lorenz-96 at the paper's size, five measured: shares of paths that reach the lowest level."""
     action = lorenz96(11, (0, 2, 4, 6, 8))

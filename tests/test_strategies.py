@@ -206,6 +206,7 @@ def linear_problem(steps=12):
     return action, sd.Observations(times, np.sin(times), variance=0.5)
 
 
+@pytest.mark.smoke
 def test_a_population_finds_what_uniform_starts_miss():
     """Lorenz-96, D = 11, four states measured: VA-1's problem, where few starts hit."""
     x = sd.states("x", 11, start=(-10.0, 10.0))

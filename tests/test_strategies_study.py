@@ -14,6 +14,7 @@ def script():
     return runpy.run_path(str(STUDY))
 
 
+@pytest.mark.smoke
 def test_the_study_in_small(script, tmp_path, capsys):
     experiment = script["Experiment"](4, 1, steps=40)
     run, cpu = experiment.anneal(strategy="population", paths=12, attempts=2)

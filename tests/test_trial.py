@@ -19,6 +19,7 @@ SEEDS = (1, 4, 8, 11, 24, 35, 38, 45, 47, 55, 59, 135, 141)
 
 
 @pytest.mark.usefixtures("uncompiled")
+@pytest.mark.smoke
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_is_called_consistent_is_right(seed: int) -> None:
     """And what is right, with a right model, fine steps and room in its bounds, is called so."""
