@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sympy as sp
 from api_cases import anneal
+from models import ODE_SCHEMES
 
 import symda as sd
 from symda.anneal.strategies import STRATEGIES, Strategy
@@ -64,10 +65,17 @@ def assert_at_the_minimum(run, expected, rel=1e-7):
     assert np.isfinite(run.dataset["momenta"]).all() and np.isfinite(run.dataset["fit"]).all()
 
 
+#: One of each kind; compiling the others takes its time.
+KINDS = ("map", "rk4", "hermite-simpson", "gauss4", "radau3")
+SCHEMES = [
+    name if name in KINDS else pytest.param(name, marks=pytest.mark.smoke)
+    for name in ("map", *(scheme.name for scheme in ODE_SCHEMES))
+]
+
+
 @GROWING
-@pytest.mark.parametrize("scheme", ["map", "rk4", "hermite-simpson", "gauss4", "radau3"])
-def test_every_kind_of_scheme(strategy, scheme):
-    """Forward steps of all schemes, which windows grow by, are in test_starts_dynamics.py."""
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_scheme(strategy, scheme):
     expected = linear(scheme, paths=1)
     assert_at_the_minimum(linear(scheme, strategy=strategy), expected)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -36,6 +36,8 @@ class Draw:
         0 for the path's first start; others for more of them.
     forward : function
         Makes the model's forward steps, which `dynamics` asks for.
+    rng : numpy.random.Generator
+        Random numbers that depend on seed, path and turn only.
     """
 
     problem: Problem
@@ -43,17 +45,12 @@ class Draw:
     number: int = 0
     turn: int = 0
     forward: Callable[[], Dynamics] | None = None
+    rng: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
         key = (self.number,) if self.turn == 0 else (self.number, 1 + self.turn)
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
-        object.__setattr__(self, "_rng", rng)
-
-    @property
-    def rng(self) -> np.random.Generator:
-        """Random numbers that depend on seed, path and turn only."""
-        rng: np.random.Generator = self._rng  # type: ignore[attr-defined]
-        return rng
+        object.__setattr__(self, "rng", rng)
 
     @property
     def dynamics(self) -> Dynamics:
