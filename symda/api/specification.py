@@ -143,6 +143,7 @@ class Specification:
             parameters={p: declared[p] for p in self.parameters},
             forcing=self.model.forcing,
             channels=self.measurement.names,
+            noises=self.measurement.noises,
             direct=self.direct,
             abscissae=self.scheme.abscissae,
             interior=self.scheme.interior_abscissae,

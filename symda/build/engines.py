@@ -28,7 +28,9 @@ STEP_FUNCTIONS = (
     "point_action",
     "point_gradient",
     "point_hessian",
+    "point_gauss_newton",
     "measure",
+    "measure_jacobian",
 )
 
 
@@ -108,9 +110,19 @@ class Engine(ABC):
         """(M, nonzeros)."""
         return self._points("point_hessian", X, theta, points)[0]
 
+    def point_gauss_newton(
+        self, X: FloatArray, theta: FloatArray, points: FloatArray
+    ) -> FloatArray:
+        """(M, nonzeros), those of `point_hessian`."""
+        return self._points("point_gauss_newton", X, theta, points)[0]
+
     def measure(self, X: FloatArray, theta: FloatArray) -> FloatArray:
-        """(M, L)."""
+        """(M, Q): the predictors, of which the first L are h."""
         return self._points("measure", X, theta)[0]
+
+    def measure_jacobian(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """(M, nonzeros)."""
+        return self._points("measure_jacobian", X, theta)[0]
 
 
 class CompiledEngine(Engine):
@@ -157,7 +169,7 @@ class CompiledEngine(Engine):
     def _call(self, name: str, count: int, *arguments: FloatArray) -> list[FloatArray]:
         out = [np.empty((count, size)) for size in self._sizes[name]]
         # `measure` itself is that of one point
-        function = getattr(self._module, "measure_path" if name == "measure" else name)
+        function = getattr(self._module, f"{name}_path" if name.startswith("measure") else name)
         function(*addresses(*arguments), count, *addresses(*out))
         return out
 

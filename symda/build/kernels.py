@@ -109,24 +109,12 @@ class Kernels(ABC):
         """Measurement functions along a path of any length, shape (M, L)."""
 
     @abstractmethod
-    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
-        """Residuals (N, E) of the steps along a path, whose data are `steps` (N, 3 + S U)."""
-
-    @abstractmethod
-    def point_gradient(
-        self, X: FloatArray, theta: FloatArray, points: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Measurement term of each point and its gradient, (M,) and (M, D + P)."""
-
     def measure_slopes(self, X: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Measurement functions along a path, (M, L), and their derivatives, (M, L, D + P)."""
-        h = self.measure(X, theta)
-        M, L = h.shape
-        # with Rm = 1 for channel l alone, and data one below h, the gradient of Rm/2 (h_l - y_l)^2
-        # is that of h_l
-        points = np.hstack([np.repeat(h - 1.0, L, axis=0), np.tile(np.eye(L), (M, 1))])
-        rows = self.point_gradient(np.repeat(X, L, axis=0), theta, points)[1]
-        return h, rows.reshape(M, L, -1)
+
+    @abstractmethod
+    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+        """Residuals (N, E) of the steps along a path, whose data are `steps` (N, 3 + S U)."""
 
     @abstractmethod
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> Payload:
@@ -199,12 +187,6 @@ class BlockKernels(Kernels):
         """Residuals (N, E); see `Kernels.step_residual`."""
         return self.engine.step_residual(X, theta, steps)
 
-    def point_gradient(
-        self, X: FloatArray, theta: FloatArray, points: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """(M,) and (M, D + P); see `Kernels.point_gradient`."""
-        return self.engine.point_gradient(X, theta, points)
-
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Measurement functions along a path of any length, shape (M, L)."""
         path = np.ascontiguousarray(X, dtype=float)
@@ -215,7 +197,26 @@ class BlockKernels(Kernels):
                 f"measure needs a path X of the shape (M, {D}) and theta of the shape ({P},), got "
                 f"{path.shape} and {values.shape}."
             )
-        return self.engine.measure(path, values)
+        return self.engine.measure(path, values)[:, : self._channels]
+
+    def predictors(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """Return what the costs of data depend on, along a path, (M, Q); the first L are h."""
+        return self.engine.measure(X, theta)
+
+    def measure_slopes(self, X: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(M, L) and (M, L, D + P); see `Kernels.measure_slopes`."""
+        rows, columns = (
+            np.asarray(part, dtype=np.int64)
+            for part in self.functions["measure_jacobian"].sparsity_out(0).get_triplet()
+        )
+        slopes = np.zeros((len(X), self._channels, X.shape[1] + len(theta)))
+        own = rows < self._channels
+        slopes[:, rows[own], columns[own]] = self.engine.measure_jacobian(X, theta)[:, own]
+        return self.engine.measure(X, theta)[:, : self._channels], slopes
+
+    @property
+    def _channels(self) -> int:
+        return int(self.functions["point_action"].size1_in(2)) // 2
 
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> Payload:
         """Return what another process needs; see `Kernels.payload`."""
@@ -352,7 +353,7 @@ class BlockEvaluator(Evaluator):
         path, values = self.split(X, theta)
         engine = self.kernels.engine
         model = engine.step_action(path, values, self.packed.steps, self.precision(rf))
-        data = engine.point_action(path, values, self.packed.points)
+        data = engine.point_action(self.packed.rows(path), values, self.packed.points)
         return float(data.sum()), float(model.sum())
 
     def value_and_gradient(
@@ -363,9 +364,10 @@ class BlockEvaluator(Evaluator):
         path, values = self.split(X, theta)
         engine = self.kernels.engine
         model, by_step = engine.step_gradient(path, values, self.packed.steps, self.precision(rf))
-        data, by_point = engine.point_gradient(path, values, self.packed.points)
+        data, by_point = engine.point_gradient(self.packed.rows(path), values, self.packed.points)
         gradient = np.empty(p.M * p.D + p.P)
-        gradient[: p.M * p.D] = by_point[:, : p.D].reshape(-1)
+        gradient[: p.M * p.D] = by_point[: p.M, : p.D].reshape(-1)
+        np.add.at(gradient[: p.M * p.D].reshape(p.M, p.D), p.repeat_at, by_point[p.M :, : p.D])
         gradient[: p.N * p.E] += by_step[:, : p.E].reshape(-1)
         ends = np.arange(1, p.N + 1)[:, None] * p.E + np.arange(p.D)
         gradient[ends] += by_step[:, p.E : p.E + p.D]
@@ -379,7 +381,7 @@ class BlockEvaluator(Evaluator):
         path, values = self.split(X, theta)
         engine = self.kernels.engine
         by_step = engine.step_hessian(path, values, self.packed.steps, self.precision(rf))
-        by_point = engine.point_hessian(path, values, self.packed.points)
+        by_point = engine.point_hessian(self.packed.rows(path), values, self.packed.points)
         upper = self.layout.upper.assemble(
             np.concatenate([by_step.reshape(-1), by_point.reshape(-1)])
         )
@@ -407,7 +409,7 @@ class BlockEvaluator(Evaluator):
         p = self.problem
         path, values = self.split(X, theta)
         _, slopes = self.kernels.measure_slopes(path, values)
-        at = np.broadcast_to(self.layout.point_unknowns[:, None, :], slopes.shape)
+        at = np.broadcast_to(self.layout.point_unknowns[: p.M, None, :], slopes.shape)
         rows = np.repeat(np.arange(p.M * p.L), p.D + p.P)
         found = csr_array(
             (slopes.reshape(-1), (rows, at.reshape(-1))), shape=(p.M * p.L, p.unknowns.count)

@@ -121,25 +121,23 @@ class LatticeKernels(Kernels):
         """Residuals (N, E); see `Kernels.step_residual`."""
         return self.lattice.residual(X, theta, steps)
 
-    def point_gradient(
-        self, X: FloatArray, theta: FloatArray, points: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """(M,) and (M, D + P)."""
-        shape = self.shape
-        y, rm = points[:, : shape.L], points[:, shape.L :]
-        direct = np.array(shape.direct, dtype=np.int64)
-        plain = np.flatnonzero(direct >= 0)
-        gradient = np.zeros((len(X), shape.D + shape.P))
-        error = X[:, direct[plain]] - y[:, plain]
-        gradient[:, direct[plain]] = rm[:, plain] * error
-        value = 0.5 * np.sum(rm[:, plain] * error**2, axis=1)
-        if shape.channels:
-            own, states = list(shape.channels), list(shape.states)
-            terms, columns = self.on_points("gradient", X, theta, y[:, own], rm[:, own])
-            value += terms[0]
-            gradient[:, states] += columns[: len(states)].T
-            gradient[:, shape.D :] += columns[len(states) :].T
-        return value, gradient
+    def measure_slopes(self, X: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(M, L) and (M, L, D + P); see `Kernels.measure_slopes`."""
+        shape, h = self.shape, self.measure(X, theta)
+        slopes = np.zeros((len(X), shape.L, shape.D + shape.P))
+        for l, a in enumerate(shape.direct):
+            if a >= 0:
+                slopes[:, l, a] = 1.0
+        own, states = list(shape.channels), list(shape.states)
+        for i, l in enumerate(own):
+            # with Rm = 1 for channel l alone, and data one below h, the gradient of
+            # Rm/2 (h_l - y_l)^2 is that of h_l
+            rm = np.zeros((len(X), len(own)))
+            rm[:, i] = 1.0
+            columns = self.on_points("gradient", X, theta, h[:, own] - 1.0, rm)[1]
+            slopes[:, l, states] = columns[: len(states)].T
+            slopes[:, l, shape.D :] = columns[len(states) :].T
+        return h, slopes
 
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Measurement functions along a path of any length, shape (M, L)."""

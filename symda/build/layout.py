@@ -20,10 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """A problem's data as the kernels read it: `steps` (N, 3 + S U), `points` (M, 2 L)."""
+    """A problem's data as the kernels read it.
+
+    `steps` (N, 3 + S U); `points` (M + R, 2 L), a row of data for each grid point and then the
+    repeats; `at` (M + R,), the grid point of each row.
+    """
 
     steps: FloatArray
     points: FloatArray
+    at: IntArray
+
+    def rows(self, path: FloatArray) -> FloatArray:
+        """Return the state that each row of data is of, (M + R, D)."""
+        return path if len(self.at) == len(path) else path[self.at]
 
 
 def pack(problem: Problem) -> Packed:
@@ -31,7 +40,9 @@ def pack(problem: Problem) -> Packed:
     head = np.stack([problem.node_times[:-1], problem.h, problem.weight], axis=1)
     steps = np.hstack([head, problem.u.reshape(problem.N, -1)])
     points = np.hstack([problem.y, problem.rm])
-    return Packed(np.ascontiguousarray(steps), np.ascontiguousarray(points))
+    again = np.hstack([problem.repeat_y, problem.repeat_rm])
+    at = np.concatenate([np.arange(problem.M), problem.repeat_at])
+    return Packed(np.ascontiguousarray(steps), np.ascontiguousarray(np.vstack([points, again])), at)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +96,10 @@ class ProblemLayout:
         windows = np.arange(N)[:, None] * E + np.arange(E + D)
         #: unknowns each step sees, (N, E + D + P)
         self.step_unknowns = np.hstack([windows, np.broadcast_to(theta, (N, P))])
-        #: unknowns each point sees, (M, D + P)
+        at = np.concatenate([np.arange(M), problem.repeat_at])
+        #: unknowns each row of data sees, (M + R, D + P)
         self.point_unknowns = np.hstack(
-            [np.arange(M * D).reshape(M, D), np.broadcast_to(theta, (M, P))]
+            [np.arange(M * D).reshape(M, D)[at], np.broadcast_to(theta, (at.size, P))]
         )
         self._functions = functions
 

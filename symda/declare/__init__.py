@@ -3,6 +3,22 @@
 from symda.declare.check import as_expression, check_declared, check_expression, symbols_in
 from symda.declare.declaration import Declaration, Range
 from symda.declare.declared import Declared, Forcing, Time
+from symda.declare.distributions import (
+    DISTRIBUTIONS,
+    Binomial,
+    Censored,
+    Density,
+    Distribution,
+    Gamma,
+    HalfNormal,
+    Huber,
+    LogNormal,
+    NegativeBinomial,
+    Normal,
+    Poisson,
+    StudentT,
+    Uniform,
+)
 from symda.declare.equations import EquationModel
 from symda.declare.functions import KNOWN, exprel, known_names
 from symda.declare.identity import measurement_digest, model_digest
@@ -12,6 +28,7 @@ from symda.declare.mechanics import MechanicalModel
 from symda.declare.model import Model
 from symda.declare.parameters import parameter, parameters
 from symda.declare.site import Lattice, Site, SiteState, StateField, site, states
+from symda.declare.special import log_ndtr
 from symda.declare.symbols import (
     Parameter,
     State,
@@ -23,24 +40,38 @@ from symda.declare.symbols import (
 )
 
 __all__ = [
+    "DISTRIBUTIONS",
     "KNOWN",
+    "Binomial",
+    "Censored",
     "Declaration",
     "Declared",
+    "Density",
+    "Distribution",
     "EquationModel",
     "Forcing",
+    "Gamma",
+    "HalfNormal",
+    "Huber",
     "Lattice",
     "LatticeModel",
+    "LogNormal",
     "Measurement",
     "MechanicalModel",
     "Model",
+    "NegativeBinomial",
+    "Normal",
     "Parameter",
+    "Poisson",
     "Range",
     "Site",
     "SiteState",
     "State",
     "StateField",
     "StepParameter",
+    "StudentT",
     "Time",
+    "Uniform",
     "Unknown",
     "as_expression",
     "check_declared",
@@ -48,6 +79,7 @@ __all__ = [
     "exprel",
     "forcing",
     "known_names",
+    "log_ndtr",
     "measure",
     "measurement_digest",
     "model_digest",

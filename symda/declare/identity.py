@@ -24,7 +24,8 @@ def model_digest(model: Model) -> str:
 
 def measurement_digest(measurement: Measurement) -> str:
     """Return the SHA-256 of what is measured, its names included."""
-    return _digest(["measurement", *measurement.names], measurement.functions)
+    noise = [] if measurement.gaussian else [str(one) for one in measurement.noises]
+    return _digest(["measurement", *measurement.names, *noise], measurement.functions)
 
 
 def _digest(head: Iterable[str], expressions: Iterable[Expr]) -> str:

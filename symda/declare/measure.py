@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sympy import Expr, Symbol
 
@@ -16,11 +17,15 @@ from symda.declare.check import (
 )
 from symda.declare.declaration import Declaration
 from symda.declare.declared import Declared
+from symda.declare.distributions import Distribution, Normal
 from symda.declare.model import Model
 from symda.declare.site import SiteState
 from symda.declare.symbols import Parameter, State, StepParameter
 from symda.errors import ModelError, nearest
 from symda.names import is_name
+
+#: What users give as measured quantities.
+Measured: TypeAlias = Sequence[Expr | Distribution] | Mapping[str, Expr | Distribution]
 
 
 @dataclass(frozen=True)
@@ -34,29 +39,68 @@ class Measurement:
     functions : tuple of Expr, (L,)
         h_l(x, theta).
     parameters : tuple of Parameter
-        Those that appear in the functions only. All parameters of a problem, in order, are
-        `model.parameters + measurement.parameters`.
+        Those that appear in the functions or the noise only. All parameters of a problem, in order,
+        are `model.parameters + measurement.parameters`.
+    noises : tuple of Distribution, (L,)
+        How each scatters; its location is the function. Gaussian with the data's own variance when
+        left out.
     """
 
     names: tuple[str, ...]
     functions: tuple[Expr, ...]
     parameters: tuple[Parameter, ...] = ()
+    noises: tuple[Distribution, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.noises:
+            object.__setattr__(self, "noises", tuple(Normal(h) for h in self.functions))
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether all noise is Gaussian with the data's own variance."""
+        return all(noise.gaussian for noise in self.noises)
+
+    @property
+    def places(self) -> tuple[dict[str, int], ...]:
+        """Where each noise's terms stand among the `predictors`, by name, (L,)."""
+        found, following = [], len(self.functions)
+        for l, noise in enumerate(self.noises):
+            own: dict[str, int] = {}
+            for name, term in noise.terms.items():
+                if term == self.functions[l]:
+                    own[name] = l
+                else:
+                    own[name], following = following, following + 1
+            found.append(own)
+        return tuple(found)
+
+    @property
+    def predictors(self) -> tuple[Expr, ...]:
+        """What the costs of data depend on: h, then further terms of the noise, Q in all."""
+        further = {
+            place: noise.terms[name]
+            for noise, own in zip(self.noises, self.places, strict=True)
+            for name, place in own.items()
+        }
+        L = len(self.functions)
+        return (*self.functions, *(further[k] for k in range(L, max([L - 1, *further]) + 1)))
 
     def declarations(self, model: Model) -> dict[State | Parameter, Declaration]:
         """Return what is declared of the states and all P parameters of a model measured so."""
         return {**model.declarations, **{p: p.declaration for p in self.parameters}}
 
 
-def measure(model: Model, measured: Sequence[Expr] | Mapping[str, Expr]) -> Measurement:
+def measure(model: Model, measured: Measured) -> Measurement:
     """Check and name the measured quantities of a model.
 
     Parameters
     ----------
     model : Model
-    measured : sequence of Expr, or mapping of str to Expr
-        L functions of at least one state each, and of parameters, which may be new ones. In a
-        sequence a plain state lends its name to its channel; other expressions are called h0, h1,
-        ... by their place.
+    measured : sequence of Expr or Distribution, or mapping of str to them
+        L functions of at least one state each, and of parameters, which may be new ones. A
+        distribution says how a quantity scatters; a plain expression is Gaussian with the data's
+        own variance. In a sequence a plain state lends its name to its channel; other expressions
+        are called h0, h1, ... by their place.
 
     Returns
     -------
@@ -71,22 +115,30 @@ def measure(model: Model, measured: Sequence[Expr] | Mapping[str, Expr]) -> Meas
     where = f"measured quantities of model {model.name!r}"
     given = _pairs(measured, where)
     wheres = [f"{where}, {label}" for label, _ in given]
-    functions = tuple(
-        as_expression(value, here) for (_, value), here in zip(given, wheres, strict=True)
+    noises = tuple(
+        value if isinstance(value, Distribution) else Normal(as_expression(value, here))
+        for (_, value), here in zip(given, wheres, strict=True)
     )
+    functions = tuple(noise.location for noise in noises)
     known: list[Declared] = [*model.states, *model.parameters, *model.forcing]
     if model.time is not None:
         known.append(model.time)
-    used = [symbol for symbol in symbols_in(functions) if isinstance(symbol, Declared)]
+    terms = [term for noise in noises for term in noise.terms.values()]
+    used = [symbol for symbol in symbols_in([*functions, *terms]) if isinstance(symbol, Declared)]
     names, states = {symbol.name for symbol in (*known, *used)}, set(model.states)
     for function, here in zip(functions, wheres, strict=True):
         check_expression(function, here)
         check_declared(symbols_in([function]), names, here)
         _check_symbols(function, model, states, here)
+    for noise, here in zip(noises, wheres, strict=True):
+        for name, term in noise.terms.items():
+            check_expression(term, f"{here}, {name}")
+            check_declared(symbols_in([term]), names, f"{here}, {name}")
+            _check_symbols(term, model, states, f"{here}, {name}", noise=True)
     check_alike((*known, *used), where)
-    firsts: dict[Expr, int] = {}
-    for position, function in enumerate(functions):
-        first = firsts.setdefault(function, position)
+    firsts: dict[Distribution, int] = {}
+    for position, (function, noise) in enumerate(zip(functions, noises, strict=True)):
+        first = firsts.setdefault(noise, position)
         if first != position:
             raise ModelError(
                 f"{wheres[position]}: {function} is measured twice, also as {given[first][0]}; "
@@ -94,6 +146,7 @@ def measure(model: Model, measured: Sequence[Expr] | Mapping[str, Expr]) -> Meas
             )
     return Measurement(
         names=_names(measured, functions),
+        noises=noises,
         functions=functions,
         parameters=tuple(
             symbol
@@ -103,11 +156,9 @@ def measure(model: Model, measured: Sequence[Expr] | Mapping[str, Expr]) -> Meas
     )
 
 
-def _pairs(
-    measured: Sequence[Expr] | Mapping[str, Expr], where: str
-) -> list[tuple[str, Expr | float]]:
+def _pairs(measured: Measured, where: str) -> list[tuple[str, Expr | Distribution | float]]:
     """Return (label, expression) for each channel; labels are for messages."""
-    if isinstance(measured, Expr):
+    if isinstance(measured, Expr | Distribution):
         raise ModelError(f"{where}: got the expression {measured}; put it in a list, [{measured}].")
     if isinstance(measured, Mapping):
         for key in measured:
@@ -129,7 +180,9 @@ def _pairs(
     return pairs
 
 
-def _check_symbols(function: Expr, model: Model, states: set[State], where: str) -> None:
+def _check_symbols(
+    function: Expr, model: Model, states: set[State], where: str, *, noise: bool = False
+) -> None:
     measures_state = False
     for symbol in symbols_in([function]):
         if isinstance(symbol, State):
@@ -148,7 +201,7 @@ def _check_symbols(function: Expr, model: Model, states: set[State], where: str)
                 "function of states and parameters only. Subtract known inputs from the data, or "
                 "make them a state."
             )
-    if not measures_state:
+    if not measures_state and not noise:
         raise ModelError(
             f"{where}: {function} uses no state of the model, so it says nothing about the path; "
             "measure an expression in at least one state."
@@ -175,9 +228,7 @@ def _refuse_state(state: State, model: Model, where: str) -> None:
     )
 
 
-def _names(
-    measured: Sequence[Expr] | Mapping[str, Expr], functions: tuple[Expr, ...]
-) -> tuple[str, ...]:
+def _names(measured: Measured, functions: tuple[Expr, ...]) -> tuple[str, ...]:
     if isinstance(measured, Mapping):
         return tuple(measured)
     taken = {function.name for function in functions if isinstance(function, Symbol)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from symda.declare import Measurement, Model, Parameter
+from symda.derive.loss import Loss, derive_loss
 from symda.derive.masked import Channels
 from symda.derive.translate import to_casadi
 
@@ -52,10 +53,16 @@ class Field(Measured):
     field_jacobian: ca.Function  #: (x, u, theta, t) -> k and dF/d(x, theta), sparse (D, D + P).
     #: (x, u, theta, t, mu) -> sum_a mu_a d2F_a/d(x, theta)2, sparse lower triangle (D + P, D + P).
     field_curvature: ca.Function
-    measure: ca.Function  #: (x, theta) -> h, shape (L,).
-    measure_jacobian: ca.Function  #: (x, theta) -> h and dh/d(x, theta), sparse (L, D + P).
-    #: (x, theta, nu) -> sum_l nu_l d2h_l/d(x, theta)2, sparse lower triangle (D + P, D + P).
+    measure: ca.Function  #: (x, theta) -> the predictors eta, shape (Q,); the first L are h.
+    measure_jacobian: ca.Function  #: (x, theta) -> eta and deta/d(x, theta), sparse (Q, D + P).
+    #: (x, theta, nu) -> sum_k nu_k d2eta_k/d(x, theta)2, sparse lower triangle (D + P, D + P).
     measure_curvature: ca.Function
+    loss: Loss  #: What the data cost, as a function of eta.
+
+    @property
+    def Q(self) -> int:
+        """Number of predictors."""
+        return int(self.measure.size1_out(0))
 
     @property
     def functions(self) -> dict[str, ca.Function]:
@@ -99,13 +106,15 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
 
     def differentiate(
         values: ca.SX, prefix: str, inputs: list[ca.SX], names: list[str]
-    ) -> list[ca.Function]:
+    ) -> tuple[ca.Function, ca.Function, ca.Function]:
         unknowns = ca.vertcat(x, theta)
         multipliers = ca.SX.sym("mu", values.shape[0])
         jacobian = ca.jacobian(values, unknowns)
         # a channel that was not measured has the multiplier 0, and need not be finite
         channels = (
-            Channels(multipliers * values, multipliers, values) if prefix == "measure" else None
+            Channels(multipliers * values, multipliers, [True] * values.shape[0], values)
+            if prefix == "measure"
+            else None
         )
         curvature = ca.tril(
             channels.hessian(unknowns)
@@ -113,7 +122,7 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
             else ca.hessian(ca.dot(multipliers, values), unknowns)[0]
         )
         options = {"cse": True}
-        return [
+        return (
             ca.Function(prefix, inputs, [values], names, ["value"], options),
             ca.Function(
                 f"{prefix}_jacobian",
@@ -131,14 +140,10 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
                 ["curvature"],
                 options,
             ),
-        ]
+        )
 
     F = ca.vertcat(*to_casadi(model.equations, symbols, declared))
-    h = ca.vertcat(ca.SX(0, 1), *to_casadi(measurement.functions, symbols, declared))
-    return Field(
-        model,
-        measurement,
-        parameters,
-        *differentiate(F, "field", [x, u, theta, t], ["x", "u", "theta", "t"]),
-        *differentiate(h, "measure", [x, theta], ["x", "theta"]),
-    )
+    eta = ca.vertcat(ca.SX(0, 1), *to_casadi(measurement.predictors, symbols, declared))
+    of_field = differentiate(F, "field", [x, u, theta, t], ["x", "u", "theta", "t"])
+    of_eta = differentiate(eta, "measure", [x, theta], ["x", "theta"])
+    return Field(model, measurement, parameters, *of_field, *of_eta, loss=derive_loss(measurement))

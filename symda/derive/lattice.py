@@ -171,7 +171,7 @@ class Expressions:
         y, rm = (ca.SX.sym(name, len(channels)) for name in ("y", "rm"))
         dz, dtheta = ca.SX.sym("dz", len(states)), ca.SX.sym("dtheta", len(parameters))
         local = ca.vertcat(z, theta)
-        misfit = Channels(rm * (h - y) ** 2 / 2, rm, h)
+        misfit = Channels(rm * (h - y) ** 2 / 2, rm, [True] * len(channels), h)
         gradient = ca.densify(misfit.gradient(local))
         product = ca.densify(misfit.product(local, ca.vertcat(dz, dtheta)))
         inputs, options = [z, theta, y, rm], {"cse": True}

@@ -7,6 +7,7 @@ quantity and its derivatives are finite at every state, the weight 0 is enough.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -46,17 +47,21 @@ class Channels:
     ----------
     terms, weights : SX, shape (L, 1)
         What is added up, weights included, and the weights.
-    measured : SX, shape (L, 1)
+    weighed : sequence of bool, (L,)
+        Whether a term is 0 where its weight is, as long as what was measured is finite.
+    measured : SX, shape (L, 1) or more
         The measured quantities that the terms are made of.
     """
 
-    def __init__(self, terms: ca.SX, weights: ca.SX, measured: ca.SX) -> None:
+    def __init__(
+        self, terms: ca.SX, weights: ca.SX, weighed: Sequence[bool], measured: ca.SX
+    ) -> None:
         import casadi as ca
 
         plain = ca.SX(0.0)
         self._others: list[tuple[ca.SX, ca.SX]] = []
         for l in range(terms.shape[0]):
-            if always_finite(measured[l]):
+            if weighed[l] and always_finite(measured[l]):
                 plain += terms[l]
             else:
                 self._others.append((weights[l], terms[l]))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from symda.derive.field import Field
-from symda.derive.masked import Channels
+from symda.derive.masked import Channels, where
 from symda.discretise import Number, Scheme, moved, step_residual
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
         - ``step_jacobian``: dr/d(w, theta), sparse (E, E + D + P),
         - ``step_curvature(w, theta, step, lam)``: sum_e lam_e d2r_e, sparse upper triangle,
         - ``point_action(x, theta, point)``, ``point_gradient``, ``point_hessian``: the same for
-          sum_l rm_l (h_l - y_l)^2 / 2, without the channels of rm_l = 0,
-        - ``measure(x, theta)``: h, shape (L,).
+          the costs of what was measured there, without the channels of rm_l = 0,
+        - ``point_gauss_newton``: the Hessian's positive part, with its nonzeros,
+        - ``measure(x, theta)``: the predictors eta, shape (Q,), of which the first L are h,
+        - ``measure_jacobian(x, theta)``: their Jacobian, sparse (Q, D + P).
     """
     import casadi as ca
 
@@ -65,10 +67,12 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
     lam = ca.SX.sym("lam", E)
 
     x, point = ca.SX.sym("x", D), ca.SX.sym("point", 2 * L)
-    h = field.measure(x, theta)
-    misfit = h - point[:L]
-    errors = Channels(point[L:] * misfit**2 / 2, point[L:], h)
+    eta, jacobian = field.measure_jacobian(x, theta)
+    terms, _, sure, _ = field.loss.function(eta, point)
+    errors = Channels(terms, point[L:], [noise.gaussian for noise in field.measurement.noises], eta)
     local = ca.vertcat(x, theta)
+    curved = ca.triu(errors.hessian(local))
+    gauss_newton = _gauss_newton(jacobian, sure, point[L:], field)
 
     def upper(value: ca.SX, by: ca.SX) -> ca.SX:
         return ca.triu(ca.hessian(value, by)[0])
@@ -82,8 +86,13 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
         "step_curvature": ([w, theta, step, lam], [upper(ca.dot(lam, residual), unknowns)]),
         "point_action": ([x, theta, point], [errors.value]),
         "point_gradient": ([x, theta, point], [errors.value, errors.gradient(local)]),
-        "point_hessian": ([x, theta, point], [ca.triu(errors.hessian(local))]),
-        "measure": ([x, theta], [h]),
+        "point_hessian": ([x, theta, point], [curved]),
+        "point_gauss_newton": (
+            [x, theta, point],
+            [ca.project(ca.triu(gauss_newton), curved.sparsity())],
+        ),
+        "measure": ([x, theta], [eta]),
+        "measure_jacobian": ([x, theta], [jacobian]),
     }
     return {
         name: ca.Function(
@@ -93,8 +102,19 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
     }
 
 
+def _gauss_newton(jacobian: ca.SX, sure: ca.SX, rm: ca.SX, field: Field) -> ca.SX:
+    """Return J^T diag(sure) J, without channels of weight 0."""
+    import casadi as ca
+
+    rows, weighed = ca.SX(jacobian), ca.SX(jacobian)
+    for k, l in enumerate(field.loss.channel):
+        rows[k, :] = where(rm[l], jacobian[k, :])
+        weighed[k, :] = where(rm[l], sure[k] * jacobian[k, :])
+    return ca.mtimes(rows.T, weighed)
+
+
 def _dense(name: str) -> bool:
-    return not name.endswith(("_hessian", "_jacobian", "_curvature"))
+    return not name.endswith(("_hessian", "_newton", "_jacobian", "_curvature"))
 
 
 def _number(value: Number) -> ca.SX:

@@ -23,7 +23,8 @@ import sympy as sp
 from sympy import Basic, Expr, Symbol
 from sympy.core.relational import Relational
 
-from symda.declare import Declaration, State, exprel, known_names
+from symda.declare import Declaration, State, exprel, known_names, log_ndtr
+from symda.derive import special
 from symda.derive.exponentials import exponential_logarithm, exponential_product
 from symda.derive.pieces import by_cases, has_tiny, may_vanish, switched
 from symda.derive.rates import safe_rates
@@ -416,6 +417,10 @@ _SPECIAL: dict[type, Callable[[_Translator, Expr], ca.SX]] = {
     sp.atan2: _Translator._atan2,
     exprel: _Translator._exprel,
     sp.sinc: _Translator._sinc,
+    sp.loggamma: lambda translate, node: special.log_gamma(
+        translate.guard(translate(node.args[0]), 1.0)
+    ),
+    log_ndtr: lambda translate, node: special.log_ndtr(translate(node.args[0])),
 }
 
 

@@ -156,7 +156,8 @@ def externals(ir: KernelIR) -> list[External]:
         for gather in (ir.step_hessian, ir.step_jacobian, ir.step_curvature)
     )
     point = dense(ir.D, ir.P, 2 * ir.L)
-    point_work = 2 * ir.L + ir.measure_jacobian.size + ir.measure_curvature.size
+    point_work = ir.L + 3 * ir.Q + len(ir.mixed_channel)
+    point_work += ir.measure_jacobian.size + ir.measure_curvature.size
     return [
         External("step_action", weighed, dense(1), work),
         External("step_gradient", weighed, dense(1, ir.W), work),
@@ -167,14 +168,26 @@ def externals(ir: KernelIR) -> list[External]:
         External("point_action", point, dense(1), point_work),
         External("point_gradient", point, dense(1, ir.D + ir.P), point_work),
         External("point_hessian", point, [_sparsity(ir.point_hessian)], point_work),
-        External("measure", dense(ir.D, ir.P), dense(ir.L), point_work),
+        External("point_gauss_newton", point, [_sparsity(ir.point_hessian)], point_work),
+        External("measure", dense(ir.D, ir.P), dense(ir.Q), point_work),
+        External(
+            "measure_jacobian",
+            dense(ir.D, ir.P),
+            [_sparsity(ir.measure_jacobian)],
+            point_work,
+        ),
     ]
 
 
 def _pairs(ir: KernelIR) -> dict[str, list[int]]:
-    """Return the products of two nonzeros of dh, as tables."""
+    """Return the products of two nonzeros of the predictors' Jacobian, as tables."""
     columns = ("row", "q", "r", "target")
-    return {f"PAIR_{c.upper()}": [getattr(pair, c) for pair in ir.point_pairs] for c in columns}
+    kinds = {"PAIR": ir.point_pairs} | ({"MIXED": ir.mixed_pairs} if ir.mixed_pairs else {})
+    return {
+        f"{kind}_{c.upper()}": [getattr(pair, c) for pair in pairs]
+        for kind, pairs in kinds.items()
+        for c in columns
+    }
 
 
 def _stage_work(ir: KernelIR) -> int:

@@ -113,7 +113,7 @@ def emit_newton(ir: KernelIR) -> Source:
         ir,
         TEMPLATE,
         f"{module_name(ir.model, ir.scheme)}_newton",
-        Dialect("real", frozenset({"t", "u"})),
+        Dialect("real", frozenset({"t", "u", "point"})),
         lanes=True,
         constant=_splat,
         damping=DAMPING,

@@ -76,7 +76,10 @@ class Gather:
 
 @dataclass(frozen=True)
 class Pair:
-    """Nonzeros q and r of one row of the measurement Jacobian; their product goes to `target`."""
+    """Nonzeros q and r of the predictors' Jacobian; their product goes to `target`.
+
+    It is multiplied by entry `row` of the cost's curvature.
+    """
 
     row: int
     q: int
@@ -123,8 +126,18 @@ class KernelIR:
     step_hessian: Gather
     step_curvature: Gather
     point_hessian: Pattern
+    #: Channel of each predictor, (Q,), and of each entry of the cost's curvature off its sure
+    #: diagonal, (R,).
+    predictor_channel: tuple[int, ...]
+    mixed_channel: tuple[int, ...]
     point_pairs: tuple[Pair, ...]
+    mixed_pairs: tuple[Pair, ...]
     point_scatter: tuple[int, ...]
+
+    @property
+    def Q(self) -> int:
+        """Predictors: what the cost of data depends on."""
+        return len(self.predictor_channel)
 
     @property
     def W(self) -> int:

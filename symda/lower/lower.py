@@ -27,7 +27,9 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
         layout, stages, field_jacobian, field_curvature, discrete=scheme.discrete
     )
     gauss_newton = (residual_mask.T.astype("f4") @ residual_mask.astype("f4")) > 0
-    point_hessian, pairs, scatter = _point_tables(measure_jacobian, measure_curvature)
+    point_hessian, pairs, rest, scatter = _point_tables(
+        measure_jacobian, measure_curvature, field.loss.mixed
+    )
     return KernelIR(
         model=model.name,
         scheme=scheme.name,
@@ -56,6 +58,7 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
             lower_function(field.measure, ("k",)),
             lower_function(field.measure_jacobian, ("k", "J")),
             lower_function(field.measure_curvature, ("C",)),
+            lower_function(field.loss.function, ("cost", "slope", "sure", "mixed")),
         ),
         field_jacobian=field_jacobian,
         field_curvature=field_curvature,
@@ -65,7 +68,10 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
         step_hessian=gather_upper(layout, gauss_newton | curvature_mask),
         step_curvature=gather_upper(layout, curvature_mask),
         point_hessian=point_hessian,
+        predictor_channel=field.loss.channel,
+        mixed_channel=tuple(field.loss.channel[k] for k, _ in field.loss.mixed),
         point_pairs=pairs,
+        mixed_pairs=rest,
         point_scatter=scatter,
     )
 
@@ -89,29 +95,41 @@ def lower_stages(scheme: Scheme, parts: tuple[tuple[int, int], ...] = ()) -> tup
 
 
 def _point_tables(
-    jacobian: Pattern, curvature: Pattern
-) -> tuple[Pattern, tuple[Pair, ...], tuple[int, ...]]:
+    jacobian: Pattern, curvature: Pattern, rest: tuple[tuple[int, int], ...]
+) -> tuple[Pattern, tuple[Pair, ...], tuple[Pair, ...], tuple[int, ...]]:
     """Upper triangle of the measurement term's Hessian, and what adds to each of its nonzeros.
 
-    Its nonzeros are products of two nonzeros of one row of the Jacobian, and the curvature's
-    (transposed from the lower triangle).
+    They are products of two nonzeros of one row of the predictors' Jacobian; of two rows, where
+    the cost has a mixed derivative; and the predictors' curvature (transposed from the lower
+    triangle).
     """
     by_row: dict[int, list[tuple[int, int]]] = {}
     for q, (row, column) in enumerate(zip(jacobian.rows, jacobian.columns, strict=True)):
         by_row.setdefault(row, []).append((column, q))
-    products = [
-        (row, q, r, i, j)
-        for row, entries in sorted(by_row.items())
-        for i, q in entries
-        for j, r in entries
-        if i <= j
-    ]
+
+    def products(entry: int, k: int, m: int) -> list[tuple[int, int, int, int, int]]:
+        found = []
+        for i, q in by_row.get(k, []):
+            for j, r in by_row.get(m, []):
+                if k != m:
+                    # both triangles; on the diagonal they are one entry
+                    (a, b), (c, d) = sorted(((i, q), (j, r)))
+                    found += [(entry, b, d, a, c)] * (2 if a == c else 1)
+                elif i <= j:
+                    found.append((entry, q, r, i, j))
+        return found
+
+    sure = [one for k in sorted(by_row) for one in products(k, k, k)]
+    mixed = [one for n, (k, m) in enumerate(rest) for one in products(n, k, m)]
     places = list(zip(curvature.columns, curvature.rows, strict=True))
     positions = sorted(
-        {(i, j) for *_, i, j in products} | set(places), key=lambda ij: (ij[1], ij[0])
+        {(i, j) for *_, i, j in sure + mixed} | set(places), key=lambda ij: (ij[1], ij[0])
     )
     index = {position: n for n, position in enumerate(positions)}
     size = jacobian.shape[1]
     pattern = Pattern((size, size), tuple(i for i, _ in positions), tuple(j for _, j in positions))
-    pairs = tuple(Pair(row, q, r, index[i, j]) for row, q, r, i, j in products)
-    return pattern, pairs, tuple(index[position] for position in places)
+    pairs, others = (
+        tuple(Pair(entry, q, r, index[i, j]) for entry, q, r, i, j in some)
+        for some in (sure, mixed)
+    )
+    return pattern, pairs, others, tuple(index[position] for position in places)

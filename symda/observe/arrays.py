@@ -89,8 +89,10 @@ def as_double(value: SupportsFloat) -> float:
         return math.inf
 
 
-def as_times(data: ArrayLike, what: str) -> FloatArray:
+def as_times(data: ArrayLike, what: str, *, repeated: bool = False) -> FloatArray:
     """Copy `data` (T,) into a read-only float64 array of finite, strictly increasing times.
+
+    With `repeated` equal times may follow one another.
 
     Raises
     ------
@@ -111,18 +113,22 @@ def as_times(data: ArrayLike, what: str) -> FloatArray:
             f"{what}: entry {bad[0]} is {times[bad[0]]}, expected a finite number. Drop the rows "
             "without a time."
         )
+    exact = np.asarray(data)
     back = np.flatnonzero(times[1:] <= times[:-1])
+    if repeated:
+        same = exact[1:] == exact[:-1] if exact.dtype.kind in "iu" else times[1:] == times[:-1]
+        back = np.flatnonzero((times[1:] <= times[:-1]) & ~same)
     if back.size:
         i = int(back[0])
-        exact = np.asarray(data)
         if exact.dtype.kind in "iu" and exact[i + 1] > exact[i]:
             raise DataError(
                 f"{what}: entries {i} and {i + 1}, {exact[i]} and {exact[i + 1]}, are the same "
                 f"double. Measure time from a nearer origin: times - {exact[0]}."
             )
         raise DataError(
-            f"{what}: must be strictly increasing, but entry {i + 1} is {times[i + 1]} after "
-            f"{times[i]}. Sort the rows by time and merge rows of the same time."
+            f"{what}: must {'not decrease' if repeated else 'be strictly increasing'}, but entry "
+            f"{i + 1} is {times[i + 1]} after {times[i]}. Sort the rows by time"
+            f"{'' if repeated else ' and merge rows of the same time'}."
         )
     return readonly(times)
 

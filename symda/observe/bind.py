@@ -9,7 +9,15 @@ from functools import partial
 
 import numpy as np
 
-from symda.declare import Declaration, Forcing, Parameter, State, StepParameter, Time
+from symda.declare import (
+    Declaration,
+    Distribution,
+    Forcing,
+    Parameter,
+    State,
+    StepParameter,
+    Time,
+)
 from symda.errors import DataError, DataWarning, OptionError, nearest
 from symda.observe.arrays import dimensions
 from symda.observe.forcing import ForcingSource, evaluate, match
@@ -19,7 +27,7 @@ from symda.observe.observations import Observations
 from symda.observe.problem import Missed, Problem
 from symda.observe.ranges import fixed_values, parameter_starts, state_starts, typical_sizes
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
-from symda.types import FloatArray
+from symda.types import FloatArray, IntArray
 
 
 def bind(
@@ -29,6 +37,7 @@ def bind(
     parameters: Mapping[Parameter, Declaration],
     forcing: tuple[Forcing, ...],
     channels: tuple[str, ...],
+    noises: Sequence[Distribution],
     direct: Sequence[int],
     abscissae: tuple[float, ...],
     interior: tuple[float, ...],
@@ -55,6 +64,8 @@ def bind(
     channels
         Names of the L measured quantities; observations with names are matched by name, others by
         position.
+    noises : (L,)
+        How each of them scatters.
     direct : (L,)
         State index where a measured quantity is a plain state, else -1.
     abscissae : (S,)
@@ -92,16 +103,18 @@ def bind(
     if not isinstance(midpoint_data, bool | np.bool_):
         raise OptionError(f"midpoint_data must be True or False, got {midpoint_data!r}.")
     ordered = _match_channels(observations, channels)
+    precision = _precision(ordered, channels, noises, averaging)
+    times, place = np.unique(ordered.times, return_inverse=True)
     sources = dict(
         zip(forcing, match(tuple(f.name for f in forcing), observations.forcing), strict=True)
     )
     missed: tuple[Missed, ...] = ()
     if discrete:
-        grid = _map_grid(ordered.times, steps, max_step, start, stop, midpoint_data)
+        grid = _map_grid(times, steps, max_step, start, stop, midpoint_data)
     else:
         make = partial(
             Grid.make,
-            ordered.times,
+            times,
             steps=steps,
             max_step=max_step,
             interior=interior,
@@ -112,7 +125,7 @@ def bind(
         fixed_grid = "midpoint_data" if midpoint_data else "steps" if dimensions(steps) else ""
         grid, missed = _grid_with_jumps(make, sources, time, fixed_grid)
     c_m, c_f = averaging_factors(
-        averaging, N=grid.N, M=grid.M, D=len(states), L=len(channels), T=ordered.times.size
+        averaging, N=grid.N, M=grid.M, D=len(states), L=len(channels), T=times.size
     )
     when = _stage_times(grid, abscissae, interior)
     left, right = grid.times[grid.nodes[:-1]], grid.times[grid.nodes[1:]]
@@ -125,11 +138,7 @@ def bind(
         except DataError as error:
             raise DataError(f"forcing {symbol.name!r}: {error}") from error
 
-    y = np.zeros((grid.M, len(channels)))
-    rm = np.zeros_like(y)
-    seen = ordered.measured
-    y[grid.observed] = np.where(seen, ordered.values, 0.0)
-    rm[grid.observed] = np.divide(c_m, ordered.variance, out=np.zeros(seen.shape), where=seen)
+    y, rm, repeats = _rows(grid.observed[place], grid.M, ordered.values, c_m * precision)
 
     held = fixed_values(parameters, fixed)
     starts = parameter_starts(parameters, held)
@@ -160,6 +169,73 @@ def bind(
             [_process_variance(s, one) for s, one in states.items()], dtype=np.float64
         ),
         missed=missed,
+        repeat_at=repeats[0],
+        repeat_y=repeats[1],
+        repeat_rm=repeats[2],
+        gaussian=all(noise.gaussian for noise in noises),
+    )
+
+
+def _precision(
+    data: Observations,
+    channels: tuple[str, ...],
+    noises: Sequence[Distribution],
+    averaging: Averaging,
+) -> FloatArray:
+    """One over the variances of the data, 1 where the noise says its own scale, (T, L)."""
+    precision = np.ones(data.values.shape)
+    for l, (name, noise) in enumerate(zip(channels, noises, strict=True)):
+        if not noise.gaussian and averaging != "sum":
+            raise OptionError(
+                f"averaging={averaging!r} is of Gaussian noise with the data's variance, and the "
+                f"channel {name!r} has {noise}. Use averaging='sum', minus the log probability."
+            )
+        for t in np.flatnonzero(data.measured[:, l]):
+            value = float(data.values[t, l])
+            wrong = noise.wrong(value)
+            if wrong:
+                raise DataError(
+                    f"observations: channel {name!r} at time {data.times[t]} is {value}, but its "
+                    f"noise, {noise}, expects {wrong}. Correct the datum, make it nan, or choose "
+                    "another noise."
+                )
+            if noise.needs_variance:
+                if np.isnan(data.variance[t, l]):
+                    raise DataError(
+                        f"observations: channel {name!r} at time {data.times[t]} has no variance. "
+                        "Pass variance= to the observations, or give its noise a scale: "
+                        f"measured={{{name!r}: sd.Normal(..., sigma)}}."
+                    )
+                precision[t, l] = 1.0 / data.variance[t, l]
+    return precision
+
+
+def _rows(
+    at: IntArray, points: int, values: FloatArray, precision: FloatArray
+) -> tuple[FloatArray, FloatArray, tuple[IntArray, FloatArray, FloatArray]]:
+    """Put rows of data on the grid: the first values of each point, and rows of further ones."""
+    L = values.shape[1]
+    y, rm = np.zeros((points, L)), np.zeros((points, L))
+    repeats: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
+    for l in range(L):
+        seen = np.flatnonzero(~np.isnan(values[:, l]))
+        _, first = np.unique(at[seen], return_index=True)
+        y[at[seen[first]], l] = values[seen[first], l]
+        rm[at[seen[first]], l] = precision[seen[first], l]
+        count: dict[int, int] = {}
+        for t in np.delete(seen, first):
+            k = count[int(at[t])] = count.get(int(at[t]), 0) + 1
+            row = repeats.setdefault((int(at[t]), k), (np.zeros(L), np.zeros(L)))
+            row[0][l], row[1][l] = values[t, l], precision[t, l]
+    order = sorted(repeats)
+    return (
+        y,
+        rm,
+        (
+            np.array([m for m, _ in order], dtype=np.int64),
+            np.array([repeats[key][0] for key in order]).reshape(-1, L),
+            np.array([repeats[key][1] for key in order]).reshape(-1, L),
+        ),
     )
 
 

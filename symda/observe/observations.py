@@ -34,13 +34,16 @@ class Observations:
     Parameters
     ----------
     times : (T,)
-        Finite, strictly increasing, in your units; irregular spacing is fine.
+        Finite, in order, in your units; irregular spacing is fine. Several rows of one time are
+        several measurements of it.
     values : (T,) or (T, L)
         Measurements; nan, None or a masked entry is a gap. (T,) is one channel. A channel may be
         all nan, so that one action and its kernels serve whatever was measured.
-    variance : float, (L,) or (T, L)
+    variance : float, (L,) or (T, L), optional
         Noise variance sigma^2 (not the standard deviation), positive; Rm = 1 / variance. With one
-        channel (T,) is accepted too. Its value at a gap does not matter.
+        channel (T,) is accepted too. Its value at a gap does not matter, nor that of a channel
+        whose noise says its own scale (`symda.Poisson` or ``symda.Normal(x, sigma)``): there it may
+        be nan, or be left out for all.
     channels
         L names, matched to the model's measured channels by name. Without names (a DataFrame's
         text column names count as names) channels are matched by position.
@@ -77,11 +80,11 @@ class Observations:
         times: ArrayLike,
         values: ArrayLike,
         *,
-        variance: ArrayLike,
+        variance: ArrayLike | None = None,
         channels: Sequence[str] | None = None,
         forcing: Mapping[str | Forcing, ForcingInput] | None = None,
     ) -> None:
-        when = as_times(times, "times of Observations")
+        when = as_times(times, "times of Observations", repeated=True)
         warn_of_coarse(when, "times of Observations", stacklevel=2)
         data = _as_values(values, when)
         if channels is None:
@@ -114,7 +117,7 @@ class Observations:
         time: Hashable | None = None,
         values: ColumnChoice | None = None,
         *,
-        variance: ArrayLike,
+        variance: ArrayLike | None = None,
         forcing: ForcingChoice = (),
     ) -> Observations:
         """Read a DataFrame: one row a time, one column a channel.
@@ -147,7 +150,7 @@ class Observations:
         time: str | None = None,
         values: ColumnChoice | None = None,
         *,
-        variance: ArrayLike,
+        variance: ArrayLike | None = None,
         forcing: ForcingChoice = (),
     ) -> Observations:
         """Read a DataArray (time,) or (time, channel), or variables (time,) of a Dataset.
@@ -176,7 +179,7 @@ class Observations:
         time: str | None = None,
         values: ColumnChoice | None = None,
         *,
-        variance: ArrayLike,
+        variance: ArrayLike | None = None,
         forcing: ForcingChoice = (),
         separator: str = ",",
     ) -> Observations:
@@ -208,7 +211,7 @@ class Observations:
         time: str | None = None,
         values: ColumnChoice | None = None,
         *,
-        variance: ArrayLike,
+        variance: ArrayLike | None = None,
         forcing: ForcingChoice = (),
     ) -> Observations:
         """Read a NetCDF file as `from_xarray` reads a Dataset.
@@ -226,7 +229,7 @@ class Observations:
         return cls._of(tables.from_netcdf(path, time, values, forcing), variance)
 
     @classmethod
-    def _of(cls, columns: Columns, variance: ArrayLike) -> Observations:
+    def _of(cls, columns: Columns, variance: ArrayLike | None) -> Observations:
         return cls(
             columns.times,
             columns.values,
@@ -304,8 +307,10 @@ def _require_measurements(data: FloatArray) -> None:
         )
 
 
-def _as_variance(variance: ArrayLike, data: FloatArray) -> FloatArray:
+def _as_variance(variance: ArrayLike | None, data: FloatArray) -> FloatArray:
     T, L = data.shape
+    if variance is None:
+        return np.full(data.shape, np.nan)
     given = as_floats(variance, "variance of Observations")
     if given.shape == (T,) and L == 1:
         given = given[:, None]
@@ -315,7 +320,9 @@ def _as_variance(variance: ArrayLike, data: FloatArray) -> FloatArray:
             f"{given.shape}. Pass one variance, one for each channel, or one for each value."
         )
     full = np.broadcast_to(given, data.shape).copy()
-    bad = np.argwhere(~np.isnan(data) & ~(np.isfinite(full) & (full >= LEAST_VARIANCE)))
+    # whether a channel needs one, its noise says
+    wrong = ~np.isnan(full) & ~(np.isfinite(full) & (full >= LEAST_VARIANCE))
+    bad = np.argwhere(~np.isnan(data) & wrong)
     if bad.size:
         t, channel = bad[0]
         value, exact = full[t, channel], ""

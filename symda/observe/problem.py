@@ -63,7 +63,8 @@ class Problem:
     weight : (N,)
         Rf of step n is rf * weight[n].
     y, rm : (M, L)
-        Data, and c_m / variance; both 0 where nothing was measured.
+        Data, and c_m / variance (1 where the noise says its own scale); both 0 where nothing was
+        measured.
     state_bounds, state_start : (D, 2)
         Bounds (may be infinite) and ranges of random starts (finite).
     parameter_bounds, parameter_start : (P, 2)
@@ -88,6 +89,12 @@ class Problem:
         Variance of the change of a parameter per step, infinite if it is free; nan for states.
     missed
         Channels of forcing that jump inside of steps.
+    repeat_at : (R,)
+        Grid points, in order, that have further rows of data: what was measured there again.
+    repeat_y, repeat_rm : (R, L)
+        These rows, as `y` and `rm`.
+    gaussian
+        Whether all noise is Gaussian with the data's own variance.
 
     Raises
     ------
@@ -119,9 +126,14 @@ class Problem:
     averaging: str = "sum"
     process_variance: FloatArray = field(default_factory=lambda: np.empty(0))
     missed: tuple[Missed, ...] = ()
+    repeat_at: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    repeat_y: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+    repeat_rm: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+    gaussian: bool = True
 
     def __post_init__(self) -> None:
         M, N, D, P, L = self.M, self.N, self.D, self.P, self.L
+        R = len(self.repeat_at)
         S, U = np.shape(self.u)[1:] if np.ndim(self.u) == 3 else (-1, -1)
         shapes: dict[str, tuple[int, ...]] = {
             "times": (N * (1 + self.interior) + 1,),
@@ -139,11 +151,17 @@ class Problem:
             "typical": (P,),
             "direct": (L,),
             "process_variance": (D,),
+            "repeat_at": (R,),
+            "repeat_y": (R, L),
+            "repeat_rm": (R, L),
         }
+        if not R:
+            for name in ("repeat_y", "repeat_rm"):
+                object.__setattr__(self, name, np.empty((0, L)))
         if not np.size(self.process_variance):
             object.__setattr__(self, "process_variance", np.full(D, np.nan))
         for name, shape in shapes.items():
-            kind = np.int64 if name == "direct" else np.float64
+            kind = np.int64 if name in ("direct", "repeat_at") else np.float64
             array = np.array(getattr(self, name), dtype=kind, order="C")
             if array.shape != shape:
                 raise DataError(f"{name} of Problem: expected shape {shape}, got {array.shape}.")
@@ -249,7 +267,20 @@ class Problem:
     @cached_property
     def data_count(self) -> int:
         """Number of measured values."""
-        return int(np.count_nonzero(self.rm > 0.0))
+        return int(np.count_nonzero(self.rm > 0.0) + np.count_nonzero(self.repeat_rm > 0.0))
+
+    @cached_property
+    def energy(self) -> float:
+        """Size of the measurement term: half the sum of Rm y^2, or of each datum 1."""
+        if not self.gaussian:
+            return float(self.data_count)
+        parts = ((self.rm, self.y), (self.repeat_rm, self.repeat_y))
+        return 0.5 * float(sum(np.sum(rm * y**2) for rm, y in parts))
+
+    @property
+    def squares(self) -> bool:
+        """Whether the measurement term is a sum of squares with one row of data a point."""
+        return self.gaussian and not len(self.repeat_at)
 
     def window(self, steps: int) -> Problem:
         """Return the problem of the first `steps` steps: grid, data, forcing and weights cut there.
@@ -276,6 +307,9 @@ class Problem:
             weight=self.weight[:steps],
             y=self.y[:points],
             rm=self.rm[:points],
+            repeat_at=self.repeat_at[: (inside := int(np.sum(self.repeat_at < points)))],
+            repeat_y=self.repeat_y[:inside],
+            repeat_rm=self.repeat_rm[:inside],
         )
 
     @cached_property

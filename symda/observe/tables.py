@@ -137,7 +137,7 @@ def choose(
         )
     channels = tuple(name for name in chosen if isinstance(name, str))
     return Columns(
-        as_times(times, f"{where}, {time_name}"),
+        as_times(times, f"{where}, {time_name}", repeated=True),
         np.column_stack([column(name, "values") for name in chosen.values()]),
         channels if len(channels) == len(chosen) else None,
         sources,

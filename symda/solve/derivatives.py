@@ -86,16 +86,15 @@ class Derivatives:
 
     def at(self, x: FloatArray, rf: FloatArray) -> Point:
         """Return the action with its derivatives."""
-        p, packed = self._evaluator.problem, self._evaluator.packed
+        packed = self._evaluator.packed
         engine, (X, theta) = self._evaluator.kernels.engine, self._split(x)
         action, gradient = self._evaluator.value_and_gradient(X, theta, rf)
         weights = self._evaluator.weights(rf)
         steps = engine.step_hessian(X, theta, packed.steps, rf)
-        # Data that h fits leave no misfit, so no curvature of h either.
-        fitted = np.hstack([engine.measure(X, theta), packed.points[:, p.L :]])
-        points = least = engine.point_hessian(X, theta, fitted)
+        at = packed.rows(X)
+        points = least = engine.point_gauss_newton(at, theta, packed.points)
         if self._exact:
-            points = engine.point_hessian(X, theta, packed.points)
+            points = engine.point_hessian(at, theta, packed.points)
         else:
             lam = weights * engine.step_residual(X, theta, packed.steps)
             self._take_curvature(steps, engine.step_curvature(X, theta, packed.steps, lam))

@@ -260,6 +260,8 @@ class IpoptProgram:
 def _enlargement(problem: Problem) -> float:
     """Factor that lifts an action of small Rm to where IPOPT's tolerance, a number, is small."""
     # the gradient in units of the data's own size
+    if not problem.gaussian:
+        return 1.0
     largest = float(np.max(problem.rm * problem.y**2, initial=0.0, where=problem.rm > 0.0))
     return max(1.0, 1.0 / largest) if largest > 0.0 else 1.0
 

@@ -24,7 +24,7 @@ from symda.solve.options import (
     least_action,
 )
 from symda.status import Reason, Status
-from symda.types import FloatArray
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
@@ -124,7 +124,9 @@ class NewtonLanes:
         packed = self._evaluator.packed
         arguments = (
             *(p.N, K, B),
-            *_at(packed.steps, packed.points, self._measured, *self._box, *inputs, ends),
+            *_at(packed.steps, packed.points, self._measured, p.repeat_at),
+            len(p.repeat_at),
+            *_at(*self._box, *inputs, ends),
             0 if every is None else _at(every)[0],
             *_at(thetas_out, terms, seconds, decrements),
             *_at(status, reasons, iterations, following, halt),
@@ -187,7 +189,7 @@ def _box(problem: Problem) -> tuple[Flags | FloatArray, ...]:
     return bounded, lower, upper, margin, UNDETERMINED / problem.typical**2
 
 
-def _at(*arrays: FloatArray | Flags) -> tuple[int, ...]:
+def _at(*arrays: FloatArray | Flags | IntArray) -> tuple[int, ...]:
     """Addresses of C-contiguous arrays."""
     for array in arrays:
         if not array.flags.c_contiguous:

@@ -45,7 +45,7 @@ class Lbfgs(Descent):
         import scipy.optimize
 
         problem = objective.problem
-        energy = 0.5 * float(np.sum(problem.rm * problem.y**2))
+        energy = problem.energy
         unit = 1.0 / energy if 0.0 < energy < 1.0 else 1.0
         rounds = ROUNDS if "hessian" in objective.provides and objective.judge else 1
         # SciPy's stubs want their own private TypedDict here

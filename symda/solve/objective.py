@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.build.kernels import matrices_of
+from symda.errors import OptionError
 from symda.solve.judges import judge
 from symda.solve.minimum import Minimum, record
 from symda.solve.stationary import Judge, Stationarity
@@ -140,6 +141,11 @@ class Objective:
 
         First what was measured, sqrt(Rm) (h - y), then the steps' residuals, sqrt(Rf_n) r_n.
         """
+        if not self.problem.squares:
+            raise OptionError(
+                "The action is no sum of squares: a solver that needs one takes Gaussian noise of "
+                "the data's variance, once a channel and time. Use solver='newton'."
+            )
         self._evaluations += 1
         path, theta = self.split(x)
         misfit = (self._evaluator.kernels.measure(path, theta) - self.problem.y)[self._measured]

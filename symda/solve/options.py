@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from symda.checks import choice, integer, share
 from symda.emit.lanes import DAMPING
 
@@ -89,4 +87,4 @@ def least_action(problem: Problem) -> float:
     """
     if problem.untied.any():
         return problem.measurement_scale
-    return ROUNDING * float(0.5 * np.sum(problem.rm * problem.y**2))
+    return ROUNDING * problem.energy

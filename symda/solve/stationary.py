@@ -266,7 +266,7 @@ class BandedJudge:
 
 def left_over(problem: Problem, action: float) -> float:
     """Return what may be left to gain at a minimum of an action."""
-    energy = 0.5 * float(np.sum(problem.rm * problem.y**2))
+    energy = problem.energy
     exact = min(EXACT * energy, NEAR * problem.measurement_scale)
     return max(tolerance(problem, action, SHARE), exact)
 

@@ -59,7 +59,7 @@ class FieldFunctions:
         lam, y, rm = ca.SX.sym("lam", self.D), ca.SX.sym("y", self.L), ca.SX.sym("rm", self.L)
         unknowns = ca.vertcat(x, theta)
         slope, measured = F(x, u, theta, t), h(x, theta)
-        error = Channels(rm * (measured - y) ** 2 / 2, rm, measured)
+        error = Channels(rm * (measured - y) ** 2 / 2, rm, [True] * self.L, measured)
         there, here = [x, theta, u, t], [x, theta, y, rm]
 
         def function(name: str, inputs: list[ca.SX], *outputs: ca.SX) -> ca.Function:

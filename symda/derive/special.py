@@ -1,0 +1,80 @@
+"""Functions of statistics as CasADi expressions, for values and two derivatives."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import casadi as ca
+
+#: Stirling's series is taken of arguments that were raised by so many first.
+RAISED = 8
+#: Bernoulli's numbers B_2k/(2k (2k - 1)), k = 1 .. 8.
+STIRLING = (
+    1 / 12,
+    -1 / 360,
+    1 / 1260,
+    -1 / 1680,
+    1 / 1188,
+    -691 / 360360,
+    1 / 156,
+    -3617 / 122400,
+)
+#: Below it a tail is taken from `_mills`.
+TAIL = -1.0
+#: Points of the sum in `_mills`, and how far apart.
+POINTS, APART = 13, 0.5
+
+
+def log_gamma(x: ca.SX) -> ca.SX:
+    """Return the logarithm of the gamma function of a positive number.
+
+    Stirling's series at x + 8, and the recurrence down to x; to some 1e-15 of the larger of itself
+    and 10.
+    """
+    import casadi as ca
+
+    product = ca.SX(1.0)
+    for k in range(RAISED):
+        product *= x + float(k)
+    z = x + float(RAISED)
+    square, power, series = z * z, z, ca.SX(0.0)
+    for coefficient in STIRLING:
+        series += coefficient / power
+        power *= square
+    return (z - 0.5) * ca.log(z) - z + 0.5 * math.log(2.0 * math.pi) + series - ca.log(product)
+
+
+def log_ndtr(z: ca.SX) -> ca.SX:
+    """Return the logarithm of the Gaussian's cumulative distribution, with all digits of a tail."""
+    import casadi as ca
+
+    tail = z < TAIL
+    # each case has a harmless argument while the other is taken
+    middle = ca.if_else(tail, 0.0, z)
+    far = ca.if_else(tail, -z, 1.0) / math.sqrt(2.0)
+    near = ca.log(0.5 + 0.5 * ca.erf(middle / math.sqrt(2.0)))
+    return ca.if_else(tail, ca.log(0.5 * _mills(far)) - far * far, near)
+
+
+def _mills(x: ca.SX) -> ca.SX:
+    """Return exp(x^2) erfc(x) for x > 0.6, by the trapezoidal rule and its correction.
+
+    References
+    ----------
+    C. Chiarella and A. Reichel, On the evaluation of integrals related to the error function,
+    Math. Comp. 22 (1968) 137.
+    """
+    import casadi as ca
+
+    total = 0.5 / (x * x)
+    for n in range(1, POINTS):
+        t = (n * APART) ** 2
+        total += math.exp(-t) / (t + x * x)
+    ratio = 2.0 * APART / math.pi * x * total
+    # beyond pi/APART the poles lie outside the strip, and there is no correction
+    near = x < math.pi / APART
+    at = ca.if_else(near, x, 1.0)
+    correction = 2.0 * ca.exp(at * at) / ca.expm1(2.0 * math.pi / APART * at)
+    return ratio - ca.if_else(near, correction, 0.0)
