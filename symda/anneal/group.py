@@ -157,7 +157,9 @@ def _result(
     at = rungs[reached]
     result.measurement_term[at] = climb.measurement_terms[i, reached]
     result.model_term[at] = climb.model_terms[i, reached]
-    result.action[at] = result.measurement_term[at] + result.model_term[at]
+    result.action[at] = (
+        result.measurement_term[at] + result.model_term[at] + climb.prior_terms[i, reached]
+    )
     result.theta[at] = climb.thetas[i, reached]
     last, remark = int(reached.sum()) - 1, ""
     if last >= 0:

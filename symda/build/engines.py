@@ -32,6 +32,8 @@ STEP_FUNCTIONS = (
     "measure",
     "measure_jacobian",
 )
+#: Those of a problem with priors.
+PRIOR_FUNCTIONS = ("prior_action", "prior_gradient", "prior_hessian")
 
 
 class Engine(ABC):
@@ -116,6 +118,24 @@ class Engine(ABC):
         """(M, nonzeros), those of `point_hessian`."""
         return self._points("point_gauss_newton", X, theta, points)[0]
 
+    @property
+    def has_prior(self) -> bool:
+        """Whether there is a prior."""
+        return "prior_action" in self.functions
+
+    def prior_action(self, first: FloatArray, theta: FloatArray) -> FloatArray:
+        """-log of the prior of first states (count, D), (count,)."""
+        return self._points("prior_action", first, theta)[0][:, 0]
+
+    def prior_gradient(self, first: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(count,) and (count, D + P)."""
+        action, gradient = self._points("prior_gradient", first, theta)
+        return action[:, 0], gradient
+
+    def prior_hessian(self, first: FloatArray, theta: FloatArray) -> FloatArray:
+        """(count, nonzeros)."""
+        return self._points("prior_hessian", first, theta)[0]
+
     def measure(self, X: FloatArray, theta: FloatArray) -> FloatArray:
         """(M, Q): the predictors, of which the first L are h."""
         return self._points("measure", X, theta)[0]
@@ -147,7 +167,9 @@ class CompiledEngine(Engine):
         import casadi as ca
 
         return {
-            name: ca.external(self._prefix + name, str(self.library)) for name in STEP_FUNCTIONS
+            name: ca.external(self._prefix + name, str(self.library))
+            for name in (*STEP_FUNCTIONS, *PRIOR_FUNCTIONS)
+            if hasattr(self._module, name) or name in STEP_FUNCTIONS
         }
 
     @cached_property

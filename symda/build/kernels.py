@@ -296,8 +296,12 @@ class Evaluator(ABC):
         """Measurement term and model term of the action."""
 
     def action(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> float:
-        """Return the action of eq. 10."""
-        return sum(self.terms(X, theta, rf))
+        """Return the action of eq. 10, and -log of the prior where there is one."""
+        return sum(self.terms(X, theta, rf)) + self.prior(X, theta)
+
+    def prior(self, X: ArrayLike, theta: ArrayLike) -> float:  # noqa: ARG002  # there is none
+        """Prior term of the action."""
+        return 0.0
 
     @abstractmethod
     def value_and_gradient(
@@ -372,7 +376,25 @@ class BlockEvaluator(Evaluator):
         ends = np.arange(1, p.N + 1)[:, None] * p.E + np.arange(p.D)
         gradient[ends] += by_step[:, p.E : p.E + p.D]
         gradient[p.M * p.D :] = by_point[:, p.D :].sum(axis=0) + by_step[:, p.E + p.D :].sum(axis=0)
-        return float(data.sum() + model.sum()), gradient
+        total = float(data.sum() + model.sum())
+        if engine.has_prior:
+            before, by_first = engine.prior_gradient(path[:1], values)
+            gradient[: p.D] += by_first[0, : p.D]
+            gradient[p.M * p.D :] += by_first[0, p.D :]
+            total += float(before[0])
+        return total, gradient
+
+    def prior(self, X: ArrayLike, theta: ArrayLike) -> float:
+        """Prior term of the action."""
+        if not self.kernels.engine.has_prior:
+            return 0.0
+        path, values = self.split(X, theta)
+        return float(self.kernels.engine.prior_action(path[:1], values)[0])
+
+    def prior_hessian(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """Nonzeros of the prior's Hessian, as `layout.upper` takes them; none without a prior."""
+        engine = self.kernels.engine
+        return engine.prior_hessian(X[:1], theta).reshape(-1) if engine.has_prior else X[:0, 0]
 
     def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> csc_array:
         """Hessian of the action, sparse, symmetric."""
@@ -383,7 +405,9 @@ class BlockEvaluator(Evaluator):
         by_step = engine.step_hessian(path, values, self.packed.steps, self.precision(rf))
         by_point = engine.point_hessian(self.packed.rows(path), values, self.packed.points)
         upper = self.layout.upper.assemble(
-            np.concatenate([by_step.reshape(-1), by_point.reshape(-1)])
+            np.concatenate(
+                [by_step.reshape(-1), by_point.reshape(-1), self.prior_hessian(path, values)]
+            )
         )
         full: csc_array = (upper + triu(upper, 1).T).tocsc()
         return full

@@ -101,6 +101,8 @@ class ProblemLayout:
         self.point_unknowns = np.hstack(
             [np.arange(M * D).reshape(M, D)[at], np.broadcast_to(theta, (at.size, P))]
         )
+        #: unknowns each first state's prior sees, (1, D + P)
+        self.prior_unknowns = self.point_unknowns[:1]
         self._functions = functions
 
     def _square(self, *parts: tuple[str, IntArray]) -> Assembly:
@@ -117,17 +119,20 @@ class ProblemLayout:
 
     @cached_property
     def upper(self) -> Assembly:
-        """Upper triangle of the action's Hessian, of the steps' nonzeros and then the points'."""
-        return self._square(
-            ("step_hessian", self.step_unknowns), ("point_hessian", self.point_unknowns)
-        )
+        """Upper triangle of the action's Hessian: nonzeros of steps, rows of data, the prior."""
+        return self._square(("step_hessian", self.step_unknowns), *self._others)
 
     @cached_property
     def upper_lifted(self) -> Assembly:
-        """The same of the residuals' curvature and the measurement term."""
-        return self._square(
-            ("step_curvature", self.step_unknowns), ("point_hessian", self.point_unknowns)
-        )
+        """The same with the residuals' curvature for the steps."""
+        return self._square(("step_curvature", self.step_unknowns), *self._others)
+
+    @property
+    def _others(self) -> list[tuple[str, IntArray]]:
+        found = [("point_hessian", self.point_unknowns)]
+        if "prior_hessian" in self._functions:
+            found.append(("prior_hessian", self.prior_unknowns))
+        return found
 
     @cached_property
     def jacobian(self) -> Assembly:

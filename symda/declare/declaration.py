@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from numbers import Real
 
+from symda.declare.distributions import Distribution
 from symda.errors import ModelError
 
 Range = tuple[float, float]
@@ -30,6 +31,8 @@ class Declaration:
         The typical size of a parameter.
     process_variance : float or None
         Of a parameter per step: variance of its change over a step.
+    prior : Distribution or None
+        What is known of it beforehand; of a state, of its first value.
     """
 
     bounds: Range = UNBOUNDED
@@ -37,6 +40,7 @@ class Declaration:
     value: float | None = None
     typical: float | None = None
     process_variance: float | None = None
+    prior: Distribution | None = None
 
     def checked(self, what: str) -> Declaration:
         """Return it with floats for the numbers a user gave.
@@ -53,6 +57,8 @@ class Declaration:
             bounds, or a size is not larger than zero.
         """
         bounds = _checked_bounds(what, self.bounds)
+        if self.prior is not None:
+            bounds = _within_prior(what, bounds, self.prior)
         size = "it is the parameter's size, without its sign"
         constant = "it is a variance. Without it the values are free; one value is a constant"
         return Declaration(
@@ -61,7 +67,30 @@ class Declaration:
             _checked_value(what, self.value, bounds),
             _positive(what, "typical", self.typical, size),
             _positive(what, "process_variance", self.process_variance, constant),
+            self.prior,
         )
+
+
+def _within_prior(what: str, bounds: Range, prior: Distribution) -> Range:
+    """Return the bounds, cut where a prior that has ends of its own ends."""
+    if not isinstance(prior, Distribution):
+        raise ModelError(
+            f"{what}: prior must be a distribution, such as sd.Normal(1.0, 0.1), got {prior!r}."
+        )
+    if prior.needs_variance:
+        raise ModelError(
+            f"{what}: prior = {prior} has no scale, and a prior has no data to take it from; "
+            "write for instance sd.Normal(1.0, 0.1)."
+        )
+    if prior.counts:
+        raise ModelError(f"{what}: prior = {prior} is of counts, and this is a real number.")
+    low, high = prior.support()
+    if not max(low, bounds[0]) < min(high, bounds[1]):
+        raise ModelError(
+            f"{what}: prior = {prior} has values in {low} .. {high}, and bounds = {bounds} exclude "
+            "them all. Change one of the two."
+        )
+    return (max(low, bounds[0]), min(high, bounds[1])) if prior.closed else bounds
 
 
 def _number(what: str, value: float) -> float:

@@ -39,8 +39,8 @@ class Measurement:
     functions : tuple of Expr, (L,)
         h_l(x, theta).
     parameters : tuple of Parameter
-        Those that appear in the functions or the noise only. All parameters of a problem, in order,
-        are `model.parameters + measurement.parameters`.
+        Those that appear in the functions, the noise or priors only. All parameters of a problem,
+        in order, are `model.parameters + measurement.parameters`.
     noises : tuple of Distribution, (L,)
         How each scatters; its location is the function. Gaussian with the data's own variance when
         left out.
@@ -125,6 +125,7 @@ def measure(model: Model, measured: Measured) -> Measurement:
         known.append(model.time)
     terms = [term for noise in noises for term in noise.terms.values()]
     used = [symbol for symbol in symbols_in([*functions, *terms]) if isinstance(symbol, Declared)]
+    used += _of_priors(model, [symbol for symbol in used if isinstance(symbol, Parameter)])
     names, states = {symbol.name for symbol in (*known, *used)}, set(model.states)
     for function, here in zip(functions, wheres, strict=True):
         check_expression(function, here)
@@ -226,6 +227,26 @@ def _refuse_state(state: State, model: Model, where: str) -> None:
         f"{where}: {state.name!r} is not a state of the model.{nearest(state.name, names)} "
         f"Its states are: {', '.join(names)}."
     )
+
+
+def _of_priors(model: Model, parameters: list[Parameter]) -> list[Parameter]:
+    """Return the parameters that the priors of these and of the model's unknowns depend on."""
+    declared = {**{p: p.declaration for p in parameters}, **model.declarations}
+    found: list[Parameter] = []
+    open_ = [(one, declaration.prior) for one, declaration in declared.items()]
+    while open_:
+        of, prior = open_.pop(0)
+        for term in () if prior is None else prior.terms.values():
+            for symbol in symbols_in([term]):
+                if not isinstance(symbol, Parameter):
+                    raise ModelError(
+                        f"prior of {of.name!r}: {prior} depends on {symbol.name!r}, a "
+                        f"{type(symbol).__name__}; a prior depends on numbers and parameters only."
+                    )
+                if symbol not in declared and symbol not in found:
+                    found.append(symbol)
+                    open_.append((symbol, symbol.declaration.prior))
+    return found
 
 
 def _names(measured: Measured, functions: tuple[Expr, ...]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, overload
 
 from symda.declare.declaration import UNBOUNDED, Range
+from symda.declare.distributions import Distribution
 from symda.declare.symbols import Parameter, StepParameter, several, single
 from symda.errors import ModelError
 
@@ -19,6 +20,7 @@ def parameter(
     start: Range | None = None,
     value: float | None = None,
     typical: float | None = None,
+    prior: Distribution | None = None,
 ) -> Parameter: ...
 
 
@@ -42,6 +44,7 @@ def parameter(
     value: float | None = None,
     typical: float | None = None,
     process_variance: float | None = None,
+    prior: Distribution | None = None,
 ) -> Parameter | StepParameter:
     """Declare one parameter; see `Parameter` for the arguments.
 
@@ -51,7 +54,7 @@ def parameter(
         Its name.
     per : {"step"}, optional
         With a value of its own at every step: see `StepParameter`, also for `process_variance`.
-    bounds, start, value, typical, process_variance
+    bounds, start, value, typical, prior, process_variance
         As for `Parameter` and `StepParameter`.
 
     Raises
@@ -60,7 +63,9 @@ def parameter(
         As `Parameter`, or if `name` holds several names, or an argument does not go with `per`.
     """
     one = single(name, "parameter")
-    return _parameters([one], "parameter", per, bounds, start, value, typical, process_variance)[0]
+    return _parameters(
+        [one], "parameter", per, bounds, start, value, typical, process_variance, prior
+    )[0]
 
 
 @overload
@@ -73,6 +78,7 @@ def parameters(
     start: Range | None = None,
     value: float | None = None,
     typical: float | None = None,
+    prior: Distribution | None = None,
 ) -> tuple[Parameter, ...]: ...
 
 
@@ -98,6 +104,7 @@ def parameters(
     value: float | None = None,
     typical: float | None = None,
     process_variance: float | None = None,
+    prior: Distribution | None = None,
 ) -> tuple[Parameter, ...] | tuple[StepParameter, ...]:
     """Declare several parameters with the same declaration.
 
@@ -107,7 +114,7 @@ def parameters(
         `"sigma rho beta"` or a sequence of names; or one name together with `size`.
     size : int, optional
         With one name: how many parameters, called a0, a1, ...
-    per, bounds, start, value, typical, process_variance
+    per, bounds, start, value, typical, prior, process_variance
         As for `parameter`.
 
     Returns
@@ -120,7 +127,9 @@ def parameters(
         As `parameter`, or if a name is missing or repeated, or the size is not at least 1.
     """
     every = several(names, size, "parameters")
-    return _parameters(every, "parameters", per, bounds, start, value, typical, process_variance)
+    return _parameters(
+        every, "parameters", per, bounds, start, value, typical, process_variance, prior
+    )
 
 
 def _parameters(
@@ -132,6 +141,7 @@ def _parameters(
     value: float | None,
     typical: float | None,
     process_variance: float | None,
+    prior: Distribution | None,
 ) -> tuple[Parameter, ...] | tuple[StepParameter, ...]:
     if per is None:
         if process_variance is not None:
@@ -140,7 +150,7 @@ def _parameters(
                 "a step, and this one is constant; add per='step'."
             )
         return tuple(
-            Parameter(name, bounds=bounds, start=start, value=value, typical=typical)
+            Parameter(name, bounds=bounds, start=start, value=value, typical=typical, prior=prior)
             for name in names
         )
     if not isinstance(per, str) or per != "step":
@@ -152,6 +162,10 @@ def _parameters(
         raise ModelError(
             f"{function}({names[0]!r}): a parameter per step is estimated; one whose values are "
             "known is a forcing, sd.forcing."
+        )
+    if prior is not None:
+        raise ModelError(
+            f"{function}({names[0]!r}): a parameter per step has a process_variance, not a prior."
         )
     if typical is not None:
         raise ModelError(

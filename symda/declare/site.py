@@ -16,6 +16,7 @@ from sympy.printing.latex import LatexPrinter
 from symda.checks import choice, integer
 from symda.declare.declaration import UNBOUNDED, Declaration, Range
 from symda.declare.declared import Declared
+from symda.declare.distributions import Distribution
 from symda.declare.symbols import State, several
 from symda.errors import ModelError
 from symda.types import IntArray
@@ -294,6 +295,7 @@ def states(
     *,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
+    prior: Distribution | None = None,
 ) -> tuple[State, ...]: ...
 @overload
 def states(
@@ -309,6 +311,7 @@ def states(
     *,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
+    prior: Distribution | None = None,
 ) -> tuple[State, ...] | StateField:
     """Declare several states with the same bounds and start range.
 
@@ -318,8 +321,8 @@ def states(
         `"x y z"` or `["x", "y", "z"]`; or one name together with `size`.
     size : int, or Site, or sequence of Site, optional
         With one name: how many states, called x0, x1, ...; or the sites they stand at.
-    bounds, start : (float, float), optional
-        As for `State`.
+    bounds, start, prior
+        As for `State`; states at sites have no prior.
 
     Returns
     -------
@@ -336,7 +339,9 @@ def states(
             raise ModelError(
                 f"states({names!r}, sites): sites go with one name; call once for each field."
             )
+        if prior is not None:
+            raise ModelError(f"states({names!r}, sites): states at sites have no prior.")
         return StateField(names, size, bounds=bounds, start=start)
     # what is no site is a size or a mistake, which `several` names
     every = several(names, size, "states")  # type: ignore[arg-type]
-    return tuple(State(name, bounds=bounds, start=start) for name in every)
+    return tuple(State(name, bounds=bounds, start=start, prior=prior) for name in every)

@@ -14,6 +14,7 @@ from symda.checks import integer
 from symda.declare.declaration import UNBOUNDED, Declaration, Range
 from symda.declare.declared import Declared, Forcing, Time
 from symda.declare.delays import called
+from symda.declare.distributions import Distribution
 from symda.errors import ModelError
 
 
@@ -44,7 +45,11 @@ class Unknown(Declared):
         content: tuple[object, ...] = super()._hashable_content()
         given = (getattr(self.declaration, field) for field in self.declares)
         return content + tuple(
-            () if value is None else value if isinstance(value, tuple) else (value,)
+            ()
+            if value is None
+            else value
+            if isinstance(value, tuple)
+            else (str(value) if isinstance(value, Distribution) else value,)
             for value in given
         )
 
@@ -64,21 +69,30 @@ class State(Unknown):
     start : (float, float), optional
         Range of its start values; by default the bounds, else the range of the data widened by
         half.
+    prior : Distribution, optional
+        What is known of its first value beforehand, such as ``symda.Normal(0.0, 1.0)``.
 
     Raises
     ------
     ModelError
-        If the name is empty, a range is not a pair of numbers in ascending order, or `start`
-        leaves the bounds.
+        If the name is empty, a range is not a pair of numbers in ascending order, `start` leaves
+        the bounds, or the prior excludes them.
     """
 
     __slots__ = ()
     kind_name = "State"
-    declares: ClassVar[tuple[str, ...]] = ("bounds", "start")
+    declares: ClassVar[tuple[str, ...]] = ("bounds", "start", "prior")
 
-    def __new__(cls, name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -> Self:
+    def __new__(
+        cls,
+        name: str,
+        *,
+        bounds: Range = UNBOUNDED,
+        start: Range | None = None,
+        prior: Distribution | None = None,
+    ) -> Self:
         """Check the declaration and make the symbol."""
-        return cls._declare("State", name, Declaration(bounds, start))
+        return cls._declare("State", name, Declaration(bounds, start, prior=prior))
 
     def __call__(self, *arguments: object) -> NoReturn:
         """Refuse x(t), which is x, and x(t - tau)."""
@@ -100,17 +114,21 @@ class Parameter(Unknown):
         Its known value: the parameter is then held there.
     typical : float, optional
         Its typical size, larger than zero, which solvers scale it by.
+    prior : Distribution, optional
+        What is known of it beforehand, such as ``symda.LogNormal(0.0, 1.0)``; its arguments may be
+        other parameters.
 
     Raises
     ------
     ModelError
         If the name is empty, a range is not a pair of numbers in ascending order, `start` or
-        `value` leaves the bounds, or `typical` is not larger than zero.
+        `value` leaves the bounds, `typical` is not larger than zero, or the prior excludes the
+        bounds.
     """
 
     __slots__ = ()
     kind_name = "Parameter"
-    declares = ("bounds", "start", "value", "typical")
+    declares = ("bounds", "start", "value", "typical", "prior")
 
     def __new__(
         cls,
@@ -120,9 +138,11 @@ class Parameter(Unknown):
         start: Range | None = None,
         value: float | None = None,
         typical: float | None = None,
+        prior: Distribution | None = None,
     ) -> Self:
         """Check the declaration and make the symbol."""
-        return cls._declare("Parameter", name, Declaration(bounds, start, value, typical))
+        declaration = Declaration(bounds, start, value, typical, prior=prior)
+        return cls._declare("Parameter", name, declaration)
 
 
 class StepParameter(State):
@@ -169,7 +189,13 @@ class StepParameter(State):
         return cls._declare("Parameter", name, declaration)
 
 
-def state(name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -> State:
+def state(
+    name: str,
+    *,
+    bounds: Range = UNBOUNDED,
+    start: Range | None = None,
+    prior: Distribution | None = None,
+) -> State:
     """Declare one state; see `State` for the arguments.
 
     Raises
@@ -177,7 +203,7 @@ def state(name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -
     ModelError
         As `State`, or if `name` holds several names.
     """
-    return State(single(name, "state"), bounds=bounds, start=start)
+    return State(single(name, "state"), bounds=bounds, start=start, prior=prior)
 
 
 def forcing(name: str) -> Forcing:

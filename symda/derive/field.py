@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from symda.declare import Measurement, Model, Parameter
 from symda.derive.loss import Loss, derive_loss
 from symda.derive.masked import Channels
+from symda.derive.prior import Prior, derive_prior
 from symda.derive.translate import to_casadi
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Field(Measured):
     #: (x, theta, nu) -> sum_k nu_k d2eta_k/d(x, theta)2, sparse lower triangle (D + P, D + P).
     measure_curvature: ca.Function
     loss: Loss  #: What the data cost, as a function of eta.
+    prior: Prior | None  #: What is known of the first state and of theta beforehand.
 
     @property
     def Q(self) -> int:
@@ -146,4 +148,6 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
     eta = ca.vertcat(ca.SX(0, 1), *to_casadi(measurement.predictors, symbols, declared))
     of_field = differentiate(F, "field", [x, u, theta, t], ["x", "u", "theta", "t"])
     of_eta = differentiate(eta, "measure", [x, theta], ["x", "theta"])
-    return Field(model, measurement, parameters, *of_field, *of_eta, loss=derive_loss(measurement))
+    prior = derive_prior(model.states, parameters, declared, symbols)
+    loss = derive_loss(measurement)
+    return Field(model, measurement, parameters, *of_field, *of_eta, loss, prior)

@@ -86,6 +86,7 @@ def render(ir: KernelIR, template: str, stem: str, dialect: Dialect, **further: 
             active=Active.of(ir),
             state_nonzeros=sum(column < ir.D for column in ir.field_jacobian.columns),
             pairs=_pairs(ir),
+            prior_places=_prior_places(ir),
             combine=combine,
             shifted=shifted,
             times=times,
@@ -176,7 +177,34 @@ def externals(ir: KernelIR) -> list[External]:
             [_sparsity(ir.measure_jacobian)],
             point_work,
         ),
+        *_prior_externals(ir),
     ]
+
+
+def _prior_externals(ir: KernelIR) -> list[External]:
+    """Return the functions of the prior, none where there is none."""
+    if ir.prior is None:
+        return []
+    inputs = [[size, 1, 1] for size in (ir.D, ir.P)]
+    work = 1 + 2 * (ir.D + ir.P) + ir.prior.size
+    return [
+        External("prior_action", inputs, [[1, 1, 1]], work),
+        External("prior_gradient", inputs, [[1, 1, 1], [ir.D + ir.P, 1, 1]], work),
+        External("prior_hessian", inputs, [_sparsity(ir.prior_hessian)], work),
+    ]
+
+
+def _prior_places(ir: KernelIR) -> dict[str, list[int]]:
+    """Where the prior's sure diagonal, and the rest, stand in its Hessian's upper triangle."""
+    if ir.prior is None:
+        return {}
+    whole = ir.prior_hessian
+    at = {place: n for n, place in enumerate(zip(whole.rows, whole.columns, strict=True))}
+    lower = zip(ir.prior.rows, ir.prior.columns, strict=True)
+    return {
+        "diagonal": [at[i, i] for i in range(ir.D + ir.P)],
+        "target": [at[j, i] for i, j in lower],
+    }
 
 
 def _pairs(ir: KernelIR) -> dict[str, list[int]]:

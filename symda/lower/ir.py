@@ -132,6 +132,9 @@ class KernelIR:
     mixed_channel: tuple[int, ...]
     point_pairs: tuple[Pair, ...]
     mixed_pairs: tuple[Pair, ...]
+    #: Lower triangle of the prior's Hessian by (x, theta), less its sure diagonal; None: no prior.
+    prior: Pattern | None
+    prior_hessian: Pattern  #: Upper triangle of all of it.
     point_scatter: tuple[int, ...]
 
     @property

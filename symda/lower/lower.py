@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from symda.discretise import Scheme
 
 
+#: Results of the routine `prior`.
+PRIOR = ("cost", "slope", "sure", "mixed")
+
+
 def lower(field: Field, scheme: Scheme) -> KernelIR:
     """Lower a problem: straight-line routines for F and h, tables for everything that is a loop."""
     model = field.model
@@ -59,6 +63,7 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
             lower_function(field.measure_jacobian, ("k", "J")),
             lower_function(field.measure_curvature, ("C",)),
             lower_function(field.loss.function, ("cost", "slope", "sure", "mixed")),
+            *([lower_function(field.prior.function, PRIOR)] if field.prior else []),
         ),
         field_jacobian=field_jacobian,
         field_curvature=field_curvature,
@@ -72,8 +77,21 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
         mixed_channel=tuple(field.loss.channel[k] for k, _ in field.loss.mixed),
         point_pairs=pairs,
         mixed_pairs=rest,
+        prior=pattern_of(field.prior.mixed) if field.prior else None,
+        prior_hessian=_prior_hessian(field),
         point_scatter=scatter,
     )
+
+
+def _prior_hessian(field: Field) -> Pattern:
+    """Upper triangle of the prior's Hessian: its diagonal, and what is off it."""
+    size = field.D + field.P
+    if field.prior is None:
+        return Pattern((size, size), (), ())
+    rows, columns = field.prior.mixed.get_triplet()
+    places = {(int(j), int(i)) for i, j in zip(rows, columns, strict=True)}
+    ordered = sorted(places | {(i, i) for i in range(size)}, key=lambda ij: (ij[1], ij[0]))
+    return Pattern((size, size), tuple(i for i, _ in ordered), tuple(j for _, j in ordered))
 
 
 def lower_stages(scheme: Scheme, parts: tuple[tuple[int, int], ...] = ()) -> tuple[Stage, ...]:

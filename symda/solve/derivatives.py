@@ -73,6 +73,11 @@ class Derivatives:
         rows, columns = self._triplet("point_hessian")
         self._diagonal = np.flatnonzero(rows == columns)
         self._seen = layout.point_unknowns[:, rows[self._diagonal]].reshape(-1)
+        self._known, self._prior_diagonal = np.empty(0, np.int64), np.empty(0, np.int64)
+        if evaluator.kernels.engine.has_prior:
+            rows, columns = self._triplet("prior_hessian")
+            self._prior_diagonal = np.flatnonzero(rows == columns)
+            self._known = layout.prior_unknowns[0, rows[self._prior_diagonal]]
         self._floor = np.zeros(layout.unknowns)
         self._floor[p.unknowns.on_path :] = UNDETERMINED / p.typical**2
 
@@ -102,7 +107,9 @@ class Derivatives:
         squares = jacobian**2 * weights[:, self._residual]
         scale = self._floor + np.bincount(self._felt, squares.reshape(-1), len(x))
         scale += np.bincount(self._seen, least[:, self._diagonal].reshape(-1), len(x))
-        hessian = self._upper.add_up(np.concatenate([steps.reshape(-1), points.reshape(-1)]))
+        known = self._evaluator.prior_hessian(X, theta)
+        scale += np.bincount(self._known, np.abs(known[self._prior_diagonal]), len(x))
+        hessian = self._upper.add_up(np.concatenate([steps.reshape(-1), points.reshape(-1), known]))
         return Point(action, gradient, scale, hessian, self._pattern)
 
     def _take_curvature(self, steps: FloatArray, curvature: FloatArray) -> None:

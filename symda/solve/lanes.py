@@ -116,7 +116,7 @@ class NewtonLanes:
         )
         ends = inputs[1].copy()
         every = np.full((K, B, p.M, p.D), np.nan) if keep else None
-        thetas_out, terms = np.full((K, B, p.P), np.nan), np.full((K, B, 2), np.nan)
+        thetas_out, terms = np.full((K, B, p.P), np.nan), np.full((K, B, 3), np.nan)
         seconds, decrements = np.full((K, B), np.nan), np.full((K, B), np.nan)
         status, reasons, iterations = np.zeros((3, K, B), np.int32)
         halt = np.zeros(1, np.int32) if halt is None else halt
@@ -142,6 +142,7 @@ class NewtonLanes:
             thetas=thetas_out,
             measurement_terms=terms[..., 0],
             model_terms=terms[..., 1],
+            prior_terms=terms[..., 2],
             seconds=seconds,
             decrements=decrements,
             status=status,

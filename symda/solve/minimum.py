@@ -84,7 +84,7 @@ class Climb:
     all_paths : ndarray, shape (K, B, M, D), or None
         At every rung, if they were kept.
     thetas : ndarray, shape (K, B, P)
-    measurement_terms, model_terms, seconds : ndarray, shape (K, B)
+    measurement_terms, model_terms, prior_terms, seconds : ndarray, shape (K, B)
         nan where a rung was not reached. The seconds of a sweep are shared among the paths in it.
     decrements : ndarray, shape (K, B)
         Half the squared Newton decrement where a rung converged, nan elsewhere.
@@ -101,6 +101,7 @@ class Climb:
     thetas: FloatArray
     measurement_terms: FloatArray
     model_terms: FloatArray
+    prior_terms: FloatArray
     seconds: FloatArray
     decrements: FloatArray
     status: NDArray[np.int32]
@@ -198,7 +199,7 @@ def record(
     p = evaluator.problem
     path, theta = p.unknowns.split(unknowns.copy())
     measurement_term, model_term = evaluator.terms(path, theta, rf)
-    action = measurement_term + model_term
+    action = measurement_term + model_term + evaluator.prior(path, theta)
     if momenta is None:
         momenta = evaluator.weights(rf) * evaluator.residual(path, theta)
     return Minimum(

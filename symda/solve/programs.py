@@ -74,6 +74,15 @@ class _Graph:
         """Per-point function at every grid point; results are (width, M)."""
         return self.map(name, unknowns, self.layout.point_unknowns, self.problem.D, self.points)
 
+    def prior(self, name: str, unknowns: ca.MX) -> list[ca.MX]:
+        """Return a function of the prior; none without one."""
+        if name not in self.functions:
+            return []
+        D = self.problem.D
+        first = self._columns(unknowns, self.layout.prior_unknowns[:, :D])
+        theta = self._columns(unknowns, self.layout.prior_unknowns[:, D:])
+        return list(self.functions[name].call([first, theta]))
+
     def map(
         self,
         name: str,
@@ -146,17 +155,21 @@ def direct(kernels: BlockKernels, problem: Problem) -> Program:
     f = ca.sum2(graph.map_steps("step_action", x, rf)[0]) + ca.sum2(
         graph.map_points("point_action", x)[0]
     )
+    f = sum(graph.prior("prior_action", x), f)
     step_value, step_gradient = graph.map_steps("step_gradient", x, rf)
     point_value, point_gradient = graph.map_points("point_gradient", x)
-    value = ca.sum2(step_value) + ca.sum2(point_value)
+    before, *by_first = graph.prior("prior_gradient", x) or [ca.MX(0.0)]
+    value = ca.sum2(step_value) + ca.sum2(point_value) + before
     gradient = graph.sizes * _gradient(
         graph,
         (step_gradient, graph.layout.step_unknowns),
         (point_gradient, graph.layout.point_unknowns),
+        *((one, graph.layout.prior_unknowns) for one in by_first),
     )
     curvatures = ca.vertcat(
         _nonzeros(graph.map_steps("step_hessian", x, rf)[0]),
         _nonzeros(graph.map_points("point_hessian", x)[0]),
+        *map(_nonzeros, graph.prior("prior_hessian", x)),
     )
     lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", 0)
     hessian = graph.sized(graph.layout.upper, lam_f * curvatures, graph.sizes)
@@ -193,10 +206,17 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
         np.repeat(problem.weight, problem.E)
     )
     f = ca.sum2(graph.map_points("point_action", x)[0]) + ca.dot(precision * w, w) / 2
+    f = sum(graph.prior("prior_action", x), f)
     point_value, point_gradient = graph.map_points("point_gradient", x)
-    value = ca.sum2(point_value) + ca.dot(precision * w, w) / 2
+    before, *by_first = graph.prior("prior_gradient", x) or [ca.MX(0.0)]
+    value = ca.sum2(point_value) + ca.dot(precision * w, w) / 2 + before
     gradient = ca.vertcat(
-        graph.sizes * _gradient(graph, (point_gradient, graph.layout.point_unknowns)),
+        graph.sizes
+        * _gradient(
+            graph,
+            (point_gradient, graph.layout.point_unknowns),
+            *((one, graph.layout.prior_unknowns) for one in by_first),
+        ),
         unit * precision * w,
     )
     g = (ca.vec(graph.map_steps("step_residual", x)[0]) - w) / unit
@@ -208,6 +228,7 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
     curvatures = ca.vertcat(
         _nonzeros(graph.map_steps("step_curvature", x, momenta)[0]),
         lam_f * _nonzeros(graph.map_points("point_hessian", x)[0]),
+        *(lam_f * _nonzeros(one) for one in graph.prior("prior_hessian", x)),
     )
     hessian = ca.diagcat(
         graph.sized(graph.layout.upper_lifted, curvatures, graph.sizes),

@@ -198,11 +198,11 @@ def cut_short(job: Job, rung: int, steps: int, found: PathResult) -> PathResult:
     kernels = workspace(job).kernels
     at = kernels.at(job.problem)
     with np.errstate(all="ignore"):
-        terms = at.terms(path, theta, job.rf[rung])
-    if not np.isfinite(terms).all():
+        terms, prior = at.terms(path, theta, job.rf[rung]), at.prior(path, theta)
+    if not np.isfinite([*terms, prior]).all():
         return result
     result.measurement_term[rung], result.model_term[rung] = terms
-    result.action[rung], result.theta[rung] = sum(terms), theta
+    result.action[rung], result.theta[rung] = sum(terms) + prior, theta
     result.states[:], result.fit[:] = path, kernels.measure(path, theta)
     result.momenta[:] = at.weights(job.rf[rung]) * at.residual(path, theta)
     result.status[rung] = STOPPED

@@ -54,6 +54,8 @@ class Distribution(ABC):
     positive: ClassVar[tuple[str, ...]] = ("scale",)
     #: Whether values are whole numbers, not negative.
     counts: ClassVar[bool] = False
+    #: Whether the cost is finite at the ends of the values' interval and beyond.
+    closed: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name in self.arguments:

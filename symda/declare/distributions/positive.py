@@ -138,6 +138,7 @@ class HalfNormal(Distribution):
     scale: Expr
 
     name: ClassVar[str] = "half-normal"
+    closed: ClassVar[bool] = True
 
     @property
     def location(self) -> Expr:
@@ -173,6 +174,7 @@ class Uniform(Distribution):
     high: Expr
 
     name: ClassVar[str] = "uniform"
+    closed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
