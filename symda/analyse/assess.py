@@ -27,7 +27,8 @@ from symda.analyse.solution import (
     shift_of,
     strays,
 )
-from symda.build.kernels import has_matrices
+from symda.build.kernels import BlockKernels, blocks_of, has_matrices
+from symda.declare import NoiseNumbers
 from symda.errors import SolveError
 from symda.solve.judges import judge
 from symda.solve.stationary import Expansion, Stationarity, settled
@@ -65,6 +66,8 @@ class ModelEquations:
     #: States and parameters that nothing measured depends on.
     unseen: Sequence[str] = ()
     unconstrained: Sequence[str] = ()
+    #: What the noise says; None: it is Gaussian, with the data's variances.
+    noise: NoiseNumbers | None = None
     #: Names the jumps of equations that a path (M, D) with parameters (P,) meets.
     jumps: Callable[[FloatArray, FloatArray], tuple[str, ...]] | None = None
 
@@ -98,8 +101,10 @@ def assess(
     with np.errstate(all="ignore"):
         found = _look(dataset, evaluator, equations, best, rung, rf, own)
         place = places(dataset, evaluator, rung)
+        judged = dataset.assign(place=("path", place))
+        if equations.noise is not None and isinstance(evaluator.kernels, BlockKernels):
+            judged, found = _with_residuals(judged, found, evaluator, equations.noise, best, rung)
     found = replace(found, random=random)
-    judged = dataset.assign(place=("path", place))
     judged.attrs[ATTRIBUTE] = json.dumps(asdict(found))
     return judged
 
@@ -170,6 +175,36 @@ def _look(
             spread=spread,
         )
     return _checked(found, evaluator, equations, X, theta, rf, expansion, bars, notes)
+
+
+def _with_residuals(
+    dataset: xr.Dataset,
+    found: Assessment,
+    evaluator: Evaluator,
+    noise: NoiseNumbers,
+    best: int,
+    rung: int,
+) -> tuple[xr.Dataset, Assessment]:
+    """Add quantile residuals of the best path, and what its data cost on average."""
+    from scipy.stats import kstest
+
+    problem, kernels = evaluator.problem, blocks_of(evaluator.kernels, "noise")
+    X = np.ascontiguousarray(dataset["states"].values[best])
+    theta = np.ascontiguousarray(dataset["parameters"].values[best, rung])
+    rows = evaluator.packed.at
+    eta = kernels.predictors(X, theta)[rows]
+    y, rm = np.split(evaluator.packed.points, 2, axis=1)
+    mean, sd = noise.expected(eta, rm)
+    # where the scale is estimated it takes up what fitting leaves out
+    share = float((rm[:, ~noise.estimated()] > 0.0).sum() / max(problem.data_count, 1))
+    residuals = noise.residuals(eta, y, rm)
+    judged = dataset.assign(residuals=(("time", "channel"), residuals[: problem.M]))
+    if len(rows) > problem.M:
+        judged = judged.assign(repeated_residuals=(("repeat", "channel"), residuals[problem.M :]))
+    every = residuals[np.isfinite(residuals)]
+    p_value = float(kstest(every, "norm").pvalue) if every.size else math.nan
+    mean -= 0.5 * share * found.p
+    return judged, replace(found, expected=mean, expected_sd=sd, normal=p_value)
 
 
 def _held(evaluator: Evaluator, here: Stationarity) -> list[tuple[str, int]]:

@@ -66,6 +66,12 @@ class Assessment:
     #: Data, and quantities that were fitted to them.
     n: int = 0
     p: int = 0
+    #: Mean and standard deviation of the measurement term that the noise says; nan: Gaussian noise
+    #: of the data's variance, or none that can be drawn from.
+    expected: float = math.nan
+    expected_sd: float = math.nan
+    #: Probability of quantile residuals as far from normal as these are (Kolmogorov-Smirnov).
+    normal: float = math.nan
     #: Jumps of the equations that the path meets; derivatives do not see them.
     jumps: tuple[str, ...] = ()
     random: bool = True  #: Whether the starts of different paths differ.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,8 @@ def chi_squared(dataset: xr.Dataset) -> ChiSquared:
 
 def _sentence(value: float, model: float, expected: Expected) -> str:
     n, p = expected.n, expected.p
+    if n > p and not math.isfinite(expected.mean):
+        return "cannot be judged: nothing can be drawn from the noise, an expression"
     if n <= p:
         return (
             f"cannot be judged: {n} data against {p} fitted quantities leave no degree of freedom"

@@ -165,10 +165,12 @@ class Expected:
 
 
 def expected_action(dataset: xr.Dataset) -> Expected:
-    """Return what chi-squared says of the action of a right answer.
+    """Return what the action of a right answer is, the prior's part left out.
 
     Twice the least action is chi-squared distributed with n - p degrees of freedom: n data, of
-    which p are used up by fitting.
+    which p are used up by fitting. With other noise than the Gaussian of the data's variance, its
+    mean and spread are those of data drawn from the noise at the estimate, less p/2 (of channels
+    whose scale is not estimated).
 
     Notes
     -----
@@ -182,6 +184,11 @@ def expected_action(dataset: xr.Dataset) -> Expected:
         n, p = found.n, found.p
     scale = float(dataset.attrs["measurement_scale"])
     freedom = n - p
+    if found is not None and math.isfinite(found.expected):
+        mean, sd = found.expected, found.expected_sd
+        return Expected(n, p, mean, sd, mean - 2.0 * sd, mean + 2.0 * sd)
+    if not dataset.attrs.get("gaussian", True):
+        return Expected(n, p, math.nan, math.nan, math.nan, math.nan)
     if freedom <= 0:
         return Expected(n, p, math.nan, math.nan, math.nan, math.nan)
     tail = 0.5 * math.erfc(2.0 / math.sqrt(2.0))

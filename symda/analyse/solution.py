@@ -68,7 +68,13 @@ def _fit_change(
     up = kernels.measure(X + step * dX, theta + step * dtheta)
     down = kernels.measure(X - step * dX, theta - step * dtheta)
     change = np.abs(up - down) / (2.0 * step)
-    return np.where(p.rm > 0.0, change * np.sqrt(p.rm / p.measurement_scale), 0.0)
+    rm = np.where(p.own_scale, 0.0, p.rm / p.measurement_scale)
+    for l in np.flatnonzero(p.own_scale):
+        # the noise's own scale is near the misfit's
+        seen = p.rm[:, l] > 0.0
+        misfit = float(np.mean((kernels.measure(X, theta)[seen, l] - p.y[seen, l]) ** 2))
+        rm[seen, l] = 1.0 / misfit if misfit > 0.0 else 0.0
+    return np.where(p.rm > 0.0, change * np.sqrt(rm), 0.0)
 
 
 def free_run(

@@ -22,6 +22,8 @@ SDS, SHARE, FIT = 0.1, 0.01, 0.2
 SPREAD = 0.01
 #: A model error that moves the estimate by less is not what moves error bars by a hundredth.
 BEYOND = 1e-6
+#: Quantile residuals of a smaller probability are not those of the noise.
+NORMAL = 1e-3
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Finding:
     Attributes
     ----------
     about : str
-        ``minimum``, ``solution``, ``scheme``, ``chi-squared``, ``free run``, ``smooth``,
-        ``bounds``, ``determined`` or ``level``.
+        ``minimum``, ``solution``, ``scheme``, ``chi-squared``, ``residuals``, ``free run``,
+        ``smooth``, ``bounds``, ``determined`` or ``level``.
     holds : bool or None
         Whether all is well; None: it could not be looked at.
     text : str
@@ -112,6 +114,7 @@ def verdict(dataset: xr.Dataset) -> Verdict:
             _minimum(dataset, found),
             *_solution(found),
             _chi_squared(dataset),
+            *_residuals(found),
             *_free_run(dataset, found),
             *_smooth(found),
             *_bounds(found),
@@ -250,6 +253,17 @@ def _free_run(dataset: xr.Dataset, found: Assessment | None) -> Iterator[Finding
         needs = "a finer scheme, or errors of the model," if coarse else "errors of the model"
         text += f"; the path needs {needs} to follow the data"
     yield Finding("free run", found.explained, text)
+
+
+def _residuals(found: Assessment | None) -> Iterator[Finding]:
+    """Say whether quantile residuals are normal; of Gaussian noise chi-squared says enough."""
+    if found is None or not math.isfinite(found.normal):
+        return
+    text = f"{found.normal:.2g} is the probability of quantile residuals as far from normal"
+    if found.normal < NORMAL:
+        yield Finding("residuals", False, f"{text}: the noise is another, or the model is wrong")
+    else:
+        yield Finding("residuals", True, text)
 
 
 def _smooth(found: Assessment | None) -> Iterator[Finding]:

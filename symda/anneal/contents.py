@@ -51,6 +51,10 @@ OPTIONAL = {
     "per_step": ("state", "b"),
     "decrement": ("path", "f"),
     "place": ("path", "i"),
+    "residuals": ("time channel", "f"),
+    "repeated_residuals": ("repeat channel", "f"),
+    "repeat_point": ("repeat", "i"),
+    "repeated": ("repeat channel", "f"),
 }
 KINDS = {"f": "floating-point numbers", "i": "whole numbers", "b": "truth values", "U": "text"}
 

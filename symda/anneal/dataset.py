@@ -79,7 +79,12 @@ def assemble(
     seen = problem.rm > 0.0
     scale = problem.measurement_scale
     variance = np.full(problem.rm.shape, np.nan)
-    variance[seen] = scale / problem.rm[seen]
+    known = seen & ~problem.own_scale
+    variance[known] = scale / problem.rm[known]
+    if len(problem.repeat_at):
+        again = np.where(problem.repeat_rm > 0.0, problem.repeat_y, np.nan)
+        variables["repeat_point"] = ("repeat", problem.repeat_at)
+        variables["repeated"] = (("repeat", "channel"), again)
     variables["observed"] = (("time", "channel"), np.where(seen, problem.y, np.nan))
     variables["variance"] = (("time", "channel"), variance)
     variables["measured_state"] = ("channel", np.asarray(problem.direct, dtype=np.int64))
@@ -102,6 +107,7 @@ def assemble(
             **attrs,
             "measurement_scale": float(scale),
             "data_count": int(problem.data_count),
+            "gaussian": int(problem.gaussian),
             "fitted": problem.fitted,
         },
     )

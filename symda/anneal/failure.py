@@ -64,7 +64,10 @@ def _reason(at: Evaluator, path: FloatArray, theta: FloatArray, rf: FloatArray) 
         finite = np.isfinite(at.kernels.measure(path, theta))
         fits = (finite | (problem.rm == 0.0)).all(axis=0)
         if fits.all():
-            return "(h - y)^2 / variance is too large for doubles: scale the data"
+            return (
+                "the cost of the data is not finite where the rung starts: scale the data, or "
+                + _NARROW
+            )
         channel = problem.channels[int(np.argmin(fits))]
         return f"the measured quantity {channel} is not finite where the rung starts: {_NARROW}"
     if not np.isfinite(model_term):
@@ -117,4 +120,4 @@ def _broken_derivative(at: Evaluator, path: FloatArray, theta: FloatArray) -> st
 def precision_ratio(problem: Problem, rf: FloatArray) -> float:
     """Return the largest weight of a squared model error in units of the data's, Rf / Rm."""
     with np.errstate(over="ignore"):
-        return float(rf.max() * problem.weight.max() / problem.rm.max())
+        return float(rf.max() * problem.weight.max() / problem.guide.max())

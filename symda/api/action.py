@@ -10,7 +10,7 @@ from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
 from symda.api.mathematics import Mathematics
 from symda.api.specification import LISTED, GridOptions, Specification
-from symda.declare import LatticeModel, Model, measure
+from symda.declare import LatticeModel, Measurement, Model, measure
 from symda.discretise import Method, Scheme, find_scheme, moved
 from symda.errors import OptionError
 from symda.observe import Observations, Problem
@@ -93,6 +93,8 @@ class Action(Mathematics):
         averaging_factors(averaging, N=1, M=1, D=1, L=1, T=1)
         step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
         free = _is_matrix_free(model, matrix_free)
+        if free:
+            _refuse_matrix_free(model, measurement)
         super().__init__(Specification(model, measurement, chosen, model_error, averaging, free))
 
     def __repr__(self) -> str:
@@ -306,6 +308,22 @@ class Action(Mathematics):
         from symda.api.report import report_action
 
         return report_action(Mathematics(self.specification), path)
+
+
+def _refuse_matrix_free(model: Model, measurement: Measurement) -> None:
+    """Refuse noise and priors that kernels without matrices do not know."""
+    for name, noise in zip(measurement.names, measurement.noises, strict=True):
+        if not noise.gaussian:
+            raise OptionError(
+                f"Action: channel {name!r} has {noise}, and a matrix-free lattice knows Gaussian "
+                "noise of the data's variance only. Take matrix_free=False, or plain expressions."
+            )
+    for symbol, declared in measurement.declarations(model).items():
+        if declared.prior is not None:
+            raise OptionError(
+                f"Action: {symbol.name!r} has a prior, which a matrix-free lattice does not know. "
+                "Take matrix_free=False, or leave the prior out."
+            )
 
 
 def _is_matrix_free(model: Model, wanted: bool | None) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from symda.analyse import ModelEquations, assess
 from symda.api import preflight
 from symda.api.kinked import jumps_met
+from symda.declare import NoiseNumbers
 from symda.observe.jumps import within_steps
 from symda.types import FloatArray
 
@@ -64,6 +65,7 @@ def assessed(
         forcing=forcing,
         unseen=unseen,
         unconstrained=unconstrained,
+        noise=None if problem.gaussian else NoiseNumbers(action.measurement),
         jumps=lambda X, theta: jumps_met(action, problem, X, theta),
     )
     random = bool(dataset.attrs["starts_differ"])

@@ -291,7 +291,9 @@ def _scale(problem: Problem, channel: int) -> ChannelScale:
     y = problem.y[weighed, channel]
     if not y.size:
         return ChannelScale(problem.channels[channel], *(4 * [math.nan]))
-    noise = np.sqrt(np.mean(problem.measurement_scale / problem.rm[weighed, channel]))
+    noise = math.nan
+    if not problem.own_scale[channel]:
+        noise = np.sqrt(np.mean(problem.measurement_scale / problem.rm[weighed, channel]))
     return ChannelScale(
         problem.channels[channel], float(y.min()), float(y.max()), float(y.std()), float(noise)
     )

@@ -95,7 +95,9 @@ def warn_of_window(
 def loose(field: MachineField, problem: Problem) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the states that nothing measured sees, and of free parameters nothing constrains."""
     seen, constrained = reachable(field)
+    declared = field.measurement.declarations(field.model)
     known = constrained | ~problem.free
+    known |= np.array([declared[p].prior is not None for p in field.parameters], dtype=bool)
     return (
         tuple(name for name, found in zip(problem.states, seen, strict=True) if not found),
         tuple(name for name, found in zip(problem.parameters, known, strict=True) if not found),
@@ -198,6 +200,8 @@ def bounds_warnings(problem: Problem, l: int) -> Iterator[str]:
     state = int(problem.direct[l])
     weighed = problem.rm[:, l] > 0.0
     if state < 0 or not weighed.any():
+        return
+    if problem.own_scale[l]:
         return
     y = problem.y[weighed, l]
     noise = np.sqrt(np.mean(problem.measurement_scale / problem.rm[weighed, l]))

@@ -43,23 +43,47 @@ class Best:
     ----------
     path : int
         Its index in the run.
-    action, measurement_term, model_term : float
-        The action and its two sums.
+    action, measurement_term, model_term, prior_term : float
+        The action and its parts.
     states : xarray.DataArray, dims (time, state)
         The path.
     parameters : mapping of str to float
         All parameters, fixed ones included.
     momenta : xarray.DataArray, dims (step, component)
         p_n = Rf r_n.
+    residuals : xarray.DataArray, dims (time, channel), or None
+        (y - h)/sd; with other noise than the Gaussian of the data's variance randomised quantile
+        residuals of the run's best path, None of others. Standard normal where model and noise are
+        right.
     """
 
     path: int
     action: float
     measurement_term: float
     model_term: float
+    prior_term: float
     states: xr.DataArray
     parameters: Mapping[str, float]
     momenta: xr.DataArray
+    residuals: xr.DataArray | None = None
+
+
+def _prior_term(rung: xr.Dataset) -> float:
+    """Return what the sums of data and model leave of the action, rounding taken away."""
+    action, data, model = (
+        float(rung[name]) for name in ("action", "measurement_term", "model_term")
+    )
+    left = action - data - model
+    return left if abs(left) > 1e-12 * (abs(action) + abs(data) + abs(model)) else 0.0
+
+
+def _residuals(dataset: xr.Dataset, path: xr.Dataset) -> xr.DataArray | None:
+    """Return a path's residuals in units of their noise."""
+    if dataset.attrs.get("gaussian", True):
+        found: xr.DataArray = (dataset["observed"] - path["fit"]) / dataset["variance"] ** 0.5
+        return found.rename("residuals")
+    best = int(path["path"]) == best_path(dataset)
+    return dataset["residuals"] if best and "residuals" in dataset else None
 
 
 class Run:
@@ -139,12 +163,14 @@ class Run:
             action=float(rung["action"]),
             measurement_term=float(rung["measurement_term"]),
             model_term=float(rung["model_term"]),
+            prior_term=_prior_term(rung),
             states=one["states"],
             parameters=Estimates(
                 (str(n), float(v))
                 for n, v in zip(d["parameter"].values, rung["parameters"].values, strict=True)
             ),
             momenta=one["momenta"],
+            residuals=_residuals(d, one),
         )
 
     def table(self, beta: int | None = None, *, tolerance: float = GAP) -> pd.DataFrame:

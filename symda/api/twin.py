@@ -49,7 +49,7 @@ def twin(
     parameters: Values | None = None,
     dt: float,
     steps: int,
-    variance: ArrayLike,
+    variance: ArrayLike | None = None,
     seed: int,
     initial: ArrayLike | Mapping[str, float] | None = None,
     discard: float = 0.0,
@@ -57,7 +57,10 @@ def twin(
     forcing: Mapping[str, ForcingInput] | None = None,
     method: OdeMethod | None = None,
 ) -> tuple[Trajectory, Observations]:
-    """Make the data of a twin experiment: a solution of the model, measured with Gaussian noise.
+    """Make the data of a twin experiment: a solution of the model, measured with noise.
+
+    The noise is drawn from the distributions of the measured quantities, Gaussian unless the action
+    says otherwise.
 
     Parameters
     ----------
@@ -70,8 +73,9 @@ def twin(
         Time between points of the truth (a whole number for a map).
     steps : int
         Number of such intervals, from time 0.
-    variance : float, or array_like (L,)
-        Variance sigma^2 of the noise, positive: it is the weight of the data too.
+    variance : float, or array_like (L,), optional
+        Variance sigma^2 of the noise, positive: it is the weight of the data too. Channels whose
+        noise says its own scale do not need one.
     seed : int
         Seed of initial state and noise; the same seed gives the same truth whatever is measured.
     initial : array_like (D,) or mapping, optional
@@ -125,15 +129,7 @@ def twin(
             f"twin: every must divide steps = {steps}, got {every!r}; choose e.g. every=1."
         )
     discard = _duration(discard, "discard", "discard=0 keeps everything", model, zero=True)
-    sigma2 = vector(
-        variance,
-        action.measurement.names,
-        "twin: variance",
-        "pass the variance the data should be weighted with; for exact data take simulate",
-        kind="positive",
-        broadcast=True,
-        error=OptionError,
-    )
+    sigma2 = _variances(action, variance)
     seed = integer(seed, "twin: seed", "e.g. seed=0", least=0, floats=True)
     options = integration_options(method, 1e-10, None, where="twin")
     if model.discrete:
@@ -162,18 +158,24 @@ def twin(
     truth = with_values(found, model, values)
     for text in _bounds_warnings(action, truth, theta, dt, discard, drawn=initial is None):
         warnings.warn(text, ProblemWarning, stacklevel=2)
-    h = np.asarray(
+    eta = np.asarray(
         field.measure.map(steps + 1)(
             truth.states.values.T, np.repeat(theta[:, None], steps + 1, 1)
         ).full()
     ).T
+    h = eta[:, : field.L]
     # states first, then a row for each expression: measuring more does not change the others' noise
     of_states = noise_rng.standard_normal((steps + 1, field.D))
     of_channels = noise_rng.standard_normal((field.L, steps + 1)).T
     noise = np.where(np.array(action.direct) >= 0, of_states[:, list(action.direct)], of_channels)
+    values = h + np.sqrt(np.nan_to_num(sigma2)) * noise
+    for l in (l for l, one in enumerate(action.measurement.noises) if not one.gaussian):
+        values[:, l] = _drawn(
+            action.measurement, l, eta, sigma2[l], np.random.default_rng([seed, l])
+        )
     data = Observations(
         times[::every],
-        (h + np.sqrt(sigma2) * noise)[::every],
+        values[::every],
         variance=sigma2,
         channels=action.measurement.names,
         forcing={
@@ -183,6 +185,45 @@ def twin(
         },
     )
     return truth, data
+
+
+def _variances(action: Action, variance: ArrayLike | None) -> FloatArray:
+    """Variance of each channel, (L,); nan where the noise says its own scale."""
+    needed = [noise.needs_variance for noise in action.measurement.noises]
+    fix = "pass the variance the data should be weighted with; for exact data take simulate"
+    if variance is None:
+        if any(needed):
+            name = action.measurement.names[needed.index(True)]
+            raise OptionError(
+                f"twin: variance is missing, and the noise of channel {name!r} has no scale of its "
+                f"own; {fix}."
+            )
+        return np.full(len(needed), np.nan)
+    given = np.asarray(variance)
+    if given.ndim == 1 and given.dtype.kind == "f" and given.size == len(needed):
+        # nan says that there is none
+        variance = np.where(np.isnan(given) & ~np.array(needed), 1.0, given)
+    found = vector(
+        variance,
+        action.measurement.names,
+        "twin: variance",
+        fix,
+        kind="positive",
+        broadcast=True,
+        error=OptionError,
+    )
+    return np.where(needed, found, np.nan)
+
+
+def _drawn(
+    measurement: Measurement, l: int, eta: FloatArray, variance: float, rng: np.random.Generator
+) -> FloatArray:
+    """Draw the values of channel l, whose predictors along the truth are `eta` (T, Q)."""
+    noise = measurement.noises[l]
+    values = {name: eta[:, k] for name, k in measurement.places[l].items()}
+    variances = np.full(len(eta), variance)
+    found = np.asarray(noise.frozen(values, variances).rvs(random_state=rng), dtype=float)
+    return np.broadcast_to(found, (len(eta),)).copy()
 
 
 def _field(action: Action, known: Model) -> MachineField:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from symda.build.kernels import Evaluator, Kernels, Payload, functions_of
 from symda.build.lattice_engines import CompiledLattice, LatticeEngine, VirtualLattice
-from symda.errors import InputError
+from symda.errors import InputError, OptionError
 from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -184,6 +184,16 @@ class LatticeEvaluator(Evaluator):
     def _sizes(self) -> Mapping[str, int]:
         own = self.kernels.shape
         return {"D": own.D, "P": own.P, "L": own.L, "E": own.E, "3 + S U": own.width}
+
+    def _check_sizes(self) -> None:
+        """Refuse a problem of other sizes, or with several values of one time."""
+        super()._check_sizes()
+        if len(self.problem.repeat_at):
+            raise OptionError(
+                "These kernels of a large lattice take one value a channel and time, and at t = "
+                f"{self.problem.times[self.problem.repeat_at[0]]:.6g} there are several. Average "
+                "them, and divide their variance by how many there are."
+            )
 
     @cached_property
     def _plain(self) -> tuple[IntArray, IntArray]:

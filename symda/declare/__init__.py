@@ -26,6 +26,7 @@ from symda.declare.lattice import LatticeModel
 from symda.declare.measure import Measurement, measure
 from symda.declare.mechanics import MechanicalModel
 from symda.declare.model import Model
+from symda.declare.noise import NoiseNumbers
 from symda.declare.parameters import parameter, parameters
 from symda.declare.site import Lattice, Site, SiteState, StateField, site, states
 from symda.declare.special import log_ndtr
@@ -60,6 +61,7 @@ __all__ = [
     "MechanicalModel",
     "Model",
     "NegativeBinomial",
+    "NoiseNumbers",
     "Normal",
     "Parameter",
     "Poisson",

@@ -69,7 +69,8 @@ class Field(Measured):
     @property
     def functions(self) -> dict[str, ca.Function]:
         """F and h by name, for solvers in continuous time."""
-        return {"field": self.field, "measure": self.measure}
+        found = {"field": self.field, "measure": self.measure}
+        return found if self.prior is None else found | {"prior": self.prior.function}
 
     def structure(self) -> tuple[csr_array, csr_array]:
         """Which unknowns (x, theta) each equation uses, (D, D + P), and each channel, (L, D + P).

@@ -173,6 +173,7 @@ def bind(
         repeat_y=repeats[1],
         repeat_rm=repeats[2],
         gaussian=all(noise.gaussian for noise in noises),
+        own_scale=np.array([not noise.in_data_units for noise in noises], dtype=np.bool_),
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from symda.errors import DataError
 from symda.observe.arrays import readonly
@@ -18,6 +19,10 @@ from symda.types import BoolArray, FloatArray, IntArray
 #: Change of a free parameter per step by its own size costs the action half of this, so that a
 #: value without any effect is that of its neighbour.
 TIE = 1e-8
+
+
+#: Arrays that do not hold numbers with a point.
+_KINDS: Mapping[str, type] = {"direct": np.int64, "repeat_at": np.int64, "own_scale": np.bool_}
 
 
 class Missed(NamedTuple):
@@ -95,6 +100,8 @@ class Problem:
         These rows, as `y` and `rm`.
     gaussian
         Whether all noise is Gaussian with the data's own variance.
+    own_scale : (L,)
+        Whether a channel's noise says its own scale, so that `rm` says nothing of it.
 
     Raises
     ------
@@ -130,6 +137,7 @@ class Problem:
     repeat_y: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     repeat_rm: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     gaussian: bool = True
+    own_scale: BoolArray = field(default_factory=lambda: np.empty(0, np.bool_))
 
     def __post_init__(self) -> None:
         M, N, D, P, L = self.M, self.N, self.D, self.P, self.L
@@ -154,15 +162,18 @@ class Problem:
             "repeat_at": (R,),
             "repeat_y": (R, L),
             "repeat_rm": (R, L),
+            "own_scale": (L,),
         }
+        if not np.size(self.own_scale):
+            object.__setattr__(self, "own_scale", np.zeros(L, np.bool_))
         if not R:
             for name in ("repeat_y", "repeat_rm"):
                 object.__setattr__(self, name, np.empty((0, L)))
         if not np.size(self.process_variance):
             object.__setattr__(self, "process_variance", np.full(D, np.nan))
         for name, shape in shapes.items():
-            kind = np.int64 if name in ("direct", "repeat_at") else np.float64
-            array = np.array(getattr(self, name), dtype=kind, order="C")
+            kind = _KINDS.get(name, np.float64)
+            array: NDArray[Any] = np.array(getattr(self, name), dtype=kind, order="C")
             if array.shape != shape:
                 raise DataError(f"{name} of Problem: expected shape {shape}, got {array.shape}.")
             object.__setattr__(self, name, readonly(array))
@@ -268,6 +279,20 @@ class Problem:
     def data_count(self) -> int:
         """Number of measured values."""
         return int(np.count_nonzero(self.rm > 0.0) + np.count_nonzero(self.repeat_rm > 0.0))
+
+    @cached_property
+    def guide(self) -> FloatArray:
+        """Precision of the data for starts and strategies, (M, L); 0 where there are none.
+
+        Rm; where the noise says its own scale, that of a tenth of the data's spread.
+        """
+        found = self.rm.copy()
+        for l in np.flatnonzero(self.own_scale):
+            seen = self.rm[:, l] > 0.0
+            data = self.y[seen, l]
+            spread = float(data.std()) or float(np.abs(data).max(initial=0.0)) or 1.0
+            found[seen, l] = 100.0 / spread**2
+        return readonly(found)
 
     @cached_property
     def energy(self) -> float:

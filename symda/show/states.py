@@ -147,7 +147,7 @@ def _draw_panel(dataset: xr.Dataset, ax: Axes, shown_panel: _Panel, index: int) 
     )
     for column, channel in enumerate(channels):
         there = np.isfinite(observed[:, column])
-        error = np.sqrt(dataset["variance"].values[there, channel])
+        error = np.sqrt(np.nan_to_num(dataset["variance"].values[there, channel]))
         ax.errorbar(
             time[there],
             observed[there, column],

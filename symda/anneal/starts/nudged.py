@@ -82,7 +82,11 @@ class Nudged:
         paths = np.clip(paths, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
         if len(paths) == 1:
             return paths[0], theta
-        weight = WEIGHT * float(np.mean(problem.rm[problem.rm > 0.0])) / float(problem.weight.max())
+        weight = (
+            WEIGHT
+            * float(np.mean(problem.guide[problem.guide > 0.0]))
+            / float(problem.weight.max())
+        )
         actions = [draw.dynamics.action(tried, theta, weight) for tried in paths]
         return paths[int(np.argmin(np.where(np.isnan(actions), np.inf, actions)))], theta
 

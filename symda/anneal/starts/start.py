@@ -78,10 +78,10 @@ class Draw:
         path = self.rng.uniform(low, high, (problem.M, problem.D))
         for state in sorted({int(index) for index in problem.direct if index >= 0}):
             channels = problem.direct == state
-            weight = problem.rm[:, channels].sum(axis=1)
+            weight = problem.guide[:, channels].sum(axis=1)
             seen = weight > 0.0
             if seen.any():
-                data = (problem.rm * problem.y)[:, channels].sum(axis=1)[seen] / weight[seen]
+                data = (problem.guide * problem.y)[:, channels].sum(axis=1)[seen] / weight[seen]
                 known = near(problem, seen)
                 path[known, state] = np.interp(problem.times[known], problem.times[seen], data)
         return np.clip(path, problem.state_bounds[:, 0], problem.state_bounds[:, 1])

@@ -138,7 +138,7 @@ class Growing:
         if self.rf is not None:
             wanted = math.log(self.rf)
         else:
-            precision = float(np.exp(np.log(problem.rm[problem.rm > 0.0]).mean()))
+            precision = float(np.exp(np.log(problem.guide[problem.guide > 0.0]).mean()))
             wanted = math.log(STIFFNESS * first * precision / float(problem.weight.mean()))
         return int(np.argmin(np.abs(heights - wanted)))
 

@@ -94,6 +94,11 @@ class Distribution(ABC):
         return getattr(self, "scale", 0) is None
 
     @property
+    def in_data_units(self) -> bool:
+        """Whether the data's variance is that of the values themselves."""
+        return self.needs_variance
+
+    @property
     def gaussian(self) -> bool:
         """Whether it is the Gaussian with the data's own variance."""
         return False

@@ -75,6 +75,11 @@ class Censored(Distribution):
         """Whether the scale is that of the data."""
         return self.noise.needs_variance
 
+    @property
+    def in_data_units(self) -> bool:
+        """Whether the data's variance is that of the values themselves."""
+        return self.noise.in_data_units
+
     def cost(self, y: Expr, rm: Expr, /) -> Expr:
         """Return -log p; see `Distribution.cost`."""
         cases = []

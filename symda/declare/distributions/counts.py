@@ -141,7 +141,7 @@ class Binomial(Distribution):
         from scipy.stats import binom
 
         numbers = self._numbers(values, variance)
-        return scipy_numbers(binom(numbers["n"], numbers["p"]))
+        return scipy_numbers(binom(int(self.n), numbers["p"]))
 
     def wrong(self, value: float) -> str:
         """Say what is wrong with a datum; see `Distribution.wrong`."""

@@ -42,6 +42,11 @@ class LogNormal(Distribution):
     name: ClassVar[str] = "log-normal"
 
     @property
+    def in_data_units(self) -> bool:
+        """No: the variance is that of the logarithm."""
+        return False
+
+    @property
     def location(self) -> Expr:
         """The median."""
         return sp.exp(self.mu)

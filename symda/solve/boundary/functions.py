@@ -52,6 +52,7 @@ class FieldFunctions:
         import casadi as ca
 
         F, h = field["field"], field["measure"]
+        self.has_prior = "prior" in field
         self.D, U, self.P = (F.size1_in(i) for i in range(3))
         self.U, self.L = U, h.size1_out(0)
         x, u = ca.SX.sym("x", self.D), ca.SX.sym("u", U)

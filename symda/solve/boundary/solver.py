@@ -60,8 +60,15 @@ def make_method(
     Raises
     ------
     OptionError
-        If an option is unknown or out of range.
+        If an option is unknown or out of range, or there is noise or a prior that the continuous
+        problem does not know.
     """
+    if system.has_prior or not problem.squares:
+        what = "a prior" if system.has_prior else "several data of one time, or other noise"
+        raise OptionError(
+            f"{name}: the continuous problem takes Gaussian noise of the data's variance, once a "
+            f"channel and time, and no priors; here there is {what}. Use solver='newton'."
+        )
     if not isinstance(options, Mapping):
         raise OptionError(
             f"{name}: options must be a mapping, name: value, got {type(options).__name__}."

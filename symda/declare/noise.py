@@ -1,0 +1,115 @@
+"""The noise of all channels as numbers: what data cost on average, and quantile residuals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import sympy as sp
+
+from symda.declare.distributions import Distribution
+from symda.declare.measure import Measurement
+from symda.errors import ModelError
+from symda.types import BoolArray, FloatArray
+
+#: Times the data are drawn to find what they cost on average.
+DRAWS = 400
+
+
+@dataclass(frozen=True)
+class NoiseNumbers:
+    """What the distributions of a measurement say at the predictors of an estimate.
+
+    Rows of data are those of a problem: its grid points and then its repeats. `eta` (R, Q) holds
+    the predictors, `y` and `rm` (R, L) the data and their precision, rm = 0 where there are none.
+    """
+
+    measurement: Measurement
+    seed: int = field(default=0)
+
+    def expected(self, eta: FloatArray, rm: FloatArray) -> tuple[float, float]:
+        """Return mean and standard deviation of the measurement term of data drawn at `eta`.
+
+        By the formula where the noise is Gaussian with the data's variance, else by drawing the
+        data `DRAWS` times. Both are nan where nothing can be drawn.
+        """
+        rng = np.random.default_rng([self.seed, 0])
+        mean = variance = 0.0
+        for l, noise in enumerate(self.measurement.noises):
+            seen = rm[:, l] > 0.0
+            count = int(seen.sum())
+            if not count:
+                continue
+            if noise.gaussian:
+                mean, variance = mean + 0.5 * count, variance + 0.5 * count
+                continue
+            values, precision = self._values(l, eta, seen), rm[seen, l]
+            try:
+                frozen = noise.frozen(values, 1.0 / precision)
+                drawn = np.stack(
+                    [np.broadcast_to(frozen.rvs(random_state=rng), (count,)) for _ in range(DRAWS)]
+                )
+            except ModelError:
+                return np.nan, np.nan
+            total = cost_of(noise, values, drawn, precision).sum(axis=1)
+            mean, variance = mean + float(total.mean()), variance + float(total.var(ddof=1))
+        return mean, float(np.sqrt(variance))
+
+    def residuals(self, eta: FloatArray, y: FloatArray, rm: FloatArray) -> FloatArray:
+        """Return randomised quantile residuals, (R, L); nan where there are none.
+
+        They are standard normal where the model and its noise are right. Of a count, the quantile
+        is drawn between those of one less and of itself.
+
+        References
+        ----------
+        P. K. Dunn and G. K. Smyth, Randomized quantile residuals, J. Comput. Graph. Stat. 5 (1996)
+        236.
+        """
+        from scipy.special import ndtri
+
+        rng = np.random.default_rng([self.seed, 1])
+        found = np.full(y.shape, np.nan)
+        for l, noise in enumerate(self.measurement.noises):
+            seen = rm[:, l] > 0.0
+            if not seen.any():
+                continue
+            if noise.gaussian:
+                found[seen, l] = np.sqrt(rm[seen, l]) * (y[seen, l] - eta[seen, l])
+                continue
+            try:
+                frozen = noise.frozen(self._values(l, eta, seen), 1.0 / rm[seen, l])
+            except ModelError:
+                continue
+            data = y[seen, l]
+            top = frozen.cdf(data)
+            below = (
+                frozen.cdf(data - 1.0) if noise.counts else frozen.cdf(np.nextafter(data, -np.inf))
+            )
+            quantile = below + (top - below) * rng.uniform(size=data.size)
+            found[seen, l] = ndtri(np.clip(quantile, 1e-300, 1.0 - 1e-16))
+        return found
+
+    def estimated(self) -> BoolArray:
+        """Return whether a channel's scale is estimated, (L,)."""
+        scales = ({"scale", "size", "df"} & noise.terms.keys() for noise in self.measurement.noises)
+        return np.array([bool(found) for found in scales], dtype=bool)
+
+    def _values(self, l: int, eta: FloatArray, seen: BoolArray) -> dict[str, FloatArray]:
+        return {name: eta[seen, k] for name, k in self.measurement.places[l].items()}
+
+
+def cost_of(
+    noise: Distribution, values: dict[str, FloatArray], y: FloatArray, rm: FloatArray
+) -> FloatArray:
+    """Return -log p of data, of the shape of `y`."""
+    from scipy.special import gammaln, log_ndtr
+
+    terms = {name: sp.Dummy(name, real=True) for name in noise.terms}
+    datum, precision = sp.Dummy("y", real=True), sp.Dummy("rm", positive=True)
+    expression = noise.with_terms(terms).cost(datum, precision)
+    known = {"loggamma": gammaln, "log_ndtr": log_ndtr}
+    function = sp.lambdify([datum, precision, *terms.values()], expression, [known, "numpy"])
+    with np.errstate(all="ignore"):
+        found = function(y, rm, *(values[name] for name in terms))
+    return np.broadcast_to(np.asarray(found, dtype=float), y.shape)
