@@ -18,7 +18,7 @@ In this order:
 
 Step n sees the window w = (x[n], x[n+1]) of E + D numbers, the parameters theta, and its own data
 step = (t, h, weight, u), u being the forcing at the 1 abscissae of the scheme. The action of one step is
-sum_a weight Rf_a r_a^2 / 2 with the residual r below; that of one grid point is sum_l Rm_l (h_l - y_l)^2 / 2.
+sum_a weight Rf_a r_a^2 / 2 with the residual r below; that of one grid point is the cost of its data, -log p(y | eta).
 
 Written by symda; the text depends on the model, the scheme and the templates only. Do not edit.
 """
@@ -35,6 +35,8 @@ cdef enum:
     D = 2  # states
     P = 2  # parameters
     L = 1  # measured channels
+    Q = 1  # predictors: h, and what else the cost of data depends on
+    MIXED_SIZE = 0  # entries of the cost's curvature off its sure diagonal
     U = 0  # forcing channels
     S = 1  # abscissae of the scheme
     E = 2  # unknowns and residuals a step
@@ -47,13 +49,23 @@ cdef enum:
     FIELD_J = 5  # nonzeros of dF/d(x, theta); those of x come first
     FIELD_JX = 3  # those of x only
     FIELD_C = 3  # nonzeros of the lower triangle of mu.D2F
-    MEASURE_J = 1  # nonzeros of dh/d(x, theta)
-    MEASURE_C = 0  # nonzeros of the lower triangle of mu.D2h
+    MEASURE_J = 1  # nonzeros of deta/d(x, theta), eta the predictors
+    MEASURE_C = 0  # nonzeros of the lower triangle of mu.D2eta
+    AT_ETA = 0  # in the work space of a point: predictors, Q
+    AT_SLOPE = AT_ETA + Q  # slopes of the cost, Q
+    AT_SURE = AT_SLOPE + Q  # the sure diagonal of its curvature, Q
+    AT_COST = AT_SURE + Q  # costs of the channels, L
+    AT_MIXED = AT_COST + L  # the rest of its curvature
+    AT_MJ = AT_MIXED + MIXED_SIZE  # Jacobian of the predictors
+    AT_MC = AT_MJ + MEASURE_J  # their curvature
+    POINT_WORK = AT_MC + MEASURE_C
+    PRIOR_MIXED = 0  # nonzeros of the prior's Hessian off its sure diagonal
+    PRIOR_WORK = 0  # cost, slope, sure diagonal and the rest
     STEP_J = 7  # nonzeros of dr/d(window, theta)
     STEP_H = 15  # nonzeros of the upper triangle of a step's Hessian
     STEP_C = 3  # nonzeros of the upper triangle of lam.D2r
     POINT_H = 1  # nonzeros of the upper triangle of a grid point's Hessian
-    POINT_PAIRS = 1  # products of two nonzeros of dh that add to it
+    POINT_PAIRS = 1  # products of two nonzeros of deta that add to it
     AT_X = 0  # stage arguments, STAGES x D
     AT_K = AT_X + STAGES*D  # slopes, STAGES x D
     AT_R = AT_K + STAGES*D  # residual, E
@@ -71,11 +83,10 @@ cdef enum:
     HESSIAN_WORK = AT_H + W*W
     AT_G = HESSIAN_WORK  # gradient of one step on the way to its Hessian, W
     STEP_WORK = AT_G + W
-    POINT_WORK = 2*L + MEASURE_J + MEASURE_C
 
 # The order of the columns in working arrays is (x[n], theta, x[n+1]); what leaves a kernel is in
 # the order (window, theta). ROW and COLUMN are the places of nonzeros, SOURCE where an output stands in a working array,
-# PAIR which nonzeros of dh are multiplied.
+# PAIR which nonzeros of deta are multiplied.
 cdef extern from *:
     """
     /* chunk_t asks for functions that stay apart; Cython declares variables of it as well. */
@@ -93,6 +104,8 @@ static const int C_COLUMN[3] = {
 static const int MJ_ROW[1] = {
     0};
 static const int MJ_COLUMN[1] = {
+    0};
+static const int ETA_CHANNEL[1] = {
     0};
 static const int STEP_J_SOURCE[7] = {
     0, 6, 1, 4, 11, 2, 9};
@@ -115,6 +128,7 @@ static const int PAIR_TARGET[1] = {
     const int* C_COLUMN
     const int* MJ_ROW
     const int* MJ_COLUMN
+    const int* ETA_CHANNEL
     const int* STEP_J_SOURCE
     const int* STEP_H_SOURCE
     const int* STEP_C_SOURCE
@@ -169,7 +183,7 @@ cdef void field_curvature(const double* x, const double* u, const double* theta,
 
 
 cdef void measure(const double* x, const double* theta, double* k) noexcept nogil:
-    """h(x, theta)."""
+    """The predictors eta(x, theta): the measured quantities h, then further terms of the noise."""
     k[0] = x[0]
 
 
@@ -180,8 +194,17 @@ cdef void measure_jacobian(const double* x, const double* theta, double* k, doub
 
 
 cdef void measure_curvature(const double* x, const double* theta, const double* mu, double* C) noexcept nogil:
-    """Nonzeros of the lower triangle of sum_l mu_l D2h_l by (x, theta)."""
+    """Nonzeros of the lower triangle of sum_k mu_k D2eta_k by (x, theta)."""
     pass
+
+
+cdef void loss(const double* eta, const double* point, double* cost, double* slope, double* sure, double* mixed) noexcept nogil:
+    """Cost of each channel's datum, its slopes by eta, and its curvature: a sure diagonal and the rest."""
+    cdef double v0 = eta[0] - point[0]
+    cdef double v1 = point[1]*v0
+    cost[0] = 0.5*(v1*v0)
+    slope[0] = v1
+    sure[0] = point[1]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -350,15 +373,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_99300ceeeb9b_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_99300ceeeb9b_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_d14981a60181_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_d14981a60181_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_d14981a60181_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_d14981a60181_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_99300ceeeb9b_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_d14981a60181_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -367,15 +390,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 6, 1, 1};
-    SYMDA_EXPORT long long symda_99300ceeeb9b_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_99300ceeeb9b_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_d14981a60181_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_d14981a60181_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_d14981a60181_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_d14981a60181_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_99300ceeeb9b_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_d14981a60181_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 108;
         return 0;
     }
@@ -384,15 +407,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long step_hessian_out[24] = {
         6, 6, 0, 1, 3, 6, 8, 12, 15, 0, 0, 1, 0, 1, 2, 0, 3, 0, 1, 2, 4, 0, 3, 5};
-    SYMDA_EXPORT long long symda_99300ceeeb9b_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_99300ceeeb9b_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_d14981a60181_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_d14981a60181_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_d14981a60181_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_d14981a60181_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_99300ceeeb9b_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_d14981a60181_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -401,15 +424,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1};
     static const long long step_residual_out[3] = {
         2, 1, 1};
-    SYMDA_EXPORT long long symda_99300ceeeb9b_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_99300ceeeb9b_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_d14981a60181_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_d14981a60181_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_d14981a60181_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_d14981a60181_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_99300ceeeb9b_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_d14981a60181_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -418,15 +441,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1};
     static const long long step_jacobian_out[16] = {
         2, 6, 0, 2, 3, 4, 5, 6, 7, 0, 1, 0, 0, 1, 0, 1};
-    SYMDA_EXPORT long long symda_99300ceeeb9b_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_99300ceeeb9b_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_d14981a60181_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_d14981a60181_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_d14981a60181_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_d14981a60181_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_99300ceeeb9b_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_d14981a60181_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -435,15 +458,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long step_curvature_out[12] = {
         6, 6, 0, 1, 1, 1, 1, 2, 3, 0, 0, 0};
-    SYMDA_EXPORT long long symda_99300ceeeb9b_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_99300ceeeb9b_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_d14981a60181_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_d14981a60181_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_d14981a60181_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_d14981a60181_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_99300ceeeb9b_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_d14981a60181_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -452,16 +475,16 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_99300ceeeb9b_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_99300ceeeb9b_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_d14981a60181_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_d14981a60181_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_d14981a60181_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_d14981a60181_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_99300ceeeb9b_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
-        *arg = 3; *res = 1; *iw = 0; *w = 3;
+    SYMDA_EXPORT int symda_d14981a60181_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 3; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
 
@@ -469,16 +492,16 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 4, 1, 1};
-    SYMDA_EXPORT long long symda_99300ceeeb9b_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_99300ceeeb9b_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_d14981a60181_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_d14981a60181_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_d14981a60181_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_d14981a60181_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_99300ceeeb9b_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
-        *arg = 3; *res = 2; *iw = 0; *w = 3;
+    SYMDA_EXPORT int symda_d14981a60181_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 3; *res = 2; *iw = 0; *w = 5;
         return 0;
     }
 
@@ -486,16 +509,33 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_hessian_out[8] = {
         4, 4, 0, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_99300ceeeb9b_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_99300ceeeb9b_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_d14981a60181_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_d14981a60181_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_d14981a60181_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_d14981a60181_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_99300ceeeb9b_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
-        *arg = 3; *res = 1; *iw = 0; *w = 3;
+    SYMDA_EXPORT int symda_d14981a60181_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 3; *res = 1; *iw = 0; *w = 5;
+        return 0;
+    }
+
+    static const long long point_gauss_newton_in[9] = {
+        2, 1, 1, 2, 1, 1, 2, 1, 1};
+    static const long long point_gauss_newton_out[8] = {
+        4, 4, 0, 1, 1, 1, 1, 0};
+    SYMDA_EXPORT long long symda_d14981a60181_point_gauss_newton_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_d14981a60181_point_gauss_newton_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_d14981a60181_point_gauss_newton_sparsity_in(long long i) {
+        return &point_gauss_newton_in[3*i];
+    }
+    SYMDA_EXPORT const long long* symda_d14981a60181_point_gauss_newton_sparsity_out(long long i) {
+        return &point_gauss_newton_out[3*i];
+    }
+    SYMDA_EXPORT int symda_d14981a60181_point_gauss_newton_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 3; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
 
@@ -503,23 +543,40 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1};
     static const long long measure_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_99300ceeeb9b_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_99300ceeeb9b_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_d14981a60181_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_d14981a60181_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_d14981a60181_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_99300ceeeb9b_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_d14981a60181_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_99300ceeeb9b_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
-        *arg = 2; *res = 1; *iw = 0; *w = 3;
+    SYMDA_EXPORT int symda_d14981a60181_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 2; *res = 1; *iw = 0; *w = 5;
+        return 0;
+    }
+
+    static const long long measure_jacobian_in[6] = {
+        2, 1, 1, 2, 1, 1};
+    static const long long measure_jacobian_out[8] = {
+        1, 4, 0, 1, 1, 1, 1, 0};
+    SYMDA_EXPORT long long symda_d14981a60181_measure_jacobian_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_d14981a60181_measure_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_d14981a60181_measure_jacobian_sparsity_in(long long i) {
+        return &measure_jacobian_in[3*i];
+    }
+    SYMDA_EXPORT const long long* symda_d14981a60181_measure_jacobian_sparsity_out(long long i) {
+        return &measure_jacobian_out[3*i];
+    }
+    SYMDA_EXPORT int symda_d14981a60181_measure_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+        *arg = 2; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
 
     """
 
 
-cdef public int symda_99300ceeeb9b_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_d14981a60181_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
     stage_slopes(arg[0], arg[1], arg[2], work)
     stage_residual(arg[0], arg[2], work)
@@ -529,7 +586,7 @@ cdef public int symda_99300ceeeb9b_step_action(const double** arg, double** res,
     return 0
 
 
-cdef public int symda_99300ceeeb9b_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_d14981a60181_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
     stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
     stage_residual(arg[0], arg[2], work)
@@ -541,7 +598,7 @@ cdef public int symda_99300ceeeb9b_step_gradient(const double** arg, double** re
     return 0
 
 
-cdef public int symda_99300ceeeb9b_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_d14981a60181_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
     if res[0] == NULL:
@@ -559,7 +616,7 @@ cdef public int symda_99300ceeeb9b_step_hessian(const double** arg, double** res
     return 0
 
 
-cdef public int symda_99300ceeeb9b_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_d14981a60181_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
     if res[0] == NULL:
@@ -571,7 +628,7 @@ cdef public int symda_99300ceeeb9b_step_residual(const double** arg, double** re
     return 0
 
 
-cdef public int symda_99300ceeeb9b_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_d14981a60181_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
     if res[0] == NULL:
@@ -583,7 +640,7 @@ cdef public int symda_99300ceeeb9b_step_jacobian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_99300ceeeb9b_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_d14981a60181_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
     if res[0] == NULL:
@@ -600,63 +657,93 @@ cdef public int symda_99300ceeeb9b_step_curvature(const double** arg, double** r
     return 0
 
 
-cdef public int symda_99300ceeeb9b_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
-    """sum_l Rm_l (h_l - y_l)^2 / 2 of one grid point; what was not measured, Rm_l = 0, need not be finite."""
-    cdef const double* y = arg[2]
-    cdef const double* rm = &arg[2][L]
+cdef inline void point_costs(const double* point, double* work) noexcept nogil:
+    """Costs and their derivatives by the predictors; what was not measured, Rm_l = 0, counts nothing."""
+    cdef int k
+    loss(&work[AT_ETA], point, &work[AT_COST], &work[AT_SLOPE], &work[AT_SURE], &work[AT_MIXED])
+    for k in range(Q):
+        if point[L + ETA_CHANNEL[k]] == 0.0:
+            work[AT_SLOPE + k] = work[AT_SURE + k] = 0.0
+
+
+cdef inline double point_total(const double* point, double* work) noexcept nogil:
+    """Sum of the costs; what was not measured need not be finite."""
     cdef double total = 0.0
     cdef int l
+    for l in range(L):
+        if point[L + l] != 0.0:
+            total += work[AT_COST + l]
+    return total
+
+
+cdef public int symda_d14981a60181_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """Cost of the data of one grid point."""
     if res[0] == NULL:
         return 0
-    measure(arg[0], arg[1], work)
-    for l in range(L):
-        if rm[l] != 0.0:
-            total += rm[l]*(work[l] - y[l])*(work[l] - y[l])
-    res[0][0] = 0.5*total
+    measure(arg[0], arg[1], &work[AT_ETA])
+    point_costs(arg[2], work)
+    res[0][0] = point_total(arg[2], work)
     return 0
 
 
-cdef public int symda_99300ceeeb9b_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
-    """The measurement term of one grid point and its gradient by (x, theta)."""
-    cdef const double* y = arg[2]
-    cdef const double* rm = &arg[2][L]
-    cdef double* J = &work[2*L]
-    cdef double total = 0.0
-    cdef int l, q
-    measure_jacobian(arg[0], arg[1], work, J)
-    for l in range(L):
-        if rm[l] != 0.0:
-            work[L + l] = rm[l]*(work[l] - y[l])
-            total += work[L + l]*(work[l] - y[l])
+cdef public int symda_d14981a60181_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """The same and its gradient by (x, theta)."""
+    cdef double* J = &work[AT_MJ]
+    cdef int q
+    measure_jacobian(arg[0], arg[1], &work[AT_ETA], J)
+    point_costs(arg[2], work)
     if res[0] != NULL:
-        res[0][0] = 0.5*total
+        res[0][0] = point_total(arg[2], work)
     if res[1] != NULL:
         memset(res[1], 0, (D + P)*sizeof(double))
         for q in range(MEASURE_J):
-            if rm[MJ_ROW[q]] != 0.0:
-                res[1][MJ_COLUMN[q]] += J[q]*work[L + MJ_ROW[q]]
+            if arg[2][L + ETA_CHANNEL[MJ_ROW[q]]] != 0.0:
+                res[1][MJ_COLUMN[q]] += J[q]*work[AT_SLOPE + MJ_ROW[q]]
     return 0
 
 
-cdef public int symda_99300ceeeb9b_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
-    """Upper triangle of the Hessian of one grid point's measurement term."""
+cdef public int symda_d14981a60181_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """Upper triangle of the Hessian of one grid point's cost."""
     cdef const double* rm = &arg[2][L]
-    cdef double* J = &work[2*L]
+    cdef double* J = &work[AT_MJ]
     cdef int q
     if res[0] == NULL:
         return 0
-    measure_jacobian(arg[0], arg[1], work, J)
+    measure_jacobian(arg[0], arg[1], &work[AT_ETA], J)
+    point_costs(arg[2], work)
     memset(res[0], 0, POINT_H*sizeof(double))
     for q in range(POINT_PAIRS):
-        if rm[PAIR_ROW[q]] != 0.0:
-            res[0][PAIR_TARGET[q]] += rm[PAIR_ROW[q]]*J[PAIR_Q[q]]*J[PAIR_R[q]]
+        if rm[ETA_CHANNEL[PAIR_ROW[q]]] != 0.0:
+            res[0][PAIR_TARGET[q]] += work[AT_SURE + PAIR_ROW[q]]*J[PAIR_Q[q]]*J[PAIR_R[q]]
     return 0
 
 
-cdef public int symda_99300ceeeb9b_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
-    """h(x, theta) at one grid point."""
+cdef public int symda_d14981a60181_point_gauss_newton(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """The same without the curvature of the predictors and off the sure diagonal of the cost's."""
+    cdef double* J = &work[AT_MJ]
+    cdef int q
+    if res[0] == NULL:
+        return 0
+    measure_jacobian(arg[0], arg[1], &work[AT_ETA], J)
+    point_costs(arg[2], work)
+    memset(res[0], 0, POINT_H*sizeof(double))
+    for q in range(POINT_PAIRS):
+        if arg[2][L + ETA_CHANNEL[PAIR_ROW[q]]] != 0.0:
+            res[0][PAIR_TARGET[q]] += work[AT_SURE + PAIR_ROW[q]]*J[PAIR_Q[q]]*J[PAIR_R[q]]
+    return 0
+
+
+cdef public int symda_d14981a60181_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """The predictors at one grid point."""
     if res[0] != NULL:
         measure(arg[0], arg[1], res[0])
+    return 0
+
+
+cdef public int symda_d14981a60181_measure_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+    """Nonzeros of their Jacobian by (x, theta)."""
+    if res[0] != NULL:
+        measure_jacobian(arg[0], arg[1], work, res[0])
     return 0
 
 
@@ -674,7 +761,7 @@ cdef int paths_sweep(kernel_t kernel, const double* at, Py_ssize_t stride, const
     cdef const double* arg[4]
     cdef double* res[2]
     cdef Py_ssize_t n
-    cdef double* work = <double*> malloc((STEP_WORK + POINT_WORK)*sizeof(double))
+    cdef double* work = <double*> malloc((STEP_WORK + POINT_WORK + PRIOR_WORK)*sizeof(double))
     if work == NULL:
         return -1
     arg[1] = theta
@@ -698,7 +785,7 @@ def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N,
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_99300ceeeb9b_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_d14981a60181_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, <double*> gradient, W)
     paths_require(code)
 
@@ -707,7 +794,7 @@ def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, s
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_99300ceeeb9b_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_d14981a60181_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> action, 1, NULL, 0)
     paths_require(code)
 
@@ -716,7 +803,7 @@ def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, 
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_99300ceeeb9b_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
+        code = paths_sweep(symda_d14981a60181_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
                      <double*> hessian, STEP_H, NULL, 0)
     paths_require(code)
 
@@ -725,7 +812,7 @@ def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t res
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_99300ceeeb9b_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = paths_sweep(symda_d14981a60181_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> residuals, E, NULL, 0)
     paths_require(code)
 
@@ -734,7 +821,7 @@ def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jac
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_99300ceeeb9b_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
+        code = paths_sweep(symda_d14981a60181_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
                      <double*> jacobian, STEP_J, NULL, 0)
     paths_require(code)
 
@@ -743,25 +830,25 @@ def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t 
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_99300ceeeb9b_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
+        code = paths_sweep(symda_d14981a60181_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
                      <double*> curvatures, STEP_C, NULL, 0)
     paths_require(code)
 
 
 def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t action):
-    """Measurement terms (M,) of the grid points."""
+    """Costs (M,) of the data of the grid points."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_99300ceeeb9b_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_d14981a60181_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, NULL, 0)
     paths_require(code)
 
 
 def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t action, size_t gradient):
-    """Measurement terms (M,) and their gradients (M, D + P)."""
+    """Costs (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_99300ceeeb9b_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_d14981a60181_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> action, 1, <double*> gradient, D + P)
     paths_require(code)
 
@@ -770,14 +857,31 @@ def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t he
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_99300ceeeb9b_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+        code = paths_sweep(symda_d14981a60181_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
+                     <double*> hessian, POINT_H, NULL, 0)
+    paths_require(code)
+
+
+def point_gauss_newton(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t hessian):
+    """Nonzeros (M, POINT_H) of the Gauss-Newton Hessians of the grid points."""
+    cdef int code
+    with nogil:
+        code = paths_sweep(symda_d14981a60181_point_gauss_newton, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
                      <double*> hessian, POINT_H, NULL, 0)
     paths_require(code)
 
 
 def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
-    """h(x, theta), shape (M, L), along a path."""
+    """The predictors eta(x, theta), shape (M, Q), along a path."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_99300ceeeb9b_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, L, NULL, 0)
+        code = paths_sweep(symda_d14981a60181_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, Q, NULL, 0)
+    paths_require(code)
+
+
+def measure_jacobian_path(size_t X, size_t theta, Py_ssize_t M, size_t nonzeros):
+    """Nonzeros (M, MEASURE_J) of the predictors' Jacobians along a path."""
+    cdef int code
+    with nogil:
+        code = paths_sweep(symda_d14981a60181_measure_jacobian, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> nonzeros, MEASURE_J, NULL, 0)
     paths_require(code)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symda.errors import OptionError
+
 if TYPE_CHECKING:
     from symda.api.specification import Specification
     from symda.typeset.continuous import EulerLagrange, HamiltonEquations, Hamiltonian, Lagrangian
@@ -40,11 +42,11 @@ class Mathematics:
         Raises
         ------
         OptionError
-            If the model is a map.
+            If the model is a map, or there is other noise or a prior.
         """
         from symda.typeset.continuous import continuum, lagrangian
 
-        return lagrangian(continuum(self._subject))
+        return lagrangian(continuum(self._squares))
 
     def euler_lagrange(self) -> EulerLagrange:
         """Return the Euler-Lagrange equations of the continuous limit with their conditions.
@@ -52,11 +54,12 @@ class Mathematics:
         Raises
         ------
         OptionError
-            If the model is a map; `discrete_euler_lagrange` has its equations.
+            If the model is a map, whose equations `discrete_euler_lagrange` has, or there is other
+            noise or a prior.
         """
         from symda.typeset.continuous import continuum, euler_lagrange
 
-        return euler_lagrange(continuum(self._subject))
+        return euler_lagrange(continuum(self._squares))
 
     def hamiltonian(self) -> Hamiltonian:
         """Return the Hamiltonian of the continuous limit (eq. 19) and the Legendre transform.
@@ -64,11 +67,11 @@ class Mathematics:
         Raises
         ------
         OptionError
-            If the model is a map.
+            If the model is a map, or there is other noise or a prior.
         """
         from symda.typeset.continuous import continuum, hamiltonian
 
-        return hamiltonian(continuum(self._subject))
+        return hamiltonian(continuum(self._squares))
 
     def hamilton(self) -> HamiltonEquations:
         """Return Hamilton's equations of the continuous limit (eq. 20) with their conditions.
@@ -76,17 +79,33 @@ class Mathematics:
         Raises
         ------
         OptionError
-            If the model is a map; `discrete_euler_lagrange` has its equations.
+            If the model is a map, whose equations `discrete_euler_lagrange` has, or there is other
+            noise or a prior.
         """
         from symda.typeset.continuous import continuum, hamilton
 
-        return hamilton(continuum(self._subject))
+        return hamilton(continuum(self._squares))
 
     def discrete_euler_lagrange(self) -> DiscreteEulerLagrange:
         """Return the discrete Euler-Lagrange equations and momenta of the scheme, or of a map."""
         from symda.typeset.discrete import discrete_euler_lagrange
 
-        return discrete_euler_lagrange(self._subject)
+        return discrete_euler_lagrange(self._squares)
+
+    @property
+    def _squares(self) -> Subject:
+        """What is derived for sums of squares only."""
+        noise = [one for one in self.measurement.noises if not one.gaussian]
+        declared = self.measurement.declarations(self.model)
+        priors = [s.name for s, one in declared.items() if one.prior is not None]
+        if noise or priors:
+            what = f"the noise {noise[0]}" if noise else f"the prior of {priors[0]}"
+            raise OptionError(
+                f"These equations are derived for Gaussian noise of the data's variance and no "
+                f"priors, and here is {what}. equations() has the action with it, its gradient and "
+                "Hessian."
+            )
+        return self._subject
 
     @property
     def _subject(self) -> Subject:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sympy as sp
 from sympy import Expr
 from sympy.core.function import ArgumentIndexError
@@ -18,6 +20,9 @@ class log_ndtr(sp.Function):  # type: ignore[misc]  # noqa: N801  # untyped; Sym
             raise ArgumentIndexError(self, argindex)
         z = self.args[0]
         return sp.exp(-(z**2) / 2 - self) / sp.sqrt(2 * sp.pi)
+
+    def _latex(self, printer: Any) -> str:  # SymPy's printers are untyped
+        return rf"\log \Phi\left({printer._print(self.args[0])}\right)"
 
     def _eval_evalf(self, prec: int) -> Expr | None:
         z = self.args[0].evalf(sp.core.evalf.prec_to_dps(prec) + 5)

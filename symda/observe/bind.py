@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
+from sympy import Symbol
 
 from symda.declare import (
     Declaration,
     Distribution,
     Forcing,
+    Normal,
     Parameter,
     State,
     StepParameter,
@@ -37,11 +39,11 @@ def bind(
     parameters: Mapping[Parameter, Declaration],
     forcing: tuple[Forcing, ...],
     channels: tuple[str, ...],
-    noises: Sequence[Distribution],
     direct: Sequence[int],
     abscissae: tuple[float, ...],
     interior: tuple[float, ...],
     time: Time | None,
+    noises: Sequence[Distribution] = (),
     steps: int | Sequence[int] = 1,
     max_step: float | None = None,
     start: float | None = None,
@@ -64,8 +66,6 @@ def bind(
     channels
         Names of the L measured quantities; observations with names are matched by name, others by
         position.
-    noises : (L,)
-        How each of them scatters.
     direct : (L,)
         State index where a measured quantity is a plain state, else -1.
     abscissae : (S,)
@@ -74,6 +74,8 @@ def bind(
         Abscissae of the scheme's interior points.
     time
         The model's time symbol, if it has one.
+    noises : (L,)
+        How each channel scatters; Gaussian with the data's variance when left out.
     steps, max_step, start, stop, midpoint_data
         The grid, as in `Grid.make`. A step within which a forcing jumps is cut there, unless the
         steps are given for each interval, the data lie on midpoints, or there are more such jumps
@@ -103,6 +105,7 @@ def bind(
     if not isinstance(midpoint_data, bool | np.bool_):
         raise OptionError(f"midpoint_data must be True or False, got {midpoint_data!r}.")
     ordered = _match_channels(observations, channels)
+    noises = noises or [Normal(Symbol(name)) for name in channels]
     precision = _precision(ordered, channels, noises, averaging)
     times, place = np.unique(ordered.times, return_inverse=True)
     sources = dict(

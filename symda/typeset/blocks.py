@@ -24,7 +24,9 @@ class Blocks:
         self.c_m = subject.factors[0]
         self.explicit = subject.scheme.explicit or subject.scheme.discrete
         self.theta = self.notation.vector("theta", None)
-        functions = subject.measurement.functions
+        #: Whether the cost of data is another than half the weighted square of the misfit.
+        self.general = not subject.measurement.gaussian
+        functions = subject.measurement.predictors
         first = first_derivatives(functions, subject.unknowns)
         D = len(subject.coordinates)
         self.measured_by_theta = any(b >= D for _, b in first)
@@ -63,7 +65,7 @@ class Blocks:
         return self._matrix("J", which, shift)
 
     def G(self, which: str) -> Mark:
-        """dh/dz ("0") or dh/dtheta ("theta") at step n."""
+        """dh/dz ("0") or dh/dtheta ("theta") at step n; deta/dz where the noise has more terms."""
         return self._matrix("G", which, 0)
 
     def _matrix(self, letter: str, which: str, shift: int) -> Mark:
@@ -83,6 +85,26 @@ class Blocks:
     def Rm(self) -> Mark:
         """Weights of the misfit at step n."""
         return self.notation.vector("Rm")
+
+    @property
+    def measured(self) -> Mark:
+        """What was measured, h(z), or all that the cost of data depends on, eta(z)."""
+        name, latex = ("eta", r"\boldsymbol{\eta}") if self.general else ("h", r"\mathbf{h}")
+        return Mark(f"{name}({self.z().name})", rf"{latex}({self.z().latex})")
+
+    @property
+    def slope(self) -> Expr:
+        """Derivative of the cost of data at step n by what it depends on."""
+        if self.general:
+            return Mark("rho'[n]", r"\boldsymbol{\rho}'_{n}")
+        return self.c_m * self.Rm * self.e
+
+    @property
+    def second(self) -> Expr:
+        """Second derivative of the cost, a matrix."""
+        if self.general:
+            return Mark("rho''[n]", r"\boldsymbol{\rho}''_{n}")
+        return self.Rm
 
     def by(self, *marks: Mark) -> Mark:
         """Return a derivative of the action."""
@@ -127,17 +149,17 @@ class Blocks:
             r = self.r()
             right = partial((r.name, r.latex), (unknown.name, unknown.latex))
             lines.append(Line(self.J(which), right))
-        h = Mark(f"h({self.z().name})", rf"\mathbf{{h}}({self.z().latex})")
-        misfit = sp.Add(h, -self.notation.vector("y"), evaluate=False)
-        lines.append(Line(self.e, misfit, ordered=True))
+        if not self.general:
+            misfit = sp.Add(self.measured, -self.notation.vector("y"), evaluate=False)
+            lines.append(Line(self.e, misfit, ordered=True))
         lines.append(Line(self.G("0"), self._of_h(self.z())))
         if self.measured_by_theta:
             lines.append(Line(self.G("theta"), self._of_h(self.theta)))
         return lines
 
     def _of_h(self, unknown: Mark) -> Mark:
-        h = (f"h({self.z().name})", rf"\mathbf{{h}}({self.z().latex})")
-        return partial(h, (unknown.name, unknown.latex))
+        h = self.measured
+        return partial((h.name, h.latex), (unknown.name, unknown.latex))
 
 
 def gradient_section(subject: Subject) -> Section:
@@ -145,20 +167,29 @@ def gradient_section(subject: Subject) -> Section:
     blocks = Blocks(subject)
     c_m = subject.factors[0]
     J, G, p, e, Rm = blocks.J, blocks.G, blocks.p, blocks.e, blocks.Rm
-    by_z = plus(J("0").T * p(), J("1", -1).T * p(-1), c_m * G("0").T * Rm * e)
+
+    def pulled(which: str) -> Expr:
+        return G(which).T * blocks.slope if blocks.general else c_m * G(which).T * Rm * e
+
+    by_z = plus(J("0").T * p(), J("1", -1).T * p(-1), pulled("0"))
     lines = [*blocks.definitions(), Line(blocks.by(blocks.z()), by_z, ordered=True)]
     terms: list[Expr] = []
     if subject.model.parameters:
         terms.append(blocks.over_steps(J("theta").T * p()))
     if blocks.measured_by_theta:
-        terms.append(blocks.over_nodes(c_m * G("theta").T * Rm * e))
+        terms.append(blocks.over_nodes(pulled("theta")))
     if terms:
         lines.append(Line(blocks.by(blocks.theta), plus(*terms), ordered=True))
-    note = (
-        f"{Rm.name} is diagonal, 0 where nothing was measured. Terms of the steps -1 and "
-        f"{blocks.notation['N']}, which do not exist, are 0."
-    )
-    if blocks.interior:
+    weights = f"{Rm.name} is diagonal, 0 where nothing was measured."
+    if blocks.general:
+        weights = (
+            "rho' and rho'' are derivatives of the cost of the data, section Noise, by eta: the "
+            "measured quantities and further terms of the noise; 0 where nothing was measured."
+        )
+    note = f"{weights} Terms of the steps -1 and {blocks.notation['N']}, which do not exist, are 0."
+    if subject.has_prior:
+        note += " The derivatives of the prior are added for the first point and the parameters."
+    if blocks.interior and not blocks.general:
         note += f" {e.name} and {Rm.name} stack all points of {blocks.z().name}."
     if blocks.explicit:
         note += f" {J('1').name} is the identity."
@@ -172,7 +203,9 @@ def hessian_section(subject: Subject) -> Section:
     J, G, p, r, W, Rm = blocks.J, blocks.G, blocks.p, blocks.r, blocks.W, blocks.Rm
     z, theta = blocks.z, blocks.theta
     weighted = Mark(f"({Rm.name}*{blocks.e.name})", f"({Rm.latex} {blocks.e.latex})")
-    h = Mark(f"h({z().name})", rf"\mathbf{{h}}({z().latex})")
+    h = blocks.measured
+    if blocks.general:
+        weighted, Rm = blocks.slope, blocks.second
     field, measured = blocks.field_pairs, blocks.measured_pairs
     implicit = not blocks.explicit
 

@@ -22,6 +22,8 @@ from symda.typeset.sections import (
     field_jacobian_section,
     measured_section,
     model_section,
+    noise_section,
+    prior_section,
     step_derivatives_section,
     step_section,
 )
@@ -83,6 +85,8 @@ def equations(
     subject = subject_of(model, measurement, scheme, model_error, averaging)
     sections = (
         measured_section,
+        *([] if measurement.gaussian else [noise_section]),
+        *([prior_section] if subject.has_prior else []),
         step_section,
         action_section,
         step_derivatives_section,

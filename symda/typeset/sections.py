@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy import Expr, Symbol
 
-from symda.declare import Measurement, Model, Parameter, SiteState, State, StepParameter
+from symda.declare import (
+    Distribution,
+    Measurement,
+    Model,
+    Parameter,
+    SiteState,
+    State,
+    StepParameter,
+)
 from symda.derive.dynamics import first_derivatives, second_derivatives
 from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm
@@ -59,6 +67,18 @@ class Subject:
     def remarks(self) -> tuple[str, ...]:
         """What else is to be said of the model."""
         return ()
+
+    @property
+    def priors(self) -> tuple[tuple[Symbol, Distribution], ...]:
+        """What is known of parameters and first states beforehand."""
+        declared = self.measurement.declarations(self.model)
+        pairs = ((symbol, one.prior) for symbol, one in declared.items())
+        return tuple((symbol, prior) for symbol, prior in pairs if prior is not None)
+
+    @property
+    def has_prior(self) -> bool:
+        """Whether anything is."""
+        return bool(self.priors)
 
     @property
     def coordinates(self) -> tuple[Symbol, ...]:
@@ -164,6 +184,40 @@ def measured_section(subject: Subject) -> Section:
     )
 
 
+def noise_section(subject: Subject) -> Section:
+    """Return what data cost, where that is not the Gaussian's square for all."""
+    measurement, notation = subject.measurement, subject.notation
+    y, rm = Symbol(notation["y"]), Symbol(notation["Rm"])
+    lines = tuple(
+        Line(
+            Mark(f"rho_{l}(y)", rf"\rho_{{{l}}}(y)"),
+            noise.cost(y, rm),
+            f"channel {name}: {noise}",
+        )
+        for l, (name, noise) in enumerate(
+            zip(measurement.names, measurement.noises, strict=True), start=1
+        )
+    )
+    note = f"-log p of a value {y.name}; {rm.name} is 1/variance."
+    if len(lines) > LISTED:
+        note += f" The first {LISTED} are listed."
+    return Section("Noise", lines[:LISTED], note)
+
+
+def prior_section(subject: Subject) -> Section:
+    """Return -log of the priors."""
+    lines = tuple(
+        Line(
+            Mark(f"P({symbol.name})", rf"P({latex_part(symbol)})"),
+            prior.cost(symbol, sp.nan),
+            f"{symbol.name}: {prior}",
+        )
+        for symbol, prior in subject.priors
+    )
+    note = "-log p; of a state, of its value at the first grid point. Constants are left out."
+    return Section("Priors", lines, note)
+
+
 def step_section(subject: Subject) -> Section:
     """Return the residual of one step."""
     notation, step = subject.notation, subject.step
@@ -213,9 +267,14 @@ def action_section(subject: Subject) -> Section:
     squares = [notation.array(_letter(mark))[n, a] ** 2 for mark in subject.step.residuals]
     residual = sp.Add(*squares, evaluate=False) if len(squares) > 1 else squares[0]
     last = sp.Add(N, -1, evaluate=False)
-    data = sp.Sum(_weighted(c_m / 2, Rm[l, s], misfit), (l, 1, L), (s, 1, T))
+    cost = _weighted(c_m / 2, Rm[l, s], misfit)
+    if not subject.measurement.gaussian:
+        cost = Mark(f"rho_{l}({y[l, s]}, {tau})", rf"\rho_{{{l}}}(y_{{{l},{s}}}, \tau_{{{s}}})")
+    data = sp.Sum(cost, (l, 1, L), (s, 1, T))
     model = sp.Sum(_weighted(subject.step_weight / 2, Rf[a], residual), (a, 1, D), (n, 0, last))
-    line = Line(Symbol(notation["A"]), sp.Add(data, model, evaluate=False), ordered=True)
+    prior = [Mark(f"P({symbol.name})", rf"P({latex_part(symbol)})") for symbol, _ in subject.priors]
+    total = sp.Add(data, model, *prior, evaluate=False)
+    line = Line(Symbol(notation["A"]), total, ordered=True)
     y_name, Rm_name = (f"{notation[letter]}[{l},{s}]" for letter in ("y", "Rm"))
     note = (
         f"{tau} are the {T} observation times and {y_name} the values; {Rm_name} is 1/variance, 0 "

@@ -162,4 +162,9 @@ class Distribution(ABC):
 
     def __str__(self) -> str:
         given = [getattr(self, name) for name in self.arguments]
-        return f"{type(self).__name__}({', '.join(str(e) for e in given if e is not None)})"
+        return f"{type(self).__name__}({', '.join(shown(e) for e in given if e is not None)})"
+
+
+def shown(value: Expr) -> str:
+    """Write an argument; a number with a few digits."""
+    return f"{float(value):.6g}" if value.is_number else str(value)

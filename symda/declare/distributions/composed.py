@@ -13,7 +13,7 @@ from numpy.random import Generator
 from sympy import Expr, Symbol
 
 from symda.declare.check import as_expression, check_expression
-from symda.declare.distributions.base import Distribution, Frozen, Numbers
+from symda.declare.distributions.base import Distribution, Frozen, Numbers, shown
 from symda.declare.distributions.positive import LogNormal
 from symda.declare.distributions.symmetric import Normal
 from symda.errors import ModelError
@@ -112,8 +112,8 @@ class Censored(Distribution):
 
     def __str__(self) -> str:
         limits = {"low": self.low, "high": self.high}
-        shown = [f"{name}={value}" for name, value in limits.items() if value is not None]
-        return f"Censored({', '.join([str(self.noise), *shown])})"
+        given = [f"{name}={shown(value)}" for name, value in limits.items() if value is not None]
+        return f"Censored({', '.join([str(self.noise), *given])})"
 
 
 @dataclass(frozen=True)
