@@ -51,6 +51,8 @@ OPTIONAL = {
     "per_step": ("state", "b"),
     "decrement": ("path", "f"),
     "place": ("path", "i"),
+    "state_scale": ("state", "U"),
+    "parameter_scale": ("parameter", "U"),
 }
 KINDS = {"f": "floating-point numbers", "i": "whole numbers", "b": "truth values", "U": "text"}
 

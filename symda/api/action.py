@@ -10,7 +10,7 @@ from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
 from symda.api.mathematics import Mathematics
 from symda.api.specification import LISTED, GridOptions, Specification
-from symda.declare import LatticeModel, Model, measure
+from symda.declare import Declaration, LatticeModel, Model, Parameter, State, measure
 from symda.discretise import Method, Scheme, find_scheme, moved
 from symda.errors import OptionError
 from symda.observe import Observations, Problem
@@ -93,6 +93,8 @@ class Action(Mathematics):
         averaging_factors(averaging, N=1, M=1, D=1, L=1, T=1)
         step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
         free = _is_matrix_free(model, matrix_free)
+        if free:
+            _check_unscaled(measurement.declarations(model))
         super().__init__(Specification(model, measurement, chosen, model_error, averaging, free))
 
     def __repr__(self) -> str:
@@ -318,3 +320,14 @@ def _is_matrix_free(model: Model, wanted: bool | None) -> bool:
         )
     large = isinstance(model, LatticeModel) and len(model.states) > DENSE
     return large if wanted is None else wanted
+
+
+def _check_unscaled(declarations: Mapping[State | Parameter, Declaration]) -> None:
+    """Refuse scales where the equations of one site stand for all."""
+    for symbol, one in declarations.items():
+        if one.scale is not None:
+            raise OptionError(
+                f"Action: {symbol.name!r} has scale={one.scale!r}, which an action without "
+                "matrices does not take. Leave scale out, or make the action with "
+                "matrix_free=False where blocks of D x D fit."
+            )

@@ -21,6 +21,7 @@ from symda.declare.symbols import (
     state,
     time,
 )
+from symda.scale import Scale, ScaleName
 
 __all__ = [
     "KNOWN",
@@ -35,6 +36,8 @@ __all__ = [
     "Model",
     "Parameter",
     "Range",
+    "Scale",
+    "ScaleName",
     "Site",
     "SiteState",
     "State",

@@ -7,7 +7,8 @@ import sys
 from dataclasses import dataclass
 from numbers import Real
 
-from symda.errors import ModelError
+from symda.errors import ModelError, nearest
+from symda.scale import SCALES, Scale, ScaleName
 
 Range = tuple[float, float]
 
@@ -30,6 +31,8 @@ class Declaration:
         The typical size of a parameter.
     process_variance : float or None
         Of a parameter per step: variance of its change over a step.
+    scale : {"log", "logit"} or None
+        What solvers move: its logarithm, its logit between the bounds, or itself.
     """
 
     bounds: Range = UNBOUNDED
@@ -37,6 +40,12 @@ class Declaration:
     value: float | None = None
     typical: float | None = None
     process_variance: float | None = None
+    scale: ScaleName | None = None
+
+    @property
+    def coordinate(self) -> Scale:
+        """What leads from the value that solvers move to the one declared here, and back."""
+        return Scale(self.scale, *self.bounds) if self.scale == "logit" else Scale(self.scale)
 
     def checked(self, what: str) -> Declaration:
         """Return it with floats for the numbers a user gave.
@@ -50,18 +59,21 @@ class Declaration:
         ------
         ModelError
             If a range is not a pair of numbers in ascending order, `start` or `value` leaves the
-            bounds, or a size is not larger than zero.
+            bounds, a size is not larger than zero, or the scale has no place for one of them.
         """
         bounds = _checked_bounds(what, self.bounds)
         size = "it is the parameter's size, without its sign"
         constant = "it is a variance. Without it the values are free; one value is a constant"
-        return Declaration(
+        checked = Declaration(
             bounds,
             _checked_start(what, self.start, bounds),
             _checked_value(what, self.value, bounds),
             _positive(what, "typical", self.typical, size),
             _positive(what, "process_variance", self.process_variance, constant),
+            self.scale,
         )
+        _check_scale(what, checked)
+        return checked
 
 
 def _number(what: str, value: float) -> float:
@@ -145,3 +157,47 @@ def _positive(what: str, field: str, given: float | None, meaning: str) -> float
             f"{what}: {field} = {number} must be finite and larger than zero; {meaning}."
         )
     return number
+
+
+def _check_scale(what: str, given: Declaration) -> None:
+    """Refuse an unknown scale, and numbers that have no logarithm or no logit."""
+    scale, (low, high) = given.scale, given.bounds
+    if scale is None:
+        return
+    if not isinstance(scale, str) or scale not in SCALES:
+        raise ModelError(
+            f"{what}: scale must be 'log' or 'logit', or left out, got {scale!r}."
+            f"{nearest(str(scale), SCALES)}"
+        )
+    if given.typical is not None:
+        raise ModelError(
+            f"{what}: typical = {given.typical} has no effect with scale={scale!r}, since a "
+            f"{'logarithm' if scale == 'log' else 'logit'} has no unit. Leave it out."
+        )
+    value = {"start": given.start, "value": None if given.value is None else (given.value,)}
+    numbers = [(field, pair, end) for field, pair in value.items() if pair for end in pair]
+    if scale == "log":
+        if math.isfinite(low) or low > 0.0 or high <= 0.0:
+            numbers = [("bounds", given.bounds, low), ("bounds", given.bounds, high), *numbers]
+        for field, pair, end in numbers:
+            if end <= 0.0:
+                said = pair[0] if field == "value" else pair
+                raise ModelError(
+                    f"{what}: {field} = {said} and scale='log': {end:g} has no logarithm. Give "
+                    "numbers above 0, or leave scale out"
+                    + ("; without bounds it stays above 0." if field == "bounds" else ".")
+                )
+        return
+    if math.isinf(low) or math.isinf(high):
+        raise ModelError(
+            f"{what}: scale='logit' needs two finite bounds, between which it stays, got "
+            f"{given.bounds}. Give them, or take scale='log' for what is only positive."
+        )
+    for field, pair, end in numbers:
+        if end in (low, high):
+            said = pair[0] if field == "value" else pair
+            raise ModelError(
+                f"{what}: {field} = {said} and scale='logit': {end:g} is a bound, which has no "
+                "logit. Stay inside of the bounds, or leave scale out"
+                + ("; without start it is drawn between them." if field == "start" else ".")
+            )

@@ -8,6 +8,7 @@ from typing import Literal, overload
 from symda.declare.declaration import UNBOUNDED, Range
 from symda.declare.symbols import Parameter, StepParameter, several, single
 from symda.errors import ModelError
+from symda.scale import ScaleName
 
 
 @overload
@@ -19,6 +20,7 @@ def parameter(
     start: Range | None = None,
     value: float | None = None,
     typical: float | None = None,
+    scale: ScaleName | None = None,
 ) -> Parameter: ...
 
 
@@ -30,6 +32,7 @@ def parameter(
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     process_variance: float | None = None,
+    scale: ScaleName | None = None,
 ) -> StepParameter: ...
 
 
@@ -42,6 +45,7 @@ def parameter(
     value: float | None = None,
     typical: float | None = None,
     process_variance: float | None = None,
+    scale: ScaleName | None = None,
 ) -> Parameter | StepParameter:
     """Declare one parameter; see `Parameter` for the arguments.
 
@@ -51,7 +55,7 @@ def parameter(
         Its name.
     per : {"step"}, optional
         With a value of its own at every step: see `StepParameter`, also for `process_variance`.
-    bounds, start, value, typical, process_variance
+    bounds, start, value, typical, process_variance, scale
         As for `Parameter` and `StepParameter`.
 
     Raises
@@ -59,8 +63,9 @@ def parameter(
     ModelError
         As `Parameter`, or if `name` holds several names, or an argument does not go with `per`.
     """
-    one = single(name, "parameter")
-    return _parameters([one], "parameter", per, bounds, start, value, typical, process_variance)[0]
+    one = [single(name, "parameter")]
+    given = bounds, start, value, typical, process_variance, scale
+    return _parameters(one, "parameter", per, *given)[0]
 
 
 @overload
@@ -73,6 +78,7 @@ def parameters(
     start: Range | None = None,
     value: float | None = None,
     typical: float | None = None,
+    scale: ScaleName | None = None,
 ) -> tuple[Parameter, ...]: ...
 
 
@@ -85,6 +91,7 @@ def parameters(
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     process_variance: float | None = None,
+    scale: ScaleName | None = None,
 ) -> tuple[StepParameter, ...]: ...
 
 
@@ -98,6 +105,7 @@ def parameters(
     value: float | None = None,
     typical: float | None = None,
     process_variance: float | None = None,
+    scale: ScaleName | None = None,
 ) -> tuple[Parameter, ...] | tuple[StepParameter, ...]:
     """Declare several parameters with the same declaration.
 
@@ -107,7 +115,7 @@ def parameters(
         `"sigma rho beta"` or a sequence of names; or one name together with `size`.
     size : int, optional
         With one name: how many parameters, called a0, a1, ...
-    per, bounds, start, value, typical, process_variance
+    per, bounds, start, value, typical, process_variance, scale
         As for `parameter`.
 
     Returns
@@ -120,7 +128,8 @@ def parameters(
         As `parameter`, or if a name is missing or repeated, or the size is not at least 1.
     """
     every = several(names, size, "parameters")
-    return _parameters(every, "parameters", per, bounds, start, value, typical, process_variance)
+    given = bounds, start, value, typical, process_variance, scale
+    return _parameters(every, "parameters", per, *given)
 
 
 def _parameters(
@@ -132,6 +141,7 @@ def _parameters(
     value: float | None,
     typical: float | None,
     process_variance: float | None,
+    scale: ScaleName | None,
 ) -> tuple[Parameter, ...] | tuple[StepParameter, ...]:
     if per is None:
         if process_variance is not None:
@@ -140,7 +150,7 @@ def _parameters(
                 "a step, and this one is constant; add per='step'."
             )
         return tuple(
-            Parameter(name, bounds=bounds, start=start, value=value, typical=typical)
+            Parameter(name, bounds=bounds, start=start, value=value, typical=typical, scale=scale)
             for name in names
         )
     if not isinstance(per, str) or per != "step":
@@ -159,6 +169,8 @@ def _parameters(
             "start range; leave typical out."
         )
     return tuple(
-        StepParameter(name, bounds=bounds, start=start, process_variance=process_variance)
+        StepParameter(
+            name, bounds=bounds, start=start, process_variance=process_variance, scale=scale
+        )
         for name in names
     )

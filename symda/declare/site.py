@@ -18,6 +18,7 @@ from symda.declare.declaration import UNBOUNDED, Declaration, Range
 from symda.declare.declared import Declared
 from symda.declare.symbols import State, several
 from symda.errors import ModelError
+from symda.scale import ScaleName
 from symda.types import IntArray
 
 Boundary: TypeAlias = Literal["periodic", "zero", "reflect"]
@@ -165,8 +166,8 @@ class StateField(Sequence[State]):
         States are called name0, name1, ... or on a plane name0_0, name0_1, ...
     sites : Site or sequence of Site
         One for each direction.
-    bounds, start : (float, float), optional
-        As for `State`.
+    bounds, start, scale
+        As for `State`; a scale needs ``matrix_free=False`` in the action.
 
     Raises
     ------
@@ -181,6 +182,7 @@ class StateField(Sequence[State]):
         *,
         bounds: Range = UNBOUNDED,
         start: Range | None = None,
+        scale: ScaleName | None = None,
     ) -> None:
         every = (sites,) if isinstance(sites, Site) else tuple(sites)
         what = f"StateField {name!r}"
@@ -196,14 +198,14 @@ class StateField(Sequence[State]):
             )
         self.name = State(name).name
         self.lattice = Lattice(every)
-        self.declaration = Declaration(bounds, start).checked(what)
+        self.declaration = Declaration(bounds, start, scale=scale).checked(what)
 
     @property
     def content(self) -> tuple[object, ...]:
         """What makes a field the one it is, in a form SymPy can sort."""
         bounds, start = self.declaration.bounds, self.declaration.start or ()
         sites = tuple((s.name, s.size, s.boundary) for s in self.lattice.sites)
-        return (self.name, sites, bounds, start)
+        return (self.name, sites, bounds, start, self.declaration.scale or "")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StateField) and self.content == other.content
@@ -258,7 +260,8 @@ class StateField(Sequence[State]):
     def _at(self, place: int) -> State:
         numbers = np.unravel_index(place, self.lattice.shape)
         name = self.name + "_".join(str(number) for number in numbers)
-        return State(name, bounds=self.declaration.bounds, start=self.declaration.start)
+        own = self.declaration
+        return State(name, bounds=own.bounds, start=own.start, scale=own.scale)
 
     def _offsets(self, parts: tuple[Index, ...]) -> tuple[int, ...]:
         sites = self.lattice.sites
@@ -294,6 +297,7 @@ def states(
     *,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
+    scale: ScaleName | None = None,
 ) -> tuple[State, ...]: ...
 @overload
 def states(
@@ -302,6 +306,7 @@ def states(
     *,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
+    scale: ScaleName | None = None,
 ) -> StateField: ...
 def states(
     names: str | Sequence[str],
@@ -309,8 +314,9 @@ def states(
     *,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
+    scale: ScaleName | None = None,
 ) -> tuple[State, ...] | StateField:
-    """Declare several states with the same bounds and start range.
+    """Declare several states with the same bounds, start range and scale.
 
     Parameters
     ----------
@@ -318,7 +324,7 @@ def states(
         `"x y z"` or `["x", "y", "z"]`; or one name together with `size`.
     size : int, or Site, or sequence of Site, optional
         With one name: how many states, called x0, x1, ...; or the sites they stand at.
-    bounds, start : (float, float), optional
+    bounds, start, scale
         As for `State`.
 
     Returns
@@ -336,7 +342,7 @@ def states(
             raise ModelError(
                 f"states({names!r}, sites): sites go with one name; call once for each field."
             )
-        return StateField(names, size, bounds=bounds, start=start)
+        return StateField(names, size, bounds=bounds, start=start, scale=scale)
     # what is no site is a size or a mistake, which `several` names
     every = several(names, size, "states")  # type: ignore[arg-type]
-    return tuple(State(name, bounds=bounds, start=start) for name in every)
+    return tuple(State(name, bounds=bounds, start=start, scale=scale) for name in every)

@@ -15,6 +15,7 @@ from symda.declare.declaration import UNBOUNDED, Declaration, Range
 from symda.declare.declared import Declared, Forcing, Time
 from symda.declare.delays import called
 from symda.errors import ModelError
+from symda.scale import ScaleName
 
 
 class Unknown(Declared):
@@ -64,21 +65,32 @@ class State(Unknown):
     start : (float, float), optional
         Range of its start values; by default the bounds, else the range of the data widened by
         half.
+    scale : {"log", "logit"}, optional
+        Keep it positive, or between its bounds: solvers move z, its logarithm or logit, whose
+        equation is dz/dt = (dz/dx) F, of a map z' = z(f(x)). The scheme steps z, and the model
+        error is one of z: of a logarithm, a share of x.
 
     Raises
     ------
     ModelError
-        If the name is empty, a range is not a pair of numbers in ascending order, or `start`
-        leaves the bounds.
+        If the name is empty, a range is not a pair of numbers in ascending order, `start`
+        leaves the bounds, or the scale is unknown or has no place for bounds or start.
     """
 
     __slots__ = ()
     kind_name = "State"
-    declares: ClassVar[tuple[str, ...]] = ("bounds", "start")
+    declares: ClassVar[tuple[str, ...]] = ("bounds", "start", "scale")
 
-    def __new__(cls, name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -> Self:
+    def __new__(
+        cls,
+        name: str,
+        *,
+        bounds: Range = UNBOUNDED,
+        start: Range | None = None,
+        scale: ScaleName | None = None,
+    ) -> Self:
         """Check the declaration and make the symbol."""
-        return cls._declare("State", name, Declaration(bounds, start))
+        return cls._declare("State", name, Declaration(bounds, start, scale=scale))
 
     def __call__(self, *arguments: object) -> NoReturn:
         """Refuse x(t), which is x, and x(t - tau)."""
@@ -100,17 +112,21 @@ class Parameter(Unknown):
         Its known value: the parameter is then held there.
     typical : float, optional
         Its typical size, larger than zero, which solvers scale it by.
+    scale : {"log", "logit"}, optional
+        What solvers move: its logarithm, so that it is positive and may go over decades, or its
+        logit, log((k - low)/(high - k)), so that it stays between its bounds.
 
     Raises
     ------
     ModelError
         If the name is empty, a range is not a pair of numbers in ascending order, `start` or
-        `value` leaves the bounds, or `typical` is not larger than zero.
+        `value` leaves the bounds, `typical` is not larger than zero, or the scale is unknown or
+        has no place for one of these.
     """
 
     __slots__ = ()
     kind_name = "Parameter"
-    declares = ("bounds", "start", "value", "typical")
+    declares = ("bounds", "start", "value", "typical", "scale")
 
     def __new__(
         cls,
@@ -120,9 +136,11 @@ class Parameter(Unknown):
         start: Range | None = None,
         value: float | None = None,
         typical: float | None = None,
+        scale: ScaleName | None = None,
     ) -> Self:
         """Check the declaration and make the symbol."""
-        return cls._declare("Parameter", name, Declaration(bounds, start, value, typical))
+        given = Declaration(bounds, start, value, typical, scale=scale)
+        return cls._declare("Parameter", name, given)
 
 
 class StepParameter(State):
@@ -145,6 +163,8 @@ class StepParameter(State):
         ``model_error="rate"``): a random walk. Without it the values are free; a precision of 1e-8
         over the square of its start range's larger end ties each to the next, so that one
         without any effect has a value as well.
+    scale : {"log", "logit"}, optional
+        As for `Parameter`; the process variance is then one of the logarithm or logit.
 
     Raises
     ------
@@ -154,7 +174,7 @@ class StepParameter(State):
 
     __slots__ = ()
     kind_name = "Parameter per step"
-    declares = ("bounds", "start", "process_variance")
+    declares = ("bounds", "start", "process_variance", "scale")
 
     def __new__(
         cls,
@@ -163,13 +183,20 @@ class StepParameter(State):
         bounds: Range = UNBOUNDED,
         start: Range | None = None,
         process_variance: float | None = None,
+        scale: ScaleName | None = None,
     ) -> Self:
         """Check the declaration and make the symbol."""
-        declaration = Declaration(bounds, start, process_variance=process_variance)
-        return cls._declare("Parameter", name, declaration)
+        given = Declaration(bounds, start, process_variance=process_variance, scale=scale)
+        return cls._declare("Parameter", name, given)
 
 
-def state(name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -> State:
+def state(
+    name: str,
+    *,
+    bounds: Range = UNBOUNDED,
+    start: Range | None = None,
+    scale: ScaleName | None = None,
+) -> State:
     """Declare one state; see `State` for the arguments.
 
     Raises
@@ -177,7 +204,7 @@ def state(name: str, *, bounds: Range = UNBOUNDED, start: Range | None = None) -
     ModelError
         As `State`, or if `name` holds several names.
     """
-    return State(single(name, "state"), bounds=bounds, start=start)
+    return State(single(name, "state"), bounds=bounds, start=start, scale=scale)
 
 
 def forcing(name: str) -> Forcing:
