@@ -176,7 +176,7 @@ def test_the_table_compares_with_the_truth() -> None:
     found = action.posterior(anneal(action, data, 1e3), data)
     table = found.table({"a": 0.1, "b": -0.7})
     assert table.columns.tolist() == [
-        *("value", "sd", "relative_sd", "at_bound"),
+        *("value", "sd", "relative_sd", "low", "high", "at_bound"),
         *("truth", "error", "z"),
     ]
     b = table.loc["b"]

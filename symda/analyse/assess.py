@@ -31,9 +31,9 @@ from symda.build.kernels import BlockKernels, blocks_of, has_matrices
 from symda.declare import NoiseNumbers
 from symda.errors import SolveError
 from symda.solve.judges import judge
-from symda.solve.stationary import Expansion, Stationarity, settled
+from symda.solve.stationary import Expansion, on_edge, settled
 from symda.status import Status
-from symda.types import FloatArray
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -51,6 +51,9 @@ NEARBY = 1e-2
 #: Shift of a parameter by the scheme's error, as a share of itself, from which on its error bar is
 #: looked at as well: that changes by a few times as much.
 FELT = 3e-4
+#: A logarithm with this standard deviation is not known at all: the value is so to a factor of
+#: 20,000 either way.
+VAGUE = 10.0
 #: Directions of the parameters that are named.
 NAMES = 8
 
@@ -103,10 +106,21 @@ def assess(
         place = places(dataset, evaluator, rung)
         judged = dataset.assign(place=("path", place))
         if equations.noise is not None and isinstance(evaluator.kernels, BlockKernels):
-            judged, found = _with_residuals(judged, found, evaluator, equations.noise, best, rung)
+            at = _point(dataset, evaluator.problem, best, rung)
+            judged, found = _with_residuals(judged, found, evaluator, equations.noise, *at)
     found = replace(found, random=random)
     judged.attrs[ATTRIBUTE] = json.dumps(asdict(found))
     return judged
+
+
+def _point(
+    dataset: xr.Dataset, problem: Problem, path: int, rung: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return a path and its parameters as solvers move them."""
+    X, theta = problem.internal(
+        dataset["states"].values[path], dataset["parameters"].values[path, rung]
+    )
+    return np.ascontiguousarray(X), np.ascontiguousarray(theta)
 
 
 def _look(
@@ -119,8 +133,7 @@ def _look(
     own: bool,
 ) -> Assessment:
     problem = evaluator.problem
-    X = np.ascontiguousarray(dataset["states"].values[best])
-    theta = np.ascontiguousarray(dataset["parameters"].values[best, rung])
+    X, theta = _point(dataset, problem, best, rung)
     judges = judge(evaluator)
     if judges is None:
         # the compiled solver's own test of a minimum is the same one
@@ -136,7 +149,7 @@ def _look(
             notes=("the window is too long for a Hessian",),
         )
     here = judges.at(X, theta, rf)
-    held = tuple(_held(evaluator, here))
+    fixed = here.held | on_edge(judges, problem, X, theta, rf)
     notes: list[str] = []
     found = Assessment(
         path=best,
@@ -144,17 +157,18 @@ def _look(
         minimum=here.minimum if own else None,
         words=here.words(problem),
         decrement=here.decrement,
-        held=held,
+        held=tuple(_held(problem, fixed)),
         unseen=tuple(equations.unseen),
-        jumps=() if equations.jumps is None else equations.jumps(X, theta),
+        jumps=() if equations.jumps is None else equations.jumps(*problem.natural(X, theta)),
         n=int(problem.data_count),
-        p=_fitted(evaluator, equations, here),
+        p=_fitted(evaluator, equations, fixed),
     )
     left = NEARBY * problem.measurement_scale
     if not (here.minimum if own else here.convex and here.decrement <= left):
         # nothing can be said of errors about a point that is none
         return found
     X, theta, here = settled(judges, problem, X, theta, rf, here)
+    fixed = here.held | on_edge(judges, problem, X, theta, rf)
     expansion = here.expansion
     if expansion is None or not has_matrices(evaluator):
         if not has_matrices(evaluator):
@@ -162,9 +176,7 @@ def _look(
         return replace(found, notes=tuple(notes))
     bars: Posterior | None = None
     try:
-        bars, spread = laplace(
-            evaluator, X, theta, rf, held=here.held, unseen=tuple(equations.unseen)
-        )
+        bars, spread = laplace(evaluator, X, theta, rf, held=fixed, unseen=tuple(equations.unseen))
     except SolveError:
         notes.append("error bars: there is no minimum in all directions")
     else:
@@ -174,7 +186,7 @@ def _look(
             sds=tuple((name, float(sd)) for name, sd in bars.sd.items()),
             spread=spread,
         )
-    return _checked(found, evaluator, equations, X, theta, rf, expansion, bars, notes)
+    return _checked(found, evaluator, equations, X, theta, rf, expansion, bars, fixed, notes)
 
 
 def _with_residuals(
@@ -182,15 +194,13 @@ def _with_residuals(
     found: Assessment,
     evaluator: Evaluator,
     noise: NoiseNumbers,
-    best: int,
-    rung: int,
+    X: FloatArray,
+    theta: FloatArray,
 ) -> tuple[xr.Dataset, Assessment]:
     """Add quantile residuals of the best path, and what its data cost on average."""
     from scipy.stats import kstest
 
     problem, kernels = evaluator.problem, blocks_of(evaluator.kernels, "noise")
-    X = np.ascontiguousarray(dataset["states"].values[best])
-    theta = np.ascontiguousarray(dataset["parameters"].values[best, rung])
     rows = evaluator.packed.at
     eta = kernels.predictors(X, theta)[rows]
     y, rm = np.split(evaluator.packed.points, 2, axis=1)
@@ -207,19 +217,18 @@ def _with_residuals(
     return judged, replace(found, expected=mean, expected_sd=sd, normal=p_value)
 
 
-def _held(evaluator: Evaluator, here: Stationarity) -> list[tuple[str, int]]:
-    problem = evaluator.problem
-    on_path, on_theta = problem.unknowns.split(here.held)
+def _held(problem: Problem, held: BoolArray) -> list[tuple[str, int]]:
+    on_path, on_theta = problem.unknowns.split(held)
     points = on_path.sum(axis=0)
-    held = [(problem.states[a], int(points[a])) for a in np.flatnonzero(points)]
+    states = [(problem.states[a], int(points[a])) for a in np.flatnonzero(points)]
     names = np.flatnonzero(on_theta & problem.free)
-    return [(problem.parameters[i], 0) for i in names] + held
+    return [(problem.parameters[i], 0) for i in names] + states
 
 
-def _fitted(evaluator: Evaluator, equations: ModelEquations, here: Stationarity) -> int:
+def _fitted(evaluator: Evaluator, equations: ModelEquations, fixed: BoolArray) -> int:
     """Quantities that were fitted: those that no measurement sees, or a bound holds, were not."""
     problem = evaluator.problem
-    _, on_theta = problem.unknowns.split(here.held)
+    _, on_theta = problem.unknowns.split(fixed)
     free = problem.free & ~on_theta
     idle = sum(bool(free[problem.parameters.index(name)]) for name in equations.unconstrained)
     held = int((problem.free & on_theta).sum())
@@ -234,17 +243,20 @@ def _open(bars: Posterior) -> tuple[str, ...]:
 
 
 def _wide(laplace: Posterior, problem: Problem) -> Iterator[str]:
-    """Name the parameters of which their bounds say more than the data."""
-    widths = dict(zip(problem.parameters, np.ptp(problem.parameter_bounds, axis=1), strict=True))
-    for name, sd in laplace.sd.items():
-        if widths[name] < sd < np.inf:
+    """Name the parameters of which their bounds say more than the data, or that run to 0."""
+    widths = np.ptp(problem.parameter_bounds, axis=1)
+    widths = np.where(problem.scaled[problem.D :], np.minimum(widths, VAGUE), widths)
+    own = dict(zip(problem.parameters, widths, strict=True))
+    for name, sd in laplace.internal_sd.items():
+        if own[name] < sd < np.inf:
             yield f"{name} +1.00"
 
 
 def _felt(problem: Problem, theta: FloatArray, moved: FloatArray) -> bool:
     """Whether the scheme's error moves a parameter by a share that may change its error bar too."""
-    change = np.abs(problem.unknowns.split(moved)[1])[problem.free]
-    return bool((change > FELT * np.abs(theta[problem.free])).any())
+    change = np.abs(problem.unknowns.split(moved)[1])
+    size = np.where(problem.scaled[problem.D :], 1.0, np.abs(theta))
+    return bool((change > FELT * size)[problem.free].any())
 
 
 def _checked(
@@ -256,6 +268,7 @@ def _checked(
     rf: FloatArray,
     expansion: Expansion,
     bars: Posterior | None,
+    fixed: BoolArray,
     notes: list[str],
 ) -> Assessment:
     """Add whether the path is a solution: of the scheme's equations, and of the model's."""
@@ -288,11 +301,11 @@ def _checked(
         if bars is not None and error.settled.all() and _felt(p, theta, moved):
             tangents = solution_tangents(error, evaluator, equations.field, X, theta, u)
             exact = exact_jacobian(evaluator, X, theta, tangents)
-            held = expansion.held
             unseen = tuple(equations.unseen)
-            _, change = laplace(evaluator, X, theta, rf, held=held, unseen=unseen, other=exact)
+            _, change = laplace(evaluator, X, theta, rf, held=fixed, unseen=unseen, other=exact)
             # and those of a parameter known by a share of itself go along with it
-            size = np.maximum(np.abs(theta[p.free]), [*bars.sd.values()])
+            own = np.where(p.scaled[p.D :], 1.0, np.abs(theta))[p.free]
+            size = np.maximum(own, [*bars.internal_sd.values()])
             share = np.abs(p.unknowns.split(moved)[1])[p.free] / size
             found = replace(found, bars=change + float(share.max(initial=0.0)))
     defect = residual.reshape(p.N, -1)[:, : p.D] if error is None else error.defect

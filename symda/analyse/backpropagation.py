@@ -50,7 +50,8 @@ class Backpropagation:
         The path; parameters per step stand behind the states.
     momenta : xarray.DataArray, dims (step, component)
         p_n, the limit of Rf r_n: of the states by name, then of each interior point, as in
-        ``"x, interior 1"``; 0 for parameters per step.
+        ``"x, interior 1"``; 0 for parameters per step. Of a state with a scale they belong to its
+        logarithm or logit.
     loss : float
         sum Rm/2 (h - y)^2, with the factor of the averaging option.
     by_initial : xarray.DataArray, dims (state,)
@@ -106,7 +107,10 @@ def backpropagate(
     by_path = by_point[:, : p.D].reshape(-1).copy()
     by_theta = by_point[:, p.D :].sum(axis=0)
     momenta = steps.backward(X, by_path, by_theta, explicit=explicit)
-    gradient = by_path.reshape(p.M, p.D)
+    by_x, by_values = p.slopes(X, theta)
+    # of what users see, by what solvers move
+    gradient = by_path.reshape(p.M, p.D) / by_x
+    X, _ = p.natural(X, theta)
     names = list(p.states)
     inside = [f"{name}, interior {i + 1}" for i in range(p.interior) for name in names]
     time = {"time": p.times}
@@ -119,7 +123,7 @@ def backpropagate(
         by_initial=xr.DataArray(
             gradient[0, p.ruled], dims=("state",), coords={"state": list(compress(names, p.ruled))}
         ),
-        by_parameters=dict(zip(p.parameters, by_theta.tolist(), strict=True)),
+        by_parameters=dict(zip(p.parameters, (by_theta / by_values).tolist(), strict=True)),
         by_step=xr.DataArray(
             gradient[:, p.per_step],
             dims=("time", "state"),
@@ -157,13 +161,20 @@ class _Steps:
         last = np.inf
         try:
             for change in islice(changes, ITERATIONS):
-                size = np.abs(change).max() / max(1.0, np.abs(window[1:]).max())
+                size = float((np.abs(change) / self._sizes(window)).max())
                 if size <= SMALL or last <= size <= SETTLED:
                     return
                 last = size
         except np.linalg.LinAlgError:
             raise self._failed(n, UNSOLVED) from None
         raise self._failed(n, "Newton's method does not find where the implicit step ends")
+
+    def _sizes(self, window: FloatArray) -> FloatArray:
+        """Sizes of what a step determines: declared, or larger in the window, (solved,)."""
+        p = self.problem
+        declared = p.sizes[: p.D]
+        own = np.where(p.scaled[: p.D], 1.0, np.maximum(declared, np.abs(window[1:]).max(axis=0)))
+        return np.tile(own, 1 + p.interior)[self.step.solved]
 
     def check_points(self, losses: FloatArray, by_point: FloatArray) -> None:
         """Refuse measurement terms (M,) and gradients (M, D + P) that are not finite."""

@@ -75,6 +75,7 @@ def laplace(
             held=held,
             unseen=tuple(unseen),
             path=np.tile(free, p.M),
+            coordinates=p.scales[p.D :],
         )
 
     found = of(hessian)

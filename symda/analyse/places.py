@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
     from symda.build.kernels import Evaluator
+    from symda.observe import Problem
 
 
 #: Two paths whose unknowns agree to this share of their largest value are at one place.
@@ -35,7 +36,8 @@ def places(dataset: xr.Dataset, evaluator: Evaluator, rung: int) -> IntArray:
     action = dataset["action"].values[:, rung]
     scale = GAP * float(dataset.attrs["measurement_scale"])
     rf = dataset["rf"].values[rung]
-    path, theta = dataset["states"].values, dataset["parameters"].values[:, rung]
+    problem = evaluator.problem
+    path, theta = problem.internal(dataset["states"].values, dataset["parameters"].values[:, rung])
     ordered = np.flatnonzero(done)
     ordered = ordered[np.argsort(action[ordered], kind="stable")]
     groups = np.split(ordered, np.flatnonzero(np.diff(action[ordered]) > scale) + 1)
@@ -47,7 +49,7 @@ def places(dataset: xr.Dataset, evaluator: Evaluator, rung: int) -> IntArray:
             for number, head in enumerate(heads):
                 change = np.concatenate([(path[k] - path[head]).ravel(), theta[k] - theta[head]])
                 at = path[head], theta[head]
-                if _alike(path[k], path[head], theta[k], theta[head]) or (
+                if _alike(problem, path[k] - path[head], theta[k] - theta[head], *at) or (
                     number < MOST and _rise(evaluator, *at, rf, change, head, hessians) <= scale
                 ):
                     labels[k] = count + number
@@ -59,11 +61,13 @@ def places(dataset: xr.Dataset, evaluator: Evaluator, rung: int) -> IntArray:
     return labels
 
 
-def _alike(x: FloatArray, y: FloatArray, theta: FloatArray, other: FloatArray) -> bool:
-    size, span = np.abs(y).max(axis=0), np.abs(other)
-    return bool(
-        (np.abs(x - y) <= ALIKE * size).all() and (np.abs(theta - other) <= ALIKE * span).all()
-    )
+def _alike(
+    problem: Problem, dx: FloatArray, dtheta: FloatArray, path: FloatArray, theta: FloatArray
+) -> bool:
+    sizes = np.concatenate([np.abs(path).max(axis=0), np.abs(theta)])
+    sizes = ALIKE * np.where(problem.scaled, 1.0, sizes)
+    near = np.abs(dx) <= sizes[: problem.D]
+    return bool(near.all() and (np.abs(dtheta) <= sizes[problem.D :]).all())
 
 
 def _rise(

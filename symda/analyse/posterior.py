@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.checks import share as probability
 from symda.errors import OptionError, SolveError, nearest
+from symda.scale import Scale
 from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -48,6 +51,10 @@ class Posterior:
     unseen : tuple of str
         States that no measured quantity depends on: the data leave them undetermined, and they say
         nothing about the parameters.
+    coordinates : tuple of Scale, (P,)
+        How each parameter is moved: what is Gaussian is its logarithm where it was declared with
+        ``scale="log"``. Values and covariance are those of the parameters themselves, by their
+        derivatives (the delta method); `interval` goes through the logarithm.
     """
 
     names: tuple[str, ...]
@@ -58,6 +65,41 @@ class Posterior:
     spreads: FloatArray
     axes: FloatArray
     unseen: tuple[str, ...] = ()
+    coordinates: tuple[Scale, ...] = ()
+
+    @property
+    def internal_sd(self) -> Mapping[str, float]:
+        """Standard deviation of what solvers move: of the logarithm, say; else the same as `sd`."""
+        slopes = [one.slope(one.internal(v)) for one, v in self._own]
+        return {
+            name: sd / float(slope)
+            for (name, sd), slope in zip(self.sd.items(), slopes, strict=True)
+        }
+
+    def interval(self, share: float = 0.95) -> Mapping[str, tuple[float, float]]:
+        """Return the interval that holds each parameter with a probability.
+
+        Symmetric about the value; of a parameter on a log scale the value divided and multiplied
+        by one factor, so that it never holds numbers below 0, of one with a logit it stays between
+        the bounds. nan at a bound.
+
+        Parameters
+        ----------
+        share : float
+            The probability.
+        """
+        z = NormalDist().inv_cdf(0.5 + 0.5 * probability(share, "interval: share"))
+        found = {}
+        for (one, value), (name, sd) in zip(self._own, self.internal_sd.items(), strict=True):
+            with np.errstate(all="ignore"):
+                ends = one.natural(one.internal(value) + z * sd * np.array([-1.0, 1.0]))
+            found[name] = (float(ends[0]), float(ends[1]))
+        return found
+
+    @property
+    def _own(self) -> list[tuple[Scale, FloatArray]]:
+        scales = self.coordinates or (Scale(),) * len(self.names)
+        return list(zip(scales, self.values, strict=True))
 
     @property
     def sd(self) -> Mapping[str, float]:
@@ -82,8 +124,9 @@ class Posterior:
         Returns
         -------
         pandas.DataFrame
-            Indexed by name: `value`, `sd`, `relative_sd`, `at_bound`; with `truth` also `truth`,
-            `error` (relative to it) and `z` (the deviation in standard deviations).
+            Indexed by name: `value`, `sd`, `relative_sd`, `low` and `high` (`interval`),
+            `at_bound`; with `truth` also `truth`, `error` (relative to it) and `z` (the deviation
+            in standard deviations, of what solvers move: logarithms, say).
 
         Raises
         ------
@@ -92,11 +135,14 @@ class Posterior:
         """
         import pandas as pd
 
+        intervals = np.array([*self.interval().values()]).reshape(-1, 2)
         table = pd.DataFrame(
             {
                 "value": self.values,
                 "sd": list(self.sd.values()),
                 "relative_sd": list(self.relative_sd.values()),
+                "low": intervals[:, 0],
+                "high": intervals[:, 1],
                 "at_bound": self.at_bound,
             },
             index=pd.Index(self.names, name="parameter"),
@@ -111,7 +157,11 @@ class Posterior:
             table["truth"] = [float(truth[name]) for name in self.names]
             off = table["value"] - table["truth"]
             table["error"] = off / table["truth"].abs()
-            table["z"] = off / table["sd"]
+            moved = [
+                one.internal(value) - one.internal(true)
+                for (one, value), true in zip(self._own, table["truth"], strict=True)
+            ]
+            table["z"] = np.array(moved) / [*self.internal_sd.values()]
         return table
 
     def directions(self, count: int = 3) -> pd.DataFrame:
@@ -160,6 +210,7 @@ def posterior(
     held: BoolArray,
     unseen: tuple[str, ...] = (),
     path: BoolArray | None = None,
+    coordinates: tuple[Scale, ...] = (),
 ) -> Posterior:
     """Return the parameters' distribution from the Hessian of the action at a minimum.
 
@@ -174,7 +225,7 @@ def posterior(
     names : sequence of str, (P,)
         All parameters.
     values : (P,)
-        Their values.
+        Their values, as solvers move them.
     typical : (P,)
         Their typical sizes.
     free : (P,)
@@ -185,6 +236,8 @@ def posterior(
         States that nothing measured depends on.
     path : (M D,), optional
         Unknowns of the path to integrate out; those of unseen states are not among them.
+    coordinates : sequence of Scale, (P,), optional
+        How the parameters are moved.
 
     Raises
     ------
@@ -198,8 +251,12 @@ def posterior(
     border = hessian[:, held.size - P + theta]
     A, B = hessian[path_at][:, path_at], border[path_at].toarray()
     C = border[held.size - P + theta].toarray()
+    moved, own = values, coordinates or (Scale(),) * P
+    values = np.array([one.natural(z) for one, z in zip(own, moved, strict=True)])
     scale = np.where(values == 0.0, typical, np.abs(values))
-    relative = scale[theta]
+    # the change of what solvers move that is a relative change of one
+    relative = scale / np.array([one.slope(z) for one, z in zip(own, moved, strict=True)])
+    relative = relative[theta]
     plain = C * np.outer(relative, relative)
     schur = plain - _explained(A, B * relative)
     schur = 0.5 * (schur + schur.T)
@@ -212,8 +269,8 @@ def posterior(
     flat = curvatures <= rounding
     variances = np.where(flat, np.inf, 1.0 / np.where(flat, 1.0, curvatures))
     covariance = np.full((P, P), np.nan)
-    own = _spread_out(axes, variances, flat) * np.outer(relative, relative)
-    covariance[np.ix_(theta, theta)] = own
+    spread = _spread_out(axes, variances, flat)
+    covariance[np.ix_(theta, theta)] = spread * np.outer(scale[theta], scale[theta])
     chosen = np.flatnonzero(free)
     wide = np.zeros((theta.size, P))
     wide[:, theta] = axes.T
@@ -226,6 +283,7 @@ def posterior(
         spreads=np.sqrt(variances),
         axes=wide[:, chosen],
         unseen=unseen,
+        coordinates=tuple(coordinates[i] for i in chosen.tolist()) if coordinates else (),
     )
 
 

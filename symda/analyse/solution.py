@@ -43,14 +43,15 @@ def shift_of(
     shift = Shift(fit=float(fit[m, l]), channel=p.channels[l], time=float(p.times[m]))
     if laplace is None:
         return shift
-    sds = np.array([laplace.sd[name] for name in laplace.names])
+    sds = np.array([laplace.internal_sd[name] for name in laplace.names])
     values = np.array([dtheta[p.parameters.index(name)] for name in laplace.names])
     # a parameter without an end, or at its bound, does not count
     share = np.abs(values) / np.where(np.isfinite(sds), sds, np.inf)
     if not share.size:
         return shift
     i = int(np.argmax(np.nan_to_num(share, nan=-1.0)))
-    own = abs(theta[p.parameters.index(laplace.names[i])])
+    at = p.parameters.index(laplace.names[i])
+    own = 1.0 if p.scaled[p.D + at] else abs(theta[at])
     return replace(
         shift,
         parameter=laplace.names[i],
@@ -100,8 +101,7 @@ def free_run(
     p = evaluator.problem
     stride = 1 + p.interior
     # states have units; an enlargement has none
-    sizes = np.abs(X).max(axis=0)
-    sizes = np.where(sizes > 0.0, sizes, 1.0)
+    sizes = p.magnitudes(X, theta)[: p.D]
     deviation, plain = np.zeros((p.M, p.D)), np.zeros((p.M, p.D))
     spread, growth = np.eye(p.D), 1.0
     for n, tangent in enumerate(_tangents(evaluator, X, theta)):
@@ -140,7 +140,7 @@ def strays(
     except np.linalg.LinAlgError:
         return np.zeros(p.N, dtype=bool)
     size = np.abs(error.defect)
-    far = size > STRAYED * np.abs(X).max(axis=0)
+    far = size > STRAYED * p.magnitudes(X, theta)[: p.D]
     other = ~(np.abs(error.defect - near) <= 0.5 * size)
     found: BoolArray = error.settled & (far & other).any(axis=1)
     return found

@@ -55,6 +55,8 @@ OPTIONAL = {
     "repeated_residuals": ("repeat channel", "f"),
     "repeat_point": ("repeat", "i"),
     "repeated": ("repeat channel", "f"),
+    "state_scale": ("state", "U"),
+    "parameter_scale": ("parameter", "U"),
 }
 KINDS = {"f": "floating-point numbers", "i": "whole numbers", "b": "truth values", "U": "text"}
 

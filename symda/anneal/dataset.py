@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from symda.observe import Problem
 
-Field: TypeAlias = Callable[[PathResult], NDArray[np.generic]]
+Field: TypeAlias = Callable[[PathResult], NDArray[Any]]
 
 
 def assemble(
@@ -44,10 +44,11 @@ def assemble(
     """
     import xarray as xr
 
-    def stack(field: Field) -> NDArray[np.generic]:
+    def stack(field: Field) -> NDArray[Any]:
         return np.stack([field(result) for result in results])
 
     rung = ("path", "beta")
+    states, thetas = problem.natural(stack(lambda r: r.states), stack(lambda r: r.theta))
     variables: dict[str, object] = {
         "action": (rung, stack(lambda r: r.action)),
         "measurement_term": (rung, stack(lambda r: r.measurement_term)),
@@ -64,8 +65,8 @@ def assemble(
             },
         ),
         "message": ("path", np.array([result.message for result in results], dtype=str)),
-        "parameters": ((*rung, "parameter"), stack(lambda r: r.theta)),
-        "states": (("path", "time", "state"), stack(lambda r: r.states)),
+        "parameters": ((*rung, "parameter"), thetas),
+        "states": (("path", "time", "state"), states),
         "momenta": (("path", "step", "component"), stack(lambda r: r.momenta)),
         "fit": (("path", "time", "channel"), stack(lambda r: r.fit)),
         "decrement": ("path", np.array([result.decrement for result in results])),
@@ -74,7 +75,8 @@ def assemble(
     by_beta = [result.states_by_beta for result in results]
     kept = [states for states in by_beta if states is not None]
     if len(kept) == len(results):
-        variables["states_by_beta"] = ((*rung, "time", "state"), np.stack(kept))
+        every, _ = problem.natural(np.stack(kept), thetas)
+        variables["states_by_beta"] = ((*rung, "time", "state"), every)
 
     seen = problem.rm > 0.0
     scale = problem.measurement_scale
@@ -89,6 +91,8 @@ def assemble(
     variables["variance"] = (("time", "channel"), variance)
     variables["measured_state"] = ("channel", np.asarray(problem.direct, dtype=np.int64))
 
+    named = [scale.name or "" for scale in problem.scales]
+    scales = np.array(named or [""] * (problem.D + problem.P), dtype=str)
     return xr.Dataset(
         variables,
         coords={
@@ -102,6 +106,8 @@ def assemble(
             "parameter": np.array(problem.parameters, dtype=str),
             "channel": np.array(problem.channels, dtype=str),
             "fixed": ("parameter", ~problem.free),
+            "state_scale": ("state", scales[: problem.D]),
+            "parameter_scale": ("parameter", scales[problem.D :]),
         },
         attrs={
             **attrs,

@@ -331,19 +331,22 @@ def first_point(job: Job, k: int) -> Point:
 def _check_inside(problem: Problem, path: FloatArray, theta: FloatArray, told: str) -> None:
     """Refuse a start that the bounds exclude by more than rounding."""
     fix = "Clip what it returns to the bounds of `problem`, or widen bounds=."
+    X, values = problem.natural(path, theta)
     low, high = _wider(problem.state_bounds)
     beyond = np.argwhere((path < low) | (path > high))
     if beyond.size:
         m, a = beyond[0]
+        least, most = problem.limits[a]
         raise OptionError(
-            f"{told} puts the state {problem.states[a]} at {path[m, a]:.6g} at "
-            f"time {problem.times[m]:.6g}, outside its bounds {low[a]:.6g} .. {high[a]:.6g}. {fix}"
+            f"{told} puts the state {problem.states[a]} at {X[m, a]:.6g} at "
+            f"time {problem.times[m]:.6g}, outside its bounds {least:.6g} .. {most:.6g}. {fix}"
         )
     low, high = _wider(problem.parameter_bounds)
     for i in np.flatnonzero(problem.free & ((theta < low) | (theta > high))):
+        least, most = problem.limits[problem.D + i]
         raise OptionError(
             f"{told} puts the parameter {problem.parameters[i]} at "
-            f"{theta[i]:.6g}, outside its bounds {low[i]:.6g} .. {high[i]:.6g}. {fix}"
+            f"{values[i]:.6g}, outside its bounds {least:.6g} .. {most:.6g}. {fix}"
         )
 
 

@@ -10,7 +10,7 @@ from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
 from symda.api.mathematics import Mathematics
 from symda.api.specification import LISTED, GridOptions, Specification
-from symda.declare import LatticeModel, Measurement, Model, measure
+from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State, measure
 from symda.discretise import Method, Scheme, find_scheme, moved
 from symda.errors import OptionError
 from symda.observe import Observations, Problem
@@ -95,6 +95,7 @@ class Action(Mathematics):
         free = _is_matrix_free(model, matrix_free)
         if free:
             _refuse_matrix_free(model, measurement)
+            _check_unscaled(measurement.declarations(model))
         super().__init__(Specification(model, measurement, chosen, model_error, averaging, free))
 
     def __repr__(self) -> str:
@@ -336,3 +337,14 @@ def _is_matrix_free(model: Model, wanted: bool | None) -> bool:
         )
     large = isinstance(model, LatticeModel) and len(model.states) > DENSE
     return large if wanted is None else wanted
+
+
+def _check_unscaled(declarations: Mapping[State | Parameter, Declaration]) -> None:
+    """Refuse scales where the equations of one site stand for all."""
+    for symbol, one in declarations.items():
+        if one.scale is not None:
+            raise OptionError(
+                f"Action: {symbol.name!r} has scale={one.scale!r}, which an action without "
+                "matrices does not take. Leave scale out, or make the action with "
+                "matrix_free=False where blocks of D x D fit."
+            )

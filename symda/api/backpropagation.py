@@ -17,6 +17,7 @@ from symda.api.preflight import ProblemWarning, jump_warnings
 from symda.api.simulate import initial_state, parameter_vector
 from symda.build.kernels import matrices_of
 from symda.errors import DataError, OptionError
+from symda.scale import words
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -55,6 +56,21 @@ def backpropagate(
     for text in jump_warnings(specification.model, problem):
         warnings.warn(f"{WHERE}: {text}", ProblemWarning, stacklevel=3)
     at = machine(specification).at(problem)
+    path[1:, moving] = path[0, moving]
+    path, theta = problem.internal(path, theta)
+    placeless = [a for a in range(problem.D) if not np.isfinite(path[:, a]).all()]
+    for a in placeless:
+        scale = problem.scales[a]
+        raise DataError(
+            f"{WHERE}: {problem.states[a]!r} has a value without a {words(scale)} "
+            f"(scale={scale.name!r}). Pass values inside."
+        )
+    for i in np.flatnonzero(~np.isfinite(theta)):
+        scale = problem.scales[problem.D + i]
+        raise DataError(
+            f"{WHERE}: parameters[{problem.parameters[i]!r}] has no {words(scale)} "
+            f"(scale={scale.name!r}). Pass a value inside."
+        )
     return through(
         matrices_of(at, "Jacobian of a step"), path, theta, explicit=specification.scheme.explicit
     )

@@ -83,6 +83,7 @@ class BoundarySolution:
     iterations: int
     seconds: float
     _extremal: Extremal
+    _problem: Problem
 
     def __repr__(self) -> str:
         return (
@@ -105,10 +106,12 @@ class BoundarySolution:
         DataError
             If a time lies outside the window.
         """
-        return self._extremal.x(_times(times))
+        return self._problem.natural(self._extremal.x(_times(times)), self._extremal.theta)[0]
 
     def p(self, times: ArrayLike, side: Side = "right") -> FloatArray:
         """Momenta p = Rf (x' - F) at times (T,), shape (T, D).
+
+        Of a state with a scale they are those of its logarithm or logit.
 
         Parameters
         ----------
@@ -276,13 +279,13 @@ def _initial(initial: object, problem: Problem) -> FloatArray | None:
                 f"boundary_value: initial must have one finite number for each of "
                 f"{', '.join(problem.states)}, nan where p(t0) = 0, got {initial!r}: {fix}."
             )
-    low, high = problem.state_bounds.T
+    low, high = problem.limits[: problem.D].T
     for a in np.flatnonzero((values < low) | (values > high)):
         raise OptionError(
             f"boundary_value: initial has the state {problem.states[a]!r} at {values[a]:.6g}, "
             f"outside its bounds {low[a]:.6g} .. {high[a]:.6g}. Widen bounds=."
         )
-    return values
+    return problem.internal(values, problem.fixed)[0]
 
 
 def _start(
@@ -353,6 +356,7 @@ def _of_run(
             "boundary_value: the run given as start lacks a free parameter of this action; it has "
             f"{', '.join(known) or 'none'}. Start from a run of the same model."
         )
+    path, theta = problem.internal(path, theta)
     return times, path, np.where(problem.free, theta, problem.fixed)
 
 
@@ -432,18 +436,17 @@ def _solution(found: Extremal, problem: Problem, method: str) -> BoundarySolutio
     before, after = found.momenta_at_ends
     at = found.mesh.grid
     coords = {"time": problem.times, "state": list(problem.states)}
+    X, theta = problem.natural(found.x(problem.times), found.theta)
     outcome = found.outcome
     return BoundarySolution(
-        states=xr.DataArray(
-            found.x(problem.times), dims=("time", "state"), coords=coords, name="states"
-        ),
+        states=xr.DataArray(X, dims=("time", "state"), coords=coords, name="states"),
         momenta=xr.DataArray(
             np.stack([before[at], after[at]]),
             dims=("side", "time", "state"),
             coords={"side": ["left", "right"], **coords},
             name="momenta",
         ),
-        parameters=Estimates(zip(problem.parameters, found.theta.tolist(), strict=True)),
+        parameters=Estimates(zip(problem.parameters, theta.tolist(), strict=True)),
         action=found.measurement_term + found.model_term,
         measurement_term=found.measurement_term,
         model_term=found.model_term,
@@ -455,6 +458,7 @@ def _solution(found: Extremal, problem: Problem, method: str) -> BoundarySolutio
         iterations=outcome.iterations,
         seconds=outcome.seconds,
         _extremal=found,
+        _problem=problem,
     )
 
 

@@ -334,7 +334,7 @@ def _range_warnings(problem: Problem, l: int, state: int, channel: ChannelScale)
         yield from outside
         return
     y = problem.y[problem.rm[:, l] > 0.0, l]
-    low, high = problem.state_start[state]
+    low, high = _starts(problem)[state]
     share = float(np.mean((y < low) | (y > high)))
     if share > OUTSIDE:
         yield (
@@ -345,8 +345,16 @@ def _range_warnings(problem: Problem, l: int, state: int, channel: ChannelScale)
         )
 
 
+def _starts(problem: Problem) -> FloatArray:
+    """Start ranges of the states as users see them, (D, 2)."""
+    ends, _ = problem.natural(problem.state_start.T, problem.parameter_start.T)
+    return ends.T
+
+
 def _parameter_warnings(problem: Problem) -> Iterator[str]:
     for j, name in enumerate(problem.parameters):
+        if problem.scaled[problem.D + j]:
+            continue
         low, high = problem.parameter_start[j]
         largest, typical = max(abs(low), abs(high)), float(problem.typical[j])
         if problem.free[j] and not typical / OFF_SCALE <= largest <= typical * OFF_SCALE:

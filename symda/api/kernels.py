@@ -28,7 +28,9 @@ class ActionKernels:
 
     Unknowns are ordered (flat path, theta), M D + P numbers. `X` is a path of shape (M, D),
     `theta` an array (P,) or a mapping of names, `rf` a number or one a state, `data` the
-    observations (put on a grid of one step an interval) or what `Action.bind` made of them.
+    observations (put on a grid of one step an interval) or what `Action.bind` made of them. Where
+    states or parameters have a scale, `X` and `theta` are their values all the same; derivatives
+    and residuals are by and of what solvers move, such as logarithms.
 
     Parameters
     ----------
@@ -59,45 +61,52 @@ class ActionKernels:
         self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
     ) -> float:
         """Return the action A(X, theta)."""
-        return self._at(data).action(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
+        at = self._at(data)
+        return at.action(*self._point(at, X, theta), numbers(rf, "rf"))
 
     def terms(
         self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
     ) -> tuple[float, float]:
         """Measurement term and model term."""
-        return self._at(data).terms(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
+        at = self._at(data)
+        return at.terms(*self._point(at, X, theta), numbers(rf, "rf"))
 
     def gradient(
         self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
     ) -> FloatArray:
         """Gradient, shape (M D + P,)."""
-        return self._at(data).gradient(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
+        at = self._at(data)
+        return at.gradient(*self._point(at, X, theta), numbers(rf, "rf"))
 
     def hessian(
         self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
     ) -> csc_array:
         """Hessian, SciPy sparse (M D + P, M D + P), symmetric."""
         at = matrices_of(self._at(data), "Hessian")
-        return at.hessian(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
+        return at.hessian(*self._point(at, X, theta), numbers(rf, "rf"))
 
     def hessian_product(
         self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem, v: ArrayLike
     ) -> FloatArray:
         """Hessian times `v`, shape (M D + P,), whatever the size of the model."""
         at = self._at(data)
-        return at.hessian_product(
-            numbers(X, "X"), self._theta(theta), numbers(rf, "rf"), numbers(v, "v")
-        )
+        point = self._point(at, X, theta)
+        return at.hessian_product(*point, numbers(rf, "rf"), numbers(v, "v"))
 
     def residual(self, X: ArrayLike, theta: Theta, data: Observations | Problem) -> FloatArray:
         """Residuals of the steps, shape (N, E)."""
-        return self._at(data).residual(numbers(X, "X"), self._theta(theta))
+        at = self._at(data)
+        return at.residual(*self._point(at, X, theta))
 
     def _at(self, data: Observations | Problem) -> Evaluator:
         return self.machine.at(self._specification.bind(data))
 
-    def _theta(self, theta: Theta) -> FloatArray:
-        return parameter_values(theta, tuple(p.name for p in self._specification.parameters))
+    def _point(self, at: Evaluator, X: ArrayLike, theta: Theta) -> tuple[FloatArray, FloatArray]:
+        names = tuple(p.name for p in self._specification.parameters)
+        path, values = numbers(X, "X"), parameter_values(theta, names)
+        if path.shape[-1:] != (at.problem.D,) or values.shape != (at.problem.P,):
+            return path, values  # refused by the evaluator
+        return at.problem.internal(path, values)
 
 
 def numbers(values: object, name: str) -> FloatArray:

@@ -16,7 +16,7 @@ from symda.api.run import Run
 from symda.api.same import check_equations
 from symda.build.kernels import matrices_of
 from symda.errors import OptionError, SolveError
-from symda.solve import judge, settled
+from symda.solve import judge, on_edge, settled
 
 if TYPE_CHECKING:
     from symda.api.specification import Specification
@@ -48,7 +48,8 @@ def posterior(
     best = run.best if path is None else run.path(path)
     d = run.dataset
     rf = d["rf"].values[int(d["last_beta"].values[best.path])]
-    X, theta = best.states.values, np.array(list(best.parameters.values()))
+    values = np.array(list(best.parameters.values()))
+    X, theta = problem.internal(best.states.values, values)
     evaluator = machine(specification).at(problem)
     judges = judge(evaluator)
     if judges is None:
@@ -66,8 +67,9 @@ def posterior(
     X, exact, here = settled(judges, problem, X, theta, rf, here)
     unseen, _ = loose(specification.field, problem)
     matrices = matrices_of(evaluator, "Hessian")
-    found, _ = laplace(matrices, X, exact, rf, held=here.held, unseen=unseen)
-    return replace(found, values=theta[problem.free])
+    held = here.held | on_edge(judges, problem, X, exact, rf)
+    found, _ = laplace(matrices, X, exact, rf, held=held, unseen=unseen)
+    return replace(found, values=values[problem.free])
 
 
 def _check_same(run: Run, problem: Problem) -> None:

@@ -205,7 +205,7 @@ def bounds_warnings(problem: Problem, l: int) -> Iterator[str]:
         return
     y = problem.y[weighed, l]
     noise = np.sqrt(np.mean(problem.measurement_scale / problem.rm[weighed, l]))
-    low, high = problem.state_bounds[state]
+    low, high = problem.limits[state]
     if y.min() < low - FAR * noise or y.max() > high + FAR * noise:
         yield (
             f"channel {problem.channels[l]}: data from {y.min():.6g} to {y.max():.6g} lie outside "
@@ -240,7 +240,8 @@ def jump_warnings(model: Model, problem: Problem) -> Iterator[str]:
     if model.time is None or model.discrete:
         return
     span, finest = problem.node_times[[0, -1]].tolist(), float(problem.h.min())
-    theta = dict(zip(problem.parameters, problem.fixed.tolist(), strict=True))
+    _, fixed = problem.natural(problem.state_start[:, 0], problem.fixed)
+    theta = dict(zip(problem.parameters, fixed.tolist(), strict=True))
     known = {p: theta[p.name] for p in model.parameters if np.isfinite(theta[p.name])}
     for name, equation in clocked(model):
         at = breaks(equation, *span, finest=finest, known=known)

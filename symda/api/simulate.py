@@ -109,7 +109,7 @@ def simulate(
     rates = Rates(
         derive_lattice(known, nothing)
         if isinstance(known, LatticeModel)
-        else derive_field(known, nothing),
+        else derive_field(known, nothing, natural=True),
         parameter_vector(known.declarations, constants, where="simulate"),
         forcing_sources(known, drive(forcing, values), t, where="simulate"),
     )

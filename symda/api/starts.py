@@ -13,6 +13,7 @@ from symda.anneal.starts import FromPaths, Start, StartFunction
 from symda.api.kernels import numbers
 from symda.api.run import Run
 from symda.errors import OptionError, nearest
+from symda.scale import words
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -156,8 +157,11 @@ def _last(problem: Problem) -> str:
 
 def _inside(given: FromPaths, problem: Problem) -> FromPaths:
     """Refuse starts that the bounds exclude; those on them up to rounding are put there."""
-    low, high = problem.state_bounds.T
-    sizes = problem.sizes
+    X, theta = problem.internal(given.paths, given.thetas)
+    _check_placed(problem, given, X, theta)
+    limits = problem.limits
+    low, high = limits[: problem.D].T
+    sizes = np.where(problem.scaled, 0.0, problem.sizes)
     slack_low, slack_high = _slack(low, sizes[: problem.D]), _slack(high, sizes[: problem.D])
     outside = (given.paths < low - slack_low) | (given.paths > high + slack_high)
     if outside.any():
@@ -169,7 +173,7 @@ def _inside(given: FromPaths, problem: Problem) -> FromPaths:
             f"{high[a]:.6g} ({100 * share:.3g} % of its points are). Widen bounds=, or clip the "
             "start with numpy.clip."
         )
-    bottom, top = problem.parameter_bounds.T
+    bottom, top = limits[problem.D :].T
     slack_bottom, slack_top = _slack(bottom, sizes[problem.D :]), _slack(top, sizes[problem.D :])
     wrong = (given.thetas < bottom - slack_bottom) | (given.thetas > top + slack_top)
     wrong &= problem.free
@@ -181,8 +185,29 @@ def _inside(given: FromPaths, problem: Problem) -> FromPaths:
             f"{top[i]:.6g}. Widen bounds=, or start it inside."
         )
     return FromPaths(
-        given.name, np.clip(given.paths, low, high), np.clip(given.thetas, bottom, top)
+        given.name,
+        np.clip(X, *problem.state_bounds.T),
+        np.clip(theta, *problem.parameter_bounds.T),
     )
+
+
+def _check_placed(problem: Problem, given: FromPaths, X: FloatArray, theta: FloatArray) -> None:
+    """Refuse values that have no logarithm or logit where a scale asks for one."""
+    for a in np.flatnonzero(~np.isfinite(X).all(axis=(0, 1))):
+        j, m = np.argwhere(~np.isfinite(X[..., a]))[0]
+        raise OptionError(
+            f"anneal: start has the state {problem.states[a]!r} at {given.paths[j, m, a]:.6g} at "
+            f"time {problem.times[m]:.6g} of path {j}, which has no {words(problem.scales[a])} "
+            f"(scale={problem.scales[a].name!r}). Start it inside, for instance with numpy.clip."
+        )
+    missing = problem.free & ~np.isfinite(theta) & ~np.isnan(given.thetas)
+    for j, i in np.argwhere(missing)[:1]:
+        scale = problem.scales[problem.D + i]
+        raise OptionError(
+            f"anneal: start has the parameter {problem.parameters[i]!r} at "
+            f"{given.thetas[j, i]:.6g} in path {j}, which has no {words(scale)} "
+            f"(scale={scale.name!r}). Start it inside."
+        )
 
 
 def _slack(bound: FloatArray, sizes: FloatArray) -> FloatArray:

@@ -28,6 +28,7 @@ from symda.checks import integer, number
 from symda.declare import Measurement, Model
 from symda.errors import DataError, OptionError
 from symda.observe import Observations, Samples
+from symda.observe.ranges import internal_ranges
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def twin(
             f"twin: the first argument is a symda.Action, got {type(action).__name__}; "
             "make one with sd.Action(model, measured)."
         )
-    model, field = action.model, action.field
+    model = action.model
     dt = _duration(dt, "dt", "e.g. dt=1" if model.discrete else "e.g. dt=0.01", model)
     steps = integer(steps, "twin: steps", "e.g. steps=100", floats=True)
     if steps > MOST_STEPS:
@@ -139,7 +140,9 @@ def twin(
     theta = parameter_vector(action.specification.declarations, constants, where="twin")
     known = forced(model)
     sources = forcing_sources(known, drive(forcing, values), times, where="twin")
-    rates = Rates(_field(action, known), theta, sources)
+    field = _field(action, model)
+    own = field if known is model else _field(action, known)
+    rates = Rates(own, theta, sources)
 
     start_rng, noise_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
     first = (
@@ -227,12 +230,15 @@ def _drawn(
 
 
 def _field(action: Action, known: Model) -> MachineField:
-    """F of the action, or of its model with known parameters per step."""
+    """F and h of the action without scales, or F of its model with known parameters per step."""
     from symda.derive.field import derive_field
 
-    if known is action.model:
+    if known is not action.model:
+        nothing = Measurement((), (), action.measurement.parameters)
+        return derive_field(known, nothing, natural=True)
+    if all(one.scale is None for one in action.specification.declarations.values()):
         return action.field
-    return derive_field(known, Measurement((), (), action.measurement.parameters))
+    return derive_field(known, action.measurement, natural=True)
 
 
 def _duration(value: float, name: str, fix: str, model: Model, *, zero: bool = False) -> float:
@@ -306,6 +312,8 @@ def _draw(model: Model, rng: np.random.Generator) -> FloatArray:
                 "to draw from. "
                 "Pass initial=, or declare the states with start=(low, high)."
             )
-    low, high = np.array(ranges, dtype=float).T
-    drawn: FloatArray = rng.uniform(low, high)
-    return drawn
+    scales = [one.coordinate for one in declared]
+    bounds = np.array([one.bounds for one in declared])
+    _, starts = internal_ranges(scales, bounds, np.array(ranges, dtype=float))
+    drawn: FloatArray = rng.uniform(starts[:, 0], starts[:, 1])
+    return np.array([scale.natural(z) for scale, z in zip(scales, drawn, strict=True)])

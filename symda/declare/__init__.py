@@ -39,6 +39,7 @@ from symda.declare.symbols import (
     state,
     time,
 )
+from symda.scale import Scale, ScaleName
 
 __all__ = [
     "DISTRIBUTIONS",
@@ -66,6 +67,8 @@ __all__ = [
     "Parameter",
     "Poisson",
     "Range",
+    "Scale",
+    "ScaleName",
     "Site",
     "SiteState",
     "State",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from numbers import Real
 
 from symda.declare.distributions import Distribution
-from symda.errors import ModelError
+from symda.errors import ModelError, nearest
+from symda.scale import SCALES, Scale, ScaleName
 
 Range = tuple[float, float]
 
@@ -31,6 +32,8 @@ class Declaration:
         The typical size of a parameter.
     process_variance : float or None
         Of a parameter per step: variance of its change over a step.
+    scale : {"log", "logit"} or None
+        What solvers move: its logarithm, its logit between the bounds, or itself.
     prior : Distribution or None
         What is known of it beforehand; of a state, of its first value.
     """
@@ -40,7 +43,13 @@ class Declaration:
     value: float | None = None
     typical: float | None = None
     process_variance: float | None = None
+    scale: ScaleName | None = None
     prior: Distribution | None = None
+
+    @property
+    def coordinate(self) -> Scale:
+        """What leads from the value that solvers move to the one declared here, and back."""
+        return Scale(self.scale, *self.bounds) if self.scale == "logit" else Scale(self.scale)
 
     def checked(self, what: str) -> Declaration:
         """Return it with floats for the numbers a user gave.
@@ -54,24 +63,27 @@ class Declaration:
         ------
         ModelError
             If a range is not a pair of numbers in ascending order, `start` or `value` leaves the
-            bounds, or a size is not larger than zero.
+            bounds, a size is not larger than zero, or the scale has no place for one of them.
         """
         bounds = _checked_bounds(what, self.bounds)
         if self.prior is not None:
-            bounds = _within_prior(what, bounds, self.prior)
+            bounds = _within_prior(what, bounds, self.prior, self.scale)
         size = "it is the parameter's size, without its sign"
         constant = "it is a variance. Without it the values are free; one value is a constant"
-        return Declaration(
+        checked = Declaration(
             bounds,
             _checked_start(what, self.start, bounds),
             _checked_value(what, self.value, bounds),
             _positive(what, "typical", self.typical, size),
             _positive(what, "process_variance", self.process_variance, constant),
+            self.scale,
             self.prior,
         )
+        _check_scale(what, checked)
+        return checked
 
 
-def _within_prior(what: str, bounds: Range, prior: Distribution) -> Range:
+def _within_prior(what: str, bounds: Range, prior: Distribution, scale: ScaleName | None) -> Range:
     """Return the bounds, cut where a prior that has ends of its own ends."""
     if not isinstance(prior, Distribution):
         raise ModelError(
@@ -90,7 +102,12 @@ def _within_prior(what: str, bounds: Range, prior: Distribution) -> Range:
             f"{what}: prior = {prior} has values in {low} .. {high}, and bounds = {bounds} exclude "
             "them all. Change one of the two."
         )
-    return (max(low, bounds[0]), min(high, bounds[1])) if prior.closed else bounds
+    if not prior.closed:
+        return bounds
+    if scale == "log" and low <= 0.0:
+        # a logarithm does not go there
+        low = bounds[0]
+    return max(low, bounds[0]), min(high, bounds[1])
 
 
 def _number(what: str, value: float) -> float:
@@ -174,3 +191,47 @@ def _positive(what: str, field: str, given: float | None, meaning: str) -> float
             f"{what}: {field} = {number} must be finite and larger than zero; {meaning}."
         )
     return number
+
+
+def _check_scale(what: str, given: Declaration) -> None:
+    """Refuse an unknown scale, and numbers that have no logarithm or no logit."""
+    scale, (low, high) = given.scale, given.bounds
+    if scale is None:
+        return
+    if not isinstance(scale, str) or scale not in SCALES:
+        raise ModelError(
+            f"{what}: scale must be 'log' or 'logit', or left out, got {scale!r}."
+            f"{nearest(str(scale), SCALES)}"
+        )
+    if given.typical is not None:
+        raise ModelError(
+            f"{what}: typical = {given.typical} has no effect with scale={scale!r}, since a "
+            f"{'logarithm' if scale == 'log' else 'logit'} has no unit. Leave it out."
+        )
+    value = {"start": given.start, "value": None if given.value is None else (given.value,)}
+    numbers = [(field, pair, end) for field, pair in value.items() if pair for end in pair]
+    if scale == "log":
+        if math.isfinite(low) or low > 0.0 or high <= 0.0:
+            numbers = [("bounds", given.bounds, low), ("bounds", given.bounds, high), *numbers]
+        for field, pair, end in numbers:
+            if end <= 0.0:
+                said = pair[0] if field == "value" else pair
+                raise ModelError(
+                    f"{what}: {field} = {said} and scale='log': {end:g} has no logarithm. Give "
+                    "numbers above 0, or leave scale out"
+                    + ("; without bounds it stays above 0." if field == "bounds" else ".")
+                )
+        return
+    if math.isinf(low) or math.isinf(high):
+        raise ModelError(
+            f"{what}: scale='logit' needs two finite bounds, between which it stays, got "
+            f"{given.bounds}. Give them, or take scale='log' for what is only positive."
+        )
+    for field, pair, end in numbers:
+        if end in (low, high):
+            said = pair[0] if field == "value" else pair
+            raise ModelError(
+                f"{what}: {field} = {said} and scale='logit': {end:g} is a bound, which has no "
+                "logit. Stay inside of the bounds, or leave scale out"
+                + ("; without start it is drawn between them." if field == "start" else ".")
+            )

@@ -14,11 +14,16 @@ from symda.declare.model import Model
 
 
 def model_digest(model: Model) -> str:
-    """Return the SHA-256 of a model's equations; names count, bounds and start ranges do not."""
+    """Return the SHA-256 of a model's equations; names count, bounds and start ranges do not.
+
+    Scales of states do: what the model's errors are depends on them.
+    """
     if isinstance(model, LatticeModel):
         left = [repr(field) for field in model.fields] + [repr(model.lattice)]
         return _digest(["lattice", str(model.discrete), *left], model.site_equations)
     names = [f"{type(state).__name__} {state.name}" for state in model.states]
+    own = [(s.name, model.declarations[s].coordinate) for s in model.states]
+    names += [f"{name} {scale}" for name, scale in own if scale.name is not None]
     return _digest(["model", str(model.discrete), *names], model.equations)
 
 

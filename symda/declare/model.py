@@ -17,6 +17,7 @@ from symda.declare.symbols import Parameter, State, StepParameter
 from symda.declare.typeset import model_html, model_latex
 from symda.errors import ModelError, nearest
 from symda.names import is_name
+from symda.scale import ScaleName
 
 Kind = TypeVar("Kind", bound=Declared)
 Named = TypeVar("Named", bound=Declared | StateField)
@@ -46,9 +47,9 @@ class Model(ABC):
     def with_bounds(self, bounds: Mapping[Key, Range] | None = None, /, **named: Range) -> Self:
         """Return the model with other bounds, its symbols and equations the same.
 
-        Its siblings `with_start`, `with_value`, `with_typical` and `with_process_variance` do the
-        same with what else is declared, as the arguments of `sd.state` and `sd.parameter` say it;
-        None takes it back.
+        Its siblings `with_start`, `with_value`, `with_typical`, `with_process_variance` and
+        `with_scale` do the same with what else is declared, as the arguments of `sd.state` and
+        `sd.parameter` say it; None takes it back.
 
         Parameters
         ----------
@@ -89,6 +90,12 @@ class Model(ABC):
     ) -> Self:
         """Return the model with other variances of parameters per step; see `with_bounds`."""
         return self._with("process_variance", variance, named)
+
+    def with_scale(
+        self, scale: Mapping[Key, ScaleName | None] | None = None, /, **named: ScaleName | None
+    ) -> Self:
+        """Return the model with other scales of states and parameters; see `with_bounds`."""
+        return self._with("scale", scale, named)
 
     def with_declarations(self, declarations: Mapping[State | Parameter, Declaration]) -> Self:
         """Return the model with these in its table; symbols that it does not have are left out."""

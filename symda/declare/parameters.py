@@ -9,6 +9,7 @@ from symda.declare.declaration import UNBOUNDED, Range
 from symda.declare.distributions import Distribution
 from symda.declare.symbols import Parameter, StepParameter, several, single
 from symda.errors import ModelError
+from symda.scale import ScaleName
 
 
 @overload
@@ -21,6 +22,7 @@ def parameter(
     value: float | None = None,
     typical: float | None = None,
     prior: Distribution | None = None,
+    scale: ScaleName | None = None,
 ) -> Parameter: ...
 
 
@@ -32,6 +34,7 @@ def parameter(
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     process_variance: float | None = None,
+    scale: ScaleName | None = None,
 ) -> StepParameter: ...
 
 
@@ -45,6 +48,7 @@ def parameter(
     typical: float | None = None,
     process_variance: float | None = None,
     prior: Distribution | None = None,
+    scale: ScaleName | None = None,
 ) -> Parameter | StepParameter:
     """Declare one parameter; see `Parameter` for the arguments.
 
@@ -54,7 +58,7 @@ def parameter(
         Its name.
     per : {"step"}, optional
         With a value of its own at every step: see `StepParameter`, also for `process_variance`.
-    bounds, start, value, typical, prior, process_variance
+    bounds, start, value, typical, prior, process_variance, scale
         As for `Parameter` and `StepParameter`.
 
     Raises
@@ -62,10 +66,9 @@ def parameter(
     ModelError
         As `Parameter`, or if `name` holds several names, or an argument does not go with `per`.
     """
-    one = single(name, "parameter")
-    return _parameters(
-        [one], "parameter", per, bounds, start, value, typical, process_variance, prior
-    )[0]
+    one = [single(name, "parameter")]
+    given = bounds, start, value, typical, process_variance, prior, scale
+    return _parameters(one, "parameter", per, *given)[0]
 
 
 @overload
@@ -79,6 +82,7 @@ def parameters(
     value: float | None = None,
     typical: float | None = None,
     prior: Distribution | None = None,
+    scale: ScaleName | None = None,
 ) -> tuple[Parameter, ...]: ...
 
 
@@ -91,6 +95,7 @@ def parameters(
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     process_variance: float | None = None,
+    scale: ScaleName | None = None,
 ) -> tuple[StepParameter, ...]: ...
 
 
@@ -105,6 +110,7 @@ def parameters(
     typical: float | None = None,
     process_variance: float | None = None,
     prior: Distribution | None = None,
+    scale: ScaleName | None = None,
 ) -> tuple[Parameter, ...] | tuple[StepParameter, ...]:
     """Declare several parameters with the same declaration.
 
@@ -114,7 +120,7 @@ def parameters(
         `"sigma rho beta"` or a sequence of names; or one name together with `size`.
     size : int, optional
         With one name: how many parameters, called a0, a1, ...
-    per, bounds, start, value, typical, prior, process_variance
+    per, bounds, start, value, typical, prior, process_variance, scale
         As for `parameter`.
 
     Returns
@@ -127,9 +133,8 @@ def parameters(
         As `parameter`, or if a name is missing or repeated, or the size is not at least 1.
     """
     every = several(names, size, "parameters")
-    return _parameters(
-        every, "parameters", per, bounds, start, value, typical, process_variance, prior
-    )
+    given = bounds, start, value, typical, process_variance, prior, scale
+    return _parameters(every, "parameters", per, *given)
 
 
 def _parameters(
@@ -142,6 +147,7 @@ def _parameters(
     typical: float | None,
     process_variance: float | None,
     prior: Distribution | None,
+    scale: ScaleName | None,
 ) -> tuple[Parameter, ...] | tuple[StepParameter, ...]:
     if per is None:
         if process_variance is not None:
@@ -150,7 +156,15 @@ def _parameters(
                 "a step, and this one is constant; add per='step'."
             )
         return tuple(
-            Parameter(name, bounds=bounds, start=start, value=value, typical=typical, prior=prior)
+            Parameter(
+                name,
+                bounds=bounds,
+                start=start,
+                value=value,
+                typical=typical,
+                prior=prior,
+                scale=scale,
+            )
             for name in names
         )
     if not isinstance(per, str) or per != "step":
@@ -173,6 +187,8 @@ def _parameters(
             "start range; leave typical out."
         )
     return tuple(
-        StepParameter(name, bounds=bounds, start=start, process_variance=process_variance)
+        StepParameter(
+            name, bounds=bounds, start=start, process_variance=process_variance, scale=scale
+        )
         for name in names
     )

@@ -19,6 +19,7 @@ from symda.declare.declared import Declared
 from symda.declare.distributions import Distribution
 from symda.declare.symbols import State, several
 from symda.errors import ModelError
+from symda.scale import ScaleName
 from symda.types import IntArray
 
 Boundary: TypeAlias = Literal["periodic", "zero", "reflect"]
@@ -166,8 +167,8 @@ class StateField(Sequence[State]):
         States are called name0, name1, ... or on a plane name0_0, name0_1, ...
     sites : Site or sequence of Site
         One for each direction.
-    bounds, start : (float, float), optional
-        As for `State`.
+    bounds, start, scale
+        As for `State`; a scale needs ``matrix_free=False`` in the action.
 
     Raises
     ------
@@ -182,6 +183,7 @@ class StateField(Sequence[State]):
         *,
         bounds: Range = UNBOUNDED,
         start: Range | None = None,
+        scale: ScaleName | None = None,
     ) -> None:
         every = (sites,) if isinstance(sites, Site) else tuple(sites)
         what = f"StateField {name!r}"
@@ -197,14 +199,14 @@ class StateField(Sequence[State]):
             )
         self.name = State(name).name
         self.lattice = Lattice(every)
-        self.declaration = Declaration(bounds, start).checked(what)
+        self.declaration = Declaration(bounds, start, scale=scale).checked(what)
 
     @property
     def content(self) -> tuple[object, ...]:
         """What makes a field the one it is, in a form SymPy can sort."""
         bounds, start = self.declaration.bounds, self.declaration.start or ()
         sites = tuple((s.name, s.size, s.boundary) for s in self.lattice.sites)
-        return (self.name, sites, bounds, start)
+        return (self.name, sites, bounds, start, self.declaration.scale or "")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StateField) and self.content == other.content
@@ -259,7 +261,8 @@ class StateField(Sequence[State]):
     def _at(self, place: int) -> State:
         numbers = np.unravel_index(place, self.lattice.shape)
         name = self.name + "_".join(str(number) for number in numbers)
-        return State(name, bounds=self.declaration.bounds, start=self.declaration.start)
+        own = self.declaration
+        return State(name, bounds=own.bounds, start=own.start, scale=own.scale)
 
     def _offsets(self, parts: tuple[Index, ...]) -> tuple[int, ...]:
         sites = self.lattice.sites
@@ -296,6 +299,7 @@ def states(
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     prior: Distribution | None = None,
+    scale: ScaleName | None = None,
 ) -> tuple[State, ...]: ...
 @overload
 def states(
@@ -304,6 +308,7 @@ def states(
     *,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
+    scale: ScaleName | None = None,
 ) -> StateField: ...
 def states(
     names: str | Sequence[str],
@@ -312,8 +317,9 @@ def states(
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     prior: Distribution | None = None,
+    scale: ScaleName | None = None,
 ) -> tuple[State, ...] | StateField:
-    """Declare several states with the same bounds and start range.
+    """Declare several states with the same bounds, start range and scale.
 
     Parameters
     ----------
@@ -321,7 +327,7 @@ def states(
         `"x y z"` or `["x", "y", "z"]`; or one name together with `size`.
     size : int, or Site, or sequence of Site, optional
         With one name: how many states, called x0, x1, ...; or the sites they stand at.
-    bounds, start, prior
+    bounds, start, prior, scale
         As for `State`; states at sites have no prior.
 
     Returns
@@ -341,7 +347,9 @@ def states(
             )
         if prior is not None:
             raise ModelError(f"states({names!r}, sites): states at sites have no prior.")
-        return StateField(names, size, bounds=bounds, start=start)
+        return StateField(names, size, bounds=bounds, start=start, scale=scale)
     # what is no site is a size or a mistake, which `several` names
     every = several(names, size, "states")  # type: ignore[arg-type]
-    return tuple(State(name, bounds=bounds, start=start, prior=prior) for name in every)
+    return tuple(
+        State(name, bounds=bounds, start=start, prior=prior, scale=scale) for name in every
+    )

@@ -16,6 +16,7 @@ from symda.declare.declared import Declared, Forcing, Time
 from symda.declare.delays import called
 from symda.declare.distributions import Distribution
 from symda.errors import ModelError
+from symda.scale import ScaleName
 
 
 class Unknown(Declared):
@@ -71,17 +72,21 @@ class State(Unknown):
         half.
     prior : Distribution, optional
         What is known of its first value beforehand, such as ``symda.Normal(0.0, 1.0)``.
+    scale : {"log", "logit"}, optional
+        Keep it positive, or between its bounds: solvers move z, its logarithm or logit, whose
+        equation is dz/dt = (dz/dx) F, of a map z' = z(f(x)). The scheme steps z, and the model
+        error is one of z: of a logarithm, a share of x.
 
     Raises
     ------
     ModelError
         If the name is empty, a range is not a pair of numbers in ascending order, `start` leaves
-        the bounds, or the prior excludes them.
+        the bounds, the prior excludes them, or the scale is unknown or has no place for them.
     """
 
     __slots__ = ()
     kind_name = "State"
-    declares: ClassVar[tuple[str, ...]] = ("bounds", "start", "prior")
+    declares: ClassVar[tuple[str, ...]] = ("bounds", "start", "prior", "scale")
 
     def __new__(
         cls,
@@ -90,9 +95,11 @@ class State(Unknown):
         bounds: Range = UNBOUNDED,
         start: Range | None = None,
         prior: Distribution | None = None,
+        scale: ScaleName | None = None,
     ) -> Self:
         """Check the declaration and make the symbol."""
-        return cls._declare("State", name, Declaration(bounds, start, prior=prior))
+        given = Declaration(bounds, start, scale=scale, prior=prior)
+        return cls._declare("State", name, given)
 
     def __call__(self, *arguments: object) -> NoReturn:
         """Refuse x(t), which is x, and x(t - tau)."""
@@ -117,18 +124,21 @@ class Parameter(Unknown):
     prior : Distribution, optional
         What is known of it beforehand, such as ``symda.LogNormal(0.0, 1.0)``; its arguments may be
         other parameters.
+    scale : {"log", "logit"}, optional
+        What solvers move: its logarithm, so that it is positive and may go over decades, or its
+        logit, log((k - low)/(high - k)), so that it stays between its bounds.
 
     Raises
     ------
     ModelError
         If the name is empty, a range is not a pair of numbers in ascending order, `start` or
-        `value` leaves the bounds, `typical` is not larger than zero, or the prior excludes the
-        bounds.
+        `value` leaves the bounds, `typical` is not larger than zero, the prior excludes the
+        bounds, or the scale is unknown or has no place for one of these.
     """
 
     __slots__ = ()
     kind_name = "Parameter"
-    declares = ("bounds", "start", "value", "typical", "prior")
+    declares = ("bounds", "start", "value", "typical", "prior", "scale")
 
     def __new__(
         cls,
@@ -139,10 +149,11 @@ class Parameter(Unknown):
         value: float | None = None,
         typical: float | None = None,
         prior: Distribution | None = None,
+        scale: ScaleName | None = None,
     ) -> Self:
         """Check the declaration and make the symbol."""
-        declaration = Declaration(bounds, start, value, typical, prior=prior)
-        return cls._declare("Parameter", name, declaration)
+        given = Declaration(bounds, start, value, typical, scale=scale, prior=prior)
+        return cls._declare("Parameter", name, given)
 
 
 class StepParameter(State):
@@ -165,6 +176,8 @@ class StepParameter(State):
         ``model_error="rate"``): a random walk. Without it the values are free; a precision of 1e-8
         over the square of its start range's larger end ties each to the next, so that one
         without any effect has a value as well.
+    scale : {"log", "logit"}, optional
+        As for `Parameter`; the process variance is then one of the logarithm or logit.
 
     Raises
     ------
@@ -174,7 +187,7 @@ class StepParameter(State):
 
     __slots__ = ()
     kind_name = "Parameter per step"
-    declares = ("bounds", "start", "process_variance")
+    declares = ("bounds", "start", "process_variance", "scale")
 
     def __new__(
         cls,
@@ -183,10 +196,11 @@ class StepParameter(State):
         bounds: Range = UNBOUNDED,
         start: Range | None = None,
         process_variance: float | None = None,
+        scale: ScaleName | None = None,
     ) -> Self:
         """Check the declaration and make the symbol."""
-        declaration = Declaration(bounds, start, process_variance=process_variance)
-        return cls._declare("Parameter", name, declaration)
+        given = Declaration(bounds, start, process_variance=process_variance, scale=scale)
+        return cls._declare("Parameter", name, given)
 
 
 def state(
@@ -195,6 +209,7 @@ def state(
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     prior: Distribution | None = None,
+    scale: ScaleName | None = None,
 ) -> State:
     """Declare one state; see `State` for the arguments.
 
@@ -203,7 +218,7 @@ def state(
     ModelError
         As `State`, or if `name` holds several names.
     """
-    return State(single(name, "state"), bounds=bounds, start=start, prior=prior)
+    return State(single(name, "state"), bounds=bounds, start=start, prior=prior, scale=scale)
 
 
 def forcing(name: str) -> Forcing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from symda.declare import Measurement, Model, Parameter
+from symda.declare import Measurement, Model, Parameter, State
 from symda.derive.loss import Loss, derive_loss
 from symda.derive.masked import Channels
 from symda.derive.prior import Prior, derive_prior
@@ -48,7 +48,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Field(Measured):
-    """F, h and their first and second derivatives as CasADi functions of (x, u, theta, t)."""
+    """F, h and their first and second derivatives as CasADi functions of (x, u, theta, t).
+
+    x and theta are what solvers move; see `derive_field`.
+    """
 
     field: ca.Function  #: (x, u, theta, t) -> k, shape (D,): F, or the map f.
     field_jacobian: ca.Function  #: (x, u, theta, t) -> k and dF/d(x, theta), sparse (D, D + P).
@@ -91,8 +94,16 @@ def sparse_pattern(sparsity: ca.Sparsity) -> csr_array:
     return csr_array(([1.0] * len(rows), (rows, columns)), shape=sparsity.shape)
 
 
-def derive_field(model: Model, measurement: Measurement) -> Field:
-    """Translate a model to CasADi SX and differentiate it twice."""
+def derive_field(model: Model, measurement: Measurement, *, natural: bool = False) -> Field:
+    """Translate a model to CasADi SX and differentiate it twice.
+
+    Parameters
+    ----------
+    natural
+        Leave out the scales that states and parameters were declared with: x, theta and F are the
+        user's. Otherwise x and theta are what solvers move, such as logarithms, and F is the rate
+        of that, or of a map its next value.
+    """
     import casadi as ca
 
     parameters = (*model.parameters, *measurement.parameters)
@@ -106,6 +117,23 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
     if model.time is not None:
         symbols[model.time] = t
     declared = measurement.declarations(model)
+    moved = [*model.states, *parameters] if not natural else []
+    scales = {s: declared[s].coordinate for s in moved if declared[s].scale is not None}
+    own = {s: symbols[s] for s in scales}
+    symbols |= {s: scale.natural(own[s], ca.exp) for s, scale in scales.items()}
+
+    def rate(state: State, value: ca.SX) -> ca.SX:
+        """Return what is said of x as what is said of the unknown that solvers move."""
+        if state not in scales:
+            return value
+        if not model.discrete:
+            rate_of_own: ca.SX = value / scales[state].slope(own[state], ca.exp)
+            return rate_of_own
+        # a value that stays is the number itself, without rounding
+        if ca.is_equal(value, symbols[state]):
+            return own[state]
+        next_value: ca.SX = scales[state].internal(value, ca.log)
+        return next_value
 
     def differentiate(
         values: ca.SX, prefix: str, inputs: list[ca.SX], names: list[str]
@@ -145,10 +173,11 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
             ),
         )
 
-    F = ca.vertcat(*to_casadi(model.equations, symbols, declared))
+    values = to_casadi(model.equations, symbols, declared)
+    F = ca.vertcat(*(rate(s, value) for s, value in zip(model.states, values, strict=True)))
     eta = ca.vertcat(ca.SX(0, 1), *to_casadi(measurement.predictors, symbols, declared))
     of_field = differentiate(F, "field", [x, u, theta, t], ["x", "u", "theta", "t"])
     of_eta = differentiate(eta, "measure", [x, theta], ["x", "theta"])
-    prior = derive_prior(model.states, parameters, declared, symbols)
+    prior = derive_prior(x, theta, model.states, parameters, declared, symbols)
     loss = derive_loss(measurement)
     return Field(model, measurement, parameters, *of_field, *of_eta, loss, prior)

@@ -30,22 +30,31 @@ class Prior:
 
 
 def derive_prior(
+    x: ca.SX,
+    theta: ca.SX,
     states: Sequence[State],
     parameters: Sequence[Parameter],
     declared: Mapping[State | Parameter, Declaration],
     symbols: Mapping[sp.Symbol, ca.SX],
 ) -> Prior | None:
-    """Add up and differentiate the priors of all unknowns; None where there are none."""
+    """Add up and differentiate the priors of all unknowns; None where there are none.
+
+    Parameters
+    ----------
+    x, theta : SX, (D, 1) and (P, 1)
+        What solvers move.
+    states, parameters, declared
+        The unknowns with what is declared of them.
+    symbols : mapping of Symbol to SX
+        Their natural values, made of `x` and `theta`.
+    """
     import casadi as ca
 
     every = [*states, *parameters]
     costs = [cost(declared[one].prior, one) for one in every if declared[one].prior is not None]
     if not costs:
         return None
-    unknowns = ca.vertcat(*[symbols[one] for one in every])
-    x, theta = (
-        ca.vertcat(ca.SX(0, 1), *[symbols[one] for one in part]) for part in (states, parameters)
-    )
+    unknowns = ca.vertcat(x, theta)
     total = sum(to_casadi(costs, symbols, declared), ca.SX(0.0))
     hessian, slope = ca.hessian(total, unknowns)
     sure = ca.fabs(ca.diag(hessian))

@@ -105,7 +105,7 @@ def to_casadi(
     symbols : mapping of Symbol to SX
         A scalar SX for each symbol that appears.
     declarations : mapping of Symbol to Declaration, optional
-        Those whose bounds lie above 0 are positive.
+        Those whose bounds lie above 0, or whose logarithm solvers move, are positive.
 
     Returns
     -------
@@ -118,7 +118,8 @@ def to_casadi(
         If a symbol has no SX, or for a function that is not known.
     """
     declared = (declarations or {}).items()
-    translate = _Translator(symbols, {s for s, one in declared if one.bounds[0] > 0.0})
+    positive = {s for s, one in declared if one.bounds[0] > 0.0 or one.scale == "log"}
+    translate = _Translator(symbols, positive)
     return [translate(with_limits(safe_rates(expression))) for expression in expressions]
 
 

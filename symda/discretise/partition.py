@@ -21,7 +21,8 @@ def moved(scheme: Scheme, model: Model) -> tuple[tuple[int, int], ...]:
     Raises
     ------
     OptionError
-        If the scheme is partitioned and the model is not mechanical, or not separable.
+        If the scheme is partitioned and the model is not mechanical, not separable, or has a
+        state with a scale.
     """
     # here, since processes that only evaluate kernels need no SymPy
     from symda.declare import MechanicalModel
@@ -39,6 +40,13 @@ def moved(scheme: Scheme, model: Model) -> tuple[tuple[int, int], ...]:
             f"The scheme {scheme.name!r} needs velocities that depend on momenta only, and forces "
             f"that depend on coordinates only, H = T(p) + V(q): in {model.name!r} they mix. "
             f"Choose another scheme; {ANY}."
+        )
+    scaled = [s.name for s in model.states if model.declarations[s].scale is not None]
+    if scaled:
+        raise OptionError(
+            f"The scheme {scheme.name!r} steps coordinates and momenta themselves: {scaled[0]!r} "
+            f"has a scale, so that its rate depends on both. Leave scale out, or choose another "
+            f"scheme; {ANY}."
         )
     n = len(model.coordinates)
     return tuple((0, n) if part == "q" else (n, 2 * n) for part in scheme.parts)

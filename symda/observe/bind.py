@@ -27,7 +27,13 @@ from symda.observe.grid import Grid
 from symda.observe.jumps import evaluate_within, jumps, off_ends
 from symda.observe.observations import Observations
 from symda.observe.problem import Missed, Problem
-from symda.observe.ranges import fixed_values, parameter_starts, state_starts, typical_sizes
+from symda.observe.ranges import (
+    fixed_values,
+    internal_ranges,
+    parameter_starts,
+    state_starts,
+    typical_sizes,
+)
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
 from symda.types import FloatArray, IntArray
 
@@ -127,9 +133,8 @@ def bind(
         )
         fixed_grid = "midpoint_data" if midpoint_data else "steps" if dimensions(steps) else ""
         grid, missed = _grid_with_jumps(make, sources, time, fixed_grid)
-    c_m, c_f = averaging_factors(
-        averaging, N=grid.N, M=grid.M, D=len(states), L=len(channels), T=times.size
-    )
+    D = len(states)
+    c_m, c_f = averaging_factors(averaging, N=grid.N, M=grid.M, D=D, L=len(channels), T=times.size)
     when = _stage_times(grid, abscissae, interior)
     left, right = grid.times[grid.nodes[:-1]], grid.times[grid.nodes[1:]]
     u = np.empty((*when.shape, len(forcing)))
@@ -145,6 +150,17 @@ def bind(
 
     held = fixed_values(parameters, fixed)
     starts = parameter_starts(parameters, held)
+    begins = state_starts(states, ordered, direct)
+    declared = [*states.values(), *parameters.values()]
+    ranges = [np.array([one.bounds for one in declared]), np.concatenate([begins, starts])]
+    scales = tuple(one.coordinate for one in declared)
+    if all(scale.name is None for scale in scales):
+        scales = ()
+    else:
+        ranges = list(internal_ranges(scales, *ranges))
+        at = [scale.internal(v) for scale, v in zip(scales[D:], held.tolist(), strict=True)]
+        held = np.array(at, dtype=np.float64)
+    bounds, begin = (one.reshape(-1, 2) for one in ranges)
     return Problem(
         times=grid.times,
         node_times=grid.times[grid.nodes],
@@ -153,10 +169,10 @@ def bind(
         weight=step_weights(model_error, c_f, grid.steps, discrete=discrete),
         y=y,
         rm=rm,
-        state_bounds=_bounds(states),
-        parameter_bounds=_bounds(parameters),
-        state_start=state_starts(states, ordered, direct),
-        parameter_start=starts,
+        state_bounds=bounds[:D],
+        parameter_bounds=bounds[D:],
+        state_start=begin[:D],
+        parameter_start=begin[D:],
         fixed=held,
         typical=typical_sizes(parameters, starts),
         direct=np.array(direct, dtype=np.int64),
@@ -172,6 +188,7 @@ def bind(
             [_process_variance(s, one) for s, one in states.items()], dtype=np.float64
         ),
         missed=missed,
+        scales=scales,
         repeat_at=repeats[0],
         repeat_y=repeats[1],
         repeat_rm=repeats[2],
@@ -281,10 +298,6 @@ def _grid_with_jumps(
             step = int(np.searchsorted(nodes, inside[0])) - 1
             missed.append(Missed(name, inside.size, float(inside[0]), step, fix))
     return grid, tuple(missed)
-
-
-def _bounds(unknowns: Mapping[State, Declaration] | Mapping[Parameter, Declaration]) -> FloatArray:
-    return np.array([one.bounds for one in unknowns.values()], dtype=np.float64).reshape(-1, 2)
 
 
 def _process_variance(state: State, declared: Declaration) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,11 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from symda.errors import DataError
 from symda.observe.arrays import readonly
 from symda.observe.unknowns import Unknowns
+from symda.scale import Scale
 from symda.types import BoolArray, FloatArray, IntArray
 
 #: Change of a free parameter per step by its own size costs the action half of this, so that a
 #: value without any effect is that of its neighbour.
 TIE = 1e-8
+#: Data that vary by less than this share of their size are the same number.
+FLAT = 1e-12
 
 
 #: Arrays that do not hold numbers with a point.
@@ -54,6 +57,9 @@ class Problem:
     """Data on the model grid, bounds, start ranges and weights of one minimisation problem.
 
     Arrays are copied, contiguous and read-only. It is plain data, sent to workers by pickling.
+
+    States and parameters stand in it as solvers move them: the logarithm where ``scale="log"`` was
+    declared. `natural` and `internal` lead to what users see and back; the data are theirs.
 
     Attributes
     ----------
@@ -94,6 +100,8 @@ class Problem:
         Variance of the change of a parameter per step, infinite if it is free; nan for states.
     missed
         Channels of forcing that jump inside of steps.
+    scales : (D + P,)
+        How states and parameters stand here; empty if all stand as they are.
     repeat_at : (R,)
         Grid points, in order, that have further rows of data: what was measured there again.
     repeat_y, repeat_rm : (R, L)
@@ -133,6 +141,7 @@ class Problem:
     averaging: str = "sum"
     process_variance: FloatArray = field(default_factory=lambda: np.empty(0))
     missed: tuple[Missed, ...] = ()
+    scales: tuple[Scale, ...] = ()
     repeat_at: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     repeat_y: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     repeat_rm: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
@@ -171,6 +180,8 @@ class Problem:
                 object.__setattr__(self, name, np.empty((0, L)))
         if not np.size(self.process_variance):
             object.__setattr__(self, "process_variance", np.full(D, np.nan))
+        if len(self.scales) not in (0, D + P):
+            raise DataError(f"scales of Problem: expected {D + P}, got {len(self.scales)}.")
         for name, shape in shapes.items():
             kind = _KINDS.get(name, np.float64)
             array: NDArray[Any] = np.array(getattr(self, name), dtype=kind, order="C")
@@ -217,7 +228,80 @@ class Problem:
     def sizes(self) -> FloatArray:
         """Declared size of each state and parameter, (D + P,); see `Unknowns.sizes`."""
         states = np.abs(self.state_start).max(axis=1)
-        return readonly(np.concatenate([np.where(states > 0.0, states, 1.0), self.typical]))
+        every = np.concatenate([np.where(states > 0.0, states, 1.0), self.typical])
+        return readonly(np.where(self.scaled, 1.0, every))
+
+    @cached_property
+    def scaled(self) -> BoolArray:
+        """Which states and parameters have a scale: their unknowns have no unit, (D + P,)."""
+        named = [scale.name is not None for scale in self.scales]
+        return readonly(np.array(named or [False] * (self.D + self.P), dtype=bool))
+
+    def magnitudes(self, path: FloatArray, theta: FloatArray) -> FloatArray:
+        """Sizes (D + P,) of states and parameters along a path (M, D): their largest values.
+
+        As declared where that is 0, and 1 where there is a scale.
+        """
+        largest = np.concatenate([np.abs(path).max(axis=0), np.abs(theta)])
+        return np.where(self.scaled | (largest == 0.0), self.sizes, largest)
+
+    def natural(self, path: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """States (..., D) and parameters (..., P) as users see them."""
+        return self._scaled(Scale.natural, path, theta)
+
+    def internal(self, path: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """States (..., D) and parameters (..., P) as solvers move them; nan where none is such."""
+        return self._scaled(Scale.internal, path, theta)
+
+    def slopes(self, path: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Differentiate what users see by what solvers move, at these values of the latter."""
+        ones = np.ones(np.shape(path)), np.ones(np.shape(theta))
+        return self._scaled(Scale.slope, path, theta, ones)
+
+    def _scaled(
+        self,
+        change: Callable[[Scale, FloatArray], FloatArray],
+        path: FloatArray,
+        theta: FloatArray,
+        others: tuple[FloatArray, FloatArray] | None = None,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Change what has a scale; what has none stays, or is as in `others`."""
+        found = (path, theta) if others is None else others
+        if not self.scaled.any():
+            return found
+        changed = [np.array(part, dtype=float) for part in found]
+        with np.errstate(all="ignore"):
+            for i in np.flatnonzero(self.scaled).tolist():
+                part, at = (0, i) if i < self.D else (1, i - self.D)
+                changed[part][..., at] = change(self.scales[i], (path, theta)[part][..., at])
+        return changed[0], changed[1]
+
+    @cached_property
+    def limits(self) -> FloatArray:
+        """Bounds of states and parameters as users see them, (D + P, 2)."""
+        ends = np.concatenate([self.state_bounds, self.parameter_bounds]).T
+        own = [self.natural(end[: self.D], end[self.D :]) for end in ends]
+        found = np.stack([np.concatenate(end) for end in own], axis=1)
+        for i, scale in enumerate(self.scales):
+            if scale.name == "logit":
+                found[i] = scale.low, scale.high
+        return readonly(found)
+
+    @cached_property
+    def placed(self) -> tuple[FloatArray, FloatArray]:
+        """The data of channels that are plain states, in their coordinates, and `guide`, (M, L).
+
+        The latter is 0 besides where the state cannot be: data below 0 have no logarithm.
+        """
+        if not self.scaled[: self.D].any():
+            return self.y, self.guide
+        plain = np.flatnonzero(self.direct >= 0)
+        y, rm = self.y.copy(), self.guide.copy()
+        for l in plain[self.scaled[self.direct[plain]]].tolist():
+            with np.errstate(all="ignore"):
+                y[:, l] = self.scales[self.direct[l]].internal(self.y[:, l])
+            rm[~np.isfinite(y[:, l]), l] = 0.0
+        return readonly(np.where(rm > 0.0, y, 0.0)), readonly(rm)
 
     @cached_property
     def ends(self) -> tuple[FloatArray, FloatArray]:
@@ -265,6 +349,39 @@ class Problem:
         tie = TIE / self.sizes[: self.D] ** 2
         own = np.where(self.untied, tie, 1.0 / self.process_variance)
         return np.where(self.ruled, np.asarray(rf, dtype=float), own)
+
+    @cached_property
+    def variances(self) -> FloatArray:
+        """Each state's own variance along the path, (D,), in squares of what solvers move.
+
+        That of the data where a state is measured as it is and they vary; else that of its start
+        range, (high - low)^2/12; else the square of its size. So it goes with the units, provided
+        data and ranges do.
+        """
+        low, high = self.state_start.T
+        spread = (high - low) ** 2 / 12.0
+        found = np.where(spread > 0.0, spread, self.sizes[: self.D] ** 2)
+        y, rm = self.placed
+        for state in sorted({int(index) for index in self.direct if index >= 0}):
+            data = y[:, self.direct == state][rm[:, self.direct == state] > 0.0]
+            # the same value throughout has a variance of rounding
+            if data.size and np.ptp(data) > FLAT * np.abs(data).max():
+                found[state] = data.var()
+        return readonly(found)
+
+    @cached_property
+    def step_unit(self) -> float:
+        """Weight of a squared model error of a step in the action, in units of the data's.
+
+        The averaging option's factors, and where Rf is an inverse intensity, one over the typical
+        time between two observations.
+        """
+        factor = float(self.weight[0]) / self.measurement_scale
+        if self.model_error != "rate":
+            return factor
+        times = self.times[(self.rm > 0.0).any(axis=1)]
+        count = max(len(times) - 1, 1)
+        return factor * float(self.h[0]) / (float(np.ptp(self.node_times)) / count)
 
     @property
     def fitted(self) -> int:

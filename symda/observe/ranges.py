@@ -12,9 +12,15 @@ from symda.checks import number
 from symda.declare import Declaration, Parameter, State, StepParameter
 from symda.errors import DataError, OptionError, nearest
 from symda.observe.observations import Observations
+from symda.scale import Scale, has_place, words
 from symda.types import FloatArray
 
 _Range = tuple[float, float]
+
+#: A logit goes no farther, where doubles end, and starts no farther than a hundredth from a bound.
+EDGE, INNER = 36.0, math.log(99.0)
+#: A logarithm without bounds goes no farther from its start range: by a factor of 1e100.
+FAR = math.log(1e100)
 
 
 def fixed_values(
@@ -69,6 +75,12 @@ def fixed_values(
                 f"fixed[{name!r}]: expected a value within the bounds {bounds}, got {value!r}. "
                 "Change it, or the bounds of the parameter."
             )
+        scale = [*parameters.values()][names.index(name)].coordinate
+        if value is not None and not has_place(scale, value):
+            raise OptionError(
+                f"fixed[{name!r}]: {value!r} has no {words(scale)}, and the parameter was declared "
+                f"with scale={scale.name!r}. Change it, or make the model with_scale({name}=None)."
+            )
         chosen[name] = value
     return np.array(
         [math.nan if v is None else float(v) for v in chosen.values()], dtype=np.float64
@@ -83,7 +95,8 @@ def state_starts(
     A state's declared start; else its bounds when both are finite; else the range of its own
     channel, or of all directly measured channels together when it has none, widened by half of
     itself on each side (data without spread: by half of the value, at least one noise standard
-    deviation) and clipped to the bounds.
+    deviation) and clipped to the bounds. The range of a state with a scale is one of its logarithm
+    or logit, of those data that have one.
 
     Parameters
     ----------
@@ -119,8 +132,14 @@ def state_starts(
                     f"Declare it, for instance sd.state({state.name!r}, start=(-1.0, 1.0)), or "
                     "give finite bounds."
                 )
-            known = _clip(_widened(observations, channels), declared.bounds)
+            known = _widened(observations, channels, declared)
             if known is None:
+                if declared.scale is not None:
+                    raise DataError(
+                        f"state {state.name!r}: no start range is known, since no datum within "
+                        f"its bounds has a {words(declared.coordinate)} (scale="
+                        f"{declared.scale!r}). Declare start=, or leave scale out."
+                    )
                 raise DataError(
                     f"state {state.name!r}: the data lie outside its bounds {declared.bounds}. "
                     "Check the units, or declare start= or other bounds=."
@@ -166,9 +185,12 @@ def parameter_starts(parameters: Mapping[Parameter, Declaration], fixed: FloatAr
 
 
 def typical_sizes(parameters: Mapping[Parameter, Declaration], starts: FloatArray) -> FloatArray:
-    """Typical sizes (P,): as declared, else the larger end of the start range, else 1."""
+    """Typical sizes (P,): as declared, else the larger end of the start range, else 1.
+
+    1 for a parameter with a scale.
+    """
     sizes = np.abs(starts).max(axis=1)
-    declared = [one.typical for one in parameters.values()]
+    declared = [1.0 if one.scale else one.typical for one in parameters.values()]
     return np.array(
         [
             size or 1.0 if typical is None else typical
@@ -178,21 +200,56 @@ def typical_sizes(parameters: Mapping[Parameter, Declaration], starts: FloatArra
     )
 
 
+def internal_ranges(
+    scales: Sequence[Scale], bounds: FloatArray, starts: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Bounds and start ranges (n, 2) of the unknowns as solvers move them.
+
+    Where a scale leaves no bound there is one far away, so that nothing overflows.
+    """
+    found = np.array(bounds, dtype=float), np.array(starts, dtype=float)
+    with np.errstate(all="ignore"):
+        for i, scale in enumerate(scales):
+            if scale.name is None:
+                continue
+            within, begin = (scale.internal(np.array(one[i])) for one in found)
+            if scale.name == "logit":
+                within, begin = np.array([-EDGE, EDGE]), np.clip(begin, -INNER, INNER)
+            else:
+                far = begin[0] - FAR, begin[1] + FAR
+                within = np.where(np.isfinite(within), within, far)
+            found[0][i], found[1][i] = within, begin
+    return found
+
+
 def _declared(declared: Declaration) -> _Range | None:
     if declared.start is not None:
         return declared.start
     return declared.bounds if all(map(math.isfinite, declared.bounds)) else None
 
 
-def _widened(observations: Observations, channels: list[int]) -> _Range:
+def _widened(
+    observations: Observations, channels: list[int], declared: Declaration
+) -> _Range | None:
+    """Range of the data of some channels, widened, within the bounds; None if they are outside."""
     seen = observations.measured[:, channels]
     data = observations.values[:, channels][seen]
+    if declared.scale is not None:
+        scale = declared.coordinate
+        with np.errstate(all="ignore"):
+            data = scale.internal(data)
+        data = data[np.isfinite(data)]
+        if not data.size:
+            return None
+        half = 0.5 * float(np.ptp(data)) or math.log(2.0)
+        ends = scale.natural(np.array([data.min() - half, data.max() + half]))
+        return _clip((float(ends[0]), float(ends[1])), declared.bounds)
     low, high = float(data.min()), float(data.max())
     half = 0.5 * (high - low)
     if half == 0.0:
         noise = math.sqrt(float(observations.variance[:, channels][seen].max()))
         half = max(0.5 * abs(low), noise)
-    return low - half, high + half
+    return _clip((low - half, high + half), declared.bounds)
 
 
 def _clip(wanted: _Range, bounds: _Range) -> _Range | None:

@@ -11,7 +11,7 @@ from symda.solve.minimum import Climb, Climber, Minimiser, Minimum
 from symda.solve.newton import Newton
 from symda.solve.objective import Objective
 from symda.solve.solver import Capability, Descent, Solver
-from symda.solve.stationary import Judge, Stationarity, settled
+from symda.solve.stationary import Judge, Stationarity, on_edge, settled
 
 #: Name -> solver with its usual options.
 SOLVERS: Registry[Solver] = Registry(
@@ -37,5 +37,6 @@ __all__ = [
     "Solver",
     "Stationarity",
     "judge",
+    "on_edge",
     "settled",
 ]

@@ -208,14 +208,13 @@ class IpoptProgram:
         A state's size is its largest value, a parameter's its own or typical; bounds say nothing.
         """
         p = self._evaluator.problem
-        path, theta = p.unknowns.split(np.abs(start))
-        largest = path.max(axis=0)
+        path, theta = p.unknowns.split(start)
+        largest = np.abs(path).max(axis=0, keepdims=True)
         for l in np.flatnonzero(p.direct >= 0):
             a = p.direct[l]
-            largest[a] = max(largest[a], float(np.abs(p.y[:, l]).max()))
-        states = np.where(largest > 0.0, largest, p.sizes[: p.D])
-        parameters = np.where(theta > 0.0, theta, p.typical)
-        return SHARE * p.unknowns.join(np.tile(states, p.M), parameters)
+            largest[0, a] = max(largest[0, a], float(np.abs(p.y[:, l]).max()))
+        sizes = p.magnitudes(largest, theta)
+        return SHARE * p.unknowns.join(np.tile(sizes[: p.D], p.M), sizes[p.D :])
 
     def _solve(
         self, start: FloatArray, rf: FloatArray, sizes: FloatArray, held: BoolArray

@@ -39,6 +39,8 @@ PUSH = 1e-5
 #: Or, for a parameter, by its standard deviation with all others free: at a high Rf its own size is
 #: far below that.
 PUSH_OF_PARAMETER = 1e-2
+#: A logit beyond this is against its bound: nearer than by 5e-5 of the distance of both.
+EDGE = 10.0
 #: Newton steps at most from where a solver ended, before error bars are taken.
 POLISH = 8
 #: They end where the next would gain this share of the action, after one of them.
@@ -188,6 +190,24 @@ def settled(
         if here.expansion and here.decrement <= ROUNDED * abs(here.expansion.point.action):
             break
     return path, theta, here
+
+
+def on_edge(
+    judge: Judge, problem: Problem, path: FloatArray, theta: FloatArray, rf: FloatArray
+) -> BoolArray:
+    """Return which free unknowns are logits that ran against a bound, (M D + P,).
+
+    Nothing holds them there, since no logit meets a bound; but they are beyond `EDGE`, and the
+    bound is within a standard deviation.
+    """
+    unknowns = problem.unknowns
+    logit = np.array([scale.name == "logit" for scale in problem.scales], dtype=bool)
+    if not logit.any():
+        return np.zeros(unknowns.count, dtype=bool)
+    every = np.concatenate([np.tile(logit[: problem.D], problem.M), logit[problem.D :]])
+    far = np.abs(unknowns.join(path, theta)) > EDGE
+    # no size is above the declared one, which is 1
+    return every & far & unknowns.free & (judge.sizes(path, theta, rf) >= 1.0)
 
 
 class BandedJudge:

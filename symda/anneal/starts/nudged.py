@@ -101,10 +101,11 @@ def _spacing(problem: Problem) -> float:
 def _targets(problem: Problem) -> FloatArray:
     """Return the data at every grid point, (M, L); nan where there are none nearby."""
     targets = np.full((problem.M, problem.L), np.nan)
-    for channel, seen in enumerate((problem.rm > 0.0).T):
+    y, rm = problem.placed
+    for channel, seen in enumerate((rm > 0.0).T):
         if seen.any():
             at = near(problem, seen)
-            values = np.interp(problem.times[at], problem.times[seen], problem.y[seen, channel])
+            values = np.interp(problem.times[at], problem.times[seen], y[seen, channel])
             targets[at, channel] = values
     return targets
 

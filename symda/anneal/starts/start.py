@@ -76,12 +76,13 @@ class Draw:
         problem = self.problem
         low, high = problem.state_start.T
         path = self.rng.uniform(low, high, (problem.M, problem.D))
+        y, rm = problem.placed
         for state in sorted({int(index) for index in problem.direct if index >= 0}):
             channels = problem.direct == state
-            weight = problem.guide[:, channels].sum(axis=1)
+            weight = rm[:, channels].sum(axis=1)
             seen = weight > 0.0
             if seen.any():
-                data = (problem.guide * problem.y)[:, channels].sum(axis=1)[seen] / weight[seen]
+                data = (rm * y)[:, channels].sum(axis=1)[seen] / weight[seen]
                 known = near(problem, seen)
                 path[known, state] = np.interp(problem.times[known], problem.times[seen], data)
         return np.clip(path, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
@@ -102,9 +103,10 @@ class Draw:
         problem = self.problem
         low, high = problem.state_start.T
         state = self.rng.uniform(low, high)
+        y, rm = problem.placed
         for channel, index in enumerate(problem.direct):
-            if index >= 0 and problem.rm[0, channel] > 0.0:
-                state[index] = problem.y[0, channel]
+            if index >= 0 and rm[0, channel] > 0.0:
+                state[index] = y[0, channel]
         inside: FloatArray = np.clip(state, *problem.state_bounds.T)
         return inside
 
@@ -113,7 +115,9 @@ class Draw:
 class Start(Protocol):
     """Where paths start: an object, of which a dataclass's fields are the options.
 
-    A start may hold another and ask it for points: `other.point(draw.again(1))`.
+    Where the model has scales, path and parameters are those that solvers move: the logarithm of a
+    positive state, see `Problem.internal`. A start may hold another and ask it for points:
+    `other.point(draw.again(1))`.
     """
 
     @property
@@ -126,7 +130,7 @@ class Start(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """A start that is a function `(problem, rng) -> (X, theta)` of the user's."""
+    """A function `(problem, rng) -> (X, theta)` of the user's, whose values are natural."""
 
     function: StartFunction
 
@@ -136,5 +140,9 @@ class Function:
         return getattr(self.function, "__name__", repr(self.function))
 
     def point(self, draw: Draw) -> Point:
-        """Return what the function does."""
-        return self.function(draw.problem, draw.rng)
+        """Return what the function does, as solvers move it."""
+        path, theta = (np.array(one, float) for one in self.function(draw.problem, draw.rng))
+        p = draw.problem
+        if path.shape != (p.M, p.D) or theta.shape != (p.P,):
+            return path, theta  # refused by who asked
+        return p.internal(path, theta)

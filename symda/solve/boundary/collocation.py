@@ -244,11 +244,10 @@ class Collocation:
     def _sizes(self, v: FloatArray) -> FloatArray:
         """Sizes of the unknowns: a state's largest value, a parameter's own, or as declared."""
         program, problem = self._program, self._problem
-        states = np.maximum(np.abs(v[program.x]).max(axis=0), np.finfo(float).tiny)
+        found = problem.magnitudes(v[program.x], v[program.theta])
         sizes = np.ones(program.unknowns)
-        sizes[program.x] = sizes[program.X] = states
-        theta = np.abs(v[program.theta])
-        sizes[program.theta] = np.where(theta > 0.0, theta, problem.typical)
+        sizes[program.x] = sizes[program.X] = found[: problem.D]
+        sizes[program.theta] = found[problem.D :]
         return sizes
 
     def _left(self, found: Extremal, polished: Polished) -> dict[str, float]:
