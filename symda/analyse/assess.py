@@ -244,7 +244,7 @@ def _checked(
         found = replace(
             found,
             scheme=shift,
-            stray=float(p.node_times[1 + np.flatnonzero(away)[0]]) if away.any() else math.nan,
+            stray=float(p.right_times[np.flatnonzero(away)[0]]) if away.any() else math.nan,
             unsettled=int((~error.settled).sum()),
             # a forcing that is the same at all times is so inside of steps as well
             inside=equations.forcing is not None or not np.ptp(p.u, axis=(0, 1)).any(),
@@ -264,5 +264,24 @@ def _checked(
     if found.unsettled:
         return replace(found, notes=tuple(notes))
     # parameters per step are followed as they are
-    follows, growth, explained = free_run(evaluator, X, theta, np.where(p.ruled, defect, 0.0))
-    return replace(found, follows=follows, growth=growth, explained=explained, notes=tuple(notes))
+    defect = np.where(p.ruled, defect, 0.0)
+    runs = [
+        (free_run(at, x, own, defect[segment.own_steps]), segment.name, one)
+        for at, segment, (one, x, own) in zip(
+            evaluator.experiments, p.segments, p.apart(X, theta), strict=True
+        )
+    ]
+    (follows, growth, explained), name, _ = min(runs, key=lambda run: _share(run[0][0], run[2]))
+    return replace(
+        found,
+        follows=follows,
+        followed=name if len(runs) > 1 else "",
+        growth=growth,
+        explained=explained,
+        notes=tuple(notes),
+    )
+
+
+def _share(time: float, problem: Problem) -> float:
+    """Share of an experiment's time that has gone by."""
+    return (time - float(problem.times[0])) / float(np.ptp(problem.times))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.apart import experiments_of
 from symda.anneal.task import PathResult
 from symda.status import Status
 from symda.types import FloatArray
@@ -84,9 +85,11 @@ def assemble(
     variables["variance"] = (("time", "channel"), variance)
     variables["measured_state"] = ("channel", np.asarray(problem.direct, dtype=np.int64))
 
+    more, named = experiments_of(problem)
     return xr.Dataset(
-        variables,
+        variables | more,
         coords={
+            **named,
             "path": np.arange(len(results)),
             "attempt": ("path", np.asarray(attempts, dtype=np.int64)),
             "beta": np.arange(len(rf)),

@@ -16,9 +16,8 @@ from symda.types import FloatArray
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
-    from symda.api.specification import Specification
+    from symda.api.specification import Data, Specification
     from symda.build.kernels import Evaluator, Kernels
-    from symda.observe import Observations, Problem
 
 Theta: TypeAlias = ArrayLike | Mapping[str, float]
 
@@ -55,49 +54,46 @@ class ActionKernels:
         """The emitted Cython text."""
         return self.machine.source
 
-    def action(
-        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
-    ) -> float:
+    def action(self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Data) -> float:
         """Return the action A(X, theta)."""
-        return self._at(data).action(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
+        at = self._at(data)
+        return at.action(numbers(X, "X"), _theta(at, theta), numbers(rf, "rf"))
 
-    def terms(
-        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
-    ) -> tuple[float, float]:
+    def terms(self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Data) -> tuple[float, float]:
         """Measurement term and model term."""
-        return self._at(data).terms(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
+        at = self._at(data)
+        return at.terms(numbers(X, "X"), _theta(at, theta), numbers(rf, "rf"))
 
-    def gradient(
-        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
-    ) -> FloatArray:
+    def gradient(self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Data) -> FloatArray:
         """Gradient, shape (M D + P,)."""
-        return self._at(data).gradient(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
+        at = self._at(data)
+        return at.gradient(numbers(X, "X"), _theta(at, theta), numbers(rf, "rf"))
 
-    def hessian(
-        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
-    ) -> csc_array:
+    def hessian(self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Data) -> csc_array:
         """Hessian, SciPy sparse (M D + P, M D + P), symmetric."""
         at = matrices_of(self._at(data), "Hessian")
-        return at.hessian(numbers(X, "X"), self._theta(theta), numbers(rf, "rf"))
+        return at.hessian(numbers(X, "X"), _theta(at, theta), numbers(rf, "rf"))
 
     def hessian_product(
-        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem, v: ArrayLike
+        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Data, v: ArrayLike
     ) -> FloatArray:
         """Hessian times `v`, shape (M D + P,), whatever the size of the model."""
         at = self._at(data)
         return at.hessian_product(
-            numbers(X, "X"), self._theta(theta), numbers(rf, "rf"), numbers(v, "v")
+            numbers(X, "X"), _theta(at, theta), numbers(rf, "rf"), numbers(v, "v")
         )
 
-    def residual(self, X: ArrayLike, theta: Theta, data: Observations | Problem) -> FloatArray:
+    def residual(self, X: ArrayLike, theta: Theta, data: Data) -> FloatArray:
         """Residuals of the steps, shape (N, E)."""
-        return self._at(data).residual(numbers(X, "X"), self._theta(theta))
+        at = self._at(data)
+        return at.residual(numbers(X, "X"), _theta(at, theta))
 
-    def _at(self, data: Observations | Problem) -> Evaluator:
+    def _at(self, data: Data) -> Evaluator:
         return self.machine.at(self._specification.bind(data))
 
-    def _theta(self, theta: Theta) -> FloatArray:
-        return parameter_values(theta, tuple(p.name for p in self._specification.parameters))
+
+def _theta(at: Evaluator, theta: Theta) -> FloatArray:
+    return parameter_values(theta, at.problem.parameters)
 
 
 def numbers(values: object, name: str) -> FloatArray:

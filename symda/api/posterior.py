@@ -10,6 +10,7 @@ import numpy as np
 
 from symda.analyse.laplace import laplace
 from symda.analyse.posterior import Posterior
+from symda.anneal.apart import apart
 from symda.api.machine import machine
 from symda.api.preflight import loose
 from symda.api.run import Run
@@ -78,6 +79,10 @@ def _check_same(run: Run, problem: Problem) -> None:
         "fixed parameters": (
             tuple(d["parameter"].values[d["fixed"].values].tolist()),
             tuple(np.array(problem.parameters, dtype=str)[~problem.free].tolist()),
+        ),
+        "experiments": (
+            tuple(name for name, _ in apart(d)),
+            tuple(segment.name for segment in problem.segments),
         ),
         "grid points": (d.sizes["time"], problem.M),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from symda.analyse import (
     verdict,
     wilson,
 )
+from symda.anneal.apart import apart
 from symda.anneal.levels import GAP, HIT
 from symda.api.estimates import Estimates
 from symda.api.mathematics import Mathematics
@@ -33,6 +34,29 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
+
+
+#: The truth behind a run, as far as it is known; of several experiments by their names.
+Known: TypeAlias = "Trajectory | xr.DataArray | Mapping[str, Trajectory | xr.DataArray]"
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """One experiment of a path.
+
+    Attributes
+    ----------
+    states : xarray.DataArray, dims (time, state)
+        The path.
+    parameters : mapping of str to float
+        All parameters by the names they were declared with, shared ones included.
+    momenta : xarray.DataArray, dims (step, component)
+        p_n = Rf r_n.
+    """
+
+    states: xr.DataArray
+    parameters: Mapping[str, float]
+    momenta: xr.DataArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +75,10 @@ class Best:
         All parameters, fixed ones included.
     momenta : xarray.DataArray, dims (step, component)
         p_n = Rf r_n.
+    experiments : mapping of str to Experiment
+        Each experiment by name; of one recording there is one, ``"1"``. In `states` and `momenta`
+        one follows the other, and `parameters` calls the value of k in one of them
+        ``"k[sweep 1]"``.
     """
 
     path: int
@@ -60,6 +88,7 @@ class Best:
     states: xr.DataArray
     parameters: Mapping[str, float]
     momenta: xr.DataArray
+    experiments: Mapping[str, Experiment]
 
 
 class Run:
@@ -134,17 +163,19 @@ class Run:
             message = str(one["message"].values) or "it was not run"
             raise OptionError(f"Path {index} reached no rung: {message}.")
         rung = one.sel(beta=last)
+        experiments = {
+            name: Experiment(part["states"], _estimates(part), part["momenta"])
+            for name, part in apart(rung)
+        }
         return Best(
             path=index,
             action=float(rung["action"]),
             measurement_term=float(rung["measurement_term"]),
             model_term=float(rung["model_term"]),
             states=one["states"],
-            parameters=Estimates(
-                (str(n), float(v))
-                for n, v in zip(d["parameter"].values, rung["parameters"].values, strict=True)
-            ),
+            parameters=_estimates(rung),
             momenta=one["momenta"],
+            experiments=experiments,
         )
 
     def table(self, beta: int | None = None, *, tolerance: float = GAP) -> pd.DataFrame:
@@ -242,13 +273,12 @@ class Run:
         *,
         states: Sequence[str] | None = None,
         which: int | str = "best",
-        truth: Trajectory | xr.DataArray | None = None,
+        truth: Known | None = None,
     ) -> Figure:
-        """Plot states against data, unmeasured ones marked."""
+        """Plot states against data, unmeasured ones marked; of several experiments, each."""
         from symda.show import plot_states
 
-        known = truth.states if isinstance(truth, Trajectory) else truth
-        return plot_states(self.dataset, path, states, which, known)
+        return plot_states(self.dataset, path, states, which, _states_of(truth))
 
     def plot_parameters(
         self, path: str | Path | None = None, *, truth: Mapping[str, float] | None = None
@@ -263,7 +293,7 @@ class Run:
         path: str | Path,
         *,
         action: Mathematics | None = None,
-        truth: Trajectory | xr.DataArray | None = None,
+        truth: Known | None = None,
     ) -> Path:
         """Write all there is to read of this run.
 
@@ -278,7 +308,7 @@ class Run:
         action : Action, optional
             What was annealed; a run that `anneal` returned knows, one from a file does not.
         truth : Trajectory or xarray.DataArray, optional
-            Drawn behind the estimated states.
+            Drawn behind the estimated states; of several experiments a mapping of names to such.
 
         Returns
         -------
@@ -294,7 +324,8 @@ class Run:
         """
         from symda.api.report import report_run
 
-        return report_run(self.dataset, path, self.action if action is None else action, truth)
+        known = _states_of(truth)
+        return report_run(self.dataset, path, self.action if action is None else action, known)
 
     def save(self, path: str | Path) -> Path:
         """Write the run to a NetCDF file; it appears whole or not at all.
@@ -321,6 +352,20 @@ class Run:
     def last_beta(self) -> int:
         """The last rung that any path reached."""
         return last_rung(self.dataset)
+
+
+def _states_of(truth: Known | None) -> xr.DataArray | Mapping[str, xr.DataArray] | None:
+    if isinstance(truth, Mapping):
+        return {
+            name: one.states if isinstance(one, Trajectory) else one for name, one in truth.items()
+        }
+    return truth.states if isinstance(truth, Trajectory) else truth
+
+
+def _estimates(rung: xr.Dataset) -> Estimates:
+    """Parameters of one path at one rung."""
+    names, values = rung["parameter"].values, rung["parameters"].values
+    return Estimates((str(name), float(v)) for name, v in zip(names, values, strict=True))
 
 
 def load(path: str | Path) -> Run:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, TypeGuard, cast
+from typing import TYPE_CHECKING, ClassVar, Self, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.build.engines import CompiledEngine, Engine, VirtualEngine
+from symda.build.engines import CompiledEngine, Engine, Theta, VirtualEngine
 from symda.build.lane_flags import lane_flags
 from symda.build.layout import ProblemLayout, pack
+from symda.build.serial import functions_of, serial
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
 from symda.types import FloatArray
@@ -109,7 +110,7 @@ class Kernels(ABC):
         """Measurement functions along a path of any length, shape (M, L)."""
 
     @abstractmethod
-    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+    def step_residual(self, X: FloatArray, theta: Theta, steps: FloatArray) -> FloatArray:
         """Residuals (N, E) of the steps along a path, whose data are `steps` (N, 3 + S U)."""
 
     @abstractmethod
@@ -195,7 +196,7 @@ class BlockKernels(Kernels):
         """Bind a problem, so that its data are laid out once."""
         return BlockEvaluator(self, problem)
 
-    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+    def step_residual(self, X: FloatArray, theta: Theta, steps: FloatArray) -> FloatArray:
         """Residuals (N, E); see `Kernels.step_residual`."""
         return self.engine.step_residual(X, theta, steps)
 
@@ -219,12 +220,12 @@ class BlockKernels(Kernels):
 
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> Payload:
         """Return what another process needs; see `Kernels.payload`."""
-        field = _serial(self.field or {}) if "field" in parts else ()
+        field = serial(self.field or {}) if "field" in parts else ()
         if isinstance(self.engine, CompiledEngine):
             library = self.structured(problem) if "lanes" in parts else None
             newton = "" if library is None else str(library)
             return Payload(self.emitted, str(self.engine.library), (), newton, field)
-        return Payload(self.emitted, "", _serial(self.functions), field=field)
+        return Payload(self.emitted, "", serial(self.functions), field=field)
 
 
 class Evaluator(ABC):
@@ -245,7 +246,7 @@ class Evaluator(ABC):
     def _check_sizes(self) -> None:
         """Refuse a problem of other sizes: compiled code would read beyond its arrays."""
         p, steps = self.problem, self.packed.steps.shape[1]
-        its = {"D": p.D, "P": p.P, "L": p.L, "E": p.E, "3 + S U": steps}
+        its = {"D": p.D, "P": len(p.kernel_parameters), "L": p.L, "E": p.E, "3 + S U": steps}
         own = self._sizes()
         wrong = [f"{name} = {own[name]}, not {its[name]}" for name in its if own[name] != its[name]]
         if wrong:
@@ -274,6 +275,27 @@ class Evaluator(ABC):
                 f"{p.parameters}, got {values.shape}."
             )
         return path, values
+
+    @cached_property
+    def experiments(self) -> tuple[Self, ...]:
+        """Each experiment with the same kernels."""
+        if len(self.problem.segments) == 1:
+            return (self,)
+        return tuple(type(self)(self.kernels, one) for one in self.problem.experiments)
+
+    def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
+        """Measurement functions along a path (M, D), shape (M, L)."""
+        path, values = self.split(X, theta)
+        parts = [self.kernels.measure(x, own) for _, x, own in self.problem.apart(path, values)]
+        return np.concatenate(parts)
+
+    def measure_slopes(self, X: ArrayLike, theta: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Measurement functions along a path, (M, L), and their derivatives, (M, L, D + p)."""
+        path, values = self.split(X, theta)
+        parts = [
+            self.kernels.measure_slopes(x, own) for _, x, own in self.problem.apart(path, values)
+        ]
+        return np.concatenate([h for h, _ in parts]), np.concatenate([rows for _, rows in parts])
 
     def precision(self, rf: ArrayLike) -> FloatArray:
         """Rf as one value a state, shape (D,); a parameter per step keeps its own."""
@@ -327,7 +349,8 @@ class Evaluator(ABC):
 
     def residual(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Residuals of the steps, shape (N, E)."""
-        return self.kernels.step_residual(*self.split(X, theta), self.packed.steps)
+        path, values = self.split(X, theta)
+        return self.kernels.step_residual(path, self.packed.pieces(values), self.packed.steps)
 
 
 class BlockEvaluator(Evaluator):
@@ -349,8 +372,8 @@ class BlockEvaluator(Evaluator):
 
     def terms(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> tuple[float, float]:
         """Measurement term and model term of the action."""
-        path, values = self.split(X, theta)
-        engine = self.kernels.engine
+        path, parameters = self.split(X, theta)
+        engine, values = self.kernels.engine, self.packed.pieces(parameters)
         model = engine.step_action(path, values, self.packed.steps, self.precision(rf))
         data = engine.point_action(path, values, self.packed.points)
         return float(data.sum()), float(model.sum())
@@ -360,24 +383,28 @@ class BlockEvaluator(Evaluator):
     ) -> tuple[float, FloatArray]:
         """Return action and gradient (M D + P,)."""
         p = self.problem
-        path, values = self.split(X, theta)
-        engine = self.kernels.engine
+        path, parameters = self.split(X, theta)
+        engine, values = self.kernels.engine, self.packed.pieces(parameters)
         model, by_step = engine.step_gradient(path, values, self.packed.steps, self.precision(rf))
         data, by_point = engine.point_gradient(path, values, self.packed.points)
-        gradient = np.empty(p.M * p.D + p.P)
-        gradient[: p.M * p.D] = by_point[:, : p.D].reshape(-1)
-        gradient[: p.N * p.E] += by_step[:, : p.E].reshape(-1)
-        ends = np.arange(1, p.N + 1)[:, None] * p.E + np.arange(p.D)
-        gradient[ends] += by_step[:, p.E : p.E + p.D]
-        gradient[p.M * p.D :] = by_point[:, p.D :].sum(axis=0) + by_step[:, p.E + p.D :].sum(axis=0)
+        on_path = p.unknowns.on_path
+        gradient = np.zeros(p.unknowns.count)
+        gradient[:on_path] = by_point[:, : p.D].reshape(-1)
+        for segment, use in zip(p.segments, p.use, strict=True):
+            steps, points = by_step[segment.own_steps], by_point[segment.own_points]
+            begin = segment.first_point * p.D
+            gradient[begin : begin + segment.steps * p.E] += steps[:, : p.E].reshape(-1)
+            by_theta = points[:, p.D :].sum(axis=0) + steps[:, p.E + p.D :].sum(axis=0)
+            gradient[on_path + use] += by_theta
+        gradient[p.windows[:, None] + np.arange(p.E, p.E + p.D)] += by_step[:, p.E : p.E + p.D]
         return float(data.sum() + model.sum()), gradient
 
     def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> csc_array:
         """Hessian of the action, sparse, symmetric."""
         from scipy.sparse import triu
 
-        path, values = self.split(X, theta)
-        engine = self.kernels.engine
+        path, parameters = self.split(X, theta)
+        engine, values = self.kernels.engine, self.packed.pieces(parameters)
         by_step = engine.step_hessian(path, values, self.packed.steps, self.precision(rf))
         by_point = engine.point_hessian(path, values, self.packed.points)
         upper = self.layout.upper.assemble(
@@ -396,7 +423,8 @@ class BlockEvaluator(Evaluator):
     def residual_jacobian(self, X: ArrayLike, theta: ArrayLike) -> csr_array:
         """Jacobian of all residuals, sparse (N E, M D + P)."""
         path, values = self.split(X, theta)
-        nonzeros = self.kernels.engine.step_jacobian(path, values, self.packed.steps)
+        engine = self.kernels.engine
+        nonzeros = engine.step_jacobian(path, self.packed.pieces(values), self.packed.steps)
         found: csr_array = self.layout.jacobian.assemble(nonzeros.reshape(-1)).tocsr()
         return found
 
@@ -405,10 +433,9 @@ class BlockEvaluator(Evaluator):
         from scipy.sparse import csr_array
 
         p = self.problem
-        path, values = self.split(X, theta)
-        _, slopes = self.kernels.measure_slopes(path, values)
+        _, slopes = self.measure_slopes(X, theta)
         at = np.broadcast_to(self.layout.point_unknowns[:, None, :], slopes.shape)
-        rows = np.repeat(np.arange(p.M * p.L), p.D + p.P)
+        rows = np.repeat(np.arange(p.M * p.L), slopes.shape[-1])
         found = csr_array(
             (slopes.reshape(-1), (rows, at.reshape(-1))), shape=(p.M * p.L, p.unknowns.count)
         )
@@ -466,14 +493,3 @@ def virtual_kernels(
 ) -> BlockKernels:
     """Kernels on CasADi's virtual machine."""
     return BlockKernels(VirtualEngine(functions), source, field=field)
-
-
-def _serial(functions: Mapping[str, ca.Function]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, f.serialize()) for name, f in functions.items())
-
-
-def functions_of(serial: tuple[tuple[str, str], ...]) -> dict[str, ca.Function]:
-    """Return CasADi functions of their texts."""
-    import casadi as ca
-
-    return {name: ca.Function.deserialize(text) for name, text in serial}

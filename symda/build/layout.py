@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.build.engines import Pieces, Theta
 from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -24,14 +25,31 @@ class Packed:
 
     steps: FloatArray
     points: FloatArray
+    #: First step and first point of each experiment, and the numbers of all, (S + 1,) each.
+    first_steps: IntArray
+    first_points: IntArray
+    use: IntArray  #: As `Problem.use`.
+
+    def pieces(self, theta: FloatArray) -> Theta:
+        """Return parameters (P,) as the kernels take them: of each experiment its own."""
+        if len(self.use) == 1:
+            return theta
+        return Pieces(theta[self.use], self.first_steps, self.first_points)
 
 
 def pack(problem: Problem) -> Packed:
     """Lay out times, step lengths, weights, forcing and data: a row a step, a row a point."""
-    head = np.stack([problem.node_times[:-1], problem.h, problem.weight], axis=1)
+    head = np.stack([problem.left_times, problem.h, problem.weight], axis=1)
     steps = np.hstack([head, problem.u.reshape(problem.N, -1)])
     points = np.hstack([problem.y, problem.rm])
-    return Packed(np.ascontiguousarray(steps), np.ascontiguousarray(points))
+    segments = problem.segments
+    return Packed(
+        np.ascontiguousarray(steps),
+        np.ascontiguousarray(points),
+        np.array([*(s.first_step for s in segments), problem.N], dtype=np.int64),
+        np.array([*(s.first_point for s in segments), problem.M], dtype=np.int64),
+        problem.use,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +97,15 @@ class ProblemLayout:
     """
 
     def __init__(self, functions: Mapping[str, ca.Function], problem: Problem) -> None:
-        N, M, D, P, E = problem.N, problem.M, problem.D, problem.P, problem.E
-        self.unknowns = M * D + P
-        theta = M * D + np.arange(P)
-        windows = np.arange(N)[:, None] * E + np.arange(E + D)
-        #: unknowns each step sees, (N, E + D + P)
-        self.step_unknowns = np.hstack([windows, np.broadcast_to(theta, (N, P))])
-        #: unknowns each point sees, (M, D + P)
+        M, D, E = problem.M, problem.D, problem.E
+        self.unknowns = M * D + problem.P
+        theta = M * D + problem.use
+        windows = problem.windows[:, None] + np.arange(E + D)
+        #: unknowns each step sees, (N, E + D + p)
+        self.step_unknowns = np.hstack([windows, theta[problem.step_experiments]])
+        #: unknowns each point sees, (M, D + p)
         self.point_unknowns = np.hstack(
-            [np.arange(M * D).reshape(M, D), np.broadcast_to(theta, (M, P))]
+            [np.arange(M * D).reshape(M, D), theta[problem.point_experiments]]
         )
         self._functions = functions
 

@@ -13,6 +13,7 @@ from symda.declare.model import Model
 from symda.declare.parameters import parameter, parameters
 from symda.declare.site import Lattice, Site, SiteState, StateField, site, states
 from symda.declare.symbols import (
+    ExperimentParameter,
     Parameter,
     State,
     StepParameter,
@@ -27,6 +28,7 @@ __all__ = [
     "Declaration",
     "Declared",
     "EquationModel",
+    "ExperimentParameter",
     "Forcing",
     "Lattice",
     "LatticeModel",

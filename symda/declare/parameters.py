@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from typing import Literal, overload
 
 from symda.declare.declaration import UNBOUNDED, Range
-from symda.declare.symbols import Parameter, StepParameter, several, single
+from symda.declare.symbols import (
+    ExperimentParameter,
+    Parameter,
+    StepParameter,
+    several,
+    single,
+)
 from symda.errors import ModelError
 
 
@@ -14,7 +20,7 @@ from symda.errors import ModelError
 def parameter(
     name: str,
     *,
-    per: None = None,
+    per: Literal["experiment"] | None = None,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     value: float | None = None,
@@ -36,7 +42,7 @@ def parameter(
 def parameter(
     name: str,
     *,
-    per: Literal["step"] | None = None,
+    per: Literal["step", "experiment"] | None = None,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     value: float | None = None,
@@ -49,8 +55,9 @@ def parameter(
     ----------
     name : str
         Its name.
-    per : {"step"}, optional
-        With a value of its own at every step: see `StepParameter`, also for `process_variance`.
+    per : {"step", "experiment"}, optional
+        ``"step"``: with a value of its own at every step, see `StepParameter`, also for
+        `process_variance`. ``"experiment"``: with one in each of several experiments.
     bounds, start, value, typical, process_variance
         As for `Parameter` and `StepParameter`.
 
@@ -68,7 +75,7 @@ def parameters(
     names: str | Sequence[str],
     size: int | None = None,
     *,
-    per: None = None,
+    per: Literal["experiment"] | None = None,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     value: float | None = None,
@@ -92,7 +99,7 @@ def parameters(
     names: str | Sequence[str],
     size: int | None = None,
     *,
-    per: Literal["step"] | None = None,
+    per: Literal["step", "experiment"] | None = None,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     value: float | None = None,
@@ -133,20 +140,21 @@ def _parameters(
     typical: float | None,
     process_variance: float | None,
 ) -> tuple[Parameter, ...] | tuple[StepParameter, ...]:
-    if per is None:
+    constant = {None: Parameter, "experiment": ExperimentParameter}
+    if per is None or (isinstance(per, str) and per in constant):
         if process_variance is not None:
             raise ModelError(
                 f"{function}({names[0]!r}): process_variance is that of a parameter's change over "
                 "a step, and this one is constant; add per='step'."
             )
         return tuple(
-            Parameter(name, bounds=bounds, start=start, value=value, typical=typical)
+            constant[per](name, bounds=bounds, start=start, value=value, typical=typical)
             for name in names
         )
     if not isinstance(per, str) or per != "step":
         raise ModelError(
-            f"{function}({names[0]!r}): per must be 'step', or left out for a constant, "
-            f"got {per!r}."
+            f"{function}({names[0]!r}): per must be 'step' or 'experiment', or left out for a "
+            f"constant, got {per!r}."
         )
     if value is not None:
         raise ModelError(

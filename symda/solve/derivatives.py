@@ -67,7 +67,10 @@ class Derivatives:
         self._split = p.unknowns.split
         self._upper = layout.upper
         columns = np.repeat(np.arange(layout.unknowns), np.diff(layout.upper.starts))
-        self._pattern = Bordered(layout.upper.rows, columns, p.unknowns.on_path, p.P)
+        lengths = [segment.points * p.D for segment in p.segments]
+        self._pattern = Bordered(
+            layout.upper.rows, columns, p.unknowns.on_path, p.P, p.use, lengths
+        )
         self._residual, unknown = self._triplet("step_jacobian")
         self._felt = layout.step_unknowns[:, unknown].reshape(-1)
         rows, columns = self._triplet("point_hessian")
@@ -87,8 +90,9 @@ class Derivatives:
     def at(self, x: FloatArray, rf: FloatArray) -> Point:
         """Return the action with its derivatives."""
         p, packed = self._evaluator.problem, self._evaluator.packed
-        engine, (X, theta) = self._evaluator.kernels.engine, self._split(x)
-        action, gradient = self._evaluator.value_and_gradient(X, theta, rf)
+        engine, (X, values) = self._evaluator.kernels.engine, self._split(x)
+        action, gradient = self._evaluator.value_and_gradient(X, values, rf)
+        theta = packed.pieces(values)
         weights = self._evaluator.weights(rf)
         steps = engine.step_hessian(X, theta, packed.steps, rf)
         # Data that h fits leave no misfit, so no curvature of h either.
