@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from reprlib import repr as short
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from symda.errors import DataError
+from numpy.typing import ArrayLike
+
+from symda.errors import DataError, nearest
 from symda.names import is_name
+from symda.observe import csvfile
 from symda.observe.observations import Observations
+from symda.observe.tables import ColumnChoice, ForcingChoice
+
+if TYPE_CHECKING:
+    import pandas
 
 #: What `Experiments` are made of.
 Recordings: TypeAlias = (
@@ -74,6 +82,91 @@ class Experiments(Mapping[str, Observations]):
             _require_alike(first, model, name, data)
         object.__setattr__(self, "recordings", MappingProxyType(found))
 
+    @classmethod
+    def from_pandas(
+        cls,
+        frame: pandas.DataFrame,
+        experiment: Hashable,
+        time: Hashable,
+        values: ColumnChoice | None = None,
+        *,
+        variance: ArrayLike,
+        forcing: ForcingChoice = (),
+    ) -> Experiments:
+        """Read a tidy DataFrame: one row a time of an experiment.
+
+        Parameters
+        ----------
+        frame
+            The rows of all experiments.
+        experiment
+            Column that names the experiment of each row.
+        time, values, variance, forcing
+            As in `Observations.from_pandas`, for the rows of each experiment.
+
+        Raises
+        ------
+        DataError
+            If there is no such column, a row without a name, or as `Observations.from_pandas`,
+            naming the experiment.
+        """
+        if experiment not in frame.columns:
+            columns = [str(name) for name in frame.columns]
+            raise DataError(
+                f"experiments: there is no column {experiment!r}."
+                f"{nearest(str(experiment), columns)} There are {', '.join(columns)}."
+            )
+        if frame[experiment].isna().any():
+            row = int(frame[experiment].isna().to_numpy().argmax())
+            raise DataError(
+                f"experiments: row {row} has no name in the column {experiment!r}. Each row is of "
+                "an experiment."
+            )
+        labels = frame[experiment].map(_label)
+        recordings: dict[str, Observations] = {}
+        for name in labels.unique().tolist():
+            own = frame[labels == name].drop(columns=[experiment])
+            try:
+                recordings[name] = Observations.from_pandas(
+                    own, time, values, variance=variance, forcing=forcing
+                )
+            except DataError as error:
+                raise DataError(f"experiment {name!r}: {error}") from error
+        return cls(recordings)
+
+    @classmethod
+    def from_csv(
+        cls,
+        path: str | Path,
+        experiment: str,
+        time: str | None = None,
+        values: ColumnChoice | None = None,
+        *,
+        variance: ArrayLike,
+        forcing: ForcingChoice = (),
+        separator: str = ",",
+    ) -> Experiments:
+        """Read a tidy CSV file: one row a time of an experiment.
+
+        Parameters
+        ----------
+        path
+            The file.
+        experiment
+            Column that names the experiment of each row.
+        time, values, variance, forcing, separator
+            As in `Observations.from_csv`, for the rows of each experiment.
+
+        Raises
+        ------
+        DataError
+            As `Observations.from_csv` and `from_pandas`.
+        """
+        frame = csvfile.table(path, separator)
+        if time is None:
+            time = csvfile.first_column(name for name in frame.columns if name != experiment)
+        return cls.from_pandas(frame, experiment, time, values, variance=variance, forcing=forcing)
+
     def __getitem__(self, name: str) -> Observations:
         return self.recordings[name]
 
@@ -88,6 +181,11 @@ class Experiments(Mapping[str, Observations]):
 
     def __reduce__(self) -> tuple[type[Experiments], tuple[dict[str, Observations]]]:
         return Experiments, (dict(self.recordings),)
+
+
+def _label(value: object) -> str:
+    """Name an experiment by its label in a table, where 1 may stand as 1.0."""
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def _pairs(recordings: Recordings) -> list[tuple[str, Observations]]:
