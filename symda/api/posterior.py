@@ -74,15 +74,15 @@ def posterior(
 def _check_same(run: Run, problem: Problem) -> None:
     d = run.dataset
     made = {
+        "experiments": (
+            tuple(name for name, _ in apart(d)),
+            tuple(segment.name for segment in problem.segments),
+        ),
         "states": (tuple(d["state"].values.tolist()), problem.states),
         "parameters": (tuple(d["parameter"].values.tolist()), problem.parameters),
         "fixed parameters": (
             tuple(d["parameter"].values[d["fixed"].values].tolist()),
             tuple(np.array(problem.parameters, dtype=str)[~problem.free].tolist()),
-        ),
-        "experiments": (
-            tuple(name for name, _ in apart(d)),
-            tuple(segment.name for segment in problem.segments),
         ),
         "grid points": (d.sizes["time"], problem.M),
     }

@@ -164,8 +164,8 @@ class Run:
             raise OptionError(f"Path {index} reached no rung: {message}.")
         rung = one.sel(beta=last)
         experiments = {
-            name: Experiment(part["states"], _estimates(part), part["momenta"])
-            for name, part in apart(rung)
+            name: Experiment(part["states"], _estimates(part.sel(beta=last)), part["momenta"])
+            for name, part in apart(one)
         }
         return Best(
             path=index,

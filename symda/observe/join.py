@@ -15,6 +15,7 @@ from symda.errors import DataError, OptionError, nearest
 from symda.observe.bind import bind
 from symda.observe.experiments import Experiments
 from symda.observe.problem import Problem
+from symda.observe.ranges import fixed_values
 from symda.observe.segment import Segment
 from symda.observe.weights import Averaging, averaging_factors
 from symda.types import FloatArray, IntArray
@@ -62,6 +63,8 @@ def bind_experiments(
             fixed=fixed,
             **options,
         )
+    if fixed is not None and not isinstance(fixed, Mapping):
+        fixed_values(parameters, fixed)  # says what is wrong
     everywhere, own = _split(fixed, [p.name for p in parameters], names)
     problems: list[Problem] = []
     for name, data in experiments.items():
@@ -80,9 +83,6 @@ def _split(
 ) -> tuple[dict[Any, Any], dict[str, dict[str, float | None]]]:
     """Tell what is fixed in every experiment from what is in one of them only."""
     own: dict[str, dict[str, float | None]] = {name: {} for name in experiments}
-    if fixed is not None and not isinstance(fixed, Mapping):
-        # said by `bind` in its own words
-        return fixed, own
     everywhere: dict[Any, Any] = {}
     for key, value in (fixed or {}).items():
         stem, bracket, rest = str(key).partition("[")
