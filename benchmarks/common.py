@@ -51,6 +51,8 @@ class Size:
         Iterations of newton that are enough to time one.
     memory
         Steps of the problems whose peak memory is measured.
+    experiments
+        How many experiments there are, and the steps of each.
     neuron
         Milliseconds and paths of the neuron.
     flow
@@ -79,6 +81,7 @@ class Size:
     parameters: tuple[int, ...] = (1, 5, 10, 20)
     lanes: tuple[int, ...] = (1, 2, 4, 8, 16, 64)
     iterations: int = 30
+    experiments: tuple[int, int] = (100, 100)
     memory: tuple[int, ...] = (100_000,)
     neuron: tuple[float, int] = (120.0, 8)
     flow: tuple[float, int] = (10.0, 1000)
@@ -108,6 +111,7 @@ SIZES = {
         parameters=(),
         lanes=(1, 2),
         iterations=2,
+        experiments=(2, 3),
         memory=(50,),
         neuron=(0.4, 1),
         flow=(0.4, 4),

@@ -35,7 +35,9 @@ MEMORY = {100_000: 1.5}
 TURNS = 3
 
 
-def iteration(action: sd.Action, data: sd.Observations, paths: int, most: int) -> float:
+def iteration(
+    action: sd.Action, data: sd.Observations | sd.Experiments, paths: int, most: int
+) -> float:
     """Milliseconds of an iteration and path: the fastest of several climbs of one rung."""
     problem, kernels = action.bind(data), action.compile().machine
     rf = np.ones((1, problem.D))
@@ -101,6 +103,66 @@ def growth(size: Size) -> list[Row]:
     return [row_of(letter, points) for letter, points in every.items() if points]
 
 
+def own_parameters(D: int, measured: Sequence[int]) -> sd.Action:
+    """Lorenz-96 whose forcing, damping and coupling are each experiment's own."""
+    x = sd.states("x", D, start=(-10.0, 10.0))
+    nu = sd.parameter("nu", per="experiment", bounds=NU_BOUNDS, start=(5.0, 15.0))
+    damping, coupling = sd.parameters("damping coupling", per="experiment", start=(0.5, 1.5))
+    model = sd.Model(
+        {
+            x[a]: coupling * x[a - 1] * (x[(a + 1) % D] - x[a - 2]) - damping * x[a] + nu
+            for a in range(D)
+        },
+        name="lorenz96_own",
+    )
+    return sd.Action(model, measured=[x[a] for a in measured], scheme="rk4")
+
+
+def cut(data: sd.Observations, count: int, steps: int) -> sd.Experiments:
+    """Cut a recording into experiments of so many steps each."""
+    pieces = [slice(k * steps, (k + 1) * steps + 1) for k in range(count)]
+    return sd.Experiments(
+        [
+            sd.Observations(data.times[piece], data.values[piece], variance=data.variance[piece])
+            for piece in pieces
+        ]
+    )
+
+
+def experiments(size: Size) -> list[Row]:
+    """Time an iteration over many experiments against one recording of as many steps."""
+    count, steps = size.experiments
+    eight = max(p for p in size.lanes if p <= 8)
+    main, own = lorenz96(size.D, size.measured), own_parameters(size.D, size.measured)
+    whole = observations(main, count * steps)
+    pieces = cut(whole, count, steps)
+    alone = iteration(main, whole, eight, size.iterations)
+    shared = iteration(main, pieces, eight, size.iterations)
+    three = iteration(own, pieces, eight, size.iterations)
+    name = f"{count} experiments of {steps} steps"
+    base = f"one of {count * steps:,} steps, ms"
+    return [
+        Row(
+            SECTION,
+            f"{name}: an iteration, of one of {count * steps:,}",
+            "times",
+            shared / alone,
+            at_most=1.2,
+            points={base: alone, "shared, ms": shared},
+            main=True,
+        ),
+        Row(
+            SECTION,
+            f"{name}, 3 parameters each its own: an iteration, the same",
+            "times",
+            three / alone,
+            at_most=2.0,
+            points={base: alone, "own, ms": three},
+            main=True,
+        ),
+    ]
+
+
 def peak_memory(N: int, D: int) -> float:
     """GiB that a fresh process of an annealing run with N steps takes at most, imports included."""
     done = subprocess.run(
@@ -147,7 +209,7 @@ def measure(size: Size) -> list[Row]:
     """All rows of the section."""
     held = memory(size.memory, size.D)
     pin()
-    return [*growth(size), *held]
+    return [*growth(size), *experiments(size), *held]
 
 
 if __name__ == "__main__":

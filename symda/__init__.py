@@ -69,7 +69,7 @@ if TYPE_CHECKING:
         SolveError,
         SymdaError,
     )
-    from symda.observe import Grid, Observations, Samples
+    from symda.observe import Experiments, Grid, Observations, Samples
     from symda.solve import Descent, Solver
 
 __version__ = "0.1.0"
@@ -86,6 +86,7 @@ __all__ = [
     "Density",
     "Descent",
     "Distribution",
+    "Experiments",
     "Gamma",
     "Grid",
     "HalfNormal",
@@ -147,7 +148,7 @@ _NAMES = {
     "symda.declare.factory": "Model",
     "symda.discretise": "INTEGRATORS SCHEMES Scheme Tableau",
     "symda.errors": "BuildError DataError InputError ModelError OptionError SolveError SymdaError",
-    "symda.observe": "Grid Observations Samples",
+    "symda.observe": "Experiments Grid Observations Samples",
     "symda.solve": "Descent Solver",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}

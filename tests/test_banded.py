@@ -145,7 +145,7 @@ def test_bordered_systems_are_solved_with_unknowns_held(n, P, width):
     rows, columns = np.triu_indices(n + P)
     kept = (columns >= n) | (columns - rows <= width)
     rows, columns = rows[kept], columns[kept]
-    pattern, values = Bordered(rows, columns, n, P), full[rows, columns]
+    pattern, values = Bordered(rows, columns, n, P, np.arange(P)[None], [n]), full[rows, columns]
     shift, right = rng.uniform(5.0, 9.0, n + P), rng.normal(size=n + P)
     held = rng.random(n + P) < 0.3
     free = ~held

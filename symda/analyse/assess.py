@@ -27,7 +27,7 @@ from symda.analyse.solution import (
     shift_of,
     strays,
 )
-from symda.build.kernels import BlockKernels, blocks_of, has_matrices
+from symda.build.kernels import has_matrices
 from symda.declare import NoiseNumbers
 from symda.errors import SolveError
 from symda.solve.judges import judge
@@ -105,7 +105,7 @@ def assess(
         found = _look(dataset, evaluator, equations, best, rung, rf, own)
         place = places(dataset, evaluator, rung)
         judged = dataset.assign(place=("path", place))
-        if equations.noise is not None and isinstance(evaluator.kernels, BlockKernels):
+        if equations.noise is not None and has_matrices(evaluator):
             at = _point(dataset, evaluator.problem, best, rung)
             judged, found = _with_residuals(judged, found, evaluator, equations.noise, *at)
     found = replace(found, random=random)
@@ -192,7 +192,7 @@ def _look(
 def _with_residuals(
     dataset: xr.Dataset,
     found: Assessment,
-    evaluator: Evaluator,
+    evaluator: BlockEvaluator,
     noise: NoiseNumbers,
     X: FloatArray,
     theta: FloatArray,
@@ -200,17 +200,16 @@ def _with_residuals(
     """Add quantile residuals of the best path, and what its data cost on average."""
     from scipy.stats import kstest
 
-    problem, kernels = evaluator.problem, blocks_of(evaluator.kernels, "noise")
-    rows = evaluator.packed.at
-    eta = kernels.predictors(X, theta)[rows]
+    problem, repeated = evaluator.problem, evaluator.packed.repeated
+    eta = evaluator.predictors(X, theta)
     y, rm = np.split(evaluator.packed.points, 2, axis=1)
     mean, sd = noise.expected(eta, rm)
     # where the scale is estimated it takes up what fitting leaves out
     share = float((rm[:, ~noise.estimated()] > 0.0).sum() / max(problem.data_count, 1))
     residuals = noise.residuals(eta, y, rm)
-    judged = dataset.assign(residuals=(("time", "channel"), residuals[: problem.M]))
-    if len(rows) > problem.M:
-        judged = judged.assign(repeated_residuals=(("repeat", "channel"), residuals[problem.M :]))
+    judged = dataset.assign(residuals=(("time", "channel"), residuals[~repeated]))
+    if repeated.any():
+        judged = judged.assign(repeated_residuals=(("repeat", "channel"), residuals[repeated]))
     every = residuals[np.isfinite(residuals)]
     p_value = float(kstest(every, "norm").pvalue) if every.size else math.nan
     mean -= 0.5 * share * found.p
@@ -292,7 +291,7 @@ def _checked(
         found = replace(
             found,
             scheme=shift,
-            stray=float(p.node_times[1 + np.flatnonzero(away)[0]]) if away.any() else math.nan,
+            stray=float(p.right_times[np.flatnonzero(away)[0]]) if away.any() else math.nan,
             unsettled=int((~error.settled).sum()),
             # a forcing that is the same at all times is so inside of steps as well
             inside=equations.forcing is not None or not np.ptp(p.u, axis=(0, 1)).any(),
@@ -312,5 +311,24 @@ def _checked(
     if found.unsettled:
         return replace(found, notes=tuple(notes))
     # parameters per step are followed as they are
-    follows, growth, explained = free_run(evaluator, X, theta, np.where(p.ruled, defect, 0.0))
-    return replace(found, follows=follows, growth=growth, explained=explained, notes=tuple(notes))
+    defect = np.where(p.ruled, defect, 0.0)
+    runs = [
+        (free_run(at, x, own, defect[segment.own_steps]), segment.name, one)
+        for at, segment, (one, x, own) in zip(
+            evaluator.experiments, p.segments, p.apart(X, theta), strict=True
+        )
+    ]
+    (follows, growth, explained), name, _ = min(runs, key=lambda run: _share(run[0][0], run[2]))
+    return replace(
+        found,
+        follows=follows,
+        followed=name if len(runs) > 1 else "",
+        growth=growth,
+        explained=explained,
+        notes=tuple(notes),
+    )
+
+
+def _share(time: float, problem: Problem) -> float:
+    """Share of an experiment's time that has gone by."""
+    return (time - float(problem.times[0])) / float(np.ptp(problem.times))

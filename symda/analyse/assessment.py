@@ -27,6 +27,7 @@ class Shift:
     fit: float = 0.0
     channel: str = ""  #: Which one.
     time: float = math.nan  #: When.
+    experiment: str = ""  #: In which of several experiments.
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,10 @@ class Assessment:
     unsettled: int = 0
     inside: bool = True  #: Whether the forcing inside of the steps was known.
     factor: int = 1  #: How many times as many steps would make the scheme's error small; 1: it is.
-    #: Time up to which the equations, from the path's first state, follow the path.
+    #: Time up to which the equations, from the path's first state, follow the path; of several
+    #: experiments in the one where they do so for the smallest share of its time.
     follows: float = math.nan
+    followed: str = ""  #: Which of several experiments that is.
     growth: float = math.nan  #: Largest factor by which they enlarge a deviation.
     explained: bool = True  #: Whether it is that growth which ends it.
     #: Data, and quantities that were fitted to them.

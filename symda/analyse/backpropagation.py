@@ -102,7 +102,10 @@ def backpropagate(
     X = np.ascontiguousarray(path)
     for n in range(p.N):
         X[n * (1 + p.interior) :][: 2 + p.interior] = steps.forward(n, X, explicit=explicit)
-    losses, by_point = at.kernels.engine.point_gradient(at.packed.rows(X), theta, at.packed.points)
+    losses, by_row = at.kernels.engine.point_gradient(
+        at.packed.row_states(X), theta, at.packed.points
+    )
+    by_point = at.packed.by_point(by_row)
     steps.check_points(losses, by_point)
     by_path = by_point[:, : p.D].reshape(-1).copy()
     by_theta = by_point[:, p.D :].sum(axis=0)

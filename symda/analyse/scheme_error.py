@@ -65,8 +65,8 @@ def scheme_error(
     """
     problem = evaluator.problem
     stride = 1 + problem.interior
-    left = path[:-1:stride]
-    flow = _Flow(problem, field, theta, u)
+    left = path[problem.left_points]
+    flow = _Flow(problem, field, _of_steps(problem, theta), u)
     inner = _interior(problem)
     size = np.abs(path).max(axis=0) + np.finfo(float).tiny
     with np.errstate(all="ignore"):
@@ -87,7 +87,7 @@ def scheme_error(
             before, missed = points, residual
             if settled.all():
                 break
-        defect = path[stride::stride] - points[:, -1]
+        defect = path[problem.left_points + stride] - points[:, -1]
     settled &= np.isfinite(defect).all(axis=1)
     return SchemeError(defect, residual, settled, points, substeps)
 
@@ -100,29 +100,33 @@ def solution_tangents(
     theta: FloatArray,
     u: StepForcing,
 ) -> FloatArray:
-    """Return the derivatives (N, E, D + P) of the steps' solutions by left end and parameters.
+    """Return the derivatives (N, E, D + p) of the steps' solutions by left end and parameters.
 
-    By differences, of which one is an integration of all steps: D + P of them.
+    By differences, of which one is an integration of all steps: D + p of them.
     """
     problem = evaluator.problem
-    left, ends = path[:: 1 + problem.interior][:-1], (*_interior(problem), 1.0)
+    left, ends = path[problem.left_points], (*_interior(problem), 1.0)
+    own, typical = _of_steps(problem, theta), _of_steps(problem, problem.typical)
     sizes = np.abs(path).max(axis=0)
-    changes = [DIFFERENCE * (size or 1.0) for size in sizes]
-    changes += [
-        DIFFERENCE * (abs(value) or typical)
-        for value, typical in zip(theta, problem.typical, strict=True)
-    ]
-    tangents = np.empty((problem.N, problem.E, problem.D + problem.P))
-    for j, change in enumerate(changes):
-        first, values = left, theta
+    sizes = np.tile(np.where(sizes > 0.0, sizes, 1.0), (problem.N, 1))
+    changes = DIFFERENCE * np.hstack([sizes, np.where(own == 0.0, typical, np.abs(own))])
+    tangents = np.empty((problem.N, problem.E, changes.shape[1]))
+    for j, change in enumerate(changes.T):
+        first, values = left, own
         if j < problem.D:
-            first = left + change * (np.arange(problem.D) == j)
+            first = left + change[:, None] * (np.arange(problem.D) == j)
         else:
-            values = theta + change * (np.arange(problem.P) == j - problem.D)
+            values = own + change[:, None] * (np.arange(own.shape[1]) == j - problem.D)
         with np.errstate(all="ignore"):
             moved = _Flow(problem, field, values, u).to(first, ends, error.substeps)
-        tangents[:, :, j] = ((moved - error.points) / change).reshape(problem.N, -1)
+        moved -= error.points
+        tangents[:, :, j] = moved.reshape(problem.N, -1) / change[:, None]
     return tangents
+
+
+def _of_steps(problem: Problem, theta: FloatArray) -> FloatArray:
+    """Return the parameters of each step, (N, p), of all, (P,)."""
+    return theta[problem.use[problem.step_experiments]]
 
 
 def polynomial_forcing(problem: Problem) -> StepForcing:
@@ -164,7 +168,7 @@ class _Flow:
     ) -> None:
         self._problem = problem
         self._field = field.map(problem.N)
-        self._theta = np.repeat(theta[:, None], problem.N, axis=1)
+        self._theta = theta.T
         self._u = u
 
     def to(self, left: FloatArray, ends: tuple[float, ...], substeps: int) -> FloatArray:
@@ -191,7 +195,7 @@ class _Flow:
             terms = [A[i, j] * slopes[j] for j in range(i) if A[i, j]]
             if terms:
                 argument = x + length * sum(terms)
-            times = p.node_times[:-1] + at[i] * p.h
+            times = p.left_times + at[i] * p.h
             slope = self._field(argument.T, u[:, i].T, self._theta, times[None])
             slopes.append(np.asarray(slope.full()).T)
         total = np.einsum("i,inj->nj", b, np.stack(slopes))
@@ -202,6 +206,19 @@ def _residual_of(
     evaluator: Evaluator, left: FloatArray, points: FloatArray, theta: FloatArray
 ) -> FloatArray:
     """Residuals (N, E) of steps from `left` (N, D) through `points` (N, I + 1, D)."""
+    parts = [
+        _residual_of_one(one, left[segment.own_steps], points[segment.own_steps], theta[use])
+        for one, segment, use in zip(
+            evaluator.experiments, evaluator.problem.segments, evaluator.problem.use, strict=True
+        )
+    ]
+    return np.concatenate(parts)
+
+
+def _residual_of_one(
+    evaluator: Evaluator, left: FloatArray, points: FloatArray, theta: FloatArray
+) -> FloatArray:
+    """Return the same of one experiment."""
     problem = evaluator.problem
     N, D, stride = problem.N, problem.D, 1 + problem.interior
     # every other window of this path is a step: x_n, its points, as many that do not matter

@@ -40,7 +40,12 @@ def shift_of(
     dX, dtheta = p.unknowns.split(moved)
     fit = _fit_change(evaluator, X, theta, dX, dtheta)
     m, l = np.unravel_index(int(np.argmax(np.nan_to_num(fit, nan=np.inf))), fit.shape)
-    shift = Shift(fit=float(fit[m, l]), channel=p.channels[l], time=float(p.times[m]))
+    shift = Shift(
+        fit=float(fit[m, l]),
+        channel=p.channels[l],
+        time=float(p.times[m]),
+        experiment=p.segments[p.point_experiments[m]].name if len(p.segments) > 1 else "",
+    )
     if laplace is None:
         return shift
     sds = np.array([laplace.internal_sd[name] for name in laplace.names])
@@ -64,16 +69,16 @@ def _fit_change(
     evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray, dX: FloatArray, dtheta: FloatArray
 ) -> FloatArray:
     """Return the change (M, L) of measured quantities, in standard deviations of their noise."""
-    p, kernels = evaluator.problem, evaluator.kernels
+    p = evaluator.problem
     step = 1e-4
-    up = kernels.measure(X + step * dX, theta + step * dtheta)
-    down = kernels.measure(X - step * dX, theta - step * dtheta)
+    up = evaluator.measure(X + step * dX, theta + step * dtheta)
+    down = evaluator.measure(X - step * dX, theta - step * dtheta)
     change = np.abs(up - down) / (2.0 * step)
     rm = np.where(p.own_scale, 0.0, p.rm / p.measurement_scale)
     for l in np.flatnonzero(p.own_scale):
         # the noise's own scale is near the misfit's
         seen = p.rm[:, l] > 0.0
-        misfit = float(np.mean((kernels.measure(X, theta)[seen, l] - p.y[seen, l]) ** 2))
+        misfit = float(np.mean((evaluator.measure(X, theta)[seen, l] - p.y[seen, l]) ** 2))
         rm[seen, l] = 1.0 / misfit if misfit > 0.0 else 0.0
     return np.where(p.rm > 0.0, change * np.sqrt(rm), 0.0)
 
@@ -81,7 +86,7 @@ def _fit_change(
 def free_run(
     evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray, defect: FloatArray
 ) -> tuple[float, float, bool]:
-    """Follow the deviation of the equations' own solution, from the path's first state.
+    """Follow the deviation of the equations' own solution, from the first state of an experiment.
 
     Parameters
     ----------
@@ -151,7 +156,8 @@ def _step_blocks(
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Yield Jacobians of some steps' residuals by their left ends, (E, D), and the rest, (E, E)."""
     p = evaluator.problem
-    values = evaluator.kernels.engine.step_jacobian(X, theta, evaluator.packed.steps)
+    packed = evaluator.packed
+    values = evaluator.kernels.engine.step_jacobian(X, packed.pieces(theta), packed.steps)
     triplet = evaluator.kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
     rows, columns = (np.asarray(numbers) for numbers in triplet)
     width = p.E + p.D
@@ -174,25 +180,17 @@ def exact_jacobian(
 
     Parameters
     ----------
-    tangents : (N, E, D + P)
+    tangents : (N, E, D + p)
         Derivatives of the solution by left ends and parameters.
     """
     from scipy.sparse import coo_array
 
     p = evaluator.problem
     rows, columns, values = [], [], []
-    theta_at = p.unknowns.on_path + np.arange(p.P)
     for some, _, after in _step_blocks(evaluator, X, theta):
-        steps = np.arange(some.start, some.stop)
+        steps, at = np.arange(some.start, some.stop), evaluator.layout.step_unknowns[some]
         back = -after @ tangents[some]
         block = np.concatenate([back[:, :, : p.D], after, back[:, :, p.D :]], axis=2)
-        at = np.concatenate(
-            [
-                steps[:, None] * p.E + np.arange(p.E + p.D),
-                np.tile(theta_at, (steps.size, 1)),
-            ],
-            axis=1,
-        )
         row = steps[:, None] * p.E + np.arange(p.E)
         shape = block.shape
         rows.append(np.broadcast_to(row[:, :, None], shape).reshape(-1))

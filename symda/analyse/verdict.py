@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from symda.analyse.assessment import Assessment, Shift, assessment
 from symda.analyse.judge import chi_squared, hits, percent, wilson
 from symda.analyse.levels import best_path, last_rung, level_members, path_counts, reached
+from symda.anneal.apart import apart
 from symda.anneal.levels import HIT, STOPPED
 
 if TYPE_CHECKING:
@@ -221,10 +222,15 @@ def _matters(shift: Shift) -> bool:
 
 
 def _moves(shift: Shift) -> str:
-    fit = f"the fit of {shift.channel} at t = {shift.time:.6g} by {shift.fit:.2g} of its noise"
+    where = f"t = {shift.time:.6g}{_of_experiment(shift.experiment)}"
+    fit = f"the fit of {shift.channel} at {where} by {shift.fit:.2g} of its noise"
     if not shift.parameter:
         return f"moves {fit}"
     return f"moves {shift.parameter} by {shift.sds:.2g} standard deviations and {fit}"
+
+
+def _of_experiment(name: str) -> str:
+    return f" of experiment {name!r}" if name else ""
 
 
 def _chi_squared(dataset: xr.Dataset) -> Finding:
@@ -237,13 +243,19 @@ def _chi_squared(dataset: xr.Dataset) -> Finding:
 def _free_run(dataset: xr.Dataset, found: Assessment | None) -> Iterator[Finding]:
     if found is None or math.isnan(found.follows) or found.minimum is False:
         return
-    first, last = (float(dataset["time"].values[i]) for i in (0, -1))
+    times = next(one["time"].values for name, one in apart(dataset) if found.followed in ("", name))
+    first, last = float(times[0]), float(times[-1])
+    if found.follows >= last and found.followed:
+        text = "the equations alone, from the first state of each experiment, follow it to its end"
+        yield Finding("free run", True, text)
+        return
     if found.follows >= last:
         text = f"the equations alone, from the first state, follow the path to its end ({last:g})"
         yield Finding("free run", True, text)
         return
     text = (
-        f"the equations alone, from the first state at t = {first:g}, leave the path by two "
+        f"the equations alone, from the first state{_of_experiment(found.followed)} at t = "
+        f"{first:g}, leave the path by two "
         f"standard deviations of the noise at t = {found.follows:.6g} (of {last:g})"
     )
     if found.explained:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.anneal.apart import OWN, apart, wrong_parts
 from symda.names import is_name
 from symda.status import Status
 
@@ -57,6 +58,11 @@ OPTIONAL = {
     "repeated": ("repeat channel", "f"),
     "state_scale": ("state", "U"),
     "parameter_scale": ("parameter", "U"),
+    "experiment": ("experiment", "U"),
+    "kernel_parameter": ("kernel_parameter", "U"),
+    "use": ("experiment kernel_parameter", "i"),
+    "points": ("experiment", "i"),
+    "steps": ("experiment", "i"),
 }
 KINDS = {"f": "floating-point numbers", "i": "whole numbers", "b": "truth values", "U": "text"}
 
@@ -94,7 +100,8 @@ GRID = frozenset({"steps", "max_step", "midpoint_data", "fixed"})
 
 def missing(dataset: xr.Dataset) -> list[str]:
     """Return the variables and attributes that a run has and `dataset` has not."""
-    absent = [name for name in VARIABLES if name not in dataset.variables]
+    several = OWN if "experiment" in dataset.variables else ()
+    absent = [name for name in (*VARIABLES, *several) if name not in dataset.variables]
     return absent + [name for name in ATTRIBUTES if name not in dataset.attrs]
 
 
@@ -133,16 +140,20 @@ def _values(dataset: xr.Dataset) -> Iterator[str]:
     for name in ("path", "beta"):
         if not np.array_equal(dataset[name].values, np.arange(dataset.sizes[name])):
             yield f"{name} does not count from 0"
-    for name in ("state", "parameter", "channel"):
+    for name in ("state", "parameter", "channel", "experiment", "kernel_parameter"):
+        if name not in dataset.variables:
+            continue
         names = dataset[name].values.tolist()
         if len(set(names)) < len(names):
             yield f"{name} has a name twice"
         for text in names:
             if not is_name(text):
                 yield f"{name} holds {text!r}, which is no name"
-    times = dataset["time"].values
-    if not (np.isfinite(times).all() and (np.diff(times) > 0.0).all()):
-        yield "time does not increase"
+    yield from filter(None, [wrong_parts(dataset)])
+    for _, one in apart(dataset):
+        times = one["time"].values
+        if not (np.isfinite(times).all() and (np.diff(times) > 0.0).all()):
+            yield "time does not increase"
     rf = dataset["rf"].values
     if not (np.isfinite(rf).all() and (rf >= 0.0).all()):
         yield "rf holds a number that is no precision"

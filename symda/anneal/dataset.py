@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.apart import experiments_of
 from symda.anneal.task import PathResult
 from symda.status import Status
 from symda.types import FloatArray
@@ -91,11 +92,13 @@ def assemble(
     variables["variance"] = (("time", "channel"), variance)
     variables["measured_state"] = ("channel", np.asarray(problem.direct, dtype=np.int64))
 
-    named = [scale.name or "" for scale in problem.scales]
-    scales = np.array(named or [""] * (problem.D + problem.P), dtype=str)
+    on_scale = [scale.name or "" for scale in problem.scales]
+    scales = np.array(on_scale or [""] * (problem.D + problem.P), dtype=str)
+    more, named = experiments_of(problem)
     return xr.Dataset(
-        variables,
+        variables | more,
         coords={
+            **named,
             "path": np.arange(len(results)),
             "attempt": ("path", np.asarray(attempts, dtype=np.int64)),
             "beta": np.arange(len(rf)),

@@ -41,6 +41,13 @@ class Dynamics:
         self._kernels = kernels
         self.problem = problem
 
+    @cached_property
+    def experiments(self) -> tuple[Dynamics, ...]:
+        """Those of each experiment; `forecast` and `slopes` are of one."""
+        if len(self.problem.segments) == 1:
+            return (self,)
+        return tuple(Dynamics(self._kernels, one) for one in self.problem.experiments)
+
     def step(self, n: int, states: FloatArray, theta: FloatArray) -> FloatArray:
         """Take some states over step n, to where its residual is zero.
 
@@ -59,6 +66,7 @@ class Dynamics:
             ranges where they blow up. An implicit step without a solution stays where it is.
         """
         p = self.problem
+        theta = theta[p.use[p.step_experiments[n]]]
         ends = np.zeros((len(states), 1 + p.interior, p.D))
         with np.errstate(all="ignore"):
             if self._explicit:
@@ -123,7 +131,7 @@ class Dynamics:
         low, high = p.state_start.T
         x, *ends = rng.uniform(low, high, (3, p.D))
         ranges = np.where(p.free[:, None], p.parameter_start, p.fixed[:, None])
-        theta = rng.uniform(ranges[:, 0], ranges[:, 1])
+        theta = rng.uniform(ranges[:, 0], ranges[:, 1])[p.use[0]]
         rest = [self._residual(0, x[None], end[None], theta) - end for end in ends]
         scale = np.abs(rest[0]) + np.abs(ends).max() + np.abs(x).max()
         return bool((np.abs(rest[0] - rest[1]) <= 1e-13 * scale).all())

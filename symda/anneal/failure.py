@@ -61,7 +61,7 @@ def _reason(at: Evaluator, path: FloatArray, theta: FloatArray, rf: FloatArray) 
         return f"{beyond}, divided by a step of {problem.h.min():.3g}: {end}"
     measurement_term, model_term = at.terms(path, theta, rf)
     if not np.isfinite(measurement_term):
-        finite = np.isfinite(at.kernels.measure(path, theta))
+        finite = np.isfinite(at.measure(path, theta))
         fits = (finite | (problem.rm == 0.0)).all(axis=0)
         if fits.all():
             return (
@@ -76,7 +76,8 @@ def _reason(at: Evaluator, path: FloatArray, theta: FloatArray, rf: FloatArray) 
         if bad.size:
             n, a = bad[0]
             state = problem.states[int(a) % problem.D]
-            return f"step {n} of {state} is not finite where the rung starts: {_NARROW}"
+            where = problem.named(problem.left_points[n])
+            return f"step {n} of {state}{where} is not finite where the rung starts: {_NARROW}"
         largest = np.abs(residual).max()
         if not np.isfinite(np.square(largest)):
             return f"model errors of {largest:.3g}, squared, are too large for doubles: {_NARROW}"
@@ -92,10 +93,10 @@ def _reason(at: Evaluator, path: FloatArray, theta: FloatArray, rf: FloatArray) 
 def _broken_derivative(at: Evaluator, path: FloatArray, theta: FloatArray) -> str:
     """Name equation, time and variable of a derivative that is not finite."""
     problem = at.problem
-    names = [*problem.states, *problem.parameters]
+    names = [*problem.states, *problem.kernel_parameters]
     if has_matrices(at):
         rows, columns = at.kernels.functions["step_jacobian"].sparsity_out(0).get_triplet()
-        slopes = at.kernels.engine.step_jacobian(path, theta, at.packed.steps)
+        slopes = at.kernels.engine.step_jacobian(path, at.packed.pieces(theta), at.packed.steps)
         bad = np.argwhere(~np.isfinite(slopes))
         if bad.size:
             n, q = bad[0]
@@ -104,15 +105,15 @@ def _broken_derivative(at: Evaluator, path: FloatArray, theta: FloatArray) -> st
             state = problem.states[rows[q] % problem.D]
             return (
                 f"the derivative by {name} of the equation of {state} is {slopes[n, q]} at t = "
-                f"{problem.node_times[n]:.6g}"
+                f"{problem.left_times[n]:.6g}{problem.named(problem.left_points[n])}"
             )
-        slopes = at.kernels.measure_slopes(path, theta)[1]
+        slopes = at.measure_slopes(path, theta)[1]
         bad = np.argwhere(~np.isfinite(slopes) & (problem.rm > 0.0)[:, :, None])
         if bad.size:
             m, l, q = bad[0]
             return (
                 f"the derivative by {names[q]} of the measured quantity {problem.channels[l]} is "
-                f"{slopes[m, l, q]} at t = {problem.times[m]:.6g}"
+                f"{slopes[m, l, q]} at t = {problem.times[m]:.6g}{problem.named(m)}"
             )
     return "the action has no finite derivatives"
 

@@ -29,6 +29,7 @@ from symda.anneal.task import (
 from symda.status import Reason
 
 if TYPE_CHECKING:
+    from symda.build.kernels import Evaluator
     from symda.solve import Climb, Climber
 
 #: Paths a group has for each lane: enough that few lanes stand idle while the last paths finish;
@@ -123,7 +124,8 @@ def climb(
         threads=job.workers,
     )
     late = deadline is not None and time.time() >= deadline
-    return [_result(job, climber, found, i, k, starts[k], late) for i, k in enumerate(starts)]
+    at = workspace(job).kernels.at(job.problem)
+    return [_result(job, climber, found, at, i, k, starts[k], late) for i, k in enumerate(starts)]
 
 
 def _one_by_one(
@@ -143,7 +145,14 @@ def _one_by_one(
 
 
 def _result(
-    job: Job, climber: Climber, climb: Climb, i: int, k: int, start: Point, late: bool
+    job: Job,
+    climber: Climber,
+    climb: Climb,
+    evaluator: Evaluator,
+    i: int,
+    k: int,
+    start: Point,
+    late: bool,
 ) -> PathResult:
     """Take path i of a climb, which began at `start`, out as the result of path k."""
     result = blank(job, k)
@@ -167,7 +176,7 @@ def _result(
         if job.keep != "ends":
             found = climber.minimum(climb, i, last, job.rf[rungs[last]], 0.0)
             result.momenta[:] = found.momenta
-            result.fit[:] = workspace(job).kernels.measure(found.path, found.theta)
+            result.fit[:] = evaluator.measure(found.path, found.theta)
             result = replace(result, decrement=float(climb.decrements[i, last]))
             if result.status[rungs[last]] == STOPPED:
                 # the solver's own test of a minimum is this one; here it was not met

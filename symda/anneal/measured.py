@@ -47,5 +47,8 @@ def near(problem: Problem, seen: BoolArray) -> BoolArray:
 def followed(problem: Problem) -> list[int]:
     """Return the states that are measured as they are, and often enough to be known in between."""
     states = sorted({int(state) for state in problem.direct if state >= 0})
-    seen = {a: problem.rm[:, problem.direct == a].sum(axis=1) > 0.0 for a in states}
-    return [a for a in states if spacing(problem, seen[a]) > 0.0]
+    return [a for a in states if all(_follows(one, a) for one in problem.experiments)]
+
+
+def _follows(problem: Problem, state: int) -> bool:
+    return spacing(problem, problem.rm[:, problem.direct == state].sum(axis=1) > 0.0) > 0.0

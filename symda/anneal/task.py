@@ -259,7 +259,7 @@ def run_path(
         remark = found.message if found.status in (Status.ACCEPTABLE, Status.STOPPED) else ""
         _enter_point(result, beta, found)
     if last >= 0 and job.keep != "ends":
-        result.fit[:] = tools.kernels.measure(path, theta)
+        result.fit[:] = tools.kernels.at(job.problem).measure(path, theta)
         result, remark = judged(job, result, last, (path, theta), remark)
     remark = f"rung {last}: {remark}" if remark else ""
     message = "; ".join(part for part in (remark, *notes) if part)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Unpack
 from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
 from symda.api.mathematics import Mathematics
-from symda.api.specification import LISTED, GridOptions, Specification
+from symda.api.specification import LISTED, Data, GridOptions, Specification
 from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State, measure
 from symda.discretise import Method, Scheme, find_scheme, moved
 from symda.errors import OptionError
-from symda.observe import Observations, Problem
+from symda.observe import Problem
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
 
 if TYPE_CHECKING:
@@ -165,13 +165,15 @@ class Action(Mathematics):
             write_source(self.emitted, into)
         return ActionKernels(self.specification, machine(self.specification, options))
 
-    def bind(self, data: Observations | Problem, **grid: Unpack[GridOptions]) -> Problem:
+    def bind(self, data: Data, **grid: Unpack[GridOptions]) -> Problem:
         """Put observations on this action's grid.
 
         Parameters
         ----------
-        data : Observations or Problem
-            What was measured; a problem made before is returned as it is.
+        data : Observations, Experiments or Problem
+            What was measured: one recording, several (a list, or a mapping of names to them), or a
+            problem made before, which is returned as it is. The options of the grid are those of
+            each recording.
         steps : int or sequence of int
             Model steps in each interval between observation times.
         max_step : float, optional
@@ -183,6 +185,7 @@ class Action(Mathematics):
             a midpoint.
         fixed : mapping of parameter to float or None
             Values to hold parameters at; None estimates one that was declared with a value.
+            ``"k[sweep 1]"`` is k in the experiment ``"sweep 1"`` only.
 
         Returns
         -------
@@ -195,12 +198,12 @@ class Action(Mathematics):
         """
         return self.specification.bind(data, **grid)
 
-    def check(self, data: Observations | Problem, **grid: Unpack[GridOptions]) -> Check:
+    def check(self, data: Data, **grid: Unpack[GridOptions]) -> Check:
         """Check a problem before it is annealed: sizes, scales, memory, the time to expect.
 
         Parameters
         ----------
-        data : Observations or Problem
+        data : Observations, Experiments or Problem
             What was measured.
         **grid
             As for `bind`.
@@ -212,7 +215,7 @@ class Action(Mathematics):
     def posterior(
         self,
         run: Run,
-        data: Observations | Problem,
+        data: Data,
         *,
         path: int | None = None,
         **grid: Unpack[GridOptions],
@@ -227,7 +230,7 @@ class Action(Mathematics):
         ----------
         run : Run
             Of this action and these data.
-        data : Observations or Problem
+        data : Observations, Experiments or Problem
             What was measured.
         path : int, optional
             Which path; the one of lowest action when left out.
@@ -253,7 +256,7 @@ class Action(Mathematics):
 
     def backpropagate(
         self,
-        data: Observations | Problem,
+        data: Data,
         initial: ArrayLike | Mapping[str, float],
         parameters: Mapping[str, ArrayLike] | ArrayLike | None = None,
         **grid: Unpack[GridOptions],
@@ -265,7 +268,7 @@ class Action(Mathematics):
 
         Parameters
         ----------
-        data : Observations or Problem
+        data : Observations, Experiments or Problem
             What was measured.
         initial : array_like or mapping of str to float
             The state at the first grid point, without parameters per step.

@@ -24,6 +24,7 @@ from symda.api.kinked import name_kinks
 from symda.api.machine import build_ahead
 from symda.api.run import Run
 from symda.api.same import check_equations, digests
+from symda.api.specification import require_one
 from symda.api.starts import StartLike, as_start
 from symda.build.kernels import PARTS
 from symda.errors import OptionError
@@ -34,15 +35,15 @@ if TYPE_CHECKING:
     from symda.anneal.report import Reporter
     from symda.anneal.strategies import Strategy
     from symda.api.action import Action
+    from symda.api.specification import Data
     from symda.build.kernels import Kernels
     from symda.declare import Parameter
-    from symda.observe import Observations
     from symda.solve import Solver
 
 
 def anneal(
     action: Action,
-    data: Observations | Problem,
+    data: Data,
     *,
     ladder: Ladder | None = None,
     paths: int = 100,
@@ -74,8 +75,10 @@ def anneal(
     ----------
     action : Action
         The model, what is measured, the scheme.
-    data : Observations or Problem
-        What was measured.
+    data : Observations, Experiments or Problem
+        What was measured: one recording, or several of one system, as a list, a mapping of names to
+        them, or `Experiments`. Each has its own path; parameters are shared, unless they were
+        declared with ``per="experiment"``.
     ladder : Ladder
         The rungs Rf = rf0 alpha^beta; ``Ladder()`` is 0.01 x 2^beta, beta = 0 .. 25.
     paths : int
@@ -105,7 +108,8 @@ def anneal(
     attempts : int
         Attempts of a population, each with `paths` candidates of its own.
     fixed : mapping of parameter to float or None
-        Values to hold parameters at; None estimates one declared with a value.
+        Values to hold parameters at; None estimates one declared with a value. ``"k[sweep 1]"`` is
+        k in the experiment ``"sweep 1"`` only.
     steps, max_step, midpoint_data
         The grid, see `Action.bind`.
     executor : str or concurrent.futures.Executor, optional
@@ -163,6 +167,9 @@ def anneal(
     settings = replace(settings, start=as_start(start, problem))
     capability = settings.chosen.capability
     parts = capability.needs | capability.wants
+    if capability.continuous:
+        fix = "Use solver='newton', 'ipopt' or 'lbfgs', or anneal the experiments one by one."
+        require_one(problem, f"anneal: solver={settings.chosen.name!r}", fix)
     if "lanes" in parts:
         build_ahead(action.specification, problem)
     kernels = action.compile().machine
@@ -191,10 +198,9 @@ def anneal(
         },
     )
     dataset = name_kinks(dataset, action, problem)
-    sources = None if isinstance(data, Problem) else data.forcing
     own = not capability.continuous
     try:
-        dataset = assessed(dataset, action, kernels.at(problem), sources, own=own)
+        dataset = assessed(dataset, action, kernels.at(problem), data, own=own)
     except KeyboardInterrupt:
         # what is done is done, though not looked at
         dataset.attrs["interrupted"] = 1
@@ -212,7 +218,7 @@ def _check_provided(solver: Solver, kernels: Kernels, problem: Problem) -> None:
 
 
 def _binding(
-    data: Observations | Problem,
+    data: Data,
     steps: int | Sequence[int],
     max_step: float | None,
     midpoint_data: bool,
@@ -242,7 +248,8 @@ def _try_growing(strategy: Strategy, kernels: Kernels, problem: Problem, rf: Flo
     if longer:
         window = problem.window(first)
         draw = Draw(window)
-        Dynamics(kernels, window).step(0, draw.path()[:1], draw.parameters())
+        one, path, theta = next(window.apart(draw.path(), draw.parameters()))
+        Dynamics(kernels, one).step(0, path[:1], theta)
 
 
 def _reporter(progress: bool | None) -> Reporter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,9 @@ import numpy as np
 from symda.analyse import ModelEquations, assess
 from symda.api import preflight
 from symda.api.kinked import jumps_met
+from symda.api.specification import Data, as_experiments
 from symda.declare import NoiseNumbers
+from symda.observe import Problem
 from symda.observe.jumps import within_steps
 from symda.types import FloatArray
 
@@ -20,14 +21,13 @@ if TYPE_CHECKING:
     from symda.analyse.scheme_error import StepForcing
     from symda.api.action import Action
     from symda.build.kernels import Evaluator
-    from symda.observe.forcing import ForcingSource
 
 
 def assessed(
     dataset: xr.Dataset,
     action: Action,
     at: Evaluator,
-    sources: Mapping[str, ForcingSource] | None,
+    data: Data,
     *,
     own: bool,
 ) -> xr.Dataset:
@@ -41,22 +41,31 @@ def assessed(
         What was annealed.
     at : Evaluator
         Its kernels with the problem.
-    sources : mapping of str to Samples or Expr, optional
-        The forcing; as the scheme sees it when left out.
+    data : Observations, Experiments or Problem
+        What was annealed, with the forcing; of a problem that is as the scheme sees it.
     own : bool
         Whether the solver minimises this action; the continuous problem's minima are others.
     """
     model, problem = action.model, at.problem
     forcing: StepForcing | None = None
-    if sources is not None and model.forcing:
-        left, right = problem.node_times[:-1], problem.node_times[1:]
+    if not isinstance(data, Problem) and model.forcing:
+        recordings = as_experiments(data).values()
 
         def forcing(abscissae: FloatArray) -> FloatArray:
-            channels = [
-                within_steps(sources[f.name], model.time, left, right, abscissae)
-                for f in model.forcing
+            parts = [
+                [
+                    within_steps(
+                        recording.forcing[f.name],
+                        model.time,
+                        one.left_times,
+                        one.right_times,
+                        abscissae,
+                    )
+                    for f in model.forcing
+                ]
+                for recording, one in zip(recordings, problem.experiments, strict=True)
             ]
-            return np.stack(channels, axis=-1)
+            return np.concatenate([np.stack(channels, axis=-1) for channels in parts])
 
     unseen, unconstrained = preflight.loose(action.field, at.problem)
     equations = ModelEquations(

@@ -15,6 +15,7 @@ from symda.api.forced import forced
 from symda.api.machine import machine
 from symda.api.preflight import ProblemWarning, jump_warnings
 from symda.api.simulate import initial_state, parameter_vector
+from symda.api.specification import require_one
 from symda.build.kernels import matrices_of
 from symda.errors import DataError, OptionError
 from symda.scale import words
@@ -39,6 +40,7 @@ def backpropagate(
             f"{WHERE}: a matrix-free action has no Jacobians of its steps; make it with "
             "matrix_free=False."
         )
+    require_one(problem, WHERE, "Call it once for each.")
     own = [w.name for w in specification.model.per_step]
     constants = parameters
     values: dict[str, FloatArray] = {}

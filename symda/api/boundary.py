@@ -16,6 +16,7 @@ from symda.api.inputs import vector
 from symda.api.kernels import numbers
 from symda.api.preflight import ProblemWarning
 from symda.api.run import Run
+from symda.api.specification import Data, as_experiments, require_one
 from symda.api.starts import as_start
 from symda.checks import choice
 from symda.errors import OptionError, SolveError, nearest
@@ -141,7 +142,7 @@ class BoundarySolution:
 
 def boundary_value(
     action: Action,
-    data: Observations | Problem,
+    data: Data,
     *,
     rf: ArrayLike,
     start: StartLike,
@@ -164,7 +165,7 @@ def boundary_value(
     ----------
     action : Action
         With ``model_error="rate"`` and ``averaging="sum"``.
-    data : Observations or Problem
+    data : Observations or Problem, of one recording
         What was measured. Of a problem the forcing is known at the abscissae of the scheme only.
     rf : float or array_like, shape (D,)
         Model precision, for all states or each; inf: the equation holds exactly.
@@ -207,10 +208,14 @@ def boundary_value(
     problem = action.bind(
         data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
     )
+    require_one(problem, "boundary_value", "Call it once for each.")
     precision = _precision(rf, problem)
     times, path, theta = _start(start, problem, precision)
     given = _initial(initial, problem)
-    inputs = _inputs(action, data, problem) if isinstance(data, Observations) else None
+    inputs = None
+    if not isinstance(data, Problem):
+        (recording,) = as_experiments(data).values()
+        inputs = _inputs(action, recording, problem)
     chosen = {} if options is None else options
     solver = make_method(method, FieldFunctions(field.functions), problem, chosen, inputs)
     found = solver.solve(times, path, theta, precision, given)

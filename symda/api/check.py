@@ -77,6 +77,8 @@ class Check:
         Of the whole symmetric matrix; 0 where none is formed (a large lattice).
     times, steps : (float, float)
         First and last grid point; shortest and longest step.
+    experiments : tuple of str
+        Names of the experiments; of one recording ``"1"``.
     channels : tuple of ChannelScale
         Scales of the L channels.
     unseen, unconstrained : tuple of str
@@ -111,6 +113,7 @@ class Check:
     hessian_nonzeros: int
     times: tuple[float, float]
     steps: tuple[float, float]
+    experiments: tuple[str, ...]
     channels: tuple[ChannelScale, ...]
     unseen: tuple[str, ...]
     unconstrained: tuple[str, ...]
@@ -139,6 +142,11 @@ class Check:
             f"{self.model}, scheme {self.scheme}: D = {self.D} states{own}, P = {self.P} "
             f"parameters ({self.free} free), L = {self.L} measured channels"
         )
+        if len(self.experiments) > 1:
+            names = ", ".join(self.experiments[:LISTED]) + ", ..." * (
+                len(self.experiments) > LISTED
+            )
+            yield f"{len(self.experiments)} experiments: {names}"
         yield (
             f"grid: N = {self.N} steps of {steps}, M = {self.M} points, "
             f"t = {self.times[0]:.6g} .. {self.times[1]:.6g}"
@@ -243,8 +251,9 @@ def check(specification: Specification, problem: Problem) -> Check:
         data_count=problem.data_count,
         unknowns=problem.M * problem.D + free,
         hessian_nonzeros=hessian.nonzeros,
-        times=(float(problem.times[0]), float(problem.times[-1])),
+        times=(float(problem.times.min()), float(problem.times.max())),
         steps=(float(problem.h.min()), float(problem.h.max())),
+        experiments=tuple(segment.name for segment in problem.segments),
         channels=channels,
         unseen=unseen,
         unconstrained=unconstrained,
@@ -300,11 +309,12 @@ def _scale(problem: Problem, channel: int) -> ChannelScale:
 
 
 def _count_warnings(problem: Problem, free: int) -> Iterator[str]:
-    fitted = problem.fitted
+    fitted, many = problem.fitted, len(problem.segments)
+    each = f" of each of {many} experiments" if many > 1 else ""
     if problem.data_count < fitted:
         yield (
             f"fewer data than fitted quantities: {problem.data_count} measured values for "
-            f"{problem.D} states at the start and {free} free parameters"
+            f"{problem.D} states at the start{each} and {free} free parameters"
             f"{', and for each value of those per step' * bool(problem.untied.any())}. "
             "Measure more, or fix parameters."
         )

@@ -16,9 +16,8 @@ from symda.types import FloatArray
 if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
-    from symda.api.specification import Specification
+    from symda.api.specification import Data, Specification
     from symda.build.kernels import Evaluator, Kernels
-    from symda.observe import Observations, Problem
 
 Theta: TypeAlias = ArrayLike | Mapping[str, float]
 
@@ -57,53 +56,44 @@ class ActionKernels:
         """The emitted Cython text."""
         return self.machine.source
 
-    def action(
-        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
-    ) -> float:
+    def action(self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Data) -> float:
         """Return the action A(X, theta)."""
         at = self._at(data)
         return at.action(*self._point(at, X, theta), numbers(rf, "rf"))
 
-    def terms(
-        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
-    ) -> tuple[float, float]:
+    def terms(self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Data) -> tuple[float, float]:
         """Measurement term and model term."""
         at = self._at(data)
         return at.terms(*self._point(at, X, theta), numbers(rf, "rf"))
 
-    def gradient(
-        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
-    ) -> FloatArray:
+    def gradient(self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Data) -> FloatArray:
         """Gradient, shape (M D + P,)."""
         at = self._at(data)
         return at.gradient(*self._point(at, X, theta), numbers(rf, "rf"))
 
-    def hessian(
-        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem
-    ) -> csc_array:
+    def hessian(self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Data) -> csc_array:
         """Hessian, SciPy sparse (M D + P, M D + P), symmetric."""
         at = matrices_of(self._at(data), "Hessian")
         return at.hessian(*self._point(at, X, theta), numbers(rf, "rf"))
 
     def hessian_product(
-        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Observations | Problem, v: ArrayLike
+        self, X: ArrayLike, theta: Theta, rf: ArrayLike, data: Data, v: ArrayLike
     ) -> FloatArray:
         """Hessian times `v`, shape (M D + P,), whatever the size of the model."""
         at = self._at(data)
         point = self._point(at, X, theta)
         return at.hessian_product(*point, numbers(rf, "rf"), numbers(v, "v"))
 
-    def residual(self, X: ArrayLike, theta: Theta, data: Observations | Problem) -> FloatArray:
+    def residual(self, X: ArrayLike, theta: Theta, data: Data) -> FloatArray:
         """Residuals of the steps, shape (N, E)."""
         at = self._at(data)
         return at.residual(*self._point(at, X, theta))
 
-    def _at(self, data: Observations | Problem) -> Evaluator:
+    def _at(self, data: Data) -> Evaluator:
         return self.machine.at(self._specification.bind(data))
 
     def _point(self, at: Evaluator, X: ArrayLike, theta: Theta) -> tuple[FloatArray, FloatArray]:
-        names = tuple(p.name for p in self._specification.parameters)
-        path, values = numbers(X, "X"), parameter_values(theta, names)
+        path, values = numbers(X, "X"), parameter_values(theta, at.problem.parameters)
         if path.shape[-1:] != (at.problem.D,) or values.shape != (at.problem.P,):
             return path, values  # refused by the evaluator
         return at.problem.internal(path, values)

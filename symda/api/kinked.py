@@ -43,14 +43,17 @@ def name_kinks(dataset: xr.Dataset, action: Action, problem: Problem) -> xr.Data
     for k in stopped:
         theta = dataset["parameters"].values[k, last[k]]
         X = dataset["states"].values[k]
-        share, crossed = _near(found, action, problem, X, theta)
-        m, i = np.unravel_index(int(np.argmin(share)), share.shape)
-        if share[m, i] > NEAR and not crossed[i]:
-            continue
-        messages[k] += (
-            f"; {found[i].words}: the path is there at t = {problem.times[m]:.6g}, and no "
-            "derivative shows the way down; write a smooth function instead"
-        )
+        for segment, (one, x, own) in zip(problem.segments, problem.apart(X, theta), strict=True):
+            share, crossed = _near(found, action, one, x, own)
+            m, i = np.unravel_index(int(np.argmin(share)), share.shape)
+            if share[m, i] > NEAR and not crossed[i]:
+                continue
+            where = f"{one.times[m]:.6g}{problem.named(segment.first_point)}"
+            messages[k] += (
+                f"; {found[i].words}: the path is there at t = {where}, and no "
+                "derivative shows the way down; write a smooth function instead"
+            )
+            break
     return dataset.assign(message=("path", np.array(messages, dtype=str)))
 
 
@@ -69,11 +72,14 @@ def jumps_met(
     found = tuple(k for k in kinks(action.model, action.measurement) if k.effect != "kink")
     if not found:
         return ()
-    share, crossed = _near(found, action, problem, X, theta)
-    # the stages of a step look as far as the step goes
-    reach = np.abs(np.diff(share, axis=0)).max(axis=0)
-    met = crossed | (share.min(axis=0) <= np.maximum(NEAR, reach))
-    return tuple(dict.fromkeys(found[i].words for i in np.flatnonzero(met)))
+    words: dict[str, None] = {}
+    for one, x, own in problem.apart(X, theta):
+        share, crossed = _near(found, action, one, x, own)
+        # the stages of a step look as far as the step goes
+        reach = np.abs(np.diff(share, axis=0)).max(axis=0)
+        met = crossed | (share.min(axis=0) <= np.maximum(NEAR, reach))
+        words |= dict.fromkeys(found[i].words for i in np.flatnonzero(met))
+    return tuple(words)
 
 
 def _near(

@@ -10,6 +10,7 @@ import numpy as np
 
 from symda.analyse.laplace import laplace
 from symda.analyse.posterior import Posterior
+from symda.anneal.apart import apart
 from symda.api.machine import machine
 from symda.api.preflight import loose
 from symda.api.run import Run
@@ -75,6 +76,10 @@ def posterior(
 def _check_same(run: Run, problem: Problem) -> None:
     d = run.dataset
     made = {
+        "experiments": (
+            tuple(name for name, _ in apart(d)),
+            tuple(segment.name for segment in problem.segments),
+        ),
         "states": (tuple(d["state"].values.tolist()), problem.states),
         "parameters": (tuple(d["parameter"].values.tolist()), problem.parameters),
         "fixed parameters": (

@@ -95,6 +95,14 @@ def warn_of_window(
 def loose(field: MachineField, problem: Problem) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the states that nothing measured sees, and of free parameters nothing constrains."""
     seen, constrained = reachable(field)
+    if len(problem.segments) > 1:
+        # a parameter of one experiment is constrained by what was measured there
+        parts = [
+            reachable(field, np.asarray((one.rm > 0.0).any(axis=0)))[1]
+            for one in problem.experiments
+        ]
+        constrained = np.zeros(problem.P, dtype=bool)
+        constrained[problem.use[np.array(parts)]] = True
     declared = field.measurement.declarations(field.model)
     known = constrained | ~problem.free
     known |= np.array([declared[p].prior is not None for p in field.parameters], dtype=bool)
@@ -104,11 +112,18 @@ def loose(field: MachineField, problem: Problem) -> tuple[tuple[str, ...], tuple
     )
 
 
-def reachable(field: MachineField) -> tuple[BoolArray, BoolArray]:
+def reachable(
+    field: MachineField, measured_channels: BoolArray | None = None
+) -> tuple[BoolArray, BoolArray]:
     """Which states and parameters the measurements depend on, by the equations' sparsity.
 
     A state is seen if a measured quantity uses it, or if the equation of a seen state does. A
     parameter is constrained if a measured quantity or the equation of a seen state uses it.
+
+    Parameters
+    ----------
+    measured_channels : (L,)
+        Which quantities were measured; all when left out.
 
     Returns
     -------
@@ -118,7 +133,8 @@ def reachable(field: MachineField) -> tuple[BoolArray, BoolArray]:
     uses, measured = field.structure()
     D = field.D
     found: BoolArray = np.zeros(D + field.P, dtype=bool)
-    found[measured.indices] = True
+    rows = slice(None) if measured_channels is None else np.flatnonzero(measured_channels)
+    found[measured[rows].indices] = True
     fresh = found[:D].copy()
     while fresh.any():
         met = np.zeros_like(found)
@@ -230,25 +246,33 @@ def ladder_warnings(problem: Problem, rf: FloatArray) -> Iterator[str]:
 def jump_warnings(model: Model, problem: Problem) -> Iterator[str]:
     """Name what jumps in time where the steps do not see it: forcing, and the model's own clock."""
     for one in problem.missed:
-        begins, ends = problem.node_times[one.step : one.step + 2]
+        begins, ends = problem.left_times[one.step], problem.right_times[one.step]
+        where = problem.named(int(problem.left_points[one.step]))
         more = f", and {one.jumps - 1} more times inside of steps" if one.jumps > 1 else ""
         yield (
-            f"forcing {one.forcing} jumps at time {one.time:.10g}, inside of step {one.step} "
-            f"({begins:.10g} to {ends:.10g}){more}: a step sees a forcing only at its own few "
-            f"times, and takes a jump to be at one of them. {one.fix}"
+            f"forcing {one.forcing}{where} jumps at time {one.time:.10g}, inside of step "
+            f"{one.step} ({begins:.10g} to {ends:.10g}){more}: a step sees a forcing only at its "
+            f"own few times, and takes a jump to be at one of them. {one.fix}"
         )
     if model.time is None or model.discrete:
         return
+    for segment, alone in zip(problem.segments, problem.experiments, strict=True):
+        where = problem.named(segment.first_point)
+        yield from _clock_warnings(model, model.time, alone, where)
+
+
+def _clock_warnings(model: Model, clock: Time, problem: Problem, where: str) -> Iterator[str]:
+    """Name the equation of one experiment that switches by the model's own clock."""
     span, finest = problem.node_times[[0, -1]].tolist(), float(problem.h.min())
     _, fixed = problem.natural(problem.state_start[:, 0], problem.fixed)
     theta = dict(zip(problem.parameters, fixed.tolist(), strict=True))
     known = {p: theta[p.name] for p in model.parameters if np.isfinite(theta[p.name])}
     for name, equation in clocked(model):
         at = breaks(equation, *span, finest=finest, known=known)
-        if at.size and (at := _jumping(equation, model.time, known, at, span, finest)).size:
+        if at.size and (at := _jumping(equation, clock, known, at, span, finest)).size:
             yield (
-                f"the equation of {name} switches at time {at[0]:.10g} by a condition in "
-                f"{model.time.name}: no step knows on which side of it its ends are. Make what "
+                f"the equation of {name} switches at time {at[0]:.10g}{where} by a condition in "
+                f"{clock.name}: no step knows on which side of it its ends are. Make what "
                 "switches a forcing, u = sd.forcing('u'), and pass the expression with the data, "
                 "forcing={'u': ...}: steps then end at its jumps."
             )

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import sympy as sp
 
 from symda.analyse import best_path, free_parameters, last_rung
 from symda.api.mathematics import Mathematics
 from symda.api.same import check_equations
-from symda.api.trajectory import Trajectory
 from symda.declare import LatticeModel, MechanicalModel, Model
 from symda.errors import OptionError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from symda.show.report import Part, Picture
+    from symda.show.states import Truth
     from symda.typeset.display import Section
 
 #: Sections of an action's equations that say what was declared; the others are derived.
@@ -50,7 +51,7 @@ def report_run(
     dataset: xr.Dataset,
     path: str | Path,
     action: Mathematics | None,
-    truth: Trajectory | xr.DataArray | None,
+    truth: Truth | None,
 ) -> Path:
     """Write the report of a run; see `Run.report`."""
     from symda.show.report import Document, check_target, found, history, repeat, write
@@ -58,9 +59,15 @@ def report_run(
     check_target(path)
     if action is not None:
         check_same(dataset, action)
-    known = truth.states if isinstance(truth, Trajectory) else truth
     declared = {} if action is None else action.specification.declarations
-    parts = [*found(dataset, {s.name: one.bounds for s, one in declared.items()}, known)]
+    bounds = {s.name: one.bounds for s, one in declared.items()}
+    if "use" in dataset:
+        # k of one experiment has the bounds of k
+        names = np.broadcast_to(dataset["kernel_parameter"].values, dataset["use"].shape)
+        own = dataset["parameter"].values[dataset["use"].values]
+        pairs = zip(own.flat, names.flat, strict=True)
+        bounds |= {str(name): bounds[str(k)] for name, k in pairs if str(k) in bounds}
+    parts = [*found(dataset, bounds, truth)]
     if action is not None:
         parts += [_declared(action), *_derived(action)]
         parts.append(_sources(action, newton=str(dataset.attrs["solver"]) == "newton"))
@@ -110,7 +117,7 @@ def check_same(dataset: xr.Dataset, action: Mathematics) -> None:
         "averaging": (str(dataset.attrs.get("averaging", "sum")), action.averaging),
         "states": (_names(dataset, "state"), tuple(s.name for s in action.model.states)),
         "parameters": (
-            _names(dataset, "parameter"),
+            _names(dataset, "kernel_parameter" if "use" in dataset else "parameter"),
             tuple(p.name for p in action.parameters),
         ),
         "channels": (_names(dataset, "channel"), action.measurement.names),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from symda.analyse import (
     verdict,
     wilson,
 )
+from symda.anneal.apart import apart
 from symda.anneal.levels import GAP, HIT
 from symda.api.estimates import Estimates
 from symda.api.mathematics import Mathematics
@@ -33,6 +34,29 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
+
+
+#: The truth behind a run, as far as it is known; of several experiments by their names.
+Known: TypeAlias = "Trajectory | xr.DataArray | Mapping[str, Trajectory | xr.DataArray]"
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """One experiment of a path.
+
+    Attributes
+    ----------
+    states : xarray.DataArray, dims (time, state)
+        The path.
+    parameters : mapping of str to float
+        All parameters by the names they were declared with, shared ones included.
+    momenta : xarray.DataArray, dims (step, component)
+        p_n = Rf r_n.
+    """
+
+    states: xr.DataArray
+    parameters: Mapping[str, float]
+    momenta: xr.DataArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +79,10 @@ class Best:
         (y - h)/sd; with other noise than the Gaussian of the data's variance randomised quantile
         residuals of the run's best path, None of others. Standard normal where model and noise are
         right.
+    experiments : mapping of str to Experiment
+        Each experiment by name; of one recording there is one, ``"1"``. In `states` and `momenta`
+        one follows the other, and `parameters` calls the value of k in one of them
+        ``"k[sweep 1]"``.
     """
 
     path: int
@@ -65,7 +93,8 @@ class Best:
     states: xr.DataArray
     parameters: Mapping[str, float]
     momenta: xr.DataArray
-    residuals: xr.DataArray | None = None
+    residuals: xr.DataArray | None
+    experiments: Mapping[str, Experiment]
 
 
 def _prior_term(rung: xr.Dataset) -> float:
@@ -158,6 +187,10 @@ class Run:
             message = str(one["message"].values) or "it was not run"
             raise OptionError(f"Path {index} reached no rung: {message}.")
         rung = one.sel(beta=last)
+        experiments = {
+            name: Experiment(part["states"], _estimates(part.sel(beta=last)), part["momenta"])
+            for name, part in apart(one)
+        }
         return Best(
             path=index,
             action=float(rung["action"]),
@@ -165,12 +198,10 @@ class Run:
             model_term=float(rung["model_term"]),
             prior_term=_prior_term(rung),
             states=one["states"],
-            parameters=Estimates(
-                (str(n), float(v))
-                for n, v in zip(d["parameter"].values, rung["parameters"].values, strict=True)
-            ),
+            parameters=_estimates(rung),
             momenta=one["momenta"],
             residuals=_residuals(d, one),
+            experiments=experiments,
         )
 
     def table(self, beta: int | None = None, *, tolerance: float = GAP) -> pd.DataFrame:
@@ -268,13 +299,12 @@ class Run:
         *,
         states: Sequence[str] | None = None,
         which: int | str = "best",
-        truth: Trajectory | xr.DataArray | None = None,
+        truth: Known | None = None,
     ) -> Figure:
-        """Plot states against data, unmeasured ones marked."""
+        """Plot states against data, unmeasured ones marked; of several experiments, each."""
         from symda.show import plot_states
 
-        known = truth.states if isinstance(truth, Trajectory) else truth
-        return plot_states(self.dataset, path, states, which, known)
+        return plot_states(self.dataset, path, states, which, _states_of(truth))
 
     def plot_parameters(
         self, path: str | Path | None = None, *, truth: Mapping[str, float] | None = None
@@ -289,7 +319,7 @@ class Run:
         path: str | Path,
         *,
         action: Mathematics | None = None,
-        truth: Trajectory | xr.DataArray | None = None,
+        truth: Known | None = None,
     ) -> Path:
         """Write all there is to read of this run.
 
@@ -304,7 +334,7 @@ class Run:
         action : Action, optional
             What was annealed; a run that `anneal` returned knows, one from a file does not.
         truth : Trajectory or xarray.DataArray, optional
-            Drawn behind the estimated states.
+            Drawn behind the estimated states; of several experiments a mapping of names to such.
 
         Returns
         -------
@@ -320,7 +350,8 @@ class Run:
         """
         from symda.api.report import report_run
 
-        return report_run(self.dataset, path, self.action if action is None else action, truth)
+        known = _states_of(truth)
+        return report_run(self.dataset, path, self.action if action is None else action, known)
 
     def save(self, path: str | Path) -> Path:
         """Write the run to a NetCDF file; it appears whole or not at all.
@@ -347,6 +378,20 @@ class Run:
     def last_beta(self) -> int:
         """The last rung that any path reached."""
         return last_rung(self.dataset)
+
+
+def _states_of(truth: Known | None) -> xr.DataArray | Mapping[str, xr.DataArray] | None:
+    if isinstance(truth, Mapping):
+        return {
+            name: one.states if isinstance(one, Trajectory) else one for name, one in truth.items()
+        }
+    return truth.states if isinstance(truth, Trajectory) else truth
+
+
+def _estimates(rung: xr.Dataset) -> Estimates:
+    """Parameters of one path at one rung."""
+    names, values = rung["parameter"].values, rung["parameters"].values
+    return Estimates((str(name), float(v)) for name, v in zip(names, values, strict=True))
 
 
 def load(path: str | Path) -> Run:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
 from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State
 from symda.discretise import Scheme
 from symda.errors import OptionError
-from symda.observe import Observations, Problem, bind
+from symda.observe import Experiments, Observations, Problem, bind_experiments
+from symda.observe.experiments import Recordings
 from symda.observe.weights import Averaging, ErrorForm
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from symda.derive.lattice import MachineField
     from symda.emit import Source
     from symda.lower import KernelIR
+
+#: What a user passes as data: one recording, several, or what they were bound to.
+Data: TypeAlias = Observations | Recordings | Problem
 
 #: Channels named in a representation.
 LISTED = 12
@@ -121,7 +125,7 @@ class Specification:
 
         return emit_newton(self.lowered)
 
-    def bind(self, data: Observations | Problem, **grid: Unpack[GridOptions]) -> Problem:
+    def bind(self, data: Data, **grid: Unpack[GridOptions]) -> Problem:
         """Put observations on the grid; see `Action.bind`."""
         if isinstance(data, Problem):
             usual = {"steps": 1, "midpoint_data": False}
@@ -131,14 +135,15 @@ class Specification:
                     "max_step, start, stop, midpoint_data and fixed go to the bind that makes it."
                 )
             return self._own(data)
-        if not isinstance(data, Observations):
+        experiments = as_experiments(data)
+        if self.matrix_free and len(experiments) > 1:
             raise OptionError(
-                f"data must be a symda.Observations, got {type(data).__name__}; "
-                "make one with sd.Observations(times, values, variance=...)."
+                f"{self!r} is matrix-free, and takes one recording. Make the action with "
+                "matrix_free=False where blocks of D x D fit, or anneal the experiments one by one."
             )
         declared = self.declarations
-        return bind(
-            data,
+        return bind_experiments(
+            experiments,
             states={s: declared[s] for s in self.model.states},
             parameters={p: declared[p] for p in self.parameters},
             forcing=self.model.forcing,
@@ -157,7 +162,7 @@ class Specification:
     def _own(self, problem: Problem) -> Problem:
         wanted = {
             "states": tuple(s.name for s in self.model.states),
-            "parameters": tuple(p.name for p in self.parameters),
+            "kernel_parameters": tuple(p.name for p in self.parameters),
             "channels": self.measurement.names,
             "interior": len(self.scheme.interior),
             "abscissae": self.scheme.abscissae,
@@ -167,8 +172,45 @@ class Specification:
         for what, value in wanted.items():
             if getattr(problem, what) != value:
                 raise OptionError(
-                    f"This problem was made for another action: its {what} is "
-                    f"{getattr(problem, what)!r}, this action's {value!r}. "
+                    f"This problem was made for another action: its {what.removeprefix('kernel_')} "
+                    f"is {getattr(problem, what)!r}, this action's {value!r}. "
                     "Make it with this action's bind(data)."
                 )
         return problem
+
+
+def require_one(problem: Problem, where: str, fix: str) -> None:
+    """Refuse a problem of several experiments.
+
+    Raises
+    ------
+    OptionError
+        If it is one; `where` says what takes one recording only, `fix` what to do.
+    """
+    if len(problem.segments) > 1:
+        raise OptionError(
+            f"{where} takes one recording, got {len(problem.segments)} experiments. {fix}"
+        )
+
+
+def as_experiments(data: object) -> Experiments:
+    """Return what a user passed as data as experiments; one recording is one of them.
+
+    Raises
+    ------
+    OptionError
+        If it is neither a recording nor several.
+    DataError
+        As `Experiments`.
+    """
+    if isinstance(data, Experiments):
+        return data
+    if isinstance(data, Observations):
+        return Experiments([data])
+    if isinstance(data, Mapping) or (isinstance(data, Sequence) and not isinstance(data, str)):
+        return Experiments(data)
+    raise OptionError(
+        f"data must be a symda.Observations, got {type(data).__name__}; "
+        "make one with sd.Observations(times, values, variance=...). Several recordings are a list "
+        "of them, or a mapping of names to them."
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from symda.anneal.apart import apart
 from symda.anneal.starts import FromPaths, Start, StartFunction
 from symda.api.kernels import numbers
 from symda.api.run import Run
@@ -79,6 +80,12 @@ def _of_run(run: Run, problem: Problem) -> FromPaths:
         raise OptionError(
             f"anneal: the run given as start has the states {', '.join(states)}; expected "
             f"{', '.join(problem.states)}. Start from a run of the same model."
+        )
+    ran, given = [name for name, _ in apart(d)], [s.name for s in problem.segments]
+    if ran != given:
+        raise OptionError(
+            f"anneal: the run given as start has the experiments {', '.join(ran)}; expected "
+            f"{', '.join(given)}. Start from a run of the same experiments."
         )
     times = d["time"].values
     if times.shape != problem.times.shape or not np.allclose(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 
 from symda.build.load import load
-from symda.types import FloatArray
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -36,12 +37,33 @@ STEP_FUNCTIONS = (
 PRIOR_FUNCTIONS = ("prior_action", "prior_gradient", "prior_hessian")
 
 
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """A path of several experiments, one after the other: their parameters, where each begins.
+
+    Attributes
+    ----------
+    theta : (S, P)
+        Parameters of each experiment.
+    steps, points : (S + 1,)
+        First step and first grid point of each; then the numbers of all.
+    """
+
+    theta: FloatArray
+    steps: IntArray
+    points: IntArray
+
+
+#: Parameters (P,) of a path that is one piece, or those of several pieces.
+Theta: TypeAlias = FloatArray | Pieces
+
+
 class Engine(ABC):
     """Evaluates all steps, or all grid points, of a path at once.
 
-    Arrays are C-contiguous float64: `X` (M, D), `theta` (P,), `steps` (N, 3 + S U), `points` (M, 2
-    L), `rf` (D,), `lam` (N, E). Sparse results are nonzeros, in the order of the function's output
-    sparsity.
+    Arrays are C-contiguous float64: `X` (M, D), `theta` (P,) or `Pieces`, `steps` (N, 3 + S U),
+    `points` (M, 2 L), `rf` (D,), `lam` (N, E). Sparse results are nonzeros, in the order of the
+    function's output sparsity.
 
     Attributes
     ----------
@@ -53,68 +75,64 @@ class Engine(ABC):
     functions: Mapping[str, ca.Function]
 
     @abstractmethod
-    def _steps(
-        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
-    ) -> list[FloatArray]:
+    def _steps(self, name: str, X: FloatArray, theta: Theta, *data: FloatArray) -> list[FloatArray]:
         """Results of a function of each step, (N, size) each."""
 
     @abstractmethod
     def _points(
-        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
+        self, name: str, X: FloatArray, theta: Theta, *data: FloatArray
     ) -> list[FloatArray]:
         """Results of a function of each grid point, (M, size) each."""
 
     def step_action(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
+        self, X: FloatArray, theta: Theta, steps: FloatArray, rf: FloatArray
     ) -> FloatArray:
         """(N,)."""
         return self._steps("step_action", X, theta, steps, rf)[0][:, 0]
 
     def step_gradient(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
+        self, X: FloatArray, theta: Theta, steps: FloatArray, rf: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """(N,) and (N, E + D + P)."""
         action, gradient = self._steps("step_gradient", X, theta, steps, rf)
         return action[:, 0], gradient
 
     def step_hessian(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, rf: FloatArray
+        self, X: FloatArray, theta: Theta, steps: FloatArray, rf: FloatArray
     ) -> FloatArray:
         """(N, nonzeros)."""
         return self._steps("step_hessian", X, theta, steps, rf)[0]
 
-    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+    def step_residual(self, X: FloatArray, theta: Theta, steps: FloatArray) -> FloatArray:
         """(N, E)."""
         return self._steps("step_residual", X, theta, steps)[0]
 
-    def step_jacobian(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+    def step_jacobian(self, X: FloatArray, theta: Theta, steps: FloatArray) -> FloatArray:
         """(N, nonzeros)."""
         return self._steps("step_jacobian", X, theta, steps)[0]
 
     def step_curvature(
-        self, X: FloatArray, theta: FloatArray, steps: FloatArray, lam: FloatArray
+        self, X: FloatArray, theta: Theta, steps: FloatArray, lam: FloatArray
     ) -> FloatArray:
         """(N, nonzeros)."""
         return self._steps("step_curvature", X, theta, steps, lam)[0]
 
-    def point_action(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
+    def point_action(self, X: FloatArray, theta: Theta, points: FloatArray) -> FloatArray:
         """(M,)."""
         return self._points("point_action", X, theta, points)[0][:, 0]
 
     def point_gradient(
-        self, X: FloatArray, theta: FloatArray, points: FloatArray
+        self, X: FloatArray, theta: Theta, points: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """(M,) and (M, D + P)."""
         action, gradient = self._points("point_gradient", X, theta, points)
         return action[:, 0], gradient
 
-    def point_hessian(self, X: FloatArray, theta: FloatArray, points: FloatArray) -> FloatArray:
+    def point_hessian(self, X: FloatArray, theta: Theta, points: FloatArray) -> FloatArray:
         """(M, nonzeros)."""
         return self._points("point_hessian", X, theta, points)[0]
 
-    def point_gauss_newton(
-        self, X: FloatArray, theta: FloatArray, points: FloatArray
-    ) -> FloatArray:
+    def point_gauss_newton(self, X: FloatArray, theta: Theta, points: FloatArray) -> FloatArray:
         """(M, nonzeros), those of `point_hessian`."""
         return self._points("point_gauss_newton", X, theta, points)[0]
 
@@ -123,24 +141,26 @@ class Engine(ABC):
         """Whether there is a prior."""
         return "prior_action" in self.functions
 
-    def prior_action(self, first: FloatArray, theta: FloatArray) -> FloatArray:
-        """-log of the prior of first states (count, D), (count,)."""
-        return self._points("prior_action", first, theta)[0][:, 0]
+    def prior_action(self, first: FloatArray, theta: Theta, own: FloatArray) -> FloatArray:
+        """-log of the prior of first states (S, D), (S,); `own` (S, P) says of which parameters."""
+        return self._points("prior_action", first, theta, own)[0][:, 0]
 
-    def prior_gradient(self, first: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(count,) and (count, D + P)."""
-        action, gradient = self._points("prior_gradient", first, theta)
+    def prior_gradient(
+        self, first: FloatArray, theta: Theta, own: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """(S,) and (S, D + P)."""
+        action, gradient = self._points("prior_gradient", first, theta, own)
         return action[:, 0], gradient
 
-    def prior_hessian(self, first: FloatArray, theta: FloatArray) -> FloatArray:
-        """(count, nonzeros)."""
-        return self._points("prior_hessian", first, theta)[0]
+    def prior_hessian(self, first: FloatArray, theta: Theta, own: FloatArray) -> FloatArray:
+        """(S, nonzeros)."""
+        return self._points("prior_hessian", first, theta, own)[0]
 
-    def measure(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+    def measure(self, X: FloatArray, theta: Theta) -> FloatArray:
         """(M, Q): the predictors, of which the first L are h."""
         return self._points("measure", X, theta)[0]
 
-    def measure_jacobian(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+    def measure_jacobian(self, X: FloatArray, theta: Theta) -> FloatArray:
         """(M, nonzeros)."""
         return self._points("measure_jacobian", X, theta)[0]
 
@@ -178,21 +198,28 @@ class CompiledEngine(Engine):
             name: [f.nnz_out(i) for i in range(f.n_out())] for name, f in self.functions.items()
         }
 
-    def _steps(
-        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
-    ) -> list[FloatArray]:
-        return self._call(name, len(data[0]), X, theta, *data)
+    def _steps(self, name: str, X: FloatArray, theta: Theta, *data: FloatArray) -> list[FloatArray]:
+        count = len(data[0])
+        if isinstance(theta, Pieces):
+            return self._call(name, count, theta.steps, X, theta.theta, *data)
+        return self._call(name, count, _whole(count), X, theta, *data)
 
     def _points(
-        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
+        self, name: str, X: FloatArray, theta: Theta, *data: FloatArray
     ) -> list[FloatArray]:
-        return self._call(name, len(X), X, theta, *data)
+        count = len(X)
+        if isinstance(theta, Pieces):
+            return self._call(name, count, theta.points, X, theta.theta, *data)
+        return self._call(name, count, _whole(count), X, theta, *data)
 
-    def _call(self, name: str, count: int, *arguments: FloatArray) -> list[FloatArray]:
+    def _call(
+        self, name: str, count: int, firsts: IntArray, *arguments: FloatArray
+    ) -> list[FloatArray]:
         out = [np.empty((count, size)) for size in self._sizes[name]]
         # `measure` itself is that of one point
         function = getattr(self._module, f"{name}_path" if name.startswith("measure") else name)
-        function(*addresses(*arguments), count, *addresses(*out))
+        at = firsts.__array_interface__["data"][0]
+        function(*addresses(*arguments), at, len(firsts) - 1, *addresses(*out))
         return out
 
 
@@ -229,25 +256,34 @@ class VirtualEngine(Engine):
         results = self._maps[name, count].call([np.asfortranarray(a) for a in arguments])
         return [np.ascontiguousarray(np.asarray(result.full()).T) for result in results]
 
-    def _windows(self, X: FloatArray, count: int) -> FloatArray:
-        D = X.shape[1]
-        E = (len(X) - 1) * D // count
-        flat = X.reshape(-1)
-        return np.stack([flat[n * E : n * E + E + D] for n in range(count)], axis=1)
-
-    def _steps(
-        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
-    ) -> list[FloatArray]:
+    def _steps(self, name: str, X: FloatArray, theta: Theta, *data: FloatArray) -> list[FloatArray]:
         count = len(data[0])
-        columns = [d.T if d.ndim == 2 else np.repeat(d[:, None], count, 1) for d in (theta, *data)]
-        return self._call(name, count, self._windows(X, count), *columns)
+        firsts = theta.steps if isinstance(theta, Pieces) else _whole(count)
+        shift = np.repeat(np.arange(len(firsts) - 1), np.diff(firsts))
+        stride = (len(X) - len(firsts) + 1) // count
+        points = np.arange(count) * stride + shift
+        windows = X[points[:, None] + np.arange(stride + 1)].reshape(count, -1)
+        columns = [d.T if d.ndim == 2 else np.repeat(d[:, None], count, 1) for d in data]
+        return self._call(name, count, windows.T, _repeated(theta, firsts), *columns)
 
     def _points(
-        self, name: str, X: FloatArray, theta: FloatArray, *data: FloatArray
+        self, name: str, X: FloatArray, theta: Theta, *data: FloatArray
     ) -> list[FloatArray]:
-        return self._call(
-            name, len(X), X.T, np.repeat(theta[:, None], len(X), 1), *[d.T for d in data]
-        )
+        firsts = theta.points if isinstance(theta, Pieces) else _whole(len(X))
+        return self._call(name, len(X), X.T, _repeated(theta, firsts), *[d.T for d in data])
+
+
+@lru_cache(maxsize=64)
+def _whole(count: int) -> IntArray:
+    """Say that all steps, or points, are one piece."""
+    return np.array([0, count], dtype=np.int64)
+
+
+def _repeated(theta: Theta, firsts: IntArray) -> FloatArray:
+    """Parameters of every step, or point, a column each."""
+    if isinstance(theta, Pieces):
+        return np.repeat(theta.theta.T, np.diff(firsts), axis=1)
+    return np.repeat(theta[:, None], firsts[-1], axis=1)
 
 
 def addresses(*arrays: FloatArray) -> tuple[int, ...]:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, TypeGuard, cast
+from typing import TYPE_CHECKING, ClassVar, Self, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.build.engines import CompiledEngine, Engine, VirtualEngine
+from symda.build.engines import CompiledEngine, Engine, Theta, VirtualEngine
 from symda.build.lane_flags import lane_flags
 from symda.build.layout import ProblemLayout, pack
+from symda.build.serial import functions_of, serial
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
 from symda.types import FloatArray
@@ -113,7 +114,7 @@ class Kernels(ABC):
         """Measurement functions along a path, (M, L), and their derivatives, (M, L, D + P)."""
 
     @abstractmethod
-    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+    def step_residual(self, X: FloatArray, theta: Theta, steps: FloatArray) -> FloatArray:
         """Residuals (N, E) of the steps along a path, whose data are `steps` (N, 3 + S U)."""
 
     @abstractmethod
@@ -183,7 +184,7 @@ class BlockKernels(Kernels):
         """Bind a problem, so that its data are laid out once."""
         return BlockEvaluator(self, problem)
 
-    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
+    def step_residual(self, X: FloatArray, theta: Theta, steps: FloatArray) -> FloatArray:
         """Residuals (N, E); see `Kernels.step_residual`."""
         return self.engine.step_residual(X, theta, steps)
 
@@ -198,10 +199,6 @@ class BlockKernels(Kernels):
                 f"{path.shape} and {values.shape}."
             )
         return self.engine.measure(path, values)[:, : self._channels]
-
-    def predictors(self, X: FloatArray, theta: FloatArray) -> FloatArray:
-        """Return what the costs of data depend on, along a path, (M, Q); the first L are h."""
-        return self.engine.measure(X, theta)
 
     def measure_slopes(self, X: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(M, L) and (M, L, D + P); see `Kernels.measure_slopes`."""
@@ -220,12 +217,12 @@ class BlockKernels(Kernels):
 
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> Payload:
         """Return what another process needs; see `Kernels.payload`."""
-        field = _serial(self.field or {}) if "field" in parts else ()
+        field = serial(self.field or {}) if "field" in parts else ()
         if isinstance(self.engine, CompiledEngine):
             library = self.structured(problem) if "lanes" in parts else None
             newton = "" if library is None else str(library)
             return Payload(self.emitted, str(self.engine.library), (), newton, field)
-        return Payload(self.emitted, "", _serial(self.functions), field=field)
+        return Payload(self.emitted, "", serial(self.functions), field=field)
 
 
 class Evaluator(ABC):
@@ -246,7 +243,7 @@ class Evaluator(ABC):
     def _check_sizes(self) -> None:
         """Refuse a problem of other sizes: compiled code would read beyond its arrays."""
         p, steps = self.problem, self.packed.steps.shape[1]
-        its = {"D": p.D, "P": p.P, "L": p.L, "E": p.E, "3 + S U": steps}
+        its = {"D": p.D, "P": len(p.kernel_parameters), "L": p.L, "E": p.E, "3 + S U": steps}
         own = self._sizes()
         wrong = [f"{name} = {own[name]}, not {its[name]}" for name in its if own[name] != its[name]]
         if wrong:
@@ -275,6 +272,27 @@ class Evaluator(ABC):
                 f"{p.parameters}, got {values.shape}."
             )
         return path, values
+
+    @cached_property
+    def experiments(self) -> tuple[Self, ...]:
+        """Each experiment with the same kernels."""
+        if len(self.problem.segments) == 1:
+            return (self,)
+        return tuple(type(self)(self.kernels, one) for one in self.problem.experiments)
+
+    def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
+        """Measurement functions along a path (M, D), shape (M, L)."""
+        path, values = self.split(X, theta)
+        parts = [self.kernels.measure(x, own) for _, x, own in self.problem.apart(path, values)]
+        return np.concatenate(parts)
+
+    def measure_slopes(self, X: ArrayLike, theta: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Measurement functions along a path, (M, L), and their derivatives, (M, L, D + p)."""
+        path, values = self.split(X, theta)
+        parts = [
+            self.kernels.measure_slopes(x, own) for _, x, own in self.problem.apart(path, values)
+        ]
+        return np.concatenate([h for h, _ in parts]), np.concatenate([rows for _, rows in parts])
 
     def precision(self, rf: ArrayLike) -> FloatArray:
         """Rf as one value a state, shape (D,); a parameter per step keeps its own."""
@@ -332,7 +350,8 @@ class Evaluator(ABC):
 
     def residual(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Residuals of the steps, shape (N, E)."""
-        return self.kernels.step_residual(*self.split(X, theta), self.packed.steps)
+        path, values = self.split(X, theta)
+        return self.kernels.step_residual(path, self.packed.pieces(values), self.packed.steps)
 
 
 class BlockEvaluator(Evaluator):
@@ -354,10 +373,11 @@ class BlockEvaluator(Evaluator):
 
     def terms(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> tuple[float, float]:
         """Measurement term and model term of the action."""
-        path, values = self.split(X, theta)
-        engine = self.kernels.engine
+        path, parameters = self.split(X, theta)
+        engine, values = self.kernels.engine, self.packed.pieces(parameters)
         model = engine.step_action(path, values, self.packed.steps, self.precision(rf))
-        data = engine.point_action(self.packed.rows(path), values, self.packed.points)
+        at, own = self.packed.row_states(path), self.packed.row_pieces(parameters)
+        data = engine.point_action(at, own, self.packed.points)
         return float(data.sum()), float(model.sum())
 
     def value_and_gradient(
@@ -365,48 +385,65 @@ class BlockEvaluator(Evaluator):
     ) -> tuple[float, FloatArray]:
         """Return action and gradient (M D + P,)."""
         p = self.problem
-        path, values = self.split(X, theta)
-        engine = self.kernels.engine
+        path, parameters = self.split(X, theta)
+        engine, values = self.kernels.engine, self.packed.pieces(parameters)
         model, by_step = engine.step_gradient(path, values, self.packed.steps, self.precision(rf))
-        data, by_point = engine.point_gradient(self.packed.rows(path), values, self.packed.points)
-        gradient = np.empty(p.M * p.D + p.P)
-        gradient[: p.M * p.D] = by_point[: p.M, : p.D].reshape(-1)
-        np.add.at(gradient[: p.M * p.D].reshape(p.M, p.D), p.repeat_at, by_point[p.M :, : p.D])
-        gradient[: p.N * p.E] += by_step[:, : p.E].reshape(-1)
-        ends = np.arange(1, p.N + 1)[:, None] * p.E + np.arange(p.D)
-        gradient[ends] += by_step[:, p.E : p.E + p.D]
-        gradient[p.M * p.D :] = by_point[:, p.D :].sum(axis=0) + by_step[:, p.E + p.D :].sum(axis=0)
+        data, by_row = engine.point_gradient(
+            self.packed.row_states(path), self.packed.row_pieces(parameters), self.packed.points
+        )
+        on_path = p.unknowns.on_path
+        gradient = np.zeros(p.unknowns.count)
+        gradient[:on_path] = self.packed.by_point(by_row[:, : p.D]).reshape(-1)
+        for s, (segment, use) in enumerate(zip(p.segments, p.use, strict=True)):
+            steps, rows = by_step[segment.own_steps], by_row[self.packed.own_rows(s)]
+            begin = segment.first_point * p.D
+            gradient[begin : begin + segment.steps * p.E] += steps[:, : p.E].reshape(-1)
+            by_theta = rows[:, p.D :].sum(axis=0) + steps[:, p.E + p.D :].sum(axis=0)
+            gradient[on_path + use] += by_theta
+        gradient[p.windows[:, None] + np.arange(p.E, p.E + p.D)] += by_step[:, p.E : p.E + p.D]
         total = float(data.sum() + model.sum())
         if engine.has_prior:
-            before, by_first = engine.prior_gradient(path[:1], values)
-            gradient[: p.D] += by_first[0, : p.D]
-            gradient[p.M * p.D :] += by_first[0, p.D :]
-            total += float(before[0])
+            before, by_first = engine.prior_gradient(*self._firsts(path, parameters))
+            np.add.at(gradient, self.layout.prior_unknowns, by_first)
+            total += float(before.sum())
         return total, gradient
+
+    def _firsts(self, path: FloatArray, theta: FloatArray) -> tuple[FloatArray, Theta, FloatArray]:
+        """Return what the prior is a function of: first states, parameters, and of which it is."""
+        packed = self.packed
+        first = np.ascontiguousarray(path[packed.first_points[:-1]])
+        return first, packed.first_pieces(theta), packed.own
 
     def prior(self, X: ArrayLike, theta: ArrayLike) -> float:
         """Prior term of the action."""
         if not self.kernels.engine.has_prior:
             return 0.0
-        path, values = self.split(X, theta)
-        return float(self.kernels.engine.prior_action(path[:1], values)[0])
+        return float(self.kernels.engine.prior_action(*self._firsts(*self.split(X, theta))).sum())
 
     def prior_hessian(self, X: FloatArray, theta: FloatArray) -> FloatArray:
         """Nonzeros of the prior's Hessian, as `layout.upper` takes them; none without a prior."""
         engine = self.kernels.engine
-        return engine.prior_hessian(X[:1], theta).reshape(-1) if engine.has_prior else X[:0, 0]
+        if not engine.has_prior:
+            return np.empty(0)
+        return engine.prior_hessian(*self._firsts(X, theta)).reshape(-1)
+
+    def predictors(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """Return what the cost of each row of data depends on, (M + R, Q); the first L are h."""
+        packed = self.packed
+        return self.kernels.engine.measure(packed.row_states(X), packed.row_pieces(theta))
 
     def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> csc_array:
         """Hessian of the action, sparse, symmetric."""
         from scipy.sparse import triu
 
-        path, values = self.split(X, theta)
-        engine = self.kernels.engine
+        path, parameters = self.split(X, theta)
+        engine, values = self.kernels.engine, self.packed.pieces(parameters)
         by_step = engine.step_hessian(path, values, self.packed.steps, self.precision(rf))
-        by_point = engine.point_hessian(self.packed.rows(path), values, self.packed.points)
+        at, own = self.packed.row_states(path), self.packed.row_pieces(parameters)
+        by_point = engine.point_hessian(at, own, self.packed.points)
         upper = self.layout.upper.assemble(
             np.concatenate(
-                [by_step.reshape(-1), by_point.reshape(-1), self.prior_hessian(path, values)]
+                [by_step.reshape(-1), by_point.reshape(-1), self.prior_hessian(path, parameters)]
             )
         )
         full: csc_array = (upper + triu(upper, 1).T).tocsc()
@@ -422,7 +459,8 @@ class BlockEvaluator(Evaluator):
     def residual_jacobian(self, X: ArrayLike, theta: ArrayLike) -> csr_array:
         """Jacobian of all residuals, sparse (N E, M D + P)."""
         path, values = self.split(X, theta)
-        nonzeros = self.kernels.engine.step_jacobian(path, values, self.packed.steps)
+        engine = self.kernels.engine
+        nonzeros = engine.step_jacobian(path, self.packed.pieces(values), self.packed.steps)
         found: csr_array = self.layout.jacobian.assemble(nonzeros.reshape(-1)).tocsr()
         return found
 
@@ -431,10 +469,9 @@ class BlockEvaluator(Evaluator):
         from scipy.sparse import csr_array
 
         p = self.problem
-        path, values = self.split(X, theta)
-        _, slopes = self.kernels.measure_slopes(path, values)
-        at = np.broadcast_to(self.layout.point_unknowns[: p.M, None, :], slopes.shape)
-        rows = np.repeat(np.arange(p.M * p.L), p.D + p.P)
+        _, slopes = self.measure_slopes(X, theta)
+        at = np.broadcast_to(self.layout.measure_unknowns[:, None, :], slopes.shape)
+        rows = np.repeat(np.arange(p.M * p.L), slopes.shape[-1])
         found = csr_array(
             (slopes.reshape(-1), (rows, at.reshape(-1))), shape=(p.M * p.L, p.unknowns.count)
         )
@@ -492,14 +529,3 @@ def virtual_kernels(
 ) -> BlockKernels:
     """Kernels on CasADi's virtual machine."""
     return BlockKernels(VirtualEngine(functions), source, field=field)
-
-
-def _serial(functions: Mapping[str, ca.Function]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, f.serialize()) for name, f in functions.items())
-
-
-def functions_of(serial: tuple[tuple[str, str], ...]) -> dict[str, ca.Function]:
-    """Return CasADi functions of their texts."""
-    import casadi as ca
-
-    return {name: ca.Function.deserialize(text) for name, text in serial}

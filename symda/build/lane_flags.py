@@ -27,5 +27,6 @@ def lane_flags(problem: Problem) -> tuple[str, ...] | None:
     p = problem
     if p.E > LARGEST_BLOCK:
         return None
-    kept = p.E * (p.E + 1) // 2 + (p.D + p.P + 1) * p.E + 5 * p.E
+    rest = p.D + len(p.kernel_parameters)
+    kept = p.E * (p.E + 1) // 2 + (rest + 1) * p.E + 5 * p.E
     return ONE_LANE if 8 * 8 * p.N * kept > LARGEST_WORK else ()

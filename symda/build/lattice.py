@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.build.kernels import Evaluator, Kernels, Payload, functions_of
+from symda.build.engines import Pieces, Theta
+from symda.build.kernels import Evaluator, Kernels, Payload
 from symda.build.lattice_engines import CompiledLattice, LatticeEngine, VirtualLattice
+from symda.build.serial import functions_of
 from symda.errors import InputError, OptionError
 from symda.types import FloatArray, IntArray
 
@@ -117,8 +119,9 @@ class LatticeKernels(Kernels):
     def structured(self, problem: Problem) -> None:
         """There is none: it works on blocks."""
 
-    def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
-        """Residuals (N, E); see `Kernels.step_residual`."""
+    def step_residual(self, X: FloatArray, theta: Theta, steps: FloatArray) -> FloatArray:
+        """Residuals (N, E), of one piece; see `Kernels.step_residual`."""
+        assert not isinstance(theta, Pieces)
         return self.lattice.residual(X, theta, steps)
 
     def measure_slopes(self, X: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:

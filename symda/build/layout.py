@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.types import FloatArray, IntArray
+from symda.build.engines import Pieces, Theta
+from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -20,29 +21,90 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """A problem's data as the kernels read it.
+    """A problem's data as the kernels read it: `steps` (N, 3 + S U), `points` (M + R, 2 L).
 
-    `steps` (N, 3 + S U); `points` (M + R, 2 L), a row of data for each grid point and then the
-    repeats; `at` (M + R,), the grid point of each row.
+    Rows of data are in the order of their grid points; one that was measured several times has
+    several.
     """
 
     steps: FloatArray
     points: FloatArray
-    at: IntArray
+    at: IntArray  #: Grid point of each row of data, (M + R,).
+    first_row: IntArray  #: First row of each grid point, and the number of rows, (M + 1,).
+    #: First step, first point and first row of each experiment, and the numbers of all, (S + 1,).
+    first_steps: IntArray
+    first_points: IntArray
+    first_rows: IntArray
+    use: IntArray  #: As `Problem.use`.
+    #: Whether the prior of a parameter of the kernels is that of an experiment, (S, p): each
+    #: parameter has its prior once.
+    own: FloatArray
 
-    def rows(self, path: FloatArray) -> FloatArray:
+    def pieces(self, theta: FloatArray) -> Theta:
+        """Return parameters (P,) as the kernels take them: of each experiment its own."""
+        return self._pieces(theta, self.first_points)
+
+    def row_pieces(self, theta: FloatArray) -> Theta:
+        """Return them for rows of data."""
+        return self._pieces(theta, self.first_rows)
+
+    def first_pieces(self, theta: FloatArray) -> Theta:
+        """Return them for the first state of each experiment."""
+        return self._pieces(theta, np.arange(len(self.use) + 1))
+
+    def _pieces(self, theta: FloatArray, firsts: IntArray) -> Theta:
+        if len(self.use) == 1:
+            return theta
+        return Pieces(theta[self.use], self.first_steps, firsts)
+
+    def row_states(self, path: FloatArray) -> FloatArray:
         """Return the state that each row of data is of, (M + R, D)."""
         return path if len(self.at) == len(path) else path[self.at]
 
+    def by_point(self, rows: FloatArray) -> FloatArray:
+        """Return the sums (M, .) over the rows of each grid point."""
+        if len(self.at) == len(self.first_row) - 1:
+            return rows
+        return np.add.reduceat(rows, self.first_row[:-1], axis=0)
+
+    def own_rows(self, s: int) -> slice:
+        """Rows of data of experiment s."""
+        return slice(int(self.first_rows[s]), int(self.first_rows[s + 1]))
+
+    @property
+    def repeated(self) -> BoolArray:
+        """Which rows are repeats, (M + R,)."""
+        found = np.ones(len(self.at), dtype=np.bool_)
+        found[self.first_row[:-1]] = False
+        return found
+
 
 def pack(problem: Problem) -> Packed:
-    """Lay out times, step lengths, weights, forcing and data: a row a step, a row a point."""
-    head = np.stack([problem.node_times[:-1], problem.h, problem.weight], axis=1)
+    """Lay out times, step lengths, weights, forcing and data."""
+    head = np.stack([problem.left_times, problem.h, problem.weight], axis=1)
     steps = np.hstack([head, problem.u.reshape(problem.N, -1)])
     points = np.hstack([problem.y, problem.rm])
-    again = np.hstack([problem.repeat_y, problem.repeat_rm])
-    at = np.concatenate([np.arange(problem.M), problem.repeat_at])
-    return Packed(np.ascontiguousarray(steps), np.ascontiguousarray(np.vstack([points, again])), at)
+    at = np.arange(problem.M)
+    if len(problem.repeat_at):
+        at = np.concatenate([at, problem.repeat_at])
+        order = np.argsort(at, kind="stable")
+        again = np.hstack([problem.repeat_y, problem.repeat_rm])
+        at, points = at[order], np.vstack([points, again])[order]
+    first_row = np.searchsorted(at, np.arange(problem.M + 1))
+    first_points = np.array([*(s.first_point for s in problem.segments), problem.M], dtype=np.int64)
+    own = np.zeros(problem.use.shape)
+    own.reshape(-1)[np.unique(problem.use, return_index=True)[1]] = 1.0
+    return Packed(
+        np.ascontiguousarray(steps),
+        np.ascontiguousarray(points),
+        at,
+        first_row,
+        np.array([*(s.first_step for s in problem.segments), problem.N], dtype=np.int64),
+        first_points,
+        first_row[first_points],
+        problem.use,
+        own,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,19 +152,21 @@ class ProblemLayout:
     """
 
     def __init__(self, functions: Mapping[str, ca.Function], problem: Problem) -> None:
-        N, M, D, P, E = problem.N, problem.M, problem.D, problem.P, problem.E
-        self.unknowns = M * D + P
-        theta = M * D + np.arange(P)
-        windows = np.arange(N)[:, None] * E + np.arange(E + D)
-        #: unknowns each step sees, (N, E + D + P)
-        self.step_unknowns = np.hstack([windows, np.broadcast_to(theta, (N, P))])
-        at = np.concatenate([np.arange(M), problem.repeat_at])
-        #: unknowns each row of data sees, (M + R, D + P)
-        self.point_unknowns = np.hstack(
-            [np.arange(M * D).reshape(M, D)[at], np.broadcast_to(theta, (at.size, P))]
+        M, D, E = problem.M, problem.D, problem.E
+        self.unknowns = M * D + problem.P
+        theta = M * D + problem.use
+        windows = problem.windows[:, None] + np.arange(E + D)
+        #: unknowns each step sees, (N, E + D + p)
+        self.step_unknowns = np.hstack([windows, theta[problem.step_experiments]])
+        #: unknowns each point's measurement sees, (M, D + p)
+        self.measure_unknowns = np.hstack(
+            [np.arange(M * D).reshape(M, D), theta[problem.point_experiments]]
         )
-        #: unknowns each first state's prior sees, (1, D + P)
-        self.prior_unknowns = self.point_unknowns[:1]
+        at = np.sort(np.concatenate([np.arange(M), problem.repeat_at]))
+        #: unknowns each row of data sees, (M + R, D + p)
+        self.point_unknowns = self.measure_unknowns[at]
+        #: unknowns the prior of each experiment sees, (S, D + p)
+        self.prior_unknowns = self.measure_unknowns[[s.first_point for s in problem.segments]]
         self._functions = functions
 
     def _square(self, *parts: tuple[str, IntArray]) -> Assembly:

@@ -188,11 +188,12 @@ def anneal(
     context: typer.Context,
     model: ModelArgument,
     data: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            metavar="DATA",
+            metavar="DATA...",
             help="CSV or NetCDF file whose columns are named like measured channels and forcing; "
-            "times are in the column t, or the first. Empty or nan: not measured.",
+            "times are in the column t, or the first. Empty or nan: not measured. Of several files "
+            "each is an experiment.",
             show_default=False,
         ),
     ],
@@ -204,6 +205,14 @@ def anneal(
         ),
     ] = None,
     separator: Annotated[str, typer.Option(help="What separates the columns of a CSV file.")] = ",",
+    experiment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of a CSV file that names the experiment of each row.",
+            show_default=False,
+        ),
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Option of the solver; repeatable."),
@@ -218,7 +227,10 @@ def anneal(
     ] = False,
     fix: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=NUMBER", help="Hold a parameter at a value; repeatable."),
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="Hold a parameter at a value; repeatable. NAME[EXPERIMENT]: in one of several.",
+        ),
     ] = None,
     free: Annotated[
         list[str] | None,
@@ -253,8 +265,8 @@ def anneal(
     noise = None if variance is None else files.parse_variance(variance)
     file = files.read_model(model)
     action = file.action
-    observations = files.read_data(
-        data, action, file.variance if noise is None else noise, separator
+    observations = files.read_experiments(
+        data, action, file.variance if noise is None else noise, separator, experiment
     )
     grid: dict[str, Any] = {
         "steps": steps,

@@ -22,7 +22,7 @@ from symda.api import Action
 from symda.cli.console import note
 from symda.declare import Model
 from symda.errors import DataError, ModelError, OptionError, nearest
-from symda.observe import Observations
+from symda.observe import Experiments, Observations
 from symda.observe.forcing import ForcingInput
 
 NETCDF = frozenset({".nc", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5"})
@@ -157,19 +157,20 @@ def _refuse_misspelt(path: Path, names: Mapping[str, object]) -> None:
             )
 
 
-def refuse_swapped(model: Path, data: Path) -> None:
+def refuse_swapped(model: Path, data: Sequence[Path]) -> None:
     """Refuse DATA that is a Python file, before anything is run.
 
     Raises
     ------
     DataError
-        If it is.
+        If one is.
     """
-    if data.suffix == PYTHON:
-        raise DataError(
-            f"DATA: expected a CSV or NetCDF file, got the Python file {str(data)!r}. "
-            f"The model comes first: symda anneal MODEL.py DATA; got {str(model)!r} for it."
-        )
+    for one in data:
+        if one.suffix == PYTHON:
+            raise DataError(
+                f"DATA: expected a CSV or NetCDF file, got the Python file {str(one)!r}. "
+                f"The model comes first: symda anneal MODEL.py DATA; got {str(model)!r} for it."
+            )
 
 
 def _blame(path: Path, error: BaseException) -> str:
@@ -201,14 +202,8 @@ def read_data(
     DataError
         If the file, a column or a variance is missing or wrong.
     """
-    channels = action.measurement.names
-    if variance is None:
-        raise OptionError(
-            "the noise variance of the data is not known: pass --variance 0.2 (or "
-            f"--variance {channels[0]}=0.2,...), or define `variance` in the model's file."
-        )
-    noise = _by_channel(variance, channels)
-    values, forcing = list(channels), [symbol.name for symbol in action.model.forcing]
+    noise = _noise(variance, action)
+    values, forcing = _columns(action)
     if path.suffix.lower() in NETCDF:
         if separator != ",":
             raise OptionError(
@@ -228,6 +223,69 @@ def read_data(
             "Convert the column first, for instance with pandas: "
             "t = pd.to_datetime(column); (t - t[0]).dt.total_seconds()"
         ) from error
+
+
+def read_experiments(
+    paths: Sequence[Path],
+    action: Action,
+    variance: Variance | None,
+    separator: str = ",",
+    experiment: str | None = None,
+) -> Observations | Experiments:
+    """Read one file, or one experiment from each of several, or all from one tidy CSV file.
+
+    Experiments are called like their files, or by what stands in the column `experiment`.
+
+    Raises
+    ------
+    DataError
+        As `read_data`, or if two files are called alike.
+    OptionError
+        If a column of experiments is named for several files, or one in NetCDF.
+    """
+    if experiment is not None:
+        if len(paths) > 1 or paths[0].suffix.lower() in NETCDF:
+            raise OptionError(
+                f"--experiment: the column {experiment!r} tells experiments apart within one CSV "
+                "file. Leave it out: files of their own are experiments of their own."
+            )
+        channels, forcing = _columns(action)
+        return Experiments.from_csv(
+            paths[0],
+            experiment,
+            values=channels,
+            variance=_noise(variance, action),
+            forcing=forcing,
+            separator=separator,
+        )
+    if len(paths) == 1:
+        return read_data(paths[0], action, variance, separator)
+    pairs = [(path.stem, read_data(path, action, variance, separator)) for path in paths]
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(
+                f"DATA: two files are called {name!r}, which is what their experiments are called. "
+                "Rename one of them."
+            )
+    return Experiments(pairs)
+
+
+def _columns(action: Action) -> tuple[list[str], list[str]]:
+    """Names of the columns that are measured, and of those that are forcing."""
+    forcing = [symbol.name for symbol in action.model.forcing]
+    return list(action.measurement.names), forcing
+
+
+def _noise(variance: Variance | None, action: Action) -> float | list[float]:
+    """Variances as `Observations` takes them."""
+    channels = action.measurement.names
+    if variance is None:
+        raise OptionError(
+            "the noise variance of the data is not known: pass --variance 0.2 (or "
+            f"--variance {channels[0]}=0.2,...), or define `variance` in the model's file."
+        )
+    return _by_channel(variance, channels)
 
 
 def _refused_date(path: Path, separator: str, message: str) -> str | None:

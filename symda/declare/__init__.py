@@ -31,6 +31,7 @@ from symda.declare.parameters import parameter, parameters
 from symda.declare.site import Lattice, Site, SiteState, StateField, site, states
 from symda.declare.special import log_ndtr
 from symda.declare.symbols import (
+    ExperimentParameter,
     Parameter,
     State,
     StepParameter,
@@ -51,6 +52,7 @@ __all__ = [
     "Density",
     "Distribution",
     "EquationModel",
+    "ExperimentParameter",
     "Forcing",
     "Gamma",
     "HalfNormal",

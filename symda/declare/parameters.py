@@ -7,7 +7,13 @@ from typing import Literal, overload
 
 from symda.declare.declaration import UNBOUNDED, Range
 from symda.declare.distributions import Distribution
-from symda.declare.symbols import Parameter, StepParameter, several, single
+from symda.declare.symbols import (
+    ExperimentParameter,
+    Parameter,
+    StepParameter,
+    several,
+    single,
+)
 from symda.errors import ModelError
 from symda.scale import ScaleName
 
@@ -16,7 +22,7 @@ from symda.scale import ScaleName
 def parameter(
     name: str,
     *,
-    per: None = None,
+    per: Literal["experiment"] | None = None,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     value: float | None = None,
@@ -41,7 +47,7 @@ def parameter(
 def parameter(
     name: str,
     *,
-    per: Literal["step"] | None = None,
+    per: Literal["step", "experiment"] | None = None,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     value: float | None = None,
@@ -56,8 +62,9 @@ def parameter(
     ----------
     name : str
         Its name.
-    per : {"step"}, optional
-        With a value of its own at every step: see `StepParameter`, also for `process_variance`.
+    per : {"step", "experiment"}, optional
+        ``"step"``: with a value of its own at every step, see `StepParameter`, also for
+        `process_variance`. ``"experiment"``: with one in each of several experiments.
     bounds, start, value, typical, prior, process_variance, scale
         As for `Parameter` and `StepParameter`.
 
@@ -76,7 +83,7 @@ def parameters(
     names: str | Sequence[str],
     size: int | None = None,
     *,
-    per: None = None,
+    per: Literal["experiment"] | None = None,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     value: float | None = None,
@@ -103,7 +110,7 @@ def parameters(
     names: str | Sequence[str],
     size: int | None = None,
     *,
-    per: Literal["step"] | None = None,
+    per: Literal["step", "experiment"] | None = None,
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     value: float | None = None,
@@ -149,14 +156,15 @@ def _parameters(
     prior: Distribution | None,
     scale: ScaleName | None,
 ) -> tuple[Parameter, ...] | tuple[StepParameter, ...]:
-    if per is None:
+    constant = {None: Parameter, "experiment": ExperimentParameter}
+    if per is None or (isinstance(per, str) and per in constant):
         if process_variance is not None:
             raise ModelError(
                 f"{function}({names[0]!r}): process_variance is that of a parameter's change over "
                 "a step, and this one is constant; add per='step'."
             )
         return tuple(
-            Parameter(
+            constant[per](
                 name,
                 bounds=bounds,
                 start=start,
@@ -169,8 +177,8 @@ def _parameters(
         )
     if not isinstance(per, str) or per != "step":
         raise ModelError(
-            f"{function}({names[0]!r}): per must be 'step', or left out for a constant, "
-            f"got {per!r}."
+            f"{function}({names[0]!r}): per must be 'step' or 'experiment', or left out for a "
+            f"constant, got {per!r}."
         )
     if value is not None:
         raise ModelError(

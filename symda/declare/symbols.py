@@ -156,6 +156,13 @@ class Parameter(Unknown):
         return cls._declare("Parameter", name, given)
 
 
+class ExperimentParameter(Parameter):
+    """A constant with a value of its own in each experiment; otherwise as `Parameter`."""
+
+    __slots__ = ()
+    kind_name = "Parameter per experiment"
+
+
 class StepParameter(State):
     """A parameter with a value of its own at every grid point: a layer's weight, a drifting rate.
 

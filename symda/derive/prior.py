@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class Prior:
     """What is known of the first state and the parameters beforehand, with two derivatives."""
 
-    #: (x, theta) -> cost, slope (D + P,), sure (D + P,), mixed: -log p, its gradient, the size of
-    #: its Hessian's diagonal, and the Hessian's lower triangle, sparse, less that diagonal.
+    #: (x, theta, own) -> cost, slope (D + P,), sure (D + P,), mixed: -log p, its gradient, the size
+    #: of its Hessian's diagonal, and the Hessian's lower triangle, sparse, less that diagonal.
+    #: `own` (P,) multiplies the priors of the parameters, so that each is counted once.
     function: ca.Function
 
     @property
@@ -50,18 +51,24 @@ def derive_prior(
     """
     import casadi as ca
 
-    every = [*states, *parameters]
-    costs = [cost(declared[one].prior, one) for one in every if declared[one].prior is not None]
-    if not costs:
+    own = ca.SX.sym("own", len(parameters))
+    weights = [ca.SX(1.0)] * len(states) + ca.vertsplit(own)[: len(parameters)]
+    known = [
+        (cost(declared[one].prior, one), weight)
+        for one, weight in zip([*states, *parameters], weights, strict=True)
+        if declared[one].prior is not None
+    ]
+    if not known:
         return None
-    unknowns = ca.vertcat(x, theta)
-    total = sum(to_casadi(costs, symbols, declared), ca.SX(0.0))
-    hessian, slope = ca.hessian(total, unknowns)
+    values = to_casadi([one for one, _ in known], symbols, declared)
+    total = sum((w * v for v, (_, w) in zip(values, known, strict=True)), ca.SX(0.0))
+    hessian, slope = ca.hessian(total, ca.vertcat(x, theta))
     sure = ca.fabs(ca.diag(hessian))
     mixed = ca.sparsify(ca.simplify(ca.tril(hessian) - ca.diag(sure)))
     outputs = [ca.densify(total), ca.densify(slope), ca.densify(sure), mixed]
     names = ["cost", "slope", "sure", "mixed"]
-    return Prior(ca.Function("prior", [x, theta], outputs, ["x", "theta"], names, {"cse": True}))
+    inputs = ["x", "theta", "own"]
+    return Prior(ca.Function("prior", [x, theta, own], outputs, inputs, names, {"cse": True}))
 
 
 def cost(prior: Distribution | None, of: sp.Symbol) -> sp.Expr:

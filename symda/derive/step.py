@@ -38,8 +38,9 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
         - ``point_action(x, theta, point)``, ``point_gradient``, ``point_hessian``: the same for
           the costs of what was measured there, without the channels of rm_l = 0,
         - ``point_gauss_newton``: the Hessian's positive part, with its nonzeros,
-        - ``prior_action(x, theta)``, ``prior_gradient``, ``prior_hessian``: -log of the prior, x
-          being the first state; left out where there is none,
+        - ``prior_action(x, theta, own)``, ``prior_gradient``, ``prior_hessian``: -log of the prior,
+          x being the first state and `own` the weights of the parameters' parts; left out where
+          there is none,
         - ``measure(x, theta)``: the predictors eta, shape (Q,), of which the first L are h,
         - ``measure_jacobian(x, theta)``: their Jacobian, sparse (Q, D + P).
     """
@@ -97,12 +98,13 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
         "measure_jacobian": ([x, theta], [jacobian]),
     }
     if field.prior is not None:
-        total, gradient, sure, mixed = field.prior.function(x, theta)
+        own = ca.SX.sym("own", P)
+        total, gradient, sure, mixed = field.prior.function(x, theta, own)
         whole = ca.triu(mixed.T + ca.diag(sure))
         table |= {
-            "prior_action": ([x, theta], [total]),
-            "prior_gradient": ([x, theta], [total, gradient]),
-            "prior_hessian": ([x, theta], [whole]),
+            "prior_action": ([x, theta, own], [total]),
+            "prior_gradient": ([x, theta, own], [total, gradient]),
+            "prior_hessian": ([x, theta, own], [whole]),
         }
     return {
         name: ca.Function(

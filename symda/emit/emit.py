@@ -185,7 +185,7 @@ def _prior_externals(ir: KernelIR) -> list[External]:
     """Return the functions of the prior, none where there is none."""
     if ir.prior is None:
         return []
-    inputs = [[size, 1, 1] for size in (ir.D, ir.P)]
+    inputs = [[size, 1, 1] for size in (ir.D, ir.P, ir.P)]
     work = 1 + 2 * (ir.D + ir.P) + ir.prior.size
     return [
         External("prior_action", inputs, [[1, 1, 1]], work),

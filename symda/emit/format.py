@@ -40,7 +40,12 @@ class Dialect:
         """Write an argument of a routine."""
         if output:
             return f"{self.target or f'{self.real}*'} {name}"
-        plain = {"t": "double", "u": "const double*", "point": "const double*"}
+        plain = {
+            "t": "double",
+            "u": "const double*",
+            "point": "const double*",
+            "own": "const double*",
+        }
         return f"{plain.get(name, self.source or f'const {self.real}*')} {name}"
 
 

@@ -107,13 +107,13 @@ def emit_newton(ir: KernelIR) -> Source:
     Its straight-line routines and stages are those of the kernels, written for a number type that
     holds one double for each of several paths.
     """
-    own, next_x, theta, last = (groups(0, length) for length in (ir.E, ir.D, ir.P, ir.D + ir.P))
+    own, next_x, theta = (groups(0, length) for length in (ir.E, ir.D, ir.P))
     slots, scratch = tangent_slots(ir)
     return render(
         ir,
         TEMPLATE,
         f"{module_name(ir.model, ir.scheme)}_newton",
-        Dialect("real", frozenset({"t", "u", "point"})),
+        Dialect("real", frozenset({"t", "u", "point", "own"})),
         lanes=True,
         constant=_splat,
         damping=DAMPING,
@@ -130,7 +130,7 @@ def emit_newton(ir: KernelIR) -> Source:
             "CX": SparseRows.of(_mirrored(ir.field_curvature), ir.D + ir.P, ir.D),
         },
         listed=listed,
-        eliminations=_eliminations(ir),
+        below_step=[("LAST", 0, ir.D), ("THETA", ir.D, ir.P), ("W", ir.D + ir.P, 1)],
         tiles=tiles,
         pass_from=None if ir.explicit else "LAST",
         groups=groups,
@@ -142,52 +142,15 @@ def emit_newton(ir: KernelIR) -> Source:
         scratch=scratch,
         block_size=BLOCK,
         products=_pairs([groups(0, ir.columns)], [groups(0, ir.columns)]),
-        triangles=sorted(_sizes(own, last)),
-        within=_pairs([own, last], [own, last]),
-        below=_pairs([next_x, theta, [(0, 1, 1)]], [own, last]),
+        triangles=sorted(_sizes(own)),
+        within=_pairs([own], [own]),
+        below=_pairs([next_x, theta, [(0, 1, 1)]], [own]),
         beyond=_pairs([next_x, theta, [(0, 1, 1)]], [next_x, theta]),
         one_argument=ONE_ARGUMENT,
         two_arguments=TWO_ARGUMENTS,
         one_truth=ONE_TRUTH,
         two_truths=TWO_TRUTHS,
     )
-
-
-@dataclass(frozen=True)
-class Elimination:
-    """Unknowns that are eliminated together.
-
-    `below` has the rows under their triangle: the first one here, the first one in what is kept,
-    and how many there are.
-    """
-
-    name: str
-    pivots: int
-    below: list[tuple[str, int, int]]
-    meaning: str
-
-    @property
-    def triangle(self) -> int:
-        """Numbers of the triangle."""
-        return self.pivots * (self.pivots + 1) // 2
-
-
-def _eliminations(ir: KernelIR) -> list[Elimination]:
-    rest, own = ir.D + ir.P, "Factorise what step n leaves behind, and its rows of x[n+1], theta"
-    return [
-        Elimination(
-            "eliminate_step",
-            ir.E,
-            [("LAST", 0, ir.D), ("THETA", ir.D, ir.P), ("W", rest, 1)],
-            f"{own} and the right-hand side",
-        ),
-        Elimination(
-            "eliminate_end",
-            rest,
-            [("W", 0, 1)],
-            "Factorise the rows of x[N] and theta, and the right-hand side",
-        ),
-    ]
 
 
 @dataclass(frozen=True)

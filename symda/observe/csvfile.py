@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from symda.errors import DataError, OptionError
 from symda.observe.tables import ColumnChoice, Columns, ForcingChoice, existing, from_pandas
+
+if TYPE_CHECKING:
+    import pandas
 
 _GAPS = frozenset({"", "na", "n/a", "nan", "null", "none"})
 
@@ -20,6 +25,20 @@ def from_csv(
     separator: str,
 ) -> Columns:
     """Columns of a CSV file with a line of names; `time` None: column ``t``, else the first."""
+    frame = table(path, separator)
+    if time is None:
+        time = first_column(frame.columns)
+    return from_pandas(frame, time, values, forcing, existing(path))
+
+
+def first_column(names: Iterable[str]) -> str:
+    """Return the column of times where none is named: ``t``, else the first."""
+    every = list(names)
+    return "t" if "t" in every else every[0]
+
+
+def table(path: str | Path, separator: str) -> pandas.DataFrame:
+    """Read a CSV file with a line of names; numbers are numbers, other cells text."""
     import pandas
 
     if len(separator) != 1:
@@ -29,10 +48,7 @@ def from_csv(
     where = existing(path)
     names, rows = _rows(path, where, separator)
     cells = [[_cell(text) for text in row] for row in rows]
-    frame = pandas.DataFrame(cells, columns=names, dtype=object)
-    if time is None:
-        time = "t" if "t" in names else names[0]
-    return from_pandas(frame, time, values, forcing, where)
+    return pandas.DataFrame(cells, columns=names, dtype=object)
 
 
 def _rows(path: str | Path, where: str, separator: str) -> tuple[list[str], list[list[str]]]:

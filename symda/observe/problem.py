@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from symda.errors import DataError
 from symda.observe.arrays import readonly
+from symda.observe.segment import Segment
 from symda.observe.unknowns import Unknowns
 from symda.scale import Scale
 from symda.types import BoolArray, FloatArray, IntArray
@@ -25,7 +26,12 @@ FLAT = 1e-12
 
 
 #: Arrays that do not hold numbers with a point.
-_KINDS: Mapping[str, type] = {"direct": np.int64, "repeat_at": np.int64, "own_scale": np.bool_}
+_KINDS: Mapping[str, type] = {
+    "direct": np.int64,
+    "repeat_at": np.int64,
+    "use": np.int64,
+    "own_scale": np.bool_,
+}
 
 
 class Missed(NamedTuple):
@@ -56,7 +62,9 @@ class Missed(NamedTuple):
 class Problem:
     """Data on the model grid, bounds, start ranges and weights of one minimisation problem.
 
-    Arrays are copied, contiguous and read-only. It is plain data, sent to workers by pickling.
+    Arrays are copied, contiguous and read-only. It is plain data, sent to workers by pickling. Of S
+    experiments, the segments, one follows the other in all arrays; no step joins them. Whoever asks
+    for the first, the last or the next looks at one of `experiments`, or at `windows`.
 
     States and parameters stand in it as solvers move them: the logarithm where ``scale="log"`` was
     declared. `natural` and `internal` lead to what users see and back; the data are theirs.
@@ -65,7 +73,7 @@ class Problem:
     ----------
     times : (M,)
         Grid points, nodes and interior points interleaved.
-    node_times : (N + 1,)
+    node_times : (N + S,)
         Times of the nodes.
     h : (N,)
         Step sizes.
@@ -110,6 +118,13 @@ class Problem:
         Whether all noise is Gaussian with the data's own variance.
     own_scale : (L,)
         Whether a channel's noise says its own scale, so that `rm` says nothing of it.
+    segments
+        The S experiments; one when left out.
+    use : (S, p)
+        Which of the P parameters stands for each of the p parameters of the kernels in an
+        experiment; each for itself when left out.
+    kernel_parameters
+        Names of those p; `parameters` when left out.
 
     Raises
     ------
@@ -147,14 +162,22 @@ class Problem:
     repeat_rm: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     gaussian: bool = True
     own_scale: BoolArray = field(default_factory=lambda: np.empty(0, np.bool_))
+    segments: tuple[Segment, ...] = ()
+    use: IntArray = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
+    kernel_parameters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         M, N, D, P, L = self.M, self.N, self.D, self.P, self.L
         R = len(self.repeat_at)
+        if not self.segments:
+            object.__setattr__(self, "segments", (Segment("1", 0, N, 0, M),))
+            object.__setattr__(self, "use", np.arange(P)[None])
+            object.__setattr__(self, "kernel_parameters", self.parameters)
+        experiments = len(self.segments)
         S, U = np.shape(self.u)[1:] if np.ndim(self.u) == 3 else (-1, -1)
         shapes: dict[str, tuple[int, ...]] = {
-            "times": (N * (1 + self.interior) + 1,),
-            "node_times": (N + 1,),
+            "times": (N * (1 + self.interior) + experiments,),
+            "node_times": (N + experiments,),
             "h": (N,),
             "u": (N, S, U),
             "weight": (N,),
@@ -172,6 +195,7 @@ class Problem:
             "repeat_y": (R, L),
             "repeat_rm": (R, L),
             "own_scale": (L,),
+            "use": (experiments, len(self.kernel_parameters)),
         }
         if not np.size(self.own_scale):
             object.__setattr__(self, "own_scale", np.zeros(L, np.bool_))
@@ -218,6 +242,82 @@ class Problem:
     def E(self) -> int:
         """Unknowns per step, D (1 + I)."""
         return self.D * (1 + self.interior)
+
+    @cached_property
+    def windows(self) -> IntArray:
+        """Number of the first unknown that each step sees, (N,)."""
+        return readonly(self.left_points * self.D)
+
+    @cached_property
+    def left_points(self) -> IntArray:
+        """Grid point that each step begins at, (N,)."""
+        return readonly(np.arange(self.N) * (1 + self.interior) + self.step_experiments)
+
+    @cached_property
+    def step_experiments(self) -> IntArray:
+        """Number of the experiment that each step belongs to, (N,)."""
+        return readonly(np.repeat(np.arange(len(self.segments)), [s.steps for s in self.segments]))
+
+    @cached_property
+    def point_experiments(self) -> IntArray:
+        """The same of each grid point, (M,)."""
+        return readonly(np.repeat(np.arange(len(self.segments)), [s.points for s in self.segments]))
+
+    @property
+    def left_times(self) -> FloatArray:
+        """Times that the steps begin at, (N,)."""
+        return self.times[self.left_points]
+
+    @property
+    def right_times(self) -> FloatArray:
+        """Times that the steps end at, (N,)."""
+        return self.times[self.left_points + 1 + self.interior]
+
+    @cached_property
+    def experiments(self) -> tuple[Problem, ...]:
+        """Each experiment as a problem of its own, with the parameters of the kernels."""
+        if len(self.segments) == 1:
+            return (self,)
+        return tuple(self._alone(s, use) for s, use in zip(self.segments, self.use, strict=True))
+
+    def _alone(self, one: Segment, use: IntArray) -> Problem:
+        steps, points = one.own_steps, one.own_points
+        nodes = np.append(self.left_points[steps], one.last_point)
+        again = (self.repeat_at >= points.start) & (self.repeat_at < points.stop)
+        missed = [
+            m._replace(step=m.step - one.first_step)
+            for m in self.missed
+            if steps.start <= m.step < steps.stop
+        ]
+        return replace(
+            self,
+            times=self.times[points],
+            node_times=self.times[nodes],
+            h=self.h[steps],
+            u=self.u[steps],
+            weight=self.weight[steps],
+            y=self.y[points],
+            rm=self.rm[points],
+            repeat_at=self.repeat_at[again] - one.first_point,
+            repeat_y=self.repeat_y[again],
+            repeat_rm=self.repeat_rm[again],
+            scales=(*self.scales[: self.D], *(self.scales[self.D + p] for p in use if self.scales)),
+            parameter_bounds=self.parameter_bounds[use],
+            parameter_start=self.parameter_start[use],
+            fixed=self.fixed[use],
+            typical=self.typical[use],
+            parameters=self.kernel_parameters,
+            missed=tuple(missed),
+            segments=(Segment(one.name, 0, one.steps, 0, one.points),),
+            use=np.arange(use.size)[None],
+        )
+
+    def apart(
+        self, path: FloatArray, theta: FloatArray
+    ) -> Iterator[tuple[Problem, FloatArray, FloatArray]]:
+        """Yield each experiment with its part of a path (M, D), and its parameters."""
+        for one, segment, use in zip(self.experiments, self.segments, self.use, strict=True):
+            yield one, path[segment.own_points], theta[use]
 
     @cached_property
     def free(self) -> BoolArray:
@@ -327,7 +427,13 @@ class Problem:
         if index >= self.M * self.D:
             return f"the parameter {self.parameters[index - self.M * self.D]}"
         point, state = divmod(index, self.D)
-        return f"{self.states[state]} at t = {self.times[point]:.6g}"
+        return f"{self.states[state]} at t = {self.times[point]:.6g}{self.named(point)}"
+
+    def named(self, point: int) -> str:
+        """Say which experiment a grid point belongs to, for people; nothing where there is one."""
+        if len(self.segments) == 1:
+            return ""
+        return f" of experiment {self.segments[self.point_experiments[point]].name!r}"
 
     @cached_property
     def ruled(self) -> BoolArray:
@@ -387,10 +493,12 @@ class Problem:
     def fitted(self) -> int:
         """Quantities that the path of an exact model would fit to the data.
 
-        The initial state, free parameters, and of a free parameter per step all values but the
-        last; one with a process variance counts once, like a state.
+        The initial state of each experiment, free parameters, and of a free parameter per step all
+        values but the last; one with a process variance counts once, like a state.
         """
-        return int(self.free.sum() + self.D + self.untied.sum() * (self.M - 2))
+        experiments = len(self.segments)
+        per_step = self.untied.sum() * (self.M - 2 * experiments)
+        return int(self.free.sum() + self.D * experiments + per_step)
 
     @cached_property
     def data_count(self) -> int:
@@ -427,6 +535,8 @@ class Problem:
     def window(self, steps: int) -> Problem:
         """Return the problem of the first `steps` steps: grid, data, forcing and weights cut there.
 
+        Of several experiments each is cut at the same share of its own steps, rounded up.
+
         Parameters
         ----------
         steps
@@ -439,20 +549,47 @@ class Problem:
         """
         if not 1 <= steps <= self.N:
             raise DataError(f"window of Problem: expected 1 to {self.N} steps, got {steps!r}.")
-        points = steps * (1 + self.interior) + 1
+        kept, points, nodes = self._cut(steps)
+        inside = np.isin(self.repeat_at, points)
+        segments, step, point = [], 0, 0
+        for segment in self.segments:
+            own = self._share(segment, steps)
+            segments.append(Segment(segment.name, step, own, point, own * (1 + self.interior) + 1))
+            step, point = step + own, point + segments[-1].points
         return replace(
             self,
-            times=self.times[:points],
-            node_times=self.node_times[: steps + 1],
-            h=self.h[:steps],
-            u=self.u[:steps],
-            weight=self.weight[:steps],
-            y=self.y[:points],
-            rm=self.rm[:points],
-            repeat_at=self.repeat_at[: (inside := int(np.sum(self.repeat_at < points)))],
-            repeat_y=self.repeat_y[:inside],
-            repeat_rm=self.repeat_rm[:inside],
+            times=self.times[points],
+            node_times=self.times[nodes],
+            h=self.h[kept],
+            u=self.u[kept],
+            weight=self.weight[kept],
+            y=self.y[points],
+            rm=self.rm[points],
+            repeat_at=np.searchsorted(points, self.repeat_at[inside]),
+            repeat_y=self.repeat_y[inside],
+            repeat_rm=self.repeat_rm[inside],
+            missed=(),
+            segments=tuple(segments),
         )
+
+    def points_of(self, steps: int) -> IntArray:
+        """Grid points of the window of so many steps."""
+        return self._cut(steps)[1]
+
+    def _share(self, segment: Segment, steps: int) -> int:
+        """How many steps of an experiment the window of so many steps has."""
+        return -(-steps * segment.steps // self.N)
+
+    def _cut(self, steps: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Return steps, grid points and nodes of the window of so many steps."""
+        stride = 1 + self.interior
+        kept, points, nodes = [], [], []
+        for segment in self.segments:
+            own = self._share(segment, steps)
+            kept.append(segment.first_step + np.arange(own))
+            points.append(segment.first_point + np.arange(own * stride + 1))
+            nodes.append(points[-1][::stride])
+        return np.concatenate(kept), np.concatenate(points), np.concatenate(nodes)
 
     @cached_property
     def digest(self) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symda.analyse import best_path
+from symda.anneal.apart import apart
 from symda.errors import DataError, OptionError
 from symda.show.figures import (
     BLUE,
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: The true states; of several experiments by their names.
+Truth: TypeAlias = "xr.DataArray | Mapping[str, xr.DataArray]"
+
 
 @dataclass(frozen=True)
 class _Panel:
@@ -41,6 +45,21 @@ class _Panel:
     name: str
     state: int | None
     channels: NDArray[np.intp]
+    #: Which of several experiments it is of, and its part of the run's dataset.
+    experiment: str
+    dataset: xr.Dataset
+
+    @property
+    def title(self) -> str:
+        """Its name, and the experiment's where there are several."""
+        return f"{self.name}, {self.experiment}" if self.experiment else self.name
+
+    def line_of(self, truth: Truth | None) -> xr.DataArray | None:
+        """Return what a truth says of it, if anything."""
+        own = truth.get(self.experiment) if isinstance(truth, Mapping) else truth
+        if own is None or self.name not in own["state"].values:
+            return None
+        return own.sel(state=self.name)
 
 
 def plot_states(
@@ -48,9 +67,9 @@ def plot_states(
     path: str | Path | None = None,
     states: Sequence[str] | None = None,
     which: int | str = "best",
-    truth: xr.DataArray | None = None,
+    truth: Truth | None = None,
 ) -> Figure:
-    """Plot one path's states against the data, one panel a state.
+    """Plot one path's states against the data, one panel a state of each experiment.
 
     Measured states are blue with their data and error bars of one standard deviation; states that
     carry no data are red, and their titles say so. A measured expression has a panel of its
@@ -65,7 +84,8 @@ def plot_states(
     which : int or "best"
         Index of the path.
     truth : xarray.DataArray, dims (time, state), optional
-        Drawn as a broad pale line behind the estimate where it has the state.
+        Drawn as a broad pale line behind the estimate where it has the state; of several
+        experiments a mapping of their names to such.
 
     Raises
     ------
@@ -78,58 +98,77 @@ def plot_states(
     """
     check_file(path)
     index = _chosen_path(dataset, which)
-    available = {each.name: each for each in _panels(dataset)}
-    known = list(available)
-    names = choose(states, known, "states")
-    _check_truth(truth)
-    figure, axes = panel_grid(len(names), "time")
-    for ax, name in zip(axes, names, strict=True):
-        _draw_panel(dataset, ax, available[name], index)
-        if truth is not None and name in truth["state"].values:
-            line = truth.sel(state=name)
-            ax.plot(truth["time"], line, color=PALE, lw=3.5, label="truth", zorder=1.2)
-    left_out = shown(names, known, "states") if states is None else ""
+    panels = list(_panels(dataset))
+    known = list(dict.fromkeys(each.name for each in panels))
+    names = known if states is None else choose(states, known, "states")
+    _check_truth(dataset, truth)
+    chosen = [each for name in names for each in panels if each.name == name]
+    if states is None:
+        chosen = panels[:MAX_PANELS]
+    figure, axes = panel_grid(len(chosen), "time")
+    for ax, each in zip(axes, chosen, strict=True):
+        _draw_panel(ax, each, index)
+        line = each.line_of(truth)
+        if line is not None:
+            ax.plot(line["time"], line, color=PALE, lw=3.5, label="truth", zorder=1.2)
+    drawn, every = ([each.title for each in some] for some in (chosen, panels))
+    left_out = shown(drawn, every, "states") if states is None else ""
     label_grid(figure, axes, _title(dataset, index) + left_out)
     save(figure, path)
     return figure
 
 
 def state_panels(
-    dataset: xr.Dataset, truth: xr.DataArray | None = None
+    dataset: xr.Dataset, truth: Truth | None = None
 ) -> Iterator[tuple[str, Figure, str]]:
     """Yield name, figure and description of the best path's first 12 states.
 
-    Each is a panel of `plot_states`; measured expressions follow after the states.
+    Each is a panel of `plot_states`; measured expressions follow after the states, the next
+    experiment after those.
 
     Raises
     ------
     DataError
         If `truth` has other dimensions.
     """
-    _check_truth(truth)
+    _check_truth(dataset, truth)
     index = best_path(dataset)
-    for shown_panel in list(_panels(dataset))[:MAX_PANELS]:
-        name = shown_panel.name
+    for each in list(_panels(dataset))[:MAX_PANELS]:
         figure, ax = panel("time")
-        _draw_panel(dataset, ax, shown_panel, index)
-        if truth is not None and name in truth["state"].values:
-            ax.plot(truth["time"], truth.sel(state=name), color=PALE, lw=3.5, zorder=1.2)
-        measured = np.isfinite(dataset["observed"].values[:, shown_panel.channels]).any()
+        _draw_panel(ax, each, index)
+        line = each.line_of(truth)
+        if line is not None:
+            ax.plot(line["time"], line, color=PALE, lw=3.5, zorder=1.2)
+        measured = np.isfinite(each.dataset["observed"].values[:, each.channels]).any()
         with_data = "with its data" if measured else "without data"
-        yield name, figure, f"Estimate of {name} against time, {with_data}."
+        yield each.title, figure, f"Estimate of {each.title} against time, {with_data}."
 
 
-def _check_truth(truth: xr.DataArray | None) -> None:
-    dims = getattr(truth, "dims", None)
-    if truth is not None and (dims is None or set(dims) != {"time", "state"}):
-        raise DataError(
-            "truth: expected an xarray.DataArray with dims (time, state), "
-            f"got {dims or type(truth).__name__}"
-        )
+def panel_count(dataset: xr.Dataset) -> int:
+    """Return how many panels there are to show."""
+    return sum(1 for _ in _panels(dataset))
 
 
-def _draw_panel(dataset: xr.Dataset, ax: Axes, shown_panel: _Panel, index: int) -> None:
-    channels = shown_panel.channels
+def _check_truth(dataset: xr.Dataset, truth: Truth | None) -> None:
+    if truth is None:
+        return
+    names = [name for name, _ in apart(dataset)]
+    several = len(names) > 1
+    if isinstance(truth, Mapping) != several or (several and not set(truth) <= set(names)):
+        got = ", ".join(map(str, truth)) if isinstance(truth, Mapping) else "one"
+        expected = f"a mapping of {', '.join(names)} to one each" if several else "one"
+        raise DataError(f"truth: expected {expected}, got {got}.")
+    for one in truth.values() if isinstance(truth, Mapping) else [truth]:
+        dims = getattr(one, "dims", None)
+        if dims is None or set(dims) != {"time", "state"}:
+            raise DataError(
+                "truth: expected an xarray.DataArray with dims (time, state), "
+                f"got {dims or type(one).__name__}"
+            )
+
+
+def _draw_panel(ax: Axes, shown_panel: _Panel, index: int) -> None:
+    channels, dataset = shown_panel.channels, shown_panel.dataset
     if shown_panel.state is None:
         line = dataset["fit"].values[index, :, channels[0]]
     else:
@@ -139,7 +178,7 @@ def _draw_panel(dataset: xr.Dataset, ax: Axes, shown_panel: _Panel, index: int) 
     measured = bool(np.isfinite(observed).any())
     kind = " (expression)" if shown_panel.state is None else ""
     ax.set_title(
-        f"{plain(shown_panel.name)}{kind}{'' if measured else ' (unmeasured)'}",
+        f"{plain(shown_panel.title)}{kind}{'' if measured else ' (unmeasured)'}",
         fontsize=9,
         loc="left",
         pad=3,
@@ -168,12 +207,16 @@ def _draw_panel(dataset: xr.Dataset, ax: Axes, shown_panel: _Panel, index: int) 
 def _panels(dataset: xr.Dataset) -> Iterator[_Panel]:
     names = [str(name) for name in dataset["state"].values]
     measured_state = dataset["measured_state"].values
-    for state, name in enumerate(names):
-        yield _Panel(name, state, np.flatnonzero(measured_state == state))
-    for channel in np.flatnonzero(measured_state < 0):
-        name = str(dataset["channel"].values[channel])
-        # An expression may be called like a state, whose panel has the name already.
-        yield _Panel(f"h: {name}" if name in names else name, None, np.array([channel]))
+    several = "experiment" in dataset.coords
+    for experiment, one in apart(dataset):
+        whose = experiment if several else ""
+        for state, name in enumerate(names):
+            yield _Panel(name, state, np.flatnonzero(measured_state == state), whose, one)
+        for channel in np.flatnonzero(measured_state < 0):
+            name = str(dataset["channel"].values[channel])
+            # An expression may be called like a state, whose panel has the name already.
+            called = f"h: {name}" if name in names else name
+            yield _Panel(called, None, np.array([channel]), whose, one)
 
 
 def _chosen_path(dataset: xr.Dataset, which: int | str) -> int:

@@ -23,10 +23,15 @@ from symda.analyse import (
     verdict,
     wilson,
 )
+from symda.anneal.apart import apart
 from symda.anneal.levels import HIT
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+#: Experiments that are listed.
+EXPERIMENTS = 12
 
 
 def summary(dataset: xr.Dataset) -> str:
@@ -69,7 +74,22 @@ def _heading(dataset: xr.Dataset) -> str:
         f"sizes: D = {sizes['state']} states{own}, P = {sizes['parameter']} parameters "
         f"({free} free), L = {measured_channels(dataset)} measured channels, "
         f"N = {sizes['step']} steps, {attrs['data_count']} data, B = {sizes['beta']} rungs"
+        + "".join(f"\n{line}" for line in experiment_lines(dataset))
     )
+
+
+def experiment_lines(dataset: xr.Dataset) -> Iterator[str]:
+    """Say of each of several experiments what there is: times, steps and data."""
+    parts = list(apart(dataset))
+    for name, one in parts[:EXPERIMENTS] if len(parts) > 1 else ():
+        first, last = one["time"].values[[0, -1]]
+        data = int(one["observed"].notnull().sum())
+        yield (
+            f"experiment {name}: t = {first:.6g} .. {last:.6g}, {one.sizes['step']} steps, "
+            f"{data} data"
+        )
+    if len(parts) > EXPERIMENTS:
+        yield f"and {len(parts) - EXPERIMENTS} more experiments"
 
 
 def _paths(dataset: xr.Dataset, counts: PathCounts) -> str:

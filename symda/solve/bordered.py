@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from symda.types import BoolArray, FloatArray, IntArray
@@ -10,16 +12,32 @@ from symda.types import BoolArray, FloatArray, IntArray
 class Bordered:
     """Where the nonzeros of a symmetric matrix stand: n unknowns in a band, then P of a border.
 
+    The band falls into pieces that nothing couples. Of the border each piece sees some unknowns, so
+    that it is kept as narrow as these are many.
+
     Parameters
     ----------
     rows, columns : ndarray of int
         Nonzeros of the upper triangle.
     n, P : int
         Unknowns of the band, and of the border.
+    use : ndarray of int, shape (S, p)
+        Which unknowns of the border each piece sees.
+    lengths : sequence of int
+        Unknowns of each piece, S of them, n together.
     """
 
-    def __init__(self, rows: IntArray, columns: IntArray, n: int, P: int) -> None:
-        self.n, self.P = n, P
+    def __init__(
+        self,
+        rows: IntArray,
+        columns: IntArray,
+        n: int,
+        P: int,
+        use: IntArray,
+        lengths: Sequence[int],
+    ) -> None:
+        self.n, self.P, self._use = n, P, use
+        self._ends = np.cumsum([0, *lengths])
         self._rows, self._columns = rows, columns
         self._in_band = np.flatnonzero(columns < n)
         self._in_border = np.flatnonzero((rows < n) & (columns >= n))
@@ -29,7 +47,11 @@ class Bordered:
         self.width = int(np.max(j - i, initial=0))
         # LAPACK's lower band, a column of it contiguous
         self._band_at = i * (self.width + 1) + j - i
-        self._border_at = rows[self._in_border], columns[self._in_border] - n
+        places = np.zeros((len(use), P), dtype=np.int64)
+        np.put_along_axis(places, use, np.arange(use.shape[1])[None], axis=1)
+        row = rows[self._in_border]
+        piece = np.searchsorted(self._ends, row, side="right") - 1
+        self._border_at = row, places[piece, columns[self._in_border] - n]
         self._corner_at = columns[self._in_corner] - n, rows[self._in_corner] - n
 
     def product(self, values: FloatArray, v: FloatArray) -> FloatArray:
@@ -80,21 +102,33 @@ class Bordered:
         factor, bad = dpbtrf(band.T, lower=1, overwrite_ab=1)
         if bad or not (factor[0] ** 2 > least[:n]).all():
             return None
-        sides = np.zeros((n, P + 1), order="F")
+        seen = self._use.shape[1]
+        sides = np.zeros((n, seen + 1), order="F")
         sides[self._border_at] = values[self._in_border]
-        sides[:, P] = right[:n]
+        sides[:, seen] = right[:n]
         sides, _ = dtbtrs(factor, sides, uplo="L", overwrite_b=1)
-        border, path = sides[:, :P], sides[:, P]
+        border, path = sides[:, :seen], sides[:, seen]
         theta = np.zeros(P)
         if P:
-            corner = np.diag(shift[n:])
+            corner, rest = np.diag(shift[n:]), right[n:].copy()
             corner[self._corner_at] += values[self._in_corner]
-            corner, bad = dpotrf(corner - border.T @ border, lower=1)
+            for piece, use in self._pieces():
+                corner[np.ix_(use, use)] -= border[piece].T @ border[piece]
+                rest[use] -= border[piece].T @ path[piece]
+            corner, bad = dpotrf(corner, lower=1)
             if bad or not (np.diag(corner) ** 2 > least[n:]).all():
                 return None
-            theta = _solved(corner, right[n:] - border.T @ path)
-        path, _ = dtbtrs(factor, path - border @ theta, uplo="L", trans="T")
+            theta = _solved(corner, rest)
+            path = path.copy()
+            for piece, use in self._pieces():
+                path[piece] -= border[piece] @ theta[use]
+        path, _ = dtbtrs(factor, path, uplo="L", trans="T")
         return np.concatenate([path.reshape(-1), theta])
+
+    def _pieces(self) -> Iterator[tuple[slice, IntArray]]:
+        """Yield where each piece stands, and which unknowns of the border it sees."""
+        for begin, end, use in zip(self._ends[:-1], self._ends[1:], self._use, strict=True):
+            yield slice(begin, end), use
 
 
 def _solved(factor: FloatArray, right: FloatArray) -> FloatArray:

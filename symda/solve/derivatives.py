@@ -67,7 +67,10 @@ class Derivatives:
         self._split = p.unknowns.split
         self._upper = layout.upper
         columns = np.repeat(np.arange(layout.unknowns), np.diff(layout.upper.starts))
-        self._pattern = Bordered(layout.upper.rows, columns, p.unknowns.on_path, p.P)
+        lengths = [segment.points * p.D for segment in p.segments]
+        self._pattern = Bordered(
+            layout.upper.rows, columns, p.unknowns.on_path, p.P, p.use, lengths
+        )
         self._residual, unknown = self._triplet("step_jacobian")
         self._felt = layout.step_unknowns[:, unknown].reshape(-1)
         rows, columns = self._triplet("point_hessian")
@@ -77,7 +80,7 @@ class Derivatives:
         if evaluator.kernels.engine.has_prior:
             rows, columns = self._triplet("prior_hessian")
             self._prior_diagonal = np.flatnonzero(rows == columns)
-            self._known = layout.prior_unknowns[0, rows[self._prior_diagonal]]
+            self._known = layout.prior_unknowns[:, rows[self._prior_diagonal]].reshape(-1)
         self._floor = np.zeros(layout.unknowns)
         self._floor[p.unknowns.on_path :] = UNDETERMINED / p.typical**2
 
@@ -92,14 +95,15 @@ class Derivatives:
     def at(self, x: FloatArray, rf: FloatArray) -> Point:
         """Return the action with its derivatives."""
         packed = self._evaluator.packed
-        engine, (X, theta) = self._evaluator.kernels.engine, self._split(x)
-        action, gradient = self._evaluator.value_and_gradient(X, theta, rf)
+        engine, (X, values) = self._evaluator.kernels.engine, self._split(x)
+        action, gradient = self._evaluator.value_and_gradient(X, values, rf)
+        theta = packed.pieces(values)
         weights = self._evaluator.weights(rf)
         steps = engine.step_hessian(X, theta, packed.steps, rf)
-        at = packed.rows(X)
-        points = least = engine.point_gauss_newton(at, theta, packed.points)
+        at, own = packed.row_states(X), packed.row_pieces(values)
+        points = least = engine.point_gauss_newton(at, own, packed.points)
         if self._exact:
-            points = engine.point_hessian(at, theta, packed.points)
+            points = engine.point_hessian(at, own, packed.points)
         else:
             lam = weights * engine.step_residual(X, theta, packed.steps)
             self._take_curvature(steps, engine.step_curvature(X, theta, packed.steps, lam))
@@ -107,8 +111,10 @@ class Derivatives:
         squares = jacobian**2 * weights[:, self._residual]
         scale = self._floor + np.bincount(self._felt, squares.reshape(-1), len(x))
         scale += np.bincount(self._seen, least[:, self._diagonal].reshape(-1), len(x))
-        known = self._evaluator.prior_hessian(X, theta)
-        scale += np.bincount(self._known, np.abs(known[self._prior_diagonal]), len(x))
+        known = self._evaluator.prior_hessian(X, values)
+        if known.size:
+            diagonal = known.reshape(len(packed.use), -1)[:, self._prior_diagonal]
+            scale += np.bincount(self._known, np.abs(diagonal).reshape(-1), len(x))
         hessian = self._upper.add_up(np.concatenate([steps.reshape(-1), points.reshape(-1), known]))
         return Point(action, gradient, scale, hessian, self._pattern)
 

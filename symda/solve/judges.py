@@ -23,4 +23,5 @@ def judge(evaluator: Evaluator) -> Judge | None:
     if not has_matrices(evaluator):
         return TruncatedJudge(evaluator)
     p = evaluator.problem
-    return BandedJudge(evaluator) if p.N * (p.E + p.D + p.P) ** 2 <= LARGEST else None
+    width = p.E + p.D + len(p.kernel_parameters)
+    return BandedJudge(evaluator) if p.N * width**2 <= LARGEST else None

@@ -24,7 +24,7 @@ from symda.solve.options import (
     least_action,
 )
 from symda.status import Reason, Status
-from symda.types import FloatArray, IntArray
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import Kernels
@@ -64,7 +64,9 @@ class NewtonLanes:
             options.max_iter,
         )
         self._box = _box(problem)
+        self._experiments, self._shared = _experiments(problem)
         self._measured = np.ascontiguousarray((problem.rm > 0.0).any(axis=1), dtype=np.int32)
+        self._rows = np.ascontiguousarray(self._evaluator.packed.first_row, dtype=np.int32)
 
     @property
     def lanes(self) -> int:
@@ -123,9 +125,9 @@ class NewtonLanes:
         following = np.zeros(2, np.int32)  # one 64-bit number
         packed = self._evaluator.packed
         arguments = (
-            *(p.N, K, B),
-            *_at(packed.steps, packed.points, self._measured, p.repeat_at),
-            len(p.repeat_at),
+            *(p.N, len(p.segments), p.P, self._shared, K, B),
+            *_at(*self._experiments, packed.steps, packed.points, self._measured),
+            *_at(self._rows, packed.own),
             *_at(*self._box, *inputs, ends),
             0 if every is None else _at(every)[0],
             *_at(thetas_out, terms, seconds, decrements),
@@ -190,7 +192,30 @@ def _box(problem: Problem) -> tuple[Flags | FloatArray, ...]:
     return bounded, lower, upper, margin, UNDETERMINED / problem.typical**2
 
 
-def _at(*arrays: FloatArray | Flags | IntArray) -> tuple[int, ...]:
+def _experiments(problem: Problem) -> tuple[tuple[Flags, ...], int]:
+    """Experiments as the compiled solver reads them, and how many parameters they share.
+
+    Returns
+    -------
+    firsts, uses, owns, orders, places
+        See `sweep_t`.
+    shared : int
+    """
+    p = problem
+    common = np.bincount(p.use.reshape(-1), minlength=p.P) > 1
+    seen = common[p.use]
+    tables = (
+        np.array([*(s.first_step for s in p.segments), p.N]),
+        p.use,
+        (~seen).sum(axis=1),
+        np.argsort(seen, axis=1, kind="stable"),
+        np.where(common, np.cumsum(common) - 1, -1),
+    )
+    numbers = tuple(np.ascontiguousarray(table, dtype=np.int32) for table in tables)
+    return numbers, int(common.sum())
+
+
+def _at(*arrays: FloatArray | Flags) -> tuple[int, ...]:
     """Addresses of C-contiguous arrays."""
     for array in arrays:
         if not array.flags.c_contiguous:

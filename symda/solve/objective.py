@@ -148,7 +148,7 @@ class Objective:
             )
         self._evaluations += 1
         path, theta = self.split(x)
-        misfit = (self._evaluator.kernels.measure(path, theta) - self.problem.y)[self._measured]
+        misfit = (self._evaluator.measure(path, theta) - self.problem.y)[self._measured]
         steps = self._evaluator.residual(path, theta).reshape(-1)
         return np.concatenate([self._roots[0] * misfit, self._roots[1] * steps])
 

@@ -42,6 +42,7 @@ class _Graph:
         self.layout = ProblemLayout(kernels.functions, problem)
         packed = pack(problem)
         self.steps, self.points = ca.DM(packed.steps.T), ca.DM(packed.points.T)
+        self.own = ca.DM(packed.own.T)
         #: what changes from call to call
         self.inputs = ca.MX.sym("p", problem.D + self.layout.unknowns)
         self.rf, self.sizes = self.inputs[: problem.D], self.inputs[problem.D :]
@@ -78,10 +79,8 @@ class _Graph:
         """Return a function of the prior; none without one."""
         if name not in self.functions:
             return []
-        D = self.problem.D
-        first = self._columns(unknowns, self.layout.prior_unknowns[:, :D])
-        theta = self._columns(unknowns, self.layout.prior_unknowns[:, D:])
-        return list(self.functions[name].call([first, theta]))
+        index, D = self.layout.prior_unknowns, self.problem.D
+        return self.map(name, unknowns, index, D, self.own)
 
     def map(
         self,
@@ -155,11 +154,11 @@ def direct(kernels: BlockKernels, problem: Problem) -> Program:
     f = ca.sum2(graph.map_steps("step_action", x, rf)[0]) + ca.sum2(
         graph.map_points("point_action", x)[0]
     )
-    f = sum(graph.prior("prior_action", x), f)
+    f = sum(map(ca.sum2, graph.prior("prior_action", x)), f)
     step_value, step_gradient = graph.map_steps("step_gradient", x, rf)
     point_value, point_gradient = graph.map_points("point_gradient", x)
     before, *by_first = graph.prior("prior_gradient", x) or [ca.MX(0.0)]
-    value = ca.sum2(step_value) + ca.sum2(point_value) + before
+    value = ca.sum2(step_value) + ca.sum2(point_value) + ca.sum2(before)
     gradient = graph.sizes * _gradient(
         graph,
         (step_gradient, graph.layout.step_unknowns),
@@ -206,10 +205,10 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
         np.repeat(problem.weight, problem.E)
     )
     f = ca.sum2(graph.map_points("point_action", x)[0]) + ca.dot(precision * w, w) / 2
-    f = sum(graph.prior("prior_action", x), f)
+    f = sum(map(ca.sum2, graph.prior("prior_action", x)), f)
     point_value, point_gradient = graph.map_points("point_gradient", x)
     before, *by_first = graph.prior("prior_gradient", x) or [ca.MX(0.0)]
-    value = ca.sum2(point_value) + ca.dot(precision * w, w) / 2 + before
+    value = ca.sum2(point_value) + ca.dot(precision * w, w) / 2 + ca.sum2(before)
     gradient = ca.vertcat(
         graph.sizes
         * _gradient(

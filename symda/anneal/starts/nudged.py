@@ -16,6 +16,7 @@ from symda.errors import OptionError
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
+    from symda.anneal.dynamics import Dynamics
     from symda.observe import Problem
 
 
@@ -75,20 +76,28 @@ class Nudged:
 
     def point(self, draw: Draw) -> Point:
         """Return the trajectory of the gain with the least action, and its parameters."""
-        problem = draw.problem
         path, theta = draw.path(), draw.parameters()
+        parts = [
+            self._followed(dynamics, own[0], values)
+            for dynamics, (_, own, values) in zip(
+                draw.dynamics.experiments, draw.problem.apart(path, theta), strict=True
+            )
+        ]
+        return np.concatenate(parts), theta
+
+    def _followed(self, dynamics: Dynamics, start: FloatArray, theta: FloatArray) -> FloatArray:
+        """Return the trajectory (M, D) of one experiment."""
+        problem = dynamics.problem
         gains = np.array(self.gains or [g / _spacing(problem) for g in GAINS])
-        paths = _integrate(draw, path[0], theta, gains)
-        paths = np.clip(paths, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
+        paths = _integrate(dynamics, start, theta, gains)
+        paths = np.asarray(np.clip(paths, *problem.state_bounds.T))
         if len(paths) == 1:
-            return paths[0], theta
-        weight = (
-            WEIGHT
-            * float(np.mean(problem.guide[problem.guide > 0.0]))
-            / float(problem.weight.max())
-        )
-        actions = [draw.dynamics.action(tried, theta, weight) for tried in paths]
-        return paths[int(np.argmin(np.where(np.isnan(actions), np.inf, actions)))], theta
+            return np.asarray(paths[0])
+        guide = float(np.mean(problem.guide[problem.guide > 0.0]))
+        weight = WEIGHT * guide / float(problem.weight.max())
+        actions = [dynamics.action(tried, theta, weight) for tried in paths]
+        least = int(np.argmin(np.where(np.isnan(actions), np.inf, actions)))
+        return np.asarray(paths[least])
 
 
 def _spacing(problem: Problem) -> float:
@@ -110,9 +119,11 @@ def _targets(problem: Problem) -> FloatArray:
     return targets
 
 
-def _integrate(draw: Draw, start: FloatArray, theta: FloatArray, gains: FloatArray) -> FloatArray:
+def _integrate(
+    dynamics: Dynamics, start: FloatArray, theta: FloatArray, gains: FloatArray
+) -> FloatArray:
     """Trajectories (G, M, D), one for each gain."""
-    problem, dynamics = draw.problem, draw.dynamics
+    problem = dynamics.problem
     stride = 1 + problem.interior
     plain = [(l, int(a)) for l, a in enumerate(problem.direct) if a >= 0]
     others = [l for l, a in enumerate(problem.direct) if a < 0]
@@ -130,13 +141,13 @@ def _integrate(draw: Draw, start: FloatArray, theta: FloatArray, gains: FloatArr
                 x[:, state] += share * (target[channel] - x[:, state])
         if others and not np.isnan(target[others]).all():
             for one, fraction in zip(x, share, strict=True):
-                _move(draw, one, theta, target, others, fraction)
+                _move(dynamics, one, theta, target, others, fraction)
         paths[:, n * stride + 1 : (n + 1) * stride + 1] = ends
     return paths
 
 
 def _move(
-    draw: Draw,
+    dynamics: Dynamics,
     x: FloatArray,
     theta: FloatArray,
     target: FloatArray,
@@ -144,8 +155,8 @@ def _move(
     share: float,
 ) -> None:
     """Move x (D,) so that a share of the misfit of these channels is gone to first order."""
-    low, high = draw.problem.state_start.T
-    values, slopes = draw.dynamics.slopes(x, theta)
+    low, high = dynamics.problem.state_start.T
+    values, slopes = dynamics.slopes(x, theta)
     for channel in channels:
         direction = (high - low) ** 2 * slopes[channel]
         length = float(slopes[channel] @ direction)

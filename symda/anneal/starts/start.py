@@ -76,15 +76,8 @@ class Draw:
         problem = self.problem
         low, high = problem.state_start.T
         path = self.rng.uniform(low, high, (problem.M, problem.D))
-        y, rm = problem.placed
-        for state in sorted({int(index) for index in problem.direct if index >= 0}):
-            channels = problem.direct == state
-            weight = rm[:, channels].sum(axis=1)
-            seen = weight > 0.0
-            if seen.any():
-                data = (rm * y)[:, channels].sum(axis=1)[seen] / weight[seen]
-                known = near(problem, seen)
-                path[known, state] = np.interp(problem.times[known], problem.times[seen], data)
+        for one, segment in zip(problem.experiments, problem.segments, strict=True):
+            _follow(one, path[segment.own_points])
         return np.clip(path, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
 
     def parameters(self) -> FloatArray:
@@ -99,7 +92,10 @@ class Draw:
         return np.where(problem.free, drawn, problem.fixed)
 
     def initial(self) -> FloatArray:
-        """Draw a state at the first grid point, (D,): as `path` does, but only there."""
+        """Draw a state at the first grid point, (D,): as `path` does, but only there.
+
+        Of several experiments it is that of the first.
+        """
         problem = self.problem
         low, high = problem.state_start.T
         state = self.rng.uniform(low, high)
@@ -109,6 +105,18 @@ class Draw:
                 state[index] = y[0, channel]
         inside: FloatArray = np.clip(state, *problem.state_bounds.T)
         return inside
+
+
+def _follow(problem: Problem, path: FloatArray) -> None:
+    """Put the components of one experiment's path (M, D) that are measured on the data."""
+    for state in sorted({int(index) for index in problem.direct if index >= 0}):
+        channels = problem.direct == state
+        weight = problem.rm[:, channels].sum(axis=1)
+        seen = weight > 0.0
+        if seen.any():
+            data = (problem.rm * problem.y)[:, channels].sum(axis=1)[seen] / weight[seen]
+            known = near(problem, seen)
+            path[known, state] = np.interp(problem.times[known], problem.times[seen], data)
 
 
 @runtime_checkable

@@ -19,6 +19,7 @@ from symda.anneal.strategies.strategy import (
     extrapolated,
     finished,
     part,
+    shortened,
     with_effort,
     with_window_limit,
 )
@@ -99,6 +100,7 @@ class Population(Growing):
         key = (paths[0], 1)  # path k draws from (k,) only
         rng = np.random.default_rng(np.random.SeedSequence(job.seed, spawn_key=key))
         starts, failed = first_points(job, paths)
+        starts = shortened(job, starts, plan.steps[0])
         efforts: list[PathResult] = []
         first = 0
         for steps, longer in zip(plan.steps, (*plan.steps[1:], 0), strict=True):
@@ -108,9 +110,7 @@ class Population(Growing):
                 window = with_window_limit(window)
             elif full:
                 break
-            points = window.problem.M
-            here = {k: (path[:points], theta) for k, (path, theta) in starts.items()}
-            found = climb(window, here, deadline, halt)
+            found = climb(window, starts, deadline, halt)
             efforts += found
             able = [one for one in found if finished(window, one)]
             if not able:
@@ -146,7 +146,7 @@ class Population(Growing):
                 break
             if _action(one) > _action(ranked[0]) + self.margin * scale:
                 break
-            if not any(_same(one, other, width, scale) for other in kept):
+            if not any(_same(problem, one, other, width) for other in kept):
                 kept.append(one)
         return kept
 
@@ -164,19 +164,22 @@ class Population(Growing):
         width = _width(problem)
         unmeasured = sorted(set(range(problem.D)) - set(followed(problem)))
         moved = unmeasured or list(range(problem.D))
-        points = len(kept[0].states)
-        reach = min(points, REACH * (longer - steps) * (1 + problem.interior))
-        ramp = np.arange(1, reach + 1)[:, None] / reach
+        now, later = problem.window(steps), problem.window(longer)
         starts: dict[int, Point] = {}
         for i, k in enumerate(paths[: max(len(kept), self.copies * len(kept))]):
             parent = kept[i % len(kept)]
             path, theta = parent.states, parent.theta[parent.last_beta]
             if i >= len(kept):
                 path = path.copy()
-                shift = self.spread * width[moved] * rng.standard_normal(len(moved))
-                path[-reach:, moved] += ramp * shift
+                for segment, after in zip(now.segments, later.segments, strict=True):
+                    grown = (after.steps - segment.steps) * (1 + problem.interior)
+                    reach = min(segment.points, REACH * grown)
+                    ramp = np.arange(1, reach + 1)[:, None] / max(reach, 1)
+                    shift = self.spread * width[moved] * rng.standard_normal(len(moved))
+                    end = segment.last_point + 1
+                    path[end - reach : end, moved] += ramp * shift
                 path = np.clip(path, *problem.state_bounds.T)
-            starts[k] = extrapolated(job, parent, longer, (path, theta))
+            starts[k] = extrapolated(job, parent, steps, longer, (path, theta))
         return starts
 
 
@@ -189,7 +192,8 @@ def _width(problem: Problem) -> FloatArray:
     return np.where(width > 0.0, width, 1.0)
 
 
-def _same(one: PathResult, other: PathResult, width: FloatArray, scale: float) -> bool:
-    if abs(_action(one) - _action(other)) > GAP * scale:
+def _same(problem: Problem, one: PathResult, other: PathResult, width: FloatArray) -> bool:
+    if abs(_action(one) - _action(other)) > GAP * problem.measurement_scale:
         return False
-    return bool((np.abs(one.states[-1] - other.states[-1]) <= CLOSE * width).all())
+    last = [segment.last_point for segment in problem.segments]
+    return bool((np.abs(one.states[last] - other.states[last]) <= CLOSE * width).all())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -121,7 +121,7 @@ class Growing:
         """Return the windows of a problem and the rung of the ladder (B, D) they grow at."""
         ends = _ends(problem)
         count = len(ends)
-        numbers = problem.D + int(problem.free.sum())
+        numbers = problem.D * len(problem.segments) + int(problem.free.sum())
         each = max(problem.data_count / max(count, 1), 1.0)
         samples = self.samples or max(math.ceil(DATA * numbers / each), math.ceil(SHARE * count))
         extend = self.extend or max(1, round(GROWTH * samples))
@@ -144,9 +144,15 @@ class Growing:
 
 
 def _ends(problem: Problem) -> list[int]:
-    """For each observation time the steps a window needs to hold it."""
-    rows = np.flatnonzero((problem.rm > 0.0).any(axis=1))
-    return [math.ceil(row / (1 + problem.interior)) for row in rows.tolist()]
+    """For each observation time the steps a window needs to hold it, in ascending order."""
+    seen = np.asarray((problem.rm > 0.0).any(axis=1))
+    ends: list[int] = []
+    for segment in problem.segments:
+        for row in np.flatnonzero(seen[segment.own_points]).tolist():
+            own = math.ceil(row / (1 + problem.interior))
+            # the fewest steps in all of which this experiment's share is that
+            ends.append(max((own - 1) * problem.N // segment.steps + 1, 0))
+    return sorted(ends)
 
 
 def part(job: Job, steps: int, rungs: Sequence[int], keep: str) -> Job:
@@ -160,12 +166,30 @@ def with_window_limit(job: Job) -> Job:
     return replace(job, solver=job.solver.with_window_limit())
 
 
-def extrapolated(job: Job, found: PathResult, steps: int, point: Point | None = None) -> Point:
-    """Where a path goes on in a longer window: extended by the model's own forecast."""
+def shortened(job: Job, starts: Mapping[int, Point], steps: int) -> dict[int, Point]:
+    """Return the parts of some paths that lie in the window of so many steps."""
+    points = job.problem.points_of(steps)
+    return {k: (path[points], theta) for k, (path, theta) in starts.items()}
+
+
+def extrapolated(
+    job: Job, found: PathResult, steps: int, longer: int, point: Point | None = None
+) -> Point:
+    """Where a path of a window goes on in a longer one: extended by the model's own forecast."""
     from symda.anneal.task import workspace
 
     path, theta = point or (found.states, found.theta[found.last_beta])
-    return workspace(job).dynamics(job).forecast(path, theta, steps), theta
+    dynamics = workspace(job).dynamics(job)
+    parts = [
+        one.forecast(own, values, after.steps)
+        for one, (_, own, values), after in zip(
+            dynamics.experiments,
+            job.problem.window(steps).apart(path, theta),
+            job.problem.window(longer).segments,
+            strict=True,
+        )
+    ]
+    return np.concatenate(parts), theta
 
 
 def with_effort(result: PathResult, efforts: Sequence[PathResult], rung: int) -> PathResult:
@@ -194,16 +218,15 @@ def cut_short(job: Job, rung: int, steps: int, found: PathResult) -> PathResult:
         return result
     if found.last_beta < 0:
         return result
-    path, theta = extrapolated(job, found, job.problem.N)
-    kernels = workspace(job).kernels
-    at = kernels.at(job.problem)
+    path, theta = extrapolated(job, found, steps, job.problem.N)
+    at = workspace(job).kernels.at(job.problem)
     with np.errstate(all="ignore"):
         terms, prior = at.terms(path, theta, job.rf[rung]), at.prior(path, theta)
     if not np.isfinite([*terms, prior]).all():
         return result
     result.measurement_term[rung], result.model_term[rung] = terms
     result.action[rung], result.theta[rung] = sum(terms) + prior, theta
-    result.states[:], result.fit[:] = path, kernels.measure(path, theta)
+    result.states[:], result.fit[:] = path, at.measure(path, theta)
     result.momenta[:] = at.weights(job.rf[rung]) * at.residual(path, theta)
     result.status[rung] = STOPPED
     after = f"; after step {steps} the path is the model's forecast" * (steps < job.problem.N)

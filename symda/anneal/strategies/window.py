@@ -13,6 +13,7 @@ from symda.anneal.strategies.strategy import (
     extrapolated,
     finished,
     part,
+    shortened,
     with_effort,
     with_window_limit,
 )
@@ -55,18 +56,17 @@ class Window(Growing):
         plan = self.plan(job.problem, job.rf)
         starts, results = first_points(job, paths)
         efforts: dict[int, list[PathResult]] = {k: [] for k in starts}
+        starts = shortened(job, starts, plan.steps[0])
         first, grown = 0, False
         for steps, longer in zip(plan.steps, plan.steps[1:], strict=False):
             window = part(job, steps, range(first, plan.rung + 1), "ends")
             if grown:
                 window = with_window_limit(window)
-            points = window.problem.M
-            here = {k: (path[:points], theta) for k, (path, theta) in starts.items()}
-            starts = {}
+            here, starts = starts, {}
             for found in climb(window, here, deadline, halt):
                 efforts[found.path].append(found)
                 if finished(window, found):
-                    starts[found.path] = extrapolated(job, found, longer)
+                    starts[found.path] = extrapolated(job, found, steps, longer)
                 else:
                     ended = cut_short(job, plan.rung, steps, found)
                     results.append(with_effort(ended, efforts[found.path], plan.rung))

@@ -46,7 +46,8 @@ from symda.show.report.document import (
     count,
     slug,
 )
-from symda.show.states import state_panels
+from symda.show.states import Truth, panel_count, state_panels
+from symda.show.text import experiment_lines
 from symda.types import BoolArray
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ LEVELS, PARAMETERS = 20, 60
 def found(
     dataset: xr.Dataset,
     limits: Mapping[str, tuple[float, float]] | None = None,
-    truth: xr.DataArray | None = None,
+    truth: Truth | None = None,
 ) -> tuple[Part, ...]:
     """Return what a run found, as far as it got.
 
@@ -69,7 +70,7 @@ def found(
     limits : mapping of str to (float, float), optional
         Bounds of the parameters, where they are known; a run does not record them.
     truth : xarray.DataArray, dims (time, state), optional
-        Drawn behind the estimate.
+        Drawn behind the estimate; of several experiments a mapping of their names to such.
     """
     finished = path_counts(dataset).reached > 0
     parts = [Part("Result", tuple(_result(dataset, finished)))]
@@ -128,6 +129,7 @@ def _result(dataset: xr.Dataset, finished: bool) -> Iterator[Block]:
             f"P = {sizes['parameter']} ({free} free), L = {measured_channels(dataset)}, "
             f"N = {sizes['step']}, {count(int(dataset.attrs['data_count']), 'datum', 'data')}",
         ),
+        *((line.partition(":")[0], line.partition(": ")[2]) for line in experiment_lines(dataset)),
         ("ladder", _ladder(dataset)),
         (
             "paths",
@@ -278,14 +280,13 @@ def _estimates(dataset: xr.Dataset, limits: Mapping[str, tuple[float, float]]) -
         yield Gallery(figures, f"Estimates against beta; the best path is blue, others grey.{some}")
 
 
-def _states(dataset: xr.Dataset, truth: xr.DataArray | None) -> Iterator[Block]:
+def _states(dataset: xr.Dataset, truth: Truth | None) -> Iterator[Block]:
     best = best_path(dataset)
     figures = tuple(
         Figure(f"state-{slug(name)}", figure, alt)
         for name, figure, alt in state_panels(dataset, truth=truth)
     )
-    expressions = int((dataset["measured_state"].values < 0).sum())
-    many = dataset.sizes["state"] + expressions
+    many = panel_count(dataset)
     some = "" if len(figures) == many else f" The first {len(figures)} of {many} are shown."
     yield Gallery(
         figures,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from symda.anneal.apart import apart
 from symda.anneal.settings import COMMAND_LINE, DEFAULTS
 from symda.anneal.starts import STARTS
 from symda.anneal.strategies import STRATEGIES
@@ -80,6 +81,12 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
         )
     else:
         options |= {name: repr(value) for name, value in binding.items()}
+    names = [name for name, _ in apart(dataset)]
+    if len(names) > 1:
+        missing.append(
+            "The data are a mapping of the names of the experiments to recordings, in this order: "
+            f"{', '.join(names)}."
+        )
     arguments = "".join(f"    {name}={value},\n" for name, value in options.items())
     text = f"import symda as sd\n\nrun = sd.anneal(\n    action,\n    data,\n{arguments})\n"
     return text, tuple(missing)
@@ -94,7 +101,9 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     obstacles = list(_obstacles(settings, binding))
     if obstacles:
         return "", (f"The command line cannot say it all: {'; '.join(obstacles)}.",)
-    words = ["symda", "anneal", "MODEL.py", "DATA.csv"]
+    names = [name for name, _ in apart(dataset)]
+    files = [f"{name}.csv" for name in names] if len(names) > 1 else ["DATA.csv"]
+    words = ["symda", "anneal", "MODEL.py", *files]
     words += [f"--{name}={settings[name]}" for name in ("rf0", "alpha", "rungs")]
     for name in REPEATED:
         if settings.get(name, DEFAULTS[name]) != DEFAULTS[name]:
@@ -113,7 +122,8 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     said = (
         "MODEL.py defines model, measured, scheme and variance of this action"
         + (f", and {also}" if also else "")
-        + "; DATA.csv has a column t and one for each channel and forcing:"
+        + f"; {'each file' if len(files) > 1 else files[0]} has a column t and one for each "
+        "channel and forcing:"
     )
     return shlex.join([*words, "--output=run.nc"]) + "\n", (said,)
 
