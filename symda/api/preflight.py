@@ -105,7 +105,8 @@ def loose(field: MachineField, problem: Problem) -> tuple[tuple[str, ...], tuple
         constrained[problem.use[np.array(parts)]] = True
     declared = field.measurement.declarations(field.model)
     known = constrained | ~problem.free
-    known |= np.array([declared[p].prior is not None for p in field.parameters], dtype=bool)
+    prior = [declared[p].prior is not None for p in field.parameters]
+    known[problem.use[:, np.array(prior, dtype=bool)]] = True
     return (
         tuple(name for name, found in zip(problem.states, seen, strict=True) if not found),
         tuple(name for name, found in zip(problem.parameters, known, strict=True) if not found),
