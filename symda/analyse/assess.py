@@ -213,7 +213,10 @@ def _with_residuals(
     every = residuals[np.isfinite(residuals)]
     p_value = float(kstest(every, "norm").pvalue) if every.size else math.nan
     mean -= 0.5 * share * found.p
-    return judged, replace(found, expected=mean, expected_sd=sd, normal=p_value)
+    names = [problem.channels[l] for l in noise.vanished(eta, y, rm)]
+    return judged, replace(
+        found, expected=mean, expected_sd=sd, normal=p_value, vanished=tuple(names)
+    )
 
 
 def _held(problem: Problem, held: BoolArray) -> list[tuple[str, int]]:

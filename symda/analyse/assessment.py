@@ -75,6 +75,7 @@ class Assessment:
     expected_sd: float = math.nan
     #: Probability of quantile residuals as far from normal as these are (Kolmogorov-Smirnov).
     normal: float = math.nan
+    vanished: tuple[str, ...] = ()  #: Channels whose noise was estimated as none.
     #: Jumps of the equations that the path meets; derivatives do not see them.
     jumps: tuple[str, ...] = ()
     random: bool = True  #: Whether the starts of different paths differ.
@@ -106,7 +107,7 @@ def assessment(dataset: xr.Dataset) -> Assessment | None:
             record[name] = None if record[name] is None else Shift(**record[name])
         for name in ("held", "sds"):
             record[name] = tuple(tuple(pair) for pair in record[name])
-        for name in ("unseen", "loose", "jumps", "notes"):
+        for name in ("unseen", "loose", "jumps", "notes", "vanished"):
             record[name] = tuple(record[name])
         return Assessment(**record)
     except (TypeError, ValueError, KeyError, AttributeError) as error:

@@ -235,7 +235,7 @@ def _of_experiment(name: str) -> str:
 
 def _chi_squared(dataset: xr.Dataset) -> Finding:
     judged = chi_squared(dataset)
-    if judged.n <= judged.p:
+    if not math.isfinite(judged.mean):
         return Finding("chi-squared", None, judged.verdict)
     return Finding("chi-squared", judged.low <= judged.value <= judged.high, judged.verdict)
 
@@ -269,6 +269,14 @@ def _free_run(dataset: xr.Dataset, found: Assessment | None) -> Iterator[Finding
 
 def _residuals(found: Assessment | None) -> Iterator[Finding]:
     """Say whether quantile residuals are normal; of Gaussian noise chi-squared says enough."""
+    if found is not None and found.vanished:
+        yield Finding(
+            "residuals",
+            False,
+            f"the scale of the noise ran to 0 for {_listed(list(found.vanished))}: the model goes "
+            "through the data, and their likelihood has no maximum; give the scale a prior or a "
+            "lower bound, or measure more",
+        )
     if found is None or not math.isfinite(found.normal):
         return
     text = f"{found.normal:.2g} is the probability of quantile residuals as far from normal"

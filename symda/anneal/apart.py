@@ -55,6 +55,10 @@ def apart(dataset: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
             step=slice(step, step + steps),
             parameter=dataset["use"].values[s],
         )
+        if "repeat" in one.dims:
+            at = one["repeat_point"].values - point
+            one = one.isel(repeat=(at >= 0) & (at < points))
+            one = one.assign(repeat_point=one["repeat_point"] - point)
         yield name, one.assign_coords(parameter=names)
         point, step = point + points, step + steps
 

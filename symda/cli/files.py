@@ -277,10 +277,12 @@ def _columns(action: Action) -> tuple[list[str], list[str]]:
     return list(action.measurement.names), forcing
 
 
-def _noise(variance: Variance | None, action: Action) -> float | list[float]:
-    """Variances as `Observations` takes them."""
+def _noise(variance: Variance | None, action: Action) -> float | list[float] | None:
+    """Variances as `Observations` takes them; None if every channel's noise says its own scale."""
     channels = action.measurement.names
     if variance is None:
+        if not any(noise.needs_variance for noise in action.measurement.noises):
+            return None
         raise OptionError(
             "the noise variance of the data is not known: pass --variance 0.2 (or "
             f"--variance {channels[0]}=0.2,...), or define `variance` in the model's file."

@@ -136,6 +136,8 @@ def measure(model: Model, measured: Measured) -> Measurement:
             check_expression(term, f"{here}, {name}")
             check_declared(symbols_in([term]), names, f"{here}, {name}")
             _check_symbols(term, model, states, f"{here}, {name}", noise=True)
+            if name in noise.positive and isinstance(term, Parameter):
+                _check_positive(term, f"{here}, {name}")
     check_alike((*known, *used), where)
     firsts: dict[Distribution, int] = {}
     for position, (function, noise) in enumerate(zip(functions, noises, strict=True)):
@@ -226,6 +228,18 @@ def _refuse_state(state: State, model: Model, where: str) -> None:
     raise ModelError(
         f"{where}: {state.name!r} is not a state of the model.{nearest(state.name, names)} "
         f"Its states are: {', '.join(names)}."
+    )
+
+
+def _check_positive(parameter: Parameter, where: str) -> None:
+    """Refuse a parameter that may be 0 where it is to be larger."""
+    declared = parameter.declaration
+    if declared.scale == "log" or declared.bounds[0] > 0.0 or declared.value is not None:
+        return
+    raise ModelError(
+        f"{where}: {parameter.name!r} must be larger than zero, and nothing keeps it there: its "
+        f"lower bound is {declared.bounds[0]}. Declare it with scale='log', or with bounds=(low, "
+        "high) and low > 0."
     )
 
 

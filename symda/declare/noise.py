@@ -14,6 +14,8 @@ from symda.types import BoolArray, FloatArray
 
 #: Times the data are drawn to find what they cost on average.
 DRAWS = 400
+#: Noise of less, beside the spread of the data, is none.
+NOTHING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,19 @@ class NoiseNumbers:
             )
             quantile = below + (top - below) * rng.uniform(size=data.size)
             found[seen, l] = ndtri(np.clip(quantile, 1e-300, 1.0 - 1e-16))
+        return found
+
+    def vanished(self, eta: FloatArray, y: FloatArray, rm: FloatArray) -> list[int]:
+        """Return the channels whose scale is next to nothing beside the spread of their data."""
+        found = []
+        for l, own in enumerate(self.measurement.places):
+            seen = rm[:, l] > 0.0
+            if "scale" not in own or not seen.any():
+                continue
+            noise = self.measurement.noises[l]
+            size = 1.0 if noise.relative else float(y[seen, l].std()) or abs(float(y[seen, l][0]))
+            if float(np.median(eta[seen, own["scale"]])) < NOTHING * size:
+                found.append(l)
         return found
 
     def estimated(self) -> BoolArray:

@@ -90,7 +90,7 @@ class Experiments(Mapping[str, Observations]):
         time: Hashable,
         values: ColumnChoice | None = None,
         *,
-        variance: ArrayLike,
+        variance: ArrayLike | None = None,
         forcing: ForcingChoice = (),
     ) -> Experiments:
         """Read a tidy DataFrame: one row a time of an experiment.
@@ -142,7 +142,7 @@ class Experiments(Mapping[str, Observations]):
         time: str | None = None,
         values: ColumnChoice | None = None,
         *,
-        variance: ArrayLike,
+        variance: ArrayLike | None = None,
         forcing: ForcingChoice = (),
         separator: str = ",",
     ) -> Experiments:

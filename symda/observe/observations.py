@@ -85,7 +85,7 @@ class Observations:
         forcing: Mapping[str | Forcing, ForcingInput] | None = None,
     ) -> None:
         when = as_times(times, "times of Observations", repeated=True)
-        warn_of_coarse(when, "times of Observations", stacklevel=2)
+        warn_of_coarse(np.unique(when), "times of Observations", stacklevel=2)
         data = _as_values(values, when)
         if channels is None:
             channels = _column_names(values)

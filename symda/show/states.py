@@ -187,6 +187,10 @@ def _draw_panel(ax: Axes, shown_panel: _Panel, index: int) -> None:
     for column, channel in enumerate(channels):
         there = np.isfinite(observed[:, column])
         error = np.sqrt(np.nan_to_num(dataset["variance"].values[there, channel]))
+        if "repeated" in dataset:
+            again = dataset["repeated"].values[:, channel]
+            when = time[dataset["repeat_point"].values]
+            ax.plot(when, again, "o", ms=2.5, mew=0, color=GREY, alpha=0.75)
         ax.errorbar(
             time[there],
             observed[there, column],

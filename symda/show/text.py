@@ -84,6 +84,7 @@ def experiment_lines(dataset: xr.Dataset) -> Iterator[str]:
     for name, one in parts[:EXPERIMENTS] if len(parts) > 1 else ():
         first, last = one["time"].values[[0, -1]]
         data = int(one["observed"].notnull().sum())
+        data += int(one["repeated"].notnull().sum()) if "repeated" in one else 0
         yield (
             f"experiment {name}: t = {first:.6g} .. {last:.6g}, {one.sizes['step']} steps, "
             f"{data} data"

@@ -94,6 +94,11 @@ class Distribution(ABC):
         return getattr(self, "scale", 0) is None
 
     @property
+    def relative(self) -> bool:
+        """Whether its scale is that of a logarithm, a share of the values."""
+        return False
+
+    @property
     def in_data_units(self) -> bool:
         """Whether the data's variance is that of the values themselves."""
         return self.needs_variance

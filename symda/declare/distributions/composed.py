@@ -76,6 +76,11 @@ class Censored(Distribution):
         return self.noise.needs_variance
 
     @property
+    def relative(self) -> bool:
+        """As the distribution without limits."""
+        return self.noise.relative
+
+    @property
     def in_data_units(self) -> bool:
         """Whether the data's variance is that of the values themselves."""
         return self.noise.in_data_units

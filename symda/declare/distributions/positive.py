@@ -42,6 +42,11 @@ class LogNormal(Distribution):
     name: ClassVar[str] = "log-normal"
 
     @property
+    def relative(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
     def in_data_units(self) -> bool:
         """No: the variance is that of the logarithm."""
         return False
