@@ -53,6 +53,7 @@ OPTIONAL = {
     "place": ("path", "i"),
     "state_scale": ("state", "U"),
     "parameter_scale": ("parameter", "U"),
+    "relative_rf": ("beta", "f"),
 }
 KINDS = {"f": "floating-point numbers", "i": "whole numbers", "b": "truth values", "U": "text"}
 
@@ -73,6 +74,7 @@ FURTHER = ("averaging", "model_error", "kernels", "command", "binding")
 #: Settings of the provenance -> what they are, where they are there and not null.
 SETTINGS: Mapping[str, tuple[type, ...]] = {
     "alpha": (Real,),
+    "relative": (Real,),
     "rungs": (Integral,),
     "paths": (Integral,),
     "seed": (Integral,),

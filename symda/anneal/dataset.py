@@ -23,6 +23,7 @@ Field: TypeAlias = Callable[[PathResult], NDArray[Any]]
 def assemble(
     problem: Problem,
     rf: FloatArray,
+    heights: FloatArray | None,
     results: Sequence[PathResult],
     attempts: Sequence[int],
     attrs: Mapping[str, object],
@@ -35,6 +36,8 @@ def assemble(
         What was annealed: grid, data and names.
     rf
         The ladder, (B, D).
+    heights
+        c of each rung of a relative ladder, (B,).
     results
         K results in path order.
     attempts
@@ -88,6 +91,7 @@ def assemble(
 
     named = [scale.name or "" for scale in problem.scales]
     scales = np.array(named or [""] * (problem.D + problem.P), dtype=str)
+    relative = {} if heights is None else {"relative_rf": ("beta", heights)}
     return xr.Dataset(
         variables,
         coords={
@@ -95,6 +99,7 @@ def assemble(
             "attempt": ("path", np.asarray(attempts, dtype=np.int64)),
             "beta": np.arange(len(rf)),
             "rf": (("beta", "state"), rf),
+            **relative,
             "time": problem.times,
             "state": np.array(problem.states, dtype=str),
             "per_step": ("state", problem.per_step),

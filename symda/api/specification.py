@@ -137,6 +137,7 @@ class Specification:
                 "make one with sd.Observations(times, values, variance=...)."
             )
         declared = self.declarations
+        used = {s for h in self.measurement.functions for s in h.free_symbols}
         return bind(
             data,
             states={s: declared[s] for s in self.model.states},
@@ -150,6 +151,7 @@ class Specification:
             model_error=self.model_error,
             averaging=self.averaging,
             discrete=self.model.discrete,
+            hidden=[state not in used for state in self.model.states],
             **grid,
         )
 

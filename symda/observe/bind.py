@@ -48,6 +48,7 @@ def bind(
     averaging: Averaging = "sum",
     fixed: Mapping[str | Parameter, float | None] | None = None,
     discrete: bool = False,
+    hidden: Sequence[bool] = (),
 ) -> Problem:
     """Make the `Problem` of a model, its measured channels and a scheme for these observations.
 
@@ -86,6 +87,8 @@ def bind(
         Parameter -> value to fix it at, or None to estimate one declared with a value.
     discrete
         Whether the model is a map.
+    hidden : (D,)
+        Which states stand in no measured quantity; by `direct` if it is left out.
 
     Raises
     ------
@@ -179,6 +182,7 @@ def bind(
         ),
         missed=missed,
         scales=scales,
+        hidden=np.array(hidden, dtype=bool),
     )
 
 

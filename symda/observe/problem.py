@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from symda.errors import DataError
 from symda.observe.arrays import readonly
@@ -97,6 +97,8 @@ class Problem:
         Channels of forcing that jump inside of steps.
     scales : (D + P,)
         How states and parameters stand here; empty if all stand as they are.
+    hidden : (D,)
+        Which states stand in no measured quantity; by `direct` if it is left out.
 
     Raises
     ------
@@ -129,6 +131,7 @@ class Problem:
     process_variance: FloatArray = field(default_factory=lambda: np.empty(0))
     missed: tuple[Missed, ...] = ()
     scales: tuple[Scale, ...] = ()
+    hidden: BoolArray = field(default_factory=lambda: np.empty(0, dtype=bool))
 
     def __post_init__(self) -> None:
         M, N, D, P, L = self.M, self.N, self.D, self.P, self.L
@@ -149,14 +152,17 @@ class Problem:
             "typical": (P,),
             "direct": (L,),
             "process_variance": (D,),
+            "hidden": (D,),
         }
         if not np.size(self.process_variance):
             object.__setattr__(self, "process_variance", np.full(D, np.nan))
+        if not np.size(self.hidden):
+            object.__setattr__(self, "hidden", ~np.isin(np.arange(D), self.direct))
         if len(self.scales) not in (0, D + P):
             raise DataError(f"scales of Problem: expected {D + P}, got {len(self.scales)}.")
         for name, shape in shapes.items():
-            kind = np.int64 if name == "direct" else np.float64
-            array = np.array(getattr(self, name), dtype=kind, order="C")
+            kind = {"direct": np.int64, "hidden": np.bool_}.get(name, np.float64)
+            array: NDArray[Any] = np.array(getattr(self, name), dtype=kind, order="C")
             if array.shape != shape:
                 raise DataError(f"{name} of Problem: expected shape {shape}, got {array.shape}.")
             object.__setattr__(self, name, readonly(array))
@@ -340,6 +346,21 @@ class Problem:
             if data.size and np.ptp(data) > FLAT * np.abs(data).max():
                 found[state] = data.var()
         return readonly(found)
+
+    @cached_property
+    def signal(self) -> float:
+        """Variance of the data over that of their noise, the geometric mean over channels.
+
+        Of a channel that does not vary, its mean square.
+        """
+        found = []
+        for y, rm in zip(self.y.T, self.rm.T, strict=True):
+            data, precision = y[rm > 0.0], rm[rm > 0.0] / self.measurement_scale
+            if data.size:
+                varies = np.ptp(data) > FLAT * np.abs(data).max()
+                size = data.var() if varies else np.mean(data**2)
+                found.append(float(size * precision.mean()) or 1.0)
+        return float(np.exp(np.mean(np.log(found)))) if found else 1.0
 
     @cached_property
     def step_unit(self) -> float:
