@@ -45,7 +45,7 @@ def test_variables_and_their_dimensions():
     assert {name: variable.dims for name, variable in dataset.data_vars.items()} == NAMES
     assert set(dataset.coords) == {
         "path", "attempt", "beta", "rf", "time", "state", "parameter", "channel", "fixed",
-        "per_step",
+        "per_step", "state_scale", "parameter_scale",
     }  # fmt: skip
     assert dataset["rf"].dims == ("beta", "state")
     assert dataset["rf"].values.tolist() == [[0.5, 0.5], [1, 1], [2, 2], [4, 4]]

@@ -13,7 +13,7 @@ from symda.errors import OptionError
 
 
 def test_the_papers_ladder():
-    values = Ladder().values(("x",))
+    values = Ladder(0.01).values(("x",))
     assert values.shape == (26, 1)
     assert values[0, 0] == 0.01
     assert values[25, 0] == 0.01 * 2.0**25

@@ -42,7 +42,7 @@ def test_sizes_of_lorenz96() -> None:
     assert found.times == (0.0, pytest.approx(0.8))
     assert found.steps == pytest.approx((0.01, 0.01))
     assert found.path_bytes == 81 * 5 * 8
-    assert found.keep_all_bytes == 81 * 5 * 8 * 100 * 26
+    assert found.keep_all_bytes == 81 * 5 * 8 * 100 * 15
     # blocks on the diagonal (the last one diagonal itself) and on both sides, a border of nu
     assert found.hessian_nonzeros == 80 * 25 + 5 + 2 * 80 * 25 + 2 * 405 + 1
     assert found.kernels == "compiled"

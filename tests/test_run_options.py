@@ -31,6 +31,7 @@ DATA = "t,x\n" + "\n".join(f"{0.1 * n!r},{(-0.5) ** (n % 2) + 1.0!r}" for n in r
 #: Option -> another value than the usual one, what has to be said with it, and what is recorded.
 OTHER: dict[str, tuple[object, tuple[str, ...], object]] = {
     "rf0": (0.5, (), 0.5),
+    "relative": (0.7, (), 0.7),
     "alpha": (3.0, (), 3.0),
     "rungs": (4, (), 4),
     "paths": (3, (), 3),

@@ -63,6 +63,7 @@ OPTIONAL = {
     "use": ("experiment kernel_parameter", "i"),
     "points": ("experiment", "i"),
     "steps": ("experiment", "i"),
+    "relative_rf": ("beta", "f"),
 }
 KINDS = {"f": "floating-point numbers", "i": "whole numbers", "b": "truth values", "U": "text"}
 
@@ -83,6 +84,7 @@ FURTHER = ("averaging", "model_error", "kernels", "command", "binding")
 #: Settings of the provenance -> what they are, where they are there and not null.
 SETTINGS: Mapping[str, tuple[type, ...]] = {
     "alpha": (Real,),
+    "relative": (Real,),
     "rungs": (Integral,),
     "paths": (Integral,),
     "seed": (Integral,),

@@ -24,6 +24,7 @@ Field: TypeAlias = Callable[[PathResult], NDArray[Any]]
 def assemble(
     problem: Problem,
     rf: FloatArray,
+    heights: FloatArray | None,
     results: Sequence[PathResult],
     attempts: Sequence[int],
     attrs: Mapping[str, object],
@@ -36,6 +37,8 @@ def assemble(
         What was annealed: grid, data and names.
     rf
         The ladder, (B, D).
+    heights
+        c of each rung of a relative ladder, (B,).
     results
         K results in path order.
     attempts
@@ -94,6 +97,7 @@ def assemble(
 
     on_scale = [scale.name or "" for scale in problem.scales]
     scales = np.array(on_scale or [""] * (problem.D + problem.P), dtype=str)
+    relative = {} if heights is None else {"relative_rf": ("beta", heights)}
     more, named = experiments_of(problem)
     return xr.Dataset(
         variables | more,
@@ -103,6 +107,7 @@ def assemble(
             "attempt": ("path", np.asarray(attempts, dtype=np.int64)),
             "beta": np.arange(len(rf)),
             "rf": (("beta", "state"), rf),
+            **relative,
             "time": problem.times,
             "state": np.array(problem.states, dtype=str),
             "per_step": ("state", problem.per_step),

@@ -132,6 +132,7 @@ def anneal(
     return assemble(
         problem,
         job.rf,
+        ladder.heights(problem),
         results,
         [result.path // each for result in results],
         {

@@ -119,6 +119,10 @@ def _broken_derivative(at: Evaluator, path: FloatArray, theta: FloatArray) -> st
 
 
 def precision_ratio(problem: Problem, rf: FloatArray) -> float:
-    """Return the largest weight of a squared model error in units of the data's, Rf / Rm."""
+    """Return the largest weight of a squared model error in units of the data's, Rf / Rm.
+
+    Errors and data each by their own variance, so that units do not matter.
+    """
     with np.errstate(over="ignore"):
-        return float(rf.max() * problem.weight.max() / problem.guide.max())
+        errors = float((rf * problem.variances).max() * problem.weight.max())
+        return errors / (problem.signal * problem.measurement_scale)

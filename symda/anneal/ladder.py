@@ -18,26 +18,41 @@ from symda.types import FloatArray
 if TYPE_CHECKING:
     from symda.observe import Problem
 
+#: c of the first rung, in units of `Problem.signal`, unless the user says.
+FIRST = 0.01
+#: How much dearer the errors of states are that nothing measured holds.
+HIDDEN = 100.0
+
 
 @dataclass(frozen=True)
 class Ladder:
-    """Rungs Rf_beta = rf0 alpha**beta, beta = 0 .. rungs - 1.
+    """Rungs of model precision: Rf_beta = rf0 alpha**beta, beta = 0 .. rungs - 1.
+
+    Without `rf0` the ladder is relative: Rf of state a is c_beta / v_a, with one number
+    c_beta = c alpha**beta for all states and v_a the state's own variance, see
+    `Problem.variances`; states that stand in no measured quantity have `HIDDEN` = 100 times that.
+    So it is the same ladder whatever the units. On the first rungs measured states follow the data
+    while the others nearly obey their equations: what is left to fit is nearly a regression.
 
     Parameters
     ----------
     rf0
-        The weight of the first rung: one number, D numbers (one a state, in the model's order), or
-        a mapping from every state to its number.
+        The weight of the first rung in absolute numbers: one, D (one a state, in the model's
+        order), or a mapping from every state to its number.
     alpha
         Factor from one rung to the next, above 1; refused where one rung leaves it no effect.
     rungs
         Number of rungs, B.
+    relative
+        c of the first rung, instead of `rf0`. With neither it is a hundredth of the data's variance
+        over that of their noise, so that Rf of a measured state is a hundredth of the precision of
+        its data, however good these are.
 
     Raises
     ------
     OptionError
-        A weight that is not positive, a factor that does not climb, no rung, or a last rung beyond
-        the largest double.
+        A weight that is not positive, a factor that does not climb, no rung, a last rung beyond
+        the largest double, or both `rf0` and `relative`.
 
     Notes
     -----
@@ -45,13 +60,22 @@ class Ladder:
     nearly a plain quadratic and follow its minima as Rf grows.
     """
 
-    rf0: float | Sequence[float] | Mapping[str, float] = 0.01
+    rf0: float | Sequence[float] | Mapping[str, float] | None = None
     alpha: float = 2.0
     rungs: int = 26
+    relative: float | None = None
 
     def __post_init__(self) -> None:
         """Copy `rf0` into plain numbers and check that every rung is a positive double."""
-        object.__setattr__(self, "rf0", _plain(self.rf0))
+        if self.rf0 is not None and self.relative is not None:
+            raise OptionError(
+                f"Ladder: rf0={self.rf0!r} is Rf in absolute numbers, relative={self.relative!r} "
+                "in units of one over each state's variance. Leave one of them out."
+            )
+        if self.rf0 is not None:
+            object.__setattr__(self, "rf0", _plain(self.rf0))
+        if self.relative is not None:
+            object.__setattr__(self, "relative", _positive("relative", self.relative))
         object.__setattr__(self, "rungs", integer(self.rungs, "Ladder: rungs"))
         object.__setattr__(self, "alpha", _positive("alpha", self.alpha))
         if self.alpha <= 1.0 and self.rungs > 1:
@@ -60,20 +84,34 @@ class Ladder:
                 f"{self.alpha!r}. Take for example alpha=2.0, or rungs=1 for a single value of Rf."
             )
         if self.rungs == 1 and self.alpha not in (1.0, Ladder.alpha):
+            first = "rf0" if self.relative is None else "relative"
             raise OptionError(
-                f"Ladder: alpha={self.alpha!r} has no effect on one rung, which is rf0. "
+                f"Ladder: alpha={self.alpha!r} has no effect on one rung, which is {first}. "
                 "Leave alpha out, or take more rungs."
             )
         last = _last_rung(max(self._weights()), self.alpha)
         if self.rungs - 1 > last:
+            what = "c" if self.rf0 is None else "Rf"
             raise OptionError(
-                f"Ladder: Rf = {max(self._weights())!r} * {self.alpha!r}**beta leaves the range of "
-                f"doubles: the largest beta that fits is {last}, but rungs={self.rungs} climbs to "
-                f"beta={self.rungs - 1}. Take rungs={last + 1} or fewer, or a smaller alpha."
+                f"Ladder: {what} = {max(self._weights())!r} * {self.alpha!r}**beta leaves the "
+                f"range of doubles: the largest beta that fits is {last}, but rungs={self.rungs} "
+                f"climbs to beta={self.rungs - 1}. Take rungs={last + 1} or fewer, or a smaller "
+                "alpha."
             )
 
+    def heights(self, problem: Problem) -> FloatArray | None:
+        """Return c of every rung, (B,); None where Rf was given in absolute numbers."""
+        if self.rf0 is not None:
+            return None
+        first = FIRST * problem.signal if self.relative is None else self.relative
+        return first * self._powers
+
+    @property
+    def _powers(self) -> FloatArray:
+        return np.array([self.alpha**beta for beta in range(self.rungs)])
+
     def values(self, states: Sequence[str]) -> FloatArray:
-        """Return Rf of every rung and state, (B, D).
+        """Return Rf of every rung and state, (B, D), of a ladder in absolute numbers.
 
         Raises
         ------
@@ -101,8 +139,7 @@ class Ladder:
                     f"Ladder: rf0 has {len(first)} values, but the model has {len(states)} states "
                     f"({', '.join(states)}). Give one value a state, or a single number for all."
                 )
-        powers = np.array([self.alpha**beta for beta in range(self.rungs)])
-        rungs: FloatArray = powers[:, None] * np.broadcast_to(first, (len(states),))
+        rungs: FloatArray = self._powers[:, None] * np.broadcast_to(first, (len(states),))
         return rungs
 
     def over(self, problem: Problem) -> FloatArray:
@@ -113,15 +150,36 @@ class Ladder:
         Raises
         ------
         OptionError
-            As `values`.
+            As `values`; or if Rf of a relative ladder leaves the range of doubles.
         """
+        heights = self.heights(problem)
+        if heights is not None:
+            dear = np.where(problem.hidden, HIDDEN, 1.0)
+            with np.errstate(over="ignore"):
+                rungs = np.outer(heights, dear / problem.variances) / problem.step_unit
+            self._check_doubles(rungs[:, problem.ruled], problem)
+            return problem.precision(rungs)
         rungs = np.empty((self.rungs, problem.D))
         rungs[:, problem.ruled] = self.values(list(compress(problem.states, problem.ruled)))
         return problem.precision(rungs)
 
+    def _check_doubles(self, rungs: FloatArray, problem: Problem) -> None:
+        beyond = np.argwhere(~np.isfinite(rungs) | (rungs == 0.0))
+        if beyond.size:
+            beta, a = beyond[0]
+            name = list(compress(problem.states, problem.ruled))[int(a)]
+            raise OptionError(
+                f"Ladder: Rf of {name} at beta={beta} leaves the range of doubles, since its "
+                f"variance is {problem.variances[problem.ruled][a]:.3g}. Take fewer rungs, or "
+                "other units for that state."
+            )
+
     def _weights(self) -> tuple[float, ...]:
         if isinstance(self.rf0, Mapping):
             return tuple(self.rf0.values())
+        if self.rf0 is None:
+            # c of the first rung follows from the data
+            return (1.0 if self.relative is None else self.relative,)
         return tuple(self.rf0) if isinstance(self.rf0, Sequence) else (self.rf0,)
 
 
@@ -165,3 +223,7 @@ def _fits(first: float, alpha: float, beta: int) -> bool:
         return math.isfinite(first * alpha**beta)
     except OverflowError:
         return False
+
+
+#: That of a run without any: to about a million times the precision of the data.
+DEFAULT = Ladder(alpha=4.0, rungs=15)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from symda.anneal.executors import check_executor
-from symda.anneal.ladder import Ladder
+from symda.anneal.ladder import DEFAULT, Ladder
 from symda.anneal.starts import STARTS, FromPaths, Function, Start, StartFunction
 from symda.anneal.strategies import STRATEGIES, Strategy
 from symda.checks import choice, integer, number
@@ -70,7 +70,7 @@ class Settings:
         A choice that is out of range, of the wrong kind, or not known.
     """
 
-    ladder: Ladder = field(default_factory=Ladder)
+    ladder: Ladder = field(default_factory=lambda: DEFAULT)
     paths: int = 100
     seed: int = 0
     solver: str | Solver = "ipopt"
@@ -139,7 +139,8 @@ class Settings:
         from symda.solve import SOLVERS
 
         plain = ("paths", "seed", "attempts", "keep", "time_limit", "stop_after")
-        numbers = {name: getattr(self.ladder, name) for name in ("rf0", "alpha", "rungs")}
+        ladder = ("rf0", "alpha", "rungs", "relative")
+        numbers = {name: getattr(self.ladder, name) for name in ladder}
         held = not isinstance(self.begin, (Function, FromPaths))  # not arrays, not functions
         registered = {
             "solver": (self.chosen, SOLVERS.get(self.chosen.name)),

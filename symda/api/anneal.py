@@ -80,7 +80,9 @@ def anneal(
         them, or `Experiments`. Each has its own path; parameters are shared, unless they were
         declared with ``per="experiment"``.
     ladder : Ladder
-        The rungs Rf = rf0 alpha^beta; ``Ladder()`` is 0.01 x 2^beta, beta = 0 .. 25.
+        The values of Rf. Left out, ``sd.Ladder(alpha=4.0, rungs=15)``: in units of one over each
+        state's own variance, from a hundredth of the data's precision to about a million times
+        that. ``sd.Ladder(rf0=0.01, alpha=2.0, rungs=26)`` is the papers', in absolute numbers.
     paths : int
         Number of starts K; with ``strategy="population"`` the candidates of one attempt.
     seed : int

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.anneal import Ladder
+from symda.anneal.ladder import DEFAULT
 from symda.anneal.starts import Draw, Uniform
 from symda.api.machine import machine
 from symda.api.preflight import (
@@ -134,7 +134,7 @@ class Check:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        rungs = Ladder().rungs
+        rungs = DEFAULT.rungs
         low, high = self.steps
         steps = f"{low:.6g}" if np.isclose(low, high) else f"{low:.6g} .. {high:.6g}"
         own = f" ({self.per_step} of them parameters per step)" if self.per_step else ""
@@ -195,7 +195,7 @@ def estimate(at: Evaluator, rungs: int) -> tuple[float, float]:
         Of the ladder.
     """
     X, theta = Uniform().point(Draw(at.problem))
-    rf = Ladder().over(at.problem)[0]
+    rf = DEFAULT.over(at.problem)[0]
     elapsed = []
     hessian = _curvature(at, X, theta, rf)
     for _ in range(3):
@@ -230,10 +230,10 @@ def check(specification: Specification, problem: Problem) -> Check:
     kernels = machine(specification)
     at = kernels.at(problem)
     X, theta = Uniform().point(Draw(problem))
-    rf = Ladder().over(problem)[0]
+    rf = DEFAULT.over(problem)[0]
     # the first evaluation also makes tables that later ones find
     value, hessian = at.action(X, theta, rf), _curvature(at, X, theta, rf)
-    rungs = Ladder().rungs
+    rungs = DEFAULT.rungs
     evaluation, path_seconds = estimate(at, rungs)
     free = int(problem.free.sum())
     channels = tuple(_scale(problem, l) for l in range(problem.L))

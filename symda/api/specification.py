@@ -142,6 +142,7 @@ class Specification:
                 "matrix_free=False where blocks of D x D fit, or anneal the experiments one by one."
             )
         declared = self.declarations
+        used = {s for h in self.measurement.predictors for s in h.free_symbols}
         return bind_experiments(
             experiments,
             states={s: declared[s] for s in self.model.states},
@@ -156,6 +157,7 @@ class Specification:
             model_error=self.model_error,
             averaging=self.averaging,
             discrete=self.model.discrete,
+            hidden=[state not in used for state in self.model.states],
             **grid,
         )
 

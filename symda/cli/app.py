@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from symda.cli.run_options import RUNGS, run_options
+from symda.cli.run_options import ladder_of, run_options
 from symda.typeset.display import Readable
 
 #: What `symda list` lists -> where its registry is.
@@ -248,7 +248,7 @@ def anneal(
 ) -> None:
     """Find the paths and parameters of least action for your data."""
     from symda import api
-    from symda.anneal import Ladder, Settings
+    from symda.anneal import Settings
     from symda.cli import files
     from symda.cli import output as written
     from symda.cli.console import note, say, show_levels
@@ -256,7 +256,7 @@ def anneal(
     files.refuse_swapped(model, data)
     # what can be checked without running the model's file is checked before
     chosen = {
-        "ladder": Ladder(**{name: given.pop(name) for name in RUNGS}),
+        "ladder": ladder_of(given),
         "options": files.parse_options(option or [], "--option"),
         **given,
     }

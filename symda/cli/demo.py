@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symda.anneal import Ladder, Settings
+from symda.anneal import Settings
 from symda.api import Action, Run, Trajectory, anneal, twin
 from symda.build import NoCompiler, build, write_source
 from symda.cli.console import say, show_levels
@@ -45,10 +45,8 @@ def demonstrate(folder: Path, **given: Any) -> Run:
     OptionError
         If an option is wrong, or the folder cannot be written.
     """
-    # five rungs more than the paper's: there the estimate no longer depends on Rf
-    chosen = {"ladder": Ladder(rungs=31), **given}
     # refuses what is wrong before anything is made
-    settings = Settings.of(chosen)
+    settings = Settings.of(given)
     make_folder(folder)
     action = lorenz96()
     say(f"1. The model: Lorenz-96, D = {D} states; {len(MEASURED)} are measured, nu is unknown.")
@@ -73,7 +71,7 @@ def demonstrate(folder: Path, **given: Any) -> Run:
         f"{settings.method.name}, each over {settings.ladder.rungs} values of Rf. "
         "This takes about a minute for 100 paths."
     )
-    run = anneal(action, data, **chosen)
+    run = anneal(action, data, **given)
     say(f"\n5. What was found:\n{run.summary()}")
     show_levels(run)
     _compare(action, run, truth)

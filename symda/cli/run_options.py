@@ -9,17 +9,28 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from symda.anneal import Ladder
+from symda.anneal.ladder import DEFAULT
 from symda.anneal.settings import COMMAND_LINE, DEFAULTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: The ladder's numbers, which are settings of their own here: help and types.
 RUNGS: Mapping[str, tuple[str, type]] = {
-    "rf0": ("Rf of the first rung.", float),
-    "alpha": ("Factor from rung to rung.", float),
-    "rungs": ("Rungs of the ladder.", int),
+    "rf0": ("Rf of the first rung, in absolute numbers.", float),
+    "relative": ("Instead of it Rf times each state's variance, at the first rung.", float),
+    "alpha": (f"Factor from rung to rung. Default: {DEFAULT.alpha:g}; with --rf0 2.", float),
+    "rungs": (f"Rungs of the ladder. Default: {DEFAULT.rungs}; with --rf0 26.", int),
 }
 KNOWN = {**RUNGS, **COMMAND_LINE}
+
+
+def ladder_of(given: dict[str, Any]) -> Ladder:
+    """Take the ladder's numbers out of the options of a command."""
+    numbers = {name: given.pop(name) for name in RUNGS}
+    chosen = {name: value for name, value in numbers.items() if value is not None}
+    absolute = "rf0" in chosen
+    usual = {} if absolute else {"alpha": DEFAULT.alpha, "rungs": DEFAULT.rungs}
+    return Ladder(**{**usual, **chosen})
 
 
 def run_options(*names: str, **defaults: object) -> Callable[[F], F]:
@@ -49,7 +60,7 @@ def run_options(*names: str, **defaults: object) -> Callable[[F], F]:
 
 def _option(name: str, defaults: Mapping[str, object]) -> inspect.Parameter:
     words, kind = KNOWN[name]
-    default = defaults.get(name, getattr(Ladder, name) if name in RUNGS else DEFAULTS[name])
+    default = defaults.get(name, None if name in RUNGS else DEFAULTS[name])
     option = typer.Option(help=words, show_default=default is not None)
     annotation = Annotated[kind if default is not None else kind | None, option]  # type: ignore[valid-type]
     return inspect.Parameter(

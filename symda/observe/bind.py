@@ -59,6 +59,7 @@ def bind(
     averaging: Averaging = "sum",
     fixed: Mapping[str | Parameter, float | None] | None = None,
     discrete: bool = False,
+    hidden: Sequence[bool] = (),
 ) -> Problem:
     """Make the `Problem` of a model, its measured channels and a scheme for these observations.
 
@@ -99,6 +100,8 @@ def bind(
         Parameter -> value to fix it at, or None to estimate one declared with a value.
     discrete
         Whether the model is a map.
+    hidden : (D,)
+        Which states stand in no measured quantity; by `direct` if it is left out.
 
     Raises
     ------
@@ -189,6 +192,7 @@ def bind(
         ),
         missed=missed,
         scales=scales,
+        hidden=np.array(hidden, dtype=bool),
         repeat_at=repeats[0],
         repeat_y=repeats[1],
         repeat_rm=repeats[2],

@@ -31,6 +31,7 @@ _KINDS: Mapping[str, type] = {
     "repeat_at": np.int64,
     "use": np.int64,
     "own_scale": np.bool_,
+    "hidden": np.bool_,
 }
 
 
@@ -110,6 +111,8 @@ class Problem:
         Channels of forcing that jump inside of steps.
     scales : (D + P,)
         How states and parameters stand here; empty if all stand as they are.
+    hidden : (D,)
+        Which states stand in no measured quantity; by `direct` if it is left out.
     repeat_at : (R,)
         Grid points, in order, that have further rows of data: what was measured there again.
     repeat_y, repeat_rm : (R, L)
@@ -157,6 +160,7 @@ class Problem:
     process_variance: FloatArray = field(default_factory=lambda: np.empty(0))
     missed: tuple[Missed, ...] = ()
     scales: tuple[Scale, ...] = ()
+    hidden: BoolArray = field(default_factory=lambda: np.empty(0, dtype=bool))
     repeat_at: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     repeat_y: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     repeat_rm: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
@@ -191,6 +195,7 @@ class Problem:
             "typical": (P,),
             "direct": (L,),
             "process_variance": (D,),
+            "hidden": (D,),
             "repeat_at": (R,),
             "repeat_y": (R, L),
             "repeat_rm": (R, L),
@@ -204,6 +209,8 @@ class Problem:
                 object.__setattr__(self, name, np.empty((0, L)))
         if not np.size(self.process_variance):
             object.__setattr__(self, "process_variance", np.full(D, np.nan))
+        if not np.size(self.hidden):
+            object.__setattr__(self, "hidden", ~np.isin(np.arange(D), self.direct))
         if len(self.scales) not in (0, D + P):
             raise DataError(f"scales of Problem: expected {D + P}, got {len(self.scales)}.")
         for name, shape in shapes.items():
@@ -474,6 +481,21 @@ class Problem:
             if data.size and np.ptp(data) > FLAT * np.abs(data).max():
                 found[state] = data.var()
         return readonly(found)
+
+    @cached_property
+    def signal(self) -> float:
+        """Variance of the data over that of their noise, the geometric mean over channels.
+
+        Of a channel that does not vary, its mean square.
+        """
+        found = []
+        for y, rm in zip(self.y.T, self.guide.T, strict=True):
+            data, precision = y[rm > 0.0], rm[rm > 0.0] / self.measurement_scale
+            if data.size:
+                varies = np.ptp(data) > FLAT * np.abs(data).max()
+                size = data.var() if varies else np.mean(data**2)
+                found.append(float(size * precision.mean()) or 1.0)
+        return float(np.exp(np.mean(np.log(found)))) if found else 1.0
 
     @cached_property
     def step_unit(self) -> float:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from symda.types import FloatArray
+
 MARKED = 6
 """Labels at the right margin."""
 
@@ -32,7 +34,7 @@ LINE_HEIGHT = 10.0
 def plot_levels(
     dataset: xr.Dataset, path: str | Path | None = None, ax: Axes | None = None
 ) -> Figure:
-    """Plot the action of every path against Rf, both logarithmic.
+    """Plot the action of every path against Rf, or c of a relative ladder, both logarithmic.
 
     Markers at the right margin show the lowest distinct levels with their multiplicities; levels
     too close together for labels of their own share one. The olive line and band are what
@@ -72,7 +74,7 @@ def plot_levels(
 
 def _draw_paths(dataset: xr.Dataset, ax: Axes) -> None:
     done = reached(dataset)
-    rf = dataset["rf"].values[:, 0]
+    rf = _heights(dataset)
     action = np.where(done, dataset["action"].values, np.nan)
     lowest = float(np.nanmin(action, initial=np.inf))
     ax.set_xscale("log")
@@ -158,7 +160,16 @@ def _title(dataset: xr.Dataset) -> str:
     return ", ".join(parts)
 
 
+def _heights(dataset: xr.Dataset) -> FloatArray:
+    """Return c of each rung of a relative ladder, else Rf of the first state, (B,)."""
+    if "relative_rf" in dataset.variables:
+        return np.asarray(dataset["relative_rf"].values, dtype=float)
+    return np.asarray(dataset["rf"].values[:, 0], dtype=float)
+
+
 def _rf_label(dataset: xr.Dataset) -> str:
+    if "relative_rf" in dataset.variables:
+        return "$c$: $R_f$ in units of one over each state's variance"
     rf = dataset["rf"].values
     if np.all(rf == rf[:, :1]):
         return "$R_f$"

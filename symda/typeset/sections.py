@@ -139,7 +139,8 @@ def model_section(subject: Subject) -> Section:
     kind = "Map" if model.discrete else "ODE"
     title = f"{kind} {model.name}"
     note = f"{sizes[0]}, {sizes[1]}, {sizes[2]}."
-    return Section(title, lines, " ".join([note, *_own_values(subject), *subject.remarks]))
+    said = [note, *_own_values(subject), *_scales(subject), *subject.remarks]
+    return Section(title, lines, " ".join(said))
 
 
 def _own_values(subject: Subject) -> list[str]:
@@ -159,6 +160,27 @@ def _own_values(subject: Subject) -> list[str]:
     walks = [f"{name} {variance:g}" for name, variance in variances if variance is not None]
     if walks:
         said.append(f"Process variance in a {span}: {', '.join(walks[:8])}.")
+    return said
+
+
+def _scales(subject: Subject) -> list[str]:
+    """Say which unknowns are moved on which scale; equations are in their values all the same."""
+    said = []
+    declared = subject.measurement.declarations(subject.model)
+    for scale, word in (("log", "logarithm"), ("logit", "logit")):
+        every = [s for s, one in declared.items() if one.scale == scale]
+        parameters = [s.name for s in every if isinstance(s, Parameter | StepParameter)]
+        states = [s.name for s in every if not isinstance(s, Parameter | StepParameter)]
+        named = [
+            f"the {kind} {', '.join(names[:8])}{', ...' * (len(names) > 8)}"
+            for kind, names in (("states", states), ("parameters", parameters))
+            if names
+        ]
+        if named:
+            said.append(f"A solver moves the {word} of {' and '.join(named)}.")
+        if states:
+            share = ": a model error is a share of the state" if scale == "log" else ""
+            said.append(f"The scheme steps that {word}{share}.")
     return said
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from sympy import Expr, Symbol
 
 from symda.declare import (
+    Declaration,
     Forcing,
     LatticeModel,
     Measurement,
@@ -34,6 +36,7 @@ class OneSite:
     forcing: tuple[Forcing, ...]
     time: Time | None
     equations: tuple[Expr, ...]
+    declarations: Mapping[Symbol, Declaration]
     per_step: tuple[Symbol, ...] = ()
 
     @classmethod
@@ -42,7 +45,10 @@ class OneSite:
         sites = model.lattice.sites
         owns = tuple(field[tuple(sites)] for field in model.fields)
         parts = (model.parameters, model.forcing, model.time, model.site_equations)
-        return cls(model.name, model.discrete, owns, *parts)
+        of_fields = [model.declared(field) or Declaration() for field in model.fields]
+        declared = dict(zip(owns, of_fields, strict=True))
+        declared |= {p: model.declarations[p] for p in model.parameters}
+        return cls(model.name, model.discrete, owns, *parts, declared)
 
 
 @dataclass(frozen=True)

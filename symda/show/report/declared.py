@@ -96,9 +96,11 @@ def _states(states: Sequence[State], model: Model, measurement: Measurement) -> 
     def seen(state: State) -> str:
         return "yes" if state in direct else "in an expression" if state in within else "no"
 
-    rows = tuple((s.name, *_range(model.declarations[s]), seen(s)) for s in states[:ROWS])
-    columns = ("name", "bounds", "start range", "measured")
-    return Table(count(len(states), "state"), columns, rows, len(states) - len(rows))
+    shown = [(s, model.declarations[s]) for s in states[:ROWS]]
+    rows = tuple((s.name, *_range(one), seen(s), one.scale or "") for s, one in shown)
+    columns = ("name", "bounds", "start range", "measured", "scale")
+    left_out = len(states) - len(rows)
+    return Table(count(len(states), "state"), *_filled(columns, rows), left_out)
 
 
 def _fields(model: LatticeModel) -> Table:
@@ -117,15 +119,15 @@ def _per_step(model: Model) -> Table:
     for symbol in symbols[:ROWS]:
         declared = model.declarations[symbol]
         variance = declared.process_variance
-        row = (symbol.name, *_range(declared), "free" if variance is None else f"{variance:.6g}")
-        rows.append(row)
-    columns = ("name", "bounds", "start range", "process variance")
+        known = "free" if variance is None else f"{variance:.6g}"
+        rows.append((symbol.name, *_range(declared), known, declared.scale or ""))
+    columns = ("name", "bounds", "start range", "process variance", "scale")
     caption = count(
         len(symbols),
         "parameter with a value of its own at every step",
         "parameters with a value of their own at every step",
     )
-    return Table(caption, columns, tuple(rows), len(symbols) - len(rows))
+    return Table(caption, *_filled(columns, rows), len(symbols) - len(rows))
 
 
 def _parameters(declarations: Mapping[State | Parameter, Declaration]) -> Table:
@@ -135,10 +137,17 @@ def _parameters(declarations: Mapping[State | Parameter, Declaration]) -> Table:
         limits, start = _range(one)
         known = "to be estimated" if one.value is None else f"{one.value:.6g}"
         typical = "" if one.typical is None else f"{one.typical:.6g}"
-        rows.append((p.name, limits, start if one.value is None else "", known, typical))
-    columns = ("name", "bounds", "start range", "value", "typical size")
-    # a column of nothing is left out
-    width = len(columns) if any(row[-1] for row in rows) else len(columns) - 1
-    kept = tuple(row[:width] for row in rows)
+        begin = start if one.value is None else ""
+        rows.append((p.name, limits, begin, known, typical, one.scale or ""))
+    columns = ("name", "bounds", "start range", "value", "typical size", "scale")
     left_out = len(parameters) - len(rows)
-    return Table(count(len(parameters), "parameter"), columns[:width], kept, left_out)
+    return Table(count(len(parameters), "parameter"), *_filled(columns, rows), left_out)
+
+
+def _filled(
+    columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Leave out the last columns, of sizes and scales, where there is nothing in them."""
+    optional = ("typical size", "scale")
+    kept = [i for i, name in enumerate(columns) if name not in optional or any(r[i] for r in rows)]
+    return tuple(columns[i] for i in kept), tuple(tuple(r[i] for i in kept) for r in rows)

@@ -170,8 +170,15 @@ def _judgement(dataset: xr.Dataset) -> Iterator[Block]:
 
 def _ladder(dataset: xr.Dataset) -> str:
     rf = dataset["rf"].values
-    own = "" if np.all(rf == rf[:, :1]) else f" for {dataset['state'].values[0]}"
     rungs = count(len(rf), "rung")
+    if "relative_rf" in dataset.variables:
+        c = dataset["relative_rf"].values
+        ends = f"{rf[0, 0]:.6g} .. {rf[-1, 0]:.6g} for {dataset['state'].values[0]}"
+        return (
+            f"{rungs}, c = {c[0]:.6g} .. {c[-1]:.6g} in units of one over each state's variance "
+            f"(Rf = {ends})"
+        )
+    own = "" if np.all(rf == rf[:, :1]) else f" for {dataset['state'].values[0]}"
     return f"{rungs}, Rf = {rf[0, 0]:.6g} .. {rf[-1, 0]:.6g}{own}"
 
 
@@ -208,12 +215,15 @@ def _levels(dataset: xr.Dataset) -> Iterator[Block]:
     figure = new_figure(6.2, 4.2)
     plot_levels(dataset, ax=figure.subplots())
     table = levels_table(dataset)
+    relative = "relative_rf" in dataset.variables
+    against = "c = Rf times each state's variance" if relative else "Rf"
     alt = (
-        f"Action of {count(dataset.sizes['path'], 'path')} against Rf on logarithmic axes; "
+        f"Action of {count(dataset.sizes['path'], 'path')} against {against} on logarithmic "
+        "axes; "
         f"{count(len(table), 'distinct level')} at the last rung, "
         f"the lowest {table['level'].iloc[0]:.6g}."
     )
-    yield Figure("levels", figure, alt, "Action of every path against Rf.", "wide")
+    yield Figure("levels", figure, alt, f"Action of every path against {against}.", "wide")
     rows = tuple(
         tuple(_cell(value) for value in row)
         for row in table.head(LEVELS).itertuples(index=False, name=None)

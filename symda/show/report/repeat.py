@@ -54,7 +54,7 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     """Return the call of `anneal`, and what it cannot say."""
     settings, missing = _settings(dataset), []
     binding = json.loads(dataset.attrs.get("binding", "null"))
-    ladder = ", ".join(f"{name}={settings[name]!r}" for name in ("rf0", "alpha", "rungs"))
+    ladder = ", ".join(f"{name}={value!r}" for name, value in _rungs(settings).items())
     options = {"ladder": f"sd.Ladder({ladder})"}
     for name in (*REPEATED, "keep"):
         if settings.get(name, DEFAULTS[name]) != DEFAULTS[name]:
@@ -104,7 +104,7 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     names = [name for name, _ in apart(dataset)]
     files = [f"{name}.csv" for name in names] if len(names) > 1 else ["DATA.csv"]
     words = ["symda", "anneal", "MODEL.py", *files]
-    words += [f"--{name}={settings[name]}" for name in ("rf0", "alpha", "rungs")]
+    words += [f"--{name}={value}" for name, value in _rungs(settings).items()]
     for name in REPEATED:
         if settings.get(name, DEFAULTS[name]) != DEFAULTS[name]:
             words.append(f"--{name.replace('_', '-')}={settings[name]}")
@@ -128,8 +128,14 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     return shlex.join([*words, "--output=run.nc"]) + "\n", (said,)
 
 
+def _rungs(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers of the ladder that were given."""
+    numbers = {name: settings.get(name) for name in ("rf0", "relative", "alpha", "rungs")}
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
 def _obstacles(settings: Mapping[str, Any], binding: object) -> Iterator[str]:
-    if not isinstance(settings["rf0"], (int, float)):
+    if not isinstance(settings["rf0"], (int, float, type(None))):
         yield "Rf differs between states"
     for name, known in KINDS.items():
         if _is_own(settings, name):
