@@ -109,12 +109,13 @@ class Draw:
 
 def _follow(problem: Problem, path: FloatArray) -> None:
     """Put the components of one experiment's path (M, D) that are measured on the data."""
+    y, rm = problem.placed
     for state in sorted({int(index) for index in problem.direct if index >= 0}):
         channels = problem.direct == state
-        weight = problem.rm[:, channels].sum(axis=1)
+        weight = rm[:, channels].sum(axis=1)
         seen = weight > 0.0
         if seen.any():
-            data = (problem.rm * problem.y)[:, channels].sum(axis=1)[seen] / weight[seen]
+            data = (rm * y)[:, channels].sum(axis=1)[seen] / weight[seen]
             known = near(problem, seen)
             path[known, state] = np.interp(problem.times[known], problem.times[seen], data)
 
