@@ -1,4 +1,4 @@
-"""Other units change the unit of the answer and nothing else: solvers, starts, error bars, verdict."""
+"""Other units change the unit of the answer and nothing else, whatever solver or start."""
 
 from __future__ import annotations
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import runpy
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import sympy as sp
+from cli_shell import Shell, symda
 
 import symda as sd
 from symda.errors import DataError, ModelError, OptionError
 from symda.observe import Problem
+
+__all__ = ["symda"]
 
 RATES = {"k1": 1.5, "k2": 0.3}
 BOUNDS = (1e-7, 1e7)
@@ -368,3 +373,39 @@ def test_equations_say_what_is_on_which_scale() -> None:
         str(reaction("logit").equations()).split()
     )
     assert "logarithm" not in str(reaction().equations())
+
+
+def test_the_example_finds_rates_in_ten_decades(tmp_path, capsys) -> None:
+    script = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "scales.py"))
+    action, data, run = script["estimate"]()
+    known = script["main"].__globals__
+    known["estimate"] = lambda: (action, data, run)
+    script["main"](tmp_path)
+    assert run.verdict().consistent
+    for name, (low, high) in action.posterior(run, data, steps=6).interval(0.99).items():
+        assert low < script["TRUE"][name] < high
+    assert "a factor of 1." in capsys.readouterr().out
+    assert {p.name for p in tmp_path.iterdir()} == {"scales_levels.png", "scales_states.png"}
+
+
+MODEL = """
+import symda as sd
+
+x = sd.state("x", start=(0.1, 2.0), scale="log")
+k = sd.parameter("k", bounds=(1e-6, 1e6), scale="log")
+model = sd.Model({x: -k * x}, name="decay")
+measured, variance, scheme = [x], 1e-4, "trapezoid"
+"""
+
+
+def test_the_command_line_takes_and_shows_values(symda: Shell, uncompiled: None) -> None:
+    rows = [f"{0.1 * n!r},{float(np.exp(-0.05 * n))!r}" for n in range(11)]
+    model, data = symda.write("model.py", MODEL), symda.write("data.csv", "t,x\n" + "\n".join(rows))
+    words = ("--solver=newton", "--paths=2", "--workers=1", "--output=run.nc")
+    done = symda("anneal", model, data, "--fix=k=0.5", *words)
+    assert done.code == 0, done.err
+    assert sd.load("run.nc").best.parameters == {"k": 0.5}
+    done = symda("anneal", model, data, *words)
+    assert sd.load("run.nc").best.parameters["k"] == pytest.approx(0.5, rel=1e-3)
+    refused = symda("anneal", model, data, "--fix=k=-1", *words)
+    assert refused.code != 0 and "within the bounds (1e-06, 1000000.0), got -1" in refused.err
