@@ -7,6 +7,8 @@ import pytest
 from several import answer, linear_model, recording
 
 import symda as sd
+from symda.solve import lanes
+from symda.solve.newton import Newton
 
 #: What is measured: a state, and a combination of states.
 ROWS = (np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.0, 1.0, -0.5, 0.0]))
@@ -99,6 +101,33 @@ def test_one_state_one_datum():
         ladder = sd.Ladder(rf0=50.0, rungs=1)
         run = anneal(of, data, solver, options, ladder=ladder, fixed=fixed)
         agree(run, expected, names)
+
+
+def test_threads_that_share_the_experiments_change_no_bit(monkeypatch):
+    of = action("rk4")
+    problem, kernels = of.bind(RECORDINGS), of.compile().machine
+    monkeypatch.setattr(lanes, "SHARED_WORK", 0)
+    solver = Newton().at(kernels, problem)
+    assert isinstance(solver, lanes.NewtonLanes)
+    rng = np.random.default_rng(2)
+    paths, thetas = rng.normal(size=(2, problem.M, 3)), rng.normal(size=(2, problem.P))
+    rf = np.stack([RF, 10.0 * RF])
+    one, *others = (solver.ladder(paths, thetas, rf, threads=threads) for threads in (1, 2, 3, 9))
+    assert (one.status == 1).all()
+    for other in others:
+        for name in ("paths", "thetas", "measurement_terms", "model_terms", "iterations"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_how_a_parameter_of_each_experiment_is_declared():
+    k, q = sd.parameters("k q", per="experiment", bounds=(0.0, 1.0))
+    assert (k.name, q.declaration.bounds) == ("k", (0.0, 1.0))
+    assert k != sd.parameter("k", bounds=(0.0, 1.0))
+    with pytest.raises(sd.ModelError, match="process_variance is that of a parameter's change"):
+        sd.parameter("k", per="experiment", process_variance=1.0)
+    x = sd.state("x")
+    with pytest.raises(sd.ModelError, match="k"):
+        sd.Model({x: k * x + sd.parameter("k", bounds=(0.0, 1.0))})
 
 
 @pytest.mark.parametrize("solver", ["newton", "ipopt", "lbfgs"])
