@@ -365,3 +365,10 @@ def test_with_one_recording_nothing_is_other(twins):
     assert list(plain.best.experiments) == ["1"]
     assert plain.best.experiments["1"].states.identical(plain.best.states)
     assert "experiment" not in plain.dataset.coords
+
+
+def test_equations_say_what_each_experiment_has_by_itself(twins, tmp_path):
+    action, _, _ = twins
+    assert "Of several experiments each has its own parameter k." in str(action.equations())
+    page = action.report(tmp_path / "action.md").read_text()
+    assert "to be estimated, in each experiment" in page

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy import Expr, Symbol
 
-from symda.declare import Measurement, Model, Parameter, SiteState, State, StepParameter
+from symda.declare import (
+    ExperimentParameter,
+    Measurement,
+    Model,
+    Parameter,
+    SiteState,
+    State,
+    StepParameter,
+)
 from symda.derive.dynamics import first_derivatives, second_derivatives
 from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm
@@ -119,7 +127,18 @@ def model_section(subject: Subject) -> Section:
     kind = "Map" if model.discrete else "ODE"
     title = f"{kind} {model.name}"
     note = f"{sizes[0]}, {sizes[1]}, {sizes[2]}."
-    return Section(title, lines, " ".join([note, *_own_values(subject), *subject.remarks]))
+    notes = [note, *_own_values(subject), *_apart(subject), *subject.remarks]
+    return Section(title, lines, " ".join(notes))
+
+
+def _apart(subject: Subject) -> list[str]:
+    """Say which parameters each experiment has by itself, if there are any."""
+    every = (*subject.model.parameters, *subject.measurement.parameters)
+    names = [p.name for p in every if isinstance(p, ExperimentParameter)]
+    if not names:
+        return []
+    kind = "parameters" if len(names) > 1 else "parameter"
+    return [f"Of several experiments each has its own {kind} {', '.join(names)}."]
 
 
 def _own_values(subject: Subject) -> list[str]:
