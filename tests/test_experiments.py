@@ -260,7 +260,7 @@ def test_windows_take_the_same_share_of_each_experiment():
             for part, whole in zip(window.experiments, problem.experiments, strict=True)
         ]
         assert all(steps / problem.N <= share < steps / problem.N + 1 / 4 for share in shares)
-        points = problem.points_of(steps)
+        points = problem.shortened(np.arange(problem.M), steps)
         np.testing.assert_array_equal(window.times, problem.times[points])
         np.testing.assert_array_equal(window.y, problem.y[points])
         if before is not None:
