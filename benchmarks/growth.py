@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from common import (
     STANDARD,
     Row,
     Size,
+    first_point,
     hand_over,
     lorenz96,
     observations,
@@ -28,6 +30,7 @@ from common import (
 )
 
 import symda as sd
+from symda.solve import Newton
 
 SECTION = "growth"
 #: GiB, by number of steps.
@@ -163,6 +166,35 @@ def experiments(size: Size) -> list[Row]:
     ]
 
 
+def on_threads(size: Size) -> list[Row]:
+    """Time one path over many experiments, which two threads share, against one thread."""
+    count, steps = size.experiments
+    if (os.cpu_count() or 1) < 2:
+        skip("a path on two threads", "there is one core")
+        return []
+    action = lorenz96(size.D, size.measured)
+    problem = action.bind(cut(observations(action, count * steps), count, steps))
+    solver = Newton(max_iter=size.iterations).at(action.compile().machine, problem)
+    path, theta = first_point(problem, 0)
+    rf = np.ones((1, problem.D))
+    seconds = {1: np.inf, 2: np.inf}
+    for _ in range(TURNS):
+        for threads in seconds:
+            began = time.perf_counter()
+            solver.ladder(path[None], theta[None], rf, threads=threads)
+            seconds[threads] = min(seconds[threads], time.perf_counter() - began)
+    return [
+        Row(
+            SECTION,
+            f"{count} experiments of {steps} steps, one path: on 2 threads faster",
+            "times",
+            seconds[1] / seconds[2],
+            at_least=1.7,
+            points={f"{threads} threads, ms": 1e3 * s for threads, s in seconds.items()},
+        )
+    ]
+
+
 def peak_memory(N: int, D: int) -> float:
     """GiB that a fresh process of an annealing run with N steps takes at most, imports included."""
     done = subprocess.run(
@@ -207,9 +239,9 @@ def memory(sizes: Sequence[int], D: int) -> list[Row]:
 
 def measure(size: Size) -> list[Row]:
     """All rows of the section."""
-    held = memory(size.memory, size.D)
+    held, threads = memory(size.memory, size.D), on_threads(size)
     pin()
-    return [*growth(size), *experiments(size), *held]
+    return [*growth(size), *experiments(size), *threads, *held]
 
 
 if __name__ == "__main__":

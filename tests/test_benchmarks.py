@@ -74,8 +74,8 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         "path": 6 + 5 + (os.cpu_count() > 1) + 3 * 2 + 3 * 3,
         # the best, and two rows for each of 6 methods and for two measured states
         "lowest": 1 + 2 * 6 + 2,
-        # N, D, K; memory
-        "growth": 4,
+        # N, D, K; experiments, of shared and own parameters, on threads; memory
+        "growth": 3 + 2 + (os.cpu_count() > 1) + 1,
         "neuron": 2,
         # 3 methods, SciPy on symda's own F, C by hand, threads
         "integrate": 5 + (os.cpu_count() > 1),

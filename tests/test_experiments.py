@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from models import ODE_SCHEMES
 from several import answer, linear_model, recording
 
 import symda as sd
+from symda.solve import lanes
+from symda.solve.newton import Newton
 
 #: What is measured: a state, and a combination of states.
 ROWS = (np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.0, 1.0, -0.5, 0.0]))
@@ -101,6 +104,33 @@ def test_one_state_one_datum():
         agree(run, expected, names)
 
 
+def test_threads_that_share_the_experiments_change_no_bit(monkeypatch):
+    of = action("rk4")
+    problem, kernels = of.bind(RECORDINGS), of.compile().machine
+    monkeypatch.setattr(lanes, "SHARED_WORK", 0)
+    solver = Newton().at(kernels, problem)
+    assert isinstance(solver, lanes.NewtonLanes)
+    rng = np.random.default_rng(2)
+    paths, thetas = rng.normal(size=(2, problem.M, 3)), rng.normal(size=(2, problem.P))
+    rf = np.stack([RF, 10.0 * RF])
+    one, *others = (solver.ladder(paths, thetas, rf, threads=threads) for threads in (1, 2, 3, 9))
+    assert (one.status == 1).all()
+    for other in others:
+        for name in ("paths", "thetas", "measurement_terms", "model_terms", "iterations"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_how_a_parameter_of_each_experiment_is_declared():
+    k, q = sd.parameters("k q", per="experiment", bounds=(0.0, 1.0))
+    assert (k.name, q.declaration.bounds) == ("k", (0.0, 1.0))
+    assert k != sd.parameter("k", bounds=(0.0, 1.0))
+    with pytest.raises(sd.ModelError, match="process_variance is that of a parameter's change"):
+        sd.parameter("k", per="experiment", process_variance=1.0)
+    x = sd.state("x")
+    with pytest.raises(sd.ModelError, match="k"):
+        sd.Model({x: k * x + sd.parameter("k", bounds=(0.0, 1.0))})
+
+
 @pytest.mark.parametrize("solver", ["newton", "ipopt", "lbfgs"])
 def test_a_shared_parameter_may_be_fixed_in_one_experiment(solver):
     """It then has a value of its own there, which is no unknown; the others go on sharing it."""
@@ -171,6 +201,21 @@ def test_derivatives_of_the_whole_are_right(uncompiled):
         assert not H[left, right].nnz
 
 
+@pytest.mark.parametrize("scheme", ["rk4", "hermite-simpson"])
+def test_bounds_hold_shared_and_own_parameters(scheme):
+    """The best c is near 3, that of k in one experiment above its bound, in another below."""
+    model, x, _ = linear_model()
+    model = model.with_start(c=(0.0, 1.0), k=(0.0, 0.1)).with_bounds(c=(-1.0, 2.0), k=(-1.0, 0.3))
+    of = sd.Action(model, [x[0], x[1] - 0.5 * x[2]], scheme=scheme)
+    newton, ipopt = (anneal(of, RECORDINGS, solver).best for solver in ("newton", "ipopt"))
+    assert newton.parameters["c"] == 2.0
+    held = [name for name in NAMES if newton.parameters[name] in (-1.0, 0.3)]
+    assert 0 < len(held) < 3
+    assert newton.action == pytest.approx(ipopt.action, rel=1e-8)
+    for name in NAMES:
+        assert newton.parameters[name] == pytest.approx(ipopt.parameters[name], abs=1e-6)
+
+
 @pytest.mark.parametrize("averaging", ["eq2", "eq14", "minaone", "varanneal"])
 def test_averages_are_over_all_experiments(uncompiled, averaging):
     model, x, _ = linear_model()
@@ -215,10 +260,50 @@ def test_windows_take_the_same_share_of_each_experiment():
             for part, whole in zip(window.experiments, problem.experiments, strict=True)
         ]
         assert all(steps / problem.N <= share < steps / problem.N + 1 / 4 for share in shares)
-        points = problem.points_of(steps)
+        points = problem.shortened(np.arange(problem.M), steps)
         np.testing.assert_array_equal(window.times, problem.times[points])
         np.testing.assert_array_equal(window.y, problem.y[points])
         if before is not None:
             assert set(before) <= set(points)
         before = points
     np.testing.assert_array_equal(points, np.arange(problem.M))
+
+
+@pytest.mark.parametrize("scheme", [*ODE_SCHEMES, "map"], ids=lambda s: getattr(s, "name", s))
+def test_the_whole_is_the_sum_of_its_experiments(uncompiled, scheme):
+    """Action, gradient, Hessian and residuals of a nonlinear model, whatever the scheme."""
+    x, y = sd.states("x y", start=(0.5, 1.5))
+    a = sd.parameter("a", bounds=(0.0, 2.0))
+    k = sd.parameter("k", bounds=(0.0, 2.0), per="experiment")
+    model = sd.Model(
+        {x: a * x - k * x * y, y: k * x * y - y / (1 + a)},
+        name=f"prey {scheme}",
+        discrete=scheme == "map",
+    )
+    of = sd.Action(model, [x * y, k * y], scheme=scheme)
+    rng = np.random.default_rng(3)
+    data = [
+        sd.Observations(np.arange(float(n)), rng.uniform(0.5, 1.5, (n, 2)), variance=0.1 * n)
+        for n in (4, 2, 3)
+    ]
+    problem = of.bind(data, fixed={"a[2]": 1.0})
+    at = of.compile().machine.at(problem)
+    X, theta = rng.uniform(0.5, 1.5, (problem.M, 2)), rng.uniform(0.5, 1.5, problem.P)
+    rf = np.array([2.0, 3.0])
+    action, gradient = at.value_and_gradient(X, theta, rf)
+    hessian = at.hessian(X, theta, rf).toarray()
+    count, on_path = problem.unknowns.count, problem.unknowns.on_path
+    total, slopes, matrix, residuals = 0.0, np.zeros(count), np.zeros((count, count)), []
+    for one, segment, use, (_, path, own) in zip(
+        at.experiments, problem.segments, problem.use, problem.apart(X, theta), strict=True
+    ):
+        first = 2 * segment.first_point
+        mine = np.concatenate([first + np.arange(path.size), on_path + use])
+        total += one.action(path, own, rf)
+        slopes[mine] += one.gradient(path, own, rf)
+        matrix[np.ix_(mine, mine)] += one.hessian(path, own, rf).toarray()
+        residuals.append(one.residual(path, own))
+    assert action == pytest.approx(total, rel=1e-13)
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(hessian, matrix, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(at.residual(X, theta), np.concatenate(residuals))

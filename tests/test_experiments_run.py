@@ -285,8 +285,6 @@ def test_what_takes_one_recording_says_so(twins):
         sd.anneal(rate, data, solver="collocation")
     with pytest.raises(sd.OptionError, match="boundary_value takes one recording, got 2"):
         sd.boundary_value(rate, data, rf=1.0, start="nudged")
-    with pytest.raises(sd.OptionError, match="backpropagate takes one recording, got 2"):
-        action.backpropagate(data, [1.0, 1.0, 1.0], TRUE | {"k": 1.0})
     i = sd.site("i", 300)
     x = sd.states("x", i, start=(-1.0, 1.0))
     lattice = sd.Action(sd.Model({x[i]: x[i - 1] - x[i]}), [x[0]], scheme="rk4")
@@ -365,3 +363,38 @@ def test_with_one_recording_nothing_is_other(twins):
     assert list(plain.best.experiments) == ["1"]
     assert plain.best.experiments["1"].states.identical(plain.best.states)
     assert "experiment" not in plain.dataset.coords
+
+
+def test_equations_say_what_each_experiment_has_by_itself(twins, tmp_path):
+    action, _, _ = twins
+    assert "Of several experiments each has its own parameter k." in str(action.equations())
+    page = action.report(tmp_path / "action.md").read_text()
+    assert "to be estimated, in each experiment" in page
+
+
+def test_losses_and_gradients_of_experiments_add_up(twins):
+    action, truths, data = twins
+    initial = {name: truth.states.values[0] for name, truth in truths.items()}
+    given = TRUE | {"k": 5.0, "k[fast]": 7.0}
+    found = action.backpropagate(data, initial, given)
+    alone = {
+        name: action.backpropagate(data[name], initial[name], TRUE | {"k": k})
+        for name, k in (("slow", 5.0), ("fast", 7.0))
+    }
+    assert found.loss == pytest.approx(sum(one.loss for one in alone.values()), rel=1e-14)
+    for name in ("sigma", "rho"):
+        total = sum(one.by_parameters[name] for one in alone.values())
+        assert found.by_parameters[name] == pytest.approx(total, rel=1e-14)
+    for name, one in alone.items():
+        assert found.by_parameters[f"k[{name}]"] == one.by_parameters["k"]
+        assert (
+            found.by_initial.sel(experiment=name).values.tolist() == one.by_initial.values.tolist()
+        )
+        assert found.experiments[name].loss == one.loss
+    assert found.states.sizes["time"] == 61 + 51 and found.momenta.sizes["step"] == 60 + 50
+    with pytest.raises(sd.DataError, match=r"each experiment \(slow, fast\) to its initial state"):
+        action.backpropagate(data, {"slow": initial["slow"]}, given)
+    with pytest.raises(sd.DataError, match="parameters must be a mapping of names to numbers"):
+        action.backpropagate(data, initial, [1.0, 2.0, 3.0])
+    with pytest.raises(sd.DataError, match="experiment 'slow': backpropagate: no value for the"):
+        action.backpropagate(data, initial, {"sigma": 1.0})

@@ -226,7 +226,7 @@ def test_mistakes_are_named():
     assert isinstance(w, StepParameter) and sd.parameters("a b", per="step")[1].name == "b"
     assert w != sd.state("w", **WIDE)
     for make, words in [
-        (lambda: sd.parameter("w", per="layer"), "per must be 'step', or left out"),
+        (lambda: sd.parameter("w", per="layer"), "per must be 'step' or 'experiment', or left out"),
         (lambda: sd.parameter("w", per="step", value=1.0), "values are known is a forcing"),
         (lambda: sd.parameter("w", per="step", typical=1.0), "leave typical out"),
         (lambda: sd.parameter("w", process_variance=1.0), "add per='step'"),

@@ -16,7 +16,7 @@ gradient by the weights is -(df_n/dw_n)^T p_n, and by the initial state -p_{-1}.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress, islice
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from symda.build.kernels import BlockEvaluator
+    from symda.observe import Problem
 
 
 #: Newton iterations of an implicit step, the change at which they end, and the largest that is left
@@ -60,6 +61,10 @@ class Backpropagation:
         By the parameters that are the same at all times.
     by_step : xarray.DataArray, dims (time, state)
         By the parameters per step, at each grid point.
+    experiments : mapping of str to Backpropagation
+        Each of several experiments by itself; `loss` and `by_parameters` are their sums, and
+        `states`, `momenta` and `by_step` follow one another. `by_initial` has the dims
+        (experiment, state) then. Empty for one recording.
     """
 
     states: xr.DataArray
@@ -68,6 +73,7 @@ class Backpropagation:
     by_initial: xr.DataArray
     by_parameters: Mapping[str, float]
     by_step: xr.DataArray
+    experiments: Mapping[str, Backpropagation] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         given = [f"{self.by_initial.size} initial values", *self.by_parameters]
@@ -132,6 +138,26 @@ def backpropagate(
             dims=("time", "state"),
             coords={**time, "state": list(compress(names, p.per_step))},
         ),
+    )
+
+
+def together(problem: Problem, parts: Mapping[str, Backpropagation]) -> Backpropagation:
+    """Add up what was found of each experiment of a problem, in their order."""
+    import xarray as xr
+
+    by_parameters = np.zeros(problem.P)
+    for use, one in zip(problem.use, parts.values(), strict=True):
+        by_parameters[use] += [*one.by_parameters.values()]
+    every = list(parts.values())
+    names = xr.DataArray(list(parts), dims="experiment", name="experiment")
+    return Backpropagation(
+        states=xr.concat([one.states for one in every], "time"),
+        momenta=xr.concat([one.momenta for one in every], "step"),
+        loss=sum(one.loss for one in every),
+        by_initial=xr.concat([one.by_initial for one in every], names),
+        by_parameters=dict(zip(problem.parameters, by_parameters.tolist(), strict=True)),
+        by_step=xr.concat([one.by_step for one in every], "time"),
+        experiments=parts,
     )
 
 

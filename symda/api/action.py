@@ -257,7 +257,7 @@ class Action(Mathematics):
     def backpropagate(
         self,
         data: Data,
-        initial: ArrayLike | Mapping[str, float],
+        initial: ArrayLike | Mapping[str, float] | Mapping[str, ArrayLike | Mapping[str, float]],
         parameters: Mapping[str, ArrayLike] | ArrayLike | None = None,
         **grid: Unpack[GridOptions],
     ) -> Backpropagation:
@@ -271,10 +271,12 @@ class Action(Mathematics):
         data : Observations, Experiments or Problem
             What was measured.
         initial : array_like or mapping of str to float
-            The state at the first grid point, without parameters per step.
+            The state at the first grid point, without parameters per step; of several experiments
+            a mapping of their names to one each.
         parameters : mapping of str to array_like, or array_like (P,), optional
             A parameter per step has a number, M values (one a grid point) or N (one a step);
-            constants left out take the value they were declared with.
+            constants left out take the value they were declared with. ``"k[sweep 1]"`` is k in the
+            experiment ``"sweep 1"`` only.
         **grid
             As for `bind`.
 

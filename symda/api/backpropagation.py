@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from reprlib import repr as short
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.analyse.backpropagation import Backpropagation
+from symda.analyse.backpropagation import Backpropagation, together
 from symda.analyse.backpropagation import backpropagate as through
 from symda.api.forced import forced
 from symda.api.machine import machine
 from symda.api.preflight import ProblemWarning, jump_warnings
 from symda.api.simulate import initial_state, parameter_vector
-from symda.api.specification import require_one
 from symda.build.kernels import matrices_of
-from symda.errors import DataError, OptionError
+from symda.errors import DataError, OptionError, SolveError
 from symda.scale import words
 from symda.types import FloatArray
 
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from symda.observe import Problem
 
 WHERE = "backpropagate"
+#: An initial state.
+Initial: TypeAlias = ArrayLike | Mapping[str, float]
 
 
 def backpropagate(
     specification: Specification,
     problem: Problem,
-    initial: ArrayLike | Mapping[str, float],
+    initial: Initial | Mapping[str, Initial],
     parameters: Mapping[str, ArrayLike] | ArrayLike | None,
 ) -> Backpropagation:
     """See `Action.backpropagate`."""
@@ -40,7 +42,52 @@ def backpropagate(
             f"{WHERE}: a matrix-free action has no Jacobians of its steps; make it with "
             "matrix_free=False."
         )
-    require_one(problem, WHERE, "Call it once for each.")
+    if len(problem.segments) == 1:
+        return _of_one(specification, problem, cast("Initial", initial), parameters)
+    names = [segment.name for segment in problem.segments]
+    if not isinstance(initial, Mapping) or set(initial) != set(names):
+        got = ", ".join(map(str, initial)) if isinstance(initial, Mapping) else short(initial)
+        raise DataError(
+            f"{WHERE}: initial must be a mapping of each experiment ({', '.join(names)}) to its "
+            f"initial state, got {got}."
+        )
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise DataError(
+            f"{WHERE}: of several experiments parameters must be a mapping of names to numbers, "
+            f"got {short(parameters)}."
+        )
+    stems = [p.name for p in specification.parameters] + [
+        w.name for w in specification.model.per_step
+    ]
+    parts: dict[str, Backpropagation] = {}
+    for name, one in zip(names, problem.experiments, strict=True):
+        own = _of_experiment(parameters or {}, stems, name, names)
+        try:
+            parts[name] = _of_one(specification, one, initial[name], own)
+        except (DataError, OptionError, SolveError) as error:
+            raise type(error)(f"experiment {name!r}: {error}") from error
+    return together(problem, parts)
+
+
+def _of_experiment(
+    given: Mapping[str, ArrayLike], stems: Sequence[str], name: str, names: Sequence[str]
+) -> dict[str, ArrayLike]:
+    """Return the values of one experiment: its own, "k[name]", go before those of all, "k"."""
+    others = {f"{stem}[{other}]" for stem in stems for other in names if other != name}
+    mine = {f"{stem}[{name}]": stem for stem in stems}
+    values = {str(key): value for key, value in given.items() if str(key) not in others}
+    return {key: value for key, value in values.items() if key not in mine} | {
+        mine[key]: value for key, value in values.items() if key in mine
+    }
+
+
+def _of_one(
+    specification: Specification,
+    problem: Problem,
+    initial: Initial,
+    parameters: Mapping[str, ArrayLike] | ArrayLike | None,
+) -> Backpropagation:
+    """Go through one recording."""
     own = [w.name for w in specification.model.per_step]
     constants = parameters
     values: dict[str, FloatArray] = {}
@@ -56,7 +103,7 @@ def backpropagate(
         path[:, problem.states.index(name)] = column
     theta = parameter_vector(specification.declarations, constants, where=WHERE)
     for text in jump_warnings(specification.model, problem):
-        warnings.warn(f"{WHERE}: {text}", ProblemWarning, stacklevel=3)
+        warnings.warn(f"{WHERE}: {text}", ProblemWarning, stacklevel=4)
     at = machine(specification).at(problem)
     path[1:, moving] = path[0, moving]
     path, theta = problem.internal(path, theta)

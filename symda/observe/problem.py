@@ -571,13 +571,14 @@ class Problem:
         """
         if not 1 <= steps <= self.N:
             raise DataError(f"window of Problem: expected 1 to {self.N} steps, got {steps!r}.")
-        kept, points, nodes = self._cut(steps)
+        stride, segments = 1 + self.interior, self.segments_of(steps)
+        parts = [
+            (one.first_step + np.arange(cut.steps), one.first_point + np.arange(cut.points))
+            for one, cut in zip(self.segments, segments, strict=True)
+        ]
+        kept, points = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+        nodes = np.concatenate([part[1][::stride] for part in parts])
         inside = np.isin(self.repeat_at, points)
-        segments, step, point = [], 0, 0
-        for segment in self.segments:
-            own = self._share(segment, steps)
-            segments.append(Segment(segment.name, step, own, point, own * (1 + self.interior) + 1))
-            step, point = step + own, point + segments[-1].points
         return replace(
             self,
             times=self.times[points],
@@ -591,27 +592,24 @@ class Problem:
             repeat_y=self.repeat_y[inside],
             repeat_rm=self.repeat_rm[inside],
             missed=(),
-            segments=tuple(segments),
+            segments=segments,
         )
 
-    def points_of(self, steps: int) -> IntArray:
-        """Grid points of the window of so many steps."""
-        return self._cut(steps)[1]
+    def segments_of(self, steps: int) -> tuple[Segment, ...]:
+        """Return the segments of the window of so many steps."""
+        found: list[Segment] = []
+        step = point = 0
+        for one in self.segments:
+            own = -(-steps * one.steps // self.N)
+            found.append(Segment(one.name, step, own, point, own * (1 + self.interior) + 1))
+            step, point = step + own, point + found[-1].points
+        return tuple(found)
 
-    def _share(self, segment: Segment, steps: int) -> int:
-        """How many steps of an experiment the window of so many steps has."""
-        return -(-steps * segment.steps // self.N)
-
-    def _cut(self, steps: int) -> tuple[IntArray, IntArray, IntArray]:
-        """Return steps, grid points and nodes of the window of so many steps."""
-        stride = 1 + self.interior
-        kept, points, nodes = [], [], []
-        for segment in self.segments:
-            own = self._share(segment, steps)
-            kept.append(segment.first_step + np.arange(own))
-            points.append(segment.first_point + np.arange(own * stride + 1))
-            nodes.append(points[-1][::stride])
-        return np.concatenate(kept), np.concatenate(points), np.concatenate(nodes)
+    def shortened(self, path: FloatArray, steps: int) -> FloatArray:
+        """Return the part of a path (M, D) that lies in the window of so many steps."""
+        cuts = zip(self.segments, self.segments_of(steps), strict=True)
+        parts = [path[one.first_point :][: cut.points] for one, cut in cuts]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     @cached_property
     def digest(self) -> str:

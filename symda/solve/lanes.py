@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 Flags = NDArray[np.int32]
 
+#: Multiplications of a sweep, about, from which on threads share its experiments: they have to wait
+#: for each other some ten microseconds.
+SHARED_WORK = 1_000_000
+
 
 class NewtonLanes:
     """Damped Newton steps with exact second derivatives, compiled for one model and scheme.
@@ -124,8 +128,9 @@ class NewtonLanes:
         halt = np.zeros(1, np.int32) if halt is None else halt
         following = np.zeros(2, np.int32)  # one 64-bit number
         packed = self._evaluator.packed
+        groups = min(threads, -(-K // self.lanes))
         arguments = (
-            *(p.N, len(p.segments), p.P, self._shared, K, B),
+            *(self._helpers(threads // groups), p.N, len(p.segments), p.P, self._shared, K, B),
             *_at(*self._experiments, packed.steps, packed.points, self._measured),
             *_at(self._rows, packed.own),
             *_at(*self._box, *inputs, ends),
@@ -136,9 +141,7 @@ class NewtonLanes:
             *self._options,
         )
         return Climb(
-            interrupted=_heeding_interrupts(
-                lambda: self._module.climb(*arguments), halt, min(threads, -(-K // self.lanes))
-            ),
+            interrupted=_heeding_interrupts(lambda: self._module.climb(*arguments), halt, groups),
             paths=ends.reshape(K, p.M, p.D),
             all_paths=every,
             thetas=thetas_out,
@@ -151,6 +154,12 @@ class NewtonLanes:
             reasons=reasons,
             iterations=iterations,
         )
+
+    def _helpers(self, threads: int) -> int:
+        """Return how many threads help one that sweeps, if each may have so many in all."""
+        p = self._evaluator.problem
+        work = p.N * p.E * (p.E + p.D + len(p.kernel_parameters)) ** 2
+        return min(threads, len(p.segments)) - 1 if work > SHARED_WORK else 0
 
 
 def _heeding_interrupts(call: Callable[[], None], halt: Flags, threads: int) -> bool:

@@ -10,6 +10,7 @@ from sympy import Expr, Symbol
 
 from symda.declare import (
     Distribution,
+    ExperimentParameter,
     Measurement,
     Model,
     Parameter,
@@ -139,8 +140,18 @@ def model_section(subject: Subject) -> Section:
     kind = "Map" if model.discrete else "ODE"
     title = f"{kind} {model.name}"
     note = f"{sizes[0]}, {sizes[1]}, {sizes[2]}."
-    said = [note, *_own_values(subject), *_scales(subject), *subject.remarks]
-    return Section(title, lines, " ".join(said))
+    notes = [note, *_own_values(subject), *_apart(subject), *_scales(subject), *subject.remarks]
+    return Section(title, lines, " ".join(notes))
+
+
+def _apart(subject: Subject) -> list[str]:
+    """Say which parameters each experiment has by itself, if there are any."""
+    every = (*subject.model.parameters, *subject.measurement.parameters)
+    names = [p.name for p in every if isinstance(p, ExperimentParameter)]
+    if not names:
+        return []
+    kind = "parameters" if len(names) > 1 else "parameter"
+    return [f"Of several experiments each has its own {kind} {', '.join(names)}."]
 
 
 def _own_values(subject: Subject) -> list[str]:

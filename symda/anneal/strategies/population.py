@@ -164,14 +164,14 @@ class Population(Growing):
         width = _width(problem)
         unmeasured = sorted(set(range(problem.D)) - set(followed(problem)))
         moved = unmeasured or list(range(problem.D))
-        now, later = problem.window(steps), problem.window(longer)
+        now, later = problem.segments_of(steps), problem.segments_of(longer)
         starts: dict[int, Point] = {}
         for i, k in enumerate(paths[: max(len(kept), self.copies * len(kept))]):
             parent = kept[i % len(kept)]
             path, theta = parent.states, parent.theta[parent.last_beta]
             if i >= len(kept):
                 path = path.copy()
-                for segment, after in zip(now.segments, later.segments, strict=True):
+                for segment, after in zip(now, later, strict=True):
                     grown = (after.steps - segment.steps) * (1 + problem.interior)
                     reach = min(segment.points, REACH * grown)
                     ramp = np.arange(1, reach + 1)[:, None] / max(reach, 1)

@@ -139,7 +139,8 @@ class Growing:
             wanted = math.log(self.rf)
         else:
             precision = float(np.exp(np.log(problem.guide[problem.guide > 0.0]).mean()))
-            wanted = math.log(STIFFNESS * first * precision / float(problem.weight.mean()))
+            longest = max(segment.steps for segment in problem.segments_of(first))
+            wanted = math.log(STIFFNESS * longest * precision / float(problem.weight.mean()))
         return int(np.argmin(np.abs(heights - wanted)))
 
 
@@ -168,8 +169,8 @@ def with_window_limit(job: Job) -> Job:
 
 def shortened(job: Job, starts: Mapping[int, Point], steps: int) -> dict[int, Point]:
     """Return the parts of some paths that lie in the window of so many steps."""
-    points = job.problem.points_of(steps)
-    return {k: (path[points], theta) for k, (path, theta) in starts.items()}
+    shorter = job.problem.shortened
+    return {k: (shorter(path, steps), theta) for k, (path, theta) in starts.items()}
 
 
 def extrapolated(
@@ -179,14 +180,12 @@ def extrapolated(
     from symda.anneal.task import workspace
 
     path, theta = point or (found.states, found.theta[found.last_beta])
-    dynamics = workspace(job).dynamics(job)
+    dynamics, problem = workspace(job).dynamics(job), job.problem
+    now, later = problem.segments_of(steps), problem.segments_of(longer)
     parts = [
-        one.forecast(own, values, after.steps)
-        for one, (_, own, values), after in zip(
-            dynamics.experiments,
-            job.problem.window(steps).apart(path, theta),
-            job.problem.window(longer).segments,
-            strict=True,
+        one.forecast(path[segment.own_points], theta[use], after.steps)
+        for one, use, segment, after in zip(
+            dynamics.experiments, problem.use, now, later, strict=True
         )
     ]
     return np.concatenate(parts), theta

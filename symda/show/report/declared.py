@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from symda.declare import LatticeModel, Parameter, State, StepParameter
+from symda.declare import ExperimentParameter, LatticeModel, Parameter, State, StepParameter
 from symda.show.report.document import Block, Facts, Paragraph, Part, Table, Topic, count
 from symda.show.report.mathematics import formulas
 
@@ -136,6 +136,7 @@ def _parameters(declarations: Mapping[State | Parameter, Declaration]) -> Table:
     for p, one in parameters[:ROWS]:
         limits, start = _range(one)
         known = "to be estimated" if one.value is None else f"{one.value:.6g}"
+        known += ", in each experiment" * isinstance(p, ExperimentParameter)
         typical = "" if one.typical is None else f"{one.typical:.6g}"
         begin = start if one.value is None else ""
         rows.append((p.name, limits, begin, known, typical, one.scale or ""))
