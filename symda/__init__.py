@@ -56,7 +56,7 @@ if TYPE_CHECKING:
         SolveError,
         SymdaError,
     )
-    from symda.observe import Grid, Observations, Samples
+    from symda.observe import Grid, Observations, Pulses, Samples
     from symda.solve import Descent, Solver
 
 __version__ = "0.1.0"
@@ -80,6 +80,7 @@ __all__ = [
     "Observations",
     "OptionError",
     "Population",
+    "Pulses",
     "Run",
     "Samples",
     "Scheme",
@@ -119,7 +120,7 @@ _NAMES = {
     "symda.declare.factory": "Model",
     "symda.discretise": "INTEGRATORS SCHEMES Scheme Tableau",
     "symda.errors": "BuildError DataError InputError ModelError OptionError SolveError SymdaError",
-    "symda.observe": "Grid Observations Samples",
+    "symda.observe": "Grid Observations Pulses Samples",
     "symda.solve": "Descent Solver",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -188,7 +188,7 @@ def test_the_digest_sees_every_array_and_name() -> None:
         else:
             changed = 0.5
         seen.add(dataclasses.replace(problem, **{field.name: changed}).digest)
-    assert len(seen) == 23
+    assert len(seen) == 25
     assert make(steps=2).digest == problem.digest
 
 

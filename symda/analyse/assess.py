@@ -127,7 +127,7 @@ def _look(
             decrement=float(dataset["decrement"].values[best]),
             unseen=tuple(equations.unseen),
             n=int(problem.data_count),
-            p=int(problem.fitted) - len(equations.unseen),
+            p=int(problem.fitted) - _unseen(problem, equations),
             notes=("the window is too long for a Hessian",),
         )
     here = judges.at(X, theta, rf)
@@ -150,6 +150,7 @@ def _look(
         # nothing can be said of errors about a point that is none
         return found
     X, theta, here = settled(judges, problem, X, theta, rf, here)
+    X, theta = evaluator.split(X, theta)
     expansion = here.expansion
     if expansion is None or not has_matrices(evaluator):
         if not has_matrices(evaluator):
@@ -174,10 +175,10 @@ def _look(
 
 def _held(evaluator: Evaluator, here: Stationarity) -> list[tuple[str, int]]:
     problem = evaluator.problem
-    on_path, on_theta = problem.unknowns.split(here.held)
+    on_path, on_theta = problem.unknowns.split(here.held & problem.unknowns.free)
     points = on_path.sum(axis=0)
     held = [(problem.states[a], int(points[a])) for a in np.flatnonzero(points)]
-    names = np.flatnonzero(on_theta & problem.free)
+    names = np.flatnonzero(on_theta)
     return [(problem.parameters[i], 0) for i in names] + held
 
 
@@ -188,7 +189,12 @@ def _fitted(evaluator: Evaluator, equations: ModelEquations, here: Stationarity)
     free = problem.free & ~on_theta
     idle = sum(bool(free[problem.parameters.index(name)]) for name in equations.unconstrained)
     held = int((problem.free & on_theta).sum())
-    return int(problem.fitted) - len(equations.unseen) - idle - held
+    return int(problem.fitted) - _unseen(problem, equations) - idle - held
+
+
+def _unseen(problem: Problem, equations: ModelEquations) -> int:
+    """Count the initial values that were estimated and no measurement sees."""
+    return sum(not problem.given[problem.states.index(name)] for name in equations.unseen)
 
 
 def _open(bars: Posterior) -> tuple[str, ...]:

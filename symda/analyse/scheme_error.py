@@ -143,7 +143,10 @@ def polynomial_forcing(problem: Problem) -> StepForcing:
 def _interior(problem: Problem) -> tuple[float, ...]:
     """Abscissae of the interior points, read from the grid."""
     stride = 1 + problem.interior
-    inside = (problem.times[1:stride] - problem.times[0]) / problem.h[0]
+    n = problem.longest
+    inside = (problem.times[n * stride + 1 : (n + 1) * stride] - problem.node_times[n]) / problem.h[
+        n
+    ]
     # the grid's times are rounded, the scheme's own abscissae are not
     own = np.asarray(problem.abscissae)
     return tuple(float(own[np.argmin(np.abs(own - c))]) for c in inside)

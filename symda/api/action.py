@@ -10,7 +10,7 @@ from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
 from symda.api.mathematics import Mathematics
 from symda.api.specification import LISTED, GridOptions, Specification
-from symda.declare import LatticeModel, Model, measure
+from symda.declare import LatticeModel, Model, State, know_initial, measure
 from symda.discretise import Method, Scheme, find_scheme, moved
 from symda.errors import OptionError
 from symda.observe import Observations, Problem
@@ -58,11 +58,15 @@ class Action(Mathematics):
         Of a model with sites: emit loops over sites and products with derivatives instead of
         matrices, for solvers ``"newton"`` (truncated) and ``"lbfgs"``; when left out, above
         `DENSE` = 200 states.
+    initial : mapping of State or str to Expr or float, optional
+        States whose value at the first grid point is known: a number, or a function of
+        parameters, which may be new ones. They are no unknowns there. `Observations` may say
+        other numbers.
 
     Raises
     ------
     ModelError
-        If a measured quantity is not one.
+        If a measured quantity, or an initial value, is not one.
     OptionError
         If the scheme, `model_error` or `averaging` is unknown or does not fit the model, or
         `matrix_free` is asked of a model without sites.
@@ -77,6 +81,7 @@ class Action(Mathematics):
         model_error: ErrorForm = "step",
         averaging: Averaging = "sum",
         matrix_free: bool | None = None,
+        initial: Mapping[State | str, Expr | float] | None = None,
     ) -> None:
         import numpy as np
 
@@ -85,7 +90,7 @@ class Action(Mathematics):
                 f"Action: the first argument is a symda.Model, got {type(model).__name__}; "
                 "make one with sd.Model({x: dx/dt, ...})."
             )
-        measurement = measure(model, measured)
+        known, measurement = know_initial(model, measure(model, measured), initial)
         chosen = find_scheme(scheme, discrete=model.discrete)
         if chosen.partitioned:
             moved(chosen, model)  # refuses what does not go together
@@ -93,7 +98,9 @@ class Action(Mathematics):
         averaging_factors(averaging, N=1, M=1, D=1, L=1, T=1)
         step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
         free = _is_matrix_free(model, matrix_free)
-        super().__init__(Specification(model, measurement, chosen, model_error, averaging, free))
+        super().__init__(
+            Specification(model, measurement, chosen, model_error, averaging, free, known)
+        )
 
     def __repr__(self) -> str:
         return repr(self.specification)

@@ -48,14 +48,15 @@ def assessed(
     model, problem = action.model, at.problem
     forcing: StepForcing | None = None
     if sources is not None and model.forcing:
-        left, right = problem.node_times[:-1], problem.node_times[1:]
+        moving = ~problem.pulses
+        left, right = problem.node_times[:-1][moving], problem.node_times[1:][moving]
 
         def forcing(abscissae: FloatArray) -> FloatArray:
-            channels = [
-                within_steps(sources[f.name], model.time, left, right, abscissae)
-                for f in model.forcing
-            ]
-            return np.stack(channels, axis=-1)
+            # within a pulse it is what the step sees
+            u = np.repeat(problem.u[:, :1], len(abscissae), axis=1)
+            for i, f in enumerate(model.forcing):
+                u[moving, :, i] = within_steps(sources[f.name], model.time, left, right, abscissae)
+            return u
 
     unseen, unconstrained = preflight.loose(action.field, at.problem)
     equations = ModelEquations(

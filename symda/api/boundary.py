@@ -206,7 +206,19 @@ def boundary_value(
     )
     precision = _precision(rf, problem)
     times, path, theta = _start(start, problem, precision)
+    if problem.pulses.any():
+        raise OptionError(
+            "boundary_value: the data have pulses, and x(t) does not jump here. Take sd.anneal "
+            "with solver='newton', or samples of a short forcing."
+        )
+    if problem.tied.any():
+        raise OptionError(
+            "boundary_value: the action has functions of parameters as initial values; here they "
+            "are numbers. Make an action without, and pass initial=."
+        )
     given = _initial(initial, problem)
+    if given is None and problem.given.any():
+        given = problem.initial[0]
     inputs = _inputs(action, data, problem) if isinstance(data, Observations) else None
     chosen = {} if options is None else options
     solver = make_method(method, FieldFunctions(field.functions), problem, chosen, inputs)
@@ -362,7 +374,7 @@ def _inputs(action: Action, data: Observations, problem: Problem) -> Inputs:
 
     sources = [data.forcing[u.name] for u in action.model.forcing]
     first, last = float(problem.times[0]), float(problem.times[-1])
-    finest = float(problem.h.min())
+    finest = problem.shortest
     found = [
         source.breaks if isinstance(source, Samples) else breaks(source, first, last, finest=finest)
         for source in sources

@@ -241,10 +241,10 @@ def check(specification: Specification, problem: Problem) -> Check:
         per_step=int(problem.per_step.sum()),
         free=free,
         data_count=problem.data_count,
-        unknowns=problem.M * problem.D + free,
+        unknowns=int(problem.unknowns.free.sum()),
         hessian_nonzeros=hessian.nonzeros,
         times=(float(problem.times[0]), float(problem.times[-1])),
-        steps=(float(problem.h.min()), float(problem.h.max())),
+        steps=(problem.shortest, float(problem.h.max())),
         channels=channels,
         unseen=unseen,
         unconstrained=unconstrained,
@@ -302,7 +302,7 @@ def _count_warnings(problem: Problem, free: int) -> Iterator[str]:
     if problem.data_count < fitted:
         yield (
             f"fewer data than fitted quantities: {problem.data_count} measured values for "
-            f"{problem.D} states at the start and {free} free parameters"
+            f"{int((~problem.given).sum())} states at the start and {free} free parameters"
             f"{', and for each value of those per step' * bool(problem.untied.any())}. "
             "Measure more, or fix parameters."
         )

@@ -32,6 +32,7 @@ class Mathematics:
             self.scheme,
             model_error=self.model_error,
             averaging=self.averaging,
+            initial=self.specification.initial,
         )
 
     def lagrangian(self) -> Lagrangian:

@@ -64,6 +64,7 @@ def posterior(
         )
     # the estimate is the run's; its error bars are those of the minimum itself
     X, exact, here = settled(judges, problem, X, theta, rf, here)
+    X, exact = evaluator.split(X, exact)
     unseen, _ = loose(specification.field, problem)
     matrices = matrices_of(evaluator, "Hessian")
     found, _ = laplace(matrices, X, exact, rf, held=here.held, unseen=unseen)

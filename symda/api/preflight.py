@@ -12,6 +12,7 @@ import numpy as np
 from symda.anneal.failure import DIGITS, precision_ratio
 from symda.anneal.starts import Draw, Uniform
 from symda.anneal.strategies.strategy import Growing
+from symda.derive.field import Field, sparse_pattern
 from symda.observe import Problem
 from symda.observe.jumps import breaks, clocked, jumps
 from symda.types import BoolArray, FloatArray
@@ -95,6 +96,9 @@ def warn_of_window(
 def loose(field: MachineField, problem: Problem) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of the states that nothing measured sees, and of free parameters nothing constrains."""
     seen, constrained = reachable(field)
+    if isinstance(field, Field) and field.initial:
+        uses = sparse_pattern(field.initial["initial_jacobian"].sparsity_out(1))
+        constrained |= uses.toarray()[seen & problem.tied[0]].any(axis=0)
     known = constrained | ~problem.free
     return (
         tuple(name for name, found in zip(problem.states, seen, strict=True) if not found),
@@ -235,7 +239,7 @@ def jump_warnings(model: Model, problem: Problem) -> Iterator[str]:
         )
     if model.time is None or model.discrete:
         return
-    span, finest = problem.node_times[[0, -1]].tolist(), float(problem.h.min())
+    span, finest = problem.node_times[[0, -1]].tolist(), problem.shortest
     theta = dict(zip(problem.parameters, problem.fixed.tolist(), strict=True))
     known = {p: theta[p.name] for p in model.parameters if np.isfinite(theta[p.name])}
     for name, equation in clocked(model):

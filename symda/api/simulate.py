@@ -18,9 +18,10 @@ from symda.api.trajectory import Trajectory
 from symda.checks import choice, number
 from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State
 from symda.errors import DataError, OptionError
-from symda.observe import Samples
+from symda.observe import Pulses, Samples
 from symda.observe.arrays import as_times, warn_of_coarse
 from symda.observe.forcing import as_forcing, match
+from symda.observe.pulses import check_pulsed
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -259,7 +260,10 @@ def forcing_sources(
         If one is unknown, missing or no forcing.
     """
     names = tuple(f.name for f in model.forcing)
-    return match(names, as_forcing(forcing, times), place=f"{where}(...)", call=where)
+    sources = match(names, as_forcing(forcing, times), place=f"{where}(...)", call=where)
+    pulsed = [n for n, one in zip(names, sources, strict=True) if isinstance(one, Pulses)]
+    check_pulsed(model, pulsed)
+    return sources
 
 
 def _require_cover(rates: Rates, t: FloatArray, where: str) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State
+from symda.declare import Declaration, Initial, LatticeModel, Measurement, Model, Parameter, State
 from symda.discretise import Scheme
 from symda.errors import OptionError
-from symda.observe import Observations, Problem, bind
+from symda.observe import Observations, Problem, Pulses, bind
+from symda.observe.pulses import check_pulsed
 from symda.observe.weights import Averaging, ErrorForm
 
 if TYPE_CHECKING:
@@ -46,8 +47,11 @@ class Specification:
     model_error: ErrorForm
     averaging: Averaging
     matrix_free: bool
+    initial: Initial
     #: Kernels that were built, by compiler options.
     built: dict[Options | None, Kernels] = field(default_factory=dict)
+    #: Text of structured solvers, without and with given initial values.
+    solvers: dict[bool, Source] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         names = self.measurement.names
@@ -56,7 +60,10 @@ class Specification:
 
     def __getstate__(self) -> dict[str, object]:
         # what was derived and built is made again where it is needed
-        return {one.name: getattr(self, one.name) for one in fields(self)} | {"built": {}}
+        return {one.name: getattr(self, one.name) for one in fields(self)} | {
+            "built": {},
+            "solvers": {},
+        }
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -82,7 +89,7 @@ class Specification:
 
         if self.matrix_free and isinstance(self.model, LatticeModel):
             return derive_lattice(self.model, self.measurement)
-        return derive_field(self.model, self.measurement)
+        return derive_field(self.model, self.measurement, self.initial)
 
     @cached_property
     def lowered(self) -> KernelIR:
@@ -117,9 +124,15 @@ class Specification:
     @cached_property
     def emitted_newton(self) -> Source:
         """The Cython module of this problem's structured Newton solver, as text."""
+        return self.newton(given=self.initial.any)
+
+    def newton(self, *, given: bool) -> Source:
+        """Emit the structured Newton solver; `given` tells whether initial values are."""
         from symda.emit import emit_newton
 
-        return emit_newton(self.lowered)
+        if given not in self.solvers:
+            self.solvers[given] = emit_newton(self.lowered, given=given)
+        return self.solvers[given]
 
     def bind(self, data: Observations | Problem, **grid: Unpack[GridOptions]) -> Problem:
         """Put observations on the grid; see `Action.bind`."""
@@ -136,8 +149,10 @@ class Specification:
                 f"data must be a symda.Observations, got {type(data).__name__}; "
                 "make one with sd.Observations(times, values, variance=...)."
             )
+        pulsed = [name for name, one in data.forcing.items() if isinstance(one, Pulses)]
+        check_pulsed(self.model, pulsed)
         declared = self.declarations
-        return bind(
+        problem = bind(
             data,
             states={s: declared[s] for s in self.model.states},
             parameters={p: declared[p] for p in self.parameters},
@@ -150,8 +165,17 @@ class Specification:
             model_error=self.model_error,
             averaging=self.averaging,
             discrete=self.model.discrete,
+            initial=(self.initial.numbers, self.initial.tied),
             **grid,
         )
+        if self.matrix_free and problem.given.any():
+            name = problem.states[int(problem.given.argmax())]
+            raise OptionError(
+                f"{self!r} is matrix-free and estimates all initial values; {name} has a given "
+                "one. Leave it out, or take sd.Action(..., matrix_free=False) where blocks of "
+                "D x D fit."
+            )
+        return problem
 
     def _own(self, problem: Problem) -> Problem:
         wanted = {
@@ -163,6 +187,11 @@ class Specification:
             "model_error": self.model_error,
             "averaging": self.averaging,
         }
+        if (problem.tied[0] & ~self.initial.tied).any():
+            raise OptionError(
+                "This problem was made for another action, which has other functions as initial "
+                "values. Make it with this action's bind(data)."
+            )
         for what, value in wanted.items():
             if getattr(problem, what) != value:
                 raise OptionError(

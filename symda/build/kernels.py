@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.build.engines import CompiledEngine, Engine, VirtualEngine
+from symda.build.given import Given
 from symda.build.lane_flags import lane_flags
 from symda.build.layout import ProblemLayout, pack
+from symda.build.serial import functions_of, serial
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
 from symda.types import FloatArray
@@ -46,7 +48,8 @@ class Payload:
     """Plain data that kernels are rebuilt from in another process.
 
     `newton` is the library of the structured solver, `field` F and h for solvers in continuous
-    time; both are empty unless they were asked for.
+    time; both are empty unless they were asked for. `initial` has the initial values that are
+    functions of the parameters.
     """
 
     source: Source
@@ -54,15 +57,16 @@ class Payload:
     functions: tuple[tuple[str, str], ...]
     newton: str = ""
     field: tuple[tuple[str, str], ...] = ()
+    initial: tuple[tuple[str, str], ...] = ()
 
     def restore(self) -> Kernels:
         """Rebuild the kernels."""
-        field = functions_of(self.field) or None
+        field, initial = functions_of(self.field) or None, functions_of(self.initial)
         if not self.library:
-            return virtual_kernels(functions_of(self.functions), self.source, field)
+            return virtual_kernels(functions_of(self.functions), self.source, field, initial)
         engine = CompiledEngine(Path(self.library), self.source.digest[:DIGEST_DIGITS])
         newton = (lambda *_: Path(self.newton)) if self.newton else None
-        return BlockKernels(engine, self.source, newton, field)
+        return BlockKernels(engine, self.source, newton, field, initial)
 
 
 class Kernels(ABC):
@@ -81,6 +85,8 @@ class Kernels(ABC):
 
     emitted: Source
     provides: ClassVar[frozenset[str]]
+    #: Initial values that are functions of the parameters, with derivatives; empty without.
+    initial: Mapping[str, ca.Function] = MappingProxyType({})
 
     @property
     def source(self) -> str:
@@ -155,6 +161,8 @@ class BlockKernels(Kernels):
         its library.
     field : mapping of str to casadi.Function, optional
         ``field(x, u, theta, t)`` and ``measure(x, theta)``, F and h themselves, with derivatives.
+    initial : mapping of str to casadi.Function
+        Initial values that are functions of the parameters, see `symda.derive.field.Field`.
     """
 
     provides = frozenset(PARTS)
@@ -165,21 +173,24 @@ class BlockKernels(Kernels):
         source: Source,
         newton: Callable[..., Path] | None = None,
         field: Mapping[str, ca.Function] | None = None,
+        initial: Mapping[str, ca.Function] = MappingProxyType({}),
     ) -> None:
         self.engine = engine
         self.emitted = source
         self._newton = newton
-        self._built: dict[tuple[str, ...], Path] = {}
+        self._built: dict[tuple[bool, tuple[str, ...]], Path] = {}
         self.field = field
+        self.initial = initial
 
     def structured(self, problem: Problem) -> Path | None:
         """Library of the structured solver; see `Kernels.structured`."""
         flags = lane_flags(problem)
         if self._newton is None or flags is None:
             return None
-        if flags not in self._built:
-            self._built[flags] = self._newton(*flags)
-        return self._built[flags]
+        form = bool(problem.given.any()), flags
+        if form not in self._built:
+            self._built[form] = self._newton(form[0], *flags)
+        return self._built[form]
 
     @property
     def kind(self) -> str:
@@ -219,12 +230,14 @@ class BlockKernels(Kernels):
 
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> Payload:
         """Return what another process needs; see `Kernels.payload`."""
-        field = _serial(self.field or {}) if "field" in parts else ()
+        field = serial(self.field or {}) if "field" in parts else ()
+        initial = serial(self.initial)
         if isinstance(self.engine, CompiledEngine):
-            library = self.structured(problem) if "lanes" in parts else None
-            newton = "" if library is None else str(library)
-            return Payload(self.emitted, str(self.engine.library), (), newton, field)
-        return Payload(self.emitted, "", _serial(self.functions), field=field)
+            solver = self.structured(problem) if "lanes" in parts else None
+            newton = "" if solver is None else str(solver)
+            library = str(self.engine.library)
+            return Payload(self.emitted, library, (), newton, field, initial)
+        return Payload(self.emitted, "", serial(self.functions), "", field, initial)
 
 
 class Evaluator(ABC):
@@ -240,6 +253,7 @@ class Evaluator(ABC):
         self.kernels = kernels
         self.problem = problem
         self.packed = pack(problem)
+        self.given = Given(problem, kernels.initial)
         self._check_sizes()
 
     def _check_sizes(self) -> None:
@@ -259,7 +273,7 @@ class Evaluator(ABC):
         """Return the kernels' own sizes: D, P, L, E, and the numbers of data of a step."""
 
     def split(self, X: ArrayLike, theta: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Check and convert a path (M, D) and parameters (P,)."""
+        """Check and convert a path (M, D) and parameters (P,), given initial values put in."""
         p = self.problem
         path = np.ascontiguousarray(X, dtype=float)
         values = np.ascontiguousarray(theta, dtype=float)
@@ -273,7 +287,7 @@ class Evaluator(ABC):
                 f"theta must have the shape (P,) = {(p.P,)}, one value for each of "
                 f"{p.parameters}, got {values.shape}."
             )
-        return path, values
+        return self.given.path(path, values), values
 
     def precision(self, rf: ArrayLike) -> FloatArray:
         """Rf as one value a state, shape (D,); a parameter per step keeps its own."""
@@ -370,7 +384,7 @@ class BlockEvaluator(Evaluator):
         ends = np.arange(1, p.N + 1)[:, None] * p.E + np.arange(p.D)
         gradient[ends] += by_step[:, p.E : p.E + p.D]
         gradient[p.M * p.D :] = by_point[:, p.D :].sum(axis=0) + by_step[:, p.E + p.D :].sum(axis=0)
-        return float(data.sum() + model.sum()), gradient
+        return float(data.sum() + model.sum()), self.given.fold(gradient, values)
 
     def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> csc_array:
         """Hessian of the action, sparse, symmetric."""
@@ -380,8 +394,9 @@ class BlockEvaluator(Evaluator):
         engine = self.kernels.engine
         by_step = engine.step_hessian(path, values, self.packed.steps, self.precision(rf))
         by_point = engine.point_hessian(path, values, self.packed.points)
-        upper = self.layout.upper.assemble(
-            np.concatenate([by_step.reshape(-1), by_point.reshape(-1)])
+        slope = self.given.slope(engine, self.packed, path, values, self.precision(rf))
+        upper = self.layout.folded.assemble(
+            self.given.nonzeros(self.layout, by_step, by_point, slope, values)
         )
         full: csc_array = (upper + triu(upper, 1).T).tocsc()
         return full
@@ -398,7 +413,7 @@ class BlockEvaluator(Evaluator):
         path, values = self.split(X, theta)
         nonzeros = self.kernels.engine.step_jacobian(path, values, self.packed.steps)
         found: csr_array = self.layout.jacobian.assemble(nonzeros.reshape(-1)).tocsr()
-        return found
+        return self.given.columns(found, values)
 
     def measure_jacobian(self, X: ArrayLike, theta: ArrayLike) -> csr_array:
         """Jacobian of the measurement functions at all points, sparse (M L, M D + P)."""
@@ -413,7 +428,7 @@ class BlockEvaluator(Evaluator):
             (slopes.reshape(-1), (rows, at.reshape(-1))), shape=(p.M * p.L, p.unknowns.count)
         )
         found.eliminate_zeros()
-        return found
+        return self.given.columns(found, values)
 
     @cached_property
     def layout(self) -> ProblemLayout:
@@ -453,27 +468,18 @@ def compiled_kernels(
     artefact: Artefact,
     newton: Callable[..., Path] | None = None,
     field: Mapping[str, ca.Function] | None = None,
+    initial: Mapping[str, ca.Function] = MappingProxyType({}),
 ) -> BlockKernels:
     """Kernels of a compiled module; `newton` builds the structured solver's library."""
     engine = CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS])
-    return BlockKernels(engine, artefact.source, newton, field)
+    return BlockKernels(engine, artefact.source, newton, field, initial)
 
 
 def virtual_kernels(
     functions: Mapping[str, ca.Function],
     source: Source,
     field: Mapping[str, ca.Function] | None = None,
+    initial: Mapping[str, ca.Function] = MappingProxyType({}),
 ) -> BlockKernels:
     """Kernels on CasADi's virtual machine."""
-    return BlockKernels(VirtualEngine(functions), source, field=field)
-
-
-def _serial(functions: Mapping[str, ca.Function]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, f.serialize()) for name, f in functions.items())
-
-
-def functions_of(serial: tuple[tuple[str, str], ...]) -> dict[str, ca.Function]:
-    """Return CasADi functions of their texts."""
-    import casadi as ca
-
-    return {name: ca.Function.deserialize(text) for name, text in serial}
+    return BlockKernels(VirtualEngine(functions), source, field=field, initial=initial)

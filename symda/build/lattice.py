@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.build.kernels import Evaluator, Kernels, Payload, functions_of
+from symda.build.kernels import Evaluator, Kernels, Payload
 from symda.build.lattice_engines import CompiledLattice, LatticeEngine, VirtualLattice
+from symda.build.serial import functions_of
 from symda.errors import InputError
 from symda.types import FloatArray, IntArray
 

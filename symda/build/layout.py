@@ -90,8 +90,24 @@ class ProblemLayout:
             [np.arange(M * D).reshape(M, D), np.broadcast_to(theta, (M, P))]
         )
         self._functions = functions
+        self._given = bool(problem.given.any())
+        self._P = P
 
-    def _square(self, *parts: tuple[str, IntArray]) -> Assembly:
+    def first_hessian(self, by_step: FloatArray, by_point: FloatArray) -> FloatArray:
+        """Nonzeros of the first step's and point's Hessians as one matrix by (window, theta)."""
+        D, W = self.point_unknowns.shape[1] - self._P, self.step_unknowns.shape[1]
+        first = np.zeros((W, W))
+        ends = np.concatenate([np.arange(D), W - self._P + np.arange(self._P)])
+        for name, values, at in (
+            ("step_hessian", by_step, np.arange(W)),
+            ("point_hessian", by_point, ends),
+        ):
+            sparsity = self._functions[name].sparsity_out(0)
+            i, j = (np.asarray(part, dtype=np.int64) for part in sparsity.get_triplet())
+            first[at[i], at[j]] += values
+        return first + np.triu(first, 1).T
+
+    def _square(self, *parts: tuple[str, IntArray], first: bool = False) -> Assembly:
         rows, columns = [], []
         for name, unknowns in parts:
             i, j = (
@@ -100,6 +116,10 @@ class ProblemLayout:
             )
             rows.append(unknowns[:, i].reshape(-1))
             columns.append(unknowns[:, j].reshape(-1))
+        if first:
+            i, j = np.triu_indices(self.step_unknowns.shape[1])
+            rows.append(self.step_unknowns[0, i])
+            columns.append(self.step_unknowns[0, j])
         size = (self.unknowns, self.unknowns)
         return Assembly.of(size, np.concatenate(rows), np.concatenate(columns))
 
@@ -108,6 +128,17 @@ class ProblemLayout:
         """Upper triangle of the action's Hessian, of the steps' nonzeros and then the points'."""
         return self._square(
             ("step_hessian", self.step_unknowns), ("point_hessian", self.point_unknowns)
+        )
+
+    @cached_property
+    def folded(self) -> Assembly:
+        """The same, and of what given initial values change, see `Given.nonzeros`."""
+        if not self._given:
+            return self.upper
+        return self._square(
+            ("step_hessian", self.step_unknowns),
+            ("point_hessian", self.point_unknowns),
+            first=True,
         )
 
     @cached_property

@@ -6,6 +6,7 @@ from symda.declare.declared import Declared, Forcing, Time
 from symda.declare.equations import EquationModel
 from symda.declare.functions import KNOWN, exprel, known_names
 from symda.declare.identity import measurement_digest, model_digest
+from symda.declare.initial import Initial, know_initial
 from symda.declare.lattice import LatticeModel
 from symda.declare.measure import Measurement, measure
 from symda.declare.mechanics import MechanicalModel
@@ -28,6 +29,7 @@ __all__ = [
     "Declared",
     "EquationModel",
     "Forcing",
+    "Initial",
     "Lattice",
     "LatticeModel",
     "Measurement",
@@ -47,6 +49,7 @@ __all__ = [
     "check_expression",
     "exprel",
     "forcing",
+    "know_initial",
     "known_names",
     "measure",
     "measurement_digest",

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import sympy as sp
 from sympy import Expr
 
+from symda.declare.initial import Initial
 from symda.declare.lattice import LatticeModel
 from symda.declare.measure import Measurement
 from symda.declare.model import Model
@@ -22,9 +23,11 @@ def model_digest(model: Model) -> str:
     return _digest(["model", str(model.discrete), *names], model.equations)
 
 
-def measurement_digest(measurement: Measurement) -> str:
-    """Return the SHA-256 of what is measured, its names included."""
-    return _digest(["measurement", *measurement.names], measurement.functions)
+def measurement_digest(measurement: Measurement, initial: Initial) -> str:
+    """Return the SHA-256 of what is measured, its names included, and of known initial values."""
+    known = [f"initial {a}" for a, g in enumerate(initial.functions) if g is not None]
+    values = (g for g in initial.functions if g is not None)
+    return _digest(["measurement", *measurement.names, *known], (*measurement.functions, *values))
 
 
 def _digest(head: Iterable[str], expressions: Iterable[Expr]) -> str:

@@ -34,8 +34,8 @@ class Measurement:
     functions : tuple of Expr, (L,)
         h_l(x, theta).
     parameters : tuple of Parameter
-        Those that appear in the functions only. All parameters of a problem, in order, are
-        `model.parameters + measurement.parameters`.
+        Those that appear in the functions only, then those of initial values only. All parameters
+        of a problem, in order, are `model.parameters + measurement.parameters`.
     """
 
     names: tuple[str, ...]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from symda.declare import Measurement, Model, Parameter
+from sympy import Expr, S
+
+from symda.declare import Initial, Measurement, Model, Parameter
 from symda.derive.masked import Channels
 from symda.derive.translate import to_casadi
 
@@ -56,6 +59,10 @@ class Field(Measured):
     measure_jacobian: ca.Function  #: (x, theta) -> h and dh/d(x, theta), sparse (L, D + P).
     #: (x, theta, nu) -> sum_l nu_l d2h_l/d(x, theta)2, sparse lower triangle (D + P, D + P).
     measure_curvature: ca.Function
+    #: Initial values that are functions of theta; empty if there are none. ``initial`` (theta) ->
+    #: g, shape (D,), 0 for the others; ``initial_jacobian`` -> g and dg/dtheta, sparse (D, P);
+    #: ``initial_curvature`` (theta, mu) -> sum_a mu_a d2g_a, sparse lower triangle (P, P).
+    initial: Mapping[str, ca.Function]
 
     @property
     def functions(self) -> dict[str, ca.Function]:
@@ -81,7 +88,7 @@ def sparse_pattern(sparsity: ca.Sparsity) -> csr_array:
     return csr_array(([1.0] * len(rows), (rows, columns)), shape=sparsity.shape)
 
 
-def derive_field(model: Model, measurement: Measurement) -> Field:
+def derive_field(model: Model, measurement: Measurement, initial: Initial | None = None) -> Field:
     """Translate a model to CasADi SX and differentiate it twice."""
     import casadi as ca
 
@@ -99,8 +106,8 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
 
     def differentiate(
         values: ca.SX, prefix: str, inputs: list[ca.SX], names: list[str]
-    ) -> list[ca.Function]:
-        unknowns = ca.vertcat(x, theta)
+    ) -> tuple[ca.Function, ca.Function, ca.Function]:
+        unknowns = theta if prefix == "initial" else ca.vertcat(x, theta)
         multipliers = ca.SX.sym("mu", values.shape[0])
         jacobian = ca.jacobian(values, unknowns)
         # a channel that was not measured has the multiplier 0, and need not be finite
@@ -113,7 +120,7 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
             else ca.hessian(ca.dot(multipliers, values), unknowns)[0]
         )
         options = {"cse": True}
-        return [
+        return (
             ca.Function(prefix, inputs, [values], names, ["value"], options),
             ca.Function(
                 f"{prefix}_jacobian",
@@ -131,14 +138,18 @@ def derive_field(model: Model, measurement: Measurement) -> Field:
                 ["curvature"],
                 options,
             ),
-        ]
+        )
 
     F = ca.vertcat(*to_casadi(model.equations, symbols, declared))
     h = ca.vertcat(ca.SX(0, 1), *to_casadi(measurement.functions, symbols, declared))
-    return Field(
-        model,
-        measurement,
-        parameters,
-        *differentiate(F, "field", [x, u, theta, t], ["x", "u", "theta", "t"]),
-        *differentiate(h, "measure", [x, theta], ["x", "theta"]),
-    )
+    tied: dict[str, ca.Function] = {}
+    if initial is not None and initial.tied.any():
+        functions: list[Expr] = [
+            g if g is not None and is_tied else S.Zero
+            for g, is_tied in zip(initial.functions, initial.tied, strict=True)
+        ]
+        start = ca.vertcat(*to_casadi(functions, symbols, declared))
+        tied = {f.name(): f for f in differentiate(start, "initial", [theta], ["theta"])}
+    of_f = differentiate(F, "field", [x, u, theta, t], ["x", "u", "theta", "t"])
+    of_h = differentiate(h, "measure", [x, theta], ["x", "theta"])
+    return Field(model, measurement, parameters, *of_f, *of_h, initial=tied)

@@ -125,6 +125,10 @@ class KernelIR:
     point_hessian: Pattern
     point_pairs: tuple[Pair, ...]
     point_scatter: tuple[int, ...]
+    #: Initial values that are functions of theta: routines, and where their derivatives stand.
+    initial: tuple[Routine, ...] = ()
+    initial_jacobian: Pattern = Pattern((0, 0), (), ())
+    initial_curvature: Pattern = Pattern((0, 0), (), ())
 
     @property
     def W(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from symda.discretise import moved
 from symda.lower.instructions import lower_function, pattern_of
@@ -67,7 +67,26 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
         point_hessian=point_hessian,
         point_pairs=pairs,
         point_scatter=scatter,
+        **_initial(field),
     )
+
+
+def _initial(field: Field) -> dict[str, Any]:
+    """Lower the initial values that are functions of the parameters, if there are any."""
+    if not field.initial:
+        return {}
+    value, jacobian, curvature = (
+        field.initial[name] for name in ("initial", "initial_jacobian", "initial_curvature")
+    )
+    return {
+        "initial": (
+            lower_function(value, ("k",)),
+            lower_function(jacobian, ("k", "J")),
+            lower_function(curvature, ("C",)),
+        ),
+        "initial_jacobian": pattern_of(jacobian.sparsity_out(1)),
+        "initial_curvature": pattern_of(curvature.sparsity_out(0)),
+    }
 
 
 def lower_stages(scheme: Scheme, parts: tuple[tuple[int, int], ...] = ()) -> tuple[Stage, ...]:

@@ -4,6 +4,7 @@ from symda.observe.bind import bind
 from symda.observe.grid import Grid
 from symda.observe.observations import Observations
 from symda.observe.problem import Problem
+from symda.observe.pulses import Pulses
 from symda.observe.samples import Rule, Samples
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors
 
@@ -13,6 +14,7 @@ __all__ = [
     "Grid",
     "Observations",
     "Problem",
+    "Pulses",
     "Rule",
     "Samples",
     "averaging_factors",

@@ -14,12 +14,14 @@ from symda.errors import DataError, DataWarning, OptionError, nearest
 from symda.observe.arrays import dimensions
 from symda.observe.forcing import ForcingSource, evaluate, match
 from symda.observe.grid import Grid
+from symda.observe.initial import known_values
 from symda.observe.jumps import evaluate_within, jumps, off_ends
 from symda.observe.observations import Observations
 from symda.observe.problem import Missed, Problem
+from symda.observe.pulses import INSTANT, Pulses, PulseSteps, pulse_steps
 from symda.observe.ranges import fixed_values, parameter_starts, state_starts, typical_sizes
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
-from symda.types import FloatArray
+from symda.types import BoolArray, FloatArray
 
 
 def bind(
@@ -42,6 +44,7 @@ def bind(
     averaging: Averaging = "sum",
     fixed: Mapping[str | Parameter, float | None] | None = None,
     discrete: bool = False,
+    initial: tuple[FloatArray, BoolArray] | None = None,
 ) -> Problem:
     """Make the `Problem` of a model, its measured channels and a scheme for these observations.
 
@@ -80,6 +83,9 @@ def bind(
         Parameter -> value to fix it at, or None to estimate one declared with a value.
     discrete
         Whether the model is a map.
+    initial : (D,), (D,)
+        Known initial values, nan where there is none, and which states are functions of the
+        parameters there; what the data say comes first.
 
     Raises
     ------
@@ -96,6 +102,12 @@ def bind(
         zip(forcing, match(tuple(f.name for f in forcing), observations.forcing), strict=True)
     )
     missed: tuple[Missed, ...] = ()
+    pulses = pulse_steps(sources)
+    if pulses.any and midpoint_data:
+        raise OptionError(
+            "midpoint_data=True does not go with pulses, at which a step must end. Leave "
+            "midpoint_data out."
+        )
     if discrete:
         grid = _map_grid(ordered.times, steps, max_step, start, stop, midpoint_data)
     else:
@@ -110,18 +122,27 @@ def bind(
             stop=stop,
         )
         fixed_grid = "midpoint_data" if midpoint_data else "steps" if dimensions(steps) else ""
-        grid, missed = _grid_with_jumps(make, sources, time, fixed_grid)
+        grid, missed = _grid_with_jumps(make, sources, time, fixed_grid, pulses)
+    if pulses.any:
+        grid = pulses.onto(grid, np.array(interior))
     c_m, c_f = averaging_factors(
         averaging, N=grid.N, M=grid.M, D=len(states), L=len(channels), T=ordered.times.size
     )
     when = _stage_times(grid, abscissae, interior)
     left, right = grid.times[grid.nodes[:-1]], grid.times[grid.nodes[1:]]
+    instants = grid.steps == INSTANT
+    moving = ~instants
     u = np.empty((*when.shape, len(forcing)))
     for i, (symbol, source) in enumerate(sources.items()):
         try:
             # a map takes the forcing at its own times, where it has jumped already
-            read = partial(evaluate_within, left=left, right=right) if not discrete else evaluate
-            u[..., i] = read(source, time, when)
+            read = evaluate
+            if not discrete:
+                read = partial(evaluate_within, left=left[moving], right=right[moving])
+            u[moving, :, i] = read(source, time, when[moving])
+            u[instants, :, i] = evaluate(source, time, when[instants])
+            if isinstance(source, Pulses):
+                u[instants, :, i] = pulses.amounts[:, None, i] / INSTANT
         except DataError as error:
             raise DataError(f"forcing {symbol.name!r}: {error}") from error
 
@@ -133,22 +154,26 @@ def bind(
 
     held = fixed_values(parameters, fixed)
     starts = parameter_starts(parameters, held)
+    names, bounds = tuple(s.name for s in states), _bounds(states)
+    declared = initial or (np.full(len(names), np.nan), np.zeros(len(names), dtype=bool))
+    known, tied = known_values(names, bounds, declared, observations.initial)
     return Problem(
         times=grid.times,
         node_times=grid.times[grid.nodes],
         h=grid.steps,
         u=u,
-        weight=step_weights(model_error, c_f, grid.steps, discrete=discrete),
+        # a jump is as sure as the step beside it
+        weight=step_weights(model_error, c_f, _beside(grid.steps), discrete=discrete),
         y=y,
         rm=rm,
-        state_bounds=_bounds(states),
+        state_bounds=bounds,
         parameter_bounds=_bounds(parameters),
         state_start=state_starts(states, ordered, direct),
         parameter_start=starts,
         fixed=held,
         typical=typical_sizes(parameters, starts),
         direct=np.array(direct, dtype=np.int64),
-        states=tuple(s.name for s in states),
+        states=names,
         parameters=tuple(p.name for p in parameters),
         channels=channels,
         interior=len(interior),
@@ -160,6 +185,8 @@ def bind(
             [_process_variance(s, one) for s, one in states.items()], dtype=np.float64
         ),
         missed=missed,
+        initial=known[None],
+        tied=tied[None],
     )
 
 
@@ -168,12 +195,21 @@ def _grid_with_jumps(
     sources: Mapping[Forcing, ForcingSource],
     time: Time | None,
     fixed_grid: str,
+    pulses: PulseSteps,
 ) -> tuple[Grid, tuple[Missed, ...]]:
     """Make the grid with steps that end where a forcing jumps, or say what is missed.
 
-    `fixed_grid` is the option, if any, by which the user has fixed the steps.
+    `fixed_grid` is the option, if any, by which the user has fixed the steps. They end at pulses
+    in any case.
     """
     grid = make()
+    if pulses.any:
+        ends = grid.times[grid.nodes]
+        off = pulses.off(ends)
+        also = off[(off > ends[0]) & (off < ends[-1])]
+        grid = make(also=also)
+    else:
+        also = np.empty(0)
     first, last = float(grid.times[0]), float(grid.times[-1])
     found = {
         symbol.name: jumps(source, time, first, last, finest=float(grid.steps.min()))
@@ -187,7 +223,7 @@ def _grid_with_jumps(
         while inner.size:
             # the shorter steps may leave a jump off their ends that was near enough before
             added = np.union1d(added, inner)
-            grid = make(also=added)
+            grid = make(also=np.union1d(added, also))
             inner = off_ends(every, grid.times[grid.nodes])
         return grid, ()
     fix = {
@@ -201,6 +237,15 @@ def _grid_with_jumps(
             step = int(np.searchsorted(nodes, inside[0])) - 1
             missed.append(Missed(name, inside.size, float(inside[0]), step, fix))
     return grid, tuple(missed)
+
+
+def _beside(h: FloatArray) -> FloatArray:
+    """Return the lengths of steps, of a pulse that of the next step that has one, or the last."""
+    moving = np.flatnonzero(h != INSTANT)
+    if moving.size == h.size:
+        return h
+    following = np.searchsorted(moving, np.arange(h.size))
+    return h[moving[np.minimum(following, moving.size - 1)]]
 
 
 def _bounds(unknowns: Mapping[State, Declaration] | Mapping[Parameter, Declaration]) -> FloatArray:
@@ -247,6 +292,7 @@ def _match_channels(observations: Observations, channels: tuple[str, ...]) -> Ob
             variance=observations.variance[:, order],
             channels=channels,
             forcing=observations.forcing,
+            initial=observations.initial,
         )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from symda.errors import DataError
 from symda.observe.arrays import readonly
@@ -88,6 +88,10 @@ class Problem:
         Variance of the change of a parameter per step, infinite if it is free; nan for states.
     missed
         Channels of forcing that jump inside of steps.
+    initial : (1, D)
+        Values at the first grid point that are known, nan elsewhere: no unknowns.
+    tied : (1, D)
+        Those that are the action's functions of the parameters: no unknowns either.
 
     Raises
     ------
@@ -119,6 +123,8 @@ class Problem:
     averaging: str = "sum"
     process_variance: FloatArray = field(default_factory=lambda: np.empty(0))
     missed: tuple[Missed, ...] = ()
+    initial: FloatArray = field(default_factory=lambda: np.empty(0))
+    tied: BoolArray = field(default_factory=lambda: np.empty(0, dtype=bool))
 
     def __post_init__(self) -> None:
         M, N, D, P, L = self.M, self.N, self.D, self.P, self.L
@@ -139,12 +145,18 @@ class Problem:
             "typical": (P,),
             "direct": (L,),
             "process_variance": (D,),
+            "initial": (1, D),
+            "tied": (1, D),
         }
         if not np.size(self.process_variance):
             object.__setattr__(self, "process_variance", np.full(D, np.nan))
+        if not np.size(self.initial):
+            object.__setattr__(self, "initial", np.full((1, D), np.nan))
+        if not np.size(self.tied):
+            object.__setattr__(self, "tied", np.zeros((1, D)))
         for name, shape in shapes.items():
-            kind = np.int64 if name == "direct" else np.float64
-            array = np.array(getattr(self, name), dtype=kind, order="C")
+            kind = {"direct": np.int64, "tied": np.bool_}.get(name, np.float64)
+            array: NDArray[Any] = np.array(getattr(self, name), dtype=kind, order="C")
             if array.shape != shape:
                 raise DataError(f"{name} of Problem: expected shape {shape}, got {array.shape}.")
             object.__setattr__(self, name, readonly(array))
@@ -207,6 +219,12 @@ class Problem:
             readonly(np.concatenate([np.tile(one[: self.D], self.M), one[self.D :]]))
             for one in every
         ]
+        if self.given.any():
+            # what a function of the parameters gives is no variable: it stands at 0
+            value = np.where(self.tied[0], 0.0, self.initial[0])
+            for side in (0, 1):
+                first = np.where(self.given, value, spread[side][: self.D])
+                spread[side] = readonly(np.concatenate([first, spread[side][self.D :]]))
         return Unknowns(self.M, self.D, self.P, *spread)
 
     def unknown_name(self, index: int) -> str:
@@ -237,14 +255,36 @@ class Problem:
         own = np.where(self.untied, tie, 1.0 / self.process_variance)
         return np.where(self.ruled, np.asarray(rf, dtype=float), own)
 
+    @cached_property
+    def pulses(self) -> BoolArray:
+        """Which steps are those of pulses, of no length, (N,)."""
+        return readonly(self.node_times[1:] == self.node_times[:-1])
+
+    @cached_property
+    def longest(self) -> int:
+        """The number of the longest step."""
+        return int(np.argmax(self.h))
+
+    @property
+    def shortest(self) -> float:
+        """Length of the shortest step, pulses left out."""
+        return float(self.h[~self.pulses].min(initial=np.inf))
+
+    @cached_property
+    def given(self) -> BoolArray:
+        """Which states are known at the first grid point, and are no unknowns there, (D,)."""
+        return readonly(~np.isnan(self.initial[0]) | self.tied[0])
+
     @property
     def fitted(self) -> int:
         """Quantities that the path of an exact model would fit to the data.
 
-        The initial state, free parameters, and of a free parameter per step all values but the
-        last; one with a process variance counts once, like a state.
+        The initial state as far as it is not given, free parameters, and of a free parameter per
+        step all values but the last; one with a process variance counts once, like a state.
         """
-        return int(self.free.sum() + self.D + self.untied.sum() * (self.M - 2))
+        unknown = int((~self.given).sum())
+        points = self.M - int(self.pulses.sum()) * (1 + self.interior)
+        return int(self.free.sum() + unknown + self.untied.sum() * (points - 2))
 
     @cached_property
     def data_count(self) -> int:

@@ -65,9 +65,9 @@ class Derivatives:
         self._evaluator = evaluator
         self._exact = exact
         self._split = p.unknowns.split
-        self._upper = layout.upper
-        columns = np.repeat(np.arange(layout.unknowns), np.diff(layout.upper.starts))
-        self._pattern = Bordered(layout.upper.rows, columns, p.unknowns.on_path, p.P)
+        self._upper = layout.folded
+        columns = np.repeat(np.arange(layout.unknowns), np.diff(layout.folded.starts))
+        self._pattern = Bordered(layout.folded.rows, columns, p.unknowns.on_path, p.P)
         self._residual, unknown = self._triplet("step_jacobian")
         self._felt = layout.step_unknowns[:, unknown].reshape(-1)
         rows, columns = self._triplet("point_hessian")
@@ -87,14 +87,17 @@ class Derivatives:
     def at(self, x: FloatArray, rf: FloatArray) -> Point:
         """Return the action with its derivatives."""
         p, packed = self._evaluator.problem, self._evaluator.packed
-        engine, (X, theta) = self._evaluator.kernels.engine, self._split(x)
+        engine, given = self._evaluator.kernels.engine, self._evaluator.given
+        X, theta = self._evaluator.split(*self._split(x))
         action, gradient = self._evaluator.value_and_gradient(X, theta, rf)
         weights = self._evaluator.weights(rf)
         steps = engine.step_hessian(X, theta, packed.steps, rf)
         # Data that h fits leave no misfit, so no curvature of h either.
         fitted = np.hstack([engine.measure(X, theta), packed.points[:, p.L :]])
         points = least = engine.point_hessian(X, theta, fitted)
+        slope = np.zeros(p.D)
         if self._exact:
+            slope = given.slope(engine, packed, X, theta, rf)
             points = engine.point_hessian(X, theta, packed.points)
         else:
             lam = weights * engine.step_residual(X, theta, packed.steps)
@@ -103,7 +106,9 @@ class Derivatives:
         squares = jacobian**2 * weights[:, self._residual]
         scale = self._floor + np.bincount(self._felt, squares.reshape(-1), len(x))
         scale += np.bincount(self._seen, least[:, self._diagonal].reshape(-1), len(x))
-        hessian = self._upper.add_up(np.concatenate([steps.reshape(-1), points.reshape(-1)]))
+        scale = given.scale(scale, theta)
+        nonzeros = given.nonzeros(self._evaluator.layout, steps, points, slope, theta)
+        hessian = self._upper.add_up(nonzeros)
         return Point(action, gradient, scale, hessian, self._pattern)
 
     def _take_curvature(self, steps: FloatArray, curvature: FloatArray) -> None:

@@ -64,6 +64,9 @@ class NewtonLanes:
             options.max_iter,
         )
         self._box = _box(problem)
+        given = np.where(problem.tied[0], 2, problem.given).astype(np.int32)
+        #: 0: the first state is free, 1: a number, 2: a function of theta
+        self._given = (np.ascontiguousarray(given),) if given.any() else ()
         self._measured = np.ascontiguousarray((problem.rm > 0.0).any(axis=1), dtype=np.int32)
 
     @property
@@ -108,7 +111,8 @@ class NewtonLanes:
         p = self._evaluator.problem
         K, B = len(paths), len(rf)
         starts = [self._evaluator.split(x, t) for x, t in zip(paths, thetas, strict=True)]
-        start = np.stack([p.unknowns.inside(x, t) for x, t in starts])
+        inside = [p.unknowns.split(p.unknowns.inside(x, t)) for x, t in starts]
+        start = np.stack([p.unknowns.join(*self._evaluator.split(*one)) for one in inside])
         inputs = (
             np.stack([self._evaluator.precision(row) for row in rf]),
             np.ascontiguousarray(start[:, : p.unknowns.on_path]),
@@ -124,7 +128,9 @@ class NewtonLanes:
         packed = self._evaluator.packed
         arguments = (
             *(p.N, K, B),
-            *_at(packed.steps, packed.points, self._measured, *self._box, *inputs, ends),
+            *_at(
+                packed.steps, packed.points, self._measured, *self._given, *self._box, *inputs, ends
+            ),
             0 if every is None else _at(every)[0],
             *_at(thetas_out, terms, seconds, decrements),
             *_at(status, reasons, iterations, following, halt),

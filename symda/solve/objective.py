@@ -91,7 +91,7 @@ class Objective:
         """Return path (M, D) and parameters (P,), fixed ones included."""
         full = self._full.copy()
         full[self._free] = x
-        return self.problem.unknowns.split(full)
+        return self._evaluator.split(*self.problem.unknowns.split(full))
 
     @property
     def declared_sizes(self) -> FloatArray:

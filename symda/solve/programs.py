@@ -37,7 +37,7 @@ class _Graph:
     def __init__(self, kernels: BlockKernels, problem: Problem) -> None:
         import casadi as ca
 
-        self.functions = kernels.functions
+        self.functions, self._initial = kernels.functions, kernels.initial
         self.problem = problem
         self.layout = ProblemLayout(kernels.functions, problem)
         packed = pack(problem)
@@ -46,15 +46,67 @@ class _Graph:
         self.inputs = ca.MX.sym("p", problem.D + self.layout.unknowns)
         self.rf, self.sizes = self.inputs[: problem.D], self.inputs[problem.D :]
 
-    def sized(self, assembly: Assembly, values: ca.MX, rows: ca.MX) -> ca.MX:
-        """Add up to a sparse matrix whose columns, and rows, are multiplied by sizes."""
+    def sized(self, matrix: ca.MX, rows: ca.MX) -> ca.MX:
+        """Multiply the columns of a sparse matrix, and its rows, by sizes."""
         import casadi as ca
 
-        columns = np.repeat(np.arange(assembly.size[1]), np.diff(assembly.starts))
-        matrix = _scatter(assembly, values)
+        i, j = matrix.sparsity().get_triplet()
         # CasADi gives a number indexed by a list the shape of the list
-        factor = ca.vec(self.sizes[columns.tolist()]) * ca.vec(rows[assembly.rows.tolist()])
+        factor = ca.vec(self.sizes[j]) * ca.vec(rows[i])
         return ca.MX(matrix.sparsity(), ca.vec(matrix.nz[:]) * factor)
+
+    def placed(self, x: ca.MX) -> ca.MX:
+        """Put the initial values that are functions of theta into the unknowns."""
+        import casadi as ca
+
+        p, tied = self.problem, self.problem.tied[0]
+        if not tied.any():
+            return x
+        values = self._initial["initial"](x[p.unknowns.on_path :])
+        return ca.vertcat(ca.if_else(ca.DM(tied.astype(float)), values, x[: p.D]), x[p.D :])
+
+    def tangent(self, x: ca.MX) -> ca.MX | None:
+        """Differentiate the placed unknowns by those that are free; None without given ones."""
+        import casadi as ca
+
+        p = self.problem
+        if not p.given.any():
+            return None
+        kept = np.ones(self.layout.unknowns)
+        kept[: p.D][p.given] = 0.0
+        tangent = ca.MX(ca.sparsify(ca.diag(ca.DM(kept))))
+        if p.tied.any():
+            tied = ca.sparsify(ca.diag(ca.DM(p.tied[0].astype(float))))
+            slopes = tied @ self._initial["initial_jacobian"](x[p.unknowns.on_path :])[1]
+            below = ca.MX(self.layout.unknowns - p.D, p.P)
+            tangent += ca.horzcat(
+                ca.MX(self.layout.unknowns, p.unknowns.on_path), ca.vertcat(slopes, below)
+            )
+        return tangent
+
+    def hessian(
+        self, assembly: Assembly, values: ca.MX, x: ca.MX, tangent: ca.MX | None, slope: ca.MX
+    ) -> ca.MX:
+        """Upper triangle of a Hessian by the free unknowns; `slope` is the derivative by x_0."""
+        import casadi as ca
+
+        p, upper = self.problem, _scatter(assembly, values)
+        if tangent is None:
+            return upper
+        full = upper + ca.triu(upper, False).T
+        folded = tangent.T @ full @ tangent
+        if p.tied.any():
+            weights = ca.DM(p.tied[0].astype(float)) * slope
+            lower = self._initial["initial_curvature"](x[p.unknowns.on_path :], weights)
+            path = p.unknowns.on_path
+            folded += ca.diagcat(ca.MX(path, path), lower + ca.tril(lower, False).T)
+        return ca.triu(folded)
+
+    def gradient(self, by_all: ca.MX, tangent: ca.MX | None) -> ca.MX:
+        """Gradient by the free unknowns; IPOPT takes it as dense."""
+        import casadi as ca
+
+        return by_all if tangent is None else ca.densify(tangent.T @ by_all)
 
     def _columns(self, unknowns: ca.MX, index: IntArray) -> ca.MX:
         """Entries of the unknowns, (count, width) -> one column a step."""
@@ -141,7 +193,7 @@ def direct(kernels: BlockKernels, problem: Problem) -> Program:
 
     graph = _Graph(kernels, problem)
     v, p = ca.MX.sym("x", graph.layout.unknowns), graph.inputs
-    x = graph.sizes * v
+    x = graph.placed(graph.sizes * v)
     rf = graph.repeated_rf()
     f = ca.sum2(graph.map_steps("step_action", x, rf)[0]) + ca.sum2(
         graph.map_points("point_action", x)[0]
@@ -149,17 +201,22 @@ def direct(kernels: BlockKernels, problem: Problem) -> Program:
     step_value, step_gradient = graph.map_steps("step_gradient", x, rf)
     point_value, point_gradient = graph.map_points("point_gradient", x)
     value = ca.sum2(step_value) + ca.sum2(point_value)
-    gradient = graph.sizes * _gradient(
+    by_all = _gradient(
         graph,
         (step_gradient, graph.layout.step_unknowns),
         (point_gradient, graph.layout.point_unknowns),
     )
+    tangent = graph.tangent(x)
+    gradient = graph.sizes * graph.gradient(by_all, tangent)
     curvatures = ca.vertcat(
         _nonzeros(graph.map_steps("step_hessian", x, rf)[0]),
         _nonzeros(graph.map_points("point_hessian", x)[0]),
     )
     lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", 0)
-    hessian = graph.sized(graph.layout.upper, lam_f * curvatures, graph.sizes)
+    second = graph.hessian(
+        graph.layout.upper, lam_f * curvatures, x, tangent, lam_f * by_all[: problem.D]
+    )
+    hessian = graph.sized(second, graph.sizes)
     derivatives = {
         "grad_f": ca.Function(
             "nlp_grad_f", [v, p], [value, gradient], ["x", "p"], ["f", "grad_f_x"]
@@ -183,7 +240,8 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
     unknowns = graph.layout.unknowns
     errors = problem.N * problem.E
     v, p = ca.MX.sym("v", unknowns + errors), graph.inputs
-    x = graph.sizes * v[:unknowns]
+    x = graph.placed(graph.sizes * v[:unknowns])
+    tangent = graph.tangent(x)
     # an error is in units of the state whose step it is an error of
     unit = graph.sizes[:errors]
     w = unit * v[unknowns:]
@@ -195,22 +253,25 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
     f = ca.sum2(graph.map_points("point_action", x)[0]) + ca.dot(precision * w, w) / 2
     point_value, point_gradient = graph.map_points("point_gradient", x)
     value = ca.sum2(point_value) + ca.dot(precision * w, w) / 2
+    by_all = _gradient(graph, (point_gradient, graph.layout.point_unknowns))
     gradient = ca.vertcat(
-        graph.sizes * _gradient(graph, (point_gradient, graph.layout.point_unknowns)),
+        graph.sizes * graph.gradient(by_all, tangent),
         unit * precision * w,
     )
     g = (ca.vec(graph.map_steps("step_residual", x)[0]) - w) / unit
     slopes = _nonzeros(graph.map_steps("step_jacobian", x)[0])
-    jacobian = ca.horzcat(
-        graph.sized(graph.layout.jacobian, slopes, 1.0 / unit), -ca.DM.eye(errors)
-    )
+    by_unknowns = _scatter(graph.layout.jacobian, slopes)
+    folded = by_unknowns if tangent is None else by_unknowns @ tangent
+    jacobian = ca.horzcat(graph.sized(folded, 1.0 / unit), -ca.DM.eye(errors))
     momenta = ca.reshape(lam_g / unit, problem.E, problem.N)
     curvatures = ca.vertcat(
         _nonzeros(graph.map_steps("step_curvature", x, momenta)[0]),
         lam_f * _nonzeros(graph.map_points("point_hessian", x)[0]),
     )
+    by_state = lam_f * by_all[: problem.D] + by_unknowns[:, : problem.D].T @ (lam_g / unit)
+    second = graph.hessian(graph.layout.upper_lifted, curvatures, x, tangent, by_state)
     hessian = ca.diagcat(
-        graph.sized(graph.layout.upper_lifted, curvatures, graph.sizes),
+        graph.sized(second, graph.sizes),
         ca.diag(lam_f * precision * unit**2),
     )
     derivatives = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy import Expr, Symbol
 
-from symda.declare import Measurement, Model, Parameter, SiteState, State, StepParameter
+from symda.declare import Initial, Measurement, Model, Parameter, SiteState, State, StepParameter
 from symda.derive.dynamics import first_derivatives, second_derivatives
 from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm
@@ -162,6 +162,19 @@ def measured_section(subject: Subject) -> Section:
     return Section(
         "Measured", lines[:LISTED], note + (f" Parameters of their own: {new}." if new else "")
     )
+
+
+def initial_section(subject: Subject, initial: Initial) -> Section:
+    """Return the initial values that are given."""
+    t = subject.notation["t"]
+    left = ("[0]", "_{0}") if subject.scheme.discrete else (f"({t}[0])", f"({t}_{{0}})")
+    lines = tuple(
+        Line(Mark(f"{state.name}{left[0]}", f"{latex_part(state)}{left[1]}"), value)
+        for state, value in zip(subject.states, initial.functions, strict=True)
+        if value is not None
+    )
+    note = "Exact: no unknowns. Observations may bring other numbers."
+    return Section("Initial values", lines[:LISTED], note)
 
 
 def step_section(subject: Subject) -> Section:

@@ -78,7 +78,7 @@ class Nudged:
         problem = draw.problem
         path, theta = draw.path(), draw.parameters()
         gains = np.array(self.gains or [g / _spacing(problem) for g in GAINS])
-        paths = _integrate(draw, path[0], theta, gains)
+        paths = _integrate(draw, draw.dynamics.initial(path[0], theta), theta, gains)
         paths = np.clip(paths, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
         if len(paths) == 1:
             return paths[0], theta

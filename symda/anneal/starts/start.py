@@ -84,7 +84,14 @@ class Draw:
                 data = (problem.rm * problem.y)[:, channels].sum(axis=1)[seen] / weight[seen]
                 known = near(problem, seen)
                 path[known, state] = np.interp(problem.times[known], problem.times[seen], data)
-        return np.clip(path, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
+        path = np.clip(path, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
+        path[0] = self._known(path[0])
+        return path
+
+    def _known(self, state: FloatArray) -> FloatArray:
+        """Return a first state (D,) with the numbers that are given put in."""
+        known = self.problem.initial[0]
+        return np.where(np.isnan(known), state, known)
 
     def parameters(self) -> FloatArray:
         """Draw parameters, (P,): uniform in `Problem.parameter_start`, fixed ones at their values.
@@ -105,8 +112,7 @@ class Draw:
         for channel, index in enumerate(problem.direct):
             if index >= 0 and problem.rm[0, channel] > 0.0:
                 state[index] = problem.y[0, channel]
-        inside: FloatArray = np.clip(state, *problem.state_bounds.T)
-        return inside
+        return self._known(np.clip(state, *problem.state_bounds.T))
 
 
 @runtime_checkable
