@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from symda.declare import (
         Measurement,
         MechanicalModel,
+        control,
         exprel,
         forcing,
+        measured,
         parameter,
         parameters,
         site,
@@ -94,10 +96,12 @@ __all__ = [
     "__version__",
     "anneal",
     "boundary_value",
+    "control",
     "exprel",
     "forcing",
     "integrate",
     "load",
+    "measured",
     "models",
     "parameter",
     "parameters",
@@ -115,8 +119,8 @@ _NAMES = {
     "symda.anneal": "Ladder Nudged Population Window",
     "symda.api": "Action BoundarySolution Run StepMap Trajectory anneal boundary_value integrate "
     "load simulate step_map twin",
-    "symda.declare": "Measurement MechanicalModel exprel forcing parameter parameters site state "
-    "states time",
+    "symda.declare": "Measurement MechanicalModel control exprel forcing measured parameter "
+    "parameters site state states time",
     "symda.declare.factory": "Model",
     "symda.discretise": "INTEGRATORS SCHEMES Scheme Tableau",
     "symda.errors": "BuildError DataError InputError ModelError OptionError SolveError SymdaError",

@@ -103,7 +103,7 @@ def _broken_derivative(at: Evaluator, path: FloatArray, theta: FloatArray) -> st
                 f"the derivative by {name} of the equation of {state} is {slopes[n, q]} at t = "
                 f"{problem.node_times[n]:.6g}"
             )
-        slopes = at.kernels.measure_slopes(path, theta)[1]
+        slopes = at.kernels.measure_slopes(path, theta)[1][:, : problem.L]
         bad = np.argwhere(~np.isfinite(slopes) & (problem.rm > 0.0)[:, :, None])
         if bad.size:
             m, l, q = bad[0]

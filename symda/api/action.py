@@ -98,6 +98,11 @@ class Action(Mathematics):
         averaging_factors(averaging, N=1, M=1, D=1, L=1, T=1)
         step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
         free = _is_matrix_free(model, matrix_free)
+        if free and model.controls:
+            raise OptionError(
+                f"Action: the model has the control {model.controls[0].name!r} and is matrix-free; "
+                "controls need matrices. Take matrix_free=False where blocks of D x D fit."
+            )
         super().__init__(
             Specification(model, measurement, chosen, model_error, averaging, free, known)
         )

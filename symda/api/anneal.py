@@ -25,7 +25,7 @@ from symda.api.machine import build_ahead
 from symda.api.run import Run
 from symda.api.same import check_equations, digests
 from symda.api.starts import StartLike, as_start
-from symda.build.kernels import PARTS
+from symda.build.parts import PARTS
 from symda.errors import OptionError
 from symda.observe import Problem
 from symda.types import FloatArray
@@ -191,7 +191,7 @@ def anneal(
         },
     )
     dataset = name_kinks(dataset, action, problem)
-    sources = None if isinstance(data, Problem) else data.forcing
+    sources = None if isinstance(data, Problem) else action.specification.sources(data)
     own = not capability.continuous
     try:
         dataset = assessed(dataset, action, kernels.at(problem), sources, own=own)

@@ -206,6 +206,11 @@ def boundary_value(
     )
     precision = _precision(rf, problem)
     times, path, theta = _start(start, problem, precision)
+    if problem.controls.size:
+        raise OptionError(
+            f"boundary_value: the model has the control {problem.states[problem.controls[0]]}, "
+            "whose cost the continuous problem here does not have. Take sd.anneal."
+        )
     if problem.pulses.any():
         raise OptionError(
             "boundary_value: the data have pulses, and x(t) does not jump here. Take sd.anneal "
@@ -372,7 +377,8 @@ def _inputs(action: Action, data: Observations, problem: Problem) -> Inputs:
     """Return the forcing as it was given, at any time."""
     from symda.solve.boundary import Inputs
 
-    sources = [data.forcing[u.name] for u in action.model.forcing]
+    given = action.specification.sources(data)
+    sources = [given[u.name] for u in action.model.forcing]
     first, last = float(problem.times[0]), float(problem.times[-1])
     finest = problem.shortest
     found = [

@@ -97,7 +97,8 @@ def _matrices(specification: Specification, field: Field, options: Options | Non
         return build(specification.newton(given=given), _further(options, flags)).library
 
     artefact = build(specification.emitted, options)
-    return compiled_kernels(artefact, newton, field.functions, field.initial)
+    controls = len(specification.model.controls)
+    return compiled_kernels(artefact, newton, field.functions, field.initial, controls)
 
 
 def _virtual(specification: Specification, field: Field) -> Kernels:
@@ -109,6 +110,7 @@ def _virtual(specification: Specification, field: Field) -> Kernels:
         specification.emitted,
         field.functions,
         field.initial,
+        len(specification.model.controls),
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symda.errors import OptionError
+
 if TYPE_CHECKING:
     from symda.api.specification import Specification
     from symda.typeset.continuous import EulerLagrange, HamiltonEquations, Hamiltonian, Lagrangian
@@ -28,7 +30,7 @@ class Mathematics:
 
         return equations(
             self.model,
-            self.measurement,
+            self.measurement.paid(self.model),
             self.scheme,
             model_error=self.model_error,
             averaging=self.averaging,
@@ -41,11 +43,11 @@ class Mathematics:
         Raises
         ------
         OptionError
-            If the model is a map.
+            If the model is a map, or has controls.
         """
         from symda.typeset.continuous import continuum, lagrangian
 
-        return lagrangian(continuum(self._subject))
+        return lagrangian(continuum(self._continuous))
 
     def euler_lagrange(self) -> EulerLagrange:
         """Return the Euler-Lagrange equations of the continuous limit with their conditions.
@@ -53,11 +55,11 @@ class Mathematics:
         Raises
         ------
         OptionError
-            If the model is a map; `discrete_euler_lagrange` has its equations.
+            If the model is a map, or has controls; `discrete_euler_lagrange` has its equations.
         """
         from symda.typeset.continuous import continuum, euler_lagrange
 
-        return euler_lagrange(continuum(self._subject))
+        return euler_lagrange(continuum(self._continuous))
 
     def hamiltonian(self) -> Hamiltonian:
         """Return the Hamiltonian of the continuous limit (eq. 19) and the Legendre transform.
@@ -65,11 +67,11 @@ class Mathematics:
         Raises
         ------
         OptionError
-            If the model is a map.
+            If the model is a map, or has controls.
         """
         from symda.typeset.continuous import continuum, hamiltonian
 
-        return hamiltonian(continuum(self._subject))
+        return hamiltonian(continuum(self._continuous))
 
     def hamilton(self) -> HamiltonEquations:
         """Return Hamilton's equations of the continuous limit (eq. 20) with their conditions.
@@ -77,11 +79,11 @@ class Mathematics:
         Raises
         ------
         OptionError
-            If the model is a map; `discrete_euler_lagrange` has its equations.
+            If the model is a map, or has controls; `discrete_euler_lagrange` has its equations.
         """
         from symda.typeset.continuous import continuum, hamilton
 
-        return hamilton(continuum(self._subject))
+        return hamilton(continuum(self._continuous))
 
     def discrete_euler_lagrange(self) -> DiscreteEulerLagrange:
         """Return the discrete Euler-Lagrange equations and momenta of the scheme, or of a map."""
@@ -94,7 +96,24 @@ class Mathematics:
         from symda.typeset.site_subject import subject_of
 
         options = (self.scheme, self.model_error, self.averaging)
-        return subject_of(self.model, self.measurement, *options)
+        return subject_of(self.model, self.measurement.paid(self.model), *options)
+
+    @property
+    def _continuous(self) -> Subject:
+        """What the continuous limit is of.
+
+        Raises
+        ------
+        OptionError
+            If the model has controls, whose cost is no sum over observations.
+        """
+        if self.model.controls:
+            raise OptionError(
+                f"the continuous limit is not derived with the control "
+                f"{self.model.controls[0].name!r}: its cost is an integral beside the data. "
+                "equations() and discrete_euler_lagrange() have it."
+            )
+        return self._subject
 
     def _repr_latex_(self) -> str:
         return str(self.equations()._repr_latex_())

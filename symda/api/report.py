@@ -172,7 +172,7 @@ def _derived(action: Mathematics) -> tuple[Part, ...]:
     parts = [mathematics("Derived equations", action.equations().sections[_stated(action) :])]
     discrete = action.discrete_euler_lagrange()
     parts.append(mathematics("Discrete equations of motion", discrete.sections))
-    if not action.model.discrete:
+    if not (action.model.discrete or action.model.controls):
         parts.append(_continuous(action))
     note = "Entries that can be other than zero, as the compiled kernels store them."
     if action.matrix_free:

@@ -11,6 +11,9 @@ from symda.declare import Declaration, Initial, LatticeModel, Measurement, Model
 from symda.discretise import Scheme
 from symda.errors import OptionError
 from symda.observe import Observations, Problem, Pulses, bind
+from symda.observe.bind import match_channels
+from symda.observe.forcing import ForcingSource
+from symda.observe.measured import with_measured
 from symda.observe.pulses import check_pulsed
 from symda.observe.weights import Averaging, ErrorForm
 
@@ -89,7 +92,7 @@ class Specification:
 
         if self.matrix_free and isinstance(self.model, LatticeModel):
             return derive_lattice(self.model, self.measurement)
-        return derive_field(self.model, self.measurement, self.initial)
+        return derive_field(self.model, self.measurement.paid(self.model), self.initial)
 
     @cached_property
     def lowered(self) -> KernelIR:
@@ -166,6 +169,7 @@ class Specification:
             averaging=self.averaging,
             discrete=self.model.discrete,
             initial=(self.initial.numbers, self.initial.tied),
+            shares=self.scheme.shares,
             **grid,
         )
         if self.matrix_free and problem.given.any():
@@ -176,6 +180,18 @@ class Specification:
                 "D x D fit."
             )
         return problem
+
+    def sources(self, data: Observations) -> Mapping[str, ForcingSource]:
+        """Return the forcing that comes with observations, data of channels included."""
+        channels = self.measurement.names
+        return with_measured(
+            match_channels(data, channels),
+            self.model.forcing,
+            channels,
+            self.direct,
+            self.model.states,
+            quiet=True,
+        )
 
     def _own(self, problem: Problem) -> Problem:
         wanted = {

@@ -174,14 +174,15 @@ def twin(
     truth = with_values(found, model, values)
     for text in _bounds_warnings(action, truth, theta, dt, discard, drawn=initial is None):
         warnings.warn(text, ProblemWarning, stacklevel=2)
+    L = len(action.measurement.names)
     h = np.asarray(
         field.measure.map(steps + 1)(
             truth.states.values.T, np.repeat(theta[:, None], steps + 1, 1)
         ).full()
-    ).T
+    ).T[:, :L]
     # states first, then a row for each expression: measuring more does not change the others' noise
     of_states = noise_rng.standard_normal((steps + 1, field.D))
-    of_channels = noise_rng.standard_normal((field.L, steps + 1)).T
+    of_channels = noise_rng.standard_normal((L, steps + 1)).T
     noise = np.where(np.array(action.direct) >= 0, of_states[:, list(action.direct)], of_channels)
     data = Observations(
         times[::every],

@@ -17,6 +17,7 @@ from symda.build.engines import CompiledEngine, Engine, VirtualEngine
 from symda.build.given import Given
 from symda.build.lane_flags import lane_flags
 from symda.build.layout import ProblemLayout, pack
+from symda.build.parts import PARTS
 from symda.build.serial import functions_of, serial
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
@@ -28,19 +29,6 @@ if TYPE_CHECKING:
 
     from symda.build.compile import Artefact
     from symda.observe import Problem
-
-
-#: What kernels may provide and solvers need -> what it is.
-PARTS: Mapping[str, str] = MappingProxyType(
-    {
-        "gradient": "the action and its gradient",
-        "product": "products with the Hessian",
-        "hessian": "the Hessian, and the Jacobian of what the action is the sum of squares of",
-        "steps": "functions of single steps for CasADi",
-        "field": "F and h themselves, in continuous time",
-        "lanes": "the structured solver, compiled",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -58,15 +46,17 @@ class Payload:
     newton: str = ""
     field: tuple[tuple[str, str], ...] = ()
     initial: tuple[tuple[str, str], ...] = ()
+    controls: int = 0
 
     def restore(self) -> Kernels:
         """Rebuild the kernels."""
         field, initial = functions_of(self.field) or None, functions_of(self.initial)
         if not self.library:
-            return virtual_kernels(functions_of(self.functions), self.source, field, initial)
+            functions = functions_of(self.functions)
+            return virtual_kernels(functions, self.source, field, initial, self.controls)
         engine = CompiledEngine(Path(self.library), self.source.digest[:DIGEST_DIGITS])
         newton = (lambda *_: Path(self.newton)) if self.newton else None
-        return BlockKernels(engine, self.source, newton, field, initial)
+        return BlockKernels(engine, self.source, newton, field, initial, self.controls)
 
 
 class Kernels(ABC):
@@ -87,6 +77,8 @@ class Kernels(ABC):
     provides: ClassVar[frozenset[str]]
     #: Initial values that are functions of the parameters, with derivatives; empty without.
     initial: Mapping[str, ca.Function] = MappingProxyType({})
+    #: Controls, Q.
+    controls: int = 0
 
     @property
     def source(self) -> str:
@@ -112,7 +104,11 @@ class Kernels(ABC):
 
     @abstractmethod
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
-        """Measurement functions along a path of any length, shape (M, L)."""
+        """Measurement functions along a path of any length, shape (M, L), controls left out."""
+
+    def point_values(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """Return all that points have costs of: measured functions, then controls, (M, L + Q)."""
+        return self.measure(X, theta)
 
     @abstractmethod
     def step_residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
@@ -125,8 +121,8 @@ class Kernels(ABC):
         """Measurement term of each point and its gradient, (M,) and (M, D + P)."""
 
     def measure_slopes(self, X: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Measurement functions along a path, (M, L), and their derivatives, (M, L, D + P)."""
-        h = self.measure(X, theta)
+        """Return the values of points, (M, L + Q), and their derivatives, (M, L + Q, D + P)."""
+        h = self.point_values(X, theta)
         M, L = h.shape
         # with Rm = 1 for channel l alone, and data one below h, the gradient of Rm/2 (h_l - y_l)^2
         # is that of h_l
@@ -163,6 +159,8 @@ class BlockKernels(Kernels):
         ``field(x, u, theta, t)`` and ``measure(x, theta)``, F and h themselves, with derivatives.
     initial : mapping of str to casadi.Function
         Initial values that are functions of the parameters, see `symda.derive.field.Field`.
+    controls : int
+        How many of the quantities at a point, the last ones, are controls.
     """
 
     provides = frozenset(PARTS)
@@ -174,6 +172,7 @@ class BlockKernels(Kernels):
         newton: Callable[..., Path] | None = None,
         field: Mapping[str, ca.Function] | None = None,
         initial: Mapping[str, ca.Function] = MappingProxyType({}),
+        controls: int = 0,
     ) -> None:
         self.engine = engine
         self.emitted = source
@@ -181,6 +180,7 @@ class BlockKernels(Kernels):
         self._built: dict[tuple[bool, tuple[str, ...]], Path] = {}
         self.field = field
         self.initial = initial
+        self.controls = controls
 
     def structured(self, problem: Problem) -> Path | None:
         """Library of the structured solver; see `Kernels.structured`."""
@@ -216,6 +216,10 @@ class BlockKernels(Kernels):
         """(M,) and (M, D + P); see `Kernels.point_gradient`."""
         return self.engine.point_gradient(X, theta, points)
 
+    def point_values(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """(M, L + Q); see `Kernels.point_values`."""
+        return self.engine.measure(X, theta)
+
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Measurement functions along a path of any length, shape (M, L)."""
         path = np.ascontiguousarray(X, dtype=float)
@@ -226,7 +230,8 @@ class BlockKernels(Kernels):
                 f"measure needs a path X of the shape (M, {D}) and theta of the shape ({P},), got "
                 f"{path.shape} and {values.shape}."
             )
-        return self.engine.measure(path, values)
+        values = self.point_values(path, values)
+        return np.ascontiguousarray(values[:, : values.shape[1] - self.controls])
 
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> Payload:
         """Return what another process needs; see `Kernels.payload`."""
@@ -236,8 +241,9 @@ class BlockKernels(Kernels):
             solver = self.structured(problem) if "lanes" in parts else None
             newton = "" if solver is None else str(solver)
             library = str(self.engine.library)
-            return Payload(self.emitted, library, (), newton, field, initial)
-        return Payload(self.emitted, "", serial(self.functions), "", field, initial)
+            return Payload(self.emitted, library, (), newton, field, initial, self.controls)
+        functions = serial(self.functions)
+        return Payload(self.emitted, "", functions, "", field, initial, self.controls)
 
 
 class Evaluator(ABC):
@@ -259,7 +265,7 @@ class Evaluator(ABC):
     def _check_sizes(self) -> None:
         """Refuse a problem of other sizes: compiled code would read beyond its arrays."""
         p, steps = self.problem, self.packed.steps.shape[1]
-        its = {"D": p.D, "P": p.P, "L": p.L, "E": p.E, "3 + S U": steps}
+        its = {"D": p.D, "P": p.P, "L": p.L, "E": p.E, "3 + S U": steps, "Q": len(p.controls)}
         own = self._sizes()
         wrong = [f"{name} = {own[name]}, not {its[name]}" for name in its if own[name] != its[name]]
         if wrong:
@@ -356,7 +362,8 @@ class BlockEvaluator(Evaluator):
         return {
             "D": D,
             "P": step.size1_in(1),
-            "L": point.size1_in(2) // 2,
+            "L": point.size1_in(2) // 2 - self.kernels.controls,
+            "Q": self.kernels.controls,
             "E": step.size1_in(0) - D,
             "3 + S U": step.size1_in(2),
         }
@@ -367,7 +374,8 @@ class BlockEvaluator(Evaluator):
         engine = self.kernels.engine
         model = engine.step_action(path, values, self.packed.steps, self.precision(rf))
         data = engine.point_action(path, values, self.packed.points)
-        return float(data.sum()), float(model.sum())
+        paid = self.problem.paid(path)
+        return float(data.sum()) - paid, float(model.sum()) + paid
 
     def value_and_gradient(
         self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike
@@ -416,16 +424,17 @@ class BlockEvaluator(Evaluator):
         return self.given.columns(found, values)
 
     def measure_jacobian(self, X: ArrayLike, theta: ArrayLike) -> csr_array:
-        """Jacobian of the measurement functions at all points, sparse (M L, M D + P)."""
+        """Jacobian of what is measured, and controls, at all points, (M (L + Q), M D + P)."""
         from scipy.sparse import csr_array
 
         p = self.problem
         path, values = self.split(X, theta)
         _, slopes = self.kernels.measure_slopes(path, values)
         at = np.broadcast_to(self.layout.point_unknowns[:, None, :], slopes.shape)
-        rows = np.repeat(np.arange(p.M * p.L), p.D + p.P)
+        count = p.M * (p.L + len(p.controls))
+        rows = np.repeat(np.arange(count), p.D + p.P)
         found = csr_array(
-            (slopes.reshape(-1), (rows, at.reshape(-1))), shape=(p.M * p.L, p.unknowns.count)
+            (slopes.reshape(-1), (rows, at.reshape(-1))), shape=(count, p.unknowns.count)
         )
         found.eliminate_zeros()
         return self.given.columns(found, values)
@@ -469,10 +478,11 @@ def compiled_kernels(
     newton: Callable[..., Path] | None = None,
     field: Mapping[str, ca.Function] | None = None,
     initial: Mapping[str, ca.Function] = MappingProxyType({}),
+    controls: int = 0,
 ) -> BlockKernels:
     """Kernels of a compiled module; `newton` builds the structured solver's library."""
     engine = CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS])
-    return BlockKernels(engine, artefact.source, newton, field, initial)
+    return BlockKernels(engine, artefact.source, newton, field, initial, controls)
 
 
 def virtual_kernels(
@@ -480,6 +490,7 @@ def virtual_kernels(
     source: Source,
     field: Mapping[str, ca.Function] | None = None,
     initial: Mapping[str, ca.Function] = MappingProxyType({}),
+    controls: int = 0,
 ) -> BlockKernels:
     """Kernels on CasADi's virtual machine."""
-    return BlockKernels(VirtualEngine(functions), source, field=field, initial=initial)
+    return BlockKernels(VirtualEngine(functions), source, None, field, initial, controls)

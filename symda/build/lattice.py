@@ -186,7 +186,7 @@ class LatticeEvaluator(Evaluator):
 
     def _sizes(self) -> Mapping[str, int]:
         own = self.kernels.shape
-        return {"D": own.D, "P": own.P, "L": own.L, "E": own.E, "3 + S U": own.width}
+        return {"D": own.D, "P": own.P, "L": own.L, "E": own.E, "3 + S U": own.width, "Q": 0}
 
     @cached_property
     def _plain(self) -> tuple[IntArray, IntArray]:

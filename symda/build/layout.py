@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """A problem's data as the kernels read it: `steps` (N, 3 + S U), `points` (M, 2 L)."""
+    """A problem's data as the kernels read it: `steps` (N, 3 + S U), `points` (M, 2 (L + Q)).
+
+    Points have data and weights of the L channels and of the Q controls.
+    """
 
     steps: FloatArray
     points: FloatArray
@@ -30,7 +33,8 @@ def pack(problem: Problem) -> Packed:
     """Lay out times, step lengths, weights, forcing and data: a row a step, a row a point."""
     head = np.stack([problem.node_times[:-1], problem.h, problem.weight], axis=1)
     steps = np.hstack([head, problem.u.reshape(problem.N, -1)])
-    points = np.hstack([problem.y, problem.rm])
+    # the square of a control is a misfit to 0
+    points = np.hstack([problem.y, np.zeros_like(problem.cost), problem.rm, problem.cost])
     return Packed(np.ascontiguousarray(steps), np.ascontiguousarray(points))
 
 

@@ -2,7 +2,7 @@
 
 from symda.declare.check import as_expression, check_declared, check_expression, symbols_in
 from symda.declare.declaration import Declaration, Range
-from symda.declare.declared import Declared, Forcing, Time
+from symda.declare.declared import Declared, Forcing, MeasuredForcing, Time
 from symda.declare.equations import EquationModel
 from symda.declare.functions import KNOWN, exprel, known_names
 from symda.declare.identity import measurement_digest, model_digest
@@ -14,17 +14,21 @@ from symda.declare.model import Model
 from symda.declare.parameters import parameter, parameters
 from symda.declare.site import Lattice, Site, SiteState, StateField, site, states
 from symda.declare.symbols import (
+    Control,
     Parameter,
     State,
     StepParameter,
     Unknown,
+    control,
     forcing,
+    measured,
     state,
     time,
 )
 
 __all__ = [
     "KNOWN",
+    "Control",
     "Declaration",
     "Declared",
     "EquationModel",
@@ -32,6 +36,7 @@ __all__ = [
     "Initial",
     "Lattice",
     "LatticeModel",
+    "MeasuredForcing",
     "Measurement",
     "MechanicalModel",
     "Model",
@@ -47,11 +52,13 @@ __all__ = [
     "as_expression",
     "check_declared",
     "check_expression",
+    "control",
     "exprel",
     "forcing",
     "know_initial",
     "known_names",
     "measure",
+    "measured",
     "measurement_digest",
     "model_digest",
     "parameter",

@@ -30,6 +30,8 @@ class Declaration:
         The typical size of a parameter.
     process_variance : float or None
         Of a parameter per step: variance of its change over a step.
+    cost : float or None
+        Of a control: what its square costs.
     """
 
     bounds: Range = UNBOUNDED
@@ -37,6 +39,7 @@ class Declaration:
     value: float | None = None
     typical: float | None = None
     process_variance: float | None = None
+    cost: float | None = None
 
     def checked(self, what: str) -> Declaration:
         """Return it with floats for the numbers a user gave.
@@ -61,6 +64,7 @@ class Declaration:
             _checked_value(what, self.value, bounds),
             _positive(what, "typical", self.typical, size),
             _positive(what, "process_variance", self.process_variance, constant),
+            _positive(what, "cost", self.cost, "without a cost a control is a free parameter"),
         )
 
 

@@ -42,6 +42,18 @@ class Measurement:
     functions: tuple[Expr, ...]
     parameters: tuple[Parameter, ...] = ()
 
+    def paid(self, model: Model) -> Measurement:
+        """Return it with the model's controls after it, whose squares are misfits to 0."""
+        if not model.controls:
+            return self
+        names = list(self.names)
+        for control in model.controls:
+            name = f"cost of {control.name}"
+            while name in names:
+                name += "_"
+            names.append(name)
+        return Measurement(tuple(names), (*self.functions, *model.controls), self.parameters)
+
     def declarations(self, model: Model) -> dict[State | Parameter, Declaration]:
         """Return what is declared of the states and all P parameters of a model measured so."""
         return {**model.declarations, **{p: p.declaration for p in self.parameters}}

@@ -81,6 +81,22 @@ class Scheme:
     discrete: bool = False
     source: str = field(default="", compare=False)
 
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Share of a step's length that belongs to each of its points (x_n, interior, x_{n+1}).
+
+        The weights of the stages, by where their arguments are: what an integral over the step is
+        summed with, (I + 2,).
+        """
+        shares = [0.0] * (2 + len(self.interior))
+        for i, weight in enumerate(self.b):
+            if i in self.interior:
+                shares[1 + self.interior.index(i)] += abs(float(weight))
+            else:
+                shares[0] += abs(float(weight)) * float(1 - self.v[i])
+                shares[-1] += abs(float(weight)) * float(self.v[i])
+        return tuple(share / sum(shares) for share in shares)
+
     def __init__(
         self,
         name: str,

@@ -125,6 +125,7 @@ class KernelIR:
     point_hessian: Pattern
     point_pairs: tuple[Pair, ...]
     point_scatter: tuple[int, ...]
+    controls: int = 0  #: How many of the L channels, the last ones, are controls.
     #: Initial values that are functions of theta: routines, and where their derivatives stand.
     initial: tuple[Routine, ...] = ()
     initial_jacobian: Pattern = Pattern((0, 0), (), ())

@@ -67,6 +67,7 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
         point_hessian=point_hessian,
         point_pairs=pairs,
         point_scatter=scatter,
+        controls=len(model.controls),
         **_initial(field),
     )
 

@@ -9,13 +9,14 @@ from functools import partial
 
 import numpy as np
 
-from symda.declare import Declaration, Forcing, Parameter, State, StepParameter, Time
+from symda.declare import Control, Declaration, Forcing, Parameter, State, StepParameter, Time
 from symda.errors import DataError, DataWarning, OptionError, nearest
 from symda.observe.arrays import dimensions
 from symda.observe.forcing import ForcingSource, evaluate, match
 from symda.observe.grid import Grid
 from symda.observe.initial import known_values
 from symda.observe.jumps import evaluate_within, jumps, off_ends
+from symda.observe.measured import with_measured
 from symda.observe.observations import Observations
 from symda.observe.problem import Missed, Problem
 from symda.observe.pulses import INSTANT, Pulses, PulseSteps, pulse_steps
@@ -45,6 +46,7 @@ def bind(
     fixed: Mapping[str | Parameter, float | None] | None = None,
     discrete: bool = False,
     initial: tuple[FloatArray, BoolArray] | None = None,
+    shares: tuple[float, ...] = (),
 ) -> Problem:
     """Make the `Problem` of a model, its measured channels and a scheme for these observations.
 
@@ -86,6 +88,8 @@ def bind(
     initial : (D,), (D,)
         Known initial values, nan where there is none, and which states are functions of the
         parameters there; what the data say comes first.
+    shares : (I + 2,)
+        Share of a step's length that belongs to each of its points, for the cost of controls.
 
     Raises
     ------
@@ -97,10 +101,9 @@ def bind(
     """
     if not isinstance(midpoint_data, bool | np.bool_):
         raise OptionError(f"midpoint_data must be True or False, got {midpoint_data!r}.")
-    ordered = _match_channels(observations, channels)
-    sources = dict(
-        zip(forcing, match(tuple(f.name for f in forcing), observations.forcing), strict=True)
-    )
+    ordered = match_channels(observations, channels)
+    given = with_measured(ordered, forcing, channels, direct, tuple(states))
+    sources = dict(zip(forcing, match(tuple(f.name for f in forcing), given), strict=True))
     missed: tuple[Missed, ...] = ()
     pulses = pulse_steps(sources)
     if pulses.any and midpoint_data:
@@ -187,6 +190,8 @@ def bind(
         missed=missed,
         initial=known[None],
         tied=tied[None],
+        cost=_costs(states, grid, shares, c_f),
+        controls=np.array([a for a, s in enumerate(states) if isinstance(s, Control)], np.int64),
     )
 
 
@@ -252,6 +257,17 @@ def _bounds(unknowns: Mapping[State, Declaration] | Mapping[Parameter, Declarati
     return np.array([one.bounds for one in unknowns.values()], dtype=np.float64).reshape(-1, 2)
 
 
+def _costs(
+    states: Mapping[State, Declaration], grid: Grid, shares: tuple[float, ...], c_f: float
+) -> FloatArray:
+    """Return what the square of each control costs at each grid point, (M, Q)."""
+    costs = [one.cost or 0.0 for s, one in states.items() if isinstance(s, Control)]
+    lengths = np.zeros(grid.M)
+    for place, share in enumerate(shares):
+        lengths[grid.nodes[:-1] + place] += share * grid.steps
+    return c_f * np.outer(lengths, costs)
+
+
 def _process_variance(state: State, declared: Declaration) -> float:
     """Variance of a parameter per step's change, infinite if it is free; nan for a state."""
     if not isinstance(state, StepParameter):
@@ -259,8 +275,14 @@ def _process_variance(state: State, declared: Declaration) -> float:
     return math.inf if declared.process_variance is None else declared.process_variance
 
 
-def _match_channels(observations: Observations, channels: tuple[str, ...]) -> Observations:
-    """Observations with their L columns in the order of `channels`."""
+def match_channels(observations: Observations, channels: tuple[str, ...]) -> Observations:
+    """Return the observations with their L columns in the order of `channels`.
+
+    Raises
+    ------
+    DataError
+        If there are others.
+    """
     given = observations.channels
     listed = ", ".join(channels)
     if given is None:

@@ -92,6 +92,10 @@ class Problem:
         Values at the first grid point that are known, nan elsewhere: no unknowns.
     tied : (1, D)
         Those that are the action's functions of the parameters: no unknowns either.
+    cost : (M, Q)
+        What the square of each control costs at each grid point, in units of Rm.
+    controls : (Q,)
+        Which states they are.
 
     Raises
     ------
@@ -125,6 +129,8 @@ class Problem:
     missed: tuple[Missed, ...] = ()
     initial: FloatArray = field(default_factory=lambda: np.empty(0))
     tied: BoolArray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    cost: FloatArray = field(default_factory=lambda: np.empty(0))
+    controls: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
         M, N, D, P, L = self.M, self.N, self.D, self.P, self.L
@@ -147,6 +153,8 @@ class Problem:
             "process_variance": (D,),
             "initial": (1, D),
             "tied": (1, D),
+            "cost": (M, len(self.controls)),
+            "controls": (len(self.controls),),
         }
         if not np.size(self.process_variance):
             object.__setattr__(self, "process_variance", np.full(D, np.nan))
@@ -154,8 +162,11 @@ class Problem:
             object.__setattr__(self, "initial", np.full((1, D), np.nan))
         if not np.size(self.tied):
             object.__setattr__(self, "tied", np.zeros((1, D)))
+        if not np.size(self.cost):
+            object.__setattr__(self, "cost", np.zeros((M, len(self.controls))))
         for name, shape in shapes.items():
-            kind = {"direct": np.int64, "tied": np.bool_}.get(name, np.float64)
+            integers = {"direct": np.int64, "controls": np.int64, "tied": np.bool_}
+            kind = integers.get(name, np.float64)
             array: NDArray[Any] = np.array(getattr(self, name), dtype=kind, order="C")
             if array.shape != shape:
                 raise DataError(f"{name} of Problem: expected shape {shape}, got {array.shape}.")
@@ -282,14 +293,20 @@ class Problem:
         The initial state as far as it is not given, free parameters, and of a free parameter per
         step all values but the last; one with a process variance counts once, like a state.
         """
-        unknown = int((~self.given).sum())
+        # a control is paid for, as an error of the model is
+        paid = np.isin(np.arange(self.D), self.controls)
+        unknown = int((~self.given & ~paid).sum())
         points = self.M - int(self.pulses.sum()) * (1 + self.interior)
-        return int(self.free.sum() + unknown + self.untied.sum() * (points - 2))
+        return int(self.free.sum() + unknown + (self.untied & ~paid).sum() * (points - 2))
 
     @cached_property
     def data_count(self) -> int:
         """Number of measured values."""
         return int(np.count_nonzero(self.rm > 0.0))
+
+    def paid(self, path: FloatArray) -> float:
+        """Return what the controls of a path (M, D) cost."""
+        return 0.5 * float(np.sum(self.cost * path[:, self.controls] ** 2))
 
     def window(self, steps: int) -> Problem:
         """Return the problem of the first `steps` steps: grid, data, forcing and weights cut there.
@@ -316,6 +333,7 @@ class Problem:
             weight=self.weight[:steps],
             y=self.y[:points],
             rm=self.rm[:points],
+            cost=self.cost[:points],
         )
 
     @cached_property

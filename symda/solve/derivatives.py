@@ -93,7 +93,8 @@ class Derivatives:
         weights = self._evaluator.weights(rf)
         steps = engine.step_hessian(X, theta, packed.steps, rf)
         # Data that h fits leave no misfit, so no curvature of h either.
-        fitted = np.hstack([engine.measure(X, theta), packed.points[:, p.L :]])
+        count = packed.points.shape[1] // 2
+        fitted = np.hstack([engine.measure(X, theta), packed.points[:, count:]])
         points = least = engine.point_hessian(X, theta, fitted)
         slope = np.zeros(p.D)
         if self._exact:

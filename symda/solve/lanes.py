@@ -67,7 +67,8 @@ class NewtonLanes:
         given = np.where(problem.tied[0], 2, problem.given).astype(np.int32)
         #: 0: the first state is free, 1: a number, 2: a function of theta
         self._given = (np.ascontiguousarray(given),) if given.any() else ()
-        self._measured = np.ascontiguousarray((problem.rm > 0.0).any(axis=1), dtype=np.int32)
+        weighed = (problem.rm > 0.0).any(axis=1) | (problem.cost > 0.0).any(axis=1)
+        self._measured = np.ascontiguousarray(weighed, dtype=np.int32)
 
     @property
     def lanes(self) -> int:

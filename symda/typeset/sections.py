@@ -136,6 +136,13 @@ def _own_values(subject: Subject) -> list[str]:
     said = [f"A value of its own at every {place}: {', '.join(names)}."]
     span = "unit of time" if subject.model_error == "rate" else "step"
     variances = [(w.name, subject.model.declarations[w].process_variance) for w in own]
+    costs = [f"{w.name} {subject.model.declarations[w].cost:g}" for w in subject.model.controls]
+    if costs:
+        span = "each value" if discrete else "its integral"
+        said.append(
+            f"Paid, by 1/2 the cost of the square ({span}): {', '.join(costs[:8])}; in the action "
+            "a misfit to 0."
+        )
     walks = [f"{name} {variance:g}" for name, variance in variances if variance is not None]
     if walks:
         said.append(f"Process variance in a {span}: {', '.join(walks[:8])}.")

@@ -35,6 +35,7 @@ class OneSite:
     time: Time | None
     equations: tuple[Expr, ...]
     per_step: tuple[Symbol, ...] = ()
+    controls: tuple[Symbol, ...] = ()
 
     @classmethod
     def of(cls, model: LatticeModel) -> OneSite:

@@ -117,9 +117,10 @@ def _per_step(model: Model) -> Table:
     for symbol in symbols[:ROWS]:
         declared = model.declarations[symbol]
         variance = declared.process_variance
-        row = (symbol.name, *_range(declared), "free" if variance is None else f"{variance:.6g}")
-        rows.append(row)
-    columns = ("name", "bounds", "start range", "process variance")
+        change = "free" if variance is None else f"process variance {variance:.6g}"
+        change = change if declared.cost is None else f"cost of the square {declared.cost:.6g}"
+        rows.append((symbol.name, *_range(declared), change))
+    columns = ("name", "bounds", "start range", "values")
     caption = count(
         len(symbols),
         "parameter with a value of its own at every step",

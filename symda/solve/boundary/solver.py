@@ -125,6 +125,11 @@ class Boundary(Solver):
                 f"{self.name}: the data have pulses, and x(t) does not jump here. Take "
                 "solver='newton', or samples of a short forcing."
             )
+        if problem.controls.size:
+            raise OptionError(
+                f"{self.name}: the model has the control {problem.states[problem.controls[0]]}, "
+                "whose cost the continuous problem here does not have. Take solver='newton'."
+            )
         if problem.tied.any():
             name = problem.states[int(problem.tied[0].argmax())]
             raise OptionError(
