@@ -83,8 +83,12 @@ def action(scheme: str = "gauss6", initial: Mapping[str, float] | None = None) -
     return sd.Action(MODEL, [A1, A2], scheme=scheme, initial=FIRST if initial is None else initial)
 
 
+def theta_of(problem, true: Mapping[str, float]) -> np.ndarray:
+    return np.array([true[name] for name in problem.parameters])
+
+
 def theta(problem) -> np.ndarray:
-    return np.array([TRUE[name] for name in problem.parameters])
+    return theta_of(problem, TRUE)
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
@@ -287,6 +291,112 @@ def test_continuous_solvers_refuse_pulses() -> None:
     made = sd.Action(sd.Model({x: dose - x}), [x], model_error="rate")
     with pytest.raises(sd.OptionError, match="collocation: the data have pulses"):
         sd.anneal(made, data, solver="collocation", progress=False, workers=1)
+
+
+class TestEvents:
+    """Mappings x -> g(x, theta) at given times."""
+
+    k = sd.parameter("k", bounds=(0.05, 2.0))
+    f = sd.parameter("f", bounds=(0.1, 1.0))
+    x, y = sd.states("x y", start=(0.0, 5.0))
+    model = sd.Model(
+        {x: dose - k * x, y: k * x - 0.3 * y}, events={"split": {x: f * x + 1, y: y**2 / 4}}
+    )
+    true = {"k": 0.5, "f": 0.6}  # noqa: RUF012
+    times = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 6.0])
+
+    def forcing(self, side: str = "before") -> dict[str, sd.Pulses]:
+        """Two events, one together with a dose, which is added."""
+        return {
+            "split": sd.Pulses([2.0, 3.5], 1.0, side),
+            "dose": sd.Pulses([0.0, 2.0], [4.0, 1.5], side),
+        }
+
+    def exact(self, side: str = "before") -> np.ndarray:
+        rates = np.array([[-0.5, 0.0], [0.5, -0.3]])
+        state, last, found = np.array([1.0, 2.0]), 0.0, {}
+        for t in sorted({0.0, 2.0, 3.5, *self.times.tolist()}):
+            before = expm(rates * (t - last)) @ state
+            state = before.copy()
+            if t in (2.0, 3.5):
+                state = np.array([0.6 * before[0] + 1.0, before[1] ** 2 / 4.0])
+            state[0] += {0.0: 4.0, 2.0: 1.5}.get(t, 0.0)
+            found[t], last = (state if side == "after" else before), t
+        return np.array([found[t] for t in self.times.tolist()])
+
+    @pytest.mark.parametrize("side", ["before", "after"])
+    def test_simulate_and_integrate(self, side: str) -> None:
+        arguments = (self.model, self.times, [1.0, 2.0])
+        given = {"parameters": self.true, "forcing": self.forcing(side)}
+        found = sd.simulate(*arguments, **given, rtol=1e-12)
+        np.testing.assert_allclose(found.states, self.exact(side), rtol=0, atol=1e-10)
+        found = sd.integrate(*arguments, **given, method="dop853", step=0.02)
+        np.testing.assert_allclose(found.states, self.exact(side), rtol=0, atol=1e-10)
+        with pytest.raises(sd.OptionError, match="'split' needs a method that begins at the state"):
+            sd.integrate(*arguments, **given, method="gauss4", step=0.02)
+
+    @pytest.mark.parametrize("scheme", ["euler", "rk4", "trapezoid", "hermite-simpson"])
+    def test_the_mapping_is_exact_in_every_scheme_that_takes_it(self, scheme: str) -> None:
+        action = sd.Action(self.model, [self.x, self.y], scheme=scheme, initial={self.x: 1.0})
+        data = sd.Observations(self.times, self.exact(), variance=1e-2, forcing=self.forcing())
+        problem = action.bind(data, max_step=0.05)
+        steps = Dynamics(action.compile().machine, problem)
+        path = steps.forecast(np.array([[1.0, 2.0]]), theta_of(problem, self.true), problem.N)
+        nodes = path[:: 1 + problem.interior]
+        before, after = nodes[:-1][problem.pulses], nodes[1:][problem.pulses]
+        expected = before + np.array([[4.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
+        for row, added in ((1, 1.5), (2, 0.0)):
+            expected[row] = 0.6 * before[row, 0] + 1.0 + added, before[row, 1] ** 2 / 4.0
+        np.testing.assert_allclose(after, expected, rtol=1e-13)
+
+    def test_every_solver_and_the_verdict(self) -> None:
+        action = sd.Action(self.model, [self.x, self.y], scheme="rk4", initial={self.x: 1.0})
+        noise = 0.01 * np.random.default_rng(0).normal(size=(6, 2))
+        data = sd.Observations(
+            self.times, self.exact() + noise, variance=1e-4, forcing=self.forcing()
+        )
+        levels = []
+        for solver in ("newton", "ipopt", "lbfgs"):
+            run = sd.anneal(
+                action,
+                data,
+                ladder=sd.Ladder(1e2, 8.0, 8),
+                paths=2,
+                solver=solver,
+                max_step=0.05,
+                start="nudged",
+                progress=False,
+                workers=1,
+            )
+            levels.append(run.best.action)
+            for name, value in self.true.items():
+                assert run.best.parameters[name] == pytest.approx(value, abs=0.02)
+        np.testing.assert_allclose(levels, levels[0], atol=1e-6)
+        about = {finding.about: finding.holds for finding in run.verdict().findings}
+        assert about["scheme"] and about["minimum"] and about["chi-squared"]
+
+    def test_what_is_no_event(self) -> None:
+        x, times = self.x, [0.0, 2.0]
+        with pytest.raises(sd.ModelError, match="is no state with an equation"):
+            sd.Model({x: -x}, events={"s": {self.y: 0}})
+        with pytest.raises(sd.ModelError, match="expected a name and a mapping"):
+            sd.Model({x: -x}, events={"s": 0})
+        with pytest.raises(sd.ModelError, match="a map has no times in between"):
+            sd.Model({x: -x}, events={"s": {x: 0}}, discrete=True)
+        model = sd.Model({x: -x}, events={"s": {x: 0}, "r": {x: 1}})
+
+        def bind(scheme: str = "rk4", **forcing):
+            data = sd.Observations(times, [1.0, 2.0], variance=0.1, forcing=forcing)
+            return sd.Action(model, [x], scheme=scheme).bind(data)
+
+        assert bind(s=sd.Pulses([1.0], 1.0), r=0.0).N == 3
+        for wrong in (sd.Pulses([1.0], 2.0), sd.Pulses([1.0, 1.0], 1.0), [0.0, 1.0], 1.0):
+            with pytest.raises(sd.DataError, match="the event 's' needs its times, each once"):
+                bind(s=wrong, r=0.0)
+        with pytest.raises(sd.DataError, match="two events happen at time 1"):
+            bind(s=sd.Pulses([1.0], 1.0), r=sd.Pulses([1.0], 1.0))
+        with pytest.raises(sd.OptionError, match="the event 's' needs a scheme that evaluates F"):
+            bind("gauss4", s=sd.Pulses([1.0], 1.0), r=0.0)
 
 
 @pytest.mark.parametrize("name", ["FIVE_DOSES", "INDOMETHACIN"])

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.declare import Model
+from symda.declare import Event, Model
+from symda.discretise import Tableau
 from symda.errors import DataError, OptionError, SolveError
 from symda.observe import Pulses, Samples
 from symda.observe.forcing import as_function
@@ -281,7 +282,20 @@ class Runner:
             if isinstance(source, Pulses):
                 k = [int(np.argmin(np.abs(pulses.times - t))) for t in starts[instants]]
                 u[instants, :, n] = pulses.amounts[k, None, n] / INSTANT
+                if isinstance(channel, Event):
+                    u[instants, 1:, n] = 0.0
+                    u[instants, 0, n] /= self._weight_at_start(channel.name, where)
         return Stretches(stops.t, stops.h, stops.counts, np.ascontiguousarray(u))
+
+    def _weight_at_start(self, event: str, where: str) -> float:
+        """Return the weight of the first stage, which an event needs to be at the step's start."""
+        one = self.integrator
+        if not isinstance(one, Tableau) or any(one.A[0]) or not one.b[0]:
+            raise OptionError(
+                f"{where}: the event {event!r} needs a method that begins at the state itself, "
+                f"such as 'rk4' or 'dop853'; {one.name!r} does not. Or take sd.simulate."
+            )
+        return float(one.b[0])
 
     def _why(self, code: int, place: int, t: float, h: float) -> str:
         """Say how the step `place` of length `h` ended that began at `t`."""

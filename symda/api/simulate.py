@@ -18,7 +18,7 @@ from symda.api.trajectory import Trajectory
 from symda.checks import choice, number
 from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State
 from symda.errors import DataError, OptionError
-from symda.observe import Pulses, Samples
+from symda.observe import Samples
 from symda.observe.arrays import as_times, warn_of_coarse
 from symda.observe.forcing import as_forcing, match
 from symda.observe.pulses import check_pulsed
@@ -261,8 +261,7 @@ def forcing_sources(
     """
     names = tuple(f.name for f in model.forcing)
     sources = match(names, as_forcing(forcing, times), place=f"{where}(...)", call=where)
-    pulsed = [n for n, one in zip(names, sources, strict=True) if isinstance(one, Pulses)]
-    check_pulsed(model, pulsed)
+    check_pulsed(model, dict(zip(names, sources, strict=True)))
     return sources
 
 

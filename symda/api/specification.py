@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from symda.declare import Declaration, Initial, LatticeModel, Measurement, Model, Parameter, State
 from symda.discretise import Scheme
 from symda.errors import OptionError
-from symda.observe import Observations, Problem, Pulses, bind
+from symda.observe import Observations, Problem, bind
 from symda.observe.bind import match_channels
 from symda.observe.forcing import ForcingSource
 from symda.observe.measured import with_measured
@@ -152,8 +152,7 @@ class Specification:
                 f"data must be a symda.Observations, got {type(data).__name__}; "
                 "make one with sd.Observations(times, values, variance=...)."
             )
-        pulsed = [name for name, one in data.forcing.items() if isinstance(one, Pulses)]
-        check_pulsed(self.model, pulsed)
+        check_pulsed(self.model, data.forcing)
         declared = self.declarations
         problem = bind(
             data,
@@ -170,6 +169,7 @@ class Specification:
             discrete=self.model.discrete,
             initial=(self.initial.numbers, self.initial.tied),
             shares=self.scheme.shares,
+            start_stage=self.scheme.start,
             **grid,
         )
         if self.matrix_free and problem.given.any():

@@ -2,7 +2,7 @@
 
 from symda.declare.check import as_expression, check_declared, check_expression, symbols_in
 from symda.declare.declaration import Declaration, Range
-from symda.declare.declared import Declared, Forcing, MeasuredForcing, Time
+from symda.declare.declared import Declared, Event, Forcing, MeasuredForcing, Time
 from symda.declare.equations import EquationModel
 from symda.declare.functions import KNOWN, exprel, known_names
 from symda.declare.identity import measurement_digest, model_digest
@@ -32,6 +32,7 @@ __all__ = [
     "Declaration",
     "Declared",
     "EquationModel",
+    "Event",
     "Forcing",
     "Initial",
     "Lattice",

@@ -96,6 +96,19 @@ class MeasuredForcing(Forcing):
         return (self.name,), further
 
 
+class Event(Forcing):
+    """The channel of a mapping at given times; `sd.Model(events=...)` makes it.
+
+    Parameters
+    ----------
+    name : str
+        The event's name.
+    """
+
+    __slots__ = ()
+    kind_name = "Event"
+
+
 class Time(Declared):
     """The independent variable: time of an ODE, step number of a map.
 

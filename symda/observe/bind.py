@@ -9,7 +9,16 @@ from functools import partial
 
 import numpy as np
 
-from symda.declare import Control, Declaration, Forcing, Parameter, State, StepParameter, Time
+from symda.declare import (
+    Control,
+    Declaration,
+    Event,
+    Forcing,
+    Parameter,
+    State,
+    StepParameter,
+    Time,
+)
 from symda.errors import DataError, DataWarning, OptionError, nearest
 from symda.observe.arrays import dimensions
 from symda.observe.forcing import ForcingSource, evaluate, match
@@ -47,6 +56,7 @@ def bind(
     discrete: bool = False,
     initial: tuple[FloatArray, BoolArray] | None = None,
     shares: tuple[float, ...] = (),
+    start_stage: tuple[int, float] = (0, 0.0),
 ) -> Problem:
     """Make the `Problem` of a model, its measured channels and a scheme for these observations.
 
@@ -90,6 +100,8 @@ def bind(
         parameters there; what the data say comes first.
     shares : (I + 2,)
         Share of a step's length that belongs to each of its points, for the cost of controls.
+    start_stage : (int, float)
+        Which abscissa is that of the stage at x_n, and the weight of its slope, for events.
 
     Raises
     ------
@@ -136,6 +148,14 @@ def bind(
     instants = grid.steps == INSTANT
     moving = ~instants
     u = np.empty((*when.shape, len(forcing)))
+    jumps_u = pulses.amounts / INSTANT
+    slot, share = start_stage
+    for symbol, source in sources.items():
+        if isinstance(symbol, Event) and isinstance(source, Pulses) and share == 0.0:
+            raise OptionError(
+                f"the event {symbol.name!r} needs a scheme that evaluates F at the beginning of a "
+                "step, such as 'rk4', 'trapezoid' or 'hermite-simpson'; this one does not."
+            )
     for i, (symbol, source) in enumerate(sources.items()):
         try:
             # a map takes the forcing at its own times, where it has jumped already
@@ -145,7 +165,11 @@ def bind(
             u[moving, :, i] = read(source, time, when[moving])
             u[instants, :, i] = evaluate(source, time, when[instants])
             if isinstance(source, Pulses):
-                u[instants, :, i] = pulses.amounts[:, None, i] / INSTANT
+                u[instants, :, i] = jumps_u[:, None, i]
+                if isinstance(symbol, Event):
+                    # all of it is the slope at x_n
+                    u[instants, :, i] = 0.0
+                    u[instants, slot, i] = jumps_u[:, i] / share
         except DataError as error:
             raise DataError(f"forcing {symbol.name!r}: {error}") from error
 
@@ -190,6 +214,7 @@ def bind(
         missed=missed,
         initial=known[None],
         tied=tied[None],
+        jumps=jumps_u,
         cost=_costs(states, grid, shares, c_f),
         controls=np.array([a for a, s in enumerate(states) if isinstance(s, Control)], np.int64),
     )

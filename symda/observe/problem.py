@@ -92,6 +92,8 @@ class Problem:
         Values at the first grid point that are known, nan elsewhere: no unknowns.
     tied : (1, D)
         Those that are the action's functions of the parameters: no unknowns either.
+    jumps : (J, U)
+        Forcing within each of the J pulses, as one number each.
     cost : (M, Q)
         What the square of each control costs at each grid point, in units of Rm.
     controls : (Q,)
@@ -129,6 +131,7 @@ class Problem:
     missed: tuple[Missed, ...] = ()
     initial: FloatArray = field(default_factory=lambda: np.empty(0))
     tied: BoolArray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    jumps: FloatArray = field(default_factory=lambda: np.empty(0))
     cost: FloatArray = field(default_factory=lambda: np.empty(0))
     controls: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
@@ -153,6 +156,7 @@ class Problem:
             "process_variance": (D,),
             "initial": (1, D),
             "tied": (1, D),
+            "jumps": (int(self.pulses.sum()), U),
             "cost": (M, len(self.controls)),
             "controls": (len(self.controls),),
         }
@@ -162,6 +166,8 @@ class Problem:
             object.__setattr__(self, "initial", np.full((1, D), np.nan))
         if not np.size(self.tied):
             object.__setattr__(self, "tied", np.zeros((1, D)))
+        if not np.size(self.jumps):
+            object.__setattr__(self, "jumps", np.zeros((int(self.pulses.sum()), max(U, 0))))
         if not np.size(self.cost):
             object.__setattr__(self, "cost", np.zeros((M, len(self.controls))))
         for name, shape in shapes.items():
@@ -269,7 +275,8 @@ class Problem:
     @cached_property
     def pulses(self) -> BoolArray:
         """Which steps are those of pulses, of no length, (N,)."""
-        return readonly(self.node_times[1:] == self.node_times[:-1])
+        times = np.asarray(self.node_times)
+        return readonly(times[1:] == times[:-1])
 
     @cached_property
     def longest(self) -> int:
@@ -334,6 +341,7 @@ class Problem:
             y=self.y[:points],
             rm=self.rm[:points],
             cost=self.cost[:points],
+            jumps=self.jumps[: int(self.pulses[:steps].sum())],
         )
 
     @cached_property

@@ -7,7 +7,7 @@ step works with is then the amount to the last bit, whatever the scheme.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -16,7 +16,7 @@ import sympy
 from numpy.typing import ArrayLike
 
 from symda.checks import choice
-from symda.declare import Forcing, LatticeModel, Model
+from symda.declare import Event, Forcing, LatticeModel, Model
 from symda.errors import DataError
 from symda.observe.arrays import as_floats, readonly
 from symda.observe.grid import Grid
@@ -207,23 +207,41 @@ def pulse_steps(sources: Mapping[Forcing, object]) -> PulseSteps:
                 "after it; data there are of one state. Give them the same `sampled`."
             )
         after[at], told[at] = side, True
+    mapped = np.array([isinstance(channel, Event) for channel in sources], dtype=bool)
+    twice = np.flatnonzero((amounts[:, mapped] != 0.0).sum(axis=1) > 1)
+    if twice.size:
+        raise DataError(
+            f"two events happen at time {times[twice[0]]}; which comes first is not said. Write "
+            "an event that does both."
+        )
     return PulseSteps(times, amounts, after)
 
 
-def check_pulsed(model: Model, names: Sequence[str]) -> None:
+def check_pulsed(model: Model, forcing: Mapping[str, object]) -> None:
     """Refuse pulses where no jump follows from them: F must be linear in these channels.
 
     Parameters
     ----------
     model : Model
-    names : sequence of str
-        Channels that are given as pulses.
+    forcing : mapping of str to source
+        What is given for its channels.
 
     Raises
     ------
     DataError
-        If the model is a map, or an equation is not linear, or has a factor with states or forcing.
+        If the model is a map, or an equation is not linear, or has a factor with states or forcing;
+        if the times of an event are missing, or none.
     """
+    names = [name for name, one in forcing.items() if isinstance(one, Pulses)]
+    events = [channel.name for channel in model.forcing if isinstance(channel, Event)]
+    for name in events:
+        one = forcing.get(name)
+        never = isinstance(one, sympy.Expr) and one.is_zero
+        if not (never or (isinstance(one, Pulses) and (one.amounts == 1.0).all())):
+            raise DataError(
+                f"the event {name!r} needs its times, each once: pass forcing={{{name!r}: "
+                "sd.Pulses(times, 1.0)}, or 0 if it does not happen."
+            )
     if not names:
         return
     if model.discrete:
@@ -231,7 +249,8 @@ def check_pulsed(model: Model, names: Sequence[str]) -> None:
             f"forcing {names[0]!r}: the model is a map, in which a forcing has a value at each "
             "step: pass its values, one for each time."
         )
-    pulsed = [f for f in model.forcing if f.name in names]
+    # what an event maps may be of the states
+    pulsed = [f for f in model.forcing if f.name in names and not isinstance(f, Event)]
     labels, equations = (
         ([f.name for f in model.fields], model.site_equations)
         if isinstance(model, LatticeModel)
