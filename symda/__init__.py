@@ -49,8 +49,10 @@ if TYPE_CHECKING:
         Poisson,
         StudentT,
         Uniform,
+        control,
         exprel,
         forcing,
+        measured,
         parameter,
         parameters,
         site,
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
         SolveError,
         SymdaError,
     )
-    from symda.observe import Experiments, Grid, Observations, Samples
+    from symda.observe import Experiments, Grid, Observations, Pulses, Samples
     from symda.solve import Descent, Solver
 
 __version__ = "0.1.0"
@@ -105,6 +107,7 @@ __all__ = [
     "OptionError",
     "Poisson",
     "Population",
+    "Pulses",
     "Run",
     "Samples",
     "Scheme",
@@ -120,10 +123,12 @@ __all__ = [
     "__version__",
     "anneal",
     "boundary_value",
+    "control",
     "exprel",
     "forcing",
     "integrate",
     "load",
+    "measured",
     "models",
     "parameter",
     "parameters",
@@ -142,13 +147,12 @@ _NAMES = {
     "symda.api": "Action BoundarySolution Run StepMap Trajectory anneal boundary_value integrate "
     "load simulate step_map twin",
     "symda.declare": "Binomial Censored Density Distribution Gamma HalfNormal Huber LogNormal "
-    "Measurement MechanicalModel NegativeBinomial Normal Poisson StudentT Uniform exprel forcing "
-    "parameter parameters site state "
-    "states time",
+    "Measurement MechanicalModel NegativeBinomial Normal Poisson StudentT Uniform control exprel "
+    "forcing measured parameter parameters site state states time",
     "symda.declare.factory": "Model",
     "symda.discretise": "INTEGRATORS SCHEMES Scheme Tableau",
     "symda.errors": "BuildError DataError InputError ModelError OptionError SolveError SymdaError",
-    "symda.observe": "Experiments Grid Observations Samples",
+    "symda.observe": "Experiments Grid Observations Pulses Samples",
     "symda.solve": "Descent Solver",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
+import sys
 from collections.abc import Collection
+from pathlib import Path
 from reprlib import repr as short
 from typing import Literal, SupportsFloat, SupportsIndex, TypeAlias
 
@@ -13,7 +15,17 @@ import numpy as np
 
 from symda.errors import InputError, OptionError, nearest
 
+PACKAGE = str(Path(__file__).parent)
+
 Kind: TypeAlias = Literal["finite", "positive", "non-negative"]
+
+
+def outside() -> int:
+    """Return the `stacklevel` of a warning, so that it names the line of the user's own code."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def number(

@@ -21,7 +21,7 @@ def newton_kernels(case: Case, options: Options | None = None) -> Kernels:
     source = emit_newton(lower(case.field, case.scheme))
     chosen = Options() if options is None else options
 
-    def newton(*flags: str) -> Path:
+    def newton(_given: bool, *flags: str) -> Path:
         return build(source, dataclasses.replace(chosen, flags=(*chosen.flags, *flags))).library
 
     return compiled_kernels(build(case.source, options), newton)

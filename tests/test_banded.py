@@ -194,7 +194,7 @@ def test_large_blocks_go_to_lapack(monkeypatch):
     assert isinstance(SOLVERS["newton"].at(newton_kernels(case), problem), NewtonLanes)
     monkeypatch.setattr("symda.build.lane_flags.LARGEST_BLOCK", problem.E - 1)
 
-    def refuse():
+    def refuse(*_):
         raise AssertionError("built for nothing")
 
     kernels = compiled_kernels(build(case.source), refuse)

@@ -15,7 +15,7 @@ import symda as sd
 from symda.build.kernels import virtual_kernels
 from symda.declare import DISTRIBUTIONS
 from symda.declare.noise import NoiseNumbers, cost_of
-from symda.derive.special import log_gamma, log_ndtr
+from symda.derive.special import log_gamma, log_ndtr, log_rise
 from symda.derive.step import derive_step
 
 VIRTUAL = pytest.mark.usefixtures("uncompiled")
@@ -101,7 +101,7 @@ SCIPY = [
 ]
 
 
-@pytest.mark.parametrize(("noise", "law", "whole"), SCIPY, ids=str)
+@pytest.mark.parametrize(("noise", "law", "whole"), SCIPY, ids=[str(row[0]) for row in SCIPY])
 def test_costs_are_minus_scipys_logarithms(noise, law, whole):
     """All of -log p where it is estimated, or what of it an estimated argument changes."""
     y = np.arange(1.0, 8.0)
@@ -170,6 +170,39 @@ def test_special_functions_have_all_digits():
                     # log Gamma is the difference of numbers of order 10
                     room = 1e-14 * float(abs(right)) + (3e-15 if order == 0 else 0.0)
                     assert abs(float(value) - float(right)) <= room, (function, t, order)
+
+
+def test_a_rise_has_all_digits_of_a_large_size():
+    """Values and two derivatives by k, against the sum of log(1 + i/k) with 60 digits."""
+    import casadi as ca
+
+    k = ca.SX.sym("k")
+    with mpmath.workdps(60):
+        for y in (0, 1, 5, 300):
+            f = log_rise(k, ca.SX(float(y)))
+            own = ca.Function("f", [k], [f, ca.jacobian(f, k), ca.hessian(f, k)[0]])
+
+            def wanted(t, y=y):
+                return mpmath.fsum(mpmath.log(1 + mpmath.mpf(i) / t) for i in range(y))
+
+            for t in (1e-3, 0.5, 10.0, 1e4, 1e9, 1e17):
+                for order, value in enumerate(own(t)):
+                    right = float(
+                        mpmath.diff(wanted, mpmath.mpf(t), order, h=mpmath.mpf(t) / 2**60)
+                    )
+                    # what is lost is a share of numbers of the size of y, and of their slopes
+                    room = 1e-14 * abs(right) + 1e-15 * (10 + 3 * y) / t**order
+                    assert abs(float(value) - right) <= room, (y, t, order)
+
+
+def test_a_negative_binomial_of_large_size_is_poissons():
+    y = np.array([0.0, 1.0, 7.0, 298.0])
+    rm, mean = np.ones_like(y), np.array([1e-3, 2.0, 5.0, 300.0])
+    wanted = cost_of(sd.Poisson(noisy.x), {"mean": mean}, y, rm)
+    noise = sd.NegativeBinomial(noisy.x, noisy.s)
+    for size in (1e14, 1e17, 1e22):
+        found = cost_of(noise, {"mean": mean, "size": np.full(4, size)}, y, rm)
+        assert found == pytest.approx(wanted, abs=1e-8)
 
 
 def test_solvers_meet_in_one_minimum():
@@ -324,7 +357,7 @@ def test_quantile_residuals_are_normal():
             values["p"] = eta[:, own["p"]] = np.full(count, 0.3)
         rm[:, l] = 10.0 if noise.needs_variance else 1.0
         y[:, l] = noise.frozen(values, 1.0 / rm[:, l]).rvs(random_state=rng)
-    found = NoiseNumbers(measurement).residuals(eta, y, rm)
+    found = NoiseNumbers(measurement, channels=y.shape[1]).residuals(eta, y, rm)
     for l, name in enumerate(measurement.names):
         if rm[0, l] and name != "censored":
             assert scipy.stats.kstest(found[:, l], "norm").pvalue > 1e-3, name

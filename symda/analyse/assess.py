@@ -145,7 +145,7 @@ def _look(
             decrement=float(dataset["decrement"].values[best]),
             unseen=tuple(equations.unseen),
             n=int(problem.data_count),
-            p=int(problem.fitted) - len(equations.unseen),
+            p=int(problem.fitted) - _unseen(problem, equations),
             notes=("the window is too long for a Hessian",),
         )
     here = judges.at(X, theta, rf)
@@ -168,6 +168,7 @@ def _look(
         # nothing can be said of errors about a point that is none
         return found
     X, theta, here = settled(judges, problem, X, theta, rf, here)
+    X, theta = evaluator.split(X, theta)
     fixed = here.held | on_edge(judges, problem, X, theta, rf)
     expansion = here.expansion
     if expansion is None or not has_matrices(evaluator):
@@ -205,7 +206,8 @@ def _with_residuals(
     y, rm = np.split(evaluator.packed.points, 2, axis=1)
     mean, sd = noise.expected(eta, rm)
     # where the scale is estimated it takes up what fitting leaves out
-    share = float((rm[:, ~noise.estimated()] > 0.0).sum() / max(problem.data_count, 1))
+    data = rm[:, : problem.L]
+    share = float((data[:, ~noise.estimated()] > 0.0).sum() / max(problem.data_count, 1))
     residuals = noise.residuals(eta, y, rm)
     judged = dataset.assign(residuals=(("time", "channel"), residuals[~repeated]))
     if repeated.any():
@@ -220,10 +222,10 @@ def _with_residuals(
 
 
 def _held(problem: Problem, held: BoolArray) -> list[tuple[str, int]]:
-    on_path, on_theta = problem.unknowns.split(held)
+    on_path, on_theta = problem.unknowns.split(held & problem.unknowns.free)
     points = on_path.sum(axis=0)
     states = [(problem.states[a], int(points[a])) for a in np.flatnonzero(points)]
-    names = np.flatnonzero(on_theta & problem.free)
+    names = np.flatnonzero(on_theta)
     return [(problem.parameters[i], 0) for i in names] + states
 
 
@@ -234,7 +236,13 @@ def _fitted(evaluator: Evaluator, equations: ModelEquations, fixed: BoolArray) -
     free = problem.free & ~on_theta
     idle = sum(bool(free[problem.parameters.index(name)]) for name in equations.unconstrained)
     held = int((problem.free & on_theta).sum())
-    return int(problem.fitted) - len(equations.unseen) - idle - held
+    return int(problem.fitted) - _unseen(problem, equations) - idle - held
+
+
+def _unseen(problem: Problem, equations: ModelEquations) -> int:
+    """Count the initial values that were estimated and no measurement sees."""
+    at = [problem.states.index(name) for name in equations.unseen]
+    return int((~problem.given[:, at]).sum())
 
 
 def _open(bars: Posterior) -> tuple[str, ...]:

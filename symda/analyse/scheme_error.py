@@ -70,11 +70,11 @@ def scheme_error(
     inner = _interior(problem)
     size = np.abs(path).max(axis=0) + np.finfo(float).tiny
     with np.errstate(all="ignore"):
-        before = flow.to(left, (*inner, 1.0), SUBSTEPS[0])
+        before = flow.through(path, (*inner, 1.0), SUBSTEPS[0])
         missed = _residual_of(evaluator, left, before, theta)
         settled = np.zeros(problem.N, dtype=bool)
         for substeps in SUBSTEPS[1:]:
-            points = flow.to(left, (*inner, 1.0), substeps)
+            points = flow.through(path, (*inner, 1.0), substeps)
             residual = _residual_of(evaluator, left, points, theta)
             change = np.abs(points - before).max(axis=1)
             # of an implicit scheme the residual of a diverging integration is larger than that
@@ -147,7 +147,10 @@ def polynomial_forcing(problem: Problem) -> StepForcing:
 def _interior(problem: Problem) -> tuple[float, ...]:
     """Abscissae of the interior points, read from the grid."""
     stride = 1 + problem.interior
-    inside = (problem.times[1:stride] - problem.times[0]) / problem.h[0]
+    n = problem.longest
+    inside = (problem.times[n * stride + 1 : (n + 1) * stride] - problem.node_times[n]) / problem.h[
+        n
+    ]
     # the grid's times are rounded, the scheme's own abscissae are not
     own = np.asarray(problem.abscissae)
     return tuple(float(own[np.argmin(np.abs(own - c))]) for c in inside)
@@ -171,6 +174,16 @@ class _Flow:
         self._theta = theta.T
         self._u = u
 
+    def through(self, path: FloatArray, ends: tuple[float, ...], substeps: int) -> FloatArray:
+        """Return the same from the nodes of a path; interior points of pulses are the path's."""
+        stride, pulses = len(ends), self._problem.pulses
+        left = self._problem.left_points
+        points = self.to(path[left], ends, substeps)
+        if pulses.any():
+            own = path[left[:, None] + 1 + np.arange(stride)]
+            points[pulses, :-1] = own[pulses, :-1]
+        return points
+
     def to(self, left: FloatArray, ends: tuple[float, ...], substeps: int) -> FloatArray:
         """Return the states (N, I + 1, D) at the abscissae `ends`, each from the one before."""
         x, begin, found = left, 0.0, []
@@ -180,7 +193,19 @@ class _Flow:
                 x = self._advance(x, begin + k * share, share)
             found.append(x)
             begin = end
-        return np.stack(found, axis=1)
+        points = np.stack(found, axis=1)
+        pulses = self._problem.pulses
+        if pulses.any():
+            points[pulses] = self._jumped(left)[pulses, None]
+        return points
+
+    def _jumped(self, left: FloatArray) -> FloatArray:
+        """Return the ends of pulses from their left ends; other rows mean nothing."""
+        p = self._problem
+        u = p.u[:, 0].copy()
+        u[p.pulses] = p.jumps
+        slope = self._field(left.T, u.T, self._theta, p.left_times[None]).full().T
+        return np.asarray(left + p.h[:, None] * slope)
 
     def _advance(self, x: FloatArray, begin: float, share: float) -> FloatArray:
         """Go over a share of every step, (N, D) -> (N, D)."""

@@ -37,7 +37,7 @@ def shift_of(
 ) -> Shift:
     """Measure a change of the unknowns in standard deviations."""
     p = evaluator.problem
-    dX, dtheta = p.unknowns.split(moved)
+    dX, dtheta = p.unknowns.split(evaluator.given.along(moved, theta))
     fit = _fit_change(evaluator, X, theta, dX, dtheta)
     m, l = np.unravel_index(int(np.argmax(np.nan_to_num(fit, nan=np.inf))), fit.shape)
     shift = Shift(
@@ -200,7 +200,7 @@ def exact_jacobian(
     jacobian: csr_array = coo_array(
         (np.concatenate(values), where), shape=(p.N * p.E, p.unknowns.count)
     ).tocsr()
-    return jacobian
+    return evaluator.given.columns(jacobian, theta)
 
 
 def _tangents(evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray) -> Iterator[FloatArray]:

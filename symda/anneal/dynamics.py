@@ -98,6 +98,10 @@ class Dynamics:
             x = ends[:, -1]
         return np.concatenate(parts)
 
+    def initial(self, state: FloatArray, theta: FloatArray) -> FloatArray:
+        """Return a first state (D,) with the given initial values put in."""
+        return self._evaluator.given.state(state, theta)
+
     def action(self, path: FloatArray, theta: FloatArray, rf: float) -> float:
         """Return the action of a path (M, D) at one Rf for all states."""
         return self._evaluator.action(path, theta, rf)
@@ -132,7 +136,7 @@ class Dynamics:
         x, *ends = rng.uniform(low, high, (3, p.D))
         ranges = np.where(p.free[:, None], p.parameter_start, p.fixed[:, None])
         theta = rng.uniform(ranges[:, 0], ranges[:, 1])[p.use[0]]
-        rest = [self._residual(0, x[None], end[None], theta) - end for end in ends]
+        rest = [self._residual(p.longest, x[None], end[None], theta) - end for end in ends]
         scale = np.abs(rest[0]) + np.abs(ends).max() + np.abs(x).max()
         return bool((np.abs(rest[0] - rest[1]) <= 1e-13 * scale).all())
 

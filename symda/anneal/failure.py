@@ -58,7 +58,7 @@ def _reason(at: Evaluator, path: FloatArray, theta: FloatArray, rf: FloatArray) 
     beyond = f"Rf = {most:.3g} is too large for doubles"
     end = "end the ladder before this rung"
     if not np.isfinite(most * problem.weight.max()):
-        return f"{beyond}, divided by a step of {problem.h.min():.3g}: {end}"
+        return f"{beyond}, divided by a step of {problem.shortest:.3g}: {end}"
     measurement_term, model_term = at.terms(path, theta, rf)
     if not np.isfinite(measurement_term):
         finite = np.isfinite(at.measure(path, theta))

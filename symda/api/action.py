@@ -10,7 +10,16 @@ from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
 from symda.api.mathematics import Mathematics
 from symda.api.specification import LISTED, Data, GridOptions, Specification
-from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State, measure
+from symda.declare import (
+    Declaration,
+    LatticeModel,
+    Measurement,
+    Model,
+    Parameter,
+    State,
+    know_initial,
+    measure,
+)
 from symda.discretise import Method, Scheme, find_scheme, moved
 from symda.errors import OptionError
 from symda.observe import Problem
@@ -58,11 +67,15 @@ class Action(Mathematics):
         Of a model with sites: emit loops over sites and products with derivatives instead of
         matrices, for solvers ``"newton"`` (truncated) and ``"lbfgs"``; when left out, above
         `DENSE` = 200 states.
+    initial : mapping of State or str to Expr or float, optional
+        States whose value at the first grid point is known: a number, or a function of
+        parameters, which may be new ones. They are no unknowns there. `Observations` may say
+        other numbers.
 
     Raises
     ------
     ModelError
-        If a measured quantity is not one.
+        If a measured quantity, or an initial value, is not one.
     OptionError
         If the scheme, `model_error` or `averaging` is unknown or does not fit the model, or
         `matrix_free` is asked of a model without sites.
@@ -77,6 +90,7 @@ class Action(Mathematics):
         model_error: ErrorForm = "step",
         averaging: Averaging = "sum",
         matrix_free: bool | None = None,
+        initial: Mapping[State | str, Expr | float] | None = None,
     ) -> None:
         import numpy as np
 
@@ -85,7 +99,7 @@ class Action(Mathematics):
                 f"Action: the first argument is a symda.Model, got {type(model).__name__}; "
                 "make one with sd.Model({x: dx/dt, ...})."
             )
-        measurement = measure(model, measured)
+        known, measurement = know_initial(model, measure(model, measured), initial)
         chosen = find_scheme(scheme, discrete=model.discrete)
         if chosen.partitioned:
             moved(chosen, model)  # refuses what does not go together
@@ -96,7 +110,14 @@ class Action(Mathematics):
         if free:
             _refuse_matrix_free(model, measurement)
             _check_unscaled(measurement.declarations(model))
-        super().__init__(Specification(model, measurement, chosen, model_error, averaging, free))
+        if free and model.controls:
+            raise OptionError(
+                f"Action: the model has the control {model.controls[0].name!r} and is matrix-free; "
+                "controls need matrices. Take matrix_free=False where blocks of D x D fit."
+            )
+        super().__init__(
+            Specification(model, measurement, chosen, model_error, averaging, free, known)
+        )
 
     def __repr__(self) -> str:
         return repr(self.specification)

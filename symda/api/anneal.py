@@ -26,7 +26,7 @@ from symda.api.run import Run
 from symda.api.same import check_equations, digests
 from symda.api.specification import require_one
 from symda.api.starts import StartLike, as_start
-from symda.build.kernels import PARTS
+from symda.build.parts import PARTS
 from symda.errors import OptionError
 from symda.observe import Problem
 from symda.types import FloatArray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from symda.analyse import ModelEquations, assess
 from symda.api import preflight
 from symda.api.kinked import jumps_met
 from symda.api.specification import Data, as_experiments
-from symda.declare import NoiseNumbers
+from symda.declare import Model, NoiseNumbers
 from symda.observe import Problem
 from symda.observe.jumps import within_steps
 from symda.types import FloatArray
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from symda.analyse.scheme_error import StepForcing
     from symda.api.action import Action
     from symda.build.kernels import Evaluator
+    from symda.observe.forcing import ForcingSource
 
 
 def assessed(
@@ -49,23 +51,11 @@ def assessed(
     model, problem = action.model, at.problem
     forcing: StepForcing | None = None
     if not isinstance(data, Problem) and model.forcing:
-        recordings = as_experiments(data).values()
+        every = [action.specification.sources(one) for one in as_experiments(data).values()]
 
         def forcing(abscissae: FloatArray) -> FloatArray:
-            parts = [
-                [
-                    within_steps(
-                        recording.forcing[f.name],
-                        model.time,
-                        one.left_times,
-                        one.right_times,
-                        abscissae,
-                    )
-                    for f in model.forcing
-                ]
-                for recording, one in zip(recordings, problem.experiments, strict=True)
-            ]
-            return np.concatenate([np.stack(channels, axis=-1) for channels in parts])
+            parts = zip(every, problem.experiments, strict=True)
+            return np.concatenate([_inside(model, *part, abscissae) for part in parts])
 
     unseen, unconstrained = preflight.loose(action.field, at.problem)
     equations = ModelEquations(
@@ -74,8 +64,23 @@ def assessed(
         forcing=forcing,
         unseen=unseen,
         unconstrained=unconstrained,
-        noise=None if problem.gaussian else NoiseNumbers(action.measurement),
+        noise=None
+        if problem.gaussian
+        else NoiseNumbers(action.measurement.paid(model), channels=problem.L),
         jumps=lambda X, theta: jumps_met(action, problem, X, theta),
     )
     random = bool(dataset.attrs["starts_differ"])
     return assess(dataset, at, equations, random=random, own=own)
+
+
+def _inside(
+    model: Model, sources: Mapping[str, ForcingSource], problem: Problem, abscissae: FloatArray
+) -> FloatArray:
+    """Return the forcing of one experiment within its steps, (N, number of abscissae, U)."""
+    moving = ~problem.pulses
+    left, right = problem.left_times[moving], problem.right_times[moving]
+    # within a pulse it is what the step sees
+    u = np.repeat(problem.u[:, :1], len(abscissae), axis=1)
+    for i, f in enumerate(model.forcing):
+        u[moving, :, i] = within_steps(sources[f.name], model.time, left, right, abscissae)
+    return u

@@ -211,7 +211,24 @@ def boundary_value(
     require_one(problem, "boundary_value", "Call it once for each.")
     precision = _precision(rf, problem)
     times, path, theta = _start(start, problem, precision)
+    if problem.controls.size:
+        raise OptionError(
+            f"boundary_value: the model has the control {problem.states[problem.controls[0]]}, "
+            "whose cost the continuous problem here does not have. Take sd.anneal."
+        )
+    if problem.pulses.any():
+        raise OptionError(
+            "boundary_value: the data have pulses, and x(t) does not jump here. Take sd.anneal "
+            "with solver='newton', or samples of a short forcing."
+        )
+    if problem.tied.any():
+        raise OptionError(
+            "boundary_value: the action has functions of parameters as initial values; here they "
+            "are numbers. Make an action without, and pass initial=."
+        )
     given = _initial(initial, problem)
+    if given is None and problem.given.any():
+        given = problem.initial[0]
     inputs = None
     if not isinstance(data, Problem):
         (recording,) = as_experiments(data).values()
@@ -369,9 +386,10 @@ def _inputs(action: Action, data: Observations, problem: Problem) -> Inputs:
     """Return the forcing as it was given, at any time."""
     from symda.solve.boundary import Inputs
 
-    sources = [data.forcing[u.name] for u in action.model.forcing]
+    given = action.specification.sources(data)
+    sources = [given[u.name] for u in action.model.forcing]
     first, last = float(problem.times[0]), float(problem.times[-1])
-    finest = float(problem.h.min())
+    finest = problem.shortest
     found = [
         source.breaks if isinstance(source, Samples) else breaks(source, first, last, finest=finest)
         for source in sources

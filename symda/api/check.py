@@ -249,10 +249,10 @@ def check(specification: Specification, problem: Problem) -> Check:
         per_step=int(problem.per_step.sum()),
         free=free,
         data_count=problem.data_count,
-        unknowns=problem.M * problem.D + free,
+        unknowns=int(problem.unknowns.free.sum()),
         hessian_nonzeros=hessian.nonzeros,
         times=(float(problem.times.min()), float(problem.times.max())),
-        steps=(float(problem.h.min()), float(problem.h.max())),
+        steps=(problem.shortest, float(problem.h.max())),
         experiments=tuple(segment.name for segment in problem.segments),
         channels=channels,
         unseen=unseen,
@@ -310,11 +310,11 @@ def _scale(problem: Problem, channel: int) -> ChannelScale:
 
 def _count_warnings(problem: Problem, free: int) -> Iterator[str]:
     fitted, many = problem.fitted, len(problem.segments)
-    each = f" of each of {many} experiments" if many > 1 else ""
+    each = f" of all {many} experiments" if many > 1 else ""
     if problem.data_count < fitted:
         yield (
             f"fewer data than fitted quantities: {problem.data_count} measured values for "
-            f"{problem.D} states at the start{each} and {free} free parameters"
+            f"{int((~problem.given).sum())} states at the start{each} and {free} free parameters"
             f"{', and for each value of those per step' * bool(problem.untied.any())}. "
             "Measure more, or fix parameters."
         )

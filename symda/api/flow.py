@@ -20,7 +20,8 @@ from symda.declare import Model
 from symda.errors import DataError, OptionError, SolveError
 from symda.observe.arrays import as_times, dimensions, warn_of_coarse
 from symda.observe.jumps import jumps, off_ends
-from symda.types import FloatArray
+from symda.observe.pulses import INSTANT, PulseSteps, pulse_steps
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.discretise import Method, Scheme
@@ -297,11 +298,12 @@ def integrate(
     theta = parameter_vector(known.declarations, constants, where=where)
     sources = forcing_sources(known, drive(forcing, values), t, where=where)
     x0 = members_of(known, initial, where=where)
-    ends, stops = _with_jumps(t, longest, sources, known, where)
+    pulses = pulse_steps(dict(zip(known.forcing, sources, strict=True))).snapped(t)
+    ends, stops = _with_jumps(t, longest, sources, pulses, known, where)
     engine, _ = machine_of(known, integrator)
     runner = Runner(known, integrator, engine, theta, sources)
     states, failures = runner.advance(x0, stops, threads=threads, where=where)
-    states = states[:, np.searchsorted(ends, t)]
+    states = states[:, _places(ends, t, pulses)]
     message = failure(failures, ensemble=ensemble) if failures else ""
     if len(failures) == len(x0):
         raise SolveError(f"{where}: {message}")
@@ -329,20 +331,40 @@ def _with_jumps(
     t: FloatArray,
     longest: float | None,
     sources: Sequence[ForcingSource],
+    pulses: PulseSteps,
     model: Model,
     where: str,
 ) -> tuple[FloatArray, Stops]:
-    """Divide the intervals between times `t` (T,) and jumps of forcing; return both times too."""
+    """Divide the intervals between times `t` (T,) and jumps of forcing; return both times too.
+
+    The time of a pulse is there twice, with a step of its own between.
+    """
     stops = Stops.between(t, longest, where)
     if t.size < 2:
         return t, stops
+    pulses.check_within(t[0], t[-1], "Let the times begin or end there, or leave it out.")
     finest = float(stops.h.min())
     found = [jumps(one, model.time, t[0], t[-1], finest=finest) for one in sources]
     inner = off_ends(np.concatenate([*found, []]), t)
-    if not inner.size:
+    if not (inner.size or pulses.any):
         return t, stops
-    ends = np.union1d(t, inner)
-    return ends, Stops.between(ends, float(np.diff(t).min()) if longest is None else longest, where)
+    ends = np.union1d(t, np.concatenate([inner, pulses.times]))
+    shortest = float(np.diff(t).min()) if longest is None else longest
+    stops = Stops.between(ends, shortest, where)
+    if not pulses.any:
+        return ends, stops
+    at = np.searchsorted(ends, pulses.times)
+    return np.insert(ends, at + 1, pulses.times), Stops.of(
+        np.insert(stops.t, at, pulses.times),
+        np.insert(stops.h, at, INSTANT),
+        np.insert(stops.counts, at, 1),
+    )
+
+
+def _places(ends: FloatArray, t: FloatArray, pulses: PulseSteps) -> IntArray:
+    """Return which of the ends are the times `t`, of pulses the one on the side asked for."""
+    places = np.searchsorted(ends, t)
+    return places + np.isin(t, pulses.times[pulses.after])
 
 
 def _step(value: float, where: str, name: str = "h") -> float:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.declare import Model
+from symda.declare import Event, Model
+from symda.discretise import Tableau
 from symda.errors import DataError, OptionError, SolveError
-from symda.observe import Samples
+from symda.observe import Pulses, Samples
 from symda.observe.forcing import as_function
 from symda.observe.jumps import inside, jumps
+from symda.observe.pulses import INSTANT, pulse_steps
 from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -255,6 +257,8 @@ class Runner:
         when = starts[:, None] + h[:, None] * c
         within = (c > -1e-12) & (c < 1.0 + 1e-12)
         first, last = np.minimum(starts, ends), np.maximum(starts, ends)
+        instants = h == INSTANT
+        pulses = pulse_steps(dict(zip(self.model.forcing, self.sources, strict=True)))
         # ends of steps are rounded: a jump there may seem to lie slightly beyond
         span = (first[0] - abs(h[0]), last[-1] + abs(h[-1]))
         if h[0] < 0.0:
@@ -262,9 +266,9 @@ class Runner:
         u = np.empty((*when.shape, U))
         for n, (channel, source) in enumerate(zip(self.model.forcing, self.sources, strict=True)):
             at = when.copy()
-            low, high = inside(
-                jumps(source, self.model.time, *span, finest=abs(h).min()), first, last
-            )
+            finest = float(abs(h[~instants]).min(initial=np.inf))
+            low, high = inside(jumps(source, self.model.time, *span, finest=finest), first, last)
+            low[instants], high[instants] = first[instants], last[instants]
             at[:, within] = np.clip(at[:, within], low[:, None], high[:, None])
             try:
                 u[:, :, n] = as_function(source, self.model.time)(_within(at, source))
@@ -275,7 +279,23 @@ class Runner:
                     "stays within is 'rk4', 'gauss4' or 'verlet'."
                 )  # fmt: skip
                 raise DataError(f"{where}: forcing {channel.name!r}: {error}{beyond}") from error
+            if isinstance(source, Pulses):
+                k = [int(np.argmin(np.abs(pulses.times - t))) for t in starts[instants]]
+                u[instants, :, n] = pulses.amounts[k, None, n] / INSTANT
+                if isinstance(channel, Event):
+                    u[instants, 1:, n] = 0.0
+                    u[instants, 0, n] /= self._weight_at_start(channel.name, where)
         return Stretches(stops.t, stops.h, stops.counts, np.ascontiguousarray(u))
+
+    def _weight_at_start(self, event: str, where: str) -> float:
+        """Return the weight of the first stage, which an event needs to be at the step's start."""
+        one = self.integrator
+        if not isinstance(one, Tableau) or any(one.A[0]) or not one.b[0]:
+            raise OptionError(
+                f"{where}: the event {event!r} needs a method that begins at the state itself, "
+                f"such as 'rk4' or 'dop853'; {one.name!r} does not. Or take sd.simulate."
+            )
+        return float(one.b[0])
 
     def _why(self, code: int, place: int, t: float, h: float) -> str:
         """Say how the step `place` of length `h` ended that began at `t`."""

@@ -13,9 +13,10 @@ import numpy as np
 from symda.api.flow_run import IntegrationWarning
 from symda.api.stepping import Function, Jacobian, OdeMethod, OverBudgetError, Stepper
 from symda.errors import DataError, SolveError
-from symda.observe import Samples
+from symda.observe import Pulses, Samples
 from symda.observe.forcing import ForcingSource, as_function
 from symda.observe.jumps import breaks, clocked
+from symda.observe.pulses import INSTANT, PulseSteps, pulse_steps
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class Rates:
     def follows_a_clock(self) -> bool:
         """Whether F depends on time through an expression, which a solver may step over."""
         return self.field.model.time is not None or any(
-            not isinstance(source, Samples) and source.free_symbols for source in self.sources
+            not isinstance(source, Samples | Pulses) and source.free_symbols
+            for source in self.sources
         )
 
     def breaks(self, first: float, last: float) -> FloatArray:
@@ -78,9 +80,24 @@ class Rates:
         found = [
             one.breaks if isinstance(one, Samples) else breaks(one, first, last, known=known)
             for one in (*self.sources, *own)
+            if not isinstance(one, Pulses)
         ]
         times = np.unique(np.concatenate([*found, []]))
         return times[(times > first) & (times < last)]
+
+    @property
+    def pulses(self) -> PulseSteps:
+        """The pulses among the sources."""
+        return pulse_steps(dict(zip(self.field.model.forcing, self.sources, strict=True)))
+
+    def jump(self, t: float, x: FloatArray, amounts: FloatArray) -> FloatArray:
+        """Return the state (D,) after pulses of amounts (U,)."""
+        time = self.field.model.time
+        here = np.array([t])
+        u = np.array([as_function(source, time)(here)[0] for source in self.sources])
+        u = np.where(amounts == 0.0, u, amounts / INSTANT)
+        slope = np.asarray(self.field.field(x, u, self.theta, t).full()).reshape(-1)
+        return x + INSTANT * slope
 
 
 class _Buffer(Protocol):
@@ -180,6 +197,9 @@ def integrate(
     IntegrationWarning
         If the model was handed to an implicit method.
     """
+    rates.pulses.check_within(
+        float(t[0]), float(t[-1]), "Let the times begin or end there, or leave it out."
+    )
     if t.size == 1:
         return x0[None, :]
     max_step = longest if rates.follows_a_clock else math.inf
@@ -240,7 +260,10 @@ class _Course:
     def __init__(self, rates: Rates, t: FloatArray, x0: FloatArray, where: str) -> None:
         self._rates, self._t, self._x0, self._where = rates, t, x0, where
         self._right_hand_side = _RightHandSide(rates)
-        self._ends = [float(t[0]), *rates.breaks(t[0], t[-1]).tolist(), float(t[-1])]
+        self._pulses = rates.pulses.snapped(t)
+        inner = np.union1d(rates.breaks(t[0], t[-1]), self._pulses.times)
+        inner = inner[(inner > t[0]) & (inner < t[-1])]
+        self._ends = [float(t[0]), *inner.tolist(), float(t[-1])]
 
     def sizes(self) -> FloatArray:
         """First guess of the states' sizes, (D,): too large rather than 0."""
@@ -255,8 +278,12 @@ class _Course:
         t, names = self._t, self._rates.names
         values = np.empty((t.size, self._x0.size))
         x, done = self._x0, 0
+        if self._pulses.any:
+            # a pulse may be there, which the piece behind it does not see
+            values[0], done = x, 1
         stops = np.searchsorted(t, self._ends, side="right").tolist()
         for (a, b), stop in zip(pairwise(self._ends), stops[1:], strict=True):
+            x = self._jumped(a, x, values)
             F, jacobian = self._within(a, b)
             slope = F(a, x)
             error = DataError if a == t[0] else SolveError
@@ -269,7 +296,16 @@ class _Course:
             else:
                 values[done:stop], x = stepper.piece(F, jacobian, (a, b), x, when)
             done = stop
+        self._jumped(float(t[-1]), x, values)
         return values
+
+    def _jumped(self, t: float, x: FloatArray, values: FloatArray) -> FloatArray:
+        """Take a state over the pulses at a time, and note its value there, on the side asked."""
+        for k in np.flatnonzero(self._pulses.times == t):
+            after = self._rates.jump(t, x, self._pulses.amounts[k])
+            values[self._t == t] = after if self._pulses.after[k] else x
+            x = after
+        return x
 
     def _within(self, a: float, b: float) -> tuple[Function, Jacobian | None]:
         """F and its Jacobian in a piece: what jumps at an end has the value on the inside."""

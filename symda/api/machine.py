@@ -70,7 +70,8 @@ def build_ahead(specification: Specification, problem: Problem) -> None:
     flags = lane_flags(problem)
     if not isinstance(specification.field, Field) or flags is None or not toolchain().usable:
         return
-    source, options = specification.emitted_newton, _further(None, flags)
+    source = specification.newton(given=bool(problem.given.any()))
+    options = _further(None, flags)
 
     def quietly() -> None:
         with contextlib.suppress(SymdaError):
@@ -92,10 +93,12 @@ def _matrices(specification: Specification, field: Field, options: Options | Non
     from symda.build import build
     from symda.build.kernels import compiled_kernels
 
-    def newton(*flags: str) -> Path:
-        return build(specification.emitted_newton, _further(options, flags)).library
+    def newton(given: bool, *flags: str) -> Path:
+        return build(specification.newton(given=given), _further(options, flags)).library
 
-    return compiled_kernels(build(specification.emitted, options), newton, field.functions)
+    artefact = build(specification.emitted, options)
+    controls = len(specification.model.controls)
+    return compiled_kernels(artefact, newton, field.functions, field.initial, controls)
 
 
 def _virtual(specification: Specification, field: Field) -> Kernels:
@@ -103,7 +106,11 @@ def _virtual(specification: Specification, field: Field) -> Kernels:
     from symda.derive.step import derive_step
 
     return virtual_kernels(
-        derive_step(field, specification.scheme), specification.emitted, field.functions
+        derive_step(field, specification.scheme),
+        specification.emitted,
+        field.functions,
+        field.initial,
+        len(specification.model.controls),
     )
 
 

@@ -30,10 +30,11 @@ class Mathematics:
 
         return equations(
             self.model,
-            self.measurement,
+            self.measurement.paid(self.model),
             self.scheme,
             model_error=self.model_error,
             averaging=self.averaging,
+            initial=self.specification.initial,
         )
 
     def lagrangian(self) -> Lagrangian:
@@ -42,11 +43,11 @@ class Mathematics:
         Raises
         ------
         OptionError
-            If the model is a map, or there is other noise or a prior.
+            If the model is a map, or has controls, other noise or a prior.
         """
         from symda.typeset.continuous import continuum, lagrangian
 
-        return lagrangian(continuum(self._squares))
+        return lagrangian(continuum(self._continuous))
 
     def euler_lagrange(self) -> EulerLagrange:
         """Return the Euler-Lagrange equations of the continuous limit with their conditions.
@@ -54,12 +55,12 @@ class Mathematics:
         Raises
         ------
         OptionError
-            If the model is a map, whose equations `discrete_euler_lagrange` has, or there is other
-            noise or a prior.
+            If the model is a map, whose equations `discrete_euler_lagrange` has, or has controls,
+            other noise or a prior.
         """
         from symda.typeset.continuous import continuum, euler_lagrange
 
-        return euler_lagrange(continuum(self._squares))
+        return euler_lagrange(continuum(self._continuous))
 
     def hamiltonian(self) -> Hamiltonian:
         """Return the Hamiltonian of the continuous limit (eq. 19) and the Legendre transform.
@@ -67,11 +68,11 @@ class Mathematics:
         Raises
         ------
         OptionError
-            If the model is a map, or there is other noise or a prior.
+            If the model is a map, or has controls, other noise or a prior.
         """
         from symda.typeset.continuous import continuum, hamiltonian
 
-        return hamiltonian(continuum(self._squares))
+        return hamiltonian(continuum(self._continuous))
 
     def hamilton(self) -> HamiltonEquations:
         """Return Hamilton's equations of the continuous limit (eq. 20) with their conditions.
@@ -79,12 +80,12 @@ class Mathematics:
         Raises
         ------
         OptionError
-            If the model is a map, whose equations `discrete_euler_lagrange` has, or there is other
-            noise or a prior.
+            If the model is a map, whose equations `discrete_euler_lagrange` has, or has controls,
+            other noise or a prior.
         """
         from symda.typeset.continuous import continuum, hamilton
 
-        return hamilton(continuum(self._squares))
+        return hamilton(continuum(self._continuous))
 
     def discrete_euler_lagrange(self) -> DiscreteEulerLagrange:
         """Return the discrete Euler-Lagrange equations and momenta of the scheme, or of a map."""
@@ -108,11 +109,22 @@ class Mathematics:
         return self._subject
 
     @property
+    def _continuous(self) -> Subject:
+        """What the continuous limit is of: no controls, whose cost is no sum over observations."""
+        if self.model.controls:
+            raise OptionError(
+                f"the continuous limit is not derived with the control "
+                f"{self.model.controls[0].name!r}: its cost is an integral beside the data. "
+                "equations() and discrete_euler_lagrange() have it."
+            )
+        return self._squares
+
+    @property
     def _subject(self) -> Subject:
         from symda.typeset.site_subject import subject_of
 
         options = (self.scheme, self.model_error, self.averaging)
-        return subject_of(self.model, self.measurement, *options)
+        return subject_of(self.model, self.measurement.paid(self.model), *options)
 
     def _repr_latex_(self) -> str:
         return str(self.equations()._repr_latex_())

@@ -66,6 +66,7 @@ def posterior(
         )
     # the estimate is the run's; its error bars are those of the minimum itself
     X, exact, here = settled(judges, problem, X, theta, rf, here)
+    X, exact = evaluator.split(X, exact)
     unseen, _ = loose(specification.field, problem)
     matrices = matrices_of(evaluator, "Hessian")
     held = here.held | on_edge(judges, problem, X, exact, rf)

@@ -12,6 +12,7 @@ import numpy as np
 from symda.anneal.failure import DIGITS, precision_ratio
 from symda.anneal.starts import Draw, Uniform
 from symda.anneal.strategies.strategy import Growing
+from symda.derive.field import Field, sparse_pattern
 from symda.observe import Problem
 from symda.observe.jumps import breaks, clocked, jumps
 from symda.types import BoolArray, FloatArray
@@ -103,6 +104,10 @@ def loose(field: MachineField, problem: Problem) -> tuple[tuple[str, ...], tuple
         ]
         constrained = np.zeros(problem.P, dtype=bool)
         constrained[problem.use[np.array(parts)]] = True
+    if isinstance(field, Field) and field.initial:
+        uses = sparse_pattern(field.initial["initial_jacobian"].sparsity_out(1)).toarray() > 0.0
+        for use, tied in zip(problem.use, problem.tied, strict=True):
+            constrained[use] |= uses[seen & tied].any(axis=0)
     declared = field.measurement.declarations(field.model)
     known = constrained | ~problem.free
     prior = [declared[p].prior is not None for p in field.parameters]
@@ -264,7 +269,7 @@ def jump_warnings(model: Model, problem: Problem) -> Iterator[str]:
 
 def _clock_warnings(model: Model, clock: Time, problem: Problem, where: str) -> Iterator[str]:
     """Name the equation of one experiment that switches by the model's own clock."""
-    span, finest = problem.node_times[[0, -1]].tolist(), float(problem.h.min())
+    span, finest = problem.node_times[[0, -1]].tolist(), problem.shortest
     _, fixed = problem.natural(problem.state_start[:, 0], problem.fixed)
     theta = dict(zip(problem.parameters, fixed.tolist(), strict=True))
     known = {p: theta[p.name] for p in model.parameters if np.isfinite(theta[p.name])}

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from symda.show.states import Truth
     from symda.typeset.display import Section
 
-#: Sections of an action's equations that say what was declared; the others are derived.
+#: Sections of an action's equations that say what was declared, before given initial values; the
+#: others are derived.
 _DECLARED = 2
 #: States above which equations of motion, written out one by one, are no longer to be read.
 LARGEST = 60
@@ -153,8 +154,12 @@ def _declared(action: Mathematics) -> Part:
     ]
     if action.matrix_free:
         options.append(("matrix-free", "yes"))
-    sections = [*action.equations().sections[:_DECLARED], *_mechanics(action.model)]
+    sections = [*action.equations().sections[: _stated(action)], *_mechanics(action.model)]
     return declared(action.model, action.measurement, action.scheme, options, sections)
+
+
+def _stated(action: Mathematics) -> int:
+    return _DECLARED + action.specification.initial.any
 
 
 def _mechanics(model: Model) -> Iterator[Section]:
@@ -171,10 +176,10 @@ def _mechanics(model: Model) -> Iterator[Section]:
 def _derived(action: Mathematics) -> tuple[Part, ...]:
     from symda.show.report import mathematics, structure
 
-    parts = [mathematics("Derived equations", action.equations().sections[_DECLARED:])]
+    parts = [mathematics("Derived equations", action.equations().sections[_stated(action) :])]
     discrete = action.discrete_euler_lagrange()
     parts.append(mathematics("Discrete equations of motion", discrete.sections))
-    if not action.model.discrete:
+    if not (action.model.discrete or action.model.controls):
         parts.append(_continuous(action))
     note = "Entries that can be other than zero, as the compiled kernels store them."
     if action.matrix_free:

@@ -21,6 +21,7 @@ from symda.errors import DataError, OptionError
 from symda.observe import Samples
 from symda.observe.arrays import as_times, warn_of_coarse
 from symda.observe.forcing import as_forcing, match
+from symda.observe.pulses import check_pulsed
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -259,7 +260,9 @@ def forcing_sources(
         If one is unknown, missing or no forcing.
     """
     names = tuple(f.name for f in model.forcing)
-    return match(names, as_forcing(forcing, times), place=f"{where}(...)", call=where)
+    sources = match(names, as_forcing(forcing, times), place=f"{where}(...)", call=where)
+    check_pulsed(model, dict(zip(names, sources, strict=True)))
+    return sources
 
 
 def _require_cover(rates: Rates, t: FloatArray, where: str) -> None:

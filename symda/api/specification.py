@@ -7,11 +7,15 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
-from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State
+from symda.declare import Declaration, Initial, LatticeModel, Measurement, Model, Parameter, State
 from symda.discretise import Scheme
 from symda.errors import OptionError
 from symda.observe import Experiments, Observations, Problem, bind_experiments
+from symda.observe.bind import match_channels
 from symda.observe.experiments import Recordings
+from symda.observe.forcing import ForcingSource
+from symda.observe.measured import with_measured
+from symda.observe.pulses import check_pulsed
 from symda.observe.weights import Averaging, ErrorForm
 
 if TYPE_CHECKING:
@@ -50,8 +54,11 @@ class Specification:
     model_error: ErrorForm
     averaging: Averaging
     matrix_free: bool
+    initial: Initial
     #: Kernels that were built, by compiler options.
     built: dict[Options | None, Kernels] = field(default_factory=dict)
+    #: Text of structured solvers, without and with given initial values.
+    solvers: dict[bool, Source] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         names = self.measurement.names
@@ -60,7 +67,10 @@ class Specification:
 
     def __getstate__(self) -> dict[str, object]:
         # what was derived and built is made again where it is needed
-        return {one.name: getattr(self, one.name) for one in fields(self)} | {"built": {}}
+        return {one.name: getattr(self, one.name) for one in fields(self)} | {
+            "built": {},
+            "solvers": {},
+        }
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -86,7 +96,7 @@ class Specification:
 
         if self.matrix_free and isinstance(self.model, LatticeModel):
             return derive_lattice(self.model, self.measurement)
-        return derive_field(self.model, self.measurement)
+        return derive_field(self.model, self.measurement.paid(self.model), self.initial)
 
     @cached_property
     def lowered(self) -> KernelIR:
@@ -121,9 +131,15 @@ class Specification:
     @cached_property
     def emitted_newton(self) -> Source:
         """The Cython module of this problem's structured Newton solver, as text."""
+        return self.newton(given=self.initial.any)
+
+    def newton(self, *, given: bool) -> Source:
+        """Emit the structured Newton solver; `given` tells whether initial values are."""
         from symda.emit import emit_newton
 
-        return emit_newton(self.lowered)
+        if given not in self.solvers:
+            self.solvers[given] = emit_newton(self.lowered, given=given)
+        return self.solvers[given]
 
     def bind(self, data: Data, **grid: Unpack[GridOptions]) -> Problem:
         """Put observations on the grid; see `Action.bind`."""
@@ -141,9 +157,11 @@ class Specification:
                 f"{self!r} is matrix-free, and takes one recording. Make the action with "
                 "matrix_free=False where blocks of D x D fit, or anneal the experiments one by one."
             )
+        for recording in experiments.values():
+            check_pulsed(self.model, recording.forcing)
         declared = self.declarations
         used = {s for h in self.measurement.predictors for s in h.free_symbols}
-        return bind_experiments(
+        problem = bind_experiments(
             experiments,
             states={s: declared[s] for s in self.model.states},
             parameters={p: declared[p] for p in self.parameters},
@@ -158,7 +176,30 @@ class Specification:
             averaging=self.averaging,
             discrete=self.model.discrete,
             hidden=[state not in used for state in self.model.states],
+            initial=(self.initial.numbers, self.initial.tied),
+            shares=self.scheme.shares,
+            start_stage=self.scheme.start,
             **grid,
+        )
+        if self.matrix_free and problem.given.any():
+            name = problem.states[int(problem.given[0].argmax())]
+            raise OptionError(
+                f"{self!r} is matrix-free and estimates all initial values; {name} has a given "
+                "one. Leave it out, or take sd.Action(..., matrix_free=False) where blocks of "
+                "D x D fit."
+            )
+        return problem
+
+    def sources(self, data: Observations) -> Mapping[str, ForcingSource]:
+        """Return the forcing that comes with observations, data of channels included."""
+        channels = self.measurement.names
+        return with_measured(
+            match_channels(data, channels),
+            self.model.forcing,
+            channels,
+            self.direct,
+            self.model.states,
+            quiet=True,
         )
 
     def _own(self, problem: Problem) -> Problem:
@@ -171,6 +212,11 @@ class Specification:
             "model_error": self.model_error,
             "averaging": self.averaging,
         }
+        if (problem.tied & ~self.initial.tied).any():
+            raise OptionError(
+                "This problem was made for another action, which has other functions as initial "
+                "values. Make it with this action's bind(data)."
+            )
         for what, value in wanted.items():
             if getattr(problem, what) != value:
                 raise OptionError(

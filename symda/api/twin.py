@@ -80,7 +80,8 @@ def twin(
     seed : int
         Seed of initial state and noise; the same seed gives the same truth whatever is measured.
     initial : array_like (D,) or mapping, optional
-        Initial state; drawn uniformly from the states' start ranges when left out.
+        Initial state; drawn uniformly from the states' start ranges when left out, except for
+        the initial values that the action is given.
     discard : float
         Time solved and thrown away before time 0, so that the truth lies on the attractor. A
         sampled forcing must cover it.
@@ -145,10 +146,21 @@ def twin(
     rates = Rates(own, theta, sources)
 
     start_rng, noise_rng = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
-    first = (
-        _draw(known, start_rng) if initial is None else initial_state(known, initial, where="twin")
-    )
+    if initial is not None:
+        first = initial_state(known, initial, where="twin")
+    else:
+        first = _draw(known, start_rng, _known_initial(action, theta))
+    if discard and initial is None and action.specification.initial.any:
+        raise OptionError(
+            f"twin: discard={discard:g} solves the model before time 0, but the action is given "
+            "initial values, which hold at time 0. Leave discard out, or pass initial=."
+        )
     if discard:
+        if rates.pulses.any:
+            raise OptionError(
+                f"twin: discard={discard:g} solves the model before time 0, and pulses belong to "
+                "times of the data. Leave discard out, or pass initial=."
+            )
         _require_forcing_before(rates, discard)
         # a chaotic truth depends on every digit: keep recorded twins as they are
         ranges = [known.declarations[s] for s in known.states]
@@ -166,16 +178,16 @@ def twin(
             truth.states.values.T, np.repeat(theta[:, None], steps + 1, 1)
         ).full()
     ).T
-    h = eta[:, : field.L]
+    L = len(action.measurement.names)
+    h = eta[:, :L]
     # states first, then a row for each expression: measuring more does not change the others' noise
     of_states = noise_rng.standard_normal((steps + 1, field.D))
-    of_channels = noise_rng.standard_normal((field.L, steps + 1)).T
+    of_channels = noise_rng.standard_normal((L, steps + 1)).T
     noise = np.where(np.array(action.direct) >= 0, of_states[:, list(action.direct)], of_channels)
     values = h + np.sqrt(np.nan_to_num(sigma2)) * noise
     for l in (l for l, one in enumerate(action.measurement.noises) if not one.gaussian):
-        values[:, l] = _drawn(
-            action.measurement, l, eta, sigma2[l], np.random.default_rng([seed, l])
-        )
+        own_rng = np.random.default_rng([seed, l])
+        values[:, l] = _drawn(action.measurement.paid(action.model), l, eta, sigma2[l], own_rng)
     data = Observations(
         times[::every],
         values[::every],
@@ -302,11 +314,23 @@ def _require_forcing_before(rates: Rates, discard: float) -> None:
             )
 
 
-def _draw(model: Model, rng: np.random.Generator) -> FloatArray:
+def _known_initial(action: Action, theta: FloatArray) -> FloatArray:
+    """Return the initial values that the action is given, (D,); nan for others."""
+    place = dict(zip(action.parameters, theta.tolist(), strict=True))
+    known = action.specification.initial.functions
+    return np.array([np.nan if g is None else float(g.subs(place)) for g in known])
+
+
+def _draw(model: Model, rng: np.random.Generator, given: FloatArray) -> FloatArray:
     declared = [model.declarations[s] for s in model.states]
-    ranges = [one.start or one.bounds for one in declared]
-    for state, (low, high) in zip(model.states, ranges, strict=True):
-        if not (np.isfinite(low) and np.isfinite(high)):
+    # what is given needs no range, and costs the others no random number of theirs
+    known = dict(zip(model.states, given[: len(model.states)].tolist(), strict=True))
+    ranges = [
+        (known[s], known[s]) if np.isfinite(known[s]) else one.start or one.bounds
+        for s, one in zip(model.states, declared, strict=True)
+    ]
+    for state, (least, most) in zip(model.states, ranges, strict=True):
+        if not (np.isfinite(least) and np.isfinite(most)):
             raise OptionError(
                 f"twin: no initial value for the state {state.name!r}: it has no start range "
                 "to draw from. "

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.build.engines import CompiledEngine, Engine, Theta, VirtualEngine
+from symda.build.given import Given
 from symda.build.lane_flags import lane_flags
 from symda.build.layout import ProblemLayout, pack
+from symda.build.parts import PARTS
 from symda.build.serial import functions_of, serial
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
@@ -29,25 +31,13 @@ if TYPE_CHECKING:
     from symda.observe import Problem
 
 
-#: What kernels may provide and solvers need -> what it is.
-PARTS: Mapping[str, str] = MappingProxyType(
-    {
-        "gradient": "the action and its gradient",
-        "product": "products with the Hessian",
-        "hessian": "the Hessian, and the Jacobian of what the action is the sum of squares of",
-        "steps": "functions of single steps for CasADi",
-        "field": "F and h themselves, in continuous time",
-        "lanes": "the structured solver, compiled",
-    }
-)
-
-
 @dataclass(frozen=True)
 class Payload:
     """Plain data that kernels are rebuilt from in another process.
 
     `newton` is the library of the structured solver, `field` F and h for solvers in continuous
-    time; both are empty unless they were asked for.
+    time; both are empty unless they were asked for. `initial` has the initial values that are
+    functions of the parameters.
     """
 
     source: Source
@@ -55,15 +45,18 @@ class Payload:
     functions: tuple[tuple[str, str], ...]
     newton: str = ""
     field: tuple[tuple[str, str], ...] = ()
+    initial: tuple[tuple[str, str], ...] = ()
+    controls: int = 0
 
     def restore(self) -> Kernels:
         """Rebuild the kernels."""
-        field = functions_of(self.field) or None
+        field, initial = functions_of(self.field) or None, functions_of(self.initial)
         if not self.library:
-            return virtual_kernels(functions_of(self.functions), self.source, field)
+            functions = functions_of(self.functions)
+            return virtual_kernels(functions, self.source, field, initial, self.controls)
         engine = CompiledEngine(Path(self.library), self.source.digest[:DIGEST_DIGITS])
         newton = (lambda *_: Path(self.newton)) if self.newton else None
-        return BlockKernels(engine, self.source, newton, field)
+        return BlockKernels(engine, self.source, newton, field, initial, self.controls)
 
 
 class Kernels(ABC):
@@ -82,6 +75,10 @@ class Kernels(ABC):
 
     emitted: Source
     provides: ClassVar[frozenset[str]]
+    #: Initial values that are functions of the parameters, with derivatives; empty without.
+    initial: Mapping[str, ca.Function] = MappingProxyType({})
+    #: Controls, Q.
+    controls: int = 0
 
     @property
     def source(self) -> str:
@@ -107,7 +104,11 @@ class Kernels(ABC):
 
     @abstractmethod
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
-        """Measurement functions along a path of any length, shape (M, L)."""
+        """Measurement functions along a path of any length, shape (M, L), controls left out."""
+
+    def point_values(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """Return all that points have costs of: measured functions, then controls, (M, L + C)."""
+        return self.measure(X, theta)
 
     @abstractmethod
     def measure_slopes(self, X: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -144,6 +145,10 @@ class BlockKernels(Kernels):
         its library.
     field : mapping of str to casadi.Function, optional
         ``field(x, u, theta, t)`` and ``measure(x, theta)``, F and h themselves, with derivatives.
+    initial : mapping of str to casadi.Function
+        Initial values that are functions of the parameters, see `symda.derive.field.Field`.
+    controls : int
+        How many of the quantities at a point, the last ones, are controls.
     """
 
     provides = frozenset(PARTS)
@@ -154,21 +159,26 @@ class BlockKernels(Kernels):
         source: Source,
         newton: Callable[..., Path] | None = None,
         field: Mapping[str, ca.Function] | None = None,
+        initial: Mapping[str, ca.Function] = MappingProxyType({}),
+        controls: int = 0,
     ) -> None:
         self.engine = engine
         self.emitted = source
         self._newton = newton
-        self._built: dict[tuple[str, ...], Path] = {}
+        self._built: dict[tuple[bool, tuple[str, ...]], Path] = {}
         self.field = field
+        self.initial = initial
+        self.controls = controls
 
     def structured(self, problem: Problem) -> Path | None:
         """Library of the structured solver; see `Kernels.structured`."""
         flags = lane_flags(problem)
         if self._newton is None or flags is None:
             return None
-        if flags not in self._built:
-            self._built[flags] = self._newton(*flags)
-        return self._built[flags]
+        form = bool(problem.given.any()), flags
+        if form not in self._built:
+            self._built[form] = self._newton(form[0], *flags)
+        return self._built[form]
 
     @property
     def kind(self) -> str:
@@ -213,16 +223,19 @@ class BlockKernels(Kernels):
 
     @property
     def _channels(self) -> int:
-        return int(self.functions["point_action"].size1_in(2)) // 2
+        return int(self.functions["point_action"].size1_in(2)) // 2 - self.controls
 
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> Payload:
         """Return what another process needs; see `Kernels.payload`."""
         field = serial(self.field or {}) if "field" in parts else ()
+        initial = serial(self.initial)
         if isinstance(self.engine, CompiledEngine):
-            library = self.structured(problem) if "lanes" in parts else None
-            newton = "" if library is None else str(library)
-            return Payload(self.emitted, str(self.engine.library), (), newton, field)
-        return Payload(self.emitted, "", serial(self.functions), field=field)
+            solver = self.structured(problem) if "lanes" in parts else None
+            newton = "" if solver is None else str(solver)
+            library = str(self.engine.library)
+            return Payload(self.emitted, library, (), newton, field, initial, self.controls)
+        functions = serial(self.functions)
+        return Payload(self.emitted, "", functions, "", field, initial, self.controls)
 
 
 class Evaluator(ABC):
@@ -238,12 +251,14 @@ class Evaluator(ABC):
         self.kernels = kernels
         self.problem = problem
         self.packed = pack(problem)
+        self.given = Given(problem, kernels.initial)
         self._check_sizes()
 
     def _check_sizes(self) -> None:
         """Refuse a problem of other sizes: compiled code would read beyond its arrays."""
         p, steps = self.problem, self.packed.steps.shape[1]
-        its = {"D": p.D, "P": len(p.kernel_parameters), "L": p.L, "E": p.E, "3 + S U": steps}
+        its = {"D": p.D, "P": len(p.kernel_parameters), "L": p.L, "C": len(p.controls)}
+        its |= {"E": p.E, "3 + S U": steps}
         own = self._sizes()
         wrong = [f"{name} = {own[name]}, not {its[name]}" for name in its if own[name] != its[name]]
         if wrong:
@@ -257,7 +272,7 @@ class Evaluator(ABC):
         """Return the kernels' own sizes: D, P, L, E, and the numbers of data of a step."""
 
     def split(self, X: ArrayLike, theta: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Check and convert a path (M, D) and parameters (P,)."""
+        """Check and convert a path (M, D) and parameters (P,), given initial values put in."""
         p = self.problem
         path = np.ascontiguousarray(X, dtype=float)
         values = np.ascontiguousarray(theta, dtype=float)
@@ -271,7 +286,7 @@ class Evaluator(ABC):
                 f"theta must have the shape (P,) = {(p.P,)}, one value for each of "
                 f"{p.parameters}, got {values.shape}."
             )
-        return path, values
+        return self.given.path(path, values), values
 
     @cached_property
     def experiments(self) -> tuple[Self, ...]:
@@ -366,7 +381,8 @@ class BlockEvaluator(Evaluator):
         return {
             "D": D,
             "P": step.size1_in(1),
-            "L": point.size1_in(2) // 2,
+            "L": point.size1_in(2) // 2 - self.kernels.controls,
+            "C": self.kernels.controls,
             "E": step.size1_in(0) - D,
             "3 + S U": step.size1_in(2),
         }
@@ -378,14 +394,30 @@ class BlockEvaluator(Evaluator):
         model = engine.step_action(path, values, self.packed.steps, self.precision(rf))
         at, own = self.packed.row_states(path), self.packed.row_pieces(parameters)
         data = engine.point_action(at, own, self.packed.points)
-        return float(data.sum()), float(model.sum())
+        paid = self.problem.paid(path)
+        return float(data.sum()) - paid, float(model.sum()) + paid
 
     def value_and_gradient(
         self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike
     ) -> tuple[float, FloatArray]:
         """Return action and gradient (M D + P,)."""
-        p = self.problem
         path, parameters = self.split(X, theta)
+        value, gradient = self._by_all(path, parameters, rf)
+        return value, self.given.fold(gradient, parameters)
+
+    def first_slopes(self, X: FloatArray, theta: FloatArray, rf: ArrayLike) -> FloatArray:
+        """Return the derivatives by the first states, as if they were free, (S, D).
+
+        Zero where none is a function of theta: nothing asks for them.
+        """
+        at = self.problem.first_unknowns
+        return self._by_all(X, theta, rf)[1][at] if self.given.tied else np.zeros(at.shape)
+
+    def _by_all(
+        self, path: FloatArray, parameters: FloatArray, rf: ArrayLike
+    ) -> tuple[float, FloatArray]:
+        """Return action and gradient, given initial values being taken for unknowns."""
+        p = self.problem
         engine, values = self.kernels.engine, self.packed.pieces(parameters)
         model, by_step = engine.step_gradient(path, values, self.packed.steps, self.precision(rf))
         data, by_row = engine.point_gradient(
@@ -421,11 +453,36 @@ class BlockEvaluator(Evaluator):
         return float(self.kernels.engine.prior_action(*self._firsts(*self.split(X, theta))).sum())
 
     def prior_hessian(self, X: FloatArray, theta: FloatArray) -> FloatArray:
-        """Nonzeros of the prior's Hessian, as `layout.upper` takes them; none without a prior."""
+        """Nonzeros of the prior's Hessian, (S, nonzeros); none without a prior."""
         engine = self.kernels.engine
         if not engine.has_prior:
-            return np.empty(0)
-        return engine.prior_hessian(*self._firsts(X, theta)).reshape(-1)
+            return np.empty((len(self.problem.segments), 0))
+        return engine.prior_hessian(*self._firsts(X, theta))
+
+    def nonzeros(
+        self,
+        by_step: FloatArray,
+        by_row: FloatArray,
+        X: FloatArray,
+        theta: FloatArray,
+        slope: FloatArray,
+    ) -> FloatArray:
+        """Nonzeros of the Hessian, as `layout.folded` adds them up.
+
+        Parameters
+        ----------
+        by_step, by_row : (N, ...), (M + R, ...)
+            Nonzeros of the Hessians of steps and rows of data.
+        X, theta
+            Where.
+        slope : (S, D)
+            See `first_slopes`; 0 leaves the curvature of initial values out.
+        """
+        parts = [by_step, by_row]
+        if self.kernels.engine.has_prior:
+            parts.append(self.prior_hessian(X, theta))
+        change = self.given.changes(self.layout, parts, slope, theta)
+        return np.concatenate([*(part.reshape(-1) for part in parts), change])
 
     def predictors(self, X: FloatArray, theta: FloatArray) -> FloatArray:
         """Return what the cost of each row of data depends on, (M + R, Q); the first L are h."""
@@ -441,11 +498,9 @@ class BlockEvaluator(Evaluator):
         by_step = engine.step_hessian(path, values, self.packed.steps, self.precision(rf))
         at, own = self.packed.row_states(path), self.packed.row_pieces(parameters)
         by_point = engine.point_hessian(at, own, self.packed.points)
-        upper = self.layout.upper.assemble(
-            np.concatenate(
-                [by_step.reshape(-1), by_point.reshape(-1), self.prior_hessian(path, parameters)]
-            )
-        )
+        first = self.first_slopes(path, parameters, rf)
+        nonzeros = self.nonzeros(by_step, by_point, path, parameters, first)
+        upper = self.layout.folded.assemble(nonzeros)
         full: csc_array = (upper + triu(upper, 1).T).tocsc()
         return full
 
@@ -462,21 +517,25 @@ class BlockEvaluator(Evaluator):
         engine = self.kernels.engine
         nonzeros = engine.step_jacobian(path, self.packed.pieces(values), self.packed.steps)
         found: csr_array = self.layout.jacobian.assemble(nonzeros.reshape(-1)).tocsr()
-        return found
+        return self.given.columns(found, values)
 
     def measure_jacobian(self, X: ArrayLike, theta: ArrayLike) -> csr_array:
-        """Jacobian of the measurement functions at all points, sparse (M L, M D + P)."""
+        """Jacobian of what is measured, and controls, at all points, (M (L + C), M D + P)."""
         from scipy.sparse import csr_array
 
         p = self.problem
-        _, slopes = self.measure_slopes(X, theta)
+        _, measured = self.measure_slopes(X, theta)
+        slopes = np.zeros((p.M, p.L + len(p.controls), measured.shape[-1]))
+        slopes[:, : p.L] = measured
+        slopes[:, p.L + np.arange(len(p.controls)), p.controls] = 1.0
         at = np.broadcast_to(self.layout.measure_unknowns[:, None, :], slopes.shape)
-        rows = np.repeat(np.arange(p.M * p.L), slopes.shape[-1])
+        count = p.M * (p.L + len(p.controls))
+        rows = np.repeat(np.arange(count), slopes.shape[-1])
         found = csr_array(
-            (slopes.reshape(-1), (rows, at.reshape(-1))), shape=(p.M * p.L, p.unknowns.count)
+            (slopes.reshape(-1), (rows, at.reshape(-1))), shape=(count, p.unknowns.count)
         )
         found.eliminate_zeros()
-        return found
+        return self.given.columns(found, np.asarray(theta, dtype=float))
 
     @cached_property
     def layout(self) -> ProblemLayout:
@@ -516,16 +575,20 @@ def compiled_kernels(
     artefact: Artefact,
     newton: Callable[..., Path] | None = None,
     field: Mapping[str, ca.Function] | None = None,
+    initial: Mapping[str, ca.Function] = MappingProxyType({}),
+    controls: int = 0,
 ) -> BlockKernels:
     """Kernels of a compiled module; `newton` builds the structured solver's library."""
     engine = CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS])
-    return BlockKernels(engine, artefact.source, newton, field)
+    return BlockKernels(engine, artefact.source, newton, field, initial, controls)
 
 
 def virtual_kernels(
     functions: Mapping[str, ca.Function],
     source: Source,
     field: Mapping[str, ca.Function] | None = None,
+    initial: Mapping[str, ca.Function] = MappingProxyType({}),
+    controls: int = 0,
 ) -> BlockKernels:
     """Kernels on CasADi's virtual machine."""
-    return BlockKernels(VirtualEngine(functions), source, field=field)
+    return BlockKernels(VirtualEngine(functions), source, None, field, initial, controls)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """A problem's data as the kernels read it: `steps` (N, 3 + S U), `points` (M + R, 2 L).
+    """A problem's data as the kernels read it: `steps` (N, 3 + S U), `points` (M + R, 2 (L + C)).
 
-    Rows of data are in the order of their grid points; one that was measured several times has
-    several.
+    Points have data and weights of the L channels and of the C controls. Rows of data are in the
+    order of their grid points; one that was measured several times has several.
     """
 
     steps: FloatArray
@@ -83,12 +83,15 @@ def pack(problem: Problem) -> Packed:
     """Lay out times, step lengths, weights, forcing and data."""
     head = np.stack([problem.left_times, problem.h, problem.weight], axis=1)
     steps = np.hstack([head, problem.u.reshape(problem.N, -1)])
-    points = np.hstack([problem.y, problem.rm])
+    # the square of a control is a misfit to 0
+    nothing = np.zeros_like(problem.cost)
+    points = np.hstack([problem.y, nothing, problem.rm, problem.cost])
     at = np.arange(problem.M)
     if len(problem.repeat_at):
         at = np.concatenate([at, problem.repeat_at])
         order = np.argsort(at, kind="stable")
-        again = np.hstack([problem.repeat_y, problem.repeat_rm])
+        none = np.zeros((len(problem.repeat_at), nothing.shape[1]))
+        again = np.hstack([problem.repeat_y, none, problem.repeat_rm, none])
         at, points = at[order], np.vstack([points, again])[order]
     first_row = np.searchsorted(at, np.arange(problem.M + 1))
     first_points = np.array([*(s.first_point for s in problem.segments), problem.M], dtype=np.int64)
@@ -168,8 +171,40 @@ class ProblemLayout:
         #: unknowns the prior of each experiment sees, (S, D + p)
         self.prior_unknowns = self.measure_unknowns[[s.first_point for s in problem.segments]]
         self._functions = functions
+        self._given, self._D = bool(problem.given.any()), D
+        # first step of each experiment, and the rows of data at its first point
+        first_row = np.searchsorted(at, np.arange(M + 1))
+        self._firsts = [
+            (s.first_step, slice(first_row[s.first_point], first_row[s.first_point + 1]))
+            for s in problem.segments
+        ]
 
-    def _square(self, *parts: tuple[str, IntArray]) -> Assembly:
+    def first_hessian(self, s: int, parts: list[FloatArray]) -> FloatArray:
+        """Hessian of all that depends on the first state of experiment s, by (window, theta).
+
+        Parameters
+        ----------
+        parts
+            Nonzeros of the Hessians of steps, rows of data and priors, a row each.
+        """
+        step, rows = self._firsts[s]
+        W, D = self.step_unknowns.shape[1], self._D
+        P = self.measure_unknowns.shape[1] - D
+        ends = np.concatenate([np.arange(D), W - P + np.arange(P)])
+        first = np.zeros((W, W))
+        wanted = [
+            ("step_hessian", parts[0][step], np.arange(W)),
+            ("point_hessian", parts[1][rows].sum(axis=0), ends),
+        ]
+        if len(parts) > 2:
+            wanted.append(("prior_hessian", parts[2][s], ends))
+        for name, values, at in wanted:
+            sparsity = self._functions[name].sparsity_out(0)
+            i, j = (np.asarray(part, dtype=np.int64) for part in sparsity.get_triplet())
+            first[at[i], at[j]] += values
+        return first + np.triu(first, 1).T
+
+    def _square(self, *parts: tuple[str, IntArray], first: bool = False) -> Assembly:
         rows, columns = [], []
         for name, unknowns in parts:
             i, j = (
@@ -178,6 +213,11 @@ class ProblemLayout:
             )
             rows.append(unknowns[:, i].reshape(-1))
             columns.append(unknowns[:, j].reshape(-1))
+        if first:
+            i, j = np.triu_indices(self.step_unknowns.shape[1])
+            for step, _ in self._firsts:
+                rows.append(self.step_unknowns[step, i])
+                columns.append(self.step_unknowns[step, j])
         size = (self.unknowns, self.unknowns)
         return Assembly.of(size, np.concatenate(rows), np.concatenate(columns))
 
@@ -185,6 +225,13 @@ class ProblemLayout:
     def upper(self) -> Assembly:
         """Upper triangle of the action's Hessian: nonzeros of steps, rows of data, the prior."""
         return self._square(("step_hessian", self.step_unknowns), *self._others)
+
+    @cached_property
+    def folded(self) -> Assembly:
+        """The same, and of what given initial values change, see `Given.changes`."""
+        if not self._given:
+            return self.upper
+        return self._square(("step_hessian", self.step_unknowns), *self._others, first=True)
 
     @cached_property
     def upper_lifted(self) -> Assembly:

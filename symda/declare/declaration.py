@@ -32,6 +32,8 @@ class Declaration:
         The typical size of a parameter.
     process_variance : float or None
         Of a parameter per step: variance of its change over a step.
+    cost : float or None
+        Of a control: what its square costs.
     scale : {"log", "logit"} or None
         What solvers move: its logarithm, its logit between the bounds, or itself.
     prior : Distribution or None
@@ -43,6 +45,7 @@ class Declaration:
     value: float | None = None
     typical: float | None = None
     process_variance: float | None = None
+    cost: float | None = None
     scale: ScaleName | None = None
     prior: Distribution | None = None
 
@@ -76,6 +79,7 @@ class Declaration:
             _checked_value(what, self.value, bounds),
             _positive(what, "typical", self.typical, size),
             _positive(what, "process_variance", self.process_variance, constant),
+            _positive(what, "cost", self.cost, "without a cost a control is a free parameter"),
             self.scale,
             self.prior,
         )

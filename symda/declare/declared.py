@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+import math
+from typing import ClassVar, Literal, Self
 
 from sympy import Symbol
 
@@ -52,6 +53,60 @@ class Forcing(Declared):
     def __new__(cls, name: str) -> Self:
         """Check the name and make the symbol."""
         return cls._create(name)
+
+
+class MeasuredForcing(Forcing):
+    """The data of a channel as a forcing: what was measured of a quantity, between its times too.
+
+    Attributes
+    ----------
+    channel : str
+        Name of the channel, or of the state that a channel measures as it is.
+    rule : str
+        Between two data, as of `Samples`.
+    longest : float
+        The longest time between two data that is bridged.
+    """
+
+    __slots__ = ("channel", "longest", "rule")
+    kind_name = "Measured"
+    channel: str
+    rule: Literal["linear", "hold", "cubic"]
+    longest: float
+
+    def __new__(
+        cls,
+        name: str,
+        *,
+        channel: str,
+        rule: Literal["linear", "hold", "cubic"] = "linear",
+        longest: float = math.inf,
+    ) -> Self:
+        """Check the declaration and make the symbol."""
+        symbol = cls._create(name)
+        symbol.channel, symbol.rule, symbol.longest = channel, rule, longest
+        return symbol
+
+    def _hashable_content(self) -> tuple[object, ...]:
+        content: tuple[object, ...] = super()._hashable_content()
+        return (*content, self.channel, self.rule, self.longest)
+
+    def __getnewargs_ex__(self) -> tuple[tuple[object, ...], dict[str, object]]:
+        further = {"channel": self.channel, "rule": self.rule, "longest": self.longest}
+        return (self.name,), further
+
+
+class Event(Forcing):
+    """The channel of a mapping at given times; `sd.Model(events=...)` makes it.
+
+    Parameters
+    ----------
+    name : str
+        The event's name.
+    """
+
+    __slots__ = ()
+    kind_name = "Event"
 
 
 class Time(Declared):

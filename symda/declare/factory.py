@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Self, cast
 
 from sympy import Expr
 
 from symda.declare import mechanics, mechanics_lagrange, mechanics_sympy
 from symda.declare import model as base
 from symda.declare.equations import EquationModel
+from symda.declare.events import with_events
 from symda.declare.lattice import LatticeModel
 from symda.declare.site import SiteState
 from symda.declare.symbols import State
+from symda.errors import ModelError
 
 
 class Model(base.Model):
@@ -30,6 +32,9 @@ class Model(base.Model):
         What to call the model; the names of generated modules begin with it.
     discrete : bool, optional
         True for a map.
+    events : mapping of str to mapping of State to Expr, optional
+        Mappings x -> g(x, theta) at times that come with the data, ``{"switch": {x: x/2}}`` with
+        ``forcing={"switch": sd.Pulses(times, 1.0)}``; states that are not named stay.
 
     Attributes
     ----------
@@ -61,9 +66,18 @@ class Model(base.Model):
         *,
         name: str = "model",
         discrete: bool = False,
+        events: Mapping[str, Mapping[State, Expr | float]] | None = None,
     ) -> Self:
         """Equations of sites, {x[i]: ...}, make a `LatticeModel`."""
         sites = isinstance(equations, Mapping) and any(isinstance(k, SiteState) for k in equations)
+        if events is not None:
+            if sites or not isinstance(equations, Mapping):
+                raise ModelError(
+                    f"Model {name!r}: events belong to a model with an equation for each state, "
+                    "{x: ...}."
+                )
+            written = cast("Mapping[State, Expr | float]", equations)
+            equations = with_events(written, events, name, discrete)
         kind: type[EquationModel | LatticeModel] = LatticeModel if sites else EquationModel
         # of another class, which `__subclasshook__` makes a Model
         return kind(equations, name=name, discrete=discrete)  # type: ignore[return-value]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import sympy as sp
 from sympy import Expr
 
+from symda.declare.initial import Initial
 from symda.declare.lattice import LatticeModel
 from symda.declare.measure import Measurement
 from symda.declare.model import Model
@@ -27,10 +28,13 @@ def model_digest(model: Model) -> str:
     return _digest(["model", str(model.discrete), *names], model.equations)
 
 
-def measurement_digest(measurement: Measurement) -> str:
-    """Return the SHA-256 of what is measured, its names included."""
+def measurement_digest(measurement: Measurement, initial: Initial) -> str:
+    """Return the SHA-256 of what is measured, its names included, and of known initial values."""
     noise = [] if measurement.gaussian else [str(one) for one in measurement.noises]
-    return _digest(["measurement", *measurement.names, *noise], measurement.functions)
+    known = [f"initial {a}" for a, g in enumerate(initial.functions) if g is not None]
+    values = (g for g in initial.functions if g is not None)
+    head = ["measurement", *measurement.names, *noise, *known]
+    return _digest(head, (*measurement.functions, *values))
 
 
 def _digest(head: Iterable[str], expressions: Iterable[Expr]) -> str:

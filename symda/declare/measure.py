@@ -39,8 +39,8 @@ class Measurement:
     functions : tuple of Expr, (L,)
         h_l(x, theta).
     parameters : tuple of Parameter
-        Those that appear in the functions, the noise or priors only. All parameters of a problem,
-        in order, are `model.parameters + measurement.parameters`.
+        Those that appear in the functions, the noise or priors only, then those of initial values
+        only. All parameters of a problem are `model.parameters + measurement.parameters`.
     noises : tuple of Distribution, (L,)
         How each scatters; its location is the function. Gaussian with the data's own variance when
         left out.
@@ -84,6 +84,23 @@ class Measurement:
         }
         L = len(self.functions)
         return (*self.functions, *(further[k] for k in range(L, max([L - 1, *further]) + 1)))
+
+    def paid(self, model: Model) -> Measurement:
+        """Return it with the model's controls after it, whose squares are misfits to 0."""
+        if not model.controls:
+            return self
+        names = list(self.names)
+        for control in model.controls:
+            name = f"cost of {control.name}"
+            while name in names:
+                name += "_"
+            names.append(name)
+        return Measurement(
+            tuple(names),
+            (*self.functions, *model.controls),
+            self.parameters,
+            (*self.noises, *(Normal(control) for control in model.controls)),
+        )
 
     def declarations(self, model: Model) -> dict[State | Parameter, Declaration]:
         """Return what is declared of the states and all P parameters of a model measured so."""

@@ -13,7 +13,7 @@ from sympy import Expr
 from symda.declare.declaration import Declaration, Range
 from symda.declare.declared import Declared, Forcing, Time
 from symda.declare.site import StateField
-from symda.declare.symbols import Parameter, State, StepParameter
+from symda.declare.symbols import Control, Parameter, State, StepParameter
 from symda.declare.typeset import model_html, model_latex
 from symda.errors import ModelError, nearest
 from symda.names import is_name
@@ -44,12 +44,17 @@ class Model(ABC):
         """The parameters per step, (Q,): the last of the states."""
         return of_kind(self.states, StepParameter)
 
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        """The unknown inputs whose squares are paid, (Q,), of the parameters per step."""
+        return of_kind(self.states, Control)
+
     def with_bounds(self, bounds: Mapping[Key, Range] | None = None, /, **named: Range) -> Self:
         """Return the model with other bounds, its symbols and equations the same.
 
-        Its siblings `with_start`, `with_value`, `with_typical`, `with_process_variance` and
-        `with_scale` do the same with what else is declared, as the arguments of `sd.state` and
-        `sd.parameter` say it; None takes it back.
+        Its siblings `with_start`, `with_value`, `with_typical`, `with_process_variance`,
+        `with_scale` and `with_cost` do the same with what else is declared, as the arguments of
+        `sd.state` and `sd.parameter` say it; None takes it back.
 
         Parameters
         ----------
@@ -91,6 +96,10 @@ class Model(ABC):
         """Return the model with other variances of parameters per step; see `with_bounds`."""
         return self._with("process_variance", variance, named)
 
+    def with_cost(self, cost: Mapping[Key, float] | None = None, /, **named: float) -> Self:
+        """Return the model with other costs of its controls; see `with_bounds`."""
+        return self._with("cost", cost, named)
+
     def with_scale(
         self, scale: Mapping[Key, ScaleName | None] | None = None, /, **named: ScaleName | None
     ) -> Self:
@@ -124,6 +133,8 @@ class Model(ABC):
                     )
                 if symbol in changed:
                     raise ModelError(f"{where}: {symbol.name!r} is given twice.")
+                if what == "cost" and value is None:
+                    raise ModelError(f"{where}: {symbol.name!r} needs a cost larger than zero.")
                 # of whatever type the value is, it is checked
                 other = replace(self.declarations[symbol], **{what: value})  # type: ignore[arg-type]
                 changed[symbol] = other.checked(f"{where}: {symbol.name!r}")

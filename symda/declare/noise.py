@@ -27,6 +27,7 @@ class NoiseNumbers:
     """
 
     measurement: Measurement
+    channels: int  #: How many of the channels are data; after them come controls.
     seed: int = field(default=0)
 
     def expected(self, eta: FloatArray, rm: FloatArray) -> tuple[float, float]:
@@ -37,7 +38,7 @@ class NoiseNumbers:
         """
         rng = np.random.default_rng([self.seed, 0])
         mean = variance = 0.0
-        for l, noise in enumerate(self.measurement.noises):
+        for l, noise in enumerate(self.measurement.noises[: self.channels]):
             seen = rm[:, l] > 0.0
             count = int(seen.sum())
             if not count:
@@ -71,8 +72,8 @@ class NoiseNumbers:
         from scipy.special import ndtri
 
         rng = np.random.default_rng([self.seed, 1])
-        found = np.full(y.shape, np.nan)
-        for l, noise in enumerate(self.measurement.noises):
+        found = np.full((len(y), self.channels), np.nan)
+        for l, noise in enumerate(self.measurement.noises[: self.channels]):
             seen = rm[:, l] > 0.0
             if not seen.any():
                 continue
@@ -95,7 +96,7 @@ class NoiseNumbers:
     def vanished(self, eta: FloatArray, y: FloatArray, rm: FloatArray) -> list[int]:
         """Return the channels whose scale is next to nothing beside the spread of their data."""
         found = []
-        for l, own in enumerate(self.measurement.places):
+        for l, own in enumerate(self.measurement.places[: self.channels]):
             seen = rm[:, l] > 0.0
             if "scale" not in own or not seen.any():
                 continue
@@ -107,7 +108,8 @@ class NoiseNumbers:
 
     def estimated(self) -> BoolArray:
         """Return whether a channel's scale is estimated, (L,)."""
-        scales = ({"scale", "size", "df"} & noise.terms.keys() for noise in self.measurement.noises)
+        data = self.measurement.noises[: self.channels]
+        scales = ({"scale", "size", "df"} & noise.terms.keys() for noise in data)
         return np.array([bool(found) for found in scales], dtype=bool)
 
     def _values(self, l: int, eta: FloatArray, seen: BoolArray) -> dict[str, FloatArray]:
@@ -118,12 +120,17 @@ def cost_of(
     noise: Distribution, values: dict[str, FloatArray], y: FloatArray, rm: FloatArray
 ) -> FloatArray:
     """Return -log p of data, of the shape of `y`."""
-    from scipy.special import gammaln, log_ndtr
+    from scipy.special import betaln, gammaln, log_ndtr
+
+    def log_rise(k: FloatArray, y: FloatArray) -> FloatArray:
+        y = np.maximum(y, 1e-300)
+        rise: FloatArray = gammaln(y) - betaln(k, y) - y * np.log(k)
+        return rise
 
     terms = {name: sp.Dummy(name, real=True) for name in noise.terms}
     datum, precision = sp.Dummy("y", real=True), sp.Dummy("rm", positive=True)
     expression = noise.with_terms(terms).cost(datum, precision)
-    known = {"loggamma": gammaln, "log_ndtr": log_ndtr}
+    known = {"loggamma": gammaln, "log_ndtr": log_ndtr, "log_rise": log_rise, "log1p": np.log1p}
     function = sp.lambdify([datum, precision, *terms.values()], expression, [known, "numpy"])
     with np.errstate(all="ignore"):
         found = function(y, rm, *(values[name] for name in terms))

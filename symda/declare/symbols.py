@@ -7,12 +7,13 @@ What holds in a model is the model's own table, `Model.declarations`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import ClassVar, NoReturn, Self
+from typing import ClassVar, Literal, NoReturn, Self
 
-from symda.checks import integer
+from symda.checks import choice, integer, number
 from symda.declare.declaration import UNBOUNDED, Declaration, Range
-from symda.declare.declared import Declared, Forcing, Time
+from symda.declare.declared import Declared, Forcing, MeasuredForcing, Time
 from symda.declare.delays import called
 from symda.declare.distributions import Distribution
 from symda.errors import ModelError
@@ -194,7 +195,7 @@ class StepParameter(State):
 
     __slots__ = ()
     kind_name = "Parameter per step"
-    declares = ("bounds", "start", "process_variance", "scale")
+    declares: ClassVar[tuple[str, ...]] = ("bounds", "start", "process_variance", "scale")
 
     def __new__(
         cls,
@@ -208,6 +209,61 @@ class StepParameter(State):
         """Check the declaration and make the symbol."""
         given = Declaration(bounds, start, process_variance=process_variance, scale=scale)
         return cls._declare("Parameter", name, given)
+
+
+class Control(StepParameter):
+    """An unknown input u(t) whose square is paid: a parameter per step with a cost.
+
+    The action has the term 1/2 cost int u^2 dt besides, of a map 1/2 cost sum u_n^2. The integral
+    is taken by the weights of the scheme: with an explicit one u is constant over each step.
+
+    Parameters
+    ----------
+    name : str
+        The name it prints as.
+    cost : float
+        What the square costs, larger than zero: one over the variance of a white noise u.
+    bounds : (float, float), optional
+        As for `Parameter`.
+    start : (float, float), optional
+        As for `Parameter`; at 0 when left out.
+
+    Raises
+    ------
+    ModelError
+        As `Parameter`, or if `cost` is not larger than zero.
+    """
+
+    __slots__ = ()
+    kind_name = "Control"
+    declares: ClassVar[tuple[str, ...]] = ("bounds", "start", "cost")
+
+    def __new__(
+        cls,
+        name: str,
+        *,
+        cost: float,
+        bounds: Range = UNBOUNDED,
+        start: Range | None = None,
+    ) -> Self:
+        """Check the declaration and make the symbol."""
+        if cost is None:
+            raise ModelError(f"Control {name!r}: cost must be a number larger than zero, got None.")
+        declaration = Declaration(bounds, (0.0, 0.0) if start is None else start, cost=cost)
+        return cls._declare("Control", name, declaration)
+
+
+def control(
+    name: str, cost: float, *, bounds: Range = UNBOUNDED, start: Range | None = None
+) -> Control:
+    """Declare one unknown input whose square is paid; see `Control` for the arguments.
+
+    Raises
+    ------
+    ModelError
+        As `Control`, or if `name` holds several names.
+    """
+    return Control(single(name, "control"), cost=cost, bounds=bounds, start=start)
 
 
 def state(
@@ -237,6 +293,51 @@ def forcing(name: str) -> Forcing:
         If the name is empty or holds several names.
     """
     return Forcing(single(name, "forcing"))
+
+
+def measured(
+    quantity: State | str,
+    *,
+    rule: Literal["linear", "hold", "cubic"] = "linear",
+    longest: float | None = None,
+) -> MeasuredForcing:
+    """Declare the data of a channel as a forcing, to stand in equations.
+
+    Its samples are the channel's own data, which come with the observations: nothing is passed for
+    it. They are never extrapolated: the model's time must lie between the first and the last datum.
+
+    Parameters
+    ----------
+    quantity : State or str
+        A state that is measured as it is, or the name of a channel.
+    rule : {"linear", "hold", "cubic"}
+        Between two data, as of `Samples`.
+    longest : float, optional
+        The longest time between two data that is bridged; more is an error. Without it gaps (nan)
+        are bridged with a warning.
+
+    Returns
+    -------
+    MeasuredForcing
+        Called x_data for the state or channel x.
+
+    Raises
+    ------
+    ModelError
+        If it is neither a state nor a name, or `longest` is not larger than zero.
+    """
+    if not isinstance(quantity, State | str) or isinstance(quantity, StepParameter):
+        raise ModelError(
+            f"measured: expected a state, or the name of a channel, got {quantity!r}. What is "
+            "measured as an expression has a name: measured('h0'), or that of a mapping."
+        )
+    name = quantity if isinstance(quantity, str) else quantity.name
+    choice(rule, "measured: rule", ("linear", "hold", "cubic"), error=ModelError)
+    most = math.inf
+    if longest is not None:
+        fix = "it is a length of time"
+        most = number(longest, "measured: longest", fix, kind="positive", error=ModelError)
+    return MeasuredForcing(f"{name}_data", channel=name, rule=rule, longest=most)
 
 
 def time(name: str = "t") -> Time:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from symda.declare import Measurement, Model, Parameter, State
+from sympy import Expr, S
+
+from symda.declare import Initial, Measurement, Model, Parameter, State
 from symda.derive.loss import Loss, derive_loss
 from symda.derive.masked import Channels
 from symda.derive.prior import Prior, derive_prior
@@ -63,6 +66,10 @@ class Field(Measured):
     measure_curvature: ca.Function
     loss: Loss  #: What the data cost, as a function of eta.
     prior: Prior | None  #: What is known of the first state and of theta beforehand.
+    #: Initial values that are functions of theta; empty if there are none. ``initial`` (theta) ->
+    #: g, shape (D,), 0 for the others; ``initial_jacobian`` -> g and dg/dtheta, sparse (D, P);
+    #: ``initial_curvature`` (theta, mu) -> sum_a mu_a d2g_a, sparse lower triangle (P, P).
+    initial: Mapping[str, ca.Function]
 
     @property
     def Q(self) -> int:
@@ -94,11 +101,19 @@ def sparse_pattern(sparsity: ca.Sparsity) -> csr_array:
     return csr_array(([1.0] * len(rows), (rows, columns)), shape=sparsity.shape)
 
 
-def derive_field(model: Model, measurement: Measurement, *, natural: bool = False) -> Field:
+def derive_field(
+    model: Model,
+    measurement: Measurement,
+    initial: Initial | None = None,
+    *,
+    natural: bool = False,
+) -> Field:
     """Translate a model to CasADi SX and differentiate it twice.
 
     Parameters
     ----------
+    initial
+        What is known of the first state.
     natural
         Leave out the scales that states and parameters were declared with: x, theta and F are the
         user's. Otherwise x and theta are what solvers move, such as logarithms, and F is the rate
@@ -138,7 +153,7 @@ def derive_field(model: Model, measurement: Measurement, *, natural: bool = Fals
     def differentiate(
         values: ca.SX, prefix: str, inputs: list[ca.SX], names: list[str]
     ) -> tuple[ca.Function, ca.Function, ca.Function]:
-        unknowns = ca.vertcat(x, theta)
+        unknowns = theta if prefix == "initial" else ca.vertcat(x, theta)
         multipliers = ca.SX.sym("mu", values.shape[0])
         jacobian = ca.jacobian(values, unknowns)
         # a channel that was not measured has the multiplier 0, and need not be finite
@@ -180,4 +195,18 @@ def derive_field(model: Model, measurement: Measurement, *, natural: bool = Fals
     of_eta = differentiate(eta, "measure", [x, theta], ["x", "theta"])
     prior = derive_prior(x, theta, model.states, parameters, declared, symbols)
     loss = derive_loss(measurement)
-    return Field(model, measurement, parameters, *of_field, *of_eta, loss, prior)
+    tied: dict[str, ca.Function] = {}
+    if initial is not None and initial.tied.any():
+        functions: list[Expr] = [
+            g if g is not None and is_tied else S.Zero
+            for g, is_tied in zip(initial.functions, initial.tied, strict=True)
+        ]
+        first = [
+            scales[s].internal(g, ca.log) if is_tied and s in scales else g
+            for s, g, is_tied in zip(
+                model.states, to_casadi(functions, symbols, declared), initial.tied, strict=True
+            )
+        ]
+        of_first = differentiate(ca.vertcat(*first), "initial", [theta], ["theta"])
+        tied = {f.name(): f for f in of_first}
+    return Field(model, measurement, parameters, *of_field, *of_eta, loss, prior, tied)

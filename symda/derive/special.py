@@ -46,6 +46,32 @@ def log_gamma(x: ca.SX) -> ca.SX:
     return (z - 0.5) * ca.log(z) - z + 0.5 * math.log(2.0 * math.pi) + series - ca.log(product)
 
 
+def log1p(z: ca.SX) -> ca.SX:
+    """Return log(1 + z) with all digits."""
+    import casadi as ca
+
+    return ca.log1p(z)
+
+
+def log_rise(k: ca.SX, y: ca.SX) -> ca.SX:
+    """Return log(Gamma(k + y)/(Gamma(k) k^y)) of k > 0 and y >= 0, with all digits of a large k.
+
+    The difference of Stirling's series at k + y + 8 and k + 8, and the recurrence down.
+    """
+    import casadi as ca
+
+    z = k + float(RAISED)
+    total = (z - 0.5) * ca.log1p(y / z) - y + y * ca.log1p((y + float(RAISED)) / k)
+    for sign, at in ((1.0, z + y), (-1.0, z)):
+        square, power = at * at, at
+        for coefficient in STIRLING:
+            total += sign * coefficient / power
+            power *= square
+    for j in range(RAISED):
+        total -= ca.log1p(y / (k + float(j)))
+    return total
+
+
 def log_ndtr(z: ca.SX) -> ca.SX:
     """Return the logarithm of the Gaussian's cumulative distribution, with all digits of a tail."""
     import casadi as ca

@@ -23,7 +23,7 @@ import sympy as sp
 from sympy import Basic, Expr, Symbol
 from sympy.core.relational import Relational
 
-from symda.declare import Declaration, State, exprel, known_names, log_ndtr
+from symda.declare import Declaration, State, exprel, known_names, log1p, log_ndtr, log_rise
 from symda.derive import special
 from symda.derive.exponentials import exponential_logarithm, exponential_product
 from symda.derive.pieces import by_cases, has_tiny, may_vanish, switched
@@ -420,6 +420,10 @@ _SPECIAL: dict[type, Callable[[_Translator, Expr], ca.SX]] = {
     sp.sinc: _Translator._sinc,
     sp.loggamma: lambda translate, node: special.log_gamma(
         translate.guard(translate(node.args[0]), 1.0)
+    ),
+    log1p: lambda translate, node: special.log1p(translate.guard(translate(node.args[0]), 0.0)),
+    log_rise: lambda translate, node: special.log_rise(
+        translate.guard(translate(node.args[0]), 1.0), translate(node.args[1])
     ),
     log_ndtr: lambda translate, node: special.log_ndtr(translate(node.args[0])),
 }

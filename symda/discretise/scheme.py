@@ -81,6 +81,33 @@ class Scheme:
     discrete: bool = False
     source: str = field(default="", compare=False)
 
+    @property
+    def start(self) -> tuple[int, float]:
+        """Where, among the abscissae, x_n alone is evaluated, and the weight of its slope there.
+
+        A weight of 0 if there is no such stage, or another one at the same time.
+        """
+        at = [i for i in range(self.stages) if self.c[i] == 0]
+        if len(at) != 1 or self.partitioned or not self.affine(at[0]) or self.v[at[0]]:
+            return 0, 0.0
+        return self.slot(at[0]), float(self.b[at[0]])
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Share of a step's length that belongs to each of its points (x_n, interior, x_{n+1}).
+
+        The weights of the stages, by where their arguments are: what an integral over the step is
+        summed with, (I + 2,).
+        """
+        shares = [0.0] * (2 + len(self.interior))
+        for i, weight in enumerate(self.b):
+            if i in self.interior:
+                shares[1 + self.interior.index(i)] += abs(float(weight))
+            else:
+                shares[0] += abs(float(weight)) * float(1 - self.v[i])
+                shares[-1] += abs(float(weight)) * float(self.v[i])
+        return tuple(share / sum(shares) for share in shares)
+
     def __init__(
         self,
         name: str,

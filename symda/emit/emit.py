@@ -70,7 +70,8 @@ def render(ir: KernelIR, template: str, stem: str, dialect: Dialect, **further: 
     **further
         What this template needs besides what all of them are given.
     """
-    bodies = {routine.name: format_body(routine, dialect=dialect) for routine in ir.routines}
+    routines = (*ir.routines, *ir.initial)
+    bodies = {routine.name: format_body(routine, dialect=dialect) for routine in routines}
     text = StageText(ir.stages, ir.discrete)
     written = (
         environment()

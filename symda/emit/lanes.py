@@ -101,11 +101,12 @@ class Target:
         return addend if self.first else f"{self.array}{place}] + {addend}"
 
 
-def emit_newton(ir: KernelIR) -> Source:
+def emit_newton(ir: KernelIR, *, given: bool = False) -> Source:
     """Write the Cython module of a problem's structured Newton solver.
 
-    Its straight-line routines and stages are those of the kernels, written for a number type that
-    holds one double for each of several paths.
+    With `given` some of the initial values are no unknowns, and may be functions of theta. Its
+    straight-line routines and stages are those of the kernels, written for a number type that holds
+    one double for each of several paths.
     """
     own, next_x, theta = (groups(0, length) for length in (ir.E, ir.D, ir.P))
     slots, scratch = tangent_slots(ir)
@@ -117,6 +118,7 @@ def emit_newton(ir: KernelIR) -> Source:
         lanes=True,
         constant=_splat,
         damping=DAMPING,
+        given=given,
         statuses=tuple(Status),
         reasons=tuple(Reason)[1:],
         least_pivot=LEAST_PIVOT,

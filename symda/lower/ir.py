@@ -136,6 +136,11 @@ class KernelIR:
     prior: Pattern | None
     prior_hessian: Pattern  #: Upper triangle of all of it.
     point_scatter: tuple[int, ...]
+    controls: int = 0  #: How many of the L channels, the last ones, are controls.
+    #: Initial values that are functions of theta: routines, and where their derivatives stand.
+    initial: tuple[Routine, ...] = ()
+    initial_jacobian: Pattern = Pattern((0, 0), (), ())
+    initial_curvature: Pattern = Pattern((0, 0), (), ())
 
     @property
     def Q(self) -> int:

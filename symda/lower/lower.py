@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from symda.discretise import moved
 from symda.lower.instructions import lower_function, pattern_of
@@ -80,6 +80,8 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
         prior=pattern_of(field.prior.mixed) if field.prior else None,
         prior_hessian=_prior_hessian(field),
         point_scatter=scatter,
+        controls=len(model.controls),
+        **_initial(field),
     )
 
 
@@ -92,6 +94,24 @@ def _prior_hessian(field: Field) -> Pattern:
     places = {(int(j), int(i)) for i, j in zip(rows, columns, strict=True)}
     ordered = sorted(places | {(i, i) for i in range(size)}, key=lambda ij: (ij[1], ij[0]))
     return Pattern((size, size), tuple(i for i, _ in ordered), tuple(j for _, j in ordered))
+
+
+def _initial(field: Field) -> dict[str, Any]:
+    """Lower the initial values that are functions of the parameters, if there are any."""
+    if not field.initial:
+        return {}
+    value, jacobian, curvature = (
+        field.initial[name] for name in ("initial", "initial_jacobian", "initial_curvature")
+    )
+    return {
+        "initial": (
+            lower_function(value, ("k",)),
+            lower_function(jacobian, ("k", "J")),
+            lower_function(curvature, ("C",)),
+        ),
+        "initial_jacobian": pattern_of(jacobian.sparsity_out(1)),
+        "initial_curvature": pattern_of(curvature.sparsity_out(0)),
+    }
 
 
 def lower_stages(scheme: Scheme, parts: tuple[tuple[int, int], ...] = ()) -> tuple[Stage, ...]:

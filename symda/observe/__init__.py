@@ -6,6 +6,7 @@ from symda.observe.grid import Grid
 from symda.observe.join import bind_experiments
 from symda.observe.observations import Observations
 from symda.observe.problem import Problem
+from symda.observe.pulses import Pulses
 from symda.observe.samples import Rule, Samples
 from symda.observe.segment import Segment
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors
@@ -17,6 +18,7 @@ __all__ = [
     "Grid",
     "Observations",
     "Problem",
+    "Pulses",
     "Rule",
     "Samples",
     "Segment",

@@ -11,8 +11,10 @@ import numpy as np
 from sympy import Symbol
 
 from symda.declare import (
+    Control,
     Declaration,
     Distribution,
+    Event,
     Forcing,
     Normal,
     Parameter,
@@ -24,9 +26,12 @@ from symda.errors import DataError, DataWarning, OptionError, nearest
 from symda.observe.arrays import dimensions
 from symda.observe.forcing import ForcingSource, evaluate, match
 from symda.observe.grid import Grid
+from symda.observe.initial import known_values
 from symda.observe.jumps import evaluate_within, jumps, off_ends
+from symda.observe.measured import with_measured
 from symda.observe.observations import Observations
 from symda.observe.problem import Missed, Problem
+from symda.observe.pulses import INSTANT, Pulses, PulseSteps, pulse_steps
 from symda.observe.ranges import (
     fixed_values,
     internal_ranges,
@@ -35,7 +40,7 @@ from symda.observe.ranges import (
     typical_sizes,
 )
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
-from symda.types import FloatArray, IntArray
+from symda.types import BoolArray, FloatArray, IntArray
 
 
 def bind(
@@ -60,6 +65,9 @@ def bind(
     fixed: Mapping[str | Parameter, float | None] | None = None,
     discrete: bool = False,
     hidden: Sequence[bool] = (),
+    initial: tuple[FloatArray, BoolArray] | None = None,
+    shares: tuple[float, ...] = (),
+    start_stage: tuple[int, float] = (0, 0.0),
 ) -> Problem:
     """Make the `Problem` of a model, its measured channels and a scheme for these observations.
 
@@ -102,6 +110,13 @@ def bind(
         Whether the model is a map.
     hidden : (D,)
         Which states stand in no measured quantity; by `direct` if it is left out.
+    initial : (D,), (D,)
+        Known initial values, nan where there is none, and which states are functions of the
+        parameters there; what the data say comes first.
+    shares : (I + 2,)
+        Share of a step's length that belongs to each of its points, for the cost of controls.
+    start_stage : (int, float)
+        Which abscissa is that of the stage at x_n, and the weight of its slope, for events.
 
     Raises
     ------
@@ -113,14 +128,19 @@ def bind(
     """
     if not isinstance(midpoint_data, bool | np.bool_):
         raise OptionError(f"midpoint_data must be True or False, got {midpoint_data!r}.")
-    ordered = _match_channels(observations, channels)
+    ordered = match_channels(observations, channels)
     noises = noises or [Normal(Symbol(name)) for name in channels]
     precision = _precision(ordered, channels, noises, averaging)
     times, place = np.unique(ordered.times, return_inverse=True)
-    sources = dict(
-        zip(forcing, match(tuple(f.name for f in forcing), observations.forcing), strict=True)
-    )
+    given = with_measured(ordered, forcing, channels, direct, tuple(states))
+    sources = dict(zip(forcing, match(tuple(f.name for f in forcing), given), strict=True))
     missed: tuple[Missed, ...] = ()
+    pulses = pulse_steps(sources)
+    if pulses.any and midpoint_data:
+        raise OptionError(
+            "midpoint_data=True does not go with pulses, at which a step must end. Leave "
+            "midpoint_data out."
+        )
     if discrete:
         grid = _map_grid(times, steps, max_step, start, stop, midpoint_data)
     else:
@@ -135,17 +155,38 @@ def bind(
             stop=stop,
         )
         fixed_grid = "midpoint_data" if midpoint_data else "steps" if dimensions(steps) else ""
-        grid, missed = _grid_with_jumps(make, sources, time, fixed_grid)
+        grid, missed = _grid_with_jumps(make, sources, time, fixed_grid, pulses)
+    if pulses.any:
+        grid = pulses.onto(grid, np.array(interior))
     D = len(states)
     c_m, c_f = averaging_factors(averaging, N=grid.N, M=grid.M, D=D, L=len(channels), T=times.size)
     when = _stage_times(grid, abscissae, interior)
     left, right = grid.times[grid.nodes[:-1]], grid.times[grid.nodes[1:]]
+    instants = grid.steps == INSTANT
+    moving = ~instants
     u = np.empty((*when.shape, len(forcing)))
+    jumps_u = pulses.amounts / INSTANT
+    slot, share = start_stage
+    for symbol, source in sources.items():
+        if isinstance(symbol, Event) and isinstance(source, Pulses) and share == 0.0:
+            raise OptionError(
+                f"the event {symbol.name!r} needs a scheme that evaluates F at the beginning of a "
+                "step, such as 'rk4', 'trapezoid' or 'hermite-simpson'; this one does not."
+            )
     for i, (symbol, source) in enumerate(sources.items()):
         try:
             # a map takes the forcing at its own times, where it has jumped already
-            read = partial(evaluate_within, left=left, right=right) if not discrete else evaluate
-            u[..., i] = read(source, time, when)
+            read = evaluate
+            if not discrete:
+                read = partial(evaluate_within, left=left[moving], right=right[moving])
+            u[moving, :, i] = read(source, time, when[moving])
+            u[instants, :, i] = evaluate(source, time, when[instants])
+            if isinstance(source, Pulses):
+                u[instants, :, i] = jumps_u[:, None, i]
+                if isinstance(symbol, Event):
+                    # all of it is the slope at x_n
+                    u[instants, :, i] = 0.0
+                    u[instants, slot, i] = jumps_u[:, i] / share
         except DataError as error:
             raise DataError(f"forcing {symbol.name!r}: {error}") from error
 
@@ -164,12 +205,20 @@ def bind(
         at = [scale.internal(v) for scale, v in zip(scales[D:], held.tolist(), strict=True)]
         held = np.array(at, dtype=np.float64)
     bounds, begin = (one.reshape(-1, 2) for one in ranges)
+    names = tuple(s.name for s in states)
+    said = initial or (np.full(D, np.nan), np.zeros(D, dtype=bool))
+    natural = np.array([one.bounds for one in states.values()]).reshape(-1, 2)
+    known, tied = known_values(names, natural, said, observations.initial)
+    if scales:
+        values = [scale.internal(v) for scale, v in zip(scales[:D], known, strict=True)]
+        known = np.array(values, dtype=np.float64)
     return Problem(
         times=grid.times,
         node_times=grid.times[grid.nodes],
         h=grid.steps,
         u=u,
-        weight=step_weights(model_error, c_f, grid.steps, discrete=discrete),
+        # a jump is as sure as the step beside it
+        weight=step_weights(model_error, c_f, _beside(grid.steps), discrete=discrete),
         y=y,
         rm=rm,
         state_bounds=bounds[:D],
@@ -179,7 +228,7 @@ def bind(
         fixed=held,
         typical=typical_sizes(parameters, starts),
         direct=np.array(direct, dtype=np.int64),
-        states=tuple(s.name for s in states),
+        states=names,
         parameters=tuple(p.name for p in parameters),
         channels=channels,
         interior=len(interior),
@@ -198,6 +247,11 @@ def bind(
         repeat_rm=repeats[2],
         gaussian=all(noise.gaussian for noise in noises),
         own_scale=np.array([not noise.in_data_units for noise in noises], dtype=np.bool_),
+        initial=known[None],
+        tied=tied[None],
+        jumps=jumps_u,
+        cost=_costs(states, grid, shares, c_f),
+        controls=np.array([a for a, s in enumerate(states) if isinstance(s, Control)], np.int64),
     )
 
 
@@ -269,12 +323,21 @@ def _grid_with_jumps(
     sources: Mapping[Forcing, ForcingSource],
     time: Time | None,
     fixed_grid: str,
+    pulses: PulseSteps,
 ) -> tuple[Grid, tuple[Missed, ...]]:
     """Make the grid with steps that end where a forcing jumps, or say what is missed.
 
-    `fixed_grid` is the option, if any, by which the user has fixed the steps.
+    `fixed_grid` is the option, if any, by which the user has fixed the steps. They end at pulses
+    in any case.
     """
     grid = make()
+    if pulses.any:
+        ends = grid.times[grid.nodes]
+        off = pulses.off(ends)
+        also = off[(off > ends[0]) & (off < ends[-1])]
+        grid = make(also=also)
+    else:
+        also = np.empty(0)
     first, last = float(grid.times[0]), float(grid.times[-1])
     found = {
         symbol.name: jumps(source, time, first, last, finest=float(grid.steps.min()))
@@ -288,7 +351,7 @@ def _grid_with_jumps(
         while inner.size:
             # the shorter steps may leave a jump off their ends that was near enough before
             added = np.union1d(added, inner)
-            grid = make(also=added)
+            grid = make(also=np.union1d(added, also))
             inner = off_ends(every, grid.times[grid.nodes])
         return grid, ()
     fix = {
@@ -304,6 +367,26 @@ def _grid_with_jumps(
     return grid, tuple(missed)
 
 
+def _beside(h: FloatArray) -> FloatArray:
+    """Return the lengths of steps, of a pulse that of the next step that has one, or the last."""
+    moving = np.flatnonzero(h != INSTANT)
+    if moving.size == h.size:
+        return h
+    following = np.searchsorted(moving, np.arange(h.size))
+    return h[moving[np.minimum(following, moving.size - 1)]]
+
+
+def _costs(
+    states: Mapping[State, Declaration], grid: Grid, shares: tuple[float, ...], c_f: float
+) -> FloatArray:
+    """Return what the square of each control costs at each grid point, (M, C)."""
+    costs = [one.cost or 0.0 for s, one in states.items() if isinstance(s, Control)]
+    lengths = np.zeros(grid.M)
+    for place, share in enumerate(shares):
+        lengths[grid.nodes[:-1] + place] += share * grid.steps
+    return c_f * np.outer(lengths, costs)
+
+
 def _process_variance(state: State, declared: Declaration) -> float:
     """Variance of a parameter per step's change, infinite if it is free; nan for a state."""
     if not isinstance(state, StepParameter):
@@ -311,8 +394,14 @@ def _process_variance(state: State, declared: Declaration) -> float:
     return math.inf if declared.process_variance is None else declared.process_variance
 
 
-def _match_channels(observations: Observations, channels: tuple[str, ...]) -> Observations:
-    """Observations with their L columns in the order of `channels`."""
+def match_channels(observations: Observations, channels: tuple[str, ...]) -> Observations:
+    """Return the observations with their L columns in the order of `channels`.
+
+    Raises
+    ------
+    DataError
+        If there are others.
+    """
     given = observations.channels
     listed = ", ".join(channels)
     if given is None:
@@ -344,6 +433,7 @@ def _match_channels(observations: Observations, channels: tuple[str, ...]) -> Ob
             variance=observations.variance[:, order],
             channels=channels,
             forcing=observations.forcing,
+            initial=observations.initial,
         )
 
 

@@ -14,11 +14,12 @@ from symda.declare import Forcing, Time, check_expression
 from symda.errors import DataError, ModelError, nearest
 from symda.names import is_name
 from symda.observe.arrays import as_double, as_floats, dimensions
+from symda.observe.pulses import Pulses
 from symda.observe.samples import Samples
 from symda.types import FloatArray
 
-ForcingSource: TypeAlias = Samples | sympy.Expr
-ForcingInput: TypeAlias = Samples | sympy.Expr | ArrayLike | tuple[ArrayLike, ArrayLike]
+ForcingSource: TypeAlias = Samples | Pulses | sympy.Expr
+ForcingInput: TypeAlias = Samples | Pulses | sympy.Expr | ArrayLike | tuple[ArrayLike, ArrayLike]
 
 
 def as_forcing(
@@ -97,7 +98,7 @@ def as_function(source: ForcingSource, time: Time | None) -> Callable[[FloatArra
     DataError
         An expression in another time symbol; when called, what `evaluate` raises.
     """
-    if isinstance(source, Samples):
+    if isinstance(source, Samples | Pulses):
         return source
     symbols = source.free_symbols
     foreign = sorted(s.name for s in symbols if time is not None and s != time)
@@ -171,7 +172,7 @@ def match(
 
 
 def _source(value: ForcingInput, times: FloatArray) -> ForcingSource:
-    if isinstance(value, Samples):
+    if isinstance(value, Samples | Pulses):
         return value
     if isinstance(value, sympy.Basic):
         return _expression(value)

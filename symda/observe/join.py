@@ -155,6 +155,10 @@ def _joined(
         repeat_y=joined("repeat_y"),
         repeat_rm=c_m * joined("repeat_rm"),
         scales=scales,
+        initial=joined("initial"),
+        tied=np.concatenate([p.tied for p in problems]),
+        jumps=joined("jumps"),
+        cost=c_f * joined("cost"),
         weight=c_f * joined("weight"),
         # of what is not declared: as wide as the data of any experiment ask for
         state_start=np.stack([starts[..., 0].min(axis=0), starts[..., 1].max(axis=0)], axis=1),

@@ -10,6 +10,7 @@ import sympy
 from symda.declare import LatticeModel, Model, Time
 from symda.errors import DataError
 from symda.observe.forcing import ForcingSource, as_function
+from symda.observe.pulses import Pulses
 from symda.observe.samples import Samples
 from symda.types import FloatArray
 
@@ -29,7 +30,8 @@ def jumps(
     Parameters
     ----------
     source
-        Held samples jump where their value changes, others never. An expression jumps where a
+        Held samples jump where their value changes, others never; pulses have steps of their own.
+        An expression jumps where a
         condition in time changes: in Piecewise, Heaviside, sign, floor, ceiling and Mod.
     time
         The model's time symbol, if it has one.
@@ -39,6 +41,8 @@ def jumps(
         The shortest length of time of interest. Conditions that are not linear in time are looked
         at sixteen times as often: two changes within less are not seen.
     """
+    if isinstance(source, Pulses):
+        return np.empty(0)
     if isinstance(source, Samples):
         at = source.breaks if source.rule == "hold" else np.empty(0)
         return at[(at > first) & (at < last)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.declare import Forcing
+from symda.declare import Forcing, State
 from symda.errors import DataError
 from symda.names import is_name
 from symda.observe import csvfile, tables
 from symda.observe.arrays import as_floats, as_times, readonly, warn_of_coarse
 from symda.observe.forcing import ForcingInput, ForcingSource, as_forcing
+from symda.observe.initial import as_initial
 from symda.observe.tables import ColumnChoice, Columns, ForcingChoice
 from symda.types import BoolArray, FloatArray
 
@@ -50,6 +52,9 @@ class Observations:
     forcing
         Forcing channel (name or symbol) -> `Samples`, T values at `times` (linear in between),
         a tuple (times, values), a number, or a SymPy expression in time.
+    initial
+        State (name or symbol) -> its value at the first grid point, where that is known exactly;
+        instead of what the action says of it. None estimates it.
 
     Attributes
     ----------
@@ -57,6 +62,7 @@ class Observations:
     values, variance : (T, L)
     channels : tuple of L names, or None
     forcing : name -> `Samples` or expression
+    initial : name -> float, nan where it is to be estimated
 
     Raises
     ------
@@ -74,6 +80,7 @@ class Observations:
     variance: FloatArray
     channels: tuple[str, ...] | None
     forcing: Mapping[str, ForcingSource]
+    initial: Mapping[str, float]
 
     def __init__(
         self,
@@ -83,6 +90,7 @@ class Observations:
         variance: ArrayLike | None = None,
         channels: Sequence[str] | None = None,
         forcing: Mapping[str | Forcing, ForcingInput] | None = None,
+        initial: Mapping[str | State, float | None] | None = None,
     ) -> None:
         when = as_times(times, "times of Observations", repeated=True)
         warn_of_coarse(np.unique(when), "times of Observations", stacklevel=2)
@@ -96,6 +104,13 @@ class Observations:
         object.__setattr__(self, "variance", readonly(_as_variance(variance, data)))
         object.__setattr__(self, "channels", names)
         object.__setattr__(self, "forcing", as_forcing(forcing, when))
+        object.__setattr__(self, "initial", as_initial(initial))
+
+    def with_initial(self, initial: Mapping[str | State, float | None]) -> Observations:
+        """Return the observations with other known initial values; see `Observations`."""
+        found = copy(self)
+        object.__setattr__(found, "initial", as_initial(initial))
+        return found
 
     @property
     def measured(self) -> BoolArray:

@@ -32,6 +32,8 @@ _KINDS: Mapping[str, type] = {
     "use": np.int64,
     "own_scale": np.bool_,
     "hidden": np.bool_,
+    "tied": np.bool_,
+    "controls": np.int64,
 }
 
 
@@ -123,6 +125,16 @@ class Problem:
         Whether a channel's noise says its own scale, so that `rm` says nothing of it.
     segments
         The S experiments; one when left out.
+    initial : (S, D)
+        Values at each experiment's first grid point that are known, nan elsewhere: no unknowns.
+    tied : (S, D)
+        Those that are the action's functions of the parameters: no unknowns either.
+    jumps : (J, U)
+        Forcing within each of the J pulses, as one number each.
+    cost : (M, C)
+        What the square of each control costs at each grid point, in units of Rm.
+    controls : (C,)
+        Which states they are.
     use : (S, p)
         Which of the P parameters stands for each of the p parameters of the kernels in an
         experiment; each for itself when left out.
@@ -166,6 +178,11 @@ class Problem:
     repeat_rm: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     gaussian: bool = True
     own_scale: BoolArray = field(default_factory=lambda: np.empty(0, np.bool_))
+    initial: FloatArray = field(default_factory=lambda: np.empty(0))
+    tied: BoolArray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    jumps: FloatArray = field(default_factory=lambda: np.empty(0))
+    cost: FloatArray = field(default_factory=lambda: np.empty(0))
+    controls: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     segments: tuple[Segment, ...] = ()
     use: IntArray = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
     kernel_parameters: tuple[str, ...] = ()
@@ -200,6 +217,10 @@ class Problem:
             "repeat_y": (R, L),
             "repeat_rm": (R, L),
             "own_scale": (L,),
+            "initial": (experiments, D),
+            "tied": (experiments, D),
+            "cost": (M, len(self.controls)),
+            "controls": (len(self.controls),),
             "use": (experiments, len(self.kernel_parameters)),
         }
         if not np.size(self.own_scale):
@@ -213,12 +234,25 @@ class Problem:
             object.__setattr__(self, "hidden", ~np.isin(np.arange(D), self.direct))
         if len(self.scales) not in (0, D + P):
             raise DataError(f"scales of Problem: expected {D + P}, got {len(self.scales)}.")
+        if not np.size(self.initial):
+            object.__setattr__(self, "initial", np.full((experiments, D), np.nan))
+        if not np.size(self.tied):
+            object.__setattr__(self, "tied", np.zeros((experiments, D)))
+        if not np.size(self.cost):
+            object.__setattr__(self, "cost", np.zeros((M, len(self.controls))))
         for name, shape in shapes.items():
             kind = _KINDS.get(name, np.float64)
             array: NDArray[Any] = np.array(getattr(self, name), dtype=kind, order="C")
             if array.shape != shape:
                 raise DataError(f"{name} of Problem: expected shape {shape}, got {array.shape}.")
             object.__setattr__(self, name, readonly(array))
+        pulses = int(self.pulses.sum())
+        jumps = self.jumps if np.size(self.jumps) else np.zeros((pulses, max(U, 0)))
+        if np.shape(jumps) != (pulses, max(U, 0)):
+            raise DataError(
+                f"jumps of Problem: expected shape {(pulses, max(U, 0))}, got {np.shape(jumps)}."
+            )
+        object.__setattr__(self, "jumps", readonly(np.array(jumps, dtype=np.float64)))
 
     @property
     def N(self) -> int:
@@ -285,9 +319,10 @@ class Problem:
         """Each experiment as a problem of its own, with the parameters of the kernels."""
         if len(self.segments) == 1:
             return (self,)
-        return tuple(self._alone(s, use) for s, use in zip(self.segments, self.use, strict=True))
+        return tuple(map(self._alone, range(len(self.segments))))
 
-    def _alone(self, one: Segment, use: IntArray) -> Problem:
+    def _alone(self, s: int) -> Problem:
+        one, use = self.segments[s], self.use[s]
         steps, points = one.own_steps, one.own_points
         nodes = np.append(self.left_points[steps], one.last_point)
         again = (self.repeat_at >= points.start) & (self.repeat_at < points.stop)
@@ -308,6 +343,10 @@ class Problem:
             repeat_at=self.repeat_at[again] - one.first_point,
             repeat_y=self.repeat_y[again],
             repeat_rm=self.repeat_rm[again],
+            cost=self.cost[points],
+            jumps=self.jumps[np.isin(np.flatnonzero(self.pulses), np.arange(self.N)[steps])],
+            initial=self.initial[[s]],
+            tied=self.tied[[s]],
             scales=(*self.scales[: self.D], *(self.scales[self.D + p] for p in use if self.scales)),
             parameter_bounds=self.parameter_bounds[use],
             parameter_start=self.parameter_start[use],
@@ -427,6 +466,13 @@ class Problem:
             readonly(np.concatenate([np.tile(one[: self.D], self.M), one[self.D :]]))
             for one in every
         ]
+        if self.given.any():
+            # what a function of the parameters gives is no variable: it stands at 0
+            value = np.where(self.tied, 0.0, self.initial)[self.given]
+            for side in (0, 1):
+                placed = spread[side].copy()
+                placed[self.first_unknowns[self.given]] = value
+                spread[side] = readonly(placed)
         return Unknowns(self.M, self.D, self.P, *spread)
 
     def unknown_name(self, index: int) -> str:
@@ -504,23 +550,58 @@ class Problem:
         The averaging option's factors, and where Rf is an inverse intensity, one over the typical
         time between two observations.
         """
-        factor = float(self.weight[0]) / self.measurement_scale
+        n = int(np.argmin(self.pulses))
+        factor = float(self.weight[n]) / self.measurement_scale
         if self.model_error != "rate":
             return factor
         times = self.times[(self.rm > 0.0).any(axis=1)]
         count = max(len(times) - 1, 1)
-        return factor * float(self.h[0]) / (float(np.ptp(self.node_times)) / count)
+        return factor * float(self.h[n]) / (float(np.ptp(self.node_times)) / count)
+
+    @cached_property
+    def pulses(self) -> BoolArray:
+        """Which steps are those of pulses, of no length, (N,)."""
+        return readonly(self.left_times == self.right_times)
+
+    @cached_property
+    def longest(self) -> int:
+        """The number of the longest step."""
+        return int(np.argmax(self.h))
+
+    @property
+    def shortest(self) -> float:
+        """Length of the shortest step, pulses left out."""
+        return float(self.h[~self.pulses].min(initial=np.inf))
+
+    @cached_property
+    def given(self) -> BoolArray:
+        """Which states are known at the first grid points, and are no unknowns there, (S, D)."""
+        return readonly(~np.isnan(self.initial) | self.tied)
+
+    @cached_property
+    def first_unknowns(self) -> IntArray:
+        """Where the first states stand among the unknowns, (S, D)."""
+        firsts = np.array([segment.first_point for segment in self.segments])
+        return readonly(firsts[:, None] * self.D + np.arange(self.D))
+
+    def paid(self, path: FloatArray) -> float:
+        """Return what the controls of a path (M, D) cost."""
+        return 0.5 * float(np.sum(self.cost * path[:, self.controls] ** 2))
 
     @property
     def fitted(self) -> int:
         """Quantities that the path of an exact model would fit to the data.
 
-        The initial state of each experiment, free parameters, and of a free parameter per step all
-        values but the last; one with a process variance counts once, like a state.
+        The initial state of each experiment as far as it is not given, free parameters, and of a
+        free parameter per step all values but the last; one with a process variance counts once,
+        like a state.
         """
-        experiments = len(self.segments)
-        per_step = self.untied.sum() * (self.M - 2 * experiments)
-        return int(self.free.sum() + self.D * experiments + per_step)
+        # a control is paid for, as an error of the model is
+        paid = np.isin(np.arange(self.D), self.controls)
+        unknown = int((~self.given & ~paid).sum())
+        points = self.M - int(self.pulses.sum()) * (1 + self.interior)
+        per_step = (self.untied & ~paid).sum() * (points - 2 * len(self.segments))
+        return int(self.free.sum() + unknown + per_step)
 
     @cached_property
     def data_count(self) -> int:
@@ -591,6 +672,8 @@ class Problem:
             repeat_at=np.searchsorted(points, self.repeat_at[inside]),
             repeat_y=self.repeat_y[inside],
             repeat_rm=self.repeat_rm[inside],
+            cost=self.cost[points],
+            jumps=self.jumps[np.isin(np.flatnonzero(self.pulses), kept)],
             missed=(),
             segments=segments,
         )

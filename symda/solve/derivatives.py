@@ -65,11 +65,11 @@ class Derivatives:
         self._evaluator = evaluator
         self._exact = exact
         self._split = p.unknowns.split
-        self._upper = layout.upper
-        columns = np.repeat(np.arange(layout.unknowns), np.diff(layout.upper.starts))
+        self._upper = layout.folded
+        columns = np.repeat(np.arange(layout.unknowns), np.diff(layout.folded.starts))
         lengths = [segment.points * p.D for segment in p.segments]
         self._pattern = Bordered(
-            layout.upper.rows, columns, p.unknowns.on_path, p.P, p.use, lengths
+            layout.folded.rows, columns, p.unknowns.on_path, p.P, p.use, lengths
         )
         self._residual, unknown = self._triplet("step_jacobian")
         self._felt = layout.step_unknowns[:, unknown].reshape(-1)
@@ -94,15 +94,18 @@ class Derivatives:
 
     def at(self, x: FloatArray, rf: FloatArray) -> Point:
         """Return the action with its derivatives."""
-        packed = self._evaluator.packed
-        engine, (X, values) = self._evaluator.kernels.engine, self._split(x)
+        p, packed = self._evaluator.problem, self._evaluator.packed
+        engine, given = self._evaluator.kernels.engine, self._evaluator.given
+        X, values = self._evaluator.split(*self._split(x))
         action, gradient = self._evaluator.value_and_gradient(X, values, rf)
         theta = packed.pieces(values)
         weights = self._evaluator.weights(rf)
         steps = engine.step_hessian(X, theta, packed.steps, rf)
         at, own = packed.row_states(X), packed.row_pieces(values)
         points = least = engine.point_gauss_newton(at, own, packed.points)
+        slope = np.zeros_like(p.initial)
         if self._exact:
+            slope = self._evaluator.first_slopes(X, values, rf)
             points = engine.point_hessian(at, own, packed.points)
         else:
             lam = weights * engine.step_residual(X, theta, packed.steps)
@@ -113,9 +116,11 @@ class Derivatives:
         scale += np.bincount(self._seen, least[:, self._diagonal].reshape(-1), len(x))
         known = self._evaluator.prior_hessian(X, values)
         if known.size:
-            diagonal = known.reshape(len(packed.use), -1)[:, self._prior_diagonal]
+            diagonal = known[:, self._prior_diagonal]
             scale += np.bincount(self._known, np.abs(diagonal).reshape(-1), len(x))
-        hessian = self._upper.add_up(np.concatenate([steps.reshape(-1), points.reshape(-1), known]))
+        scale = given.scale(scale, values)
+        nonzeros = self._evaluator.nonzeros(steps, points, X, values, slope)
+        hessian = self._upper.add_up(nonzeros)
         return Point(action, gradient, scale, hessian, self._pattern)
 
     def _take_curvature(self, steps: FloatArray, curvature: FloatArray) -> None:

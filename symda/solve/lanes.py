@@ -69,7 +69,11 @@ class NewtonLanes:
         )
         self._box = _box(problem)
         self._experiments, self._shared = _experiments(problem)
-        self._measured = np.ascontiguousarray((problem.rm > 0.0).any(axis=1), dtype=np.int32)
+        given = np.where(problem.tied, 2, problem.given).astype(np.int32)
+        #: (S, D), 0: the first state is free, 1: a number, 2: a function of theta
+        self._given = (np.ascontiguousarray(given),) if given.any() else ()
+        weighed = (problem.rm > 0.0).any(axis=1) | (problem.cost > 0.0).any(axis=1)
+        self._measured = np.ascontiguousarray(weighed, dtype=np.int32)
         self._rows = np.ascontiguousarray(self._evaluator.packed.first_row, dtype=np.int32)
 
     @property
@@ -114,7 +118,8 @@ class NewtonLanes:
         p = self._evaluator.problem
         K, B = len(paths), len(rf)
         starts = [self._evaluator.split(x, t) for x, t in zip(paths, thetas, strict=True)]
-        start = np.stack([p.unknowns.inside(x, t) for x, t in starts])
+        inside = [p.unknowns.split(p.unknowns.inside(x, t)) for x, t in starts]
+        start = np.stack([p.unknowns.join(*self._evaluator.split(*one)) for one in inside])
         inputs = (
             np.stack([self._evaluator.precision(row) for row in rf]),
             np.ascontiguousarray(start[:, : p.unknowns.on_path]),
@@ -132,7 +137,7 @@ class NewtonLanes:
         arguments = (
             *(self._helpers(threads // groups), p.N, len(p.segments), p.P, self._shared, K, B),
             *_at(*self._experiments, packed.steps, packed.points, self._measured),
-            *_at(self._rows, packed.own),
+            *_at(self._rows, packed.own, *self._given),
             *_at(*self._box, *inputs, ends),
             0 if every is None else _at(every)[0],
             *_at(thetas_out, terms, seconds, decrements),

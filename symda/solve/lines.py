@@ -32,7 +32,8 @@ class ResidualRows:
         if not discrete:
             values[:, 0, 0] = -1.0
         for i in range(p.interior):
-            share = (p.times[1 + i :: reach][: p.N] - p.node_times[:-1]) / p.h
+            n = p.longest
+            share = (p.times[n * reach + 1 + i] - p.node_times[n]) / p.h[n]
             values[:, 1 + i, 0], values[:, 1 + i, -1] = share - 1.0, -share
             values[:, 1 + i, 1 + i] = 1.0
         return cls(first, values.reshape(-1, reach + 1), np.repeat(p.weight, reach))

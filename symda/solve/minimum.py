@@ -197,7 +197,7 @@ def record(
 ) -> Minimum:
     """Make the record, with the action evaluated afresh at the end point."""
     p = evaluator.problem
-    path, theta = p.unknowns.split(unknowns.copy())
+    path, theta = evaluator.split(*p.unknowns.split(unknowns.copy()))
     measurement_term, model_term = evaluator.terms(path, theta, rf)
     action = measurement_term + model_term + evaluator.prior(path, theta)
     if momenta is None:

@@ -58,7 +58,7 @@ class Objective:
 
     @property
     def provides(self) -> frozenset[str]:
-        """What there is beside the action, of `symda.build.kernels.PARTS`."""
+        """What there is beside the action, of `symda.build.parts.PARTS`."""
         return self._evaluator.kernels.provides
 
     @property
@@ -92,7 +92,7 @@ class Objective:
         """Return path (M, D) and parameters (P,), fixed ones included."""
         full = self._full.copy()
         full[self._free] = x
-        return self.problem.unknowns.split(full)
+        return self._evaluator.split(*self.problem.unknowns.split(full))
 
     @property
     def declared_sizes(self) -> FloatArray:
@@ -139,7 +139,8 @@ class Objective:
     def residuals(self, x: FloatArray) -> FloatArray:
         """Return what the action is half the sum of squares of.
 
-        First what was measured, sqrt(Rm) (h - y), then the steps' residuals, sqrt(Rf_n) r_n.
+        First what was measured, sqrt(Rm) (h - y), and controls, then the steps' residuals,
+        sqrt(Rf_n) r_n.
         """
         if not self.problem.squares:
             raise OptionError(
@@ -148,7 +149,8 @@ class Objective:
             )
         self._evaluations += 1
         path, theta = self.split(x)
-        misfit = (self._evaluator.measure(path, theta) - self.problem.y)[self._measured]
+        values = matrices_of(self._evaluator, "residuals").predictors(path, theta)
+        misfit = (values - self._points[0])[self._measured]
         steps = self._evaluator.residual(path, theta).reshape(-1)
         return np.concatenate([self._roots[0] * misfit, self._roots[1] * steps])
 
@@ -208,10 +210,17 @@ class Objective:
 
     @cached_property
     def _measured(self) -> BoolArray:
-        return self.problem.rm > 0.0
+        found: BoolArray = self._points[1] > 0.0
+        return found
+
+    @cached_property
+    def _points(self) -> tuple[FloatArray, FloatArray]:
+        """Data and weights of what points have costs of, (M, L + Q) each."""
+        data, weights = np.hsplit(self._evaluator.packed.points, 2)
+        return data, weights
 
     @cached_property
     def _roots(self) -> tuple[FloatArray, FloatArray]:
         """Square roots of the weights of both kinds of residual."""
         steps = self._evaluator.weights(self.rf).reshape(-1)
-        return np.sqrt(self.problem.rm[self._measured]), np.sqrt(steps)
+        return np.sqrt(self._points[1][self._measured]), np.sqrt(steps)

@@ -37,7 +37,7 @@ class _Graph:
     def __init__(self, kernels: BlockKernels, problem: Problem) -> None:
         import casadi as ca
 
-        self.functions = kernels.functions
+        self.functions, self._initial = kernels.functions, kernels.initial
         self.problem = problem
         self.layout = ProblemLayout(kernels.functions, problem)
         packed = pack(problem)
@@ -47,15 +47,84 @@ class _Graph:
         self.inputs = ca.MX.sym("p", problem.D + self.layout.unknowns)
         self.rf, self.sizes = self.inputs[: problem.D], self.inputs[problem.D :]
 
-    def sized(self, assembly: Assembly, values: ca.MX, rows: ca.MX) -> ca.MX:
-        """Add up to a sparse matrix whose columns, and rows, are multiplied by sizes."""
+    def sized(self, matrix: ca.MX, rows: ca.MX) -> ca.MX:
+        """Multiply the columns of a sparse matrix, and its rows, by sizes."""
         import casadi as ca
 
-        columns = np.repeat(np.arange(assembly.size[1]), np.diff(assembly.starts))
-        matrix = _scatter(assembly, values)
+        i, j = matrix.sparsity().get_triplet()
         # CasADi gives a number indexed by a list the shape of the list
-        factor = ca.vec(self.sizes[columns.tolist()]) * ca.vec(rows[assembly.rows.tolist()])
+        factor = ca.vec(self.sizes[j]) * ca.vec(rows[i])
         return ca.MX(matrix.sparsity(), ca.vec(matrix.nz[:]) * factor)
+
+    def placed(self, x: ca.MX) -> ca.MX:
+        """Put the initial values that are functions of theta into the unknowns."""
+        import casadi as ca
+
+        p = self.problem
+        parts, end = [], 0
+        for s, at in enumerate(p.first_unknowns):
+            if p.tied[s].any():
+                first = int(at[0])
+                values = self._initial["initial"](self._own(x, s))
+                tied = ca.DM(p.tied[s].astype(float))
+                parts += [x[end:first], ca.if_else(tied, values, x[first : first + p.D])]
+                end = first + p.D
+        return ca.vertcat(*parts, x[end:]) if parts else x
+
+    def _own(self, x: ca.MX, s: int) -> ca.MX:
+        """Parameters of experiment s."""
+        p = self.problem
+        return x[(p.unknowns.on_path + p.use[s]).tolist()]
+
+    def _choice(self, index: IntArray) -> ca.DM:
+        """Return the matrix (count, M D + P) that takes some of the unknowns."""
+        import casadi as ca
+
+        shape = len(index), self.layout.unknowns
+        return ca.DM(ca.Sparsity.triplet(*shape, list(range(len(index))), index.tolist()), 1.0)
+
+    def tangent(self, x: ca.MX) -> ca.MX | None:
+        """Differentiate the placed unknowns by those that are free; None without given ones."""
+        import casadi as ca
+
+        p = self.problem
+        if not p.given.any():
+            return None
+        kept = np.ones(self.layout.unknowns)
+        kept[p.first_unknowns[p.given]] = 0.0
+        tangent = ca.MX(ca.sparsify(ca.diag(ca.DM(kept))))
+        for s, at in enumerate(p.first_unknowns):
+            if p.tied[s].any():
+                tied = ca.sparsify(ca.diag(ca.DM(p.tied[s].astype(float))))
+                slopes = tied @ self._initial["initial_jacobian"](self._own(x, s))[1]
+                own = self._choice(p.unknowns.on_path + p.use[s])
+                tangent += self._choice(at).T @ slopes @ own
+        return tangent
+
+    def hessian(
+        self, assembly: Assembly, values: ca.MX, x: ca.MX, tangent: ca.MX | None, slope: ca.MX
+    ) -> ca.MX:
+        """Upper triangle of a Hessian by the free unknowns; `slope` is the derivative by all."""
+        import casadi as ca
+
+        p, upper = self.problem, _scatter(assembly, values)
+        if tangent is None:
+            return upper
+        full = upper + ca.triu(upper, False).T
+        folded = tangent.T @ full @ tangent
+        for s, at in enumerate(p.first_unknowns):
+            if p.tied[s].any():
+                weights = ca.DM(p.tied[s].astype(float)) * slope[at.tolist()]
+                lower = self._initial["initial_curvature"](self._own(x, s), weights)
+                own = self._choice(p.unknowns.on_path + p.use[s])
+                folded += own.T @ (lower + ca.tril(lower, False).T) @ own
+        return ca.triu(folded)
+
+    def gradient(self, by_all: ca.MX, tangent: ca.MX | None) -> ca.MX:
+        """Gradient by the free unknowns; IPOPT takes it as dense."""
+        import casadi as ca
+
+        return by_all if tangent is None else ca.densify(tangent.T @ by_all)
 
     def _columns(self, unknowns: ca.MX, index: IntArray) -> ca.MX:
         """Entries of the unknowns, (count, width) -> one column a step."""
@@ -149,7 +218,7 @@ def direct(kernels: BlockKernels, problem: Problem) -> Program:
 
     graph = _Graph(kernels, problem)
     v, p = ca.MX.sym("x", graph.layout.unknowns), graph.inputs
-    x = graph.sizes * v
+    x = graph.placed(graph.sizes * v)
     rf = graph.repeated_rf()
     f = ca.sum2(graph.map_steps("step_action", x, rf)[0]) + ca.sum2(
         graph.map_points("point_action", x)[0]
@@ -159,19 +228,22 @@ def direct(kernels: BlockKernels, problem: Problem) -> Program:
     point_value, point_gradient = graph.map_points("point_gradient", x)
     before, *by_first = graph.prior("prior_gradient", x) or [ca.MX(0.0)]
     value = ca.sum2(step_value) + ca.sum2(point_value) + ca.sum2(before)
-    gradient = graph.sizes * _gradient(
+    by_all = _gradient(
         graph,
         (step_gradient, graph.layout.step_unknowns),
         (point_gradient, graph.layout.point_unknowns),
         *((one, graph.layout.prior_unknowns) for one in by_first),
     )
+    tangent = graph.tangent(x)
+    gradient = graph.sizes * graph.gradient(by_all, tangent)
     curvatures = ca.vertcat(
         _nonzeros(graph.map_steps("step_hessian", x, rf)[0]),
         _nonzeros(graph.map_points("point_hessian", x)[0]),
         *map(_nonzeros, graph.prior("prior_hessian", x)),
     )
     lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", 0)
-    hessian = graph.sized(graph.layout.upper, lam_f * curvatures, graph.sizes)
+    second = graph.hessian(graph.layout.upper, lam_f * curvatures, x, tangent, lam_f * by_all)
+    hessian = graph.sized(second, graph.sizes)
     derivatives = {
         "grad_f": ca.Function(
             "nlp_grad_f", [v, p], [value, gradient], ["x", "p"], ["f", "grad_f_x"]
@@ -195,7 +267,8 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
     unknowns = graph.layout.unknowns
     errors = problem.N * problem.E
     v, p = ca.MX.sym("v", unknowns + errors), graph.inputs
-    x = graph.sizes * v[:unknowns]
+    x = graph.placed(graph.sizes * v[:unknowns])
+    tangent = graph.tangent(x)
     # an error is in units of the state whose step it is an error of
     unit = graph.sizes[:errors]
     w = unit * v[unknowns:]
@@ -209,28 +282,30 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
     point_value, point_gradient = graph.map_points("point_gradient", x)
     before, *by_first = graph.prior("prior_gradient", x) or [ca.MX(0.0)]
     value = ca.sum2(point_value) + ca.dot(precision * w, w) / 2 + ca.sum2(before)
+    by_all = _gradient(
+        graph,
+        (point_gradient, graph.layout.point_unknowns),
+        *((one, graph.layout.prior_unknowns) for one in by_first),
+    )
     gradient = ca.vertcat(
-        graph.sizes
-        * _gradient(
-            graph,
-            (point_gradient, graph.layout.point_unknowns),
-            *((one, graph.layout.prior_unknowns) for one in by_first),
-        ),
+        graph.sizes * graph.gradient(by_all, tangent),
         unit * precision * w,
     )
     g = (ca.vec(graph.map_steps("step_residual", x)[0]) - w) / unit
     slopes = _nonzeros(graph.map_steps("step_jacobian", x)[0])
-    jacobian = ca.horzcat(
-        graph.sized(graph.layout.jacobian, slopes, 1.0 / unit), -ca.DM.eye(errors)
-    )
+    by_unknowns = _scatter(graph.layout.jacobian, slopes)
+    folded = by_unknowns if tangent is None else by_unknowns @ tangent
+    jacobian = ca.horzcat(graph.sized(folded, 1.0 / unit), -ca.DM.eye(errors))
     momenta = ca.reshape(lam_g / unit, problem.E, problem.N)
     curvatures = ca.vertcat(
         _nonzeros(graph.map_steps("step_curvature", x, momenta)[0]),
         lam_f * _nonzeros(graph.map_points("point_hessian", x)[0]),
         *(lam_f * _nonzeros(one) for one in graph.prior("prior_hessian", x)),
     )
+    by_every = lam_f * by_all + by_unknowns.T @ (lam_g / unit)
+    second = graph.hessian(graph.layout.upper_lifted, curvatures, x, tangent, by_every)
     hessian = ca.diagcat(
-        graph.sized(graph.layout.upper_lifted, curvatures, graph.sizes),
+        graph.sized(second, graph.sizes),
         ca.diag(lam_f * precision * unit**2),
     )
     derivatives = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from symda.build.kernels import PARTS
+from symda.build.parts import PARTS
 from symda.checks import choice
 from symda.errors import OptionError, nearest
 from symda.registry import changed_options, options_of
@@ -33,7 +33,7 @@ class Capability:
     Attributes
     ----------
     needs : frozenset of str
-        Of what kernels provide, see `symda.build.kernels.PARTS`; the others are not built or sent
+        Of what kernels provide, see `symda.build.parts.PARTS`; the others are not built or sent
         to workers for it.
     wants : frozenset of str
         What it makes use of where it is there, and does without elsewhere.

@@ -270,7 +270,7 @@ class BandedJudge:
             if near[i] and here.gradient[i] != 0.0:
                 unit = (np.arange(near.size) == i).astype(float)
                 least, others = LEAST_PIVOT * here.scale, near & (unit == 0.0)
-                others[problem.unknowns.on_path :] |= ~problem.free
+                others |= ~problem.unknowns.free
                 along = here.pattern.solve(here.hessian, 0.0 * here.scale, unit, others, least)
                 spread = 0.0 if along is None else float(along[i])
                 pushing[i] = abs(here.gradient[i]) * math.sqrt(max(spread, 0.0)) > limit
@@ -303,5 +303,5 @@ def holding(problem: Problem, near: BoolArray, slope: FloatArray) -> BoolArray:
     """
     pushed = ~(np.abs(slope) <= PUSH * problem.measurement_scale)
     held: BoolArray = near & pushed
-    held[problem.unknowns.on_path :] |= ~problem.free
+    held |= ~problem.unknowns.free
     return held

@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 from sympy import Expr, Symbol
 
-from symda.declare import Measurement, Model
+from symda.declare import Initial, Measurement, Model
 from symda.derive.dynamics import hessian_tensor, jacobian
 from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
@@ -20,6 +20,7 @@ from symda.typeset.sections import (
     action_section,
     field_curvature_section,
     field_jacobian_section,
+    initial_section,
     measured_section,
     model_section,
     noise_section,
@@ -64,6 +65,7 @@ def equations(
     *,
     model_error: ErrorForm = "step",
     averaging: Averaging = "sum",
+    initial: Initial | None = None,
 ) -> Equations:
     """Derive the mathematics of an action.
 
@@ -73,6 +75,8 @@ def equations(
         Whether Rf weighs the residual of a step, or Rf/h_n does.
     averaging : {"sum", "eq2", "eq14", "minaone", "varanneal"}
         Factors of the two sums; see `symda.observe.weights.averaging_factors`.
+    initial : Initial, optional
+        What is known of the initial state.
 
     Raises
     ------
@@ -84,7 +88,6 @@ def equations(
     step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
     subject = subject_of(model, measurement, scheme, model_error, averaging)
     sections = (
-        measured_section,
         *([] if measurement.gaussian else [noise_section]),
         *([prior_section] if subject.has_prior else []),
         step_section,
@@ -99,6 +102,8 @@ def equations(
         sections=(
             model_section(subject),
             *mechanical_sections(subject),
+            measured_section(subject),
+            *([initial_section(subject, initial)] if initial and initial.any else []),
             *(make(subject) for make in sections),
         ),
         unknowns=subject.unknowns,

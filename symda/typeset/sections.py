@@ -11,6 +11,7 @@ from sympy import Expr, Symbol
 from symda.declare import (
     Distribution,
     ExperimentParameter,
+    Initial,
     Measurement,
     Model,
     Parameter,
@@ -168,6 +169,13 @@ def _own_values(subject: Subject) -> list[str]:
     said = [f"A value of its own at every {place}: {', '.join(names)}."]
     span = "unit of time" if subject.model_error == "rate" else "step"
     variances = [(w.name, subject.model.declarations[w].process_variance) for w in own]
+    costs = [f"{w.name} {subject.model.declarations[w].cost:g}" for w in subject.model.controls]
+    if costs:
+        span = "each value" if discrete else "its integral"
+        said.append(
+            f"Paid, by 1/2 the cost of the square ({span}): {', '.join(costs[:8])}; in the action "
+            "a misfit to 0."
+        )
     walks = [f"{name} {variance:g}" for name, variance in variances if variance is not None]
     if walks:
         said.append(f"Process variance in a {span}: {', '.join(walks[:8])}.")
@@ -249,6 +257,19 @@ def prior_section(subject: Subject) -> Section:
     )
     note = "-log p; of a state, of its value at the first grid point. Constants are left out."
     return Section("Priors", lines, note)
+
+
+def initial_section(subject: Subject, initial: Initial) -> Section:
+    """Return the initial values that are given."""
+    t = subject.notation["t"]
+    left = ("[0]", "_{0}") if subject.scheme.discrete else (f"({t}[0])", f"({t}_{{0}})")
+    lines = tuple(
+        Line(Mark(f"{state.name}{left[0]}", f"{latex_part(state)}{left[1]}"), value)
+        for state, value in zip(subject.states, initial.functions, strict=True)
+        if value is not None
+    )
+    note = "Exact: no unknowns. Observations may bring other numbers."
+    return Section("Initial values", lines[:LISTED], note)
 
 
 def step_section(subject: Subject) -> Section:

@@ -38,6 +38,7 @@ class OneSite:
     equations: tuple[Expr, ...]
     declarations: Mapping[Symbol, Declaration]
     per_step: tuple[Symbol, ...] = ()
+    controls: tuple[Symbol, ...] = ()
 
     @classmethod
     def of(cls, model: LatticeModel) -> OneSite:

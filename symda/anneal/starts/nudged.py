@@ -89,7 +89,7 @@ class Nudged:
         """Return the trajectory (M, D) of one experiment."""
         problem = dynamics.problem
         gains = np.array(self.gains or [g / _spacing(problem) for g in GAINS])
-        paths = _integrate(dynamics, start, theta, gains)
+        paths = _integrate(dynamics, dynamics.initial(start, theta), theta, gains)
         paths = np.asarray(np.clip(paths, *problem.state_bounds.T))
         if len(paths) == 1:
             return np.asarray(paths[0])

@@ -78,7 +78,10 @@ class Draw:
         path = self.rng.uniform(low, high, (problem.M, problem.D))
         for one, segment in zip(problem.experiments, problem.segments, strict=True):
             _follow(one, path[segment.own_points])
-        return np.clip(path, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
+        path = np.clip(path, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
+        for segment, known in zip(problem.segments, problem.initial, strict=True):
+            path[segment.first_point] = _known(path[segment.first_point], known)
+        return path
 
     def parameters(self) -> FloatArray:
         """Draw parameters, (P,): uniform in `Problem.parameter_start`, fixed ones at their values.
@@ -103,8 +106,12 @@ class Draw:
         for channel, index in enumerate(problem.direct):
             if index >= 0 and rm[0, channel] > 0.0:
                 state[index] = y[0, channel]
-        inside: FloatArray = np.clip(state, *problem.state_bounds.T)
-        return inside
+        return _known(np.clip(state, *problem.state_bounds.T), problem.initial[0])
+
+
+def _known(state: FloatArray, known: FloatArray) -> FloatArray:
+    """Return a first state (D,) with the numbers that are given put in."""
+    return np.where(np.isnan(known), state, known)
 
 
 def _follow(problem: Problem, path: FloatArray) -> None:

@@ -9,6 +9,7 @@ import sympy as sp
 from sympy import Expr
 
 from symda.declare.distributions.base import Distribution, Frozen, Numbers, scipy_numbers
+from symda.declare.special import log1p, log_rise
 from symda.errors import ModelError
 from symda.types import FloatArray
 
@@ -54,7 +55,8 @@ class NegativeBinomial(Distribution):
     """The negative binomial distribution: a count that scatters more than Poisson's.
 
     With m the mean and k the size its variance is m + m^2/k. Cost
-    log(y! Gamma(k)/Gamma(k + y)) + (k + y) log(k + m) - k log(k) - y log(m).
+    log(y! Gamma(k)/Gamma(k + y)) + (k + y) log(k + m) - k log(k) - y log(m). For large k it is
+    Poisson's.
 
     Parameters
     ----------
@@ -79,8 +81,8 @@ class NegativeBinomial(Distribution):
     def cost(self, y: Expr, _rm: Expr, /) -> Expr:
         """Return -log p; see `Distribution.cost`."""
         m, k = self.mean, self.size
-        binomial = sp.loggamma(y + 1) + sp.loggamma(k) - sp.loggamma(k + y)
-        return binomial + (k + y) * sp.log(k + m) - k * sp.log(k) - y * sp.log(m)
+        # the difference to Poisson's cost is small where k is large, so no part of it may be large
+        return sp.loggamma(y + 1) - y * sp.log(m) + (k + y) * log1p(m / k) - log_rise(k, y)
 
     def curvature(self, _y: Expr, _rm: Expr, /) -> dict[str, Expr]:
         """Return what is expected by the mean; see `Distribution.curvature`."""

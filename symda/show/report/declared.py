@@ -119,9 +119,10 @@ def _per_step(model: Model) -> Table:
     for symbol in symbols[:ROWS]:
         declared = model.declarations[symbol]
         variance = declared.process_variance
-        known = "free" if variance is None else f"{variance:.6g}"
-        rows.append((symbol.name, *_range(declared), known, declared.scale or ""))
-    columns = ("name", "bounds", "start range", "process variance", "scale")
+        change = "free" if variance is None else f"process variance {variance:.6g}"
+        change = change if declared.cost is None else f"cost of the square {declared.cost:.6g}"
+        rows.append((symbol.name, *_range(declared), change, declared.scale or ""))
+    columns = ("name", "bounds", "start range", "values", "scale")
     caption = count(
         len(symbols),
         "parameter with a value of its own at every step",

@@ -127,6 +127,23 @@ class Boundary(Solver):
                 f"{self.name}: these kernels know the steps of a scheme only, not F. Take those "
                 "of an action: action.compile().machine."
             )
+        if problem.pulses.any():
+            raise OptionError(
+                f"{self.name}: the data have pulses, and x(t) does not jump here. Take "
+                "solver='newton', or samples of a short forcing."
+            )
+        if problem.controls.size:
+            raise OptionError(
+                f"{self.name}: the model has the control {problem.states[problem.controls[0]]}, "
+                "whose cost the continuous problem here does not have. Take solver='newton'."
+            )
+        if problem.tied.any():
+            name = problem.states[int(problem.tied[0].argmax())]
+            raise OptionError(
+                f"{self.name}: the initial value of {name} is a function of parameters; here it is "
+                "a number or estimated. Take solver='newton', or give numbers with the data, "
+                "Observations(..., initial=...)."
+            )
         method = make_method(self.name, FieldFunctions(field), problem, self.settings)
         return BoundarySolver(kernels.at(problem), method)
 
@@ -151,7 +168,8 @@ class BoundarySolver:
             their own find, is brought inside and ``stopped``.
         """
         evaluator, problem = self._evaluator, self._evaluator.problem
-        found = self._method.solve(problem.times, path, theta, evaluator.precision(rf))
+        known = problem.initial[0] if problem.given.any() else None
+        found = self._method.solve(problem.times, path, theta, evaluator.precision(rf), known)
         inside = problem.unknowns.inside(found.x(problem.times), found.theta)
         middle = problem.node_times[:-1] + 0.5 * problem.h
         momenta = np.zeros((problem.N, problem.E))
