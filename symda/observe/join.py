@@ -14,7 +14,7 @@ from symda.declare import Declaration, ExperimentParameter, Parameter
 from symda.errors import DataError, OptionError, nearest
 from symda.observe.bind import bind
 from symda.observe.experiments import Experiments
-from symda.observe.problem import Problem
+from symda.observe.problem import OF_PARAMETERS, OF_POINTS, OF_STEPS, Problem
 from symda.observe.ranges import fixed_values
 from symda.observe.segment import Segment
 from symda.observe.weights import Averaging, averaging_factors
@@ -126,28 +126,19 @@ def _joined(
     starts = np.stack([p.state_start for p in problems])
     entries, use = _entries(names, problems, declared)
 
-    def joined(name: str) -> FloatArray:
-        return np.concatenate([getattr(p, name) for p in problems])
-
-    def chosen(name: str) -> FloatArray:
-        found = [getattr(problems[s], name)[p] for _, s, p in entries]
-        return np.stack(found) if found else np.asarray(getattr(first, name))
-
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(p, name) for p in problems])
+        for name in (*OF_STEPS, *OF_POINTS, "node_times")
+    }
+    arrays["rm"] = c_m * arrays["rm"]
+    arrays["weight"] = c_f * arrays["weight"]
+    for name in OF_PARAMETERS if entries else ():
+        arrays[name] = np.stack([getattr(problems[s], name)[p] for _, s, p in entries])
     return replace(
         first,
-        times=joined("times"),
-        node_times=joined("node_times"),
-        h=joined("h"),
-        u=joined("u"),
-        y=joined("y"),
-        rm=c_m * joined("rm"),
-        weight=c_f * joined("weight"),
+        **arrays,
         # of what is not declared: as wide as the data of any experiment ask for
         state_start=np.stack([starts[..., 0].min(axis=0), starts[..., 1].max(axis=0)], axis=1),
-        parameter_bounds=chosen("parameter_bounds"),
-        parameter_start=chosen("parameter_start"),
-        fixed=chosen("fixed"),
-        typical=chosen("typical"),
         parameters=tuple(name for name, _, _ in entries),
         kernel_parameters=first.parameters,
         measurement_scale=c_m,

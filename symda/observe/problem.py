@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +20,11 @@ from symda.types import BoolArray, FloatArray, IntArray
 #: Change of a free parameter per step by its own size costs the action half of this, so that a
 #: value without any effect is that of its neighbour.
 TIE = 1e-8
+
+#: Arrays of a problem that have a row a step, a grid point, a parameter.
+OF_STEPS = ("h", "u", "weight")
+OF_POINTS = ("times", "y", "rm")
+OF_PARAMETERS = ("parameter_bounds", "parameter_start", "fixed", "typical")
 
 
 class Missed(NamedTuple):
@@ -246,22 +251,19 @@ class Problem:
         ]
         return replace(
             self,
-            times=self.times[points],
+            **self._rows(OF_STEPS, steps),
+            **self._rows(OF_POINTS, points),
+            **self._rows(OF_PARAMETERS, use),
             node_times=self.times[nodes],
-            h=self.h[steps],
-            u=self.u[steps],
-            weight=self.weight[steps],
-            y=self.y[points],
-            rm=self.rm[points],
-            parameter_bounds=self.parameter_bounds[use],
-            parameter_start=self.parameter_start[use],
-            fixed=self.fixed[use],
-            typical=self.typical[use],
             parameters=self.kernel_parameters,
             missed=tuple(missed),
             segments=(Segment(one.name, 0, one.steps, 0, one.points),),
             use=np.arange(use.size)[None],
         )
+
+    def _rows(self, names: tuple[str, ...], which: slice | IntArray) -> dict[str, Any]:
+        """Return some rows of some arrays, by name."""
+        return {name: getattr(self, name)[which] for name in names}
 
     def apart(
         self, path: FloatArray, theta: FloatArray
@@ -376,13 +378,9 @@ class Problem:
         nodes = np.concatenate([part[1][::stride] for part in parts])
         return replace(
             self,
-            times=self.times[points],
+            **self._rows(OF_STEPS, kept),
+            **self._rows(OF_POINTS, points),
             node_times=self.times[nodes],
-            h=self.h[kept],
-            u=self.u[kept],
-            weight=self.weight[kept],
-            y=self.y[points],
-            rm=self.rm[points],
             missed=(),
             segments=segments,
         )
