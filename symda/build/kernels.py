@@ -19,7 +19,7 @@ from symda.build.layout import ProblemLayout, pack
 from symda.build.serial import functions_of, serial
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
-from symda.types import FloatArray
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -396,8 +396,13 @@ class BlockEvaluator(Evaluator):
             gradient[begin : begin + segment.steps * p.E] += steps[:, : p.E].reshape(-1)
             by_theta = points[:, p.D :].sum(axis=0) + steps[:, p.E + p.D :].sum(axis=0)
             gradient[on_path + use] += by_theta
-        gradient[p.windows[:, None] + np.arange(p.E, p.E + p.D)] += by_step[:, p.E : p.E + p.D]
+        gradient[self._ends] += by_step[:, p.E : p.E + p.D]
         return float(data.sum() + model.sum()), gradient
+
+    @cached_property
+    def _ends(self) -> IntArray:
+        """Unknowns that each step ends at, (N, D)."""
+        return self.problem.windows[:, None] + self.problem.E + np.arange(self.problem.D)
 
     def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> csc_array:
         """Hessian of the action, sparse, symmetric."""
