@@ -130,7 +130,7 @@ def test_a_model_file_may_import_its_neighbours_and_guard_its_script(symda: Shel
             ("anneal", "model.py", "data.nc", "--separator", ";"),
             "--separator: data.nc is NetCDF, which has no separators; leave it out.",
         ),
-        (("anneal", "model.py"), "Missing argument 'DATA'."),
+        (("anneal", "model.py"), "Missing argument 'DATA...'."),
         (("derive", "model.py", "--latx"), "No such option: --latx"),
         (("anneel",), "No such command 'anneel'."),
         ((*ANNEAL, "--paths", "many"), "--paths"),

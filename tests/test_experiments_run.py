@@ -145,6 +145,8 @@ def test_what_is_saved_is_loaded_and_shown(twins, run, tmp_path):
         "z, slow (unmeasured)",
         "z, fast (unmeasured)",
     ]
+    axes = again.plot_states(states=["x"]).axes
+    assert [round(ax.get_xlim()[1], 1) for ax in axes] == [1.2, 1.0]
     plt.close("all")
     with pytest.raises(sd.DataError, match=re.escape("a mapping of slow, fast to one each")):
         again.plot_states(truth=truths["slow"])

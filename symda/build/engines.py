@@ -201,7 +201,7 @@ class CompiledEngine(Engine):
     def _steps(self, name: str, X: FloatArray, theta: Theta, *data: FloatArray) -> list[FloatArray]:
         count = len(data[0])
         if isinstance(theta, Pieces):
-            return self._call(name, count, theta.steps, X, theta.theta, *data)
+            return self._call(name, count, _Cut(theta.steps), X, theta.theta, *data)
         return self._call(name, count, _whole(count), X, theta, *data)
 
     def _points(
@@ -209,17 +209,14 @@ class CompiledEngine(Engine):
     ) -> list[FloatArray]:
         count = len(X)
         if isinstance(theta, Pieces):
-            return self._call(name, count, theta.points, X, theta.theta, *data)
+            return self._call(name, count, _Cut(theta.points), X, theta.theta, *data)
         return self._call(name, count, _whole(count), X, theta, *data)
 
-    def _call(
-        self, name: str, count: int, firsts: IntArray, *arguments: FloatArray
-    ) -> list[FloatArray]:
+    def _call(self, name: str, count: int, cut: _Cut, *arguments: FloatArray) -> list[FloatArray]:
         out = [np.empty((count, size)) for size in self._sizes[name]]
         # `measure` itself is that of one point
         function = getattr(self._module, f"{name}_path" if name.startswith("measure") else name)
-        at = firsts.__array_interface__["data"][0]
-        function(*addresses(*arguments), at, len(firsts) - 1, *addresses(*out))
+        function(*addresses(*arguments), cut.address, cut.pieces, *addresses(*out))
         return out
 
 
@@ -258,7 +255,7 @@ class VirtualEngine(Engine):
 
     def _steps(self, name: str, X: FloatArray, theta: Theta, *data: FloatArray) -> list[FloatArray]:
         count = len(data[0])
-        firsts = theta.steps if isinstance(theta, Pieces) else _whole(count)
+        firsts = theta.steps if isinstance(theta, Pieces) else _whole(count).firsts
         shift = np.repeat(np.arange(len(firsts) - 1), np.diff(firsts))
         stride = (len(X) - len(firsts) + 1) // count
         points = np.arange(count) * stride + shift
@@ -269,14 +266,22 @@ class VirtualEngine(Engine):
     def _points(
         self, name: str, X: FloatArray, theta: Theta, *data: FloatArray
     ) -> list[FloatArray]:
-        firsts = theta.points if isinstance(theta, Pieces) else _whole(len(X))
+        firsts = theta.points if isinstance(theta, Pieces) else _whole(len(X)).firsts
         return self._call(name, len(X), X.T, _repeated(theta, firsts), *[d.T for d in data])
 
 
+class _Cut:
+    """The first steps, or points, of some pieces, and the number of all; and their address."""
+
+    def __init__(self, firsts: IntArray) -> None:
+        self.firsts, self.pieces = firsts, len(firsts) - 1
+        self.address: int = firsts.__array_interface__["data"][0]
+
+
 @lru_cache(maxsize=64)
-def _whole(count: int) -> IntArray:
+def _whole(count: int) -> _Cut:
     """Say that all steps, or points, are one piece."""
-    return np.array([0, count], dtype=np.int64)
+    return _Cut(np.array([0, count], dtype=np.int64))
 
 
 def _repeated(theta: Theta, firsts: IntArray) -> FloatArray:

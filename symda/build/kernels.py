@@ -21,7 +21,7 @@ from symda.build.parts import PARTS
 from symda.build.serial import functions_of, serial
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
-from symda.types import FloatArray
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -432,7 +432,7 @@ class BlockEvaluator(Evaluator):
             gradient[begin : begin + segment.steps * p.E] += steps[:, : p.E].reshape(-1)
             by_theta = rows[:, p.D :].sum(axis=0) + steps[:, p.E + p.D :].sum(axis=0)
             gradient[on_path + use] += by_theta
-        gradient[p.windows[:, None] + np.arange(p.E, p.E + p.D)] += by_step[:, p.E : p.E + p.D]
+        gradient[self._ends] += by_step[:, p.E : p.E + p.D]
         total = float(data.sum() + model.sum())
         if engine.has_prior:
             before, by_first = engine.prior_gradient(*self._firsts(path, parameters))
@@ -488,6 +488,11 @@ class BlockEvaluator(Evaluator):
         """Return what the cost of each row of data depends on, (M + R, Q); the first L are h."""
         packed = self.packed
         return self.kernels.engine.measure(packed.row_states(X), packed.row_pieces(theta))
+
+    @cached_property
+    def _ends(self) -> IntArray:
+        """Unknowns that each step ends at, (N, D)."""
+        return self.problem.windows[:, None] + self.problem.E + np.arange(self.problem.D)
 
     def hessian(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> csc_array:
         """Hessian of the action, sparse, symmetric."""

@@ -14,7 +14,14 @@ from symda.declare import Declaration, ExperimentParameter, Parameter
 from symda.errors import DataError, OptionError, nearest
 from symda.observe.bind import bind
 from symda.observe.experiments import Experiments
-from symda.observe.problem import Problem
+from symda.observe.problem import (
+    OF_PARAMETERS,
+    OF_POINTS,
+    OF_REPEATS,
+    OF_SEGMENTS,
+    OF_STEPS,
+    Problem,
+)
 from symda.observe.ranges import fixed_values
 from symda.observe.segment import Segment
 from symda.observe.weights import Averaging, averaging_factors
@@ -134,38 +141,25 @@ def _joined(
     if scales:
         scales = (*scales[: first.D], *(scales[first.D + p] for _, _, p in entries))
 
-    def joined(name: str) -> FloatArray:
-        return np.concatenate([getattr(p, name) for p in problems])
-
-    def chosen(name: str) -> FloatArray:
-        found = [getattr(problems[s], name)[p] for _, s, p in entries]
-        return np.stack(found) if found else np.asarray(getattr(first, name))
-
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(p, name) for p in problems])
+        for name in (*OF_STEPS, *OF_POINTS, *OF_SEGMENTS, *OF_REPEATS, "node_times", "jumps")
+    }
+    arrays["rm"] = c_m * arrays["rm"]
+    arrays["repeat_rm"] = c_m * arrays["repeat_rm"]
+    arrays["weight"] = c_f * arrays["weight"]
+    arrays["cost"] = c_f * arrays["cost"]
+    for name in OF_PARAMETERS if entries else ():
+        arrays[name] = np.stack([getattr(problems[s], name)[p] for _, s, p in entries])
     return replace(
         first,
-        times=joined("times"),
-        node_times=joined("node_times"),
-        h=joined("h"),
-        u=joined("u"),
-        y=joined("y"),
-        rm=c_m * joined("rm"),
+        **arrays,
         repeat_at=np.concatenate(
             [p.repeat_at + one.first_point for p, one in zip(problems, segments, strict=True)]
         ),
-        repeat_y=joined("repeat_y"),
-        repeat_rm=c_m * joined("repeat_rm"),
         scales=scales,
-        initial=joined("initial"),
-        tied=np.concatenate([p.tied for p in problems]),
-        jumps=joined("jumps"),
-        cost=c_f * joined("cost"),
-        weight=c_f * joined("weight"),
         # of what is not declared: as wide as the data of any experiment ask for
         state_start=np.stack([starts[..., 0].min(axis=0), starts[..., 1].max(axis=0)], axis=1),
-        parameter_bounds=chosen("parameter_bounds"),
-        parameter_start=chosen("parameter_start"),
-        fixed=chosen("fixed"),
-        typical=chosen("typical"),
         parameters=tuple(name for name, _, _ in entries),
         kernel_parameters=first.parameters,
         measurement_scale=c_m,

@@ -36,6 +36,13 @@ _KINDS: Mapping[str, type] = {
     "controls": np.int64,
 }
 
+#: Arrays of a problem that have a row a step, a grid point, an experiment, a repeat, a parameter.
+OF_STEPS = ("h", "u", "weight")
+OF_POINTS = ("times", "y", "rm", "cost")
+OF_SEGMENTS = ("initial", "tied")
+OF_REPEATS = ("repeat_y", "repeat_rm")
+OF_PARAMETERS = ("parameter_bounds", "parameter_start", "fixed", "typical")
+
 
 class Missed(NamedTuple):
     """A forcing that jumps inside of steps.
@@ -333,30 +340,25 @@ class Problem:
         ]
         return replace(
             self,
-            times=self.times[points],
+            **self._rows(OF_STEPS, steps),
+            **self._rows(OF_POINTS, points),
+            **self._rows(OF_PARAMETERS, use),
             node_times=self.times[nodes],
-            h=self.h[steps],
-            u=self.u[steps],
-            weight=self.weight[steps],
-            y=self.y[points],
-            rm=self.rm[points],
+            **self._rows(OF_REPEATS, again),
             repeat_at=self.repeat_at[again] - one.first_point,
-            repeat_y=self.repeat_y[again],
-            repeat_rm=self.repeat_rm[again],
-            cost=self.cost[points],
             jumps=self.jumps[np.isin(np.flatnonzero(self.pulses), np.arange(self.N)[steps])],
             initial=self.initial[[s]],
             tied=self.tied[[s]],
             scales=(*self.scales[: self.D], *(self.scales[self.D + p] for p in use if self.scales)),
-            parameter_bounds=self.parameter_bounds[use],
-            parameter_start=self.parameter_start[use],
-            fixed=self.fixed[use],
-            typical=self.typical[use],
             parameters=self.kernel_parameters,
             missed=tuple(missed),
             segments=(Segment(one.name, 0, one.steps, 0, one.points),),
             use=np.arange(use.size)[None],
         )
+
+    def _rows(self, names: tuple[str, ...], which: slice | IntArray | BoolArray) -> dict[str, Any]:
+        """Return some rows of some arrays, by name."""
+        return {name: getattr(self, name)[which] for name in names}
 
     def apart(
         self, path: FloatArray, theta: FloatArray
@@ -662,17 +664,11 @@ class Problem:
         inside = np.isin(self.repeat_at, points)
         return replace(
             self,
-            times=self.times[points],
+            **self._rows(OF_STEPS, kept),
+            **self._rows(OF_POINTS, points),
             node_times=self.times[nodes],
-            h=self.h[kept],
-            u=self.u[kept],
-            weight=self.weight[kept],
-            y=self.y[points],
-            rm=self.rm[points],
+            **self._rows(OF_REPEATS, inside),
             repeat_at=np.searchsorted(points, self.repeat_at[inside]),
-            repeat_y=self.repeat_y[inside],
-            repeat_rm=self.repeat_rm[inside],
-            cost=self.cost[points],
             jumps=self.jumps[np.isin(np.flatnonzero(self.pulses), kept)],
             missed=(),
             segments=segments,

@@ -32,12 +32,15 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def panel_grid(count: int, horizontal: str) -> tuple[Figure, list[Axes]]:
-    """Return a figure with `count` panels in rows; they share the axis called `horizontal`."""
+def panel_grid(count: int, horizontal: str, *, together: bool = True) -> tuple[Figure, list[Axes]]:
+    """Return a figure with `count` panels in rows; they share the axis called `horizontal`.
+
+    Not `together`, each panel has its own.
+    """
     columns = 1 if count <= 2 else 2 if count <= 6 else 3
     rows = math.ceil(count / columns)
     figure = new_figure(max(6.4, 4.0 * columns), max(3.6, 0.9 + 1.75 * rows))
-    grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    grid = figure.subplots(rows, columns, sharex=together, squeeze=False)
     axes: list[Axes] = list(grid.flat)
     for unused in axes[count:]:
         unused.remove()

@@ -105,7 +105,9 @@ def plot_states(
     chosen = [each for name in names for each in panels if each.name == name]
     if states is None:
         chosen = panels[:MAX_PANELS]
-    figure, axes = panel_grid(len(chosen), "time")
+    # experiments may lie at quite other times
+    together = len({each.experiment for each in chosen}) == 1
+    figure, axes = panel_grid(len(chosen), "time", together=together)
     for ax, each in zip(axes, chosen, strict=True):
         _draw_panel(ax, each, index)
         line = each.line_of(truth)
