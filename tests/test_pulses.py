@@ -283,11 +283,13 @@ def test_bad_pulses() -> None:
         bound(lambda x: dose - x, **midpoint)
 
 
-def test_continuous_solvers_refuse_pulses() -> None:
+def test_a_step_map_and_continuous_solvers_refuse_pulses() -> None:
     x = sd.state("x", start=(0.0, 2.0))
     data = sd.Observations(
         [0.0, 1.0, 2.0], [1.0, 2.0, 1.0], variance=0.1, forcing={"dose": sd.Pulses([1.0], 2.0)}
     )
+    with pytest.raises(sd.DataError, match="one step does not know when they are"):
+        sd.step_map(sd.Model({x: dose - x}), forcing={"dose": sd.Pulses([1.0], 2.0)})
     made = sd.Action(sd.Model({x: dose - x}), [x], model_error="rate")
     with pytest.raises(sd.OptionError, match="collocation: the data have pulses"):
         sd.anneal(made, data, solver="collocation", progress=False, workers=1)

@@ -20,7 +20,7 @@ from symda.declare import Model
 from symda.errors import DataError, OptionError, SolveError
 from symda.observe.arrays import as_times, dimensions, warn_of_coarse
 from symda.observe.jumps import jumps, off_ends
-from symda.observe.pulses import INSTANT, PulseSteps, pulse_steps
+from symda.observe.pulses import INSTANT, Pulses, PulseSteps, pulse_steps
 from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -206,6 +206,12 @@ def step_map(
     known = forced(model)
     theta = parameter_vector(known.declarations, constants, where=where)
     sources = forcing_sources(known, drive(forcing, values), t, where=where)
+    for channel, one in zip(known.forcing, sources, strict=True):
+        if isinstance(one, Pulses):
+            raise DataError(
+                f"{where}: forcing {channel.name!r} is given as pulses, and one step does not know "
+                "when they are. Take sd.integrate, or add the amounts to the state between steps."
+            )
     engine, source = machine_of(known, integrator)
     names = (p.name for p in known.parameters)
     return StepMap(

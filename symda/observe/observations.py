@@ -51,7 +51,7 @@ class Observations:
         text column names count as names) channels are matched by position.
     forcing
         Forcing channel (name or symbol) -> `Samples`, T values at `times` (linear in between),
-        a tuple (times, values), a number, or a SymPy expression in time.
+        a tuple (times, values), a number, a SymPy expression in time, or `Pulses`.
     initial
         State (name or symbol) -> its value at the first grid point, where that is known exactly;
         instead of what the action says of it. None estimates it.
@@ -61,7 +61,7 @@ class Observations:
     times : (T,)
     values, variance : (T, L)
     channels : tuple of L names, or None
-    forcing : name -> `Samples` or expression
+    forcing : name -> `Samples`, `Pulses` or expression
     initial : name -> float, nan where it is to be estimated
 
     Raises
