@@ -12,6 +12,7 @@ import pytest
 from symda.declare import parameter, state, states
 from symda.errors import DataError, OptionError
 from symda.observe import Observations, Problem, bind
+from symda.scale import Scale
 
 INF = math.inf
 
@@ -182,13 +183,15 @@ def test_the_digest_sees_every_array_and_name() -> None:
             if value.size == 0:
                 continue
             changed = value.copy()
-            changed.flat[0] = 0.125 if changed.dtype == np.float64 else 1
+            changed.flat[0] = 0.125 if changed.dtype == np.float64 else not changed.flat[0]
+        elif field.name == "scales":
+            changed = (Scale("log"),) * (problem.D + problem.P)
         elif isinstance(value, tuple):
             changed = ("z", *value[1:])
         else:
             changed = 0.5
         seen.add(dataclasses.replace(problem, **{field.name: changed}).digest)
-    assert len(seen) == 23
+    assert len(seen) == 25
     assert make(steps=2).digest == problem.digest
 
 

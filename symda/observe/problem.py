@@ -221,7 +221,7 @@ class Problem:
         As declared where that is 0, and 1 where there is a scale.
         """
         largest = np.concatenate([np.abs(path).max(axis=0), np.abs(theta)])
-        return np.where(self.scaled | (largest == 0.0), self.sizes, largest)
+        return np.where(self.scaled | ~(largest > 0.0), self.sizes, largest)
 
     def natural(self, path: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """States (..., D) and parameters (..., P) as users see them."""
