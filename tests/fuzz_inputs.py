@@ -146,9 +146,10 @@ def options(rng: Rng) -> None:
         ),
     }  # fmt: skip
     arguments = {
-        "state": "name bounds start",
-        "parameter": "name bounds start value typical per process_variance",
-        "Ladder": "rf0 alpha rungs", "Observations": "times values variance channels forcing",
+        "state": "name bounds start scale",
+        "parameter": "name bounds start value typical per process_variance scale",
+        "Ladder": "rf0 alpha rungs relative",
+        "Observations": "times values variance channels forcing",
         "Samples": "times values rule", "Action": "model measured scheme model_error averaging",
         "Model": "equations name discrete",
         "bind": "data steps max_step start stop midpoint_data fixed",

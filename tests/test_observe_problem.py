@@ -12,6 +12,7 @@ import pytest
 from symda.declare import parameter, state, states
 from symda.errors import DataError, OptionError
 from symda.observe import Observations, Problem, bind
+from symda.scale import Scale
 
 INF = math.inf
 
@@ -173,7 +174,7 @@ def test_a_problem_is_plain_frozen_data() -> None:
 def test_the_digest_sees_every_array_and_name() -> None:
     problem = make(steps=2)
     assert len(problem.digest) == 64
-    seen = {problem.digest}
+    seen, changes = {problem.digest}, 0
     for field in dataclasses.fields(problem):
         value = getattr(problem, field.name)
         if field.name == "interior":
@@ -182,13 +183,18 @@ def test_the_digest_sees_every_array_and_name() -> None:
             if value.size == 0:
                 continue
             changed = value.copy()
-            changed.flat[0] = 0.125 if changed.dtype == np.float64 else 1
+            changed.flat[0] = 0.125 if changed.dtype == np.float64 else not changed.flat[0]
+        elif field.name == "segments":
+            changed = (dataclasses.replace(value[0], name="z"),)
+        elif field.name == "scales":
+            changed = (Scale("log"),) * (problem.D + problem.P)
         elif isinstance(value, tuple):
             changed = ("z", *value[1:])
         else:
             changed = 0.5
         seen.add(dataclasses.replace(problem, **{field.name: changed}).digest)
-    assert len(seen) == 26
+        changes += 1
+    assert len(seen) == 1 + changes > 25
     assert make(steps=2).digest == problem.digest
 
 

@@ -12,6 +12,7 @@ import pytest
 import symda as sd
 from symda.anneal.ladder import DEFAULT, FIRST, HIDDEN
 from symda.errors import OptionError
+from symda.observe import Problem
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
 
@@ -66,7 +67,10 @@ def answer(units: Mapping[str, float], options: Mapping[str, object], **kind: st
     run = sd.anneal(action, data, **(chosen | dict(options)))
     unit = np.array([of["rate"] / of["time"], 1.0 / (of["hunters"] * of["time"])])
     values = [run.best.parameters[name] for name in ("a", "b")]
-    sds = action.posterior(run, data).table()["sd"][["a", "b"]].to_numpy()
+    sds = np.full(2, np.nan)
+    if action.model_error == "step":
+        # the continuous problem has minima of its own, about which nothing is expanded
+        sds = action.posterior(run, data).table()["sd"][["a", "b"]].to_numpy()
     return Answer(
         run.best.action,
         run.levels.values[:, -1],
@@ -77,11 +81,18 @@ def answer(units: Mapping[str, float], options: Mapping[str, object], **kind: st
     )
 
 
+def near(problem: Problem, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Start at the data and in the middle of the ranges, whatever the units."""
+    prey = np.interp(problem.times, problem.times[problem.rm[:, 0] > 0.0], problem.y[:, 0])
+    hunters = np.full(problem.M, 0.5 * problem.state_start[1].mean())
+    return np.column_stack([prey, hunters]), problem.parameter_start.mean(axis=1)
+
+
 def check_same(found: Answer, wanted: Answer, share: float) -> None:
     assert found.levels == pytest.approx(wanted.levels, rel=share)
     assert found.values == pytest.approx(wanted.values, rel=share)
     # the second derivatives have fewer digits than the minimum
-    assert found.sds == pytest.approx(wanted.sds, rel=max(share, 1e-6))
+    assert found.sds == pytest.approx(wanted.sds, rel=max(share, 1e-6), nan_ok=True)
     assert found.states == pytest.approx(wanted.states, rel=share)
     assert found.findings == wanted.findings
 
@@ -109,6 +120,47 @@ def test_ipopt_does_not_see_units(plain: Answer, k: int) -> None:
 def test_lbfgs_does_not_see_units() -> None:
     options = {"solver": "lbfgs", "paths": 1, "ladder": sd.Ladder(alpha=10.0, rungs=2)}
     check_same(answer(ALL, options), answer({}, options), 1e-5)
+
+
+def test_collocation_does_not_see_units() -> None:
+    options = {"solver": "collocation", "start": near, "paths": 1}
+    kind = {"model_error": "rate", "scheme": "trapezoid"}
+    wanted = answer({}, options, **kind)
+    assert wanted.findings[0] == ("minimum", True)
+    check_same(answer(ALL, options, **kind), wanted, 1e-6)
+    check_same(answer({"prey": 1e-4, "time": 1e4}, options, **kind), wanted, 1e-6)
+
+
+@pytest.mark.parametrize("method", ["collocation", "bvp", "sweeps"])
+def test_a_boundary_value_problem_is_the_same_in_other_units(method: str) -> None:
+    """x, p = dA/dx and H = dA/dt go with their units, the action and the residuals have none."""
+    found = []
+    for units in ({}, ALL):
+        of = {name: units.get(name, 1.0) for name in UNITS}
+        action = predators(**of, model_error="rate", scheme="trapezoid")
+        data = counts(of["prey"], of["time"])
+        size = np.array([of["prey"], of["hunters"]])
+        rate = np.array([of["rate"] / of["time"], 1.0 / (of["hunters"] * of["time"])])
+        fixed = dict(zip(("a", "b"), np.array([1.1, 0.7]) * rate, strict=True))
+        times = np.linspace(0.0, 1.2, 5) * of["time"]
+        part = sd.Observations(times, data.values[:5], variance=data.variance[:5])
+        start = np.interp(times, data.times, data.values[:, 0])
+        path = np.column_stack([start, np.full(5, of["hunters"])])
+        solution = sd.boundary_value(
+            action,
+            part,
+            rf=1e4 * of["time"] / size**2,
+            start=path,
+            initial=[2.0, 1.0] * size,
+            method=method,
+            fixed=fixed,
+        )
+        at = np.array([0.1, 0.77, 1.2]) * of["time"]
+        momenta = solution.p(at) * size
+        energy = solution.hamiltonian(at) * of["time"]
+        found.append((solution.action, solution.x(at) / size, momenta, energy))
+    for one, other in zip(*found, strict=True):
+        assert other == pytest.approx(one, rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize(

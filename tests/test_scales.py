@@ -198,6 +198,7 @@ def test_a_saved_run_and_its_report_hold_natural_values(found, tmp_path) -> None
     loaded = sd.load(run.save(tmp_path / "run.nc"))
     assert loaded.best.parameters == run.best.parameters
     assert loaded.dataset["parameter_scale"].values.tolist() == ["log", "log"]
+    assert loaded.plot_parameters().axes[0].get_yscale() == "log"
     page = run.report(tmp_path / "run.md", action=action).read_text()
     assert f"{run.best.parameters['k1']:.4g}" in page
     assert "logarithm" in page

@@ -214,9 +214,8 @@ def linear_problem(steps=12):
     return action, sd.Observations(times, np.sin(times), variance=0.5)
 
 
-@pytest.mark.smoke
-def test_a_population_finds_what_uniform_starts_miss():
-    """Lorenz-96, D = 11, four states measured: VA-1's problem, where few starts hit."""
+def four_of_lorenz96() -> tuple[sd.Action, sd.Trajectory, sd.Observations]:
+    """D = 11, four states measured: VA-1's problem."""
     x = sd.states("x", 11, start=(-10.0, 10.0))
     nu = sd.parameter("nu", bounds=(0.0, 20.0), start=(5.0, 15.0))
     ring = {x[a]: x[a - 1] * (x[(a + 1) % 11] - x[a - 2]) - x[a] + nu for a in range(11)}
@@ -224,7 +223,14 @@ def test_a_population_finds_what_uniform_starts_miss():
     truth, data = sd.twin(
         action, parameters={"nu": 10.0}, dt=0.025, steps=165, variance=0.2, seed=103, discard=20.0
     )
-    chosen = {"solver": "newton", "progress": False}
+    return action, truth, data
+
+
+@pytest.mark.smoke
+def test_a_population_finds_what_uniform_starts_miss():
+    """With one Rf for all states, as in the papers, few starts hit."""
+    action, truth, data = four_of_lorenz96()
+    chosen = {"solver": "newton", "progress": False, "ladder": sd.Ladder(0.01)}
     ladder = sd.anneal(action, data, paths=20, **chosen)
     rf = ladder.dataset["rf"].values[-1]
     level = action.compile().action(truth.states.values, {"nu": 10.0}, rf, data)
@@ -237,6 +243,16 @@ def test_a_population_finds_what_uniform_starts_miss():
     window = sd.anneal(action, data, paths=24, strategy="window", **chosen)
     assert nudged.hit_rate(level=level)[0] >= 0.05
     assert window.hit_rate(level=level)[0] >= 0.1
+
+
+@pytest.mark.smoke
+def test_the_relative_ladder_finds_from_uniform_starts_what_one_rf_for_all_misses():
+    action, truth, data = four_of_lorenz96()
+    run = sd.anneal(action, data, paths=20, solver="newton", progress=False)
+    rf = run.dataset["rf"].values[-1]
+    level = action.compile().action(truth.states.values, {"nu": 10.0}, rf, data)
+    assert run.hit_rate(level=level)[0] >= 0.8
+    assert run.best.parameters["nu"] == pytest.approx(10.0, abs=0.2)
 
 
 def test_the_effort_of_shorter_windows_is_counted_once():

@@ -84,14 +84,17 @@ def report_run(
 
 
 def run_latex(dataset: xr.Dataset, best: Mapping[str, float] | None) -> str:
-    """Return lowest action, its Rf and the best path's free parameters as one display."""
+    """Return lowest action, its Rf (c of a relative ladder) and the best path's free parameters."""
     from symda.typeset.display import Line, Section, aligned_of
 
     if best is None:
         return aligned_of((Section("No path reached a rung", ()),))
     names, beta = free_parameters(dataset), last_rung(dataset)
     lowest = float(dataset["action"].values[best_path(dataset), beta])
-    values = [("A", lowest), ("R_f", float(dataset["rf"].values[beta, 0]))]
+    height = ("R_f", float(dataset["rf"].values[beta, 0]))
+    if "relative_rf" in dataset.variables:
+        height = ("c", float(dataset["relative_rf"].values[beta]))
+    values = [("A", lowest), height]
     values += [(name, best[name]) for name in names[:PARAMETERS]]
     lines = [Line(sp.Symbol(name), sp.Float(f"{value:.6g}")) for name, value in values]
     more = f"and {len(names) - PARAMETERS} parameters more" * (len(names) > PARAMETERS)

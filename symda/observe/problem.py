@@ -391,7 +391,7 @@ class Problem:
         As declared where that is 0, and 1 where there is a scale.
         """
         largest = np.concatenate([np.abs(path).max(axis=0), np.abs(theta)])
-        return np.where(self.scaled | (largest == 0.0), self.sizes, largest)
+        return np.where(self.scaled | ~(largest > 0.0), self.sizes, largest)
 
     def natural(self, path: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """States (..., D) and parameters (..., P) as users see them."""
@@ -523,8 +523,12 @@ class Problem:
         spread = (high - low) ** 2 / 12.0
         found = np.where(spread > 0.0, spread, self.sizes[: self.D] ** 2)
         y, rm = self.placed
-        for state in sorted({int(index) for index in self.direct if index >= 0}):
-            data = y[:, self.direct == state][rm[:, self.direct == state] > 0.0]
+        order = np.argsort(self.direct, kind="stable")
+        measured, first = np.unique(self.direct[order], return_index=True)
+        for state, channels in zip(measured.tolist(), np.split(order, first[1:]), strict=True):
+            if state < 0:
+                continue
+            data = y[:, channels][rm[:, channels] > 0.0]
             # the same value throughout has a variance of rounding
             if data.size and np.ptp(data) > FLAT * np.abs(data).max():
                 found[state] = data.var()

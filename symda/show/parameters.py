@@ -107,4 +107,7 @@ def _draw_panel(dataset: xr.Dataset, ax: Axes, name: str, best: int) -> None:
     ax.xaxis.set_major_locator(
         FixedLocator(beta.tolist()) if beta.size == 1 else MaxNLocator(integer=True)
     )
+    if "parameter_scale" in dataset.variables:
+        scale = str(dataset["parameter_scale"].sel(parameter=name).values)
+        ax.set_yscale("log" if scale == "log" else "linear")
     ax.set_title(plain(name), fontsize=9, loc="left", pad=3)

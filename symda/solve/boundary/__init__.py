@@ -8,11 +8,11 @@ from symda.solve.boundary.mesh import Inputs, Mesh
 from symda.solve.boundary.solver import (
     METHODS,
     Boundary,
-    BoundaryMethod,
     BoundarySolver,
     make_method,
 )
 from symda.solve.boundary.sweeps import Sweeps
+from symda.solve.boundary.units import BoundaryMethod
 
 __all__ = [
     "METHODS",

@@ -51,6 +51,7 @@ class FieldFunctions:
     def __init__(self, field: Mapping[str, ca.Function]) -> None:
         import casadi as ca
 
+        self.field = field
         F, h = field["field"], field["measure"]
         self.has_prior = "prior" in field
         self.D, U, self.P = (F.size1_in(i) for i in range(3))

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -14,10 +14,10 @@ from symda.build.kernels import blocks_of
 from symda.errors import OptionError, nearest
 from symda.solve.boundary.collocation import Collocation, beyond_bounds
 from symda.solve.boundary.continuous import ContinuousData
-from symda.solve.boundary.extremal import Extremal
 from symda.solve.boundary.functions import FieldFunctions, check_rate
 from symda.solve.boundary.mesh import Inputs
 from symda.solve.boundary.sweeps import Sweeps
+from symda.solve.boundary.units import BoundaryMethod, InUnits, Units
 from symda.solve.minimum import Minimum, record
 from symda.solve.solver import Capability, Solver
 from symda.status import Status
@@ -26,20 +26,6 @@ from symda.types import FloatArray
 if TYPE_CHECKING:
     from symda.build.kernels import Evaluator, Kernels
     from symda.observe import Problem
-
-
-class BoundaryMethod(Protocol):
-    """Solves the boundary value problem of one problem, at any model precision."""
-
-    def solve(
-        self,
-        times: FloatArray,
-        path: FloatArray,
-        theta: FloatArray,
-        rf: FloatArray,
-        initial: FloatArray | None = None,
-    ) -> Extremal:
-        """Solve from a path (T, D) known at times (T,); see `Collocation.solve`."""
 
 
 #: Name -> what makes a method of (system, problem, **options).
@@ -84,7 +70,14 @@ def make_method(
                 f"{name} has no option {option!r}.{nearest(str(option), known)} "
                 f"It takes {', '.join(known)}."
             )
-    return method(system, problem, inputs=inputs, **options)
+
+    def make(system: FieldFunctions, problem: Problem, inputs: Inputs | None) -> BoundaryMethod:
+        return method(system, problem, inputs=inputs, **options)
+
+    units = Units.of(problem)
+    if units.plain:
+        return make(system, problem, inputs)
+    return InUnits(make, system, problem, inputs, units)
 
 
 @dataclass(frozen=True)
