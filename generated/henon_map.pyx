@@ -373,15 +373,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_d14981a60181_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_d14981a60181_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_d14981a60181_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_af5cb43b2544_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_af5cb43b2544_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_d14981a60181_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_d14981a60181_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_af5cb43b2544_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -390,15 +390,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 6, 1, 1};
-    SYMDA_EXPORT long long symda_d14981a60181_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_d14981a60181_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_d14981a60181_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_af5cb43b2544_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_af5cb43b2544_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_d14981a60181_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_d14981a60181_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_af5cb43b2544_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 108;
         return 0;
     }
@@ -407,15 +407,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long step_hessian_out[24] = {
         6, 6, 0, 1, 3, 6, 8, 12, 15, 0, 0, 1, 0, 1, 2, 0, 3, 0, 1, 2, 4, 0, 3, 5};
-    SYMDA_EXPORT long long symda_d14981a60181_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_d14981a60181_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_d14981a60181_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_af5cb43b2544_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_af5cb43b2544_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_d14981a60181_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_d14981a60181_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_af5cb43b2544_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -424,15 +424,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1};
     static const long long step_residual_out[3] = {
         2, 1, 1};
-    SYMDA_EXPORT long long symda_d14981a60181_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_d14981a60181_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_d14981a60181_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_af5cb43b2544_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_af5cb43b2544_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_d14981a60181_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_d14981a60181_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_af5cb43b2544_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -441,15 +441,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1};
     static const long long step_jacobian_out[16] = {
         2, 6, 0, 2, 3, 4, 5, 6, 7, 0, 1, 0, 0, 1, 0, 1};
-    SYMDA_EXPORT long long symda_d14981a60181_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_d14981a60181_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_d14981a60181_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_af5cb43b2544_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_af5cb43b2544_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_d14981a60181_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_d14981a60181_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_af5cb43b2544_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -458,15 +458,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long step_curvature_out[12] = {
         6, 6, 0, 1, 1, 1, 1, 2, 3, 0, 0, 0};
-    SYMDA_EXPORT long long symda_d14981a60181_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_d14981a60181_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_d14981a60181_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_af5cb43b2544_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_af5cb43b2544_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_d14981a60181_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_d14981a60181_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_af5cb43b2544_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -475,15 +475,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_d14981a60181_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_d14981a60181_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_d14981a60181_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_af5cb43b2544_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_af5cb43b2544_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_d14981a60181_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_d14981a60181_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_af5cb43b2544_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
@@ -492,15 +492,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 4, 1, 1};
-    SYMDA_EXPORT long long symda_d14981a60181_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_d14981a60181_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_d14981a60181_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_af5cb43b2544_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_af5cb43b2544_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_d14981a60181_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_d14981a60181_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_af5cb43b2544_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 2; *iw = 0; *w = 5;
         return 0;
     }
@@ -509,15 +509,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_hessian_out[8] = {
         4, 4, 0, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_d14981a60181_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_d14981a60181_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_d14981a60181_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_af5cb43b2544_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_af5cb43b2544_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_d14981a60181_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_d14981a60181_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_af5cb43b2544_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
@@ -526,15 +526,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_gauss_newton_out[8] = {
         4, 4, 0, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_d14981a60181_point_gauss_newton_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_d14981a60181_point_gauss_newton_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_d14981a60181_point_gauss_newton_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_af5cb43b2544_point_gauss_newton_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_af5cb43b2544_point_gauss_newton_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_gauss_newton_sparsity_in(long long i) {
         return &point_gauss_newton_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_d14981a60181_point_gauss_newton_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_gauss_newton_sparsity_out(long long i) {
         return &point_gauss_newton_out[3*i];
     }
-    SYMDA_EXPORT int symda_d14981a60181_point_gauss_newton_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_af5cb43b2544_point_gauss_newton_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
@@ -543,15 +543,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1};
     static const long long measure_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_d14981a60181_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_d14981a60181_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_d14981a60181_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_af5cb43b2544_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_af5cb43b2544_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_d14981a60181_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_d14981a60181_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_af5cb43b2544_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
@@ -560,15 +560,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1};
     static const long long measure_jacobian_out[8] = {
         1, 4, 0, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_d14981a60181_measure_jacobian_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_d14981a60181_measure_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_d14981a60181_measure_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_af5cb43b2544_measure_jacobian_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_af5cb43b2544_measure_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_measure_jacobian_sparsity_in(long long i) {
         return &measure_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_d14981a60181_measure_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_af5cb43b2544_measure_jacobian_sparsity_out(long long i) {
         return &measure_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_d14981a60181_measure_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_af5cb43b2544_measure_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
@@ -576,7 +576,7 @@ cdef extern from *:
     """
 
 
-cdef public int symda_d14981a60181_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_af5cb43b2544_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
     stage_slopes(arg[0], arg[1], arg[2], work)
     stage_residual(arg[0], arg[2], work)
@@ -586,7 +586,7 @@ cdef public int symda_d14981a60181_step_action(const double** arg, double** res,
     return 0
 
 
-cdef public int symda_d14981a60181_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_af5cb43b2544_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
     stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
     stage_residual(arg[0], arg[2], work)
@@ -598,7 +598,7 @@ cdef public int symda_d14981a60181_step_gradient(const double** arg, double** re
     return 0
 
 
-cdef public int symda_d14981a60181_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_af5cb43b2544_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
     if res[0] == NULL:
@@ -616,7 +616,7 @@ cdef public int symda_d14981a60181_step_hessian(const double** arg, double** res
     return 0
 
 
-cdef public int symda_d14981a60181_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_af5cb43b2544_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
     if res[0] == NULL:
@@ -628,7 +628,7 @@ cdef public int symda_d14981a60181_step_residual(const double** arg, double** re
     return 0
 
 
-cdef public int symda_d14981a60181_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_af5cb43b2544_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
     if res[0] == NULL:
@@ -640,7 +640,7 @@ cdef public int symda_d14981a60181_step_jacobian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_d14981a60181_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_af5cb43b2544_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
     if res[0] == NULL:
@@ -676,7 +676,7 @@ cdef inline double point_total(const double* point, double* work) noexcept nogil
     return total
 
 
-cdef public int symda_d14981a60181_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_af5cb43b2544_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Cost of the data of one grid point."""
     if res[0] == NULL:
         return 0
@@ -686,7 +686,7 @@ cdef public int symda_d14981a60181_point_action(const double** arg, double** res
     return 0
 
 
-cdef public int symda_d14981a60181_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_af5cb43b2544_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The same and its gradient by (x, theta)."""
     cdef double* J = &work[AT_MJ]
     cdef int q
@@ -702,7 +702,7 @@ cdef public int symda_d14981a60181_point_gradient(const double** arg, double** r
     return 0
 
 
-cdef public int symda_d14981a60181_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_af5cb43b2544_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one grid point's cost."""
     cdef const double* rm = &arg[2][L]
     cdef double* J = &work[AT_MJ]
@@ -718,7 +718,7 @@ cdef public int symda_d14981a60181_point_hessian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_d14981a60181_point_gauss_newton(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_af5cb43b2544_point_gauss_newton(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The same without the curvature of the predictors and off the sure diagonal of the cost's."""
     cdef double* J = &work[AT_MJ]
     cdef int q
@@ -733,14 +733,14 @@ cdef public int symda_d14981a60181_point_gauss_newton(const double** arg, double
     return 0
 
 
-cdef public int symda_d14981a60181_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_af5cb43b2544_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The predictors at one grid point."""
     if res[0] != NULL:
         measure(arg[0], arg[1], res[0])
     return 0
 
 
-cdef public int symda_d14981a60181_measure_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_af5cb43b2544_measure_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of their Jacobian by (x, theta)."""
     if res[0] != NULL:
         measure_jacobian(arg[0], arg[1], work, res[0])
@@ -754,24 +754,26 @@ cdef public int symda_d14981a60181_measure_jacobian(const double** arg, double**
 ctypedef int (*kernel_t)(const double**, double**, long long*, double*, int) noexcept nogil
 
 
-cdef int paths_sweep(kernel_t kernel, const double* at, Py_ssize_t stride, const double* theta, const double* data, Py_ssize_t width,
-               const double* last, Py_ssize_t last_stride, Py_ssize_t count, double* first_out, Py_ssize_t first_stride,
-               double* second_out, Py_ssize_t second_stride) noexcept nogil:
-    """Call a kernel for each of `count` steps or points; -1 when there is no memory."""
+cdef int paths_sweep(kernel_t kernel, const double* at, Py_ssize_t stride, Py_ssize_t shift, const double* theta, const double* data,
+                     Py_ssize_t width, const double* last, Py_ssize_t last_stride, const long long* firsts, Py_ssize_t pieces,
+                     double* first_out, Py_ssize_t first_stride, double* second_out, Py_ssize_t second_stride) noexcept nogil:
+    """Call a kernel for each step or point, piece after piece of the path: piece s has those from firsts[s] on, parameters of its
+    own, and stands `shift` behind where the strides alone would put it; -1 when there is no memory."""
     cdef const double* arg[4]
     cdef double* res[2]
-    cdef Py_ssize_t n
+    cdef Py_ssize_t n, s
     cdef double* work = <double*> malloc((STEP_WORK + POINT_WORK + PRIOR_WORK)*sizeof(double))
     if work == NULL:
         return -1
-    arg[1] = theta
-    for n in range(count):
-        arg[0] = &at[n*stride]
-        arg[2] = &data[n*width]
-        arg[3] = &last[n*last_stride]
-        res[0] = &first_out[n*first_stride]
-        res[1] = &second_out[n*second_stride]
-        kernel(arg, res, NULL, work, 0)
+    for s in range(pieces):
+        arg[1] = &theta[s*P]
+        for n in range(firsts[s], firsts[s + 1]):
+            arg[0] = &at[n*stride + s*shift]
+            arg[2] = &data[n*width]
+            arg[3] = &last[n*last_stride]
+            res[0] = &first_out[n*first_stride]
+            res[1] = &second_out[n*second_stride]
+            kernel(arg, res, NULL, work, 0)
     free(work)
     return 0
 
@@ -781,107 +783,109 @@ cdef void paths_require(int code) except *:
         raise MemoryError("no memory for the work space of the kernels")
 
 
-def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t action, size_t gradient):
+def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, size_t firsts, Py_ssize_t pieces, size_t action, size_t gradient):
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_d14981a60181_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
-                     <double*> action, 1, <double*> gradient, W)
+        code = paths_sweep(symda_af5cb43b2544_step_gradient, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> rf, 0,
+                     <long long*> firsts, pieces, <double*> action, 1, <double*> gradient, W)
     paths_require(code)
 
 
-def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t action):
+def step_action(size_t X, size_t theta, size_t steps, size_t rf, size_t firsts, Py_ssize_t pieces, size_t action):
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_d14981a60181_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
-                     <double*> action, 1, NULL, 0)
+        code = paths_sweep(symda_af5cb43b2544_step_action, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> rf, 0,
+                     <long long*> firsts, pieces, <double*> action, 1, NULL, 0)
     paths_require(code)
 
 
-def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t hessian):
+def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, size_t firsts, Py_ssize_t pieces, size_t hessian):
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_d14981a60181_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
-                     <double*> hessian, STEP_H, NULL, 0)
+        code = paths_sweep(symda_af5cb43b2544_step_hessian, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> rf, 0,
+                     <long long*> firsts, pieces, <double*> hessian, STEP_H, NULL, 0)
     paths_require(code)
 
 
-def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t residuals):
+def step_residual(size_t X, size_t theta, size_t steps, size_t firsts, Py_ssize_t pieces, size_t residuals):
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_d14981a60181_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
-                     <double*> residuals, E, NULL, 0)
+        code = paths_sweep(symda_af5cb43b2544_step_residual, <double*> X, E, D, <double*> theta, <double*> steps, STEP, NULL, 0,
+                     <long long*> firsts, pieces, <double*> residuals, E, NULL, 0)
     paths_require(code)
 
 
-def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jacobian):
+def step_jacobian(size_t X, size_t theta, size_t steps, size_t firsts, Py_ssize_t pieces, size_t jacobian):
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_d14981a60181_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
-                     <double*> jacobian, STEP_J, NULL, 0)
+        code = paths_sweep(symda_af5cb43b2544_step_jacobian, <double*> X, E, D, <double*> theta, <double*> steps, STEP, NULL, 0,
+                     <long long*> firsts, pieces, <double*> jacobian, STEP_J, NULL, 0)
     paths_require(code)
 
 
-def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t N, size_t curvatures):
+def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, size_t firsts, Py_ssize_t pieces, size_t curvatures):
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_d14981a60181_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
-                     <double*> curvatures, STEP_C, NULL, 0)
+        code = paths_sweep(symda_af5cb43b2544_step_curvature, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> lam, E,
+                     <long long*> firsts, pieces, <double*> curvatures, STEP_C, NULL, 0)
     paths_require(code)
 
 
-def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t action):
-    """Costs (M,) of the data of the grid points."""
+def point_action(size_t X, size_t theta, size_t points, size_t firsts, Py_ssize_t pieces, size_t action):
+    """Costs (M,) of rows of data."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_d14981a60181_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
-                     <double*> action, 1, NULL, 0)
+        code = paths_sweep(symda_af5cb43b2544_point_action, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
+                     <long long*> firsts, pieces, <double*> action, 1, NULL, 0)
     paths_require(code)
 
 
-def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t action, size_t gradient):
+def point_gradient(size_t X, size_t theta, size_t points, size_t firsts, Py_ssize_t pieces, size_t action, size_t gradient):
     """Costs (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_d14981a60181_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
-                     <double*> action, 1, <double*> gradient, D + P)
+        code = paths_sweep(symda_af5cb43b2544_point_gradient, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
+                     <long long*> firsts, pieces, <double*> action, 1, <double*> gradient, D + P)
     paths_require(code)
 
 
-def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t hessian):
+def point_hessian(size_t X, size_t theta, size_t points, size_t firsts, Py_ssize_t pieces, size_t hessian):
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_d14981a60181_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
-                     <double*> hessian, POINT_H, NULL, 0)
+        code = paths_sweep(symda_af5cb43b2544_point_hessian, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
+                     <long long*> firsts, pieces, <double*> hessian, POINT_H, NULL, 0)
     paths_require(code)
 
 
-def point_gauss_newton(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t hessian):
+def point_gauss_newton(size_t X, size_t theta, size_t points, size_t firsts, Py_ssize_t pieces, size_t hessian):
     """Nonzeros (M, POINT_H) of the Gauss-Newton Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_d14981a60181_point_gauss_newton, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
-                     <double*> hessian, POINT_H, NULL, 0)
+        code = paths_sweep(symda_af5cb43b2544_point_gauss_newton, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
+                     <long long*> firsts, pieces, <double*> hessian, POINT_H, NULL, 0)
     paths_require(code)
 
 
-def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
+def measure_path(size_t X, size_t theta, size_t firsts, Py_ssize_t pieces, size_t values):
     """The predictors eta(x, theta), shape (M, Q), along a path."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_d14981a60181_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, Q, NULL, 0)
+        code = paths_sweep(symda_af5cb43b2544_measure, <double*> X, D, 0, <double*> theta, NULL, 0, NULL, 0,
+                     <long long*> firsts, pieces, <double*> values, Q, NULL, 0)
     paths_require(code)
 
 
-def measure_jacobian_path(size_t X, size_t theta, Py_ssize_t M, size_t nonzeros):
+def measure_jacobian_path(size_t X, size_t theta, size_t firsts, Py_ssize_t pieces, size_t nonzeros):
     """Nonzeros (M, MEASURE_J) of the predictors' Jacobians along a path."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_d14981a60181_measure_jacobian, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> nonzeros, MEASURE_J, NULL, 0)
+        code = paths_sweep(symda_af5cb43b2544_measure_jacobian, <double*> X, D, 0, <double*> theta, NULL, 0, NULL, 0,
+                     <long long*> firsts, pieces, <double*> nonzeros, MEASURE_J, NULL, 0)
     paths_require(code)

@@ -667,15 +667,15 @@ cdef extern from *:
         22, 1, 1, 1, 1, 1, 3, 1, 1, 11, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_65de1ab504de_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_65de1ab504de_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_cbeddb3fda42_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_cbeddb3fda42_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_65de1ab504de_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_cbeddb3fda42_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -684,15 +684,15 @@ cdef extern from *:
         22, 1, 1, 1, 1, 1, 3, 1, 1, 11, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 23, 1, 1};
-    SYMDA_EXPORT long long symda_65de1ab504de_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_65de1ab504de_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_cbeddb3fda42_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_cbeddb3fda42_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_65de1ab504de_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_cbeddb3fda42_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 2413;
         return 0;
     }
@@ -709,15 +709,15 @@ cdef extern from *:
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 18, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 19, 0, 1, 2, 3, 4, 5, 6, 7,
         8, 9, 10, 20, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 21, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
         14, 15, 16, 17, 18, 19, 20, 21, 22};
-    SYMDA_EXPORT long long symda_65de1ab504de_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_65de1ab504de_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_cbeddb3fda42_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_cbeddb3fda42_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_65de1ab504de_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_cbeddb3fda42_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -726,15 +726,15 @@ cdef extern from *:
         22, 1, 1, 1, 1, 1, 3, 1, 1};
     static const long long step_residual_out[3] = {
         11, 1, 1};
-    SYMDA_EXPORT long long symda_65de1ab504de_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_65de1ab504de_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_cbeddb3fda42_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_cbeddb3fda42_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_65de1ab504de_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_cbeddb3fda42_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -748,15 +748,15 @@ cdef extern from *:
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
         10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7,
         8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
-    SYMDA_EXPORT long long symda_65de1ab504de_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_65de1ab504de_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_cbeddb3fda42_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_cbeddb3fda42_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_65de1ab504de_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_cbeddb3fda42_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -768,15 +768,15 @@ cdef extern from *:
         78, 0, 0, 1, 0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2,
         3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7,
         8, 9, 10, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 22};
-    SYMDA_EXPORT long long symda_65de1ab504de_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_65de1ab504de_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_cbeddb3fda42_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_cbeddb3fda42_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_65de1ab504de_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_cbeddb3fda42_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 2413;
         return 0;
     }
@@ -785,15 +785,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1, 12, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_65de1ab504de_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_65de1ab504de_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_cbeddb3fda42_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_cbeddb3fda42_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_65de1ab504de_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_cbeddb3fda42_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 30;
         return 0;
     }
@@ -802,15 +802,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1, 12, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 12, 1, 1};
-    SYMDA_EXPORT long long symda_65de1ab504de_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_65de1ab504de_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_cbeddb3fda42_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_cbeddb3fda42_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_65de1ab504de_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_cbeddb3fda42_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 2; *iw = 0; *w = 30;
         return 0;
     }
@@ -819,15 +819,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1, 12, 1, 1};
     static const long long point_hessian_out[21] = {
         12, 12, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 0, 2, 4, 6, 8, 10};
-    SYMDA_EXPORT long long symda_65de1ab504de_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_65de1ab504de_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_cbeddb3fda42_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_cbeddb3fda42_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_65de1ab504de_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_cbeddb3fda42_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 30;
         return 0;
     }
@@ -836,15 +836,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1, 12, 1, 1};
     static const long long point_gauss_newton_out[21] = {
         12, 12, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 0, 2, 4, 6, 8, 10};
-    SYMDA_EXPORT long long symda_65de1ab504de_point_gauss_newton_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_65de1ab504de_point_gauss_newton_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_point_gauss_newton_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_cbeddb3fda42_point_gauss_newton_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_cbeddb3fda42_point_gauss_newton_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_point_gauss_newton_sparsity_in(long long i) {
         return &point_gauss_newton_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_point_gauss_newton_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_point_gauss_newton_sparsity_out(long long i) {
         return &point_gauss_newton_out[3*i];
     }
-    SYMDA_EXPORT int symda_65de1ab504de_point_gauss_newton_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_cbeddb3fda42_point_gauss_newton_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 30;
         return 0;
     }
@@ -853,15 +853,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1};
     static const long long measure_out[3] = {
         6, 1, 1};
-    SYMDA_EXPORT long long symda_65de1ab504de_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_65de1ab504de_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_cbeddb3fda42_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_cbeddb3fda42_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_65de1ab504de_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_cbeddb3fda42_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 30;
         return 0;
     }
@@ -870,15 +870,15 @@ cdef extern from *:
         11, 1, 1, 1, 1, 1};
     static const long long measure_jacobian_out[21] = {
         6, 12, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 0, 1, 2, 3, 4, 5};
-    SYMDA_EXPORT long long symda_65de1ab504de_measure_jacobian_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_65de1ab504de_measure_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_measure_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_cbeddb3fda42_measure_jacobian_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_cbeddb3fda42_measure_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_measure_jacobian_sparsity_in(long long i) {
         return &measure_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_65de1ab504de_measure_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_cbeddb3fda42_measure_jacobian_sparsity_out(long long i) {
         return &measure_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_65de1ab504de_measure_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_cbeddb3fda42_measure_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 30;
         return 0;
     }
@@ -886,7 +886,7 @@ cdef extern from *:
     """
 
 
-cdef public int symda_65de1ab504de_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_cbeddb3fda42_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
     stage_slopes(arg[0], arg[1], arg[2], work)
     stage_residual(arg[0], arg[2], work)
@@ -896,7 +896,7 @@ cdef public int symda_65de1ab504de_step_action(const double** arg, double** res,
     return 0
 
 
-cdef public int symda_65de1ab504de_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_cbeddb3fda42_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
     stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
     stage_residual(arg[0], arg[2], work)
@@ -908,7 +908,7 @@ cdef public int symda_65de1ab504de_step_gradient(const double** arg, double** re
     return 0
 
 
-cdef public int symda_65de1ab504de_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_cbeddb3fda42_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
     if res[0] == NULL:
@@ -926,7 +926,7 @@ cdef public int symda_65de1ab504de_step_hessian(const double** arg, double** res
     return 0
 
 
-cdef public int symda_65de1ab504de_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_cbeddb3fda42_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
     if res[0] == NULL:
@@ -938,7 +938,7 @@ cdef public int symda_65de1ab504de_step_residual(const double** arg, double** re
     return 0
 
 
-cdef public int symda_65de1ab504de_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_cbeddb3fda42_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
     if res[0] == NULL:
@@ -950,7 +950,7 @@ cdef public int symda_65de1ab504de_step_jacobian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_65de1ab504de_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_cbeddb3fda42_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
     if res[0] == NULL:
@@ -986,7 +986,7 @@ cdef inline double point_total(const double* point, double* work) noexcept nogil
     return total
 
 
-cdef public int symda_65de1ab504de_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_cbeddb3fda42_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Cost of the data of one grid point."""
     if res[0] == NULL:
         return 0
@@ -996,7 +996,7 @@ cdef public int symda_65de1ab504de_point_action(const double** arg, double** res
     return 0
 
 
-cdef public int symda_65de1ab504de_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_cbeddb3fda42_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The same and its gradient by (x, theta)."""
     cdef double* J = &work[AT_MJ]
     cdef int q
@@ -1012,7 +1012,7 @@ cdef public int symda_65de1ab504de_point_gradient(const double** arg, double** r
     return 0
 
 
-cdef public int symda_65de1ab504de_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_cbeddb3fda42_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one grid point's cost."""
     cdef const double* rm = &arg[2][L]
     cdef double* J = &work[AT_MJ]
@@ -1028,7 +1028,7 @@ cdef public int symda_65de1ab504de_point_hessian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_65de1ab504de_point_gauss_newton(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_cbeddb3fda42_point_gauss_newton(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The same without the curvature of the predictors and off the sure diagonal of the cost's."""
     cdef double* J = &work[AT_MJ]
     cdef int q
@@ -1043,14 +1043,14 @@ cdef public int symda_65de1ab504de_point_gauss_newton(const double** arg, double
     return 0
 
 
-cdef public int symda_65de1ab504de_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_cbeddb3fda42_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The predictors at one grid point."""
     if res[0] != NULL:
         measure(arg[0], arg[1], res[0])
     return 0
 
 
-cdef public int symda_65de1ab504de_measure_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_cbeddb3fda42_measure_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of their Jacobian by (x, theta)."""
     if res[0] != NULL:
         measure_jacobian(arg[0], arg[1], work, res[0])
@@ -1064,24 +1064,26 @@ cdef public int symda_65de1ab504de_measure_jacobian(const double** arg, double**
 ctypedef int (*kernel_t)(const double**, double**, long long*, double*, int) noexcept nogil
 
 
-cdef int paths_sweep(kernel_t kernel, const double* at, Py_ssize_t stride, const double* theta, const double* data, Py_ssize_t width,
-               const double* last, Py_ssize_t last_stride, Py_ssize_t count, double* first_out, Py_ssize_t first_stride,
-               double* second_out, Py_ssize_t second_stride) noexcept nogil:
-    """Call a kernel for each of `count` steps or points; -1 when there is no memory."""
+cdef int paths_sweep(kernel_t kernel, const double* at, Py_ssize_t stride, Py_ssize_t shift, const double* theta, const double* data,
+                     Py_ssize_t width, const double* last, Py_ssize_t last_stride, const long long* firsts, Py_ssize_t pieces,
+                     double* first_out, Py_ssize_t first_stride, double* second_out, Py_ssize_t second_stride) noexcept nogil:
+    """Call a kernel for each step or point, piece after piece of the path: piece s has those from firsts[s] on, parameters of its
+    own, and stands `shift` behind where the strides alone would put it; -1 when there is no memory."""
     cdef const double* arg[4]
     cdef double* res[2]
-    cdef Py_ssize_t n
+    cdef Py_ssize_t n, s
     cdef double* work = <double*> malloc((STEP_WORK + POINT_WORK + PRIOR_WORK)*sizeof(double))
     if work == NULL:
         return -1
-    arg[1] = theta
-    for n in range(count):
-        arg[0] = &at[n*stride]
-        arg[2] = &data[n*width]
-        arg[3] = &last[n*last_stride]
-        res[0] = &first_out[n*first_stride]
-        res[1] = &second_out[n*second_stride]
-        kernel(arg, res, NULL, work, 0)
+    for s in range(pieces):
+        arg[1] = &theta[s*P]
+        for n in range(firsts[s], firsts[s + 1]):
+            arg[0] = &at[n*stride + s*shift]
+            arg[2] = &data[n*width]
+            arg[3] = &last[n*last_stride]
+            res[0] = &first_out[n*first_stride]
+            res[1] = &second_out[n*second_stride]
+            kernel(arg, res, NULL, work, 0)
     free(work)
     return 0
 
@@ -1091,107 +1093,109 @@ cdef void paths_require(int code) except *:
         raise MemoryError("no memory for the work space of the kernels")
 
 
-def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t action, size_t gradient):
+def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, size_t firsts, Py_ssize_t pieces, size_t action, size_t gradient):
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_65de1ab504de_step_gradient, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
-                     <double*> action, 1, <double*> gradient, W)
+        code = paths_sweep(symda_cbeddb3fda42_step_gradient, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> rf, 0,
+                     <long long*> firsts, pieces, <double*> action, 1, <double*> gradient, W)
     paths_require(code)
 
 
-def step_action(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t action):
+def step_action(size_t X, size_t theta, size_t steps, size_t rf, size_t firsts, Py_ssize_t pieces, size_t action):
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_65de1ab504de_step_action, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
-                     <double*> action, 1, NULL, 0)
+        code = paths_sweep(symda_cbeddb3fda42_step_action, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> rf, 0,
+                     <long long*> firsts, pieces, <double*> action, 1, NULL, 0)
     paths_require(code)
 
 
-def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, Py_ssize_t N, size_t hessian):
+def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, size_t firsts, Py_ssize_t pieces, size_t hessian):
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_65de1ab504de_step_hessian, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> rf, 0, N,
-                     <double*> hessian, STEP_H, NULL, 0)
+        code = paths_sweep(symda_cbeddb3fda42_step_hessian, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> rf, 0,
+                     <long long*> firsts, pieces, <double*> hessian, STEP_H, NULL, 0)
     paths_require(code)
 
 
-def step_residual(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t residuals):
+def step_residual(size_t X, size_t theta, size_t steps, size_t firsts, Py_ssize_t pieces, size_t residuals):
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_65de1ab504de_step_residual, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
-                     <double*> residuals, E, NULL, 0)
+        code = paths_sweep(symda_cbeddb3fda42_step_residual, <double*> X, E, D, <double*> theta, <double*> steps, STEP, NULL, 0,
+                     <long long*> firsts, pieces, <double*> residuals, E, NULL, 0)
     paths_require(code)
 
 
-def step_jacobian(size_t X, size_t theta, size_t steps, Py_ssize_t N, size_t jacobian):
+def step_jacobian(size_t X, size_t theta, size_t steps, size_t firsts, Py_ssize_t pieces, size_t jacobian):
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_65de1ab504de_step_jacobian, <double*> X, E, <double*> theta, <double*> steps, STEP, NULL, 0, N,
-                     <double*> jacobian, STEP_J, NULL, 0)
+        code = paths_sweep(symda_cbeddb3fda42_step_jacobian, <double*> X, E, D, <double*> theta, <double*> steps, STEP, NULL, 0,
+                     <long long*> firsts, pieces, <double*> jacobian, STEP_J, NULL, 0)
     paths_require(code)
 
 
-def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, Py_ssize_t N, size_t curvatures):
+def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, size_t firsts, Py_ssize_t pieces, size_t curvatures):
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_65de1ab504de_step_curvature, <double*> X, E, <double*> theta, <double*> steps, STEP, <double*> lam, E, N,
-                     <double*> curvatures, STEP_C, NULL, 0)
+        code = paths_sweep(symda_cbeddb3fda42_step_curvature, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> lam, E,
+                     <long long*> firsts, pieces, <double*> curvatures, STEP_C, NULL, 0)
     paths_require(code)
 
 
-def point_action(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t action):
-    """Costs (M,) of the data of the grid points."""
+def point_action(size_t X, size_t theta, size_t points, size_t firsts, Py_ssize_t pieces, size_t action):
+    """Costs (M,) of rows of data."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_65de1ab504de_point_action, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
-                     <double*> action, 1, NULL, 0)
+        code = paths_sweep(symda_cbeddb3fda42_point_action, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
+                     <long long*> firsts, pieces, <double*> action, 1, NULL, 0)
     paths_require(code)
 
 
-def point_gradient(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t action, size_t gradient):
+def point_gradient(size_t X, size_t theta, size_t points, size_t firsts, Py_ssize_t pieces, size_t action, size_t gradient):
     """Costs (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_65de1ab504de_point_gradient, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
-                     <double*> action, 1, <double*> gradient, D + P)
+        code = paths_sweep(symda_cbeddb3fda42_point_gradient, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
+                     <long long*> firsts, pieces, <double*> action, 1, <double*> gradient, D + P)
     paths_require(code)
 
 
-def point_hessian(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t hessian):
+def point_hessian(size_t X, size_t theta, size_t points, size_t firsts, Py_ssize_t pieces, size_t hessian):
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_65de1ab504de_point_hessian, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
-                     <double*> hessian, POINT_H, NULL, 0)
+        code = paths_sweep(symda_cbeddb3fda42_point_hessian, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
+                     <long long*> firsts, pieces, <double*> hessian, POINT_H, NULL, 0)
     paths_require(code)
 
 
-def point_gauss_newton(size_t X, size_t theta, size_t points, Py_ssize_t M, size_t hessian):
+def point_gauss_newton(size_t X, size_t theta, size_t points, size_t firsts, Py_ssize_t pieces, size_t hessian):
     """Nonzeros (M, POINT_H) of the Gauss-Newton Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_65de1ab504de_point_gauss_newton, <double*> X, D, <double*> theta, <double*> points, 2*L, NULL, 0, M,
-                     <double*> hessian, POINT_H, NULL, 0)
+        code = paths_sweep(symda_cbeddb3fda42_point_gauss_newton, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
+                     <long long*> firsts, pieces, <double*> hessian, POINT_H, NULL, 0)
     paths_require(code)
 
 
-def measure_path(size_t X, size_t theta, Py_ssize_t M, size_t values):
+def measure_path(size_t X, size_t theta, size_t firsts, Py_ssize_t pieces, size_t values):
     """The predictors eta(x, theta), shape (M, Q), along a path."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_65de1ab504de_measure, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> values, Q, NULL, 0)
+        code = paths_sweep(symda_cbeddb3fda42_measure, <double*> X, D, 0, <double*> theta, NULL, 0, NULL, 0,
+                     <long long*> firsts, pieces, <double*> values, Q, NULL, 0)
     paths_require(code)
 
 
-def measure_jacobian_path(size_t X, size_t theta, Py_ssize_t M, size_t nonzeros):
+def measure_jacobian_path(size_t X, size_t theta, size_t firsts, Py_ssize_t pieces, size_t nonzeros):
     """Nonzeros (M, MEASURE_J) of the predictors' Jacobians along a path."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_65de1ab504de_measure_jacobian, <double*> X, D, <double*> theta, NULL, 0, NULL, 0, M, <double*> nonzeros, MEASURE_J, NULL, 0)
+        code = paths_sweep(symda_cbeddb3fda42_measure_jacobian, <double*> X, D, 0, <double*> theta, NULL, 0, NULL, 0,
+                     <long long*> firsts, pieces, <double*> nonzeros, MEASURE_J, NULL, 0)
     paths_require(code)
