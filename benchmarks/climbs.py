@@ -14,7 +14,7 @@ from common import STANDARD, Row, Size, first_point, skip
 
 import symda as sd
 from symda.api.assessed import assessed
-from symda.build.kernels import Kernels
+from symda.build.abstract import Kernels
 from symda.observe import Problem
 from symda.solve import SOLVERS, Climber
 

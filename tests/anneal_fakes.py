@@ -17,12 +17,12 @@ from symda.anneal import Ladder, Settings
 from symda.anneal.driver import anneal
 from symda.anneal.starts import Uniform
 from symda.anneal.task import Job, first_point
-from symda.build.kernels import Payload
+from symda.build.kernels import BlockPayload
 from symda.emit import Source
 from symda.observe import Problem
 from symda.solve import Minimum, Solver
 
-PAYLOAD = Payload(Source.of("fake", "# nothing to compile"), "", ())
+PAYLOAD = BlockPayload(Source.of("fake", "# nothing to compile"), "", ())
 LADDER = Ladder(rf0=0.5, alpha=2.0, rungs=4)
 
 

@@ -13,7 +13,8 @@ import sympy as sp
 
 import symda as sd
 from symda.build import build
-from symda.build.kernels import Evaluator, Kernels, compiled_kernels, virtual_kernels
+from symda.build.abstract import Evaluator, Kernels
+from symda.build.kernels import compiled_kernels, virtual_kernels
 from symda.declare import Measurement, measure
 from symda.derive.field import Field, derive_field
 from symda.derive.step import derive_step

@@ -9,7 +9,8 @@ import numpy as np
 from models import Case
 
 from symda.build import Options, build
-from symda.build.kernels import Kernels, compiled_kernels
+from symda.build.abstract import Kernels
+from symda.build.kernels import compiled_kernels
 from symda.emit import emit_newton
 from symda.lower import lower
 from symda.observe import Problem

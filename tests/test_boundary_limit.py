@@ -12,7 +12,8 @@ import pytest
 import sympy as sp
 
 import symda as sd
-from symda.build.kernels import Kernels, virtual_kernels
+from symda.build.abstract import Kernels
+from symda.build.kernels import virtual_kernels
 from symda.derive.step import derive_step
 from symda.observe import Problem
 from symda.solve import SOLVERS, Minimum

@@ -14,7 +14,8 @@ from scipy.integrate import solve_ivp
 
 import symda as sd
 from symda.api.preflight import ProblemWarning
-from symda.build.kernels import Kernels, virtual_kernels
+from symda.build.abstract import Kernels
+from symda.build.kernels import virtual_kernels
 from symda.derive.step import derive_step
 from symda.errors import DataError, InputError, OptionError, SolveError
 from symda.observe import Problem

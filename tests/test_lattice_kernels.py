@@ -18,7 +18,8 @@ from models import Case, make_case
 from test_lattice_model import lorenz96
 
 import symda as sd
-from symda.build.kernels import Evaluator, blocks_of, has_matrices, matrices_of
+from symda.build.abstract import Evaluator
+from symda.build.kernels import blocks_of, has_matrices, matrices_of
 from symda.discretise import SCHEMES
 from symda.emit import emit_lattice
 from symda.lower import lower_lattice

@@ -13,7 +13,8 @@ from test_lattice_model import lorenz96
 
 import symda as sd
 from symda.build import build
-from symda.build.kernels import Kernels, compiled_kernels
+from symda.build.abstract import Kernels
+from symda.build.kernels import compiled_kernels
 from symda.errors import OptionError
 from symda.observe import Problem
 from symda.solve import SOLVERS, Lbfgs, Minimum

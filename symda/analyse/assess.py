@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     import casadi as ca
     import xarray as xr
 
-    from symda.build.kernels import BlockEvaluator, Evaluator
+    from symda.build.abstract import Evaluator
+    from symda.build.kernels import BlockEvaluator
     from symda.observe import Problem
 
 

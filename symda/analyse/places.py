@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from scipy.sparse import csc_array
 
-    from symda.build.kernels import Evaluator
+    from symda.build.abstract import Evaluator
     from symda.observe import Problem
 
 

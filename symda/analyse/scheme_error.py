@@ -15,7 +15,7 @@ from symda.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import casadi as ca
 
-    from symda.build.kernels import Evaluator
+    from symda.build.abstract import Evaluator
     from symda.observe import Problem
 
 #: Values of the forcing at some abscissae of every step: (S,) -> (N, S, U).

@@ -24,7 +24,7 @@ from symda.errors import OptionError, SymdaError
 if TYPE_CHECKING:
     import xarray as xr
 
-    from symda.build.kernels import Payload
+    from symda.build.abstract import Payload
     from symda.observe import Problem
 
 

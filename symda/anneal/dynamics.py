@@ -13,7 +13,7 @@ from symda.build.kernels import blocks_of
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Evaluator, Kernels
+    from symda.build.abstract import Evaluator, Kernels
     from symda.build.layout import Packed
     from symda.observe import Problem
 

@@ -10,7 +10,7 @@ from symda.build.kernels import has_matrices
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Evaluator, Kernels
+    from symda.build.abstract import Evaluator, Kernels
     from symda.observe import Problem
 
 

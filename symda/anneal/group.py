@@ -29,7 +29,7 @@ from symda.anneal.task import (
 from symda.status import Reason
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Evaluator
+    from symda.build.abstract import Evaluator
     from symda.solve import Climb, Climber
 
 #: Paths a group has for each lane: enough that few lanes stand idle while the last paths finish;

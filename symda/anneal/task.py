@@ -22,7 +22,7 @@ from symda.status import Reason, Status
 from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Kernels, Payload
+    from symda.build.abstract import Kernels, Payload
     from symda.observe import Problem
     from symda.solve import Climber, Judge, Minimiser, Minimum, Solver
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from symda.anneal.strategies import Strategy
     from symda.api.action import Action
     from symda.api.specification import Data
-    from symda.build.kernels import Kernels
+    from symda.build.abstract import Kernels
     from symda.declare import Parameter
     from symda.solve import Solver
 

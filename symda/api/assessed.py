@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from symda.analyse.scheme_error import StepForcing
     from symda.api.action import Action
-    from symda.build.kernels import Evaluator
+    from symda.build.abstract import Evaluator
     from symda.observe.forcing import ForcingSource
 
 

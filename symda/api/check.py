@@ -28,7 +28,7 @@ from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.api.specification import Specification
-    from symda.build.kernels import Evaluator
+    from symda.build.abstract import Evaluator
 
 
 #: Paths of the run that memory is reckoned for; its ladder is the default one.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_array
 
     from symda.api.specification import Data, Specification
-    from symda.build.kernels import Evaluator, Kernels
+    from symda.build.abstract import Evaluator, Kernels
 
 Theta: TypeAlias = ArrayLike | Mapping[str, float]
 

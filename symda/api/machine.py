@@ -14,7 +14,7 @@ from symda.errors import SymdaError
 if TYPE_CHECKING:
     from symda.api.specification import Specification
     from symda.build import Options
-    from symda.build.kernels import Kernels
+    from symda.build.abstract import Kernels
     from symda.derive.field import Field
     from symda.derive.lattice import LatticeField
     from symda.observe import Problem

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sympy import Expr
 
     from symda.anneal.strategies import Strategy
-    from symda.build.kernels import Evaluator
+    from symda.build.abstract import Evaluator
     from symda.declare import Model, Parameter, Time
     from symda.derive.lattice import MachineField
 

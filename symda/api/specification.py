@@ -20,7 +20,7 @@ from symda.observe.weights import Averaging, ErrorForm
 
 if TYPE_CHECKING:
     from symda.build import Options
-    from symda.build.kernels import Kernels
+    from symda.build.abstract import Kernels
     from symda.derive.lattice import MachineField
     from symda.emit import Source
     from symda.lower import KernelIR

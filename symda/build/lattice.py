@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from symda.build.abstract import Evaluator, Kernels, Payload
 from symda.build.engines import Pieces, Theta
-from symda.build.kernels import Evaluator, Kernels, Payload
 from symda.build.lattice_engines import CompiledLattice, LatticeEngine, VirtualLattice
 from symda.build.serial import functions_of
 from symda.errors import InputError, OptionError

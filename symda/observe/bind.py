@@ -30,7 +30,8 @@ from symda.observe.initial import known_values
 from symda.observe.jumps import evaluate_within, jumps, off_ends
 from symda.observe.measured import with_measured
 from symda.observe.observations import Observations
-from symda.observe.problem import Missed, Problem
+from symda.observe.problem import Problem
+from symda.observe.problem_data import Missed
 from symda.observe.pulses import INSTANT, Pulses, PulseSteps, pulse_steps
 from symda.observe.ranges import (
     fixed_values,

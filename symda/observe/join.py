@@ -14,13 +14,13 @@ from symda.declare import Declaration, ExperimentParameter, Parameter
 from symda.errors import DataError, OptionError, nearest
 from symda.observe.bind import bind
 from symda.observe.experiments import Experiments
-from symda.observe.problem import (
+from symda.observe.problem import Problem
+from symda.observe.problem_data import (
     OF_PARAMETERS,
     OF_POINTS,
     OF_REPEATS,
     OF_SEGMENTS,
     OF_STEPS,
-    Problem,
 )
 from symda.observe.ranges import fixed_values
 from symda.observe.segment import Segment

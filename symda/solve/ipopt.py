@@ -24,7 +24,8 @@ from symda.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import casadi as ca
 
-    from symda.build.kernels import BlockKernels, Kernels
+    from symda.build.abstract import Kernels
+    from symda.build.kernels import BlockKernels
     from symda.observe import Problem
 
 

@@ -9,7 +9,7 @@ from symda.solve.stationary import BandedJudge, Judge
 from symda.solve.truncated import TruncatedJudge
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Evaluator
+    from symda.build.abstract import Evaluator
 
 #: Numbers in the Hessians of all steps up to which there is a matrix: a gigabyte or two.
 LARGEST = 50_000_000

@@ -27,7 +27,7 @@ from symda.status import Reason, Status
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Kernels
+    from symda.build.abstract import Kernels
     from symda.observe import Problem
 
 Flags = NDArray[np.int32]

@@ -15,7 +15,7 @@ from symda.status import Reason, Status
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Evaluator
+    from symda.build.abstract import Evaluator
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from symda.build.kernels import BlockKernels, Kernels
+from symda.build.abstract import Kernels
+from symda.build.kernels import BlockKernels
 from symda.solve.banded import BandedNewton
 from symda.solve.lanes import NewtonLanes
 from symda.solve.minimum import Minimiser

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scipy.optimize import Bounds
     from scipy.sparse import csr_array
 
-    from symda.build.kernels import Evaluator
+    from symda.build.abstract import Evaluator
 
 
 class Objective:

@@ -21,7 +21,7 @@ from symda.solve.stationary import Judge
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Evaluator, Kernels
+    from symda.build.abstract import Evaluator, Kernels
     from symda.observe import Problem
     from symda.solve.minimum import Minimiser
 

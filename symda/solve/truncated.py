@@ -24,7 +24,7 @@ from symda.status import Reason
 from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Evaluator
+    from symda.build.abstract import Evaluator
     from symda.build.lattice import LatticeKernels
     from symda.observe import Problem
 

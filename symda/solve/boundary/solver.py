@@ -24,7 +24,7 @@ from symda.status import Status
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import Evaluator, Kernels
+    from symda.build.abstract import Evaluator, Kernels
     from symda.observe import Problem
 
 
