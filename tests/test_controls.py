@@ -223,6 +223,12 @@ class TestMeasured:
             warnings.simplefilter("error")
             sd.Action(sd.Model({x: sd.measured(x, longest=1.0) - x}), [x]).bind(self.data(values))
 
+    def test_replicates_are_no_forcing(self) -> None:
+        action = sd.Action(sd.Model({x: sd.measured(x) - x}), [x])
+        data = sd.Observations([0.0, 1.0, 1.0, 2.0], [1.0, 0.5, 0.6, 0.3], variance=0.1)
+        with pytest.raises(sd.DataError, match="measured more than once at one time"):
+            action.bind(data)
+
     def test_it_is_never_extrapolated(self) -> None:
         action = sd.Action(sd.Model({x: sd.measured(x) - x}), [x])
         with pytest.raises(sd.DataError, match=r"forcing 'x_data': samples cover times 0.0 to 2.0"):

@@ -307,3 +307,12 @@ def test_the_whole_is_the_sum_of_its_experiments(uncompiled, scheme):
     np.testing.assert_allclose(gradient, slopes, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(hessian, matrix, rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(at.residual(X, theta), np.concatenate(residuals))
+
+
+def test_the_unit_of_a_rate_is_that_of_the_experiments(uncompiled):
+    """Two of the same length have the typical time between data of each, wherever they lie."""
+    x = sd.state("x", start=(0.0, 1.0))
+    action = sd.Action(sd.Model({x: -x}), [x], model_error="rate")
+    data = [sd.Observations(at + np.arange(5.0), np.ones(5), variance=0.1) for at in (0.0, 100.0)]
+    units = [action.bind(one, steps=2).step_unit for one in (data[0], data)]
+    assert units[1] == units[0] == pytest.approx(1.0)  # one over the time between data

@@ -214,8 +214,8 @@ DATES = (
             [1, 0],
             [1, 2],
             {},
-            "times of Observations: must be strictly increasing, but entry 1 is 0.0 after 1.0. "
-            "Sort the rows by time and merge rows of the same time.",
+            "times of Observations: must not decrease, but entry 1 is 0.0 after 1.0. Sort the rows "
+            "by time.",
         ),
         (
             [0, 1],

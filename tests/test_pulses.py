@@ -408,3 +408,25 @@ def test_the_example_agrees_with_scipy(name: str) -> None:
     values, errors = script["least"](script[name])
     mine = [run.best.parameters[key] for key in script["TRUE"]]
     assert (np.abs(mine - values) < 1e-2 * errors).all()
+
+
+@pytest.mark.parametrize("scale", ["log", "logit"])
+def test_jumps_of_scaled_states_are_refused(scale: str) -> None:
+    """A dose adds to x, not to log x; simulations are in x and take it."""
+    y = sd.state("y", bounds=(0.0, 10.0), start=(0.5, 2.0), scale=scale)
+    dose = sd.forcing("dose")
+    action = sd.Action(sd.Model({y: -y + dose}), [y], scheme="trapezoid")
+    pulse = sd.Pulses([1.5], [1.0])
+    data = sd.Observations(np.arange(4.0), np.ones(4), variance=0.1, forcing={"dose": pulse})
+    with pytest.raises(sd.DataError, match=f"which has scale='{scale}': a jump of y is not one"):
+        action.bind(data)
+    event = sd.Model({y: -y}, events={"halve": {y: y / 2}})
+    data = sd.Observations(
+        np.arange(4.0), np.ones(4), variance=0.1, forcing={"halve": sd.Pulses([1.5], 1.0)}
+    )
+    with pytest.raises(sd.DataError, match="forcing 'halve' is given as pulses"):
+        sd.Action(event, [y], scheme="trapezoid").bind(data)
+    times = np.array([0.0, 1.5, 2.0])
+    path = sd.simulate(action.model, times, {"y": 1.0}, forcing={"dose": pulse})
+    exact = (np.exp(-1.5) + 1.0) * np.exp(-0.5)
+    assert float(path.states[-1, 0]) == pytest.approx(exact, rel=1e-8)

@@ -57,6 +57,12 @@ def with_measured(
         l = _channel(one, channels, direct, states)
         seen = observations.measured[:, l]
         times, values = observations.times[seen], observations.values[seen, l]
+        if np.unique(times).size < times.size:
+            raise DataError(
+                f"sd.measured({one.channel!r}): the channel {channels[l]} was measured more than "
+                "once at one time, which of the values the forcing is is not said. Pass "
+                f"forcing={{{one.name!r}: sd.Samples(times, values)}}, of their means for instance."
+            )
         if times.size < 2:
             raise DataError(
                 f"sd.measured({one.channel!r}) needs two data of the channel {channels[l]} at "

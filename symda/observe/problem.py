@@ -275,8 +275,9 @@ class Problem(ProblemData):
         if self.model_error != "rate":
             return factor
         times = self.times[(self.rm > 0.0).any(axis=1)]
-        count = max(len(times) - 1, 1)
-        return factor * float(self.h[n]) / (float(np.ptp(self.node_times)) / count)
+        count = max(len(times) - len(self.segments), 1)
+        span = sum(float(np.ptp(one.node_times)) for one in self.experiments)
+        return factor * float(self.h[n]) / (span / count)
 
     @cached_property
     def longest(self) -> int:

@@ -274,3 +274,26 @@ def check_pulsed(model: Model, forcing: Mapping[str, object]) -> None:
                     "said. Pulses need equations that are linear in the channel, with factors of "
                     "parameters and time only."
                 )
+
+
+def check_jumps_scaled(model: Model, forcing: Mapping[str, object]) -> None:
+    """Refuse jumps of states that are stepped on another scale, where they would be others.
+
+    Raises
+    ------
+    DataError
+        If a pulse or an event enters the equation of such a state.
+    """
+    jumping = [f for f in model.forcing if isinstance(forcing.get(f.name), Pulses)]
+    if isinstance(model, LatticeModel) or not jumping:
+        return
+    for state, equation in zip(model.states, model.equations, strict=True):
+        scale = model.declarations[state].scale
+        for channel in jumping:
+            if scale and channel in equation.free_symbols:
+                raise DataError(
+                    f"forcing {channel.name!r} is given as pulses and enters the equation of "
+                    f"{state.name}, which has scale={scale!r}: a jump of {state.name} is not one "
+                    f"of its {'logarithm' if scale == 'log' else 'logit'}. Leave that scale out, "
+                    "and give the state bounds."
+                )
