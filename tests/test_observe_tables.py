@@ -202,8 +202,8 @@ def test_dates_in_the_index_are_refused(frame: pd.DataFrame) -> None:
         ),
         (
             "t,V\n2,1\n1,2\n",
-            "file 'data.csv', column 't': must not decrease, but entry 1 is 1.0 after 2.0. Sort the "
-            "rows by time.",
+            "file 'data.csv', column 't': must not decrease, but entry 1 is 1.0 after 2.0. Sort "
+            "the rows by time.",
         ),
         ("", "file 'data.csv': expected a line of names and rows of numbers, got 0."),
         ("t,V\n", "file 'data.csv': expected a line of names and rows of numbers, got 1."),

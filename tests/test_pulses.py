@@ -413,7 +413,7 @@ def test_the_example_agrees_with_scipy(name: str) -> None:
 @pytest.mark.parametrize("scale", ["log", "logit"])
 def test_jumps_of_scaled_states_are_refused(scale: str) -> None:
     """A dose adds to x, not to log x; simulations are in x and take it."""
-    y = sd.state("y", bounds=(0.0, 10.0), start=(0.5, 2.0), scale=scale)
+    y = sd.state("y", bounds=(0.01, 10.0), start=(0.5, 2.0), scale=scale)
     dose = sd.forcing("dose")
     action = sd.Action(sd.Model({y: -y + dose}), [y], scheme="trapezoid")
     pulse = sd.Pulses([1.5], [1.0])
