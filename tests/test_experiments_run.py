@@ -253,6 +253,17 @@ def test_an_error_names_its_experiment(twins):
         action.bind(data, stop=9.0)
 
 
+def test_a_scale_of_the_noise_counts_as_measured_with_its_channel():
+    x = sd.state("x", start=(-1.0, 1.0))
+    s, w = sd.parameters("s w", bounds=(0.1, 2.0), per="experiment")
+    model = sd.Model({x: -x}, name="decay")
+    action = sd.Action(model, {"a": sd.Normal(x, s), "b": sd.Normal(x, w)}, scheme="euler")
+    times, values = np.arange(4.0), np.random.default_rng(0).normal(size=(4, 2))
+    half = np.where([True, False], values, np.nan)
+    data = {"both": sd.Observations(times, values), "half": sd.Observations(times, half)}
+    assert action.check(data).unconstrained == ("w[half]",)
+
+
 def test_parameters_that_one_experiment_does_not_determine_are_named(uncompiled):
     """The drive is off in one; another does not see the equations of y."""
     x, y = sd.states("x y", start=(-1.0, 1.0))

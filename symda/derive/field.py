@@ -87,10 +87,13 @@ class Field(Measured):
 
         A stored entry is one that is used.
         """
-        equations, channels = (
-            sparse_pattern(f.sparsity_out(1)) for f in (self.field_jacobian, self.measure_jacobian)
-        )
-        return equations, channels
+        from scipy.sparse import csr_array
+
+        rows, columns = self.measure_jacobian.sparsity_out(1).get_triplet()
+        # a channel uses what any term of its noise does
+        places = ([self.loss.channel[k] for k in rows], columns)
+        channels = csr_array(([1.0] * len(columns), places), shape=(self.L, self.D + self.P))
+        return sparse_pattern(self.field_jacobian.sparsity_out(1)), channels
 
 
 def sparse_pattern(sparsity: ca.Sparsity) -> csr_array:

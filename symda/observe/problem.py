@@ -331,7 +331,7 @@ class Problem(ProblemData):
         Rm; where the noise says its own scale, that of a tenth of the data's spread.
         """
         found = self.rm.copy()
-        for l in np.flatnonzero(self.own_scale):
+        for l in np.flatnonzero(self.own_scale & (self.rm > 0.0).any(axis=0)):
             seen = self.rm[:, l] > 0.0
             data = self.y[seen, l]
             spread = float(data.std()) or float(np.abs(data).max(initial=0.0)) or 1.0
