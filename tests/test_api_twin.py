@@ -275,3 +275,14 @@ def test_a_state_without_a_range_has_no_random_initial_value() -> None:
         "twin: no initial value for the state 'x': it has no start range to draw from. "
         "Pass initial=, or declare the states with start=(low, high)."
     )
+
+
+def test_noise_of_its_own_beside_a_control_and_a_scale(uncompiled) -> None:
+    """What is drawn follows the measured quantity, not the control's channel."""
+    x, c = sd.state("x", start=(0.1, 2.0)), sd.control("c", cost=1.0)
+    k = sd.parameter("k", bounds=(0.01, 10.0), scale="log")
+    s = sd.parameter("s", bounds=(1e-6, 1.0))
+    action = sd.Action(sd.Model({x: c - k * x}), {"x": sd.Normal(x, s)})
+    truth = {"k": 0.5, "s": 1e-5, "c": 0.0}
+    _, data = sd.twin(action, parameters=truth, steps=8, dt=0.5, seed=1, initial={"x": 1.0})
+    assert np.abs(data.values[:, 0] - np.exp(-0.5 * data.times)).max() < 1e-3

@@ -316,3 +316,16 @@ def test_the_example_learns():
     distance, loss, answers = script["train"]()
     assert distance < 1e-12 and loss < 1e-6
     np.testing.assert_allclose(answers, [answer for _, answer in script["PAIRS"]], atol=1e-2)
+
+
+def test_replicates_count_each(uncompiled) -> None:
+    """A value measured twice is two terms of the loss: that of half the variance, but for a sum."""
+    x, k = sd.state("x", start=(0.0, 1.0)), sd.parameter("k", start=(0.0, 1.0))
+    action = sd.Action(sd.Model({x: -k * x}), [x], scheme="rk4")
+    twice = sd.Observations([0.0, 1.0, 1.0, 2.0], [1.0, 0.5, 0.7, 0.2], variance=0.1)
+    once = sd.Observations([0.0, 1.0, 2.0], [1.0, 0.6, 0.2], variance=[[0.1], [0.05], [0.1]])
+    got, wanted = (
+        action.backpropagate(data, {"x": 1.1}, {"k": 0.7}, steps=2) for data in (twice, once)
+    )
+    assert got.by_parameters["k"] == pytest.approx(wanted.by_parameters["k"], rel=1e-12)
+    assert got.loss == pytest.approx(wanted.loss + 0.5 * 0.02 / 0.1, rel=1e-12)

@@ -103,7 +103,7 @@ def test_a_model_file_may_import_its_neighbours_and_guard_its_script(symda: Shel
         ),
         (
             (*ANNEAL, "--variance", "x0=1,x2=1"),
-            "variance: no value for the channel 'x3'. Give every channel one, or one number",
+            "channel 'x3' at time 0.0 has no variance. Pass variance= to the observations",
         ),
         ((*ANNEAL, "--variance", "x0=1,x2"), "--variance: expected name=value, got 'x2'."),
         ((*ANNEAL, "--fix", "nu"), "--fix: expected name=value, got 'nu'."),

@@ -12,6 +12,7 @@ import pytest
 import sympy
 import xarray as xr
 
+import symda as sd
 from symda.declare import forcing, parameter, time
 from symda.errors import DataError, DataWarning
 from symda.observe import Observations, Samples
@@ -398,3 +399,14 @@ def test_whole_numbers_that_are_one_double_are_named() -> None:
     )
     with pytest.raises(DataError, match=r"got dates or time differences\. Convert them"):
         Observations(np.array(["2024-01-01", "2024-01-02"], "M8[us]"), [1, 2], variance=1)
+
+
+def test_forcing_in_the_rows_of_replicates() -> None:
+    """Rows of one time are several measurements; what drove the system there is one value."""
+    x, u = sd.state("x", start=(0.0, 1.0)), sd.forcing("u")
+    action = sd.Action(sd.Model({x: u - x}), [x])
+    times, values = [0.0, 1.0, 1.0, 2.0], [0.0, 0.5, 0.6, 1.0]
+    data = sd.Observations(times, values, variance=0.1, forcing={"u": [0.0, 2.0, 2.0, 1.0]})
+    np.testing.assert_array_equal(action.bind(data).u[:, :, 0], [[0.0, 1.0, 2.0], [2.0, 1.5, 1.0]])
+    with pytest.raises(sd.DataError, match=r"one value at time 1\.0, which stands in two rows"):
+        sd.Observations(times, values, variance=0.1, forcing={"u": [0.0, 2.0, 3.0, 1.0]})

@@ -156,3 +156,22 @@ def test_priors_are_shown_and_saved(tmp_path, uncompiled):
     assert sd.load(tmp_path / "run.nc").best.prior_term == run.best.prior_term > 0.0
     with pytest.raises(sd.OptionError, match="prior of x"):
         action.discrete_euler_lagrange()
+
+
+def test_a_shared_prior_does_not_depend_on_one_of_each_experiment():
+    x = sd.state("x", start=(-1.0, 1.0))
+    b = sd.parameter("b", start=(-1.0, 1.0), per="experiment")
+    z = sd.parameter("z", start=(-1.0, 1.0), prior=sd.Normal(b, 1.0))
+    with pytest.raises(sd.ModelError, match=r"prior of 'z': .* each experiment has its own"):
+        sd.Action(sd.Model({x: -z * x}), [x])
+
+
+def test_a_run_of_another_prior_is_refused(uncompiled):
+    """Names, equations and data agree; the priors do not."""
+    data = sd.Observations(TIMES, VALUES, variance=0.5)
+    plain, _ = _line()
+    other, _ = _line(b=sd.Normal(0.0, 1.0))
+    run = sd.anneal(plain, data, paths=1, ladder=sd.Ladder(rf0=1.0, rungs=1), solver="newton")
+    assert np.isfinite(plain.posterior(run, data).sd["b"])
+    with pytest.raises(sd.OptionError, match="given initial values or priors differ"):
+        other.posterior(run, data)

@@ -282,3 +282,26 @@ def test_programs_in_latex_keep_their_words_and_the_page() -> None:
     assert shown.startswith("a = 1\n    return x0*y0 + ")
     assert all(row.startswith("        ") for row in shown.splitlines()[2:-2])
     assert "\\end{verbatim}" not in shown and shown.endswith("# \\end {verbatim}\n")
+
+
+def _others() -> dict[str, sd.Action]:
+    x = sd.state("x", start=(0.1, 2.0))
+    known = sd.state("x", start=(0.1, 2.0), prior=sd.Normal(1.0, 1.0))
+    log = sd.state("x", start=(0.1, 2.0), scale="log")
+    k, s = sd.parameters("k s", bounds=(0.01, 10.0))
+    u = sd.control("u", cost=1.0)
+    return {
+        "the noise": sd.Action(sd.Model({x: -k * x}), {"x": sd.Normal(x, s)}),
+        "the prior of x": sd.Action(sd.Model({known: -k * known}), [known]),
+        "the scale of the state x": sd.Action(sd.Model({log: -k * log}), [log]),
+        "the control 'u'": sd.Action(sd.Model({x: u - k * x}), [x]),
+        "the event 'halve'": sd.Action(sd.Model({x: -k * x}, events={"halve": {x: x / 2}}), [x]),
+    }
+
+
+@pytest.mark.parametrize("why", _others())
+def test_what_is_not_derived_is_named(why: str, tmp_path: Path) -> None:
+    """Equations of sums of squares only are left out with the reason, never with the report."""
+    text = (_others()[why].report(tmp_path / "page.md")).read_text()
+    assert "Left out." in text
+    assert why in text

@@ -272,7 +272,10 @@ def test_a_run_of_another_model_is_refused_for_what_it_is() -> None:
     with pytest.raises(sd.OptionError, match="anneal: start: the run is not one of this action"):
         sd.anneal(two, data, start=run, paths=1, **QUIET)
     measured = sd.Action(one.model, {"x": x + 0.1}, scheme="rk4")
-    with pytest.raises(sd.OptionError, match=r"posterior: .* the measured quantities differ"):
+    with pytest.raises(
+        sd.OptionError,
+        match=r"posterior: .* the measured quantities, given initial values or priors differ",
+    ):
         measured.posterior(run, data)
 
 

@@ -112,7 +112,7 @@ def backpropagate(
         at.packed.row_states(X), theta, at.packed.points
     )
     by_point = at.packed.by_point(by_row)
-    steps.check_points(losses, by_point)
+    steps.check_points(at.packed.by_point(losses), by_point)
     by_path = by_point[:, : p.D].reshape(-1).copy()
     by_theta = by_point[:, p.D :].sum(axis=0)
     momenta = steps.backward(X, by_path, by_theta, explicit=explicit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symda.declare import Event
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
@@ -96,16 +97,18 @@ class Mathematics:
     @property
     def _squares(self) -> Subject:
         """What is derived for sums of squares only."""
-        noise = [one for one in self.measurement.noises if not one.gaussian]
+        noise = [str(one) for one in self.measurement.noises if not one.gaussian]
         declared = self.measurement.declarations(self.model)
         priors = [s.name for s, one in declared.items() if one.prior is not None]
-        if noise or priors:
-            what = f"the noise {noise[0]}" if noise else f"the prior of {priors[0]}"
-            raise OptionError(
-                f"These equations are derived for Gaussian noise of the data's variance and no "
-                f"priors, and here is {what}. equations() has the action with it, its gradient and "
-                "Hessian."
-            )
+        scaled = [s.name for s in self.model.states if declared[s].scale is not None]
+        kinds = {"the noise": noise, "the prior of": priors, "the scale of the state": scaled}
+        for what, found in kinds.items():
+            if found:
+                raise OptionError(
+                    "These equations are derived for Gaussian noise of the data's variance, no "
+                    f"priors, and states on their own scale, and here is {what} {found[0]}. "
+                    "equations() has the action."
+                )
         return self._subject
 
     @property
@@ -116,6 +119,12 @@ class Mathematics:
                 f"the continuous limit is not derived with the control "
                 f"{self.model.controls[0].name!r}: its cost is an integral beside the data. "
                 "equations() and discrete_euler_lagrange() have it."
+            )
+        events = [f.name for f in self.model.forcing if isinstance(f, Event)]
+        if events:
+            raise OptionError(
+                f"the continuous limit is not derived with the event {events[0]!r}, at which a "
+                "path jumps. equations() and discrete_euler_lagrange() have it."
             )
         return self._squares
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: Sections of an action's equations that say what was declared, before given initial values; the
 #: others are derived.
 _DECLARED = 2
+#: Titles of parts that some actions have not.
+DISCRETE, CONTINUOUS = "Discrete equations of motion", "Continuous equations of motion"
 #: States above which equations of motion, written out one by one, are no longer to be read.
 LARGEST = 60
 #: Parameters of a run that its LaTeX shows.
@@ -180,10 +182,14 @@ def _derived(action: Mathematics) -> tuple[Part, ...]:
     from symda.show.report import mathematics, structure
 
     parts = [mathematics("Derived equations", action.equations().sections[_stated(action) :])]
-    discrete = action.discrete_euler_lagrange()
-    parts.append(mathematics("Discrete equations of motion", discrete.sections))
-    if not (action.model.discrete or action.model.controls):
-        parts.append(_continuous(action))
+    kinds: dict[str, Callable[[Mathematics], Part]] = {DISCRETE: _discrete}
+    if not action.model.discrete:
+        kinds[CONTINUOUS] = _continuous
+    for title, make in kinds.items():
+        try:
+            parts.append(make(action))
+        except OptionError as reason:
+            parts.append(mathematics(title, (), f"Left out. {reason}"))
     note = "Entries that can be other than zero, as the compiled kernels store them."
     if action.matrix_free:
         note += (
@@ -193,21 +199,26 @@ def _derived(action: Mathematics) -> tuple[Part, ...]:
     return (*parts, structure(_pictures(action), note))
 
 
+def _discrete(action: Mathematics) -> Part:
+    from symda.show.report import mathematics
+
+    return mathematics(DISCRETE, action.discrete_euler_lagrange().sections)
+
+
 def _continuous(action: Mathematics) -> Part:
     from symda.show.report import mathematics
 
-    title = "Continuous equations of motion"
     if len(action.model.states) > LARGEST and not isinstance(action.model, LatticeModel):
         note = (
             f"Left out for more than {LARGEST} states; action.lagrangian(), .euler_lagrange(), "
             ".hamiltonian() and .hamilton() derive them."
         )
-        return mathematics(title, (), note)
+        return mathematics(CONTINUOUS, (), note)
     limits = (action.lagrangian(), action.euler_lagrange(), action.hamiltonian(), action.hamilton())
     # conditions that two of them share stand once
     sections = dict.fromkeys(section for limit in limits for section in limit.sections)
     note = "The limit of short steps, with the model error weighed as a rate."
-    return mathematics(title, tuple(sections), note)
+    return mathematics(CONTINUOUS, tuple(sections), note)
 
 
 def _pictures(action: Mathematics) -> list[Picture]:

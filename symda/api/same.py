@@ -17,7 +17,9 @@ def digests(specification: Specification) -> dict[str, str]:
     """Return the fingerprints of an action, which a run keeps among its attributes."""
     return {
         "model_digest": model_digest(specification.model),
-        "measurement_digest": measurement_digest(specification.measurement, specification.initial),
+        "measurement_digest": measurement_digest(
+            specification.model, specification.measurement, specification.initial
+        ),
     }
 
 
@@ -47,8 +49,7 @@ def check_equations(
     """
     names = {"model_digest": "the equations of the model"}
     if measured:
-        given = " or given initial values" if specification.initial.any else ""
-        names["measurement_digest"] = f"the measured quantities{given}"
+        names["measurement_digest"] = "the measured quantities, given initial values or priors"
     for name, expected in digests(specification).items():
         found = dataset.attrs.get(name)
         if name in names and found is not None and found != expected:

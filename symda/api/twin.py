@@ -250,7 +250,7 @@ def _field(action: Action, known: Model) -> MachineField:
         return derive_field(known, nothing, natural=True)
     if all(one.scale is None for one in action.specification.declarations.values()):
         return action.field
-    return derive_field(known, action.measurement, natural=True)
+    return derive_field(known, action.measurement.paid(action.model), natural=True)
 
 
 def _duration(value: float, name: str, fix: str, model: Model, *, zero: bool = False) -> float:

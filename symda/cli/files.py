@@ -6,6 +6,7 @@ import ast
 import csv
 import difflib
 import json
+import math
 import runpy
 import sys
 import traceback
@@ -322,13 +323,8 @@ def _by_channel(variance: Variance, channels: tuple[str, ...]) -> float | list[f
                 f"variance: {name!r} is not a measured channel; there are "
                 f"{', '.join(channels)}.{nearest(name, channels)}"
             )
-    missing = [name for name in channels if name not in named]
-    if missing:
-        raise OptionError(
-            f"variance: no value for the channel {missing[0]!r}. Give every channel one, or one "
-            "number for all."
-        )
-    return [named[name] for name in channels]
+    # binding names a channel whose noise needs one
+    return [named.get(name, math.nan) for name in channels]
 
 
 def parse_variance(text: str) -> float | dict[str, float]:

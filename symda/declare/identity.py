@@ -28,12 +28,18 @@ def model_digest(model: Model) -> str:
     return _digest(["model", str(model.discrete), *names], model.equations)
 
 
-def measurement_digest(measurement: Measurement, initial: Initial) -> str:
-    """Return the SHA-256 of what is measured, its names included, and of known initial values."""
+def measurement_digest(model: Model, measurement: Measurement, initial: Initial) -> str:
+    """Return the SHA-256 of what is measured, its names included, and of what is known besides.
+
+    That is initial values, priors, and costs of controls.
+    """
+    declared = measurement.declarations(model)
+    priors = [f"prior {s.name} {one.prior}" for s, one in declared.items() if one.prior is not None]
+    costs = [f"cost {s.name} {one.cost}" for s, one in declared.items() if one.cost is not None]
     noise = [] if measurement.gaussian else [str(one) for one in measurement.noises]
     known = [f"initial {a}" for a, g in enumerate(initial.functions) if g is not None]
     values = (g for g in initial.functions if g is not None)
-    head = ["measurement", *measurement.names, *noise, *known]
+    head = ["measurement", *measurement.names, *noise, *known, *priors, *costs]
     return _digest(head, (*measurement.functions, *values))
 
 

@@ -20,7 +20,7 @@ from symda.declare.declared import Declared
 from symda.declare.distributions import Distribution, Normal
 from symda.declare.model import Model
 from symda.declare.site import SiteState
-from symda.declare.symbols import Parameter, State, StepParameter
+from symda.declare.symbols import ExperimentParameter, Parameter, State, StepParameter
 from symda.errors import ModelError, nearest
 from symda.names import is_name
 
@@ -273,6 +273,14 @@ def _of_priors(model: Model, parameters: list[Parameter]) -> list[Parameter]:
                     raise ModelError(
                         f"prior of {of.name!r}: {prior} depends on {symbol.name!r}, a "
                         f"{type(symbol).__name__}; a prior depends on numbers and parameters only."
+                    )
+                if isinstance(symbol, ExperimentParameter) and not (
+                    isinstance(of, ExperimentParameter | State)
+                ):
+                    raise ModelError(
+                        f"prior of {of.name!r}: {prior} depends on {symbol.name!r}, of which each "
+                        f"experiment has its own, but {of.name!r} is one for all. Make it "
+                        f'per="experiment", or {symbol.name!r} shared.'
                     )
                 if symbol not in declared and symbol not in found:
                     found.append(symbol)

@@ -200,7 +200,17 @@ def _source(value: ForcingInput, times: FloatArray) -> ForcingSource:
             f"expected {times.size} values, one for each observation time, got shape "
             f"{values.shape}. Pass a tuple (times, values) for samples at other times."
         )
-    return Samples(times, values)
+    # where something was measured again the forcing is what it was
+    again = np.flatnonzero(times[1:] == times[:-1]) + 1
+    other = again[~((values[again] == values[again - 1]) | np.isnan(values[again]))]
+    if other.size:
+        n = int(other[0])
+        raise DataError(
+            f"expected one value at time {times[n]}, which stands in two rows, got "
+            f"{values[n - 1]} and {values[n]}. Pass a tuple (times, values) of samples, each time "
+            "once."
+        )
+    return Samples(np.delete(times, again), np.delete(values, again))
 
 
 def _expression(value: sympy.Basic) -> sympy.Expr:
