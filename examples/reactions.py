@@ -49,9 +49,7 @@ def recordings(action: sd.Action) -> dict[str, sd.Observations]:
     data = {}
     for seed, (name, (a, b)) in enumerate(AMOUNTS.items()):
         initial = dict(zip("ABCDEF", [a, b, 0.0, 0.0, 0.0, 0.0], strict=True))
-        _, made = sd.twin(
-            action, parameters=TRUE, initial=initial, dt=0.4, steps=30, seed=seed
-        )
+        _, made = sd.twin(action, parameters=TRUE, initial=initial, dt=0.4, steps=30, seed=seed)
         data[name] = made.with_initial(initial)
     return data
 
