@@ -42,9 +42,12 @@ PUSH_OF_PARAMETER = 1e-2
 #: A logit beyond this is against its bound: nearer than by 5e-5 of the distance of both.
 EDGE = 10.0
 #: Newton steps at most from where a solver ended, before error bars are taken.
-POLISH = 8
+POLISH = 20
 #: They end where the next would gain this share of the action, after one of them.
 ROUNDED = 1e-18
+#: Or where the decrement does not fall to this share; in curved valleys the first steps lower it by
+#: little.
+SLOWEST = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +187,7 @@ def settled(
         x = np.clip(unknowns.join(path, theta) + moved, unknowns.lower, unknowns.upper)
         X, values = unknowns.split(x)
         there = judge.at(X, values, rf)
-        if not (there.minimum and there.decrement < 0.5 * here.decrement):
+        if not (there.minimum and there.decrement < SLOWEST * here.decrement):
             break
         path, theta, here = X, values, there
         if here.expansion and here.decrement <= ROUNDED * abs(here.expansion.point.action):
