@@ -45,9 +45,8 @@ EDGE = 10.0
 POLISH = 20
 #: They end where the next would gain this share of the action, after one of them.
 ROUNDED = 1e-18
-#: Or where the decrement does not fall to this share; in curved valleys the first steps lower it by
-#: little.
-SLOWEST = 0.9
+#: Or after so many in which the decrement did not fall: in curved valleys the first may raise it.
+PATIENCE = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,20 +178,20 @@ def settled(
     here : Stationarity
         What is there.
     """
-    unknowns = problem.unknowns
+    unknowns, best, idle = problem.unknowns, (path, theta, here), 0
     for _ in range(POLISH):
-        if not here.minimum or here.expansion is None:
+        if not here.minimum or here.expansion is None or idle == PATIENCE:
             break
         moved = here.expansion.shift(here.expansion.point.gradient)
         x = np.clip(unknowns.join(path, theta) + moved, unknowns.lower, unknowns.upper)
-        X, values = unknowns.split(x)
-        there = judge.at(X, values, rf)
-        if not (there.minimum and there.decrement < SLOWEST * here.decrement):
-            break
-        path, theta, here = X, values, there
+        path, theta = unknowns.split(x)
+        here = judge.at(path, theta, rf)
+        idle = 0 if here.decrement < 0.9 * best[2].decrement else idle + 1
+        if here.minimum and here.decrement < best[2].decrement:
+            best = path, theta, here
         if here.expansion and here.decrement <= ROUNDED * abs(here.expansion.point.action):
             break
-    return path, theta, here
+    return best
 
 
 def on_edge(
