@@ -42,9 +42,11 @@ PUSH_OF_PARAMETER = 1e-2
 #: A logit beyond this is against its bound: nearer than by 5e-5 of the distance of both.
 EDGE = 10.0
 #: Newton steps at most from where a solver ended, before error bars are taken.
-POLISH = 8
+POLISH = 20
 #: They end where the next would gain this share of the action, after one of them.
 ROUNDED = 1e-18
+#: Or after so many in which the decrement did not fall: in curved valleys the first may raise it.
+PATIENCE = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,20 +178,20 @@ def settled(
     here : Stationarity
         What is there.
     """
-    unknowns = problem.unknowns
+    unknowns, best, idle = problem.unknowns, (path, theta, here), 0
     for _ in range(POLISH):
-        if not here.minimum or here.expansion is None:
+        if not here.minimum or here.expansion is None or idle == PATIENCE:
             break
         moved = here.expansion.shift(here.expansion.point.gradient)
         x = np.clip(unknowns.join(path, theta) + moved, unknowns.lower, unknowns.upper)
-        X, values = unknowns.split(x)
-        there = judge.at(X, values, rf)
-        if not (there.minimum and there.decrement < 0.5 * here.decrement):
-            break
-        path, theta, here = X, values, there
+        path, theta = unknowns.split(x)
+        here = judge.at(path, theta, rf)
+        idle = 0 if here.decrement < 0.9 * best[2].decrement else idle + 1
+        if here.minimum and here.decrement < best[2].decrement:
+            best = path, theta, here
         if here.expansion and here.decrement <= ROUNDED * abs(here.expansion.point.action):
             break
-    return path, theta, here
+    return best
 
 
 def on_edge(
