@@ -373,15 +373,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long step_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_af5cb43b2544_step_action_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_af5cb43b2544_step_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_ba44b0b4db07_step_action_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_ba44b0b4db07_step_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_step_action_sparsity_in(long long i) {
         return &step_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_step_action_sparsity_out(long long i) {
         return &step_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_af5cb43b2544_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_ba44b0b4db07_step_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -390,15 +390,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long step_gradient_out[6] = {
         1, 1, 1, 6, 1, 1};
-    SYMDA_EXPORT long long symda_af5cb43b2544_step_gradient_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_af5cb43b2544_step_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_ba44b0b4db07_step_gradient_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_ba44b0b4db07_step_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_step_gradient_sparsity_in(long long i) {
         return &step_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_step_gradient_sparsity_out(long long i) {
         return &step_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_af5cb43b2544_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_ba44b0b4db07_step_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 2; *iw = 0; *w = 108;
         return 0;
     }
@@ -407,15 +407,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long step_hessian_out[24] = {
         6, 6, 0, 1, 3, 6, 8, 12, 15, 0, 0, 1, 0, 1, 2, 0, 3, 0, 1, 2, 4, 0, 3, 5};
-    SYMDA_EXPORT long long symda_af5cb43b2544_step_hessian_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_af5cb43b2544_step_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_ba44b0b4db07_step_hessian_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_ba44b0b4db07_step_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_step_hessian_sparsity_in(long long i) {
         return &step_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_step_hessian_sparsity_out(long long i) {
         return &step_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_af5cb43b2544_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_ba44b0b4db07_step_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -424,15 +424,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1};
     static const long long step_residual_out[3] = {
         2, 1, 1};
-    SYMDA_EXPORT long long symda_af5cb43b2544_step_residual_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_af5cb43b2544_step_residual_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_residual_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_ba44b0b4db07_step_residual_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_ba44b0b4db07_step_residual_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_step_residual_sparsity_in(long long i) {
         return &step_residual_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_residual_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_step_residual_sparsity_out(long long i) {
         return &step_residual_out[3*i];
     }
-    SYMDA_EXPORT int symda_af5cb43b2544_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_ba44b0b4db07_step_residual_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -441,15 +441,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1};
     static const long long step_jacobian_out[16] = {
         2, 6, 0, 2, 3, 4, 5, 6, 7, 0, 1, 0, 0, 1, 0, 1};
-    SYMDA_EXPORT long long symda_af5cb43b2544_step_jacobian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_af5cb43b2544_step_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_ba44b0b4db07_step_jacobian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_ba44b0b4db07_step_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_step_jacobian_sparsity_in(long long i) {
         return &step_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_step_jacobian_sparsity_out(long long i) {
         return &step_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_af5cb43b2544_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_ba44b0b4db07_step_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -458,15 +458,15 @@ cdef extern from *:
         4, 1, 1, 2, 1, 1, 3, 1, 1, 2, 1, 1};
     static const long long step_curvature_out[12] = {
         6, 6, 0, 1, 1, 1, 1, 2, 3, 0, 0, 0};
-    SYMDA_EXPORT long long symda_af5cb43b2544_step_curvature_n_in(void) { return 4; }
-    SYMDA_EXPORT long long symda_af5cb43b2544_step_curvature_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_curvature_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_ba44b0b4db07_step_curvature_n_in(void) { return 4; }
+    SYMDA_EXPORT long long symda_ba44b0b4db07_step_curvature_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_step_curvature_sparsity_in(long long i) {
         return &step_curvature_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_step_curvature_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_step_curvature_sparsity_out(long long i) {
         return &step_curvature_out[3*i];
     }
-    SYMDA_EXPORT int symda_af5cb43b2544_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_ba44b0b4db07_step_curvature_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 4; *res = 1; *iw = 0; *w = 108;
         return 0;
     }
@@ -475,15 +475,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_action_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_af5cb43b2544_point_action_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_af5cb43b2544_point_action_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_action_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_ba44b0b4db07_point_action_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_ba44b0b4db07_point_action_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_point_action_sparsity_in(long long i) {
         return &point_action_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_action_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_point_action_sparsity_out(long long i) {
         return &point_action_out[3*i];
     }
-    SYMDA_EXPORT int symda_af5cb43b2544_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_ba44b0b4db07_point_action_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
@@ -492,15 +492,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_gradient_out[6] = {
         1, 1, 1, 4, 1, 1};
-    SYMDA_EXPORT long long symda_af5cb43b2544_point_gradient_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_af5cb43b2544_point_gradient_n_out(void) { return 2; }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_gradient_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_ba44b0b4db07_point_gradient_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_ba44b0b4db07_point_gradient_n_out(void) { return 2; }
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_point_gradient_sparsity_in(long long i) {
         return &point_gradient_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_gradient_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_point_gradient_sparsity_out(long long i) {
         return &point_gradient_out[3*i];
     }
-    SYMDA_EXPORT int symda_af5cb43b2544_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_ba44b0b4db07_point_gradient_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 2; *iw = 0; *w = 5;
         return 0;
     }
@@ -509,15 +509,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_hessian_out[8] = {
         4, 4, 0, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_af5cb43b2544_point_hessian_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_af5cb43b2544_point_hessian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_hessian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_ba44b0b4db07_point_hessian_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_ba44b0b4db07_point_hessian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_point_hessian_sparsity_in(long long i) {
         return &point_hessian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_hessian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_point_hessian_sparsity_out(long long i) {
         return &point_hessian_out[3*i];
     }
-    SYMDA_EXPORT int symda_af5cb43b2544_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_ba44b0b4db07_point_hessian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
@@ -526,15 +526,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1, 2, 1, 1};
     static const long long point_gauss_newton_out[8] = {
         4, 4, 0, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_af5cb43b2544_point_gauss_newton_n_in(void) { return 3; }
-    SYMDA_EXPORT long long symda_af5cb43b2544_point_gauss_newton_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_gauss_newton_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_ba44b0b4db07_point_gauss_newton_n_in(void) { return 3; }
+    SYMDA_EXPORT long long symda_ba44b0b4db07_point_gauss_newton_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_point_gauss_newton_sparsity_in(long long i) {
         return &point_gauss_newton_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_point_gauss_newton_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_point_gauss_newton_sparsity_out(long long i) {
         return &point_gauss_newton_out[3*i];
     }
-    SYMDA_EXPORT int symda_af5cb43b2544_point_gauss_newton_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_ba44b0b4db07_point_gauss_newton_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 3; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
@@ -543,15 +543,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1};
     static const long long measure_out[3] = {
         1, 1, 1};
-    SYMDA_EXPORT long long symda_af5cb43b2544_measure_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_af5cb43b2544_measure_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_measure_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_ba44b0b4db07_measure_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_ba44b0b4db07_measure_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_measure_sparsity_in(long long i) {
         return &measure_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_measure_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_measure_sparsity_out(long long i) {
         return &measure_out[3*i];
     }
-    SYMDA_EXPORT int symda_af5cb43b2544_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_ba44b0b4db07_measure_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
@@ -560,15 +560,15 @@ cdef extern from *:
         2, 1, 1, 2, 1, 1};
     static const long long measure_jacobian_out[8] = {
         1, 4, 0, 1, 1, 1, 1, 0};
-    SYMDA_EXPORT long long symda_af5cb43b2544_measure_jacobian_n_in(void) { return 2; }
-    SYMDA_EXPORT long long symda_af5cb43b2544_measure_jacobian_n_out(void) { return 1; }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_measure_jacobian_sparsity_in(long long i) {
+    SYMDA_EXPORT long long symda_ba44b0b4db07_measure_jacobian_n_in(void) { return 2; }
+    SYMDA_EXPORT long long symda_ba44b0b4db07_measure_jacobian_n_out(void) { return 1; }
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_measure_jacobian_sparsity_in(long long i) {
         return &measure_jacobian_in[3*i];
     }
-    SYMDA_EXPORT const long long* symda_af5cb43b2544_measure_jacobian_sparsity_out(long long i) {
+    SYMDA_EXPORT const long long* symda_ba44b0b4db07_measure_jacobian_sparsity_out(long long i) {
         return &measure_jacobian_out[3*i];
     }
-    SYMDA_EXPORT int symda_af5cb43b2544_measure_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
+    SYMDA_EXPORT int symda_ba44b0b4db07_measure_jacobian_work(long long* arg, long long* res, long long* iw, long long* w) {
         *arg = 2; *res = 1; *iw = 0; *w = 5;
         return 0;
     }
@@ -576,7 +576,7 @@ cdef extern from *:
     """
 
 
-cdef public int symda_af5cb43b2544_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_ba44b0b4db07_step_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """sum_a weight Rf_a r_a^2 / 2 of one step."""
     stage_slopes(arg[0], arg[1], arg[2], work)
     stage_residual(arg[0], arg[2], work)
@@ -586,7 +586,7 @@ cdef public int symda_af5cb43b2544_step_action(const double** arg, double** res,
     return 0
 
 
-cdef public int symda_af5cb43b2544_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_ba44b0b4db07_step_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The action of one step and its gradient by (window, theta)."""
     stage_slopes_jacobian(arg[0], arg[1], arg[2], work)
     stage_residual(arg[0], arg[2], work)
@@ -598,7 +598,7 @@ cdef public int symda_af5cb43b2544_step_gradient(const double** arg, double** re
     return 0
 
 
-cdef public int symda_af5cb43b2544_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_ba44b0b4db07_step_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one step's action."""
     cdef int q
     if res[0] == NULL:
@@ -616,7 +616,7 @@ cdef public int symda_af5cb43b2544_step_hessian(const double** arg, double** res
     return 0
 
 
-cdef public int symda_af5cb43b2544_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_ba44b0b4db07_step_residual(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The residual r of one step."""
     cdef int e
     if res[0] == NULL:
@@ -628,7 +628,7 @@ cdef public int symda_af5cb43b2544_step_residual(const double** arg, double** re
     return 0
 
 
-cdef public int symda_af5cb43b2544_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_ba44b0b4db07_step_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of dr/d(window, theta)."""
     cdef int q
     if res[0] == NULL:
@@ -640,7 +640,7 @@ cdef public int symda_af5cb43b2544_step_jacobian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_af5cb43b2544_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_ba44b0b4db07_step_curvature(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of sum_e lam_e D2r_e of one step."""
     cdef int q, e
     if res[0] == NULL:
@@ -657,7 +657,7 @@ cdef public int symda_af5cb43b2544_step_curvature(const double** arg, double** r
     return 0
 
 
-cdef inline void point_costs(const double* point, double* work) noexcept nogil:
+cdef inline void casadi_point_costs(const double* point, double* work) noexcept nogil:
     """Costs and their derivatives by the predictors; what was not measured, Rm_l = 0, counts nothing."""
     cdef int k
     loss(&work[AT_ETA], point, &work[AT_COST], &work[AT_SLOPE], &work[AT_SURE], &work[AT_MIXED])
@@ -666,7 +666,7 @@ cdef inline void point_costs(const double* point, double* work) noexcept nogil:
             work[AT_SLOPE + k] = work[AT_SURE + k] = 0.0
 
 
-cdef inline double point_total(const double* point, double* work) noexcept nogil:
+cdef inline double casadi_point_total(const double* point, double* work) noexcept nogil:
     """Sum of the costs; what was not measured need not be finite."""
     cdef double total = 0.0
     cdef int l
@@ -676,24 +676,24 @@ cdef inline double point_total(const double* point, double* work) noexcept nogil
     return total
 
 
-cdef public int symda_af5cb43b2544_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_ba44b0b4db07_point_action(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Cost of the data of one grid point."""
     if res[0] == NULL:
         return 0
     measure(arg[0], arg[1], &work[AT_ETA])
-    point_costs(arg[2], work)
-    res[0][0] = point_total(arg[2], work)
+    casadi_point_costs(arg[2], work)
+    res[0][0] = casadi_point_total(arg[2], work)
     return 0
 
 
-cdef public int symda_af5cb43b2544_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_ba44b0b4db07_point_gradient(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The same and its gradient by (x, theta)."""
     cdef double* J = &work[AT_MJ]
     cdef int q
     measure_jacobian(arg[0], arg[1], &work[AT_ETA], J)
-    point_costs(arg[2], work)
+    casadi_point_costs(arg[2], work)
     if res[0] != NULL:
-        res[0][0] = point_total(arg[2], work)
+        res[0][0] = casadi_point_total(arg[2], work)
     if res[1] != NULL:
         memset(res[1], 0, (D + P)*sizeof(double))
         for q in range(MEASURE_J):
@@ -702,7 +702,7 @@ cdef public int symda_af5cb43b2544_point_gradient(const double** arg, double** r
     return 0
 
 
-cdef public int symda_af5cb43b2544_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_ba44b0b4db07_point_hessian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Upper triangle of the Hessian of one grid point's cost."""
     cdef const double* rm = &arg[2][L]
     cdef double* J = &work[AT_MJ]
@@ -710,7 +710,7 @@ cdef public int symda_af5cb43b2544_point_hessian(const double** arg, double** re
     if res[0] == NULL:
         return 0
     measure_jacobian(arg[0], arg[1], &work[AT_ETA], J)
-    point_costs(arg[2], work)
+    casadi_point_costs(arg[2], work)
     memset(res[0], 0, POINT_H*sizeof(double))
     for q in range(POINT_PAIRS):
         if rm[ETA_CHANNEL[PAIR_ROW[q]]] != 0.0:
@@ -718,14 +718,14 @@ cdef public int symda_af5cb43b2544_point_hessian(const double** arg, double** re
     return 0
 
 
-cdef public int symda_af5cb43b2544_point_gauss_newton(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_ba44b0b4db07_point_gauss_newton(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The same without the curvature of the predictors and off the sure diagonal of the cost's."""
     cdef double* J = &work[AT_MJ]
     cdef int q
     if res[0] == NULL:
         return 0
     measure_jacobian(arg[0], arg[1], &work[AT_ETA], J)
-    point_costs(arg[2], work)
+    casadi_point_costs(arg[2], work)
     memset(res[0], 0, POINT_H*sizeof(double))
     for q in range(POINT_PAIRS):
         if arg[2][L + ETA_CHANNEL[PAIR_ROW[q]]] != 0.0:
@@ -733,14 +733,14 @@ cdef public int symda_af5cb43b2544_point_gauss_newton(const double** arg, double
     return 0
 
 
-cdef public int symda_af5cb43b2544_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_ba44b0b4db07_measure(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """The predictors at one grid point."""
     if res[0] != NULL:
         measure(arg[0], arg[1], res[0])
     return 0
 
 
-cdef public int symda_af5cb43b2544_measure_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
+cdef public int symda_ba44b0b4db07_measure_jacobian(const double** arg, double** res, long long* iw, double* work, int mem) noexcept nogil:
     """Nonzeros of their Jacobian by (x, theta)."""
     if res[0] != NULL:
         measure_jacobian(arg[0], arg[1], work, res[0])
@@ -787,7 +787,7 @@ def step_gradient(size_t X, size_t theta, size_t steps, size_t rf, size_t firsts
     """Actions (N,) and gradients (N, E + D + P) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_af5cb43b2544_step_gradient, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> rf, 0,
+        code = paths_sweep(symda_ba44b0b4db07_step_gradient, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> rf, 0,
                      <long long*> firsts, pieces, <double*> action, 1, <double*> gradient, W)
     paths_require(code)
 
@@ -796,7 +796,7 @@ def step_action(size_t X, size_t theta, size_t steps, size_t rf, size_t firsts, 
     """Actions (N,) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_af5cb43b2544_step_action, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> rf, 0,
+        code = paths_sweep(symda_ba44b0b4db07_step_action, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> rf, 0,
                      <long long*> firsts, pieces, <double*> action, 1, NULL, 0)
     paths_require(code)
 
@@ -805,7 +805,7 @@ def step_hessian(size_t X, size_t theta, size_t steps, size_t rf, size_t firsts,
     """Nonzeros (N, STEP_H) of the Hessians of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_af5cb43b2544_step_hessian, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> rf, 0,
+        code = paths_sweep(symda_ba44b0b4db07_step_hessian, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> rf, 0,
                      <long long*> firsts, pieces, <double*> hessian, STEP_H, NULL, 0)
     paths_require(code)
 
@@ -814,7 +814,7 @@ def step_residual(size_t X, size_t theta, size_t steps, size_t firsts, Py_ssize_
     """Residuals (N, E) of the steps."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_af5cb43b2544_step_residual, <double*> X, E, D, <double*> theta, <double*> steps, STEP, NULL, 0,
+        code = paths_sweep(symda_ba44b0b4db07_step_residual, <double*> X, E, D, <double*> theta, <double*> steps, STEP, NULL, 0,
                      <long long*> firsts, pieces, <double*> residuals, E, NULL, 0)
     paths_require(code)
 
@@ -823,7 +823,7 @@ def step_jacobian(size_t X, size_t theta, size_t steps, size_t firsts, Py_ssize_
     """Nonzeros (N, STEP_J) of the residuals' Jacobians."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_af5cb43b2544_step_jacobian, <double*> X, E, D, <double*> theta, <double*> steps, STEP, NULL, 0,
+        code = paths_sweep(symda_ba44b0b4db07_step_jacobian, <double*> X, E, D, <double*> theta, <double*> steps, STEP, NULL, 0,
                      <long long*> firsts, pieces, <double*> jacobian, STEP_J, NULL, 0)
     paths_require(code)
 
@@ -832,7 +832,7 @@ def step_curvature(size_t X, size_t theta, size_t steps, size_t lam, size_t firs
     """Nonzeros (N, STEP_C) of the residuals' curvatures along lam (N, E)."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_af5cb43b2544_step_curvature, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> lam, E,
+        code = paths_sweep(symda_ba44b0b4db07_step_curvature, <double*> X, E, D, <double*> theta, <double*> steps, STEP, <double*> lam, E,
                      <long long*> firsts, pieces, <double*> curvatures, STEP_C, NULL, 0)
     paths_require(code)
 
@@ -841,7 +841,7 @@ def point_action(size_t X, size_t theta, size_t points, size_t firsts, Py_ssize_
     """Costs (M,) of rows of data."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_af5cb43b2544_point_action, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
+        code = paths_sweep(symda_ba44b0b4db07_point_action, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
                      <long long*> firsts, pieces, <double*> action, 1, NULL, 0)
     paths_require(code)
 
@@ -850,7 +850,7 @@ def point_gradient(size_t X, size_t theta, size_t points, size_t firsts, Py_ssiz
     """Costs (M,) and their gradients (M, D + P)."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_af5cb43b2544_point_gradient, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
+        code = paths_sweep(symda_ba44b0b4db07_point_gradient, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
                      <long long*> firsts, pieces, <double*> action, 1, <double*> gradient, D + P)
     paths_require(code)
 
@@ -859,7 +859,7 @@ def point_hessian(size_t X, size_t theta, size_t points, size_t firsts, Py_ssize
     """Nonzeros (M, POINT_H) of the Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_af5cb43b2544_point_hessian, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
+        code = paths_sweep(symda_ba44b0b4db07_point_hessian, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
                      <long long*> firsts, pieces, <double*> hessian, POINT_H, NULL, 0)
     paths_require(code)
 
@@ -868,7 +868,7 @@ def point_gauss_newton(size_t X, size_t theta, size_t points, size_t firsts, Py_
     """Nonzeros (M, POINT_H) of the Gauss-Newton Hessians of the grid points."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_af5cb43b2544_point_gauss_newton, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
+        code = paths_sweep(symda_ba44b0b4db07_point_gauss_newton, <double*> X, D, 0, <double*> theta, <double*> points, 2*L, NULL, 0,
                      <long long*> firsts, pieces, <double*> hessian, POINT_H, NULL, 0)
     paths_require(code)
 
@@ -877,7 +877,7 @@ def measure_path(size_t X, size_t theta, size_t firsts, Py_ssize_t pieces, size_
     """The predictors eta(x, theta), shape (M, Q), along a path."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_af5cb43b2544_measure, <double*> X, D, 0, <double*> theta, NULL, 0, NULL, 0,
+        code = paths_sweep(symda_ba44b0b4db07_measure, <double*> X, D, 0, <double*> theta, NULL, 0, NULL, 0,
                      <long long*> firsts, pieces, <double*> values, Q, NULL, 0)
     paths_require(code)
 
@@ -886,6 +886,6 @@ def measure_jacobian_path(size_t X, size_t theta, size_t firsts, Py_ssize_t piec
     """Nonzeros (M, MEASURE_J) of the predictors' Jacobians along a path."""
     cdef int code
     with nogil:
-        code = paths_sweep(symda_af5cb43b2544_measure_jacobian, <double*> X, D, 0, <double*> theta, NULL, 0, NULL, 0,
+        code = paths_sweep(symda_ba44b0b4db07_measure_jacobian, <double*> X, D, 0, <double*> theta, NULL, 0, NULL, 0,
                      <long long*> firsts, pieces, <double*> nonzeros, MEASURE_J, NULL, 0)
     paths_require(code)

@@ -13,7 +13,7 @@ EVERY = sorted(folder().rglob("*.j2"))
 MODULES = {"kernels", "newton_lanes", "lattice", "integrate"}
 #: Other beginnings of names than the file's: what CasADi and `find_step` look for.
 BEGINNINGS = {
-    "casadi": ("symda___DIGEST___",),
+    "casadi": ("symda___DIGEST___", "casadi_"),
     "integrate_methods": ("step_", "tangent_"),
     "integrate_lattice": ("step_", "sign"),
 }

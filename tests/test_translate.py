@@ -10,7 +10,7 @@ import sympy as sp
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from symda.declare import KNOWN, exprel, parameter, states
+from symda.declare import KNOWN, exprel, log1p, log_ndtr, log_rise, parameter, states
 from symda.derive import translate
 from symda.derive.translate import to_casadi
 from symda.errors import ModelError
@@ -51,14 +51,15 @@ SEVERAL = {sp.atan2, sp.Mod, sp.Min, sp.Max, sp.Piecewise}
 
 
 def test_one_table_of_functions() -> None:
-    """What a model accepts is exactly what has a rule here."""
+    """What a model and what costs accept is exactly what has a rule here."""
     ruled = {
         *translate._PLAIN,
         *translate._SINGULAR,
         *translate._WRITTEN_OUT,
         *translate._SPECIAL,
     }
-    assert ruled == {*KNOWN, sp.Add, sp.Mul, sp.Pow}
+    costs = {sp.loggamma, log1p, log_ndtr, log_rise}
+    assert ruled == {*KNOWN, *costs, sp.Add, sp.Mul, sp.Pow}
 
 
 @pytest.mark.parametrize(

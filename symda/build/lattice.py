@@ -186,7 +186,7 @@ class LatticeEvaluator(Evaluator):
 
     def _sizes(self) -> Mapping[str, int]:
         own = self.kernels.shape
-        return {"D": own.D, "P": own.P, "L": own.L, "E": own.E, "3 + S U": own.width, "Q": 0}
+        return {"D": own.D, "P": own.P, "L": own.L, "E": own.E, "3 + S U": own.width, "C": 0}
 
     def _check_sizes(self) -> None:
         """Refuse a problem of other sizes, or with several values of one time."""
