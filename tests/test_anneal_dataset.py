@@ -94,6 +94,7 @@ def test_attributes():
     provenance = json.loads(dataset.attrs.pop("provenance"))
     assert dataset.attrs == {
         "model": "two wells",
+        "gaussian": 1,
         "scheme": "rk4",
         "solver": "fake",
         "start": "uniform",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import mpmath
@@ -128,7 +129,6 @@ def test_costs_are_minus_scipys_logarithms(noise, law, whole):
 def test_hubers_density_is_one_in_all():
     """Its normaliser and its distribution function, by quadrature; its draws, by that."""
     noise = sd.Huber(0.4, noisy.s)
-    scale = {"scale": np.array(0.8)}
 
     corners = (0.4 - 1.345 * 0.8, 0.4 + 1.345 * 0.8)
     nodes, weights = np.polynomial.legendre.leggauss(200)
@@ -137,7 +137,7 @@ def test_hubers_density_is_one_in_all():
         """Integral of the density up to `end`, each piece of it by Gauss's formula."""
         ends = [-40.0, *(c for c in corners if c < end), end]
         total = 0.0
-        for low, high in zip(ends[:-1], ends[1:], strict=True):
+        for low, high in pairwise(ends):
             y = low + 0.5 * (high - low) * (1.0 + nodes)
             cost = cost_of(noise, {"scale": np.full(y.shape, 0.8)}, y, np.ones_like(y))
             total += 0.5 * (high - low) * float(weights @ np.exp(-cost))
