@@ -286,3 +286,11 @@ def test_noise_of_its_own_beside_a_control_and_a_scale(uncompiled) -> None:
     truth = {"k": 0.5, "s": 1e-5, "c": 0.0}
     _, data = sd.twin(action, parameters=truth, steps=8, dt=0.5, seed=1, initial={"x": 1.0})
     assert np.abs(data.values[:, 0] - np.exp(-0.5 * data.times)).max() < 1e-3
+
+
+@pytest.mark.parametrize("variance", [[[1, 2], [3]], [[1.0, 2.0], np.zeros((2, 2))]])
+def test_a_ragged_variance_is_named(variance) -> None:
+    x = sd.state("x", start=(0.1, 2.0))
+    action = sd.Action(sd.Model({x: -x}), [x])
+    with pytest.raises(InputError, match="twin: variance"):
+        sd.twin(action, parameters={}, steps=2, dt=0.5, variance=variance, seed=1)

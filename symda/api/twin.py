@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator, Mapping
 from reprlib import repr as short
@@ -214,10 +215,12 @@ def _variances(action: Action, variance: ArrayLike | None) -> FloatArray:
                 f"own; {fix}."
             )
         return np.full(len(needed), np.nan)
-    given = np.asarray(variance)
-    if given.ndim == 1 and given.dtype.kind == "f" and given.size == len(needed):
-        # nan says that there is none
-        variance = np.where(np.isnan(given) & ~np.array(needed), 1.0, given)
+    # `vector` says what is no array
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        given = np.asarray(variance)
+        if given.ndim == 1 and given.dtype.kind == "f" and given.size == len(needed):
+            # nan says that there is none
+            variance = np.where(np.isnan(given) & ~np.array(needed), 1.0, given)
     found = vector(
         variance,
         action.measurement.names,
