@@ -4,9 +4,10 @@ A drug is given into the central compartment A1, from which it is eliminated and
 back from the peripheral compartment A2; measured is the concentration A1/V.
 
 INDOMETHACIN is subject 1 of K. C. Kwan et al., J. Pharmacokinet. Biopharm. 4 (1976) 255, the data
-set Indometh of R: 25 mg in one intravenous injection, hours and mg/l. FIVE_DOSES was made with the
-values TRUE: 100 mg every twelve hours, and noise of ten per cent; samples at the time of a dose
-were taken before it.
+set Indometh of R: one intravenous injection, hours and mg/l. The data set does not say the dose; 25
+mg is a usual assumption, and V is proportional to it, the rates do not depend on it. FIVE_DOSES is
+simulated, with the values TRUE: 100 mg every twelve hours, and noise of ten per cent; samples at
+the time of a dose were taken before it.
 """
 
 import argparse

@@ -5,9 +5,9 @@ The outbreak: boys in bed with influenza in an English boarding school of 763, 1
 Poisson and negative binomial noise.
 
 The animals: pelts of hares and lynxes, in thousands, that the Hudson's Bay Company traded from 1900
-to 1920 (collected by C. H. Hewitt, The Conservation of the Wild Life of Canada, 1921; as printed in
-J. M. Mahaffy's and B. Carpenter's case studies); Lotka and Volterra's model, log-normal noise with
-an estimated scale, positive states on a logarithmic scale.
+to 1920 (collected by C. G. Hewitt, The Conservation of the Wild Life of Canada, 1921; numbers as in
+B. Carpenter's case study of 2017 for Stan, after P. Howard's lecture notes of 2009); Lotka and
+Volterra's model, log-normal noise with an estimated scale, positive states on a logarithmic scale.
 
 Each model is taken to be exact, so the ladder ends high, and an independent program maximises the
 same likelihood: `solve_ivp` within `minimize`.

@@ -86,10 +86,6 @@ class Kernels(ABC):
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
         """Measurement functions along a path of any length, shape (M, L), controls left out."""
 
-    def point_values(self, X: FloatArray, theta: FloatArray) -> FloatArray:
-        """Return all that points have costs of: measured functions, then controls, (M, L + C)."""
-        return self.measure(X, theta)
-
     @abstractmethod
     def measure_slopes(self, X: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Measurement functions along a path, (M, L), and their derivatives, (M, L, D + P)."""
