@@ -92,7 +92,7 @@ def parameter_panels(dataset: xr.Dataset) -> Iterator[tuple[str, Figure]]:
 
 
 def _draw_panel(dataset: xr.Dataset, ax: Axes, name: str, best: int) -> None:
-    from matplotlib.ticker import FixedLocator, MaxNLocator
+    from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, ScalarFormatter
 
     beta = dataset["beta"].values
     values = np.where(reached(dataset), dataset["parameters"].sel(parameter=name).values, np.nan)
@@ -110,4 +110,10 @@ def _draw_panel(dataset: xr.Dataset, ax: Axes, name: str, best: int) -> None:
     if "parameter_scale" in dataset.variables:
         scale = str(dataset["parameter_scale"].sel(parameter=name).values)
         ax.set_yscale("log" if scale == "log" else "linear")
+        low, high = ax.get_ylim()
+        if scale == "log" and high < 10.0 * low:
+            # there is hardly a power of ten to write at the axis
+            ax.yaxis.set_major_locator(MaxNLocator(5))
+            ax.yaxis.set_major_formatter(ScalarFormatter())
+            ax.yaxis.set_minor_locator(NullLocator())
     ax.set_title(plain(name), fontsize=9, loc="left", pad=3)
