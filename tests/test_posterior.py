@@ -225,3 +225,22 @@ def test_where_there_is_no_minimum_it_says_so() -> None:
     assert np.all(run.best.states.values == 0.0)
     with pytest.raises(SolveError, match="no minimum here"):
         action.posterior(run, data)
+
+
+@pytest.mark.parametrize("sds", [1.5, 2.5])
+def test_an_interval_that_goes_beyond_a_bound_is_named(sds: float) -> None:
+    """The bound is 1.5 or 2.5 standard deviations above the estimate; 95 % are 1.96 of them."""
+
+    def found(upper: float) -> tuple[sd.Posterior, str]:
+        x, b = sd.state("x", start=(-5.0, 5.0)), sd.parameter("b", bounds=(-9.0, upper))
+        action = sd.Action(sd.Model({x: x + b * sd.forcing("c")}, name="one", discrete=True), [x])
+        run = anneal(action, line_data(), 1e3)
+        told = next(f for f in run.verdict().findings if f.about == "bounds")
+        assert told.holds
+        return action.posterior(run, line_data()), told.text
+
+    free, text = found(9.0)
+    assert "beyond" not in text
+    again, text = found(float(free.values[0]) + sds * free.sd["b"])
+    assert again.values[0] == pytest.approx(free.values[0], rel=1e-6) and not again.at_bound.any()
+    assert ("the 95 % interval of b goes beyond one" in text) is (sds < 1.96)

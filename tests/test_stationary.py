@@ -186,3 +186,28 @@ def test_a_measured_quantity_that_is_0_in_doubles_is_not_seen(solver: str) -> No
         run = sd.anneal(action, data, paths=2, solver=solver, progress=False)
     assert run.best.action == pytest.approx(12.25)
     assert not run.verdict().consistent
+
+
+def test_a_bound_holds_a_parameter_whose_slope_points_inwards_while_others_are_off():
+    """Reference: the dense Gaussian. A small error of the path turns the sign of the slope of a."""
+    x = sd.state("x", start=(-5.0, 5.0))
+    a, b = sd.parameter("a", bounds=(-1.0, 1.0)), sd.parameter("b", bounds=(-5.0, 5.0))
+    model = sd.Model({x: x + a + b * sd.time()}, name="slope", discrete=True)
+    case = make_case(model, [x])
+    n, rf, nothing = np.arange(12.0), np.full(1, 1e4), (np.zeros((12, 1)), np.zeros(2))
+    # without noise the data's a is 1.1 or 0.9: beyond the bound, or within it
+    for true in (1.1, 0.9):
+        problem = case.problem(n, true * n, variance=0.3)
+        at, i = case.virtual.at(problem), 12 + problem.parameters.index("a")
+        H, g = at.hessian(*nothing, rf).toarray(), at.gradient(*nothing, rf)
+        assert np.linalg.solve(H, -g)[i] == pytest.approx(true)
+        u, others = np.zeros(14), np.arange(14) != i
+        u[i] = 1.0
+        u[others] = np.linalg.solve(H[np.ix_(others, others)], -(g + H[:, i])[others])
+        slope = at.gradient(u[:12, None], u[12:], rf)[i]
+        assert (slope < 0.0) == (true > 1.0)
+        assert judge(at).at(u[:12, None], u[12:], rf).held[i] == (true > 1.0)
+        if true > 1.0:
+            u[11] -= 2.0 * slope / H[i, 11]
+            assert at.gradient(u[:12, None], u[12:], rf)[i] == pytest.approx(-slope, rel=1e-6)
+            assert judge(at).at(u[:12, None], u[12:], rf).held[i]

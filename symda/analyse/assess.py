@@ -186,6 +186,7 @@ def _look(
             found,
             loose=(*_open(bars), *_wide(bars, problem)),
             sds=tuple((name, float(sd)) for name, sd in bars.sd.items()),
+            beyond=tuple(_beyond(bars, problem)),
             spread=spread,
         )
     return _checked(found, evaluator, equations, X, theta, rf, expansion, bars, fixed, notes)
@@ -261,6 +262,14 @@ def _wide(laplace: Posterior, problem: Problem) -> Iterator[str]:
     for name, sd in laplace.internal_sd.items():
         if own[name] < sd < np.inf:
             yield f"{name} +1.00"
+
+
+def _beyond(laplace: Posterior, problem: Problem) -> Iterator[str]:
+    """Name the parameters whose interval of 95 % goes beyond a bound."""
+    limits = dict(zip(problem.parameters, problem.limits[problem.D :].tolist(), strict=True))
+    for name, (low, high) in laplace.interval().items():
+        if low < limits[name][0] or high > limits[name][1]:
+            yield name
 
 
 def _felt(problem: Problem, theta: FloatArray, moved: FloatArray) -> bool:

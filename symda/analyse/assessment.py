@@ -47,6 +47,7 @@ class Assessment:
     loose: tuple[str, ...] = ()  #: Directions of the parameters that the data leave open.
     #: (name, sd): standard deviations of the free parameters.
     sds: tuple[tuple[str, float], ...] = ()
+    beyond: tuple[str, ...] = ()  #: Parameters whose interval of 95 % goes beyond a bound.
     #: What is left of the model error: how far the estimate is from that of infinite Rf.
     model: Shift | None = None
     #: Relative change of a standard deviation, at most, if Rf were infinite; nan if it is no small
@@ -107,8 +108,8 @@ def assessment(dataset: xr.Dataset) -> Assessment | None:
             record[name] = None if record[name] is None else Shift(**record[name])
         for name in ("held", "sds"):
             record[name] = tuple(tuple(pair) for pair in record[name])
-        for name in ("unseen", "loose", "jumps", "notes", "vanished"):
-            record[name] = tuple(record[name])
+        for name in ("unseen", "loose", "beyond", "jumps", "notes", "vanished"):
+            record[name] = tuple(record.get(name, ()))
         return Assessment(**record)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise DataError(

@@ -300,7 +300,13 @@ def _bounds(found: Assessment | None) -> Iterator[Finding]:
     if found is None or found.minimum is False:
         return
     if not found.held:
-        yield Finding("bounds", True, "no unknown is held by one")
+        text = "no unknown is held by one"
+        if found.beyond:
+            text += (
+                f"; the 95 % interval of {_listed(list(found.beyond))} goes beyond one, where "
+                "nothing was looked for"
+            )
+        yield Finding("bounds", True, text)
         return
     names = [
         f"{name} at {points} of its points" if points else f"the parameter {name}"

@@ -231,7 +231,7 @@ class BandedJudge:
             acting = np.where(sides.held, 0.0, here.gradient)
             limit = left_over(problem, here.action)
             held = holding(problem, sides.held, here.gradient * sizes)
-            held |= self._pushing(here, sides.held & ~held)
+            held |= self._pushing(x, here, held)
             if not (math.isfinite(here.action) and np.isfinite(acting).all()):
                 broken = (~np.isfinite(acting)).astype(float)
                 return Stationarity(False, False, math.nan, limit, broken, held)
@@ -263,19 +263,26 @@ class BandedJudge:
             held = held | beyond
         return np.clip(x + step, lower, upper) - x
 
-    def _pushing(self, here: Point, near: BoolArray) -> BoolArray:
-        """Return which parameters on a bound would move on, if the others moved along."""
-        problem = self._evaluator.problem
-        pushing = np.zeros_like(near)
-        limit = PUSH_OF_PARAMETER * math.sqrt(problem.measurement_scale)
-        for i in range(problem.unknowns.on_path, near.size):
-            if near[i] and here.gradient[i] != 0.0:
-                unit = (np.arange(near.size) == i).astype(float)
-                least, others = LEAST_PIVOT * here.scale, near & (unit == 0.0)
-                others |= ~problem.unknowns.free
+    def _pushing(self, x: FloatArray, here: Point, held: BoolArray) -> BoolArray:
+        """Return which parameters on a bound would move beyond it, if the others moved along.
+
+        The slope alone does not tell: with others not quite at their best it may point inwards.
+        """
+        unknowns = self._box.unknowns
+        limit = PUSH_OF_PARAMETER * math.sqrt(self._evaluator.problem.measurement_scale)
+        reach, least = self._box.reach(here.scale), LEAST_PIVOT * here.scale
+        outward = np.where(x >= unknowns.upper - reach, 1.0, 0.0)
+        outward -= np.where(x <= unknowns.lower + reach, 1.0, 0.0)
+        on_bound = unknowns.free & (outward != 0.0)
+        pushing = np.zeros_like(held)
+        for i in range(unknowns.on_path, held.size):
+            if on_bound[i] and not held[i]:
+                unit = (np.arange(held.size) == i).astype(float)
+                others = (held | on_bound) & (unit == 0.0)
                 along = here.pattern.solve(here.hessian, 0.0 * here.scale, unit, others, least)
-                spread = 0.0 if along is None else float(along[i])
-                pushing[i] = abs(here.gradient[i]) * math.sqrt(max(spread, 0.0)) > limit
+                if along is not None and along[i] > 0.0:
+                    step = -float(along @ here.gradient)
+                    pushing[i] = step * outward[i] > limit * math.sqrt(float(along[i]))
         return pushing
 
     def sizes(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> FloatArray:
