@@ -33,8 +33,8 @@ def line_data(N: int = 12, variance: float = 0.3) -> sd.Observations:
 
 def anneal(action: sd.Action, data: sd.Observations, rf: float, **options: object) -> sd.Run:
     chosen = {"paths": 2, "seed": 0, "executor": "serial", "progress": False, "solver": "newton"}
-    ladder = sd.Ladder(rf, 1.0, 1)
-    return sd.anneal(action, data, ladder=ladder, **(chosen | options))
+    chosen["ladder"] = sd.Ladder(rf, 1.0, 1)
+    return sd.anneal(action, data, **(chosen | options))
 
 
 @pytest.mark.parametrize("rf", [1e-2, 1.0, 1e4, 1e9])
@@ -244,3 +244,19 @@ def test_an_interval_that_goes_beyond_a_bound_is_named(sds: float) -> None:
     again, text = found(float(free.values[0]) + sds * free.sd["b"])
     assert again.values[0] == pytest.approx(free.values[0], rel=1e-6) and not again.at_bound.any()
     assert ("the 95 % interval of b goes beyond one" in text) is (sds < 1.96)
+
+
+def test_a_parameter_on_a_bound_spoils_no_comparison_of_error_bars() -> None:
+    """It has none; the scheme's error, which moves k by 1e-3 of itself, changes k's by little."""
+    x, k = sd.state("x", start=(-1.0, 2.0)), sd.parameter("k", bounds=(0.0, 3.0))
+    c = sd.parameter("c", bounds=(0.0, 0.05))
+    action = sd.Action(sd.Model({x: c - k * x}, name="leak"), [x], scheme="trapezoid")
+    t = np.linspace(0.0, 4.0, 41)
+    y = 0.1 + 0.9 * np.exp(-t) + 0.01 * np.random.default_rng(0).standard_normal(41)
+    data = sd.Observations(t, y, variance=1e-4)
+    ladder = sd.Ladder(1.0, 8.0, 12)
+    run = anneal(action, data, 1.0, ladder=ladder, paths=2)
+    found = action.posterior(run, data)
+    assert dict(zip(found.names, found.at_bound, strict=True)) == {"c": True, "k": False}
+    scheme = next(f for f in run.verdict().findings if f.about == "scheme")
+    assert scheme.holds and "error bars" not in scheme.text

@@ -325,7 +325,7 @@ def _checked(
             _, change = laplace(evaluator, X, theta, rf, held=fixed, unseen=unseen, other=exact)
             # and those of a parameter known by a share of itself go along with it
             own = np.where(p.scaled[p.D :], 1.0, np.abs(theta))[p.free]
-            size = np.maximum(own, [*bars.internal_sd.values()])
+            size = np.fmax(own, [*bars.internal_sd.values()])  # none of one on a bound
             share = np.abs(p.unknowns.split(moved)[1])[p.free] / size
             found = replace(found, bars=change + float(share.max(initial=0.0)))
     defect = residual.reshape(p.N, -1)[:, : p.D] if error is None else error.defect
