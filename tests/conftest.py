@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import signal
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,6 +32,38 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("default"), max_examples=50, print_blob=True)
 profile = os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "default")
 settings.load_profile(profile)
+
+
+def translated(folder: Path, name: str) -> bool:
+    """Translate Cython in this process, to the same C as the command makes; False if that fails."""
+    from Cython.Compiler import Options
+    from Cython.Compiler.Main import CompilationOptions, compile
+
+    into = {"module_name": name, "output_file": f"{name}.c"}
+    options = CompilationOptions(Options.default_options, language_level=3, **into)
+    with contextlib.chdir(folder), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            return compile(f"{name}.pyx", options).num_errors == 0
+        except Exception:
+            return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_cython() -> Iterator[None]:
+    """Keep Cython in this process: it takes most of a second to start, and hundreds of builds do.
+
+    What it cannot translate goes the usual way, for the message.
+    """
+    from symda.build import compile
+
+    def run(tool: str, command: tuple[str, ...], folder: Path, *where: object) -> None:
+        if tool != "Cython" or not translated(folder, str(where[-1])):
+            usual(tool, command, folder, *where)
+
+    usual, patch = compile._run, pytest.MonkeyPatch()
+    patch.setattr(compile, "_run", run)
+    yield
+    patch.undo()
 
 
 @pytest.fixture
