@@ -52,6 +52,7 @@ OPTIONAL = {
     "per_step": ("state", "b"),
     "decrement": ("path", "f"),
     "place": ("path", "i"),
+    "covariance": ("time channel other_channel", "f"),
     "residuals": ("time channel", "f"),
     "repeated_residuals": ("repeat channel", "f"),
     "repeat_point": ("repeat", "i"),
