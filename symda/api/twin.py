@@ -30,6 +30,7 @@ from symda.covariance import correlations
 from symda.declare import Measurement, Model
 from symda.errors import DataError, OptionError
 from symda.observe import Observations, Samples
+from symda.observe.arrays import dimensions
 from symda.observe.ranges import internal_ranges
 from symda.observe.rows import require_gaussian
 from symda.types import FloatArray
@@ -221,6 +222,12 @@ def _covariance(
     if covariance is None:
         return None
     names, noises = action.measurement.names, action.measurement.noises
+    shape = np.shape(covariance) if dimensions(covariance) == 2 else ()
+    if shape != (len(names), len(names)):
+        raise OptionError(
+            f"twin: covariance: expected one matrix of the {len(names)} channels "
+            f"({', '.join(names)}), got {short(covariance)}."
+        )
     nothing = np.zeros((1, len(names)))
     try:
         given = Observations([0.0], nothing, variance=variance, covariance=covariance)
