@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 from pathlib import Path
@@ -9,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from cli_shell import Shell, symda
 from correlated import C2, covariances, mixed, plain
 from correlated import spring as make_spring
 
 import symda as sd
 from symda.solve.objective import Objective
+
+__all__ = ["symda"]
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,33 @@ def test_a_diagonal_covariance_is_a_variance(spring, uncompiled):
     np.testing.assert_allclose(*(r.best.states for r in runs), rtol=1e-12)
     np.testing.assert_allclose(*(r.best.residuals for r in runs), rtol=1e-12)
     np.testing.assert_array_equal(*(r.dataset["variance"] for r in runs))
+
+
+def test_channels_made_independent_by_hand_give_the_same_run(spring, uncompiled):
+    """L^-1 (x, y) with variance 1 says what (x, y) with the covariance L L^T does."""
+    W = np.linalg.inv(np.linalg.cholesky(C2))
+    x, y = spring.model.states
+    white = {"first": W[0, 0] * x, "second": W[1, 0] * x + W[1, 1] * y}
+    whole = sd.twin(spring, parameters={"w": 1.0}, dt=0.3, steps=20, covariance=C2, seed=3)[1]
+    by_hand = sd.Observations(whole.times, whole.values @ W.T, variance=1.0)
+    options = {"ladder": sd.Ladder(rf0=1e3, rungs=1), "paths": 1, "start": "nudged"}
+    first = sd.anneal(spring, whole, **options)
+    start = first.best.states.values, first.best.parameters
+    other = sd.Action(spring.model, white, scheme="rk4")
+    second = sd.anneal(other, by_hand, **{**options, "start": start})
+    assert first.best.action == pytest.approx(second.best.action, rel=1e-12)
+    np.testing.assert_allclose(first.best.residuals, second.best.residuals, atol=1e-6)
+    sds = [
+        action.posterior(run, data).sd["w"]
+        for action, run, data in ((spring, first, whole), (other, second, by_hand))
+    ]
+    assert sds[0] == pytest.approx(sds[1], rel=1e-6)
+    shifts = [json.loads(run.dataset.attrs["assessment"]) for run in (first, second)]
+    for what in ("scheme", "model"):
+        for number in ("fit", "sds"):
+            assert shifts[0][what][number] == pytest.approx(shifts[1][what][number], rel=1e-4)
+            assert shifts[0][what][number] > 0.0
+    assert first.chi_squared().verdict == second.chi_squared().verdict
 
 
 def test_one_matrix_is_that_matrix_at_each_time(spring):
@@ -127,18 +158,25 @@ def test_residuals_are_independent_and_kept(spring, tmp_path, uncompiled):
     np.testing.assert_array_equal(again.best.residuals, best.residuals)
     np.testing.assert_allclose(again.dataset["covariance"][7], C2, rtol=1e-12)
     np.testing.assert_allclose(again.dataset["variance"][7], np.diag(C2), rtol=1e-12)
-    assert action_sd(spring, run, data) > 0.0
+    assert spring.posterior(run, data).sd["w"] > 0.0
     for noise in ({"covariance": 1.01 * C2}, {"variance": np.diag(C2)}):
         other = sd.Observations(data.times, data.values, **noise)
         with pytest.raises(sd.OptionError, match="other times, values or variances"):
             spring.posterior(run, other)
+    for change, words in (
+        (-C2, "covariance holds a number that no covariance has"),
+        (
+            C2 + np.array([[0.0, 1.0], [1.0, 0.0]]),
+            "covariance holds a matrix that is not positive definite",
+        ),
+    ):
+        broken = run.dataset.copy(deep=True)
+        broken["covariance"][3] = change
+        with pytest.raises(sd.DataError, match=words):
+            sd.load(sd.Run(broken).save(tmp_path / "broken.nc"))
     page = run.report(tmp_path / "run.md").read_text()
     assert "inverse of the covariance" in page
     assert spring.check(data).channels[0].noise == pytest.approx(np.sqrt(0.3))
-
-
-def action_sd(action: sd.Action, run: sd.Run, data: sd.Observations) -> float:
-    return action.posterior(run, data).sd["w"]
 
 
 def test_windows_grow_with_correlated_noise(spring, uncompiled):
@@ -152,6 +190,43 @@ def test_windows_grow_with_correlated_noise(spring, uncompiled):
     assert ends[0].best.action == pytest.approx(ends[1].best.action, rel=1e-6)
 
 
+def test_workers_of_their_own_find_the_same(spring, uncompiled):
+    """Kernels are rebuilt in another process."""
+    options = {"ladder": sd.Ladder(rf0=10.0, rungs=2), "paths": 2, "executor": "processes"}
+    data = plain({"covariance": C2})
+    here = sd.anneal(spring, data, **{**options, "executor": "serial"})
+    there = sd.anneal(spring, data, **options, workers=2)
+    np.testing.assert_array_equal(here.levels, there.levels)
+
+
+MODEL = """
+import symda as sd
+x, y = sd.states("x y", start=(-3.0, 3.0))
+w = sd.parameter("w", bounds=(0.1, 5.0), start=(0.5, 2.0))
+model = sd.Model({x: y, y: -w * x}, name="spring")
+measured = [x, y]
+covariance = [[0.3, 0.1], [0.1, 0.07]]
+"""
+
+
+def test_a_models_file_may_say_the_covariance(symda: Shell, spring, uncompiled):
+    symda.write("spring.py", MODEL)
+    data = plain({"covariance": C2})
+    frame = pd.DataFrame(data.values, columns=["x", "y"]).assign(t=data.times)
+    frame.to_csv("data.csv", index=False)
+    plainly = ["--rungs=2", "--rf0=10", "--paths=2", "--solver=newton"]
+    for more, noise in (([], {"covariance": C2}), (["--variance=0.2"], {"variance": 0.2})):
+        done = symda("anneal", "spring.py", "data.csv", *plainly, *more)
+        assert done.code == 0, done.err
+        ladder = sd.Ladder(rf0=10.0, rungs=2)
+        run = sd.anneal(spring, plain(noise), ladder=ladder, paths=2, solver="newton")
+        level = float(re.search(r"lowest level: (\S+)", done.out)[1])
+        assert level == pytest.approx(run.best.action, rel=1e-5)
+    symda.write("spring.py", MODEL + "variance = 0.1\n")
+    refused = symda("anneal", "spring.py", "data.csv", *plainly)
+    assert refused.code == 2 and "variance was given as well" in re.sub(r"\s+", " ", refused.err)
+
+
 def test_twins_draw_correlated_noise(spring):
     options = {"parameters": {"w": 1.0}, "dt": 0.01, "steps": 20_000, "seed": 5, "initial": [1, 0]}
     truth, data = sd.twin(spring, **options, covariance=C2)
@@ -159,6 +234,12 @@ def test_twins_draw_correlated_noise(spring):
     spread = np.sqrt((C2**2 + np.outer(np.diag(C2), np.diag(C2))) / 20_000)
     assert (np.abs(found - C2) < 4 * spread).all()
     np.testing.assert_array_equal(data.covariance[0], C2)
+    with pytest.raises(sd.OptionError, match="expected one matrix of the 2 channels \\(x, y\\)"):
+        sd.twin(spring, **options, covariance=[C2])
+    with pytest.raises(sd.OptionError, match="twin: covariance of Observations: it is not pos"):
+        sd.twin(spring, **options, covariance=[[1.0, 2.0], [2.0, 1.0]])
+    with pytest.raises(sd.OptionError, match="twin: covariance of Observations: variance was giv"):
+        sd.twin(spring, **options, covariance=C2, variance=0.1)
     options["steps"] = 10
     one = sd.twin(spring, **options, covariance=np.diag([0.3, 0.07]))[1]
     other = sd.twin(spring, **options, variance=[0.3, 0.07])[1]

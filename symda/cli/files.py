@@ -64,8 +64,8 @@ class Noise:
             if any(noise.needs_variance for noise in action.measurement.noises):
                 raise OptionError(
                     "the noise variance of the data is not known: pass --variance 0.2 (or "
-                    f"--variance {channels[0]}=0.2,...), or define `variance` or `covariance` in "
-                    "the model's file."
+                    f"--variance {channels[0]}=0.2,...), or define `variance` in the model's "
+                    "file."
                 )
         own = None if self.variance is None else _by_channel(self.variance, channels)
         return {"variance": own, "covariance": self.covariance}
