@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 import symda as sd
+
+#: Mean and standard deviation of what is known of a parameter, by its declared name.
+Priors = Mapping[str, tuple[float, float]]
 
 #: x' = A x + B (c, k) + g u of D states; c is shared, k is each experiment's own, d is of the
 #: measured quantity and shared as well.
@@ -22,11 +26,16 @@ B = np.array([[0.3, 1.0], [0.8, 0.0], [0.0, -0.7]])
 G = np.array([0.5, 0.0, -1.0])
 
 
-def linear_model(D: int = 3, *, forced: bool = True, own: bool = True) -> sd.Action | tuple:
-    """Return model, states and parameters of D states."""
+def linear_model(
+    D: int = 3, *, forced: bool = True, own: bool = True, priors: Priors | None = None
+) -> sd.Action | tuple:
+    """Return model, states and parameters of D states; priors are (mean, sd) of c and k."""
+    known = {name: sd.Normal(*numbers) for name, numbers in (priors or {}).items()}
     x = sd.states("x y z"[: 2 * D - 1], start=(-1.0, 1.0))
-    c = sd.parameter("c", start=(-1.0, 1.0))
-    k = sd.parameter("k", start=(-1.0, 1.0), per="experiment" if own else None)
+    c = sd.parameter("c", start=(-1.0, 1.0), prior=known.get("c"))
+    k = sd.parameter(
+        "k", start=(-1.0, 1.0), per="experiment" if own else None, prior=known.get("k")
+    )
     u = sd.forcing("u") if forced else 0.0
     equations = {
         s: sum(float(A[a, b]) * x[b] for b in range(D))
@@ -57,8 +66,9 @@ def answer(
     fixed: Mapping[str, float] | None = None,
     measured: Sequence[np.ndarray],
     D: int = 3,
+    priors: Priors | None = None,
 ) -> Answer:
-    """Solve by least squares.
+    """Solve by least squares; the noise of a row of data has its covariance, if it has one.
 
     Parameters
     ----------
@@ -67,15 +77,18 @@ def answer(
         the one with its name in brackets, where there is such, else the plain one or the fixed.
     measured : L arrays (D + 1,)
         What a channel measures: coefficients of the states, and of the parameter d.
+    priors
+        Of parameters, each experiment's own included.
     """
     held = dict(fixed or {})
     points = 2 if scheme == "hermite-simpson" else 1
-    counts = [points * (len(data.times) - 1) + 1 for data in recordings.values()]
+    nodes = [np.unique(data.times) for data in recordings.values()]
+    counts = [points * (len(times) - 1) + 1 for times in nodes]
     size = D * sum(counts) + len(parameters)
     rows, right = [], []
     first = 0
 
-    for (name, data), count in zip(recordings.items(), counts, strict=True):
+    for (name, data), count, times in zip(recordings.items(), counts, nodes, strict=True):
         # every quantity is a row over the unknowns and a constant, (size + 1,)
         def unknown(index: int) -> np.ndarray:
             return np.eye(size + 1)[index]
@@ -100,7 +113,7 @@ def answer(
             drive = np.outer(G[:D] * u, unknown(size))
             return A[:D, :D] @ x + B[:D] @ inputs + drive
 
-        for n, (t, until) in enumerate(zip(data.times, data.times[1:], strict=False)):
+        for n, (t, until) in enumerate(pairwise(times)):
             h, x, end = until - t, state(n * points), state((n + 1) * points)
             if scheme == "euler":
                 residuals = [end - x - h * rate(x, t)]
@@ -122,12 +135,24 @@ def answer(
             for residual in residuals:
                 rows.append(np.sqrt(rf)[:, None] * residual)
                 right.append(np.zeros(D))
-        for i, l in np.argwhere(data.measured):
-            weight = 1.0 / np.sqrt(data.variance[i, l])
-            quantity = measured[l][:D] @ state(i * points) + measured[l][D] * unknown(size)
-            rows.append(weight * quantity[None])
-            right.append([weight * data.values[i, l]])
+        for i, seen in enumerate(data.measured):
+            own = np.ix_(seen, seen)
+            C = np.diag(data.variance[i])[own]
+            if data.covariance is not None:
+                C = data.covariance[i][own]
+            # e^T C^-1 e = |W e|^2
+            W = np.linalg.inv(np.linalg.cholesky(C))
+            x = state(int(np.searchsorted(times, data.times[i])) * points)
+            coefficients = np.array(measured)[seen]
+            quantities = coefficients[:, :D] @ x + np.outer(coefficients[:, D], unknown(size))
+            rows.append(W @ quantities)
+            right.append(W @ data.values[i][seen])
         first += count * D
+    for index, called in enumerate(parameters):
+        if called.partition("[")[0] in (priors or {}):
+            mean, deviation = priors[called.partition("[")[0]]
+            rows.append(np.eye(size + 1)[[D * sum(counts) + index]] / deviation)
+            right.append([mean / deviation])
 
     table, values = np.vstack(rows), np.concatenate(right)
     matrix, values = table[:, :size], values - table[:, size]

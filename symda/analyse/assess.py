@@ -205,12 +205,12 @@ def _with_residuals(
 
     problem, repeated = evaluator.problem, evaluator.packed.repeated
     eta = evaluator.predictors(X, theta)
-    y, rm = np.split(evaluator.packed.points, 2, axis=1)
+    y, rm, cross = evaluator.packed.rows
     mean, sd = noise.expected(eta, rm)
     # where the scale is estimated it takes up what fitting leaves out
     data = rm[:, : problem.L]
     share = float((data[:, ~noise.estimated()] > 0.0).sum() / max(problem.data_count, 1))
-    residuals = noise.residuals(eta, y, rm)
+    residuals = noise.residuals(eta, y, rm, cross)
     judged = dataset.assign(residuals=(("time", "channel"), residuals[~repeated]))
     if repeated.any():
         judged = judged.assign(repeated_residuals=(("repeat", "channel"), residuals[repeated]))

@@ -10,6 +10,7 @@ import numpy as np
 
 from symda.analyse.assessment import Shift
 from symda.analyse.posterior import Posterior
+from symda.covariance import whitened
 from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -68,19 +69,33 @@ def shift_of(
 def _fit_change(
     evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray, dX: FloatArray, dtheta: FloatArray
 ) -> FloatArray:
-    """Return the change (M, L) of measured quantities, in standard deviations of their noise."""
+    """Return the change (M, L) of measured quantities, in standard deviations of their noise.
+
+    Of correlated noise it is whitened.
+    """
     p = evaluator.problem
     step = 1e-4
     up = evaluator.measure(X + step * dX, theta + step * dtheta)
     down = evaluator.measure(X - step * dX, theta - step * dtheta)
-    change = np.abs(up - down) / (2.0 * step)
+    change = (up - down) / (2.0 * step)
+    if p.covariance is not None:
+        white = np.abs(whitened(p.covariance, change))
+        return np.where(np.isnan(white), _by_misfit(evaluator, X, theta, change), white)
+    return _by_misfit(evaluator, X, theta, change)
+
+
+def _by_misfit(
+    evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray, change: FloatArray
+) -> FloatArray:
+    """Return a change (M, L) in standard deviations of independent noise."""
+    p = evaluator.problem
     rm = np.where(p.own_scale, 0.0, p.rm / p.measurement_scale)
     for l in np.flatnonzero(p.own_scale):
         # the noise's own scale is near the misfit's
         seen = p.rm[:, l] > 0.0
         misfit = float(np.mean((evaluator.measure(X, theta)[seen, l] - p.y[seen, l]) ** 2))
         rm[seen, l] = 1.0 / misfit if misfit > 0.0 else 0.0
-    return np.where(p.rm > 0.0, change * np.sqrt(rm), 0.0)
+    return np.where(p.rm > 0.0, np.abs(change) * np.sqrt(rm), 0.0)
 
 
 def free_run(

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.anneal.apart import OWN, apart, wrong_parts
+from symda.covariance import correlations
 from symda.names import is_name
 from symda.status import Status
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,6 +54,7 @@ OPTIONAL = {
     "per_step": ("state", "b"),
     "decrement": ("path", "f"),
     "place": ("path", "i"),
+    "covariance": ("time channel other_channel", "f"),
     "residuals": ("time channel", "f"),
     "repeated_residuals": ("repeat channel", "f"),
     "repeat_point": ("repeat", "i"),
@@ -158,9 +161,25 @@ def _values(dataset: xr.Dataset) -> Iterator[str]:
         rises = (np.diff(times) >= 0.0).all() and times[-1] > times[0]
         if not (np.isfinite(times).all() and rises):
             yield "time does not increase"
+    if "covariance" in dataset.variables:
+        yield from _covariance(dataset["covariance"].values)
     rf = dataset["rf"].values
     if not (np.isfinite(rf).all() and (rf >= 0.0).all()):
         yield "rf holds a number that is no precision"
+
+
+def _covariance(values: FloatArray) -> Iterator[str]:
+    """Look at the covariances (T, L, L) of the data's noise; residuals are in units of it."""
+    if values.shape[1] != values.shape[2]:
+        yield f"covariance has the shape {values.shape}, which is of no square matrices"
+        return
+    variance = np.diagonal(values, axis1=1, axis2=2)
+    present = ~np.isnan(variance)
+    both = present[:, :, None] & present[:, None, :]
+    if not np.isfinite(values[both]).all() or (variance <= 0.0).any():
+        yield "covariance holds a number that no covariance has"
+    elif (np.linalg.eigvalsh(correlations(values, present)[0]) <= 0.0).any():
+        yield "covariance holds a matrix that is not positive definite"
 
 
 def _attributes(dataset: xr.Dataset) -> Iterator[str]:

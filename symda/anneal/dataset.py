@@ -83,16 +83,14 @@ def assemble(
         variables["states_by_beta"] = ((*rung, "time", "state"), every)
 
     seen = problem.rm > 0.0
-    scale = problem.measurement_scale
-    variance = np.full(problem.rm.shape, np.nan)
-    known = seen & ~problem.own_scale
-    variance[known] = scale / problem.rm[known]
     if len(problem.repeat_at):
         again = np.where(problem.repeat_rm > 0.0, problem.repeat_y, np.nan)
         variables["repeat_point"] = ("repeat", problem.repeat_at)
         variables["repeated"] = (("repeat", "channel"), again)
     variables["observed"] = (("time", "channel"), np.where(seen, problem.y, np.nan))
-    variables["variance"] = (("time", "channel"), variance)
+    variables["variance"] = (("time", "channel"), problem.variance)
+    if problem.covariance is not None:
+        variables["covariance"] = (("time", "channel", "other_channel"), problem.covariance)
     variables["measured_state"] = ("channel", np.asarray(problem.direct, dtype=np.int64))
 
     on_scale = [scale.name or "" for scale in problem.scales]
@@ -119,7 +117,7 @@ def assemble(
         },
         attrs={
             **attrs,
-            "measurement_scale": float(scale),
+            "measurement_scale": float(problem.measurement_scale),
             "data_count": int(problem.data_count),
             "gaussian": int(problem.gaussian),
             "fitted": problem.fitted,

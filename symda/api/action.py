@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from symda.api.check import Check
     from symda.api.run import Run
     from symda.build import Options
+    from symda.build.abstract import Kernels
     from symda.derive.lattice import MachineField
     from symda.emit import Source
 
@@ -71,6 +74,9 @@ class Action(Mathematics):
         States whose value at the first grid point is known: a number, or a function of
         parameters, which may be new ones. They are no unknowns there. `Observations` may say
         other numbers.
+    correlated : bool
+        Write equations and kernels for noise that is correlated across channels. Data with a
+        covariance bring that along by themselves; here it is said to read them beforehand.
 
     Raises
     ------
@@ -91,6 +97,7 @@ class Action(Mathematics):
         averaging: Averaging = "sum",
         matrix_free: bool | None = None,
         initial: Mapping[State | str, Expr | float] | None = None,
+        correlated: bool = False,
     ) -> None:
         import numpy as np
 
@@ -100,6 +107,9 @@ class Action(Mathematics):
                 "make one with sd.Model({x: dx/dt, ...})."
             )
         known, measurement = know_initial(model, measure(model, measured), initial)
+        if not isinstance(correlated, bool):
+            raise OptionError(f"Action: correlated must be True or False, got {correlated!r}.")
+        measurement = replace(measurement, correlated=correlated and len(measurement.names) > 1)
         chosen = find_scheme(scheme, discrete=model.discrete)
         if chosen.partitioned:
             moved(chosen, model)  # refuses what does not go together
@@ -184,7 +194,24 @@ class Action(Mathematics):
 
         if into is not None:
             write_source(self.emitted, into)
-        return ActionKernels(self.specification, machine(self.specification, options))
+        specification = self.specification
+
+        def of(problem: Problem) -> Kernels:
+            return machine(specification.of(problem), options)
+
+        return ActionKernels(specification, machine(specification, options), of)
+
+    def of(self, problem: Problem) -> Action:
+        """Return the action that evaluates a problem: this one, or its like for correlated noise.
+
+        The latter's equations, text and kernels know of a covariance of several channels.
+        """
+        specification = self.specification.of(problem)
+        if specification is self.specification:
+            return self
+        found = copy(self)
+        Mathematics.__init__(found, specification)
+        return found
 
     def bind(self, data: Data, **grid: Unpack[GridOptions]) -> Problem:
         """Put observations on this action's grid.
@@ -231,7 +258,8 @@ class Action(Mathematics):
         """
         from symda.api.check import check
 
-        return check(self.specification, self.bind(data, **grid))
+        problem = self.bind(data, **grid)
+        return check(self.specification.of(problem), problem)
 
     def posterior(
         self,
@@ -273,7 +301,8 @@ class Action(Mathematics):
         """
         from symda.api.posterior import posterior
 
-        return posterior(self.specification, run, self.bind(data, **grid), path)
+        problem = self.bind(data, **grid)
+        return posterior(self.specification.of(problem), run, problem, path)
 
     def backpropagate(
         self,
@@ -310,7 +339,8 @@ class Action(Mathematics):
         """
         from symda.api.backpropagation import backpropagate
 
-        return backpropagate(self.specification, self.bind(data, **grid), initial, parameters)
+        problem = self.bind(data, **grid)
+        return backpropagate(self.specification.of(problem), problem, initial, parameters)
 
     def report(self, path: str | Path) -> Path:
         """Write all there is to read of this action: model, equations, structure, emitted source.
@@ -339,6 +369,11 @@ class Action(Mathematics):
 
 def _refuse_matrix_free(model: Model, measurement: Measurement) -> None:
     """Refuse noise and priors that kernels without matrices do not know."""
+    if measurement.correlated:
+        raise OptionError(
+            "Action: correlated=True, and a matrix-free lattice knows noise that is independent "
+            "between channels. Take matrix_free=False, or leave correlated out."
+        )
     for name, noise in zip(measurement.names, measurement.noises, strict=True):
         if not noise.gaussian:
             raise OptionError(

@@ -160,6 +160,7 @@ def anneal(
     problem = action.bind(
         data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
     )
+    action = action.of(problem)
     if isinstance(start, Run):
         fix = (
             "To start from it all the same, pass its arrays: "

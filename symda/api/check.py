@@ -302,7 +302,7 @@ def _scale(problem: Problem, channel: int) -> ChannelScale:
         return ChannelScale(problem.channels[channel], *(4 * [math.nan]))
     noise = math.nan
     if not problem.own_scale[channel]:
-        noise = np.sqrt(np.mean(problem.measurement_scale / problem.rm[weighed, channel]))
+        noise = np.sqrt(np.mean(problem.variance[weighed, channel]))
     return ChannelScale(
         problem.channels[channel], float(y.min()), float(y.max()), float(y.std()), float(noise)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from reprlib import repr as short
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from symda.api.specification import Data, Specification
     from symda.build.abstract import Evaluator, Kernels
+    from symda.observe import Problem
 
 Theta: TypeAlias = ArrayLike | Mapping[str, float]
 
@@ -37,11 +38,17 @@ class ActionKernels:
         Of the action whose kernels these are.
     machine : Kernels
         What evaluates them.
+    of : function
+        What evaluates a problem: of correlated noise with other kernels than `machine`, unless the
+        action was made for it.
     """
 
-    def __init__(self, specification: Specification, machine: Kernels) -> None:
+    def __init__(
+        self, specification: Specification, machine: Kernels, of: Callable[[Problem], Kernels]
+    ) -> None:
         self._specification = specification
         self.machine = machine
+        self._of = of
 
     def __repr__(self) -> str:
         return f"<kernels of {self._specification!r}, {self.kind}>"
@@ -90,7 +97,8 @@ class ActionKernels:
         return at.residual(*self._point(at, X, theta))
 
     def _at(self, data: Data) -> Evaluator:
-        return self.machine.at(self._specification.bind(data))
+        problem = self._specification.bind(data)
+        return self._of(problem).at(problem)
 
     def _point(self, at: Evaluator, X: ArrayLike, theta: Theta) -> tuple[FloatArray, FloatArray]:
         path, values = numbers(X, "X"), parameter_values(theta, at.problem.parameters)

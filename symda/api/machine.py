@@ -97,8 +97,8 @@ def _matrices(specification: Specification, field: Field, options: Options | Non
         return build(specification.newton(given=given), _further(options, flags)).library
 
     artefact = build(specification.emitted, options)
-    controls = len(specification.model.controls)
-    return compiled_kernels(artefact, newton, field.functions, field.initial, controls)
+    sizes = len(specification.model.controls), len(specification.measurement.pairs)
+    return compiled_kernels(artefact, newton, field.functions, field.initial, *sizes)
 
 
 def _virtual(specification: Specification, field: Field) -> Kernels:
@@ -111,6 +111,7 @@ def _virtual(specification: Specification, field: Field) -> Kernels:
         field.functions,
         field.initial,
         len(specification.model.controls),
+        len(specification.measurement.pairs),
     )
 
 

@@ -114,6 +114,11 @@ class Mathematics:
     @property
     def _continuous(self) -> Subject:
         """What the continuous limit is of: no controls, whose cost is no sum over observations."""
+        if self.measurement.correlated:
+            raise OptionError(
+                "the continuous limit is not derived with noise that is correlated across "
+                "channels. equations() and discrete_euler_lagrange() have it."
+            )
         if self.model.controls:
             raise OptionError(
                 f"the continuous limit is not derived with the control "

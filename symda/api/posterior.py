@@ -121,17 +121,18 @@ def _same_data(run: Run, problem: Problem) -> bool:
         np.where(np.isnan(values), 0.0, values)
         for values in (
             np.stack([d["observed"].values, 1.0 / d["variance"].values]),
-            np.stack(
-                [
-                    problem.y,
-                    np.where(problem.own_scale, 0.0, problem.rm) / problem.measurement_scale,
-                ]
-            ),
+            np.stack([problem.y, 1.0 / problem.variance]),
         )
     )
     again = d["repeated"].values if "repeated" in d else np.empty((0, problem.L))
     given_again = np.where(problem.repeat_rm > 0.0, problem.repeat_y, np.nan)
     if not np.array_equal(again, given_again, equal_nan=True):
+        return False
+    if ("covariance" in d) != problem.correlated:
+        return False
+    if problem.covariance is not None and not np.allclose(
+        d["covariance"].values, problem.covariance, rtol=1e-9, atol=0.0, equal_nan=True
+    ):
         return False
     return np.allclose(ran, given, rtol=1e-12, atol=0.0) and np.allclose(
         d["time"].values, problem.times, rtol=1e-9, atol=1e-9 * float(np.ptp(problem.times))

@@ -226,7 +226,7 @@ def bounds_warnings(problem: Problem, l: int) -> Iterator[str]:
     if problem.own_scale[l]:
         return
     y = problem.y[weighed, l]
-    noise = np.sqrt(np.mean(problem.measurement_scale / problem.rm[weighed, l]))
+    noise = np.sqrt(np.mean(problem.variance[weighed, l]))
     low, high = problem.limits[state]
     if y.min() < low - FAR * noise or y.max() > high + FAR * noise:
         yield (

@@ -28,6 +28,7 @@ from symda.anneal.levels import GAP, HIT
 from symda.api.estimates import Estimates
 from symda.api.mathematics import Mathematics
 from symda.api.trajectory import Trajectory
+from symda.covariance import whitened
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
@@ -76,9 +77,11 @@ class Best:
     momenta : xarray.DataArray, dims (step, component)
         p_n = Rf r_n.
     residuals : xarray.DataArray, dims (time, channel), or None
-        (y - h)/sd; with other noise than the Gaussian of the data's variance randomised quantile
-        residuals of the run's best path, None of others. Standard normal where model and noise are
-        right.
+        (y - h)/sd. Where the data have a covariance C = L L^T, L^-1 (y - h): each channel's
+        deviation from what those before it let expect, in units of the standard deviation that is
+        left. With other noise than the Gaussian of the data's variance randomised quantile
+        residuals of the run's best path, None of others. Standard normal and independent where
+        model and noise are right.
     experiments : mapping of str to Experiment
         Each experiment by name; of one recording there is one, ``"1"``. In `states` and `momenta`
         one follows the other, and `parameters` calls the value of k in one of them
@@ -109,7 +112,11 @@ def _prior_term(rung: xr.Dataset) -> float:
 def _residuals(dataset: xr.Dataset, path: xr.Dataset) -> xr.DataArray | None:
     """Return a path's residuals in units of their noise."""
     if dataset.attrs.get("gaussian", True):
-        found: xr.DataArray = (dataset["observed"] - path["fit"]) / dataset["variance"] ** 0.5
+        found: xr.DataArray = dataset["observed"] - path["fit"]
+        if "covariance" in dataset:
+            found = found.copy(data=whitened(dataset["covariance"].values, found.values))
+        else:
+            found = found / dataset["variance"] ** 0.5
         return found.rename("residuals")
     best = int(path["path"]) == best_path(dataset)
     return dataset["residuals"] if best and "residuals" in dataset else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
@@ -71,6 +71,18 @@ class Specification:
             "built": {},
             "solvers": {},
         }
+
+    def of(self, problem: Problem) -> Specification:
+        """Return what evaluates a problem: the noise of its data may be correlated."""
+        if problem.correlated and not self.measurement.correlated:
+            return self._correlated
+        return self
+
+    @cached_property
+    def _correlated(self) -> Specification:
+        """The same, with equations and kernels of correlated noise."""
+        measurement = replace(self.measurement, correlated=True)
+        return replace(self, measurement=measurement, built={}, solvers={})
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -183,6 +195,12 @@ class Specification:
             start_stage=self.scheme.start,
             **grid,
         )
+        if self.matrix_free and problem.correlated:
+            raise OptionError(
+                f"{self!r} is matrix-free and knows noise that is independent between channels; "
+                "these observations have a covariance. Pass variance= in its place, or take "
+                "sd.Action(..., matrix_free=False) where blocks of D x D fit."
+            )
         if self.matrix_free and problem.given.any():
             name = problem.states[int(problem.given[0].argmax())]
             raise OptionError(

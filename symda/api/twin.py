@@ -26,10 +26,13 @@ from symda.api.simulate import (
 from symda.api.stepping import OdeMethod
 from symda.api.trajectory import Trajectory
 from symda.checks import integer, number
+from symda.covariance import correlations
 from symda.declare import Measurement, Model
 from symda.errors import DataError, OptionError
 from symda.observe import Observations, Samples
+from symda.observe.arrays import dimensions
 from symda.observe.ranges import internal_ranges
+from symda.observe.rows import require_gaussian
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ def twin(
     dt: float,
     steps: int,
     variance: ArrayLike | None = None,
+    covariance: ArrayLike | None = None,
     seed: int,
     initial: ArrayLike | Mapping[str, float] | None = None,
     discard: float = 0.0,
@@ -78,6 +82,8 @@ def twin(
     variance : float, or array_like (L,), optional
         Variance sigma^2 of the noise, positive: it is the weight of the data too. Channels whose
         noise says its own scale do not need one.
+    covariance : array_like (L, L), optional
+        Covariance of the channels' noise at one time instead, as for `Observations`.
     seed : int
         Seed of initial state and noise; the same seed gives the same truth whatever is measured.
     initial : array_like (D,) or mapping, optional
@@ -132,7 +138,8 @@ def twin(
             f"twin: every must divide steps = {steps}, got {every!r}; choose e.g. every=1."
         )
     discard = _duration(discard, "discard", "discard=0 keeps everything", model, zero=True)
-    sigma2 = _variances(action, variance)
+    matrix = _covariance(action, covariance, variance)
+    sigma2 = _variances(action, variance if matrix is None else np.diag(matrix))
     seed = integer(seed, "twin: seed", "e.g. seed=0", least=0, floats=True)
     options = integration_options(method, 1e-10, None, where="twin")
     if model.discrete:
@@ -185,14 +192,19 @@ def twin(
     of_states = noise_rng.standard_normal((steps + 1, field.D))
     of_channels = noise_rng.standard_normal((L, steps + 1)).T
     noise = np.where(np.array(action.direct) >= 0, of_states[:, list(action.direct)], of_channels)
-    values = h + np.sqrt(np.nan_to_num(sigma2)) * noise
+    if matrix is None:
+        values = h + np.sqrt(np.nan_to_num(sigma2)) * noise
+    else:
+        related, sd = correlations(matrix[None], ~np.isnan(np.diag(matrix))[None])
+        values = h + sd * (noise @ np.linalg.cholesky(related[0]).T)
     for l in (l for l, one in enumerate(action.measurement.noises) if not one.gaussian):
         own_rng = np.random.default_rng([seed, l])
         values[:, l] = _drawn(action.measurement.paid(action.model), l, eta, sigma2[l], own_rng)
     data = Observations(
         times[::every],
         values[::every],
-        variance=sigma2,
+        variance=sigma2 if matrix is None else None,
+        covariance=matrix,
         channels=action.measurement.names,
         forcing={
             f.name: source
@@ -201,6 +213,30 @@ def twin(
         },
     )
     return truth, data
+
+
+def _covariance(
+    action: Action, covariance: ArrayLike | None, variance: ArrayLike | None
+) -> FloatArray | None:
+    """Covariance of the channels' noise, (L, L), checked; None without one."""
+    if covariance is None:
+        return None
+    names, noises = action.measurement.names, action.measurement.noises
+    shape = np.shape(covariance) if dimensions(covariance) == 2 else ()
+    if shape != (len(names), len(names)):
+        raise OptionError(
+            f"twin: covariance: expected one matrix of the {len(names)} channels "
+            f"({', '.join(names)}), got {short(covariance)}."
+        )
+    nothing = np.zeros((1, len(names)))
+    try:
+        given = Observations([0.0], nothing, variance=variance, covariance=covariance)
+        require_gaussian(given, names, noises)
+    except DataError as error:
+        raise OptionError(f"twin: {error}") from error
+    assert given.covariance is not None
+    found: FloatArray = given.covariance[0]
+    return found
 
 
 def _variances(action: Action, variance: ArrayLike | None) -> FloatArray:

@@ -57,8 +57,10 @@ class Kernels(ABC):
     provides: ClassVar[frozenset[str]]
     #: Initial values that are functions of the parameters, with derivatives; empty without.
     initial: Mapping[str, ca.Function] = MappingProxyType({})
-    #: Controls, Q.
+    #: Controls, C.
     controls: int = 0
+    #: Pairs of channels whose noise may be correlated, K; see `Problem.cross`.
+    pairs: int = 0
 
     @property
     def source(self) -> str:
@@ -119,7 +121,7 @@ class Evaluator(ABC):
     def __init__(self, kernels: Kernels, problem: Problem) -> None:
         self.kernels = kernels
         self.problem = problem
-        self.packed = pack(problem)
+        self.packed = pack(problem, kernels.pairs)
         self.given = Given(problem, kernels.initial)
         self._check_sizes()
 
@@ -130,6 +132,11 @@ class Evaluator(ABC):
         its |= {"E": p.E, "3 + S U": steps}
         own = self._sizes()
         wrong = [f"{name} = {own[name]}, not {its[name]}" for name in its if own[name] != its[name]]
+        if self.problem.cross.shape[1] > self.kernels.pairs:
+            raise InputError(
+                "The noise of these data is correlated across channels, and these kernels are of "
+                "noise that is not. Take those of sd.Action(..., correlated=True)."
+            )
         if wrong:
             raise InputError(
                 "The problem belongs to another model, measurement or scheme: these kernels have "

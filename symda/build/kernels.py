@@ -43,16 +43,18 @@ class BlockPayload(Payload):
     field: tuple[tuple[str, str], ...] = ()
     initial: tuple[tuple[str, str], ...] = ()
     controls: int = 0
+    pairs: int = 0
 
     def restore(self) -> Kernels:
         """Rebuild the kernels."""
         field, initial = functions_of(self.field) or None, functions_of(self.initial)
         if not self.library:
             functions = functions_of(self.functions)
-            return virtual_kernels(functions, self.source, field, initial, self.controls)
+            sizes = self.controls, self.pairs
+            return virtual_kernels(functions, self.source, field, initial, *sizes)
         engine = CompiledEngine(Path(self.library), self.source.digest[:DIGEST_DIGITS])
         newton = (lambda *_: Path(self.newton)) if self.newton else None
-        return BlockKernels(engine, self.source, newton, field, initial, self.controls)
+        return BlockKernels(engine, self.source, newton, field, initial, self.controls, self.pairs)
 
 
 class BlockKernels(Kernels):
@@ -73,6 +75,8 @@ class BlockKernels(Kernels):
         Initial values that are functions of the parameters, see `symda.derive.field.Field`.
     controls : int
         How many of the quantities at a point, the last ones, are controls.
+    pairs : int
+        Of how many pairs of channels the data say how their noise is correlated; 0 where it is not.
     """
 
     provides = frozenset(PARTS)
@@ -85,6 +89,7 @@ class BlockKernels(Kernels):
         field: Mapping[str, ca.Function] | None = None,
         initial: Mapping[str, ca.Function] = MappingProxyType({}),
         controls: int = 0,
+        pairs: int = 0,
     ) -> None:
         self.engine = engine
         self.emitted = source
@@ -93,6 +98,7 @@ class BlockKernels(Kernels):
         self.field = field
         self.initial = initial
         self.controls = controls
+        self.pairs = pairs
 
     def structured(self, problem: Problem) -> Path | None:
         """Library of the structured solver; see `Kernels.structured`."""
@@ -147,7 +153,8 @@ class BlockKernels(Kernels):
 
     @property
     def _channels(self) -> int:
-        return int(self.functions["point_action"].size1_in(2)) // 2 - self.controls
+        size = int(self.functions["point_action"].size1_in(2))
+        return (size - self.pairs) // 2 - self.controls
 
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> BlockPayload:
         """Return what another process needs; see `Kernels.payload`."""
@@ -157,9 +164,11 @@ class BlockKernels(Kernels):
             solver = self.structured(problem) if "lanes" in parts else None
             newton = "" if solver is None else str(solver)
             library = str(self.engine.library)
-            return BlockPayload(self.emitted, library, (), newton, field, initial, self.controls)
-        functions = serial(self.functions)
-        return BlockPayload(self.emitted, "", functions, "", field, initial, self.controls)
+            functions: tuple[tuple[str, str], ...] = ()
+        else:
+            library, newton, functions = "", "", serial(self.functions)
+        sizes = self.controls, self.pairs
+        return BlockPayload(self.emitted, library, functions, newton, field, initial, *sizes)
 
 
 class BlockEvaluator(Evaluator):
@@ -174,7 +183,7 @@ class BlockEvaluator(Evaluator):
         return {
             "D": D,
             "P": step.size1_in(1),
-            "L": point.size1_in(2) // 2 - self.kernels.controls,
+            "L": (point.size1_in(2) - self.kernels.pairs) // 2 - self.kernels.controls,
             "C": self.kernels.controls,
             "E": step.size1_in(0) - D,
             "3 + S U": step.size1_in(2),
@@ -375,10 +384,11 @@ def compiled_kernels(
     field: Mapping[str, ca.Function] | None = None,
     initial: Mapping[str, ca.Function] = MappingProxyType({}),
     controls: int = 0,
+    pairs: int = 0,
 ) -> BlockKernels:
     """Kernels of a compiled module; `newton` builds the structured solver's library."""
     engine = CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS])
-    return BlockKernels(engine, artefact.source, newton, field, initial, controls)
+    return BlockKernels(engine, artefact.source, newton, field, initial, controls, pairs)
 
 
 def virtual_kernels(
@@ -387,6 +397,7 @@ def virtual_kernels(
     field: Mapping[str, ca.Function] | None = None,
     initial: Mapping[str, ca.Function] = MappingProxyType({}),
     controls: int = 0,
+    pairs: int = 0,
 ) -> BlockKernels:
     """Kernels on CasADi's virtual machine."""
-    return BlockKernels(VirtualEngine(functions), source, None, field, initial, controls)
+    return BlockKernels(VirtualEngine(functions), source, None, field, initial, controls, pairs)

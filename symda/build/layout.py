@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """A problem's data as the kernels read it: `steps` (N, 3 + S U), `points` (M + R, 2 (L + C)).
+    """A problem's data as the kernels read it.
 
-    Points have data and weights of the L channels and of the C controls. Rows of data are in the
-    order of their grid points; one that was measured several times has several.
+    `steps` are (N, 3 + S U), `points` (M + R, 2 (L + C) + K): data and weights of the L channels
+    and of the C controls, then weights of the K pairs of channels whose noise may be correlated.
+    Rows of data are in the order of their grid points; one that was measured several times has
+    several.
     """
 
     steps: FloatArray
@@ -39,6 +41,14 @@ class Packed:
     #: Whether the prior of a parameter of the kernels is that of an experiment, (S, p): each
     #: parameter has its prior once.
     own: FloatArray
+    pairs: int  #: K
+
+    @property
+    def rows(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Data and weights (M + R, L + C) of all rows, and weights of pairs (M + R, K)."""
+        width = (self.points.shape[1] - self.pairs) // 2
+        y, rm, cross = np.split(self.points, [width, 2 * width], axis=1)
+        return y, rm, cross
 
     def pieces(self, theta: FloatArray) -> Theta:
         """Return parameters (P,) as the kernels take them: of each experiment its own."""
@@ -79,19 +89,26 @@ class Packed:
         return found
 
 
-def pack(problem: Problem) -> Packed:
-    """Lay out times, step lengths, weights, forcing and data."""
+def pack(problem: Problem, pairs: int = 0) -> Packed:
+    """Lay out times, step lengths, weights, forcing and data.
+
+    Parameters
+    ----------
+    pairs
+        How many pairs of channels the kernels know of; 0 in a problem without correlated noise.
+    """
     head = np.stack([problem.left_times, problem.h, problem.weight], axis=1)
     steps = np.hstack([head, problem.u.reshape(problem.N, -1)])
     # the square of a control is a misfit to 0
     nothing = np.zeros_like(problem.cost)
-    points = np.hstack([problem.y, nothing, problem.rm, problem.cost])
+    points = np.hstack([problem.y, nothing, problem.rm, problem.cost, _cross(problem, pairs)[0]])
     at = np.arange(problem.M)
     if len(problem.repeat_at):
         at = np.concatenate([at, problem.repeat_at])
         order = np.argsort(at, kind="stable")
         none = np.zeros((len(problem.repeat_at), nothing.shape[1]))
-        again = np.hstack([problem.repeat_y, none, problem.repeat_rm, none])
+        further = _cross(problem, pairs)[1]
+        again = np.hstack([problem.repeat_y, none, problem.repeat_rm, none, further])
         at, points = at[order], np.vstack([points, again])[order]
     first_row = np.searchsorted(at, np.arange(problem.M + 1))
     first_points = np.array([*(s.first_point for s in problem.segments), problem.M], dtype=np.int64)
@@ -107,7 +124,15 @@ def pack(problem: Problem) -> Packed:
         first_row[first_points],
         problem.use,
         own,
+        pairs,
     )
+
+
+def _cross(problem: Problem, pairs: int) -> tuple[FloatArray, FloatArray]:
+    """Weights of pairs of channels, (M, K) and (R, K); 0 where no noise is correlated."""
+    if problem.correlated or not pairs:
+        return problem.cross, problem.repeat_cross
+    return np.zeros((problem.M, pairs)), np.zeros((len(problem.repeat_at), pairs))
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ ModelArgument = Annotated[
     typer.Argument(
         metavar="MODEL.py",
         help="Python file that defines `model`, and may define `measured`, `scheme`, "
-        "`model_error`, `averaging`, `matrix_free`, `variance`.",
+        "`model_error`, `averaging`, `matrix_free`, `variance` or `covariance`.",
         show_default=False,
     ),
 ]
@@ -265,9 +265,7 @@ def anneal(
     noise = None if variance is None else files.parse_variance(variance)
     file = files.read_model(model)
     action = file.action
-    observations = files.read_experiments(
-        data, action, file.variance if noise is None else noise, separator, experiment
-    )
+    observations = files.read_experiments(data, action, file.noise(noise), separator, experiment)
     grid: dict[str, Any] = {
         "steps": steps,
         "max_step": max_step,

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from numpy.typing import ArrayLike
 from sympy import Expr
 
 from symda.api import Action
@@ -32,15 +33,42 @@ NETCDF = frozenset({".nc", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5"})
 PYTHON = ".py"
 
 #: What it may say of the action, beside what is measured.
-ACTION = ("scheme", "model_error", "averaging", "matrix_free")
+ACTION = ("scheme", "model_error", "averaging", "matrix_free", "correlated")
 
 #: What else it may define, in the order of `ModelFile`.
-FURTHER = ("variance", "initial", "parameters", "forcing", "energy")
+FURTHER = ("variance", "initial", "parameters", "forcing", "energy", "covariance")
 
 #: Likeness from which on a name is taken for a slip, as `difflib` measures it.
 NEAR = 0.75
 
 Variance = float | Sequence[float] | Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What is said of the noise of data: variances, or the covariance of all channels."""
+
+    variance: Variance | None
+    covariance: ArrayLike | None = None
+
+    def of(self, action: Action) -> dict[str, Any]:
+        """Return it as `Observations` takes it; both None if every channel's noise says its own.
+
+        Raises
+        ------
+        OptionError
+            If it is not known, or is of no channel.
+        """
+        channels = action.measurement.names
+        if self.variance is None and self.covariance is None:
+            if any(noise.needs_variance for noise in action.measurement.noises):
+                raise OptionError(
+                    "the noise variance of the data is not known: pass --variance 0.2 (or "
+                    f"--variance {channels[0]}=0.2,...), or define `variance` in the model's "
+                    "file."
+                )
+        own = None if self.variance is None else _by_channel(self.variance, channels)
+        return {"variance": own, "covariance": self.covariance}
 
 
 @dataclass(frozen=True)
@@ -57,6 +85,11 @@ class ModelFile:
     parameters: object = None
     forcing: Mapping[str, ForcingInput] | None = None
     energy: Expr | None = None
+    covariance: ArrayLike | None = None  #: In place of `variance`, in the order of `measured`.
+
+    def noise(self, variance: Variance | None) -> Noise:
+        """Say the noise of data, with the `variance` of the command line in place of its own."""
+        return Noise(variance) if variance is not None else Noise(self.variance, self.covariance)
 
     @property
     def action(self) -> Action:
@@ -147,8 +180,15 @@ def _refuse_misspelt(path: Path, names: Mapping[str, object]) -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
+    looked_for = {"measured", *ACTION, *FURTHER}
     for name, value in names.items():
-        if name.startswith("_") or name in used or callable(value) or isinstance(value, ModuleType):
+        if (
+            name in looked_for
+            or name.startswith("_")
+            or name in used
+            or callable(value)
+            or isinstance(value, ModuleType)
+        ):
             continue
         close = difflib.get_close_matches(name.casefold(), wanted, n=1, cutoff=NEAR)
         if close:
@@ -193,9 +233,7 @@ def _article(name: str) -> str:
     return f"an {name}" if name[0].lower() in "aeiou" else f"a {name}"
 
 
-def read_data(
-    path: Path, action: Action, variance: Variance | None, separator: str = ","
-) -> Observations:
+def read_data(path: Path, action: Action, noise: Noise, separator: str = ",") -> Observations:
     """Read the columns of a CSV or NetCDF file that are named like channels and forcing.
 
     Raises
@@ -203,17 +241,17 @@ def read_data(
     DataError
         If the file, a column or a variance is missing or wrong.
     """
-    noise = _noise(variance, action)
+    own = noise.of(action)
     values, forcing = _columns(action)
     if path.suffix.lower() in NETCDF:
         if separator != ",":
             raise OptionError(
                 f"--separator: {path.name} is NetCDF, which has no separators; leave it out."
             )
-        return Observations.from_netcdf(path, values=values, variance=noise, forcing=forcing)
+        return Observations.from_netcdf(path, values=values, forcing=forcing, **own)
     try:
         return Observations.from_csv(
-            path, values=values, variance=noise, forcing=forcing, separator=separator
+            path, values=values, forcing=forcing, separator=separator, **own
         )
     except DataError as error:
         date = _refused_date(path, separator, str(error))
@@ -229,7 +267,7 @@ def read_data(
 def read_experiments(
     paths: Sequence[Path],
     action: Action,
-    variance: Variance | None,
+    noise: Noise,
     separator: str = ",",
     experiment: str | None = None,
 ) -> Observations | Experiments:
@@ -255,13 +293,13 @@ def read_experiments(
             paths[0],
             experiment,
             values=channels,
-            variance=_noise(variance, action),
             forcing=forcing,
             separator=separator,
+            **noise.of(action),
         )
     if len(paths) == 1:
-        return read_data(paths[0], action, variance, separator)
-    pairs = [(path.stem, read_data(path, action, variance, separator)) for path in paths]
+        return read_data(paths[0], action, noise, separator)
+    pairs = [(path.stem, read_data(path, action, noise, separator)) for path in paths]
     names = [name for name, _ in pairs]
     for name in names:
         if names.count(name) > 1:
@@ -276,19 +314,6 @@ def _columns(action: Action) -> tuple[list[str], list[str]]:
     """Names of the columns that are measured, and of those that are forcing."""
     forcing = [symbol.name for symbol in action.model.forcing]
     return list(action.measurement.names), forcing
-
-
-def _noise(variance: Variance | None, action: Action) -> float | list[float] | None:
-    """Variances as `Observations` takes them; None if every channel's noise says its own scale."""
-    channels = action.measurement.names
-    if variance is None:
-        if not any(noise.needs_variance for noise in action.measurement.noises):
-            return None
-        raise OptionError(
-            "the noise variance of the data is not known: pass --variance 0.2 (or "
-            f"--variance {channels[0]}=0.2,...), or define `variance` in the model's file."
-        )
-    return _by_channel(variance, channels)
 
 
 def _refused_date(path: Path, separator: str, message: str) -> str | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from sympy import Expr, Symbol
 
+from symda.covariance import below
 from symda.declare.check import (
     as_expression,
     check_alike,
@@ -44,12 +45,18 @@ class Measurement:
     noises : tuple of Distribution, (L,)
         How each scatters; its location is the function. Gaussian with the data's own variance when
         left out.
+    correlated : bool
+        Whether noise of several channels at one time may be correlated.
+    controls : int
+        How many of the channels, the last ones, are controls.
     """
 
     names: tuple[str, ...]
     functions: tuple[Expr, ...]
     parameters: tuple[Parameter, ...] = ()
     noises: tuple[Distribution, ...] = ()
+    correlated: bool = False
+    controls: int = 0
 
     def __post_init__(self) -> None:
         if not self.noises:
@@ -59,6 +66,14 @@ class Measurement:
     def gaussian(self) -> bool:
         """Whether all noise is Gaussian with the data's own variance."""
         return all(noise.gaussian for noise in self.noises)
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of channels k > m, as `symda.covariance.below` has them; () without correlation."""
+        if not self.correlated:
+            return ()
+        rows, columns = below(len(self.functions) - self.controls)
+        return tuple(zip(rows.tolist(), columns.tolist(), strict=True))
 
     @property
     def places(self) -> tuple[dict[str, int], ...]:
@@ -95,11 +110,12 @@ class Measurement:
             while name in names:
                 name += "_"
             names.append(name)
-        return Measurement(
-            tuple(names),
-            (*self.functions, *model.controls),
-            self.parameters,
-            (*self.noises, *(Normal(control) for control in model.controls)),
+        return replace(
+            self,
+            names=tuple(names),
+            functions=(*self.functions, *model.controls),
+            noises=(*self.noises, *(Normal(control) for control in model.controls)),
+            controls=len(model.controls),
         )
 
     def declarations(self, model: Model) -> dict[State | Parameter, Declaration]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import sympy as sp
 
+from symda.covariance import covariances, whitened
 from symda.declare.distributions import Distribution
 from symda.declare.measure import Measurement
 from symda.errors import ModelError
@@ -23,7 +24,8 @@ class NoiseNumbers:
     """What the distributions of a measurement say at the predictors of an estimate.
 
     Rows of data are those of a problem: its grid points and then its repeats. `eta` (R, Q) holds
-    the predictors, `y` and `rm` (R, L) the data and their precision, rm = 0 where there are none.
+    the predictors, `y` and `rm` (R, L) the data and their precision, rm = 0 where there are none,
+    and `cross` (R, K) what the precision of correlated noise has off its diagonal.
     """
 
     measurement: Measurement
@@ -33,8 +35,8 @@ class NoiseNumbers:
     def expected(self, eta: FloatArray, rm: FloatArray) -> tuple[float, float]:
         """Return mean and standard deviation of the measurement term of data drawn at `eta`.
 
-        By the formula where the noise is Gaussian with the data's variance, else by drawing the
-        data `DRAWS` times. Both are nan where nothing can be drawn.
+        By the formula where the noise is Gaussian with the data's variance, correlated or not, else
+        by drawing the data `DRAWS` times. Both are nan where nothing can be drawn.
         """
         rng = np.random.default_rng([self.seed, 0])
         mean = variance = 0.0
@@ -58,11 +60,13 @@ class NoiseNumbers:
             mean, variance = mean + float(total.mean()), variance + float(total.var(ddof=1))
         return mean, float(np.sqrt(variance))
 
-    def residuals(self, eta: FloatArray, y: FloatArray, rm: FloatArray) -> FloatArray:
+    def residuals(
+        self, eta: FloatArray, y: FloatArray, rm: FloatArray, cross: FloatArray | None = None
+    ) -> FloatArray:
         """Return randomised quantile residuals, (R, L); nan where there are none.
 
         They are standard normal where the model and its noise are right. Of a count, the quantile
-        is drawn between those of one less and of itself.
+        is drawn between those of one less and of itself; correlated noise is `whitened`.
 
         References
         ----------
@@ -73,12 +77,16 @@ class NoiseNumbers:
 
         rng = np.random.default_rng([self.seed, 1])
         found = np.full((len(y), self.channels), np.nan)
+        errors = y[:, : self.channels] - eta[:, : self.channels]
+        white = np.sqrt(rm[:, : self.channels]) * errors
+        if cross is not None and cross.size:
+            white = whitened(covariances(rm[:, : self.channels], cross), errors)
         for l, noise in enumerate(self.measurement.noises[: self.channels]):
             seen = rm[:, l] > 0.0
             if not seen.any():
                 continue
             if noise.gaussian:
-                found[seen, l] = np.sqrt(rm[seen, l]) * (y[seen, l] - eta[seen, l])
+                found[seen, l] = white[seen, l]
                 continue
             try:
                 frozen = noise.frozen(self._values(l, eta, seen), 1.0 / rm[seen, l])

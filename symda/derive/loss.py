@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
+from symda.derive.masked import where
 from symda.derive.translate import to_casadi
 
 if TYPE_CHECKING:
@@ -23,13 +24,18 @@ class Loss:
     as its scale. Each belongs to one channel.
     """
 
-    #: (eta (Q), point (2 L)) -> cost (L), slope (Q), sure (Q), mixed (R), with point = (y, rm): the
-    #: costs, their derivatives, and their second derivatives as a positive diagonal and what it
-    #: lacks.
+    #: (eta (Q), point (2 L + K)) -> cost (L), slope (Q), sure (Q), mixed (R), with point = (y, rm,
+    #: cross): the costs, their derivatives, and their second derivatives as a positive diagonal and
+    #: what it lacks. Of correlated noise a channel's cost is 1/2 e_l (P e)_l, with e = h - y and P,
+    #: the inverse of the covariance.
     function: ca.Function
     channel: tuple[int, ...]  #: Of each predictor, (Q,).
     #: Which pairs of predictors the entries of `mixed` belong to, (R,) each, row >= column.
     mixed: tuple[tuple[int, int], ...]
+    #: How many of them, the first ones, are of P: they and the diagonal together are positive.
+    cross: int
+    #: Which entries of the data's `cross` those are.
+    linked: tuple[int, ...]
 
 
 def derive_loss(measurement: Measurement) -> Loss:
@@ -37,11 +43,25 @@ def derive_loss(measurement: Measurement) -> Loss:
     import casadi as ca
 
     L, Q = len(measurement.functions), len(measurement.predictors)
-    eta, point = ca.SX.sym("eta", Q), ca.SX.sym("point", 2 * L)
+    pairs = measurement.pairs
+    eta, point = ca.SX.sym("eta", Q), ca.SX.sym("point", 2 * L + len(pairs))
     cost, slope, sure = ca.SX.zeros(L), ca.SX.zeros(Q), ca.SX.zeros(Q)
     channel = list(range(L)) + [0] * (Q - L)
     places: list[tuple[int, int]] = []
     mixed: list[ca.SX] = []
+    # what correlated noise adds to the slope of each channel
+    added: dict[int, ca.SX] = {}
+    linked = [
+        n for n, pair in enumerate(pairs) if all(measurement.noises[l].gaussian for l in pair)
+    ]
+    for n in linked:
+        entry = point[2 * L + n]
+        places.append(pairs[n])
+        mixed.append(entry)
+        for l, other in (pairs[n], pairs[n][::-1]):
+            # what was not measured need not be finite
+            term = where(entry, entry * (eta[other] - point[other]))
+            added[l] = added[l] + term if l in added else term
     for l, (noise, own) in enumerate(zip(measurement.noises, measurement.places, strict=True)):
         for k in own.values():
             channel[k] = l
@@ -49,6 +69,8 @@ def derive_loss(measurement: Measurement) -> Loss:
             # written so that it is the sum of squares of eq. 10 to the last digit
             error = eta[l] - point[l]
             slope[l], sure[l] = point[L + l] * error, point[L + l]
+            if l in added:
+                slope[l] += added[l]
             cost[l] = 0.5 * (slope[l] * error)
             continue
         cost[l], curvature = _translated(
@@ -77,7 +99,7 @@ def derive_loss(measurement: Measurement) -> Loss:
         ["cost", "slope", "sure", "mixed"],
         {"cse": True},
     )
-    return Loss(function, tuple(channel), tuple(places))
+    return Loss(function, tuple(channel), tuple(places), len(linked), tuple(linked))
 
 
 def _translated(

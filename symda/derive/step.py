@@ -27,7 +27,7 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
     -------
     mapping of name to casadi.Function
         With w the window (E + D), `step` = (t, h, weight, u) of length 3 + S U, and `point` = (y,
-        rm) of length 2 L:
+        rm, cross) of length 2 L + K, K = 0 where no noise may be correlated:
 
         - ``step_action(w, theta, step, rf)``: sum_a rf_a weight r_a^2 / 2,
         - ``step_gradient``: the same and its gradient by (w, theta), shape (E + D + P,),
@@ -69,13 +69,14 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
     unknowns = ca.vertcat(w, theta)
     lam = ca.SX.sym("lam", E)
 
-    x, point = ca.SX.sym("x", D), ca.SX.sym("point", 2 * L)
+    K = len(field.measurement.pairs)
+    x, point = ca.SX.sym("x", D), ca.SX.sym("point", 2 * L + K)
     eta, jacobian = field.measure_jacobian(x, theta)
-    terms, _, sure, _ = field.loss.function(eta, point)
-    errors = Channels(terms, point[L:], [noise.gaussian for noise in field.measurement.noises], eta)
+    terms, _, sure, _ = field.loss.function(eta, ca.vertcat(point[: 2 * L], ca.SX.zeros(K)))
+    errors = _errors(terms, eta, point, field)
     local = ca.vertcat(x, theta)
     curved = ca.triu(errors.hessian(local))
-    gauss_newton = _gauss_newton(jacobian, sure, point[L:], field)
+    gauss_newton = _gauss_newton(jacobian, sure, point, field)
 
     def upper(value: ca.SX, by: ca.SX) -> ca.SX:
         return ca.triu(ca.hessian(value, by)[0])
@@ -114,15 +115,37 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
     }
 
 
-def _gauss_newton(jacobian: ca.SX, sure: ca.SX, rm: ca.SX, field: Field) -> ca.SX:
-    """Return J^T diag(sure) J, without channels of weight 0."""
+def _errors(terms: ca.SX, eta: ca.SX, point: ca.SX, field: Field) -> Channels:
+    """Return what is added up at a point: each channel's own cost, then that of each pair."""
     import casadi as ca
 
+    L, pairs = field.L, field.measurement.pairs
+    rm, y = point[L:], point[:L]
+    weighed = [noise.gaussian for noise in field.measurement.noises]
+    measured = eta[:L]
+    for n in field.loss.linked:
+        k, m = pairs[n]
+        terms = ca.vertcat(terms, rm[L + n] * (eta[k] - y[k]) * (eta[m] - y[m]))
+        measured = ca.vertcat(measured, eta[k] * eta[m])
+    weights = ca.vertcat(rm[:L], *(rm[L + n] for n in field.loss.linked))
+    return Channels(terms, weights, [*weighed, *(True for _ in field.loss.linked)], measured)
+
+
+def _gauss_newton(jacobian: ca.SX, sure: ca.SX, point: ca.SX, field: Field) -> ca.SX:
+    """Return J^T P J, without channels of weight 0; P = diag(sure) unless noise is correlated."""
+    import casadi as ca
+
+    rm = point[field.L :]
     rows, weighed = ca.SX(jacobian), ca.SX(jacobian)
     for k, l in enumerate(field.loss.channel):
         rows[k, :] = where(rm[l], jacobian[k, :])
         weighed[k, :] = where(rm[l], sure[k] * jacobian[k, :])
-    return ca.mtimes(rows.T, weighed)
+    found = ca.mtimes(rows.T, weighed)
+    for n in field.loss.linked:
+        k, m = field.measurement.pairs[n]
+        half = ca.mtimes(jacobian[k, :].T, jacobian[m, :])
+        found += where(rm[field.L + n], rm[field.L + n] * (half + half.T))
+    return found
 
 
 def _dense(name: str) -> bool:

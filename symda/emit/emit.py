@@ -157,7 +157,7 @@ def externals(ir: KernelIR) -> list[External]:
         [_sparsity(gather.pattern)]
         for gather in (ir.step_hessian, ir.step_jacobian, ir.step_curvature)
     )
-    point = dense(ir.D, ir.P, 2 * ir.L)
+    point = dense(ir.D, ir.P, 2 * ir.L + ir.pairs)
     point_work = ir.L + 3 * ir.Q + len(ir.mixed_channel)
     point_work += ir.measure_jacobian.size + ir.measure_curvature.size
     return [

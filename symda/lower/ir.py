@@ -130,6 +130,9 @@ class KernelIR:
     #: diagonal, (R,).
     predictor_channel: tuple[int, ...]
     mixed_channel: tuple[int, ...]
+    mixed_other: tuple[int, ...]  #: The other channel of such an entry, (R,).
+    cross: int  #: How many of these entries, the first ones, are of correlated noise.
+    pairs: int  #: Pairs of channels that data say the precision of; 0 without such noise.
     point_pairs: tuple[Pair, ...]
     mixed_pairs: tuple[Pair, ...]
     #: Lower triangle of the prior's Hessian by (x, theta), less its sure diagonal; None: no prior.
@@ -141,6 +144,11 @@ class KernelIR:
     initial: tuple[Routine, ...] = ()
     initial_jacobian: Pattern = Pattern((0, 0), (), ())
     initial_curvature: Pattern = Pattern((0, 0), (), ())
+
+    @property
+    def point(self) -> str:
+        """How many numbers there are of a row of data: values, weights, those of pairs."""
+        return f"(2*L + {self.pairs})" if self.pairs else "2*L"
 
     @property
     def Q(self) -> int:

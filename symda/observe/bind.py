@@ -40,8 +40,9 @@ from symda.observe.ranges import (
     state_starts,
     typical_sizes,
 )
+from symda.observe.rows import weighed_rows
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
-from symda.types import BoolArray, FloatArray, IntArray
+from symda.types import BoolArray, FloatArray
 
 
 def bind(
@@ -131,7 +132,7 @@ def bind(
         raise OptionError(f"midpoint_data must be True or False, got {midpoint_data!r}.")
     ordered = match_channels(observations, channels)
     noises = noises or [Normal(Symbol(name)) for name in channels]
-    precision = _precision(ordered, channels, noises, averaging)
+    rows = weighed_rows(ordered, channels, noises, averaging)
     times, place = np.unique(ordered.times, return_inverse=True)
     given = with_measured(ordered, forcing, channels, direct, tuple(states))
     sources = dict(zip(forcing, match(tuple(f.name for f in forcing), given), strict=True))
@@ -191,8 +192,7 @@ def bind(
         except DataError as error:
             raise DataError(f"forcing {symbol.name!r}: {error}") from error
 
-    y, rm, repeats = _rows(grid.observed[place], grid.M, ordered.values, c_m * precision)
-
+    on_grid = rows.at(grid.observed[place], grid.M, c_m)
     held = fixed_values(parameters, fixed)
     starts = parameter_starts(parameters, held)
     begins = state_starts(states, ordered, direct)
@@ -220,8 +220,6 @@ def bind(
         u=u,
         # a jump is as sure as the step beside it
         weight=step_weights(model_error, c_f, _beside(grid.steps), discrete=discrete),
-        y=y,
-        rm=rm,
         state_bounds=bounds[:D],
         parameter_bounds=bounds[D:],
         state_start=begin[:D],
@@ -243,9 +241,6 @@ def bind(
         missed=missed,
         scales=scales,
         hidden=np.array(hidden, dtype=bool),
-        repeat_at=repeats[0],
-        repeat_y=repeats[1],
-        repeat_rm=repeats[2],
         gaussian=all(noise.gaussian for noise in noises),
         own_scale=np.array([not noise.in_data_units for noise in noises], dtype=np.bool_),
         initial=known[None],
@@ -253,69 +248,7 @@ def bind(
         jumps=jumps_u,
         cost=_costs(states, grid, shares, c_f),
         controls=np.array([a for a, s in enumerate(states) if isinstance(s, Control)], np.int64),
-    )
-
-
-def _precision(
-    data: Observations,
-    channels: tuple[str, ...],
-    noises: Sequence[Distribution],
-    averaging: Averaging,
-) -> FloatArray:
-    """One over the variances of the data, 1 where the noise says its own scale, (T, L)."""
-    precision = np.ones(data.values.shape)
-    for l, (name, noise) in enumerate(zip(channels, noises, strict=True)):
-        if not noise.gaussian and averaging != "sum":
-            raise OptionError(
-                f"averaging={averaging!r} is of Gaussian noise with the data's variance, and the "
-                f"channel {name!r} has {noise}. Use averaging='sum', minus the log probability."
-            )
-        for t in np.flatnonzero(data.measured[:, l]):
-            value = float(data.values[t, l])
-            wrong = noise.wrong(value)
-            if wrong:
-                raise DataError(
-                    f"observations: channel {name!r} at time {data.times[t]} is {value}, but its "
-                    f"noise, {noise}, expects {wrong}. Correct the datum, make it nan, or choose "
-                    "another noise."
-                )
-            if noise.needs_variance:
-                if np.isnan(data.variance[t, l]):
-                    raise DataError(
-                        f"observations: channel {name!r} at time {data.times[t]} has no variance. "
-                        "Pass variance= to the observations, or give its noise a scale: "
-                        f"measured={{{name!r}: sd.Normal(..., sigma)}}."
-                    )
-                precision[t, l] = 1.0 / data.variance[t, l]
-    return precision
-
-
-def _rows(
-    at: IntArray, points: int, values: FloatArray, precision: FloatArray
-) -> tuple[FloatArray, FloatArray, tuple[IntArray, FloatArray, FloatArray]]:
-    """Put rows of data on the grid: the first values of each point, and rows of further ones."""
-    L = values.shape[1]
-    y, rm = np.zeros((points, L)), np.zeros((points, L))
-    repeats: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
-    for l in range(L):
-        seen = np.flatnonzero(~np.isnan(values[:, l]))
-        _, first = np.unique(at[seen], return_index=True)
-        y[at[seen[first]], l] = values[seen[first], l]
-        rm[at[seen[first]], l] = precision[seen[first], l]
-        count: dict[int, int] = {}
-        for t in np.delete(seen, first):
-            k = count[int(at[t])] = count.get(int(at[t]), 0) + 1
-            row = repeats.setdefault((int(at[t]), k), (np.zeros(L), np.zeros(L)))
-            row[0][l], row[1][l] = values[t, l], precision[t, l]
-    order = sorted(repeats)
-    return (
-        y,
-        rm,
-        (
-            np.array([m for m, _ in order], dtype=np.int64),
-            np.array([repeats[key][0] for key in order]).reshape(-1, L),
-            np.array([repeats[key][1] for key in order]).reshape(-1, L),
-        ),
+        **on_grid,
     )
 
 
@@ -426,12 +359,14 @@ def match_channels(observations: Observations, channels: tuple[str, ...]) -> Obs
                 f"{', '.join(given)}. Add it, or leave it out of measured=."
             )
     order = [given.index(name) for name in channels]
+    matrices = observations.covariance
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # said when they were made
         return Observations(
             observations.times,
             observations.values[:, order],
-            variance=observations.variance[:, order],
+            variance=None if matrices is not None else observations.variance[:, order],
+            covariance=None if matrices is None else matrices[:, order][:, :, order],
             channels=channels,
             forcing=observations.forcing,
             initial=observations.initial,

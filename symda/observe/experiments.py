@@ -91,6 +91,7 @@ class Experiments(Mapping[str, Observations]):
         values: ColumnChoice | None = None,
         *,
         variance: ArrayLike | None = None,
+        covariance: ArrayLike | None = None,
         forcing: ForcingChoice = (),
     ) -> Experiments:
         """Read a tidy DataFrame: one row a time of an experiment.
@@ -101,7 +102,7 @@ class Experiments(Mapping[str, Observations]):
             The rows of all experiments.
         experiment
             Column that names the experiment of each row.
-        time, values, variance, forcing
+        time, values, variance, covariance, forcing
             As in `Observations.from_pandas`, for the rows of each experiment.
 
         Raises
@@ -128,7 +129,7 @@ class Experiments(Mapping[str, Observations]):
             own = frame[labels == name].drop(columns=[experiment])
             try:
                 recordings[name] = Observations.from_pandas(
-                    own, time, values, variance=variance, forcing=forcing
+                    own, time, values, variance=variance, covariance=covariance, forcing=forcing
                 )
             except DataError as error:
                 raise DataError(f"experiment {name!r}: {error}") from error
@@ -143,6 +144,7 @@ class Experiments(Mapping[str, Observations]):
         values: ColumnChoice | None = None,
         *,
         variance: ArrayLike | None = None,
+        covariance: ArrayLike | None = None,
         forcing: ForcingChoice = (),
         separator: str = ",",
     ) -> Experiments:
@@ -154,7 +156,7 @@ class Experiments(Mapping[str, Observations]):
             The file.
         experiment
             Column that names the experiment of each row.
-        time, values, variance, forcing, separator
+        time, values, variance, covariance, forcing, separator
             As in `Observations.from_csv`, for the rows of each experiment.
 
         Raises
@@ -165,7 +167,8 @@ class Experiments(Mapping[str, Observations]):
         frame = csvfile.table(path, separator)
         if time is None:
             time = csvfile.first_column(name for name in frame.columns if name != experiment)
-        return cls.from_pandas(frame, experiment, time, values, variance=variance, forcing=forcing)
+        noise = {"variance": variance, "covariance": covariance}
+        return cls.from_pandas(frame, experiment, time, values, forcing=forcing, **noise)
 
     def __getitem__(self, name: str) -> Observations:
         return self.recordings[name]

@@ -141,12 +141,13 @@ def _joined(
     if scales:
         scales = (*scales[: first.D], *(scales[first.D + p] for _, _, p in entries))
 
+    K = max(p.cross.shape[1] for p in problems)
     arrays: dict[str, Any] = {
-        name: np.concatenate([getattr(p, name) for p in problems])
+        name: np.concatenate([_wide(p, name, K) for p in problems])
         for name in (*OF_STEPS, *OF_POINTS, *OF_SEGMENTS, *OF_REPEATS, "node_times", "jumps")
     }
-    arrays["rm"] = c_m * arrays["rm"]
-    arrays["repeat_rm"] = c_m * arrays["repeat_rm"]
+    for name in ("rm", "repeat_rm", "cross", "repeat_cross"):
+        arrays[name] = c_m * arrays[name]
     arrays["weight"] = c_f * arrays["weight"]
     arrays["cost"] = c_f * arrays["cost"]
     for name in OF_PARAMETERS if entries else ():
@@ -172,6 +173,14 @@ def _joined(
             for one in p.missed
         ),
     )
+
+
+def _wide(problem: Problem, name: str, K: int) -> FloatArray:
+    """Return an array of a problem; where only others' noise is correlated, with its zeros."""
+    found: FloatArray = getattr(problem, name)
+    if name.endswith("cross") and found.shape[1] < K:
+        return np.zeros((len(found), K))
+    return found
 
 
 def _entries(

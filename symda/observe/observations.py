@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from symda.covariance import correlations
 from symda.declare import Forcing, State
 from symda.errors import DataError
 from symda.names import is_name
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 #: The smallest normal double: its inverse, Rm, is a number.
 LEAST_VARIANCE = float(np.finfo(np.float64).tiny)
+#: A covariance with a smaller eigenvalue, as correlations, is singular to rounding.
+LEAST_EIGENVALUE = 1e-12
+#: Entries of a covariance that differ by less from those across the diagonal, as correlations.
+SAME = 1e-9
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -46,6 +51,12 @@ class Observations:
         channel (T,) is accepted too. Its value at a gap does not matter, nor that of a channel
         whose noise says its own scale (`symda.Poisson` or ``symda.Normal(x, sigma)``): there it may
         be nan, or be left out for all.
+    covariance : (L, L) or (T, L, L), optional
+        In place of `variance`, where noise of several channels at one time is correlated: its
+        covariance matrix, in the order of the columns of `values`, one for all times or one each.
+        Symmetric and positive definite. At gaps its entries do not matter: the noise of the
+        channels that were seen has their part of the matrix. Rows of the same time are independent
+        of each other. A channel whose noise says its own scale has nan on the diagonal.
     channels
         L names, matched to the model's measured channels by name. Without names (a DataFrame's
         text column names count as names) channels are matched by position.
@@ -60,6 +71,7 @@ class Observations:
     ----------
     times : (T,)
     values, variance : (T, L)
+    covariance : (T, L, L), or None
     channels : tuple of L names, or None
     forcing : name -> `Samples`, `Pulses` or expression
     initial : name -> float, nan where it is to be estimated
@@ -78,6 +90,7 @@ class Observations:
     times: FloatArray
     values: FloatArray
     variance: FloatArray
+    covariance: FloatArray | None
     channels: tuple[str, ...] | None
     forcing: Mapping[str, ForcingSource]
     initial: Mapping[str, float]
@@ -88,6 +101,7 @@ class Observations:
         values: ArrayLike,
         *,
         variance: ArrayLike | None = None,
+        covariance: ArrayLike | None = None,
         channels: Sequence[str] | None = None,
         forcing: Mapping[str | Forcing, ForcingInput] | None = None,
         initial: Mapping[str | State, float | None] | None = None,
@@ -101,7 +115,11 @@ class Observations:
         _require_measurements(data)
         object.__setattr__(self, "times", when)
         object.__setattr__(self, "values", readonly(data))
+        matrices = _as_covariance(covariance, variance, data, when)
+        if matrices is not None:
+            variance = np.diagonal(matrices, axis1=1, axis2=2)
         object.__setattr__(self, "variance", readonly(_as_variance(variance, data)))
+        object.__setattr__(self, "covariance", matrices)
         object.__setattr__(self, "channels", names)
         object.__setattr__(self, "forcing", as_forcing(forcing, when))
         object.__setattr__(self, "initial", as_initial(initial))
@@ -123,7 +141,8 @@ class Observations:
         span = f"{self.times[0]} to {self.times[-1]}"
         named = "" if self.channels is None else f", channels={self.channels}"
         forced = f", forcing={tuple(self.forcing)}" if self.forcing else ""
-        return f"Observations(T={T}, L={L}, times {span}, gaps={gaps}{named}{forced})"
+        noise = "" if self.covariance is None else ", correlated noise"
+        return f"Observations(T={T}, L={L}, times {span}, gaps={gaps}{named}{forced}{noise})"
 
     @classmethod
     def from_pandas(
@@ -133,6 +152,7 @@ class Observations:
         values: ColumnChoice | None = None,
         *,
         variance: ArrayLike | None = None,
+        covariance: ArrayLike | None = None,
         forcing: ForcingChoice = (),
     ) -> Observations:
         """Read a DataFrame: one row a time, one column a channel.
@@ -145,8 +165,8 @@ class Observations:
             Column of times; None: the index.
         values
             Columns of measurements: a name, names, or {channel: column}. None: all other columns.
-        variance
-            As in `Observations`.
+        variance, covariance
+            As in `Observations`, for the channels in the order of `values`.
         forcing
             Columns that are forcing samples: names, or {channel: column}, where anything but text
             in place of a column is taken as in `Observations`.
@@ -156,7 +176,7 @@ class Observations:
         DataError
             A missing column (with the nearest name), or data `Observations` refuses.
         """
-        return cls._of(tables.from_pandas(frame, time, values, forcing), variance)
+        return cls._of(tables.from_pandas(frame, time, values, forcing), variance, covariance)
 
     @classmethod
     def from_xarray(
@@ -166,6 +186,7 @@ class Observations:
         values: ColumnChoice | None = None,
         *,
         variance: ArrayLike | None = None,
+        covariance: ArrayLike | None = None,
         forcing: ForcingChoice = (),
     ) -> Observations:
         """Read a DataArray (time,) or (time, channel), or variables (time,) of a Dataset.
@@ -177,7 +198,7 @@ class Observations:
             one variable (time, channel).
         time
             Dimension of time; None: the only one, else ``time`` or ``t``.
-        values, variance, forcing
+        values, variance, covariance, forcing
             As in `from_pandas`, with variables (or channel labels) for columns.
 
         Raises
@@ -185,7 +206,7 @@ class Observations:
         DataError
             A missing variable, dimension or coordinate, or data `Observations` refuses.
         """
-        return cls._of(tables.from_xarray(data, time, values, forcing), variance)
+        return cls._of(tables.from_xarray(data, time, values, forcing), variance, covariance)
 
     @classmethod
     def from_csv(
@@ -195,6 +216,7 @@ class Observations:
         values: ColumnChoice | None = None,
         *,
         variance: ArrayLike | None = None,
+        covariance: ArrayLike | None = None,
         forcing: ForcingChoice = (),
         separator: str = ",",
     ) -> Observations:
@@ -206,7 +228,7 @@ class Observations:
             The file.
         time
             Column of times; None: column ``t``, else the first.
-        values, variance, forcing
+        values, variance, covariance, forcing
             As in `from_pandas`.
         separator
             Character between columns.
@@ -217,7 +239,9 @@ class Observations:
             No such file, no column names, a missing column, text among the numbers, or data
             `Observations` refuses.
         """
-        return cls._of(csvfile.from_csv(path, time, values, forcing, separator), variance)
+        return cls._of(
+            csvfile.from_csv(path, time, values, forcing, separator), variance, covariance
+        )
 
     @classmethod
     def from_netcdf(
@@ -227,6 +251,7 @@ class Observations:
         values: ColumnChoice | None = None,
         *,
         variance: ArrayLike | None = None,
+        covariance: ArrayLike | None = None,
         forcing: ForcingChoice = (),
     ) -> Observations:
         """Read a NetCDF file as `from_xarray` reads a Dataset.
@@ -241,14 +266,17 @@ class Observations:
             external storage, filters of other libraries) or declares more than 64 MB and a hundred
             times its size; or as in `from_xarray`.
         """
-        return cls._of(tables.from_netcdf(path, time, values, forcing), variance)
+        return cls._of(tables.from_netcdf(path, time, values, forcing), variance, covariance)
 
     @classmethod
-    def _of(cls, columns: Columns, variance: ArrayLike | None) -> Observations:
+    def _of(
+        cls, columns: Columns, variance: ArrayLike | None, covariance: ArrayLike | None
+    ) -> Observations:
         return cls(
             columns.times,
             columns.values,
             variance=variance,
+            covariance=covariance,
             channels=columns.channels,
             forcing=columns.forcing,
         )
@@ -320,6 +348,75 @@ def _require_measurements(data: FloatArray) -> None:
             "values of Observations: every value is nan, nothing was measured. Pass at least one "
             "measured value."
         )
+
+
+def _as_covariance(
+    covariance: ArrayLike | None, variance: ArrayLike | None, data: FloatArray, times: FloatArray
+) -> FloatArray | None:
+    """Check covariances; return one for each time, (T, L, L), or None where none were given."""
+    if covariance is None:
+        return None
+    what = "covariance of Observations"
+    if variance is not None:
+        raise DataError(
+            f"{what}: variance was given as well. Pass one of them; the diagonal of the covariance "
+            "is the variance."
+        )
+    T, L = data.shape
+    given = as_floats(covariance, what)
+    if given.shape not in ((L, L), (T, L, L)):
+        raise DataError(
+            f"{what}: expected shape ({L}, {L}) or ({T}, {L}, {L}), got {given.shape}. Pass a "
+            f"square matrix of the {L} channels, or one for each of the {T} times."
+        )
+
+    def at(t: int, *entry: int) -> str:
+        """Name a matrix, or an entry of it."""
+        row = f"[{t}] (time {times[t]})" if given.ndim == 3 else ""
+        if not entry:
+            return row.strip() or "it"
+        index = [*([t] if given.ndim == 3 else []), *entry]
+        return f"entry {index}" + (f" (time {times[t]})" if given.ndim == 3 else "")
+
+    full = np.broadcast_to(given, (T, L, L))
+    own = np.diagonal(full, axis1=1, axis2=2)
+    seen = ~np.isnan(data)
+    # whether a channel needs a variance, its noise says
+    present = seen & ~np.isnan(own)
+    wrong = np.argwhere(present & ~(np.isfinite(own) & (own >= LEAST_VARIANCE)))
+    if wrong.size:
+        t, l = wrong[0].tolist()
+        raise DataError(
+            f"{what}: {at(t, l, l)} is {own[t, l]}, expected a positive, finite number: the "
+            "variance sigma^2 of a channel's noise."
+        )
+    both = present[:, :, None] & present[:, None, :]
+    alone = seen[:, :, None] & seen[:, None, :] & ~both & ~np.isnan(full) & (full != 0.0)
+    alone[:, np.arange(L), np.arange(L)] = False
+    for bad in (np.argwhere(both & ~np.isfinite(full)), np.argwhere(alone)):
+        if bad.size:
+            t, i, j = bad[0].tolist()
+            fix = "a finite number" if both[t, i, j] else "0 or nan beside a variance that is nan"
+            raise DataError(f"{what}: {at(t, i, j)} is {full[t, i, j]}, expected {fix}.")
+    found, _ = correlations(full, present)
+    skew = np.argwhere(np.abs(found - np.transpose(found, (0, 2, 1))) > SAME)
+    if skew.size:
+        t, i, j = skew[0].tolist()
+        raise DataError(
+            f"{what}: {at(t)} is not symmetric: {at(t, i, j)} is {full[t, i, j]}, and "
+            f"[{j}, {i}] {full[t, j, i]}. Pass (C + C.T)/2 if that is meant."
+        )
+    least = np.linalg.eigvalsh(found)[:, 0]
+    if least.min() < LEAST_EIGENVALUE:
+        t = int(np.argmax(least < LEAST_EIGENVALUE))
+        channels = np.flatnonzero(present[t])
+        smallest = float(np.linalg.eigvalsh(full[t][np.ix_(channels, channels)])[0])
+        raise DataError(
+            f"{what}: {at(t)} is not positive definite: the smallest eigenvalue of the part of the "
+            f"channels measured at time {times[t]} is {smallest:.3g}. No noise has such a "
+            "covariance; correct it, or add the variance of an independent noise to its diagonal."
+        )
+    return full
 
 
 def _as_variance(variance: ArrayLike | None, data: FloatArray) -> FloatArray:

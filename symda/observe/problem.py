@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from symda.covariance import covariances
 from symda.errors import DataError
 from symda.observe.arrays import readonly
 from symda.observe.problem_data import (
@@ -325,6 +326,32 @@ class Problem(ProblemData):
         return int(np.count_nonzero(self.rm > 0.0) + np.count_nonzero(self.repeat_rm > 0.0))
 
     @cached_property
+    def covariance(self) -> FloatArray | None:
+        """Covariance of the noise at each grid point, (M, L, L); None if none is correlated.
+
+        nan in rows and columns of channels that were not measured there.
+        """
+        if not self.correlated:
+            return None
+        c_m = self.measurement_scale
+        rm = np.where(self.own_scale, 0.0, self.rm)
+        return readonly(covariances(rm / c_m, self.cross / c_m))
+
+    @cached_property
+    def variance(self) -> FloatArray:
+        """Variance of the noise of each datum, (M, L).
+
+        nan where nothing was measured, and where the noise says its own scale.
+        """
+        found = np.full(self.rm.shape, np.nan)
+        known = (self.rm > 0.0) & ~self.own_scale
+        found[known] = self.measurement_scale / self.rm[known]
+        if self.covariance is not None:
+            diagonal = np.diagonal(self.covariance, axis1=1, axis2=2)
+            found[known] = diagonal[known]
+        return readonly(found)
+
+    @cached_property
     def guide(self) -> FloatArray:
         """Precision of the data for starts and strategies, (M, L); 0 where there are none.
 
@@ -348,8 +375,8 @@ class Problem(ProblemData):
 
     @property
     def squares(self) -> bool:
-        """Whether the measurement term is a sum of squares with one row of data a point."""
-        return self.gaussian and not len(self.repeat_at)
+        """Whether the measurement term is a sum of squares of one datum each, one row a point."""
+        return self.gaussian and not len(self.repeat_at) and not self.correlated
 
     def window(self, steps: int) -> Problem:
         """Return the problem of the first `steps` steps: grid, data, forcing and weights cut there.

@@ -30,9 +30,9 @@ _KINDS: Mapping[str, type] = {
 
 #: Arrays of a problem that have a row a step, a grid point, an experiment, a repeat, a parameter.
 OF_STEPS = ("h", "u", "weight")
-OF_POINTS = ("times", "y", "rm", "cost")
+OF_POINTS = ("times", "y", "rm", "cross", "cost")
 OF_SEGMENTS = ("initial", "tied")
-OF_REPEATS = ("repeat_y", "repeat_rm")
+OF_REPEATS = ("repeat_y", "repeat_rm", "repeat_cross")
 OF_PARAMETERS = ("parameter_bounds", "parameter_start", "fixed", "typical")
 
 
@@ -85,7 +85,10 @@ class ProblemData:
         Rf of step n is rf * weight[n].
     y, rm : (M, L)
         Data, and c_m / variance (1 where the noise says its own scale); both 0 where nothing was
-        measured.
+        measured. Of correlated noise c_m times the diagonal of the covariance's inverse.
+    cross : (M, K)
+        c_m times what that inverse has below its diagonal, as in `symda.covariance`; K = L (L -
+        1)/2, or 0 where no noise is correlated.
     state_bounds, state_start : (D, 2)
         Bounds (may be infinite) and ranges of random starts (finite).
     parameter_bounds, parameter_start : (P, 2)
@@ -116,8 +119,8 @@ class ProblemData:
         Which states stand in no measured quantity; by `direct` if it is left out.
     repeat_at : (R,)
         Grid points, in order, that have further rows of data: what was measured there again.
-    repeat_y, repeat_rm : (R, L)
-        These rows, as `y` and `rm`.
+    repeat_y, repeat_rm, repeat_cross : (R, L), (R, L), (R, K)
+        These rows, as `y`, `rm` and `cross`.
     gaussian
         Whether all noise is Gaussian with the data's own variance.
     own_scale : (L,)
@@ -175,6 +178,8 @@ class ProblemData:
     repeat_at: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     repeat_y: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     repeat_rm: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+    cross: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
+    repeat_cross: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     gaussian: bool = True
     own_scale: BoolArray = field(default_factory=lambda: np.empty(0, np.bool_))
     initial: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -194,6 +199,7 @@ class ProblemData:
             object.__setattr__(self, "use", np.arange(P)[None])
             object.__setattr__(self, "kernel_parameters", self.parameters)
         experiments = len(self.segments)
+        K = L * (L - 1) // 2 if np.size(self.cross) else 0
         S, U = np.shape(self.u)[1:] if np.ndim(self.u) == 3 else (-1, -1)
         shapes: dict[str, tuple[int, ...]] = {
             "times": (N * (1 + self.interior) + experiments,),
@@ -215,6 +221,8 @@ class ProblemData:
             "repeat_at": (R,),
             "repeat_y": (R, L),
             "repeat_rm": (R, L),
+            "cross": (M, K),
+            "repeat_cross": (R, K),
             "own_scale": (L,),
             "initial": (experiments, D),
             "tied": (experiments, D),
@@ -227,6 +235,10 @@ class ProblemData:
         if not R:
             for name in ("repeat_y", "repeat_rm"):
                 object.__setattr__(self, name, np.empty((0, L)))
+        if not K:
+            object.__setattr__(self, "cross", np.empty((M, 0)))
+        if not (R and K):
+            object.__setattr__(self, "repeat_cross", np.empty((R, K)))
         if not np.size(self.process_variance):
             object.__setattr__(self, "process_variance", np.full(D, np.nan))
         if not np.size(self.hidden):
@@ -277,6 +289,11 @@ class ProblemData:
     def L(self) -> int:
         """Measured channels."""
         return len(self.channels)
+
+    @property
+    def correlated(self) -> bool:
+        """Whether noise of several channels at one time is correlated."""
+        return bool(self.cross.size)
 
     @property
     def E(self) -> int:

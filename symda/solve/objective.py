@@ -144,8 +144,9 @@ class Objective:
         """
         if not self.problem.squares:
             raise OptionError(
-                "The action is no sum of squares: a solver that needs one takes Gaussian noise of "
-                "the data's variance, once a channel and time. Use solver='newton'."
+                "The action is no sum of squares of single data: a solver that needs one takes "
+                "Gaussian noise of the data's variance, once a channel and time, not correlated. "
+                "Use solver='newton'."
             )
         self._evaluations += 1
         path, theta = self.split(x)
@@ -216,7 +217,7 @@ class Objective:
     @cached_property
     def _points(self) -> tuple[FloatArray, FloatArray]:
         """Data and weights of what points have costs of, (M, L + Q) each."""
-        data, weights = np.hsplit(self._evaluator.packed.points, 2)
+        data, weights, _ = self._evaluator.packed.rows
         return data, weights
 
     @cached_property

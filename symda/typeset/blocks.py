@@ -181,11 +181,18 @@ def gradient_section(subject: Subject) -> Section:
     if terms:
         lines.append(Line(blocks.by(blocks.theta), plus(*terms), ordered=True))
     weights = f"{Rm.name} is diagonal, 0 where nothing was measured."
+    if subject.measurement.correlated:
+        weights = (
+            f"{Rm.name} is the inverse of the covariance of the channels that were measured, 0 in "
+            "rows and columns of the others."
+        )
     if blocks.general:
         weights = (
             "rho' and rho'' are derivatives of the cost of the data, section Noise, by eta: the "
             "measured quantities and further terms of the noise; 0 where nothing was measured."
         )
+        if subject.measurement.correlated:
+            weights += f" They include what {Rm.name} has off its diagonal."
     note = f"{weights} Terms of the steps -1 and {blocks.notation['N']}, which do not exist, are 0."
     if subject.has_prior:
         note += " The derivatives of the prior are added for the first point and the parameters."

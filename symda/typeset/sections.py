@@ -313,21 +313,29 @@ def action_section(subject: Subject) -> Section:
     }
     if used & set(subject.parameters):
         arguments.append(notation.vector("theta", None))
-    measured = Mark(
-        f"h_{l}({', '.join(mark.name for mark in arguments)})",
-        f"h_{{{l}}}({', '.join(mark.latex for mark in arguments)})",
-    )
-    misfit = sp.Pow(sp.Add(measured, -y[l, s], evaluate=False), 2, evaluate=False)
+
+    def misfit(l: Symbol) -> Expr:
+        measured = Mark(
+            f"h_{l}({', '.join(mark.name for mark in arguments)})",
+            f"h_{{{l}}}({', '.join(mark.latex for mark in arguments)})",
+            commutative=True,
+        )
+        return sp.Add(measured, -y[l, s], evaluate=False)
+
     squares = [notation.array(_letter(mark))[n, a] ** 2 for mark in subject.step.residuals]
     residual = sp.Add(*squares, evaluate=False) if len(squares) > 1 else squares[0]
     last = sp.Add(N, -1, evaluate=False)
-    cost = _weighted(c_m / 2, Rm[l, s], misfit)
+    cost = _weighted(c_m / 2, Rm[l, s], sp.Pow(misfit(l), 2, evaluate=False))
     if not subject.measurement.gaussian:
         cost = Mark(f"rho_{l}({y[l, s]}, {tau})", rf"\rho_{{{l}}}(y_{{{l},{s}}}, \tau_{{{s}}})")
-    data = sp.Sum(cost, (l, 1, L), (s, 1, T))
+    data = [sp.Sum(cost, (l, 1, L), (s, 1, T))]
+    j, correlated = notation.index("j"), subject.measurement.correlated
+    if correlated:
+        both = _weighted(c_m, Rm[l, j, s], misfit(l), misfit(j))
+        data.append(sp.Sum(both, (j, 1, sp.Add(l, -1, evaluate=False)), (l, 2, L), (s, 1, T)))
     model = sp.Sum(_weighted(subject.step_weight / 2, Rf[a], residual), (a, 1, D), (n, 0, last))
     prior = [Mark(f"P({symbol.name})", rf"P({latex_part(symbol)})") for symbol, _ in subject.priors]
-    total = sp.Add(data, model, *prior, evaluate=False)
+    total = sp.Add(*data, model, *prior, evaluate=False)
     line = Line(Symbol(notation["A"]), total, ordered=True)
     y_name, Rm_name = (f"{notation[letter]}[{l},{s}]" for letter in ("y", "Rm"))
     note = (
@@ -335,6 +343,13 @@ def action_section(subject: Subject) -> Section:
         f"where nothing was measured. {N} is the number of steps, "
         f"{D} = {len(subject.states)}, {L} = {len(subject.measurement.functions)}."
     )
+    if correlated:
+        Rm_letter = notation["Rm"]
+        note = note.replace(
+            f"{Rm_name} is 1/variance, 0 where nothing was measured",
+            f"{Rm_letter}[{l},{j},{s}] is the inverse of the covariance of the channels that were "
+            f"measured there, 0 for others, and {Rm_name} is its diagonal",
+        )
     if subject.model.per_step:
         note += (
             f" {notation['Rf']} of what has a value of its own at every point is "

@@ -50,7 +50,9 @@ def make_method(
         problem does not know.
     """
     if system.has_prior or not problem.squares:
-        what = "a prior" if system.has_prior else "several data of one time, or other noise"
+        what = "several data of one time, or other noise"
+        if system.has_prior or problem.correlated:
+            what = "a prior" if system.has_prior else "noise that is correlated across channels"
         raise OptionError(
             f"{name}: the continuous problem takes Gaussian noise of the data's variance, once a "
             f"channel and time, and no priors; here there is {what}. Use solver='newton'."
