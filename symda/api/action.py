@@ -17,6 +17,7 @@ from symda.declare import (
     Model,
     Parameter,
     State,
+    know_correlations,
     know_initial,
     measure,
 )
@@ -71,14 +72,19 @@ class Action(Mathematics):
         States whose value at the first grid point is known: a number, or a function of
         parameters, which may be new ones. They are no unknowns there. `Observations` may say
         other numbers.
+    error_correlations : mapping of (State or str, State or str) to float, or array_like, optional
+        Correlations C between the states' errors of a step, which are independent when left out:
+        of pairs of states, or a matrix of all that have an equation. The model term is then
+        sum_n r_n^T (Rf^1/2 C^-1 Rf^1/2) r_n/2, so that Rf of a state, as before, is one over the
+        variance of its error.
 
     Raises
     ------
     ModelError
         If a measured quantity, or an initial value, is not one.
     OptionError
-        If the scheme, `model_error` or `averaging` is unknown or does not fit the model, or
-        `matrix_free` is asked of a model without sites.
+        If the scheme, `model_error` or `averaging` is unknown or does not fit the model,
+        `matrix_free` is asked of a model without sites, or `error_correlations` are none.
     """
 
     def __init__(
@@ -91,6 +97,9 @@ class Action(Mathematics):
         averaging: Averaging = "sum",
         matrix_free: bool | None = None,
         initial: Mapping[State | str, Expr | float] | None = None,
+        error_correlations: Mapping[tuple[State | str, State | str], float]
+        | ArrayLike
+        | None = None,
     ) -> None:
         import numpy as np
 
@@ -106,7 +115,13 @@ class Action(Mathematics):
         # refused here, where the user made the mistake, not when data come
         averaging_factors(averaging, N=1, M=1, D=1, L=1, T=1)
         step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
+        correlations = know_correlations(model, error_correlations)
         free = _is_matrix_free(model, matrix_free)
+        if free and correlations is not None:
+            raise OptionError(
+                "Action: error_correlations need matrices, and this action is matrix-free. Take "
+                "matrix_free=False where blocks of D x D fit, or leave them out."
+            )
         if free:
             _refuse_matrix_free(model, measurement)
             _check_unscaled(measurement.declarations(model))
@@ -116,7 +131,9 @@ class Action(Mathematics):
                 "controls need matrices. Take matrix_free=False where blocks of D x D fit."
             )
         super().__init__(
-            Specification(model, measurement, chosen, model_error, averaging, free, known)
+            Specification(
+                model, measurement, chosen, model_error, averaging, free, known, correlations
+            )
         )
 
     def __repr__(self) -> str:

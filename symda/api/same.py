@@ -18,7 +18,10 @@ def digests(specification: Specification) -> dict[str, str]:
     return {
         "model_digest": model_digest(specification.model),
         "measurement_digest": measurement_digest(
-            specification.model, specification.measurement, specification.initial
+            specification.model,
+            specification.measurement,
+            specification.initial,
+            specification.correlations,
         ),
     }
 
@@ -49,7 +52,9 @@ def check_equations(
     """
     names = {"model_digest": "the equations of the model"}
     if measured:
-        names["measurement_digest"] = "the measured quantities, given initial values or priors"
+        names["measurement_digest"] = (
+            "the measured quantities, given initial values, priors or correlations of errors"
+        )
     for name, expected in digests(specification).items():
         found = dataset.attrs.get(name)
         if name in names and found is not None and found != expected:

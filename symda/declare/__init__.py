@@ -1,6 +1,7 @@
 """Declare: symbols, models and what is measured; all symbolic validation happens here."""
 
 from symda.declare.check import as_expression, check_declared, check_expression, symbols_in
+from symda.declare.correlations import ErrorCorrelations, know_correlations
 from symda.declare.declaration import Declaration, Range
 from symda.declare.declared import Declared, Event, Forcing, MeasuredForcing, Time
 from symda.declare.distributions import (
@@ -57,6 +58,7 @@ __all__ = [
     "Density",
     "Distribution",
     "EquationModel",
+    "ErrorCorrelations",
     "Event",
     "ExperimentParameter",
     "Forcing",
@@ -94,6 +96,7 @@ __all__ = [
     "control",
     "exprel",
     "forcing",
+    "know_correlations",
     "know_initial",
     "known_names",
     "log1p",

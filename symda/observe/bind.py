@@ -69,6 +69,7 @@ def bind(
     initial: tuple[FloatArray, BoolArray] | None = None,
     shares: tuple[float, ...] = (),
     start_stage: tuple[int, float] = (0, 0.0),
+    correlations: tuple[tuple[float, ...], ...] = (),
 ) -> Problem:
     """Make the `Problem` of a model, its measured channels and a scheme for these observations.
 
@@ -118,6 +119,8 @@ def bind(
         Share of a step's length that belongs to each of its points, for the cost of controls.
     start_stage : (int, float)
         Which abscissa is that of the stage at x_n, and the weight of its slope, for events.
+    correlations : (D, D)
+        Of the model's errors; empty if they are independent.
 
     Raises
     ------
@@ -253,6 +256,7 @@ def bind(
         jumps=jumps_u,
         cost=_costs(states, grid, shares, c_f),
         controls=np.array([a for a, s in enumerate(states) if isinstance(s, Control)], np.int64),
+        correlations=correlations,
     )
 
 
