@@ -8,7 +8,6 @@ from collections.abc import Iterable
 import sympy as sp
 from sympy import Expr
 
-from symda.declare.correlations import ErrorCorrelations
 from symda.declare.initial import Initial
 from symda.declare.lattice import LatticeModel
 from symda.declare.measure import Measurement
@@ -29,15 +28,10 @@ def model_digest(model: Model) -> str:
     return _digest(["model", str(model.discrete), *names], model.equations)
 
 
-def measurement_digest(
-    model: Model,
-    measurement: Measurement,
-    initial: Initial,
-    correlations: ErrorCorrelations | None = None,
-) -> str:
+def measurement_digest(model: Model, measurement: Measurement, initial: Initial) -> str:
     """Return the SHA-256 of what is measured, its names included, and of what is known besides.
 
-    That is initial values, priors, costs of controls, and correlations of the model's errors.
+    That is initial values, priors, and costs of controls.
     """
     declared = measurement.declarations(model)
     priors = [f"prior {s.name} {one.prior}" for s, one in declared.items() if one.prior is not None]
@@ -45,8 +39,7 @@ def measurement_digest(
     noise = [] if measurement.gaussian else [str(one) for one in measurement.noises]
     known = [f"initial {a}" for a, g in enumerate(initial.functions) if g is not None]
     values = (g for g in initial.functions if g is not None)
-    errors = [] if correlations is None else [f"errors {correlations.entries}"]
-    head = ["measurement", *measurement.names, *noise, *known, *priors, *costs, *errors]
+    head = ["measurement", *measurement.names, *noise, *known, *priors, *costs]
     return _digest(head, (*measurement.functions, *values))
 
 

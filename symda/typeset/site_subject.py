@@ -10,6 +10,7 @@ from sympy import Expr, Symbol
 
 from symda.declare import (
     Declaration,
+    ErrorCorrelations,
     Forcing,
     LatticeModel,
     Measurement,
@@ -95,10 +96,11 @@ def subject_of(
     scheme: Scheme,
     model_error: ErrorForm,
     averaging: Averaging,
+    correlations: ErrorCorrelations | None = None,
 ) -> Subject:
     """Return what the displayed mathematics is about; of a lattice model, one site."""
     options = (measurement, scheme, model_error, averaging)
     if not isinstance(model, LatticeModel):
-        return Subject(model, *options)
+        return Subject(model, *options, correlations=correlations)
     one = cast("Model", OneSite.of(model))
-    return SiteSubject(one, *options, model)
+    return SiteSubject(one, *options, model, correlations=correlations)
