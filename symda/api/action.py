@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sympy import Expr
 
     from symda.analyse.backpropagation import Backpropagation
+    from symda.analyse.model_precision import ModelPrecision
     from symda.analyse.posterior import Posterior
     from symda.api.check import Check
     from symda.api.run import Run
@@ -291,6 +292,49 @@ class Action(Mathematics):
         from symda.api.posterior import posterior
 
         return posterior(self.specification, run, self.bind(data, **grid), path)
+
+    def model_precision(self, run: Run, data: Data, **grid: Unpack[GridOptions]) -> ModelPrecision:
+        """Estimate the model's precision Rf: where the data are most probable.
+
+        Least is E(log Rf) = A - n/2 log Rf + 1/2 log det H: A is the least action at this Rf, n the
+        number of model errors, H the Hessian there. exp(-E) is the marginal likelihood by Laplace's
+        method, exact for linear models with Gaussian noise: path, first states and parameters are
+        integrated out, with flat densities of what solvers move where no prior is declared. (The
+        least action of path and Rf together has no minimum: -n/2 log Rf falls without end.) All
+        states' Rf have the ratios of the ladder, and what is estimated is their common factor,
+        between the first rung and the last that the best path climbed. Each Rf is solved with
+        ``newton`` from the nearest one that is known, beginning with the last rung.
+
+        Parameters
+        ----------
+        run : Run
+            Of this action and these data, of three rungs or more.
+        data : Observations, Experiments or Problem
+            What was measured.
+        **grid
+            As for `bind`; what `anneal` was given.
+
+        Returns
+        -------
+        ModelPrecision
+            Print it: Rf with its interval, or in words that the data do not bound it.
+
+        Raises
+        ------
+        OptionError
+            If the run is of other data or of fewer rungs, or the action is averaged or matrix-free.
+        SolveError
+            If the action has no minimum at the last rung or where E is least, or its Hessian none
+            that is positive definite, since the data leave unknowns open.
+
+        Notes
+        -----
+        The number of model errors counts those of interior points of a scheme. For an implicit
+        scheme the normaliser of the model's density, Rf^(n/2), is that of a linear model.
+        """
+        from symda.api.model_precision import model_precision
+
+        return model_precision(self.specification, run, self.bind(data, **grid))
 
     def backpropagate(
         self,
