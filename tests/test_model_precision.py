@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import runpy
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,6 +160,8 @@ def test_the_common_factor_of_two_states_of_known_ratio(uncompiled) -> None:
     pairs = again.profile_rf[:, :1] / 0.09 * [0.05, 0.45]
     oracle = [filtered(values[:, 0], a) + filtered(values[:, 1], b) for a, b in pairs]
     np.testing.assert_allclose(np.diff(again.profile - oracle), 0.0, atol=1e-8)
+    # with all normalisers: turning changes no likelihood
+    assert again.profile[0] == pytest.approx(found.profile[0], abs=1e-8)
 
 
 def test_a_relative_ladder_and_a_log_scale_give_the_same_number(uncompiled) -> None:
@@ -243,3 +247,14 @@ def test_what_has_no_estimate(uncompiled) -> None:
         averaged.model_precision(short, data)
     with pytest.raises(sd.OptionError, match=r"first argument is a symda.Run, got dict"):
         action.model_precision({}, data)
+
+
+def test_the_example_finds_what_is_true() -> None:
+    """A nonlinear model with correlated errors, and the same equations without errors."""
+    script = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "model_error.py"))
+    action, data, run = script["estimate"]()
+    found = action.model_precision(run, data)
+    low, high = found.interval()[0]
+    assert low < script["RF"] < high < 2.5 * low
+    action, data, run = script["estimate"](math.inf)
+    assert action.model_precision(run, data).end == "above"

@@ -39,6 +39,9 @@ class ModelPrecision:
 
     What is minimised is E(log Rf) = A - n/2 log Rf + 1/2 log det H, minus the log of the marginal
     likelihood: A is the least action at this Rf, H its Hessian there, n the number of model errors.
+    For n/2 log Rf stands half the log determinant of the precision of all errors, so that what is
+    left out of E depends on the data only: E of the same data compares between ladders, grids, and
+    correlations of errors.
 
     Attributes
     ----------
@@ -81,6 +84,11 @@ class ModelPrecision:
     path: xr.DataArray
     parameters: Mapping[str, float]
     held: int = 0
+
+    @property
+    def log_likelihood(self) -> float:
+        """Log of the marginal likelihood where it is largest, less a constant of the data."""
+        return -float(self.profile.min())
 
     def interval(self, share: float = 0.95) -> FloatArray:
         """Return the interval that holds each Rf with a probability, (S, 2).
@@ -209,8 +217,14 @@ class Marginal:
         self._evaluator, self._judge, self._minimiser = evaluator, judge, minimiser
         self._rf, self._left_out = rf, left_out
         self._start = path, theta
-        #: Model errors whose precision is scaled.
-        self.errors = int(p.ruled.sum()) * p.N * (1 + p.interior)
+        ruled = np.tile(p.ruled, 1 + p.interior)
+        logs = np.log(evaluator.weights(rf)[:, ruled])
+        #: Model errors whose precision is scaled, and half its log determinant at s = 0.
+        self._errors = logs.size
+        self._normaliser = 0.5 * float(logs.sum())
+        if p.correlations:
+            spread = float(np.linalg.slogdet(np.array(p.correlations))[1])
+            self._normaliser -= 0.5 * p.N * (1 + p.interior) * spread
         #: What was evaluated, by s.
         self.known: dict[float, Evidence] = {}
 
@@ -236,7 +250,7 @@ class Marginal:
             volume = point.pattern.log_determinant(point.hessian, held | self._left_out, least)
         if volume is None:
             return None
-        value = point.action - 0.5 * self.errors * s + 0.5 * volume
+        value = point.action - self._normaliser - 0.5 * self._errors * s + 0.5 * volume
         count = int((held & problem.unknowns.free).sum())
         path, theta = self._evaluator.split(path, theta)
         self.known[s] = Evidence(s, value, path, theta, count)
