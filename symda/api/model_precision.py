@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.analyse.model_precision import Marginal, ModelPrecision, most_probable
+from symda.api.checked_run import check_run
 from symda.api.estimates import Estimates
 from symda.api.machine import machine
 from symda.api.preflight import loose
 from symda.api.run import Run
-from symda.api.same import check_run
 from symda.build.kernels import matrices_of
 from symda.errors import OptionError
 from symda.solve import SOLVERS, judge

@@ -10,10 +10,10 @@ import numpy as np
 
 from symda.analyse.laplace import laplace
 from symda.analyse.posterior import Posterior
+from symda.api.checked_run import check_run
 from symda.api.machine import machine
 from symda.api.preflight import loose
 from symda.api.run import Run
-from symda.api.same import check_run
 from symda.build.kernels import matrices_of
 from symda.errors import OptionError, SolveError
 from symda.solve import judge, on_edge, settled
