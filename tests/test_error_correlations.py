@@ -272,7 +272,7 @@ def test_what_does_not_know_them_says_so() -> None:
     x, y = sd.states("x y", bounds=(-9.0, 9.0), start=(-1.0, 1.0))
     slow = sd.Model({x: -x + y, y: -y})
     rate = sd.Action(slow, [x], model_error="rate", error_correlations={(x, y): 0.5})
-    recording = sd.Observations(np.arange(4.0), np.ones(4), variance=0.1)
+    recording = sd.Observations(np.arange(4.0), np.arange(4.0), variance=0.1)
     with pytest.raises(sd.OptionError, match="boundary_value: the action has error_correlations"):
         sd.boundary_value(rate, recording, rf=1.0, start=np.ones((4, 2)))
     with pytest.raises(sd.OptionError, match="collocation: the action has error_correlations"):

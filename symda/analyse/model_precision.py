@@ -170,7 +170,7 @@ class ModelPrecision:
         if below:
             said += ". The data do not bound Rf below with 95 % probability"
         if self.held:
-            said += f". {self.held} unknowns at a bound are taken as known"
+            said += f". Unknowns at a bound, taken as known: {self.held}"
         return f"{said}. {where[0].upper()}{where[1:]}."
 
 
