@@ -30,6 +30,8 @@ from symda.typeset.notation import Mark, Notation, at, partial
 
 #: Derivatives listed in one section; the others are counted.
 LISTED = 60
+#: Rows of a matrix of correlations that is shown.
+SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -369,9 +371,10 @@ def _coupling(subject: Subject) -> Iterator[Line]:
     Rf, name = notation.array("Rf"), notation["C"]
     inverse = Mark(f"({name}^-1)[{a},{b}]", f"({name}^{{-1}})_{{{a},{b}}}", commutative=True)
     yield Line(Rf[a, b], sp.sqrt(Rf[a]) * inverse * sp.sqrt(Rf[b]))
-    names = ", ".join(subject.states[i].name for i in at)
-    part = sp.Matrix(known.matrix[np.ix_(at, at)].tolist())
-    yield Line(Symbol(name), sp.ImmutableMatrix(part), f"of {names}")
+    if len(at) <= SHOWN:
+        names = ", ".join(subject.states[i].name for i in at)
+        part = sp.Matrix(known.matrix[np.ix_(at, at)].tolist())
+        yield Line(Symbol(name), sp.ImmutableMatrix(part), f"of {names}")
 
 
 def step_derivatives_section(subject: Subject) -> Section:
