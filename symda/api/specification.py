@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
+from symda.correlations import ErrorCorrelations
 from symda.declare import (
     Declaration,
-    ErrorCorrelations,
     Initial,
     LatticeModel,
     Measurement,

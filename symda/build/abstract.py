@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from symda.build.engines import Theta
 from symda.build.given import Given
 from symda.build.layout import pack
-from symda.declare import ErrorCorrelations
+from symda.correlations import ErrorCorrelations
 from symda.emit.source import Source
 from symda.errors import InputError
 from symda.types import FloatArray

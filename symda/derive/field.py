@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from sympy import Expr, S
 
+from symda.correlations import ErrorCorrelations
 from symda.declare import (
-    ErrorCorrelations,
     Initial,
     Measurement,
     Model,

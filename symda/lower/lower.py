@@ -11,7 +11,7 @@ from symda.lower.patterns import StepLayout, gather_rows, gather_upper, step_mas
 from symda.types import BoolArray
 
 if TYPE_CHECKING:
-    from symda.declare import ErrorCorrelations
+    from symda.correlations import ErrorCorrelations
     from symda.derive.field import Field
     from symda.discretise import Scheme
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from symda.build.kernels import BlockKernels
 from symda.build.layout import Assembly, ProblemLayout, pack
-from symda.declare import ErrorCorrelations
+from symda.correlations import ErrorCorrelations
 from symda.types import IntArray
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import numpy as np
 import sympy as sp
 from sympy import Expr, Symbol
 
-from symda.declare import ErrorCorrelations, Initial, Measurement, Model
+from symda.correlations import ErrorCorrelations
+from symda.declare import Initial, Measurement, Model
 from symda.derive.dynamics import hessian_tensor, jacobian
 from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights

@@ -9,9 +9,9 @@ import numpy as np
 import sympy as sp
 from sympy import Expr, Symbol
 
+from symda.correlations import ErrorCorrelations
 from symda.declare import (
     Distribution,
-    ErrorCorrelations,
     ExperimentParameter,
     Initial,
     Measurement,

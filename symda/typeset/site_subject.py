@@ -8,9 +8,9 @@ from typing import cast
 
 from sympy import Expr, Symbol
 
+from symda.correlations import ErrorCorrelations
 from symda.declare import (
     Declaration,
-    ErrorCorrelations,
     Forcing,
     LatticeModel,
     Measurement,
