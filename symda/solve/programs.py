@@ -290,7 +290,7 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
     lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", errors)
     precision = graph.precision()
     if problem.correlations:
-        weighed, curved = ca.mtimes(precision, w), ca.triu(precision * ca.mtimes(unit, unit.T))
+        weighed, curved = ca.mtimes(precision, w), graph.sized(ca.triu(precision), unit)
     else:
         weighed, curved = precision * w, ca.diag(precision * unit**2)
     f = ca.sum2(graph.map_points("point_action", x)[0]) + ca.dot(weighed, w) / 2
