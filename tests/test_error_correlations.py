@@ -116,20 +116,30 @@ def test_action_and_derivatives(scheme: str, uncompiled) -> None:
 
 @pytest.mark.parametrize("scheme", ["rk4", "hermite-simpson"])
 def test_compiled_kernels_and_their_solver_agree_with_casadi(scheme: str) -> None:
-    """Explicit, and implicit with interior points; the emitted solver takes the same steps."""
+    """Explicit, and implicit with interior points; the emitted solver takes the same steps.
+
+    Beside them stand what has no error of its own, a parameter per step, and a first value that is
+    a function of parameters.
+    """
     from symda.api.machine import _virtual
 
-    spec = curved(scheme).specification
-    problem = curved(scheme).bind(data(4, 0.3), steps=2)
+    x, y, z = three()
+    k, b, first = sd.parameters("k b first", bounds=(-5.0, 5.0))
+    w = sd.parameter("w", per="step", bounds=(-5.0, 5.0), process_variance=0.1)
+    model = sd.Model({x: k * y + w, y: (1 - x**2) * y - b * x, z: x * y - z}, name="mixed")
+    action = sd.Action(
+        model, [x + 0.1 * y**2, z], scheme=scheme, initial={x: first}, error_correlations=C
+    )
+    spec, problem = action.specification, action.bind(data(4, 0.3), steps=2)
     rng = np.random.default_rng(1)
-    X, theta = 0.3 * rng.normal(size=(problem.M, problem.D)), np.array([1.2, 0.7])
-    both = machine(spec), _virtual(spec, spec.field)
+    X, theta = 0.3 * rng.normal(size=(problem.M, problem.D)), np.array([1.2, 0.7, 0.1])
+    both, rf = (machine(spec), _virtual(spec, spec.field)), np.append(RF, 1.0)
     for name in ("gradient", "hessian"):
-        one, other = (getattr(k.at(problem), name)(X, theta, RF) for k in both)
+        one, other = (getattr(k.at(problem), name)(X, theta, rf) for k in both)
         np.testing.assert_allclose(
             *(v if name == "gradient" else v.toarray() for v in (one, other)), atol=1e-12
         )
-    ends = [SOLVERS["newton"].at(k, problem).minimise(X, theta, RF) for k in both]
+    ends = [SOLVERS["newton"].at(k, problem).minimise(X, theta, rf) for k in both]
     assert ends[0].status == ends[1].status == "converged"
     assert ends[0].iterations == ends[1].iterations
     np.testing.assert_allclose(ends[0].path, ends[1].path, atol=1e-9)
