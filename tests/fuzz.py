@@ -38,9 +38,10 @@ def bound(rng: Rng, depth: int = 3, steps: int = 2) -> tuple[Any, sd.Action, Any
     """Draw a model, an action and a small problem of it."""
     drawn = draw(rng, depth=depth, discrete=bool(rng.random() < 0.15))
     scheme = None if drawn.model.discrete else pick(rng, *SCHEMES)
+    together = _correlations(rng.spawn(1)[0], len(drawn.model.states))
     action = sd.Action(
         drawn.model, drawn.measured, scheme=scheme, model_error=pick(rng, "step", "step", "rate")
-        if not drawn.model.discrete else "step",
+        if not drawn.model.discrete else "step", error_correlations=together,
     )  # fmt: skip
     h = 1.0 if drawn.model.discrete else drawn.unit * 10.0 ** rng.uniform(-2, 0)
     times = h * np.arange(steps + 1.0)
@@ -59,11 +60,22 @@ def bound(rng: Rng, depth: int = 3, steps: int = 2) -> tuple[Any, sd.Action, Any
     data = sd.Observations(times, values, variance=variance, forcing=forcing)
     text = drawn.program(
         f"action = sd.Action(model, measured, scheme={scheme!r}, "
-        f"model_error={action.model_error!r})",
+        f"model_error={action.model_error!r}, error_correlations={together})",
         f"data = sd.Observations({times.tolist()}, {values.tolist()}, "
         f"variance={variance.tolist()}, forcing={_samples(forcing)})",
     )
     return drawn, action, data, text
+
+
+def _correlations(rng: Rng, D: int) -> list[list[float]] | None:
+    """Draw correlations of the states' errors, mostly none."""
+    if D < 2 or rng.random() < 0.7:
+        return None
+    root = rng.normal(size=(D, D))
+    covariance = root @ root.T + 0.1 * np.eye(D)
+    s = np.sqrt(np.diag(covariance))
+    found: list[list[float]] = (covariance / np.outer(s, s)).tolist()
+    return found
 
 
 def _samples(forcing: dict[str, sd.Samples]) -> str:
@@ -128,9 +140,11 @@ def machines(rng: Rng) -> None:
     if os.environ.get("SYMDA_CC") == "none" and "FUZZ_CC" not in os.environ:
         raise Unfit
     _, action, data, text = bound(rng)
+    known = action.specification.correlations
     again = sd.Action(
         action.model, list(action.measurement.functions), scheme=action.scheme.name,
         model_error=action.model_error,
+        error_correlations=known.matrix if known is not None else None,
     )  # fmt: skip
     problem = action.bind(data)
     virtual = action.compile().machine.at(problem)

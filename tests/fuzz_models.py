@@ -213,6 +213,9 @@ class Precise:
         )
         self._h = sp.lambdify([*model.states, *theta], list(action.measurement.functions), modules)
         self._action, self._problem, self._rf = action, problem, rf
+        with mpmath.workdps(60):
+            known = mpmath.matrix(problem.correlations or np.eye(problem.D).tolist())
+            self._coupling = known**-1
 
     def __call__(self, z: Sequence[Any]) -> Any:
         p, scheme = self._problem, self._action.scheme
@@ -229,8 +232,11 @@ class Precise:
                 return list(self._F(*x, *theta, *u, when))
 
             rest = step_residual(scheme, slope, window, number(p.h[n]), lambda c: number(float(c)))
-            for e, r in enumerate(rest):
-                total += r * r * number(p.weight[n]) * number(self._rf[e % D]) / 2
+            roots = [mpmath.sqrt(number(self._rf[e % D])) * r for e, r in enumerate(rest)]
+            for e, r in enumerate(roots):
+                others = range(e - e % D, e - e % D + D) if p.correlations else [e]
+                for f in others:
+                    total += r * roots[f] * number(p.weight[n]) * self._coupling[e % D, f % D] / 2
         for m in range(p.M):
             seen = np.flatnonzero(p.rm[m])
             if seen.size:

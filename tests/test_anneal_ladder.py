@@ -69,7 +69,9 @@ REFUSED = [
     (
         {"rf0": np.ones((2, 2))},
         "Ladder: rf0 must be one number, one a state, or a mapping, got shape (2, 2). A ladder has "
-        "one number a state; alpha and rungs make the rest.",
+        "one number a state; alpha and rungs make the rest. Of a full matrix these are one over "
+        "the errors' variances, and their correlations go to sd.Action(..., "
+        "error_correlations=...).",
     ),
     ({"alpha": -2.0}, "Ladder: alpha must be a positive number, got -2.0."),
     (

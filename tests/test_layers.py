@@ -17,7 +17,17 @@ PACKAGE = Path(__file__).parents[1] / "symda"
 
 # From left to right. The package root (`__init__`) only names what the facade offers.
 ORDER = (
-    *("errors", "types", "scale", "covariance", "status", "checks", "names", "registry"),
+    *(
+        "errors",
+        "types",
+        "scale",
+        "covariance",
+        "correlations",
+        "status",
+        "checks",
+        "names",
+        "registry",
+    ),
     *("rendering", "templates"),
     *("declare", "models", "observe", "discretise", "derive", "typeset", "lower", "emit", "build"),
     *("solve", "anneal", "analyse", "show", "api"),

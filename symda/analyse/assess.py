@@ -295,16 +295,16 @@ def _checked(
     p = evaluator.problem
     jacobian = evaluator.residual_jacobian(X, theta)
     # what ties parameters per step is no equation of the model
-    weights = evaluator.weights(rf) * np.tile(p.ruled, 1 + p.interior)
+    ruled = np.tile(p.ruled, 1 + p.interior).astype(float)
     residual = evaluator.residual(X, theta)
-    moved = expansion.shift(jacobian.T @ (weights * residual).reshape(-1))
+    moved = expansion.shift(jacobian.T @ evaluator.weigh(rf, ruled * residual).reshape(-1))
     found = replace(found, model=shift_of(evaluator, X, theta, moved, bars))
     error = None
     if equations.field is not None:
         u = equations.forcing or polynomial_forcing(p)
         error = scheme_error(evaluator, equations.field, X, theta, u)
         local = np.where(error.settled[:, None], error.residual, 0.0)
-        moved = expansion.shift(jacobian.T @ (weights * local).reshape(-1))
+        moved = expansion.shift(jacobian.T @ evaluator.weigh(rf, ruled * local).reshape(-1))
         shift = shift_of(evaluator, X, theta, moved, bars)
         worst = max(shift.sds, shift.fit)
         away = strays(evaluator, X, theta, error)

@@ -55,14 +55,24 @@ def laplace(
     SolveError
         If the action has no minimum there.
     """
+    from scipy.sparse import diags_array
+
     p = evaluator.problem
     free = np.array([name not in unseen for name in p.states])
+    # what errors that go with others say holds for these only: then it is its first value that
+    # says nothing
+    out = np.tile(~free, (p.M, 1))
+    if p.correlations:
+        out[:] = False
+        out[[one.first_point for one in p.segments]] = ~free
+        free = np.ones(p.D, dtype=bool)
     seen = np.where(free, rf, 0.0)
     # in units of a negative log probability, whatever the averaging option
     hessian: csc_array = (evaluator.hessian(X, theta, seen) / p.measurement_scale).tocsc()
     jacobian = evaluator.residual_jacobian(X, theta)
-    weights = (evaluator.weights(rf) * np.tile(free, 1 + p.interior)).reshape(-1)
-    squares = jacobian.T @ (jacobian * weights[:, None])
+    kept = diags_array(np.tile(free, p.N * (1 + p.interior)).astype(float))
+    precisions = kept @ evaluator.precisions(rf) @ kept
+    squares = jacobian.T @ (precisions @ jacobian)
     errors = (squares / p.measurement_scale).tocsc()
 
     def of(hessian: csc_array) -> Posterior:
@@ -74,13 +84,13 @@ def laplace(
             free=p.free,
             held=held,
             unseen=tuple(unseen),
-            path=np.tile(free, p.M),
+            path=~out.reshape(-1),
             coordinates=p.scales[p.D :],
         )
 
     found = of(hessian)
     if other is not None:
-        exact = (other.T @ (other * weights[:, None]) - squares) / p.measurement_scale
+        exact = (other.T @ (precisions @ other) - squares) / p.measurement_scale
         try:
             return found, _change(found, of((hessian + exact).tocsc()))
         except SolveError:

@@ -83,7 +83,7 @@ ATTRIBUTES: Mapping[str, type] = {
     "fitted": Integral,
     "provenance": str,
 }
-FURTHER = ("averaging", "model_error", "kernels", "command", "binding")
+FURTHER = ("averaging", "model_error", "error_correlations", "kernels", "command", "binding")
 #: Settings of the provenance -> what they are, where they are there and not null.
 SETTINGS: Mapping[str, tuple[type, ...]] = {
     "alpha": (Real,),

@@ -197,7 +197,9 @@ def _plain(rf0: object) -> float | tuple[float, ...] | dict[str, float]:
         if len(shape) != 1 or shape[0] == 0:
             raise OptionError(
                 f"Ladder: rf0 must be one number, one a state, or a mapping, got shape "
-                f"{shape}. A ladder has one number a state; alpha and rungs make the rest."
+                f"{shape}. A ladder has one number a state; alpha and rungs make the rest. "
+                "Of a full matrix these are one over the errors' variances, and their correlations "
+                "go to sd.Action(..., error_correlations=...)."
             )
         return tuple(_positive(f"rf0[{i}]", value) for i, value in enumerate(rf0))
     return _positive("rf0", rf0)

@@ -19,6 +19,7 @@ from symda.declare import (
     Model,
     Parameter,
     State,
+    know_correlations,
     know_initial,
     measure,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sympy import Expr
 
     from symda.analyse.backpropagation import Backpropagation
+    from symda.analyse.model_precision import ModelPrecision
     from symda.analyse.posterior import Posterior
     from symda.api.check import Check
     from symda.api.run import Run
@@ -77,14 +79,19 @@ class Action(Mathematics):
     correlated : bool
         Write equations and kernels for noise that is correlated across channels. Data with a
         covariance bring that along by themselves; here it is said to read them beforehand.
+    error_correlations : mapping of (State or str, State or str) to float, or array_like, optional
+        Correlations C between the states' errors of a step, which are independent when left out:
+        of pairs of states, or a matrix of all that have an equation. The model term is then
+        sum_n r_n^T (Rf^1/2 C^-1 Rf^1/2) r_n/2, so that Rf of a state, as before, is one over the
+        variance of its error.
 
     Raises
     ------
     ModelError
         If a measured quantity, or an initial value, is not one.
     OptionError
-        If the scheme, `model_error` or `averaging` is unknown or does not fit the model, or
-        `matrix_free` is asked of a model without sites.
+        If the scheme, `model_error` or `averaging` is unknown or does not fit the model,
+        `matrix_free` is asked of a model without sites, or `error_correlations` are none.
     """
 
     def __init__(
@@ -98,6 +105,9 @@ class Action(Mathematics):
         matrix_free: bool | None = None,
         initial: Mapping[State | str, Expr | float] | None = None,
         correlated: bool = False,
+        error_correlations: Mapping[tuple[State | str, State | str], float]
+        | ArrayLike
+        | None = None,
     ) -> None:
         import numpy as np
 
@@ -116,7 +126,13 @@ class Action(Mathematics):
         # refused here, where the user made the mistake, not when data come
         averaging_factors(averaging, N=1, M=1, D=1, L=1, T=1)
         step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
+        correlations = know_correlations(model, error_correlations)
         free = _is_matrix_free(model, matrix_free)
+        if free and correlations is not None:
+            raise OptionError(
+                "Action: error_correlations need matrices, and this action is matrix-free. Take "
+                "matrix_free=False where blocks of D x D fit, or leave them out."
+            )
         if free:
             _refuse_matrix_free(model, measurement)
             _check_unscaled(measurement.declarations(model))
@@ -126,7 +142,9 @@ class Action(Mathematics):
                 "controls need matrices. Take matrix_free=False where blocks of D x D fit."
             )
         super().__init__(
-            Specification(model, measurement, chosen, model_error, averaging, free, known)
+            Specification(
+                model, measurement, chosen, model_error, averaging, free, known, correlations
+            )
         )
 
     def __repr__(self) -> str:
@@ -303,6 +321,50 @@ class Action(Mathematics):
 
         problem = self.bind(data, **grid)
         return posterior(self.specification.of(problem), run, problem, path)
+
+    def model_precision(self, run: Run, data: Data, **grid: Unpack[GridOptions]) -> ModelPrecision:
+        """Estimate the model's precision Rf: where the data are most probable.
+
+        Least is E(log Rf) = A - n/2 log Rf + 1/2 log det H: A is the least action at this Rf, n the
+        number of model errors, H the Hessian there. exp(-E) is the marginal likelihood by Laplace's
+        method, exact for linear models with Gaussian noise: path, first states and parameters are
+        integrated out, with flat densities of what solvers move where no prior is declared. (The
+        least action of path and Rf together has no minimum: -n/2 log Rf falls without end.) All
+        states' Rf have the ratios of the ladder, and what is estimated is their common factor,
+        between the first rung and the last that the best path climbed. Each Rf is solved with
+        ``newton`` from the nearest one that is known, beginning with the last rung.
+
+        Parameters
+        ----------
+        run : Run
+            Of this action and these data, of three rungs or more.
+        data : Observations, Experiments or Problem
+            What was measured.
+        **grid
+            As for `bind`; what `anneal` was given.
+
+        Returns
+        -------
+        ModelPrecision
+            Print it: Rf with its interval, or in words that the data do not bound it.
+
+        Raises
+        ------
+        OptionError
+            If the run is of other data or of fewer rungs, or the action is averaged or matrix-free.
+        SolveError
+            If the action has no minimum at the last rung or where E is least, or its Hessian none
+            that is positive definite, since the data leave unknowns open.
+
+        Notes
+        -----
+        The number of model errors counts those of interior points of a scheme. For an implicit
+        scheme the normaliser of the model's density, Rf^(n/2), is that of a linear model.
+        """
+        from symda.api.model_precision import model_precision
+
+        problem = self.bind(data, **grid)
+        return model_precision(self.specification.of(problem), run, problem)
 
     def backpropagate(
         self,

@@ -201,7 +201,7 @@ def boundary_value(
         If a state or parameter is held at a bound, where the equations have none; if they are met
         badly, or between the points of collocation not at all.
     """
-    from symda.solve.boundary import METHODS, FieldFunctions, make_method
+    from symda.solve.boundary import METHODS, FieldFunctions, check_independent, make_method
 
     field = _check_action(action)
     choice(method, "boundary_value: method", METHODS)
@@ -209,6 +209,7 @@ def boundary_value(
         data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
     )
     require_one(problem, "boundary_value", "Call it once for each.")
+    check_independent(problem, "boundary_value")
     precision = _precision(rf, problem)
     times, path, theta = _start(start, problem, precision)
     if problem.controls.size:

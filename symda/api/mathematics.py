@@ -36,6 +36,7 @@ class Mathematics:
             model_error=self.model_error,
             averaging=self.averaging,
             initial=self.specification.initial,
+            correlations=self.specification.correlations,
         )
 
     def lagrangian(self) -> Lagrangian:
@@ -101,6 +102,11 @@ class Mathematics:
         declared = self.measurement.declarations(self.model)
         priors = [s.name for s, one in declared.items() if one.prior is not None]
         scaled = [s.name for s in self.model.states if declared[s].scale is not None]
+        if self.specification.correlations is not None:
+            raise OptionError(
+                "These equations are derived for independent errors of the model, and here "
+                "error_correlations are given. equations() has the action."
+            )
         kinds = {"the noise": noise, "the prior of": priors, "the scale of the state": scaled}
         for what, found in kinds.items():
             if found:

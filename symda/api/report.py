@@ -159,6 +159,14 @@ def _declared(action: Mathematics) -> Part:
     ]
     if action.matrix_free:
         options.append(("matrix-free", "yes"))
+    known = action.specification.correlations
+    if known is not None:
+        names = [state.name for state in action.model.states]
+        pairs = (
+            f"{names[i]}, {names[j]}: {known.matrix[i, j]:.6g}"
+            for i, j in zip(*np.nonzero(np.triu(known.matrix, 1)), strict=True)
+        )
+        options.append(("correlations of errors", "; ".join(pairs)))
     sections = [*action.equations().sections[: _stated(action)], *_mechanics(action.model)]
     return declared(action.model, action.measurement, action.scheme, options, sections)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from symda.declare import measurement_digest, model_digest
@@ -12,10 +13,14 @@ if TYPE_CHECKING:
 
     from symda.api.specification import Specification
 
+#: Attribute of a run: the correlations of the model's errors, where there are any.
+ERRORS = "error_correlations"
+
 
 def digests(specification: Specification) -> dict[str, str]:
     """Return the fingerprints of an action, which a run keeps among its attributes."""
-    return {
+    known = specification.correlations
+    return ({} if known is None else {ERRORS: json.dumps(known.entries)}) | {
         "model_digest": model_digest(specification.model),
         "measurement_digest": measurement_digest(
             specification.model, specification.measurement, specification.initial
@@ -31,7 +36,7 @@ def check_equations(
     *,
     measured: bool = True,
 ) -> None:
-    """Refuse a run of other equations, or of other measured quantities.
+    """Refuse a run of other equations, other errors of them, or other measured quantities.
 
     Parameters
     ----------
@@ -40,7 +45,7 @@ def check_equations(
     call, fix : str
         How the message names the call, and what it advises.
     measured : bool
-        Whether the measured quantities have to agree too.
+        Whether the measured quantities and the correlations of errors have to agree too.
 
     Raises
     ------
@@ -57,3 +62,8 @@ def check_equations(
                 f"{call}: the run is not one of this action: {names[name]} differ, though their "
                 f"names may be the same. {fix}"
             )
+    if measured and dataset.attrs.get(ERRORS) != digests(specification).get(ERRORS):
+        raise OptionError(
+            f"{call}: the run is not one of this action: the correlations of the model's errors "
+            f"differ. {fix}"
+        )

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
-from symda.declare import Declaration, Initial, LatticeModel, Measurement, Model, Parameter, State
+from symda.correlations import ErrorCorrelations
+from symda.declare import (
+    Declaration,
+    Initial,
+    LatticeModel,
+    Measurement,
+    Model,
+    Parameter,
+    State,
+)
 from symda.discretise import Scheme
 from symda.errors import OptionError
 from symda.observe import Experiments, Observations, Problem, bind_experiments
@@ -55,6 +64,7 @@ class Specification:
     averaging: Averaging
     matrix_free: bool
     initial: Initial
+    correlations: ErrorCorrelations | None = None
     #: Kernels that were built, by compiler options.
     built: dict[Options | None, Kernels] = field(default_factory=dict)
     #: Text of structured solvers, without and with given initial values.
@@ -108,7 +118,9 @@ class Specification:
 
         if self.matrix_free and isinstance(self.model, LatticeModel):
             return derive_lattice(self.model, self.measurement)
-        return derive_field(self.model, self.measurement.paid(self.model), self.initial)
+        return derive_field(
+            self.model, self.measurement.paid(self.model), self.initial, self.correlations
+        )
 
     @cached_property
     def lowered(self) -> KernelIR:
@@ -193,6 +205,7 @@ class Specification:
             initial=(self.initial.numbers, self.initial.tied),
             shares=self.scheme.shares,
             start_stage=self.scheme.start,
+            correlations=() if self.correlations is None else self.correlations.entries,
             **grid,
         )
         if self.matrix_free and problem.correlated:
@@ -231,6 +244,7 @@ class Specification:
             "abscissae": self.scheme.abscissae,
             "model_error": self.model_error,
             "averaging": self.averaging,
+            "correlations": () if self.correlations is None else self.correlations.entries,
         }
         if (problem.tied & ~self.initial.tied).any():
             raise OptionError(

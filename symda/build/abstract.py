@@ -16,12 +16,14 @@ from numpy.typing import ArrayLike
 from symda.build.engines import Theta
 from symda.build.given import Given
 from symda.build.layout import pack
+from symda.correlations import ErrorCorrelations
 from symda.emit.source import Source
 from symda.errors import InputError
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
+    from scipy.sparse import csr_array
 
     from symda.observe import Problem
 
@@ -196,9 +198,44 @@ class Evaluator(ABC):
             ) from None
 
     def weights(self, rf: ArrayLike) -> FloatArray:
-        """Return the weights of the squared residuals of all steps, (N, E)."""
+        """Return one over the variance of all residuals of the steps, (N, E)."""
         p = self.problem
         return p.weight[:, None] * np.tile(self.precision(rf), 1 + p.interior)
+
+    @cached_property
+    def _correlations(self) -> ErrorCorrelations | None:
+        known = self.problem.correlations
+        return ErrorCorrelations(np.array(known)) if known else None
+
+    def weigh(self, rf: ArrayLike, residual: FloatArray) -> FloatArray:
+        """Return the momenta of residuals (N, E): the precision of the model's errors times r."""
+        weights = self.weights(rf)
+        if self._correlations is None:
+            return weights * residual
+        roots = np.sqrt(weights)
+        errors = (roots * residual).reshape(-1, self.problem.D)
+        return roots * (errors @ self._correlations.inverse).reshape(residual.shape)
+
+    def precisions(self, rf: ArrayLike) -> csr_array:
+        """Return the precision W of all model errors, r^T W r/2, sparse (N E, N E)."""
+        from scipy.sparse import diags_array
+
+        if self._correlations is None:
+            return diags_array(self.weights(rf).reshape(-1), format="csr")
+        roots = self.roots(rf)
+        found: csr_array = (roots.T @ roots).tocsr()
+        return found
+
+    def roots(self, rf: ArrayLike) -> csr_array:
+        """Return U with U^T U the precision of all model errors, sparse (N E, N E)."""
+        from scipy.sparse import diags_array, eye_array, kron
+
+        roots = diags_array(np.sqrt(self.weights(rf).reshape(-1)), format="csr")
+        if self._correlations is None:
+            return roots
+        points = self.problem.N * (1 + self.problem.interior)
+        found: csr_array = (kron(eye_array(points), self._correlations.root) @ roots).tocsr()
+        return found
 
     @abstractmethod
     def terms(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Declare: symbols, models and what is measured; all symbolic validation happens here."""
 
 from symda.declare.check import as_expression, check_declared, check_expression, symbols_in
+from symda.declare.correlations import know_correlations
 from symda.declare.declaration import Declaration, Range
 from symda.declare.declared import Declared, Event, Forcing, MeasuredForcing, Time
 from symda.declare.distributions import (
@@ -94,6 +95,7 @@ __all__ = [
     "control",
     "exprel",
     "forcing",
+    "know_correlations",
     "know_initial",
     "known_names",
     "log1p",

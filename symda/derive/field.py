@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from sympy import Expr, S
 
-from symda.declare import Initial, Measurement, Model, Parameter, State
+from symda.correlations import ErrorCorrelations
+from symda.declare import (
+    Initial,
+    Measurement,
+    Model,
+    Parameter,
+    State,
+)
 from symda.derive.loss import Loss, derive_loss
 from symda.derive.masked import Channels
 from symda.derive.prior import Prior, derive_prior
@@ -70,6 +77,7 @@ class Field(Measured):
     #: g, shape (D,), 0 for the others; ``initial_jacobian`` -> g and dg/dtheta, sparse (D, P);
     #: ``initial_curvature`` (theta, mu) -> sum_a mu_a d2g_a, sparse lower triangle (P, P).
     initial: Mapping[str, ca.Function]
+    correlations: ErrorCorrelations | None = None  #: Of the errors of the equations.
 
     @property
     def Q(self) -> int:
@@ -108,6 +116,7 @@ def derive_field(
     model: Model,
     measurement: Measurement,
     initial: Initial | None = None,
+    correlations: ErrorCorrelations | None = None,
     *,
     natural: bool = False,
 ) -> Field:
@@ -117,6 +126,8 @@ def derive_field(
     ----------
     initial
         What is known of the first state.
+    correlations
+        Of the errors of the equations; None where they are independent.
     natural
         Leave out the scales that states and parameters were declared with: x, theta and F are the
         user's. Otherwise x and theta are what solvers move, such as logarithms, and F is the rate
@@ -212,4 +223,5 @@ def derive_field(
         ]
         of_first = differentiate(ca.vertcat(*first), "initial", [theta], ["theta"])
         tied = {f.name(): f for f in of_first}
-    return Field(model, measurement, parameters, *of_field, *of_eta, loss, prior, tied)
+    parts = (*of_field, *of_eta, loss, prior, tied)
+    return Field(model, measurement, parameters, *parts, correlations)

@@ -29,7 +29,8 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
         With w the window (E + D), `step` = (t, h, weight, u) of length 3 + S U, and `point` = (y,
         rm, cross) of length 2 L + K, K = 0 where no noise may be correlated:
 
-        - ``step_action(w, theta, step, rf)``: sum_a rf_a weight r_a^2 / 2,
+        - ``step_action(w, theta, step, rf)``: sum_a rf_a weight r_a^2 / 2, or with correlated
+          errors sum_ab (C^-1)_ab weight (rf_a rf_b)^1/2 r_a r_b / 2 of each point,
         - ``step_gradient``: the same and its gradient by (w, theta), shape (E + D + P,),
         - ``step_hessian``: its Hessian, sparse upper triangle,
         - ``step_residual(w, theta, step)``: r, shape (E,),
@@ -64,8 +65,13 @@ def derive_step(field: Field, scheme: Scheme) -> Mapping[str, ca.Function]:
     entries = ca.vertsplit(w)
     window = [entries[i : i + D] for i in range(0, E + D, D)]
     residual = ca.cse(ca.vertcat(*step_residual(scheme, slope, window, h, _number)))
-    omega = ca.repmat(rf, 1 + len(scheme.interior), 1) * weight
-    cost = ca.dot(omega * residual, residual) / 2
+    points = 1 + len(scheme.interior)
+    if field.correlations is None:
+        omega = ca.repmat(rf, points, 1) * weight
+        cost = ca.dot(omega * residual, residual) / 2
+    else:
+        sized = ca.reshape(residual, D, points) * ca.repmat(ca.sqrt(rf), 1, points)
+        cost = weight * ca.dot(sized, ca.mtimes(field.correlations.inverse, sized)) / 2
     unknowns = ca.vertcat(w, theta)
     lam = ca.SX.sym("lam", E)
 

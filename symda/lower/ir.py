@@ -144,6 +144,10 @@ class KernelIR:
     initial: tuple[Routine, ...] = ()
     initial_jacobian: Pattern = Pattern((0, 0), (), ())
     initial_curvature: Pattern = Pattern((0, 0), (), ())
+    #: Inverse of the correlations of the model's errors, C^-1 = V^T V, and V: D rows of D numbers
+    #: one after the other; empty where errors are independent.
+    coupling: tuple[float, ...] = ()
+    coupling_root: tuple[float, ...] = ()
 
     @property
     def point(self) -> str:

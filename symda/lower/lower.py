@@ -8,8 +8,10 @@ from symda.discretise import moved
 from symda.lower.instructions import lower_function, pattern_of
 from symda.lower.ir import KernelIR, Pair, Pattern, Stage
 from symda.lower.patterns import StepLayout, gather_rows, gather_upper, step_masks
+from symda.types import BoolArray
 
 if TYPE_CHECKING:
+    from symda.correlations import ErrorCorrelations
     from symda.derive.field import Field
     from symda.discretise import Scheme
 
@@ -30,7 +32,7 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
     residual_mask, curvature_mask = step_masks(
         layout, stages, field_jacobian, field_curvature, discrete=scheme.discrete
     )
-    gauss_newton = (residual_mask.T.astype("f4") @ residual_mask.astype("f4")) > 0
+    gauss_newton = _squared(residual_mask, field.correlations)
     point_hessian, pairs, rest, scatter = _point_tables(
         measure_jacobian, measure_curvature, field.loss.mixed
     )
@@ -85,7 +87,30 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
         point_scatter=scatter,
         controls=len(model.controls),
         **_initial(field),
+        **_coupling(field),
     )
+
+
+def _squared(residual_mask: BoolArray, correlations: ErrorCorrelations | None) -> BoolArray:
+    """Mask of J^T W J (W, W), J being the derivatives of the residuals and W their weights."""
+    left = right = residual_mask.astype("f4")
+    if correlations is not None:
+        D = len(correlations.matrix)
+        points = right.reshape(-1, D, right.shape[1])
+        right = ((correlations.inverse != 0.0).astype("f4") @ points).reshape(right.shape)
+    found: BoolArray = (left.T @ right) > 0
+    return found
+
+
+def _coupling(field: Field) -> dict[str, Any]:
+    """Return how the model's errors go together, if they do."""
+    known = field.correlations
+    if known is None:
+        return {}
+    return {
+        "coupling": tuple(known.inverse.reshape(-1).tolist()),
+        "coupling_root": tuple(known.root.reshape(-1).tolist()),
+    }
 
 
 def _prior_hessian(field: Field) -> Pattern:

@@ -70,6 +70,7 @@ def bind(
     initial: tuple[FloatArray, BoolArray] | None = None,
     shares: tuple[float, ...] = (),
     start_stage: tuple[int, float] = (0, 0.0),
+    correlations: tuple[tuple[float, ...], ...] = (),
 ) -> Problem:
     """Make the `Problem` of a model, its measured channels and a scheme for these observations.
 
@@ -119,6 +120,8 @@ def bind(
         Share of a step's length that belongs to each of its points, for the cost of controls.
     start_stage : (int, float)
         Which abscissa is that of the stage at x_n, and the weight of its slope, for events.
+    correlations : (D, D)
+        Of the model's errors; empty if they are independent.
 
     Raises
     ------
@@ -249,6 +252,7 @@ def bind(
         cost=_costs(states, grid, shares, c_f),
         controls=np.array([a for a, s in enumerate(states) if isinstance(s, Control)], np.int64),
         **on_grid,
+        correlations=correlations,
     )
 
 

@@ -142,6 +142,8 @@ class ProblemData:
         experiment; each for itself when left out.
     kernel_parameters
         Names of those p; `parameters` when left out.
+    correlations
+        Correlations of the model's errors, D rows of D numbers; empty if they are independent.
 
     Raises
     ------
@@ -190,6 +192,7 @@ class ProblemData:
     segments: tuple[Segment, ...] = ()
     use: IntArray = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
     kernel_parameters: tuple[str, ...] = ()
+    correlations: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         M, N, D, P, L = self.M, self.N, self.D, self.P, self.L

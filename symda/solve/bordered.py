@@ -89,6 +89,65 @@ class Bordered:
         ndarray, shape (n + P,), or None
             None if the matrix is not positive definite.
         """
+        from scipy.linalg.lapack import dtbtrs
+
+        found = self._eliminate(values, shift, right, held, least)
+        if found is None:
+            return None
+        factor, sides, corner, rest = found
+        border, path = sides[:, :-1], sides[:, -1]
+        theta = np.zeros(self.P)
+        if self.P:
+            theta = _solved(corner, rest)
+            path = path.copy()
+            for piece, use in self._pieces():
+                path[piece] -= border[piece] @ theta[use]
+        path, _ = dtbtrs(factor, path, uplo="L", trans="T")
+        return np.concatenate([path.reshape(-1), theta])
+
+    def log_determinant(
+        self, values: FloatArray, held: BoolArray, least: FloatArray
+    ) -> float | None:
+        """Return log det H of the unknowns that are not held.
+
+        Parameters
+        ----------
+        values, held, least
+            As for `solve`.
+
+        Returns
+        -------
+        float or None
+            None if the matrix is not positive definite.
+        """
+        nothing = np.zeros(self.n + self.P)
+        found = self._eliminate(values, nothing, nothing, held, least)
+        if found is None:
+            return None
+        factor, _, corner, _ = found
+        return 2.0 * float(np.log(factor[0]).sum() + np.log(np.diag(corner)).sum())
+
+    def _eliminate(
+        self,
+        values: FloatArray,
+        shift: FloatArray,
+        right: FloatArray,
+        held: BoolArray,
+        least: FloatArray,
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray] | None:
+        """Factorise the band, then what is left of the corner; see `solve`.
+
+        Returns
+        -------
+        factor : (width + 1, n)
+            Of the band.
+        sides : (n, p + 1)
+            Its inverse times border and right-hand side.
+        corner : (P, P)
+            The factor of the corner.
+        rest : (P,)
+            What is left of the right-hand side for the corner.
+        """
         from scipy.linalg.lapack import dpbtrf, dpotrf, dtbtrs
 
         n, P = self.n, self.P
@@ -108,9 +167,8 @@ class Bordered:
         sides[:, seen] = right[:n]
         sides, _ = dtbtrs(factor, sides, uplo="L", overwrite_b=1)
         border, path = sides[:, :seen], sides[:, seen]
-        theta = np.zeros(P)
+        corner, rest = np.diag(shift[n:]), right[n:].copy()
         if P:
-            corner, rest = np.diag(shift[n:]), right[n:].copy()
             corner[self._corner_at] += values[self._in_corner]
             for piece, use in self._pieces():
                 corner[np.ix_(use, use)] -= border[piece].T @ border[piece]
@@ -118,12 +176,7 @@ class Bordered:
             corner, bad = dpotrf(corner, lower=1)
             if bad or not (np.diag(corner) ** 2 > least[n:]).all():
                 return None
-            theta = _solved(corner, rest)
-            path = path.copy()
-            for piece, use in self._pieces():
-                path[piece] -= border[piece] @ theta[use]
-        path, _ = dtbtrs(factor, path, uplo="L", trans="T")
-        return np.concatenate([path.reshape(-1), theta])
+        return factor, sides, corner, rest
 
     def _pieces(self) -> Iterator[tuple[slice, IntArray]]:
         """Yield where each piece stands, and which unknowns of the border it sees."""

@@ -99,7 +99,6 @@ class Derivatives:
         X, values = self._evaluator.split(*self._split(x))
         action, gradient = self._evaluator.value_and_gradient(X, values, rf)
         theta = packed.pieces(values)
-        weights = self._evaluator.weights(rf)
         steps = engine.step_hessian(X, theta, packed.steps, rf)
         at, own = packed.row_states(X), packed.row_pieces(values)
         points = least = engine.point_gauss_newton(at, own, packed.points)
@@ -108,11 +107,11 @@ class Derivatives:
             slope = self._evaluator.first_slopes(X, values, rf)
             points = engine.point_hessian(at, own, packed.points)
         else:
-            lam = weights * engine.step_residual(X, theta, packed.steps)
+            residual = engine.step_residual(X, theta, packed.steps)
+            lam = self._evaluator.weigh(rf, residual)
             self._take_curvature(steps, engine.step_curvature(X, theta, packed.steps, lam))
         jacobian = engine.step_jacobian(X, theta, packed.steps)
-        squares = jacobian**2 * weights[:, self._residual]
-        scale = self._floor + np.bincount(self._felt, squares.reshape(-1), len(x))
+        scale = self._floor + self._squares(jacobian, rf)
         scale += np.bincount(self._seen, least[:, self._diagonal].reshape(-1), len(x))
         known = self._evaluator.prior_hessian(X, values)
         if known.size:
@@ -122,6 +121,15 @@ class Derivatives:
         nonzeros = self._evaluator.nonzeros(steps, points, X, values, slope)
         hessian = self._upper.add_up(nonzeros)
         return Point(action, gradient, scale, hessian, self._pattern)
+
+    def _squares(self, jacobian: FloatArray, rf: FloatArray) -> FloatArray:
+        """Diagonal of J^T W J by all unknowns, of the nonzeros of the steps' Jacobians."""
+        if self._evaluator.problem.correlations:
+            every = self._evaluator.layout.jacobian.assemble(jacobian.reshape(-1))
+            found: FloatArray = (self._evaluator.roots(rf) @ every).power(2).sum(axis=0)
+            return found
+        squares = jacobian**2 * self._evaluator.weights(rf)[:, self._residual]
+        return np.asarray(np.bincount(self._felt, squares.reshape(-1), self._floor.size), float)
 
     def _take_curvature(self, steps: FloatArray, curvature: FloatArray) -> None:
         """Take the residuals' curvature off the Hessians of the steps, whose pattern holds its."""

@@ -201,7 +201,7 @@ def record(
     measurement_term, model_term = evaluator.terms(path, theta, rf)
     action = measurement_term + model_term + evaluator.prior(path, theta)
     if momenta is None:
-        momenta = evaluator.weights(rf) * evaluator.residual(path, theta)
+        momenta = evaluator.weigh(rf, evaluator.residual(path, theta))
     return Minimum(
         path=path,
         theta=theta,

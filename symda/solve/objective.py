@@ -140,7 +140,7 @@ class Objective:
         """Return what the action is half the sum of squares of.
 
         First what was measured, sqrt(Rm) (h - y), and controls, then the steps' residuals,
-        sqrt(Rf_n) r_n.
+        U_n r_n with U_n^T U_n their precision: sqrt(Rf_n) r_n, unless errors are correlated.
         """
         if not self.problem.squares:
             raise OptionError(
@@ -153,7 +153,7 @@ class Objective:
         values = matrices_of(self._evaluator, "residuals").predictors(path, theta)
         misfit = (values - self._points[0])[self._measured]
         steps = self._evaluator.residual(path, theta).reshape(-1)
-        return np.concatenate([self._roots[0] * misfit, self._roots[1] * steps])
+        return np.concatenate([self._roots[0] * misfit, self._roots[1] @ steps])
 
     def jacobian(self, x: FloatArray) -> csr_array:
         """Return the derivatives of the residuals, sparse with n columns."""
@@ -163,7 +163,7 @@ class Objective:
         at = matrices_of(self._evaluator, "Jacobian of the residuals")
         seen = at.measure_jacobian(path, theta)[self._measured.reshape(-1)]
         steps = at.residual_jacobian(path, theta)
-        rows = [diags_array(self._roots[0]) @ seen, diags_array(self._roots[1]) @ steps]
+        rows = [diags_array(self._roots[0]) @ seen, self._roots[1] @ steps]
         found: csr_array = vstack(rows, format="csr")[:, self._free]
         return found
 
@@ -221,7 +221,6 @@ class Objective:
         return data, weights
 
     @cached_property
-    def _roots(self) -> tuple[FloatArray, FloatArray]:
-        """Square roots of the weights of both kinds of residual."""
-        steps = self._evaluator.weights(self.rf).reshape(-1)
-        return np.sqrt(self._points[1][self._measured]), np.sqrt(steps)
+    def _roots(self) -> tuple[FloatArray, csr_array]:
+        """Square roots of the weights of both kinds of residual; of the steps' as a matrix."""
+        return np.sqrt(self._points[1][self._measured]), self._evaluator.roots(self.rf)

@@ -10,6 +10,7 @@ import numpy as np
 
 from symda.build.kernels import BlockKernels
 from symda.build.layout import Assembly, ProblemLayout, pack
+from symda.correlations import ErrorCorrelations
 from symda.types import IntArray
 
 if TYPE_CHECKING:
@@ -178,6 +179,20 @@ class _Graph:
 
         return ca.repmat(self.rf, 1, self.problem.N)
 
+    def precision(self) -> ca.MX:
+        """Precisions of all model errors, (N E,); a sparse matrix where errors are correlated."""
+        import casadi as ca
+
+        p = self.problem
+        if not p.correlations:
+            weights = ca.DM(np.repeat(p.weight, p.E))
+            return ca.vec(ca.repmat(self.rf, 1 + p.interior, p.N)) * weights
+        roots = ca.sqrt(self.rf)
+        inverse = ErrorCorrelations(np.array(p.correlations)).inverse
+        one = ca.DM(inverse) * ca.mtimes(roots, roots.T)
+        weights = ca.DM(np.repeat(p.weight, 1 + p.interior))
+        return ca.kron(ca.sparsify(ca.diag(weights)), one)
+
 
 def _scatter(assembly: Assembly, values: ca.MX) -> ca.MX:
     """Sum of small sparse matrices as one: a constant 0-1 matrix times all their nonzeros."""
@@ -273,15 +288,16 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
     unit = graph.sizes[:errors]
     w = unit * v[unknowns:]
     lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", errors)
-    blocks = 1 + problem.interior
-    precision = ca.vec(ca.repmat(graph.rf, blocks, problem.N)) * ca.DM(
-        np.repeat(problem.weight, problem.E)
-    )
-    f = ca.sum2(graph.map_points("point_action", x)[0]) + ca.dot(precision * w, w) / 2
+    precision = graph.precision()
+    if problem.correlations:
+        weighed, curved = ca.mtimes(precision, w), graph.sized(ca.triu(precision), unit)
+    else:
+        weighed, curved = precision * w, ca.diag(precision * unit**2)
+    f = ca.sum2(graph.map_points("point_action", x)[0]) + ca.dot(weighed, w) / 2
     f = sum(map(ca.sum2, graph.prior("prior_action", x)), f)
     point_value, point_gradient = graph.map_points("point_gradient", x)
     before, *by_first = graph.prior("prior_gradient", x) or [ca.MX(0.0)]
-    value = ca.sum2(point_value) + ca.dot(precision * w, w) / 2 + ca.sum2(before)
+    value = ca.sum2(point_value) + ca.dot(weighed, w) / 2 + ca.sum2(before)
     by_all = _gradient(
         graph,
         (point_gradient, graph.layout.point_unknowns),
@@ -289,7 +305,7 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
     )
     gradient = ca.vertcat(
         graph.sizes * graph.gradient(by_all, tangent),
-        unit * precision * w,
+        unit * weighed,
     )
     g = (ca.vec(graph.map_steps("step_residual", x)[0]) - w) / unit
     slopes = _nonzeros(graph.map_steps("step_jacobian", x)[0])
@@ -306,7 +322,7 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
     second = graph.hessian(graph.layout.upper_lifted, curvatures, x, tangent, by_every)
     hessian = ca.diagcat(
         graph.sized(second, graph.sizes),
-        ca.diag(lam_f * precision * unit**2),
+        lam_f * curved,
     )
     derivatives = {
         "grad_f": ca.Function(

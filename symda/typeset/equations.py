@@ -9,6 +9,7 @@ import numpy as np
 import sympy as sp
 from sympy import Expr, Symbol
 
+from symda.correlations import ErrorCorrelations
 from symda.declare import Initial, Measurement, Model
 from symda.derive.dynamics import hessian_tensor, jacobian
 from symda.discretise import Scheme
@@ -66,6 +67,7 @@ def equations(
     model_error: ErrorForm = "step",
     averaging: Averaging = "sum",
     initial: Initial | None = None,
+    correlations: ErrorCorrelations | None = None,
 ) -> Equations:
     """Derive the mathematics of an action.
 
@@ -77,6 +79,8 @@ def equations(
         Factors of the two sums; see `symda.observe.weights.averaging_factors`.
     initial : Initial, optional
         What is known of the initial state.
+    correlations : ErrorCorrelations, optional
+        Of the model's errors.
 
     Raises
     ------
@@ -86,7 +90,7 @@ def equations(
     # Called for their checks of the options: the factors here are symbols.
     averaging_factors(averaging, N=1, M=2, D=1, L=1, T=1)
     step_weights(model_error, 1.0, np.ones(1), discrete=model.discrete)
-    subject = subject_of(model, measurement, scheme, model_error, averaging)
+    subject = subject_of(model, measurement, scheme, model_error, averaging, correlations)
     sections = (
         *([] if measurement.gaussian else [noise_section]),
         *([prior_section] if subject.has_prior else []),

@@ -48,6 +48,8 @@ _LETTERS = {
     "tau": "when",
     "V": "Cost",
     "L_d": "Lag_d",
+    "b": "d",
+    "C": "Corr",
 }
 
 

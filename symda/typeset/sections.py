@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import sympy as sp
 from sympy import Expr, Symbol
 
+from symda.correlations import ErrorCorrelations
 from symda.declare import (
     Distribution,
     ExperimentParameter,
@@ -28,6 +30,8 @@ from symda.typeset.notation import Mark, Notation, at, partial
 
 #: Derivatives listed in one section; the others are counted.
 LISTED = 60
+#: Rows of a matrix of correlations that is shown.
+SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Subject:
     scheme: Scheme
     model_error: ErrorForm
     averaging: Averaging
+    correlations: ErrorCorrelations | None = field(default=None, kw_only=True)
 
     @property
     def notation(self) -> Notation:
@@ -334,6 +339,12 @@ def action_section(subject: Subject) -> Section:
         both = _weighted(c_m, Rm[l, j, s], misfit(l), misfit(j))
         data.append(sp.Sum(both, (j, 1, sp.Add(l, -1, evaluate=False)), (l, 2, L), (s, 1, T)))
     model = sp.Sum(_weighted(subject.step_weight / 2, Rf[a], residual), (a, 1, D), (n, 0, last))
+    if subject.correlations is not None:
+        b = notation.index("b")
+        arrays = [notation.array(_letter(mark)) for mark in subject.step.residuals]
+        products = sp.Add(*(r[n, a] * r[n, b] for r in arrays), evaluate=False)
+        limits = (a, 1, D), (b, 1, D), (n, 0, last)
+        model = sp.Sum(_weighted(subject.step_weight / 2, Rf[a, b], products), *limits)
     prior = [Mark(f"P({symbol.name})", rf"P({latex_part(symbol)})") for symbol, _ in subject.priors]
     total = sp.Add(*data, model, *prior, evaluate=False)
     line = Line(Symbol(notation["A"]), total, ordered=True)
@@ -357,7 +368,28 @@ def action_section(subject: Subject) -> Section:
         )
     if notation.index("M") in c_m.free_symbols:
         note += f" {notation['M']} is the number of grid points."
-    return Section(f"Action ({subject.averaging}, {subject.model_error})", (line,), note)
+    lines = (line,) if subject.correlations is None else (line, *_coupling(subject))
+    if subject.correlations is not None:
+        note += (
+            f" 1/{notation['Rf']}[{a}] is the variance of an error in state {a}, {notation['C']} "
+            "their correlations; other errors are independent."
+        )
+    return Section(f"Action ({subject.averaging}, {subject.model_error})", lines, note)
+
+
+def _coupling(subject: Subject) -> Iterator[Line]:
+    """Yield the precision of correlated errors, and the states whose errors are."""
+    notation, known = subject.notation, subject.correlations
+    assert known is not None
+    at = np.flatnonzero((known.matrix != np.eye(len(known.matrix))).any(axis=0)).tolist()
+    a, b = (notation.index(letter) for letter in "ab")
+    Rf, name = notation.array("Rf"), notation["C"]
+    inverse = Mark(f"({name}^-1)[{a},{b}]", f"({name}^{{-1}})_{{{a},{b}}}", commutative=True)
+    yield Line(Rf[a, b], sp.sqrt(Rf[a]) * inverse * sp.sqrt(Rf[b]))
+    if len(at) <= SHOWN:
+        names = ", ".join(subject.states[i].name for i in at)
+        part = sp.Matrix(known.matrix[np.ix_(at, at)].tolist())
+        yield Line(Symbol(name), sp.ImmutableMatrix(part), f"of {names}")
 
 
 def step_derivatives_section(subject: Subject) -> Section:

@@ -8,6 +8,7 @@ from typing import cast
 
 from sympy import Expr, Symbol
 
+from symda.correlations import ErrorCorrelations
 from symda.declare import (
     Declaration,
     Forcing,
@@ -95,10 +96,11 @@ def subject_of(
     scheme: Scheme,
     model_error: ErrorForm,
     averaging: Averaging,
+    correlations: ErrorCorrelations | None = None,
 ) -> Subject:
     """Return what the displayed mathematics is about; of a lattice model, one site."""
     options = (measurement, scheme, model_error, averaging)
     if not isinstance(model, LatticeModel):
-        return Subject(model, *options)
+        return Subject(model, *options, correlations=correlations)
     one = cast("Model", OneSite.of(model))
-    return SiteSubject(one, *options, model)
+    return SiteSubject(one, *options, model, correlations=correlations)

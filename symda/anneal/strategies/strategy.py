@@ -226,7 +226,7 @@ def cut_short(job: Job, rung: int, steps: int, found: PathResult) -> PathResult:
     result.measurement_term[rung], result.model_term[rung] = terms
     result.action[rung], result.theta[rung] = sum(terms) + prior, theta
     result.states[:], result.fit[:] = path, at.measure(path, theta)
-    result.momenta[:] = at.weights(job.rf[rung]) * at.residual(path, theta)
+    result.momenta[:] = at.weigh(job.rf[rung], at.residual(path, theta))
     result.status[rung] = STOPPED
     after = f"; after step {steps} the path is the model's forecast" * (steps < job.problem.N)
     return replace(result, last_beta=rung, message=message + after)

@@ -86,7 +86,8 @@ def history(dataset: xr.Dataset) -> Part:
     """Return times, settings, versions and digests of a run."""
     record = json.loads(dataset.attrs["provenance"])
     settings = dict(record.get("settings", {}))
-    names = ("scheme", "solver", "start", "strategy", "averaging", "model_error", "kernels")
+    own = ("averaging", "model_error", "error_correlations", "kernels")
+    names = ("scheme", "solver", "start", "strategy", *own)
     chosen = [(name, dataset.attrs[name]) for name in names if name in dataset.attrs]
     rest = {k: v for k, v in record.items() if not isinstance(v, Mapping)}
     for timed in ("seconds", "climb_seconds"):

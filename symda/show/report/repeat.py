@@ -98,7 +98,7 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
         return str(dataset.attrs["command"]) + "\n", ("As it was run:",)
     settings = _settings(dataset)
     binding = json.loads(dataset.attrs.get("binding", "null"))
-    obstacles = list(_obstacles(settings, binding))
+    obstacles = list(_obstacles(settings, binding, dataset.attrs))
     if obstacles:
         return "", (f"The command line cannot say it all: {'; '.join(obstacles)}.",)
     names = [name for name, _ in apart(dataset)]
@@ -134,7 +134,9 @@ def _rungs(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _obstacles(settings: Mapping[str, Any], binding: object) -> Iterator[str]:
+def _obstacles(
+    settings: Mapping[str, Any], binding: object, attrs: Mapping[str, Any]
+) -> Iterator[str]:
     if not isinstance(settings["rf0"], (int, float, type(None))):
         yield "Rf differs between states"
     for name, known in KINDS.items():
@@ -142,6 +144,8 @@ def _obstacles(settings: Mapping[str, Any], binding: object) -> Iterator[str]:
             yield f"the {name} {settings[name]!r}"
         elif name != "solver" and _changed(known[settings[name]], settings[f"{name}_options"]):
             yield f"the options of the {name}"
+    if "error_correlations" in attrs:
+        yield "error_correlations"
     if settings["keep"] != "last":
         yield "keep"
     if binding is None:

@@ -3,7 +3,7 @@
 from symda.solve.boundary.collocation import Collocation
 from symda.solve.boundary.continuous import ContinuousData
 from symda.solve.boundary.extremal import Extremal, Outcome
-from symda.solve.boundary.functions import FieldFunctions, check_rate
+from symda.solve.boundary.functions import FieldFunctions, check_independent, check_rate
 from symda.solve.boundary.mesh import Inputs, Mesh
 from symda.solve.boundary.solver import (
     METHODS,
@@ -27,6 +27,7 @@ __all__ = [
     "Mesh",
     "Outcome",
     "Sweeps",
+    "check_independent",
     "check_rate",
     "make_method",
 ]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import casadi as ca
 
+    from symda.observe import Problem
+
 
 def check_rate(model_error: str, averaging: str, solver: str) -> None:
     """Refuse a model error of steps, and averages.
@@ -36,6 +38,21 @@ def check_rate(model_error: str, averaging: str, solver: str) -> None:
         raise OptionError(
             f"{solver}: with averaging={averaging!r} the weights depend on the number of steps, "
             "so there is no continuous problem. Make the action with averaging='sum'."
+        )
+
+
+def check_independent(problem: Problem, solver: str) -> None:
+    """Refuse correlated errors of the model.
+
+    Raises
+    ------
+    OptionError
+        If there are.
+    """
+    if problem.correlations:
+        raise OptionError(
+            f"{solver}: the action has error_correlations, and the continuous problem here has "
+            "independent errors. Take sd.anneal with solver='newton', or leave them out."
         )
 
 

@@ -14,7 +14,7 @@ from symda.build.kernels import blocks_of
 from symda.errors import OptionError, nearest
 from symda.solve.boundary.collocation import Collocation, beyond_bounds
 from symda.solve.boundary.continuous import ContinuousData
-from symda.solve.boundary.functions import FieldFunctions, check_rate
+from symda.solve.boundary.functions import FieldFunctions, check_independent, check_rate
 from symda.solve.boundary.mesh import Inputs
 from symda.solve.boundary.sweeps import Sweeps
 from symda.solve.boundary.units import BoundaryMethod, InUnits, Units
@@ -116,6 +116,7 @@ class Boundary(Solver):
             If the action has no continuous problem, or an option is unknown or out of range.
         """
         check_rate(problem.model_error, problem.averaging, self.name)
+        check_independent(problem, self.name)
         field = blocks_of(kernels, f"Jacobian of F, which {self.name} needs").field
         if field is None:
             raise OptionError(
