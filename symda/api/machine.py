@@ -97,8 +97,8 @@ def _matrices(specification: Specification, field: Field, options: Options | Non
         return build(specification.newton(given=given), _further(options, flags)).library
 
     artefact = build(specification.emitted, options)
-    controls = len(specification.model.controls)
-    return compiled_kernels(artefact, newton, field.functions, field.initial, controls)
+    paid = _paid(specification)
+    return compiled_kernels(artefact, newton, field.functions, field.initial, paid)
 
 
 def _virtual(specification: Specification, field: Field) -> Kernels:
@@ -110,8 +110,13 @@ def _virtual(specification: Specification, field: Field) -> Kernels:
         specification.emitted,
         field.functions,
         field.initial,
-        len(specification.model.controls),
+        _paid(specification),
     )
+
+
+def _paid(specification: Specification) -> int:
+    """Count the states whose values are paid."""
+    return len(specification.model.controls) + len(specification.model.independent)
 
 
 def _lattice(specification: Specification, field: LatticeField, options: Options | None) -> Kernels:

@@ -42,17 +42,17 @@ class BlockPayload(Payload):
     newton: str = ""
     field: tuple[tuple[str, str], ...] = ()
     initial: tuple[tuple[str, str], ...] = ()
-    controls: int = 0
+    paid: int = 0
 
     def restore(self) -> Kernels:
         """Rebuild the kernels."""
         field, initial = functions_of(self.field) or None, functions_of(self.initial)
         if not self.library:
             functions = functions_of(self.functions)
-            return virtual_kernels(functions, self.source, field, initial, self.controls)
+            return virtual_kernels(functions, self.source, field, initial, self.paid)
         engine = CompiledEngine(Path(self.library), self.source.digest[:DIGEST_DIGITS])
         newton = (lambda *_: Path(self.newton)) if self.newton else None
-        return BlockKernels(engine, self.source, newton, field, initial, self.controls)
+        return BlockKernels(engine, self.source, newton, field, initial, self.paid)
 
 
 class BlockKernels(Kernels):
@@ -71,8 +71,8 @@ class BlockKernels(Kernels):
         ``field(x, u, theta, t)`` and ``measure(x, theta)``, F and h themselves, with derivatives.
     initial : mapping of str to casadi.Function
         Initial values that are functions of the parameters, see `symda.derive.field.Field`.
-    controls : int
-        How many of the quantities at a point, the last ones, are controls.
+    paid : int
+        How many of the quantities at a point, the last ones, are paid values: controls and others.
     """
 
     provides = frozenset(PARTS)
@@ -84,7 +84,7 @@ class BlockKernels(Kernels):
         newton: Callable[..., Path] | None = None,
         field: Mapping[str, ca.Function] | None = None,
         initial: Mapping[str, ca.Function] = MappingProxyType({}),
-        controls: int = 0,
+        paid: int = 0,
     ) -> None:
         self.engine = engine
         self.emitted = source
@@ -92,7 +92,7 @@ class BlockKernels(Kernels):
         self._built: dict[tuple[bool, tuple[str, ...]], Path] = {}
         self.field = field
         self.initial = initial
-        self.controls = controls
+        self.paid = paid
 
     def structured(self, problem: Problem) -> Path | None:
         """Library of the structured solver; see `Kernels.structured`."""
@@ -147,7 +147,7 @@ class BlockKernels(Kernels):
 
     @property
     def _channels(self) -> int:
-        return int(self.functions["point_action"].size1_in(2)) // 2 - self.controls
+        return int(self.functions["point_action"].size1_in(2)) // 2 - self.paid
 
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> BlockPayload:
         """Return what another process needs; see `Kernels.payload`."""
@@ -157,9 +157,9 @@ class BlockKernels(Kernels):
             solver = self.structured(problem) if "lanes" in parts else None
             newton = "" if solver is None else str(solver)
             library = str(self.engine.library)
-            return BlockPayload(self.emitted, library, (), newton, field, initial, self.controls)
+            return BlockPayload(self.emitted, library, (), newton, field, initial, self.paid)
         functions = serial(self.functions)
-        return BlockPayload(self.emitted, "", functions, "", field, initial, self.controls)
+        return BlockPayload(self.emitted, "", functions, "", field, initial, self.paid)
 
 
 class BlockEvaluator(Evaluator):
@@ -174,8 +174,8 @@ class BlockEvaluator(Evaluator):
         return {
             "D": D,
             "P": step.size1_in(1),
-            "L": point.size1_in(2) // 2 - self.kernels.controls,
-            "C": self.kernels.controls,
+            "L": point.size1_in(2) // 2 - self.kernels.paid,
+            "C": self.kernels.paid,
             "E": step.size1_in(0) - D,
             "3 + S U": step.size1_in(2),
         }
@@ -187,8 +187,16 @@ class BlockEvaluator(Evaluator):
         model = engine.step_action(path, values, self.packed.steps, self.precision(rf))
         at, own = self.packed.row_states(path), self.packed.row_pieces(parameters)
         data = engine.point_action(at, own, self.packed.points)
-        paid = self.problem.paid(path)
-        return float(data.sum()) - paid, float(model.sum()) + paid
+        squares, priors = (self._paid(path, parameters, prior=prior) for prior in (False, True))
+        return float(data.sum()) - squares - priors, float(model.sum()) + squares
+
+    def _paid(self, path: FloatArray, parameters: FloatArray, *, prior: bool) -> float:
+        """Return what the squares of controls cost, or the values that have priors."""
+        points = self.packed.paid[prior]
+        if points is None:
+            return 0.0
+        at, own = self.packed.row_states(path), self.packed.row_pieces(parameters)
+        return float(self.kernels.engine.point_action(at, own, points).sum())
 
     def value_and_gradient(
         self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike
@@ -241,9 +249,16 @@ class BlockEvaluator(Evaluator):
 
     def prior(self, X: ArrayLike, theta: ArrayLike) -> float:
         """Prior term of the action."""
+        path, parameters = self.split(X, theta)
+        values = self.prior_of_values(path, parameters)
         if not self.kernels.engine.has_prior:
-            return 0.0
-        return float(self.kernels.engine.prior_action(*self._firsts(*self.split(X, theta))).sum())
+            return values
+        first = self.kernels.engine.prior_action(*self._firsts(path, parameters))
+        return float(first.sum()) + values
+
+    def prior_of_values(self, X: FloatArray, theta: FloatArray) -> float:
+        """Return the part of it that values of parameters per step pay."""
+        return self._paid(X, theta, prior=True)
 
     def prior_hessian(self, X: FloatArray, theta: FloatArray) -> FloatArray:
         """Nonzeros of the prior's Hessian, (S, nonzeros); none without a prior."""
@@ -318,16 +333,16 @@ class BlockEvaluator(Evaluator):
         return self.given.columns(found, values)
 
     def measure_jacobian(self, X: ArrayLike, theta: ArrayLike) -> csr_array:
-        """Jacobian of what is measured, and controls, at all points, (M (L + C), M D + P)."""
+        """Jacobian of what is measured, and paid, at all points, (M (L + C), M D + P)."""
         from scipy.sparse import csr_array
 
         p = self.problem
         _, measured = self.measure_slopes(X, theta)
-        slopes = np.zeros((p.M, p.L + len(p.controls), measured.shape[-1]))
+        slopes = np.zeros((p.M, p.L + len(p.paid), measured.shape[-1]))
         slopes[:, : p.L] = measured
-        slopes[:, p.L + np.arange(len(p.controls)), p.controls] = 1.0
+        slopes[:, p.L + np.arange(len(p.paid)), p.paid] = 1.0
         at = np.broadcast_to(self.layout.measure_unknowns[:, None, :], slopes.shape)
-        count = p.M * (p.L + len(p.controls))
+        count = p.M * (p.L + len(p.paid))
         rows = np.repeat(np.arange(count), slopes.shape[-1])
         found = csr_array(
             (slopes.reshape(-1), (rows, at.reshape(-1))), shape=(count, p.unknowns.count)
@@ -374,11 +389,11 @@ def compiled_kernels(
     newton: Callable[..., Path] | None = None,
     field: Mapping[str, ca.Function] | None = None,
     initial: Mapping[str, ca.Function] = MappingProxyType({}),
-    controls: int = 0,
+    paid: int = 0,
 ) -> BlockKernels:
     """Kernels of a compiled module; `newton` builds the structured solver's library."""
     engine = CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS])
-    return BlockKernels(engine, artefact.source, newton, field, initial, controls)
+    return BlockKernels(engine, artefact.source, newton, field, initial, paid)
 
 
 def virtual_kernels(
@@ -386,7 +401,7 @@ def virtual_kernels(
     source: Source,
     field: Mapping[str, ca.Function] | None = None,
     initial: Mapping[str, ca.Function] = MappingProxyType({}),
-    controls: int = 0,
+    paid: int = 0,
 ) -> BlockKernels:
     """Kernels on CasADi's virtual machine."""
-    return BlockKernels(VirtualEngine(functions), source, None, field, initial, controls)
+    return BlockKernels(VirtualEngine(functions), source, None, field, initial, paid)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Packed:
     """A problem's data as the kernels read it: `steps` (N, 3 + S U), `points` (M + R, 2 (L + C)).
 
-    Points have data and weights of the L channels and of the C controls. Rows of data are in the
+    Points have data and weights of the L channels and of the C values paid. Rows of data are in the
     order of their grid points; one that was measured several times has several.
     """
 
@@ -39,6 +39,8 @@ class Packed:
     #: Whether the prior of a parameter of the kernels is that of an experiment, (S, p): each
     #: parameter has its prior once.
     own: FloatArray
+    #: `points` with the weights of controls only, and of values with priors only; None: none.
+    paid: tuple[FloatArray | None, FloatArray | None] = (None, None)
 
     def pieces(self, theta: FloatArray) -> Theta:
         """Return parameters (P,) as the kernels take them: of each experiment its own."""
@@ -83,7 +85,7 @@ def pack(problem: Problem) -> Packed:
     """Lay out times, step lengths, weights, forcing and data."""
     head = np.stack([problem.left_times, problem.h, problem.weight], axis=1)
     steps = np.hstack([head, problem.u.reshape(problem.N, -1)])
-    # the square of a control is a misfit to 0
+    # the square of a control is a misfit to 0; priors of values have no data
     nothing = np.zeros_like(problem.cost)
     points = np.hstack([problem.y, nothing, problem.rm, problem.cost])
     at = np.arange(problem.M)
@@ -107,7 +109,24 @@ def pack(problem: Problem) -> Packed:
         first_row[first_points],
         problem.use,
         own,
+        _paid_only(points, len(problem.paid), problem.priors),
     )
+
+
+def _paid_only(
+    points: FloatArray, paid: int, priors: int
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """Keep the weights of controls, or of values with priors, of the last `paid` quantities."""
+    found: list[FloatArray | None] = []
+    end = points.shape[1]
+    for kept in (slice(end - paid, end - priors), slice(end - priors, end)):
+        only = None
+        if kept.start < kept.stop:
+            only = points.copy()
+            only[:, end // 2 :] = 0.0
+            only[:, kept] = points[:, kept]
+        found.append(only)
+    return found[0], found[1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from symda.declare.check import (
 )
 from symda.declare.declaration import Declaration
 from symda.declare.declared import Declared
-from symda.declare.distributions import Distribution, Normal
+from symda.declare.distributions import Distribution, Normal, PriorOfValue
 from symda.declare.model import Model
 from symda.declare.site import SiteState
 from symda.declare.symbols import ExperimentParameter, Parameter, State, StepParameter
@@ -86,20 +86,26 @@ class Measurement:
         return (*self.functions, *(further[k] for k in range(L, max([L - 1, *further]) + 1)))
 
     def paid(self, model: Model) -> Measurement:
-        """Return it with the model's controls after it, whose squares are misfits to 0."""
-        if not model.controls:
+        """Return it with what each value of a parameter per step costs after it.
+
+        First the controls, whose squares are misfits to 0, then the priors of values.
+        """
+        paid: list[tuple[str, StepParameter, Distribution]] = [
+            *((f"cost of {u.name}", u, Normal(u)) for u in model.controls),
+            *((f"prior of {w.name}", w, PriorOfValue(w, p)) for w, p in model.independent.items()),
+        ]
+        if not paid:
             return self
         names = list(self.names)
-        for control in model.controls:
-            name = f"cost of {control.name}"
+        for name, _, _ in paid:
             while name in names:
                 name += "_"
             names.append(name)
         return Measurement(
             tuple(names),
-            (*self.functions, *model.controls),
+            (*self.functions, *(symbol for _, symbol, _ in paid)),
             self.parameters,
-            (*self.noises, *(Normal(control) for control in model.controls)),
+            (*self.noises, *(noise for _, _, noise in paid)),
         )
 
     def declarations(self, model: Model) -> dict[State | Parameter, Declaration]:
@@ -143,6 +149,10 @@ def measure(model: Model, measured: Measured) -> Measurement:
     terms = [term for noise in noises for term in noise.terms.values()]
     used = [symbol for symbol in symbols_in([*functions, *terms]) if isinstance(symbol, Declared)]
     used += _of_priors(model, [symbol for symbol in used if isinstance(symbol, Parameter)])
+    for one, prior in model.independent.items():
+        for name, term in prior.terms.items():
+            if name in prior.positive and isinstance(term, Parameter):
+                _check_positive(term, f"prior of {one.name!r}, {name}")
     names, states = {symbol.name for symbol in (*known, *used)}, set(model.states)
     for function, here in zip(functions, wheres, strict=True):
         check_expression(function, here)

@@ -300,9 +300,13 @@ class Problem(ProblemData):
         firsts = np.array([segment.first_point for segment in self.segments])
         return readonly(firsts[:, None] * self.D + np.arange(self.D))
 
-    def paid(self, path: FloatArray) -> float:
-        """Return what the controls of a path (M, D) cost."""
-        return 0.5 * float(np.sum(self.cost * path[:, self.controls] ** 2))
+    @property
+    def payer(self) -> str:
+        """Name a state whose values are paid for, for people; empty if there is none."""
+        names = [self.states[a] for a in self.paid]
+        kinds = ["the control"] * (len(names) - self.priors)
+        kinds += ["a prior of each value of"] * self.priors
+        return f"{kinds[0]} {names[0]}" if names else ""
 
     @property
     def fitted(self) -> int:
@@ -312,8 +316,8 @@ class Problem(ProblemData):
         free parameter per step all values but the last; one with a process variance counts once,
         like a state.
         """
-        # a control is paid for, as an error of the model is
-        paid = np.isin(np.arange(self.D), self.controls)
+        # what is paid for is no more fitted than an error of the model is
+        paid = np.isin(np.arange(self.D), self.paid)
         unknown = int((~self.given & ~paid).sum())
         points = self.M - int(self.pulses.sum()) * (1 + self.interior)
         per_step = (self.untied & ~paid).sum() * (points - 2 * len(self.segments))
@@ -349,7 +353,7 @@ class Problem(ProblemData):
     @property
     def squares(self) -> bool:
         """Whether the measurement term is a sum of squares with one row of data a point."""
-        return self.gaussian and not len(self.repeat_at)
+        return self.gaussian and not len(self.repeat_at) and not self.priors
 
     def window(self, steps: int) -> Problem:
         """Return the problem of the first `steps` steps: grid, data, forcing and weights cut there.

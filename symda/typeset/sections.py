@@ -74,7 +74,8 @@ class Subject:
     def priors(self) -> tuple[tuple[Symbol, Distribution], ...]:
         """What is known of parameters and first states beforehand."""
         declared = self.measurement.declarations(self.model)
-        pairs = ((symbol, one.prior) for symbol, one in declared.items())
+        own = self.model.independent
+        pairs = ((symbol, one.prior) for symbol, one in declared.items() if symbol not in own)
         return tuple((symbol, prior) for symbol, prior in pairs if prior is not None)
 
     @property
@@ -175,6 +176,12 @@ def _own_values(subject: Subject) -> list[str]:
         said.append(
             f"Paid, by 1/2 the cost of the square ({span}): {', '.join(costs[:8])}; in the action "
             "a misfit to 0."
+        )
+    priors = [f"{w.name} {prior}" for w, prior in subject.model.independent.items()]
+    if priors:
+        said.append(
+            f"Prior of each value that an equation uses: {', '.join(priors[:8])}; in the action a "
+            "channel of its own, whatever y."
         )
     walks = [f"{name} {variance:g}" for name, variance in variances if variance is not None]
     if walks:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from sympy import Expr, Symbol
 
 from symda.declare import (
     Declaration,
+    Distribution,
     Forcing,
     LatticeModel,
     Measurement,
@@ -39,6 +40,7 @@ class OneSite:
     declarations: Mapping[Symbol, Declaration]
     per_step: tuple[Symbol, ...] = ()
     controls: tuple[Symbol, ...] = ()
+    independent: Mapping[Symbol, Distribution] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: LatticeModel) -> OneSite:
