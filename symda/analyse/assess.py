@@ -164,7 +164,7 @@ def _look(
         unseen=tuple(equations.unseen),
         jumps=() if equations.jumps is None else equations.jumps(*problem.natural(X, theta)),
         n=int(problem.data_count),
-        p=_fitted(evaluator, equations, fixed),
+        p=_fitted(evaluator, equations, fixed, X, theta),
     )
     left = NEARBY * problem.measurement_scale
     if not (here.minimum if own else here.convex and here.decrement <= left):
@@ -235,14 +235,23 @@ def _held(problem: Problem, held: BoolArray) -> list[tuple[str, int]]:
     return [(problem.parameters[i], 0) for i in names] + states
 
 
-def _fitted(evaluator: Evaluator, equations: ModelEquations, fixed: BoolArray) -> int:
+def _fitted(
+    evaluator: Evaluator,
+    equations: ModelEquations,
+    fixed: BoolArray,
+    X: FloatArray,
+    theta: FloatArray,
+) -> int:
     """Quantities that were fitted: those that no measurement sees, or a bound holds, were not."""
     problem = evaluator.problem
     _, on_theta = problem.unknowns.split(fixed)
     free = problem.free & ~on_theta
-    idle = sum(bool(free[problem.parameters.index(name)]) for name in equations.unconstrained)
+    idle = np.isin(problem.parameters, equations.unconstrained)
+    if has_matrices(evaluator):
+        # as the factor of a dose that was not given
+        idle |= ~evaluator.felt(X, theta)
     held = int((problem.free & on_theta).sum())
-    return int(problem.fitted) - _unseen(problem, equations) - idle - held
+    return int(problem.fitted) - _unseen(problem, equations) - int((free & idle).sum()) - held
 
 
 def _unseen(problem: Problem, equations: ModelEquations) -> int:

@@ -14,7 +14,7 @@ from symda.anneal.apart import apart
 from symda.api.machine import machine
 from symda.api.preflight import loose
 from symda.api.run import Run
-from symda.api.same import check_equations
+from symda.api.same import check_equations, differing
 from symda.build.kernels import matrices_of
 from symda.errors import OptionError, SolveError
 from symda.solve import judge, on_edge, settled
@@ -42,7 +42,7 @@ def posterior(
             f"posterior: the first argument is a symda.Run, got {type(run).__name__}; "
             "make one with sd.anneal(action, data)."
         )
-    _check_same(run, problem)
+    _check_same(run, specification, problem)
     fix = "Pass the action that the run was annealed with."
     check_equations(run.dataset, specification, "posterior", fix)
     _check_asked(problem)
@@ -74,7 +74,7 @@ def posterior(
     return replace(found, values=values[problem.free])
 
 
-def _check_same(run: Run, problem: Problem) -> None:
+def _check_same(run: Run, specification: Specification, problem: Problem) -> None:
     d = run.dataset
     made = {
         "experiments": (
@@ -95,10 +95,12 @@ def _check_same(run: Run, problem: Problem) -> None:
                 f"posterior: the run has other {what} than these data give: {ran} and {given}. "
                 "Pass the action, data, grid and fixed parameters that the run was annealed with."
             )
-    if not _same_data(run, problem):
+    others = [*_other_data(run, problem), *differing(d, specification, problem)]
+    if others:
         raise OptionError(
-            "posterior: the run has other times, values or variances than these data. "
-            "Pass the data that the run was annealed with."
+            f"posterior: these are not the data of the run: {', '.join(others)} "
+            f"{'differ' if len(others) > 1 or others[0].endswith('s') else 'differs'}. Pass the "
+            "data that the run was annealed with."
         )
 
 
@@ -114,25 +116,26 @@ def _check_asked(problem: Problem) -> None:
         )
 
 
-def _same_data(run: Run, problem: Problem) -> bool:
-    """Whether a run's times, data and variances are the problem's."""
+def _other_data(run: Run, problem: Problem) -> list[str]:
+    """Name what of a run's times, data and variances is not the problem's."""
     d = run.dataset
-    ran, given = (
-        np.where(np.isnan(values), 0.0, values)
-        for values in (
-            np.stack([d["observed"].values, 1.0 / d["variance"].values]),
-            np.stack(
-                [
-                    problem.y,
-                    np.where(problem.own_scale, 0.0, problem.rm) / problem.measurement_scale,
-                ]
-            ),
-        )
-    )
+    seen = problem.rm > 0.0
+    known = seen & ~problem.own_scale
+    here = {
+        "values": np.where(seen, problem.y, np.nan),
+        "variances": np.where(known, problem.rm, np.nan) / problem.measurement_scale,
+    }
+    ran = {"values": d["observed"].values, "variances": 1.0 / d["variance"].values}
+    others = [
+        f"the {name}"
+        for name, values in here.items()
+        if not np.allclose(ran[name], values, rtol=1e-12, atol=0.0, equal_nan=True)
+    ]
     again = d["repeated"].values if "repeated" in d else np.empty((0, problem.L))
     given_again = np.where(problem.repeat_rm > 0.0, problem.repeat_y, np.nan)
     if not np.array_equal(again, given_again, equal_nan=True):
-        return False
-    return np.allclose(ran, given, rtol=1e-12, atol=0.0) and np.allclose(
-        d["time"].values, problem.times, rtol=1e-9, atol=1e-9 * float(np.ptp(problem.times))
-    )
+        others.append("the values measured again")
+    near = 1e-9 * float(np.ptp(problem.times))
+    if not np.allclose(d["time"].values, problem.times, rtol=1e-9, atol=near):
+        others.insert(0, "the times")
+    return others

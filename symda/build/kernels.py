@@ -20,7 +20,7 @@ from symda.build.parts import PARTS
 from symda.build.serial import functions_of, serial
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
-from symda.types import FloatArray, IntArray
+from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -291,6 +291,23 @@ class BlockEvaluator(Evaluator):
             parts.append(self.prior_hessian(X, theta))
         change = self.given.changes(self.layout, parts, slope, theta)
         return np.concatenate([*(part.reshape(-1) for part in parts), change])
+
+    def felt(self, X: FloatArray, theta: FloatArray) -> BoolArray:
+        """Return which parameters change a step or what a datum costs, to first order, (P,)."""
+        engine, own = self.kernels.engine, self.packed.row_pieces(theta)
+        D, found = (
+            self.problem.D,
+            self.residual_jacobian(X, theta)[:, self.problem.unknowns.on_path :],
+        )
+        by_steps = np.asarray(abs(found).sum(axis=0)).reshape(-1) > 0.0
+        by_row = engine.point_hessian(self.packed.row_states(X), own, self.packed.points) != 0.0
+        places = self.kernels.functions["point_hessian"].sparsity_out(0).get_triplet()
+        for k, place in enumerate(np.asarray(places[1], dtype=np.int64)):
+            if place >= D:
+                by_steps[self.layout.point_unknowns[by_row[:, k], place] - self.problem.M * D] = (
+                    True
+                )
+        return by_steps
 
     def predictors(self, X: FloatArray, theta: FloatArray) -> FloatArray:
         """Return what the cost of each row of data depends on, (M + R, Q); the first L are h."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -19,9 +19,10 @@ from symda.declare import (
     State,
     StepParameter,
 )
-from symda.derive.dynamics import first_derivatives, second_derivatives
 from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm
+from symda.scale import Scale
+from symda.typeset.coordinates import Coordinate, first, second
 from symda.typeset.display import Line, Section, latex_part
 from symda.typeset.formulas import StepNotation, derivative_lines, residual_lines
 from symda.typeset.notation import Mark, Notation, at, partial
@@ -87,6 +88,25 @@ class Subject:
     def coordinates(self) -> tuple[Symbol, ...]:
         """The states that equations and measured quantities are differentiated by."""
         return self.states
+
+    def scale(self, symbol: Symbol) -> Scale:
+        """Return the scale of a state; that of anything else does not matter to the step."""
+        declared = self.model.declarations.get(symbol)
+        if declared is None or not isinstance(symbol, State | SiteState):
+            return Scale()
+        return declared.coordinate
+
+    @property
+    def moved(self) -> tuple[Coordinate, ...]:
+        """What the step knows the unknowns by."""
+        return tuple(Coordinate(symbol, self.scale(symbol)) for symbol in self.unknowns)
+
+    @property
+    def rates(self) -> tuple[Expr, ...]:
+        """F of the step: the equations, as rates of what it steps."""
+        discrete = self.model.discrete
+        pairs = zip(self.moved, self.model.equations, strict=False)
+        return tuple(one.rate(equation, discrete=discrete) for one, equation in pairs)
 
     @property
     def unknowns(self) -> tuple[Symbol, ...]:
@@ -282,11 +302,17 @@ def initial_section(subject: Subject, initial: Initial) -> Section:
 def step_section(subject: Subject) -> Section:
     """Return the residual of one step."""
     notation, step = subject.notation, subject.step
-    where = [Line(notation.vector("x", None), _listed(subject.states))]
+    where = [Line(notation.vector("x", None), _listed(subject.states, subject.scale))]
     if subject.model.forcing:
         where.append(Line(notation.vector("u", None), _listed(subject.model.forcing)))
     if subject.parameters:
         where.append(Line(notation.vector("theta", None), _listed(subject.parameters)))
+    scaled = [
+        Line(_part(_field_letter(subject), *one.name), rate)
+        for one, rate in zip(subject.moved, subject.rates, strict=False)
+        if one.scale.name
+    ]
+    where += scaled[:LISTED]
     n, t = notation["n"], notation["t"]
     note = f"From grid time {t}[{n}] to {t}[{n}+1]"
     if not subject.scheme.discrete:
@@ -301,7 +327,15 @@ def step_section(subject: Subject) -> Section:
             "momenta"
         )
     title = "Step" if subject.scheme.discrete else f"Step: {subject.scheme.name}"
-    return Section(title, (*where, *residual_lines(step)), note + ".")
+    note += "."
+    if scaled:
+        value = "next value" if subject.scheme.discrete else "rate"
+        note += (
+            f" {notation['x']} holds the logarithm or logit of states that have one: that is what "
+            f"is stepped and whose errors are weighed; {_field_letter(subject)} is its {value}; "
+            "derivatives are by it. States themselves stand in the expressions."
+        )
+    return Section(title, (*where, *residual_lines(step)), note)
 
 
 def action_section(subject: Subject) -> Section:
@@ -366,22 +400,18 @@ def step_derivatives_section(subject: Subject) -> Section:
 
 def field_jacobian_section(subject: Subject) -> Section:
     """Return the first derivatives of F that are not zero."""
-    model, name = subject.model, _field_letter(subject)
-    entries = first_derivatives(model.equations, subject.unknowns)
-    lines = [
-        Line(_derivative(name, model.states[a], subject.unknowns[b]), value)
-        for (a, b), value in entries.items()
-    ]
+    name, moved = _field_letter(subject), subject.moved
+    entries = first(subject.rates, moved)
+    lines = [Line(_derivative(name, moved[a], moved[b]), f) for (a, b), f in entries.items()]
     return _listing(f"Jacobian of {name}", lines, "jacobian and .parameter_jacobian")
 
 
 def field_curvature_section(subject: Subject) -> Section:
     """Return the second derivatives of F that are not zero."""
-    model, name = subject.model, _field_letter(subject)
-    entries = second_derivatives(model.equations, subject.unknowns)
+    name, moved = _field_letter(subject), subject.moved
     lines = [
-        Line(_derivative(name, model.states[a], subject.unknowns[b], subject.unknowns[c]), value)
-        for (a, b, c), value in entries.items()
+        Line(_derivative(name, moved[a], moved[b], moved[c]), value)
+        for (a, b, c), value in second(subject.rates, moved).items()
     ]
     return _listing(f"Second derivatives of {name}", lines, "second_derivatives")
 
@@ -398,12 +428,19 @@ def _field_letter(subject: Subject) -> str:
     return subject.notation["f" if subject.scheme.discrete else "F"]
 
 
-def _derivative(name: str, component: State, *by: Symbol) -> Mark:
-    what = (f"{name}[{component.name}]", f"{name}_{{{latex_part(component)}}}")
+def _part(name: str, component: str, latex: str) -> Mark:
+    return Mark(f"{name}[{component}]", f"{name}_{{{latex}}}")
+
+
+def _derivative(name: str, component: Coordinate, *by: Coordinate) -> Mark:
+    part = _part(name, *component.name)
+    what = (part.name, part.latex)
     if len(by) == 2 and by[0] == by[1]:
-        top, bottom = rf"\partial^{{2}} {what[1]}", rf"\partial {latex_part(by[0])}^{{2}}"
-        return Mark(f"d2{what[0]}/d{by[0].name}2", rf"\frac{{{top}}}{{{bottom}}}")
-    return partial(what, *((symbol.name, latex_part(symbol)) for symbol in by))
+        word, latex = by[0].name
+        bottom = latex if by[0].scale.name is None else rf"({latex})"
+        top, bottom = rf"\partial^{{2}} {what[1]}", rf"\partial {bottom}^{{2}}"
+        return Mark(f"d2{what[0]}/d{word}2", rf"\frac{{{top}}}{{{bottom}}}")
+    return partial(what, *(one.name for one in by))
 
 
 def _letter(mark: Mark) -> str:
@@ -432,12 +469,13 @@ def _rate(state: State, time: Symbol) -> Mark:
     return Mark(f"d{state.name}/d{time.name}", rf"\frac{{{top}}}{{{bottom}}}")
 
 
-def _listed(symbols: Sequence[Symbol]) -> Expr | sp.Tuple:
-    if len(symbols) == 1:
-        return symbols[0]
+def _listed(
+    symbols: Sequence[Symbol], scale: Callable[[Symbol], Scale] = lambda _: Scale()
+) -> Expr | sp.Tuple:
     if len(symbols) > 8:
         symbols = (*symbols[:3], Symbol("..."), symbols[-1])
-    return sp.Tuple(*symbols)
+    values = [Coordinate(symbol, scale(symbol)).value for symbol in symbols]
+    return values[0] if len(values) == 1 else sp.Tuple(*values)
 
 
 def _count(number: int, one: str, many: str = "") -> str:

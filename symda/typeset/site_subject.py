@@ -22,6 +22,7 @@ from symda.declare import (
 )
 from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm
+from symda.scale import Scale
 from symda.typeset.notation import Notation
 from symda.typeset.sections import Subject
 
@@ -78,6 +79,14 @@ class SiteSubject(Subject):
         sites = self.lattice.lattice.sites
         said = [f"{site.name} = 0 .. {site.size - 1} ({site.boundary})" for site in sites]
         return (f"At every site {', '.join(said)}.",)
+
+    def scale(self, symbol: Symbol) -> Scale:
+        """Return the scale of a field at any site."""
+        if isinstance(symbol, SiteState):
+            declared = self.lattice.declared(symbol.field)
+            return Scale() if declared is None else declared.coordinate
+        declared = self.lattice.declarations.get(symbol)
+        return Scale() if declared is None else declared.coordinate
 
     @property
     def coordinates(self) -> tuple[Symbol, ...]:
