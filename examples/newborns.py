@@ -4,9 +4,9 @@ Four of the 59 newborns of T. H. Grasela and S. M. Donn, Neonatal population pha
 phenobarbital derived from routine clinical data, Dev. Pharmacol. Ther. 8 (1985) 374: subjects 9,
 14, 18 and 38 of the data set Phenobarb of R's package nlme, those with twelve or more doses (mg,
 given into a vein) and four samples (mg/l), the last of them five days or more after the last dose.
-Each is an experiment with a rate of elimination k and a volume V of its own; the noise, log-normal, is
-one for all and estimated. Before the first dose there is nothing in the body, exactly. With their
-weights of 1.4, 1.1, 1.0 and 1.3 kg the volumes are 0.88, 0.88, 1.10 and 1.09 l/kg and the
+Each is an experiment with a rate of elimination k and a volume V of its own; the noise, log-normal,
+is one for all and estimated. Before the first dose there is nothing in the body, exactly. With
+their weights of 1.4, 1.1, 1.0 and 1.3 kg the volumes are 0.88, 0.88, 1.10 and 1.09 l/kg and the
 clearances k V 0.0034, 0.0051, 0.0070 and 0.0056 l/h/kg; the paper has 0.96 and 0.0047 on average.
 
 These data do not determine a second compartment. With one, whose exchange rates k12 and k21 are the

@@ -430,7 +430,7 @@ def match_channels(observations: Observations, channels: tuple[str, ...]) -> Obs
             variance=observations.variance[:, order],
             channels=channels,
             forcing=observations.forcing,
-            initial=observations.initial,
+            initial={s: None if math.isnan(v) else v for s, v in observations.initial.items()},
         )
 
 
