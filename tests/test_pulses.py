@@ -409,18 +409,6 @@ def test_the_example_agrees_with_scipy(name: str) -> None:
     assert (np.abs(mine - values) < 1e-2 * errors).all()
 
 
-def test_newborns_agree_with_scipy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each estimate, its error and the likelihood; `main` refuses others. And what it says."""
-    script = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "newborns.py"))
-    script["main"](tmp_path)
-    printed = capsys.readouterr().out
-    assert "verdict: consistent with the data" in printed
-    assert "-log likelihood 35.6680, SciPy 35.6680" in printed
-    assert "AIC: 89.3, with the second compartment 86.1" in printed
-    assert "AIC for few data: 119.3, with the second compartment 152.1" in printed
-    assert (tmp_path / "newborns_states.png").is_file()
-
-
 @pytest.mark.parametrize("scale", ["log", "logit"])
 def test_jumps_of_scaled_states_are_refused(scale: str) -> None:
     """A dose adds to x, not to log x; simulations are in x and take it."""
