@@ -431,21 +431,6 @@ def test_jumps_of_scaled_states_are_refused(scale: str) -> None:
     assert float(path.states[-1, 0]) == pytest.approx(exact, rel=1e-8)
 
 
-def test_a_walk_beside_pulses_is_refused() -> None:
-    """A pulse takes no time, and would be one step more of the walk."""
-    y, dose = sd.state("y", start=(0.0, 2.0)), sd.forcing("dose")
-    w = sd.parameter("w", per="step", start=(-1.0, 1.0), process_variance=0.1)
-    action = sd.Action(sd.Model({y: dose + w}), [y])
-    times = np.arange(4.0)
-    for forcing in (sd.Pulses([1.0], [0.0]), 0.0):
-        data = sd.Observations(times, np.ones(4), variance=0.1, forcing={"dose": forcing})
-        if forcing == 0.0:
-            assert action.bind(data).M == 4
-            continue
-        with pytest.raises(sd.DataError, match="one step more of its walk"):
-            action.bind(data)
-
-
 def test_no_pulses_are_a_placebo() -> None:
     """An empty table is the same as 0, for doses and events, also of scaled states."""
     none = sd.Pulses([], [])

@@ -191,7 +191,7 @@ class Evaluator(ABC):
     def weights(self, rf: ArrayLike) -> FloatArray:
         """Return the weights of the squared residuals of all steps, (N, E)."""
         p = self.problem
-        return p.weight[:, None] * np.tile(self.precision(rf), 1 + p.interior)
+        return p.weight[:, None] * np.tile(p.by_step(self.precision(rf)), 1 + p.interior)
 
     @abstractmethod
     def terms(self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike) -> tuple[float, float]:

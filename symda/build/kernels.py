@@ -97,7 +97,8 @@ class BlockKernels(Kernels):
     def structured(self, problem: Problem) -> Path | None:
         """Library of the structured solver; see `Kernels.structured`."""
         flags = lane_flags(problem)
-        if self._newton is None or flags is None:
+        # the lanes have one Rf for all steps
+        if self._newton is None or flags is None or problem.still.any():
             return None
         form = bool(problem.given.any()), flags
         if form not in self._built:
@@ -184,11 +185,15 @@ class BlockEvaluator(Evaluator):
         """Measurement term and model term of the action."""
         path, parameters = self.split(X, theta)
         engine, values = self.kernels.engine, self.packed.pieces(parameters)
-        model = engine.step_action(path, values, self.packed.steps, self.precision(rf))
+        model = engine.step_action(path, values, self.packed.steps, self.by_step(rf))
         at, own = self.packed.row_states(path), self.packed.row_pieces(parameters)
         data = engine.point_action(at, own, self.packed.points)
         squares, priors = (self._paid(path, parameters, prior=prior) for prior in (False, True))
         return float(data.sum()) - squares - priors, float(model.sum()) + squares
+
+    def by_step(self, rf: ArrayLike) -> FloatArray:
+        """Return Rf as the steps take it, (D,), or (N, D) where they are not alike."""
+        return self.problem.by_step(self.precision(rf))
 
     def _paid(self, path: FloatArray, parameters: FloatArray, *, prior: bool) -> float:
         """Return what the squares of controls cost, or the values that have priors."""
@@ -220,7 +225,7 @@ class BlockEvaluator(Evaluator):
         """Return action and gradient, given initial values being taken for unknowns."""
         p = self.problem
         engine, values = self.kernels.engine, self.packed.pieces(parameters)
-        model, by_step = engine.step_gradient(path, values, self.packed.steps, self.precision(rf))
+        model, by_step = engine.step_gradient(path, values, self.packed.steps, self.by_step(rf))
         data, by_row = engine.point_gradient(
             self.packed.row_states(path), self.packed.row_pieces(parameters), self.packed.points
         )
@@ -325,7 +330,7 @@ class BlockEvaluator(Evaluator):
 
         path, parameters = self.split(X, theta)
         engine, values = self.kernels.engine, self.packed.pieces(parameters)
-        by_step = engine.step_hessian(path, values, self.packed.steps, self.precision(rf))
+        by_step = engine.step_hessian(path, values, self.packed.steps, self.by_step(rf))
         at, own = self.packed.row_states(path), self.packed.row_pieces(parameters)
         by_point = engine.point_hessian(at, own, self.packed.points)
         first = self.first_slopes(path, parameters, rf)

@@ -27,6 +27,8 @@ from symda.types import BoolArray, FloatArray, IntArray
 #: Change of a free parameter per step by its own size costs the action half of this, so that a
 #: value without any effect is that of its neighbour.
 TIE = 1e-8
+#: A walk stands still over a pulse: its change there weighs so many times what it does over a step.
+STILL = 2.0**24
 #: Data that vary by less than this share of their size are the same number.
 FLAT = 1e-12
 
@@ -224,6 +226,18 @@ class Problem(ProblemData):
         tie = TIE / self.sizes[: self.D] ** 2
         own = np.where(self.untied, tie, 1.0 / self.process_variance)
         return np.where(self.ruled, np.asarray(rf, dtype=float), own)
+
+    @cached_property
+    def still(self) -> BoolArray:
+        """Which states are walks that stand still in a step, the one of a pulse, (N, D)."""
+        walks = self.per_step & ~self.untied
+        return readonly(self.pulses[:, None] & walks)
+
+    def by_step(self, precision: FloatArray) -> FloatArray:
+        """Return Rf of every state (D,) in each step, (N, D), or as it is for all."""
+        if not self.still.any():
+            return precision
+        return np.where(self.still, STILL * precision, precision)
 
     @cached_property
     def variances(self) -> FloatArray:

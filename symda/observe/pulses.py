@@ -303,22 +303,3 @@ def check_jumps_scaled(model: Model, forcing: Mapping[str, object]) -> None:
                     f"not one of its {'logarithm' if scale == 'log' else 'logit'}. Leave that "
                     "scale out, and give the state bounds."
                 )
-
-
-def check_walks(model: Model, forcing: Mapping[str, object]) -> None:
-    """Refuse parameters per step that drift beside pulses: each would be a step more of the walk.
-
-    Raises
-    ------
-    DataError
-        If there are pulses, and a parameter per step with a process variance.
-    """
-    jumping = _pulsed(forcing)
-    for symbol in model.per_step if jumping else ():
-        if model.declarations[symbol].process_variance is not None:
-            raise DataError(
-                f"forcing {jumping[0]!r} is given as pulses, and the parameter per step "
-                f"{symbol.name!r} has a process_variance: a pulse, which takes no time, would be "
-                "one step more of its walk. Leave the process variance out, or pass the dose as "
-                "samples over a short time."
-            )

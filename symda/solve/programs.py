@@ -176,7 +176,10 @@ class _Graph:
         """Rf for every step."""
         import casadi as ca
 
-        return ca.repmat(self.rf, 1, self.problem.N)
+        repeated = ca.repmat(self.rf, 1, self.problem.N)
+        if not self.problem.still.any():
+            return repeated
+        return repeated * ca.DM(self.problem.by_step(np.ones(self.problem.D)).T)
 
 
 def _scatter(assembly: Assembly, values: ca.MX) -> ca.MX:
@@ -274,7 +277,7 @@ def lifted(kernels: BlockKernels, problem: Problem) -> Program:
     w = unit * v[unknowns:]
     lam_f, lam_g = ca.MX.sym("lam_f"), ca.MX.sym("lam_g", errors)
     blocks = 1 + problem.interior
-    precision = ca.vec(ca.repmat(graph.rf, blocks, problem.N)) * ca.DM(
+    precision = ca.vec(ca.repmat(graph.repeated_rf(), blocks, 1)) * ca.DM(
         np.repeat(problem.weight, problem.E)
     )
     f = ca.sum2(graph.map_points("point_action", x)[0]) + ca.dot(precision * w, w) / 2
