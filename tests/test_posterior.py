@@ -253,7 +253,7 @@ def test_what_else_differs_of_the_data_is_named(uncompiled: None) -> None:
     )
     walks = [sd.Action(model.with_process_variance(w=one), [x]) for one in (0.1, 0.2)]
     run = sd.anneal(walks[0], smooth, ladder=ladder, paths=1, solver="newton", progress=False)
-    with pytest.raises(OptionError, match="process variances, or costs and priors"):
+    with pytest.raises(OptionError, match="the process variances, costs or priors differ"):
         walks[1].posterior(run, smooth)
     run = of({"a": data(), "b": data(2.0)})
     with pytest.raises(OptionError, match="forcing 'dose' of experiment 'b' differs"):

@@ -42,9 +42,10 @@ def posterior(
             f"posterior: the first argument is a symda.Run, got {type(run).__name__}; "
             "make one with sd.anneal(action, data)."
         )
-    _check_same(run, specification, problem)
+    _check_same(run, problem)
     fix = "Pass the action that the run was annealed with."
     check_equations(run.dataset, specification, "posterior", fix)
+    _check_data(run, specification, problem)
     _check_asked(problem)
     best = run.best if path is None else run.path(path)
     d = run.dataset
@@ -74,7 +75,7 @@ def posterior(
     return replace(found, values=values[problem.free])
 
 
-def _check_same(run: Run, specification: Specification, problem: Problem) -> None:
+def _check_same(run: Run, problem: Problem) -> None:
     d = run.dataset
     made = {
         "experiments": (
@@ -95,7 +96,10 @@ def _check_same(run: Run, specification: Specification, problem: Problem) -> Non
                 f"posterior: the run has other {what} than these data give: {ran} and {given}. "
                 "Pass the action, data, grid and fixed parameters that the run was annealed with."
             )
-    others = [*_other_data(run, problem), *differing(d, specification, problem)]
+
+
+def _check_data(run: Run, specification: Specification, problem: Problem) -> None:
+    others = [*_other_data(run, problem), *differing(run.dataset, specification, problem)]
     if others:
         raise OptionError(
             f"posterior: these are not the data of the run: {', '.join(others)} "

@@ -38,9 +38,7 @@ def given_digests(specification: Specification, problem: Problem) -> str:
         "the given initial values": np.where(problem.tied, np.inf, problem.initial),
         "the values of fixed parameters": problem.fixed,
         "the weights of steps": problem.weight,
-        "process variances, or costs and priors of values per step": np.append(
-            problem.process_variance, problem.cost
-        ),
+        "the process variances, costs or priors": np.append(problem.process_variance, problem.cost),
     }
     for one in problem.experiments:
         of = f" of experiment {one.segments[0].name!r}" if len(problem.segments) > 1 else ""
