@@ -361,6 +361,19 @@ def test_a_prior_that_is_not_gaussian_is_not_judged(uncompiled) -> None:
     assert "a prior that is not Gaussian" in run.chi_squared().verdict
 
 
+def test_backpropagation_counts_the_values(uncompiled) -> None:
+    data = observations(4)
+    values = np.array([0.3, -0.2, 0.5, 0.1])
+    found = sd.Action(MAP, [x, y]).backpropagate(
+        data, [1.0, 0.5], {"p": 0.2, "mean": 0.1, "w": values}
+    )
+    path = [np.array([1.0, 0.5])]
+    for value in values:
+        path.append(A @ path[-1] + [0.2, 2 * value])
+    misfit = 0.5 * np.sum((np.array(path) - data.values) ** 2) / VARIANCE
+    assert found.loss == pytest.approx(misfit + 0.5 * np.sum((values - 0.2) ** 2) / SCALE**2)
+
+
 def test_the_example(capsys: pytest.CaptureFixture[str]) -> None:
     script = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "shocks.py"))
     script["main"]()
