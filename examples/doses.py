@@ -7,7 +7,7 @@ INDOMETHACIN is subject 1 of K. C. Kwan et al., J. Pharmacokinet. Biopharm. 4 (1
 set Indometh of R: one intravenous injection, hours and mg/l. The data set does not say the dose; 25
 mg is a usual assumption, and V is proportional to it, the rates do not depend on it. FIVE_DOSES is
 simulated, with the values TRUE: 100 mg every twelve hours, and noise of ten per cent; samples at
-the time of a dose were taken before it.
+the time of a dose were taken before it. Published data of many doses are in `newborns.py`.
 """
 
 import argparse

@@ -151,8 +151,6 @@ def test_a_mesh_pays_the_same() -> None:
         for steps in (1, 7):
             problem = sd.Action(sd.Model({z: -z + v}), [z], scheme=scheme).bind(data, steps=steps)
             assert problem.cost.sum() == pytest.approx(4.0 * COST)
-            ones = np.ones((problem.M, problem.D))
-            assert problem.paid(ones) == pytest.approx(2.0 * COST)
 
 
 def test_what_is_read(tmp_path: Path) -> None:

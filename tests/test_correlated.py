@@ -113,7 +113,7 @@ def both():
     problem = action.bind(data)
     own = action.of(problem)
     functions = derive_step(own.field, own.scheme)
-    virtual = virtual_kernels(functions, own.emitted, controls=1, pairs=10)
+    virtual = virtual_kernels(functions, own.emitted, paid=1, pairs=10)
     rng = np.random.default_rng(0)
     X, theta = rng.uniform(0.3, 1.5, (problem.M, problem.D)), rng.uniform(0.5, 1.5, problem.P)
     # the logarithm has no value where it is not measured

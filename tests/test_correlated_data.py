@@ -161,7 +161,7 @@ def test_residuals_are_independent_and_kept(spring, tmp_path, uncompiled):
     assert spring.posterior(run, data).sd["w"] > 0.0
     for noise in ({"covariance": 1.01 * C2}, {"variance": np.diag(C2)}):
         other = sd.Observations(data.times, data.values, **noise)
-        with pytest.raises(sd.OptionError, match="other times, values or variances"):
+        with pytest.raises(sd.OptionError, match="variances"):
             spring.posterior(run, other)
     for change, words in (
         (-C2, "covariance holds a number that no covariance has"),

@@ -21,7 +21,7 @@ from symda.discretise import SCHEMES, Scheme
 from symda.typeset.blocks import gradient_section, hessian_section
 from symda.typeset.display import Line
 from symda.typeset.notation import Mark
-from symda.typeset.sections import Subject
+from symda.typeset.subject import Subject
 
 Array = NDArray[np.float64]
 

@@ -19,7 +19,8 @@ from symda.typeset.display import WIDTH, latex_part, text_part
 from symda.typeset.equations import Equations, equations
 from symda.typeset.formulas import StepNotation, derivative_lines, residual_lines
 from symda.typeset.notation import Mark, Notation
-from symda.typeset.sections import LISTED, Subject
+from symda.typeset.sections import LISTED
+from symda.typeset.subject import Subject
 
 #: A stage that sees both ends only through earlier slopes, at a place that is no grid point.
 CASH = Scheme(

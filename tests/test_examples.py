@@ -95,6 +95,18 @@ def test_script_writes_into_the_folder_it_is_given(tmp_path: Path) -> None:
     assert list(elsewhere.iterdir()) == []
 
 
+def test_newborns_agree_with_scipy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each estimate, its error and the likelihood; `main` refuses others. And what it says."""
+    script = runpy.run_path(str(EXAMPLES / "newborns.py"))
+    script["main"](tmp_path)
+    printed = capsys.readouterr().out
+    assert "verdict: consistent with the data" in printed
+    assert "-log likelihood 35.6680, SciPy 35.6680" in printed
+    assert "AIC: 89.3, with the second compartment 86.1" in printed
+    assert "AIC for few data: 119.3, with the second compartment 152.1" in printed
+    assert (tmp_path / "newborns_states.png").is_file()
+
+
 @dataclass(frozen=True)
 class Judged:
     """As much of a run as the papers' scripts judge."""

@@ -77,6 +77,10 @@ def test_the_estimate_is_the_truth_within_its_error_bars(twins, run):
         assert part.parameters["k"] == best.parameters[f"k[{name}]"]
         np.testing.assert_allclose(part.states["time"], truth.times)
         assert np.sqrt(np.mean((part.states.values - truth.states.values) ** 2)) < 0.5
+        own = data[name]
+        measured = part.states.sel(state=list(own.channels)).values
+        misfit = (own.values - measured) / own.variance**0.5
+        np.testing.assert_allclose(part.residuals.values, misfit, atol=1e-12)
     assert run.chi_squared().p == 2 * 3 + 4
     assert run.chi_squared().low < best.action < run.chi_squared().high
 
@@ -284,7 +288,8 @@ def test_parameters_that_one_experiment_does_not_determine_are_named(uncompiled)
     assert "[on]" not in said
     with pytest.warns(ProblemWarning, match=re.escape("the parameter q[off]")):
         run = sd.anneal(action, data, ladder=sd.Ladder(rungs=2), paths=2)
-    assert run.chi_squared().p == 2 * 2 + 4 - 1
+    # neither of the two was fitted
+    assert run.chi_squared().p == 2 * 2 + 4 - 2
     few = {"a": ONE, "b": ONE}
     thin = sd.Action(model, [x], scheme="euler").check(few)
     assert any("4 states at the start of all 2 experiments" in text for text in thin.warnings)
@@ -375,6 +380,7 @@ def test_with_one_recording_nothing_is_other(twins):
     assert set(plain.best.parameters) == {"sigma", "rho", "k"}
     assert list(plain.best.experiments) == ["1"]
     assert plain.best.experiments["1"].states.identical(plain.best.states)
+    assert plain.best.experiments["1"].residuals.identical(plain.best.residuals)
     assert "experiment" not in plain.dataset.coords
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pytest
 import sympy as sp
+from cli_shell import Done, Shell, symda
 
 import symda as sd
 from symda.solve import SOLVERS
+
+__all__ = ["symda"]
 
 A = np.array([[0.8, 0.3], [-0.25, 0.9]])
 RF, VARIANCE = 3.0, 0.2
@@ -290,3 +294,84 @@ def test_a_bound_does_not_hold_a_function_and_collocation_refuses_it() -> None:
         workers=1,
     )
     assert run.best.states.values[0, 0] == 1.25
+
+
+REACTION = """
+import symda as sd
+
+A, B = sd.states("A B", start=(0.0, 2.0))
+k, A0 = sd.parameters("k A0", bounds=(0.01, 5.0))
+model = sd.Model({A: -k * A, B: k * A}, name="reaction")
+measured, variance, scheme = [B], 1e-4, "trapezoid"
+"""
+
+
+@pytest.fixture
+def reaction(symda: Shell, uncompiled: None) -> Callable[..., tuple[Done, sd.Run | None]]:
+    """Anneal the reaction of a file, with further lines and options."""
+    times = np.linspace(0.0, 2.0, 9)
+    for name, first in (("cold", 1.0), ("warm", 2.0)):
+        rows = [f"{t!r},{float(first * (1 - np.exp(-0.7 * t)))!r}" for t in times.tolist()]
+        symda.write(f"{name}.csv", "\n".join(["t,B", *rows]))
+
+    def run(lines: str = "", *options: str, files: str = "cold.csv") -> tuple[Done, sd.Run | None]:
+        symda.write("model.py", REACTION + lines)
+        words = ("--solver=newton", "--paths=1", "--workers=1", "--output=run.nc", "--steps=8")
+        done = symda("anneal", "model.py", *files.split(), *words, *options)
+        return done, sd.load(symda.folder / "run.nc") if done.code == 0 else None
+
+    return run
+
+
+def first(run: sd.Run, name: str = "1") -> list[float]:
+    return run.best.experiments[name].states.values[0].tolist()
+
+
+def test_the_command_line_takes_initial_values(reaction) -> None:
+    done, run = reaction("exact_initial = {A: A0, B: 0.0}")
+    assert first(run)[1] == 0.0 and first(run)[0] == pytest.approx(run.best.parameters["A0"])
+    assert run.best.parameters["k"] == pytest.approx(0.7, rel=1e-3)
+    assert "initial values are estimated" not in done.err
+    # numbers go before what the file says
+    done, run = reaction("exact_initial = {A: A0, B: 0.0}", "--initial=A=1", "--initial=B=free")
+    assert first(run)[0] == 1.0 and first(run)[1] != 0.0
+    assert run.dataset.attrs["fitted"] == 3  # B, k, and A0, which nothing depends on
+    done, run = reaction("", "--initial=A=1", "--initial=A[warm]=2", files="cold.csv warm.csv")
+    assert (first(run, "cold")[0], first(run, "warm")[0]) == (1.0, 2.0)
+
+
+def test_data_with_named_channels_free_an_initial_value() -> None:
+    action = sd.Action(MODEL, [x], initial={x: 1.5, y: 0.5})
+    named = sd.Observations(np.arange(3), np.ones(3), variance=1.0, channels=["x"])
+    problem = action.bind(named.with_initial({"y": None}))
+    assert problem.given.tolist() == [[True, False]]
+
+
+def test_where_an_integration_starts_is_not_known_exactly(reaction) -> None:
+    done, run = reaction("initial = {'A': 5.0, 'B': 3.0}")
+    assert "initial values are estimated; `initial` of model.py is where `symda" in " ".join(
+        done.err.split()
+    )
+    assert first(run)[1] == pytest.approx(0.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("C=1", "--initial: 'C' is not a state of 'reaction', which has A, B."),
+        ("A=much", "--initial A: expected a number, got 'much'."),
+        ("A", "--initial: expected name=value, got 'A'."),
+        ("A[warm]=1", "--initial: 'A[warm]' is of the experiment 'warm', and there is one"),
+        ("A=-inf", "initial of Observations, 'A'"),
+    ],
+)
+def test_wrong_initial_values_on_the_command_line(reaction, option: str, message: str) -> None:
+    done, _ = reaction("", f"--initial={option}")
+    assert done.code == 2 and message in " ".join(done.err.split())
+
+
+def test_experiments_of_initial_values_are_named(reaction) -> None:
+    done, _ = reaction("", "--initial=A[hot]=1", files="cold.csv warm.csv")
+    assert "is of the experiment 'hot', and there are cold, warm." in " ".join(done.err.split())
+    done, _ = reaction("exact_initial = {A: k * B, B: 0.0}")
+    assert done.code == 2 and "uses 'B', a State" in " ".join(done.err.split())

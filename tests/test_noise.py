@@ -387,6 +387,8 @@ def test_wrong_noise_is_not_called_consistent():
     run = sd.anneal(sd.Action(model, {"y": sd.Normal(x, sigma)}), sd.Observations(t, y), **options)
     assert "not consistent (residuals)" in run.summary()
     assert not np.isnan(run.best.residuals.values).any()
+    part = run.best.experiments["1"].residuals
+    np.testing.assert_array_equal(part.values, run.best.residuals.values)
 
 
 @VIRTUAL

@@ -201,7 +201,9 @@ def test_a_run_of_other_data_or_another_action_is_refused() -> None:
     run = anneal(action, data, 1.0)
     with pytest.raises(OptionError, match="other grid points than these data give: 13 and 10"):
         action.posterior(run, line_data(9))
-    with pytest.raises(OptionError, match="other times, values or variances than these data"):
+    with pytest.raises(
+        OptionError, match="not the data of the run: the values, the variances differ"
+    ):
         action.posterior(run, line_data(variance=0.4))
     with pytest.raises(OptionError, match=r"the first argument is a symda\.Run, got Dataset"):
         action.posterior(run.dataset, data)
@@ -213,6 +215,54 @@ def test_a_run_of_other_data_or_another_action_is_refused() -> None:
     averaged = sd.Action(action.model, {"y": action.measurement.functions[0]}, averaging="eq2")
     with pytest.raises(OptionError, match="averaging='eq2' exp"):
         averaged.posterior(run, data)
+
+
+def test_what_else_differs_of_the_data_is_named(uncompiled: None) -> None:
+    """Doses, forcing, given initial values, weights: times, values and variances agree."""
+    x = sd.state("x", start=(0.0, 3.0))
+    k = sd.parameter("k", bounds=(0.0, 2.0))
+    dose, rate = sd.forcing("dose"), sd.forcing("rate")
+    w = sd.parameter("w", per="step", start=(-1.0, 1.0), prior=sd.Normal(0.0, 1.0))
+    model = sd.Model({x: dose + rate - k * x + w})
+    action = sd.Action(model, [x])
+    times = np.arange(4.0)
+
+    def data(amount: float = 1.0, level: float = 0.5, **further: object) -> sd.Observations:
+        forcing = {"dose": sd.Pulses([1.0], amount), "rate": level}
+        return sd.Observations(
+            times, [1.0, 1.1, 1.9, 1.2], variance=0.1, forcing=forcing, **further
+        )
+
+    ladder = sd.Ladder(rf0=10.0, rungs=1)
+
+    def of(given: object) -> sd.Run:
+        return sd.anneal(action, given, ladder=ladder, paths=1, solver="newton", progress=False)
+
+    run = of(data())
+    assert action.posterior(run, data()).sd["k"] > 0.0
+    for other, what in {
+        data(2.0): "forcing 'dose' differs",
+        data(level=0.7): "forcing 'rate' differs",
+        data(2.0, 0.7): "forcing 'dose', forcing 'rate' differ",
+        data(initial={"x": 1.0}): "the given initial values differ",
+    }.items():
+        with pytest.raises(OptionError, match=f"not the data of the run: {what}"):
+            action.posterior(run, other)
+    smooth = sd.Observations(
+        times, [1.0, 1.1, 1.9, 1.2], variance=0.1, forcing={"dose": 0.0, "rate": 0.5}
+    )
+    walks = [sd.Action(model.with_process_variance(w=one), [x]) for one in (0.1, 0.2)]
+    run = sd.anneal(walks[0], smooth, ladder=ladder, paths=1, solver="newton", progress=False)
+    with pytest.raises(OptionError, match="the process variances, costs or priors differ"):
+        walks[1].posterior(run, smooth)
+    run = of({"a": data(), "b": data(2.0)})
+    with pytest.raises(OptionError, match="forcing 'dose' of experiment 'b' differs"):
+        action.posterior(run, {"a": data(), "b": data(3.0)})
+    fixed = sd.anneal(
+        action, data(), fixed={"k": 0.5}, ladder=ladder, paths=1, solver="newton", progress=False
+    )
+    with pytest.raises(OptionError, match="values of fixed parameters differ"):
+        action.posterior(fixed, data(), fixed={"k": 0.6})
 
 
 def test_where_there_is_no_minimum_it_says_so() -> None:

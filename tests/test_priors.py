@@ -129,7 +129,7 @@ REFUSED = [
     (lambda: sd.parameter("k", prior=3.0), "must be a distribution"),
     (lambda: sd.parameter("k", prior=sd.Normal(1.0)), "has no scale"),
     (lambda: sd.parameter("k", prior=sd.Poisson(1.0)), "is of counts"),
-    (lambda: sd.parameter("w", per="step", prior=sd.Normal(0.0, 1.0)), "process_variance"),
+    (lambda: sd.parameter("w", per="step", prior=sd.Poisson(1.0)), "is of counts"),
     (lambda: sd.states("x", sd.site("i", 5), prior=sd.Normal(0.0, 1.0)), "states at sites"),
 ]
 

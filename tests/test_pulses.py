@@ -12,6 +12,7 @@ from scipy.linalg import expm
 
 import symda as sd
 from symda.anneal.dynamics import Dynamics
+from symda.api import ProblemWarning
 from symda.observe.pulses import INSTANT
 
 A1, A2 = sd.states("A1 A2", start=(0.0, 200.0))
@@ -259,8 +260,6 @@ def test_bad_pulses() -> None:
         sd.Pulses([0.0, np.nan], [1.0, 2.0])
     with pytest.raises(sd.DataError, match="amounts of Pulses: entry 0 is inf"):
         sd.Pulses([0.0], [np.inf])
-    with pytest.raises(sd.DataError, match="expected one time at least"):
-        sd.Pulses([], [])
     with pytest.raises(sd.OptionError, match="sampled of Pulses"):
         sd.Pulses([0.0], [1.0], "during")
     outside = {"forcing": {"dose": sd.Pulses([-1.0], [2.0])}}
@@ -424,7 +423,7 @@ def test_jumps_of_scaled_states_are_refused(scale: str) -> None:
     data = sd.Observations(
         np.arange(4.0), np.ones(4), variance=0.1, forcing={"halve": sd.Pulses([1.5], 1.0)}
     )
-    with pytest.raises(sd.DataError, match="forcing 'halve' is given as pulses"):
+    with pytest.raises(sd.DataError, match="the event 'halve' changes y, which has scale="):
         sd.Action(event, [y], scheme="trapezoid").bind(data)
     times = np.array([0.0, 1.5, 2.0])
     path = sd.simulate(action.model, times, {"y": 1.0}, forcing={"dose": pulse})
@@ -432,16 +431,45 @@ def test_jumps_of_scaled_states_are_refused(scale: str) -> None:
     assert float(path.states[-1, 0]) == pytest.approx(exact, rel=1e-8)
 
 
-def test_a_walk_beside_pulses_is_refused() -> None:
-    """A pulse takes no time, and would be one step more of the walk."""
-    y, dose = sd.state("y", start=(0.0, 2.0)), sd.forcing("dose")
-    w = sd.parameter("w", per="step", start=(-1.0, 1.0), process_variance=0.1)
-    action = sd.Action(sd.Model({y: dose + w}), [y])
-    times = np.arange(4.0)
-    for forcing in (sd.Pulses([1.0], [0.0]), 0.0):
-        data = sd.Observations(times, np.ones(4), variance=0.1, forcing={"dose": forcing})
-        if forcing == 0.0:
-            assert action.bind(data).M == 4
-            continue
-        with pytest.raises(sd.DataError, match="one step more of its walk"):
-            action.bind(data)
+def test_no_pulses_are_a_placebo() -> None:
+    """An empty table is the same as 0, for doses and events, also of scaled states."""
+    none = sd.Pulses([], [])
+    assert repr(none) == "Pulses(0 times, sampled='before')"
+    given = {"oral": 0.0, "infusion": 0.0}
+    action = sd.Action(MODEL, [A1])
+    problems = [
+        action.bind(
+            sd.Observations(TIMES, np.ones(6), variance=0.1, forcing={**given, "dose": one})
+        )
+        for one in (none, 0.0)
+    ]
+    assert problems[0].digest == problems[1].digest
+    options = [{**given, "dose": one} for one in (sd.Pulses([], 3.0), 0.0)]
+    paths = [
+        sd.simulate(MODEL, TIMES, FIRST, parameters=TRUE, forcing=one).states for one in options
+    ]
+    np.testing.assert_array_equal(*paths)
+    fixed = sd.integrate(MODEL, TIMES, FIRST, parameters=TRUE, forcing=options[0], step=0.05)
+    np.testing.assert_allclose(fixed.states, paths[0], rtol=1e-6)
+    y = sd.state("y", start=(0.5, 2.0), scale="log")
+    event = sd.Model({y: -y}, events={"halve": {y: y / 2}})
+    data = sd.Observations(TIMES, np.ones(6), variance=0.1, forcing={"halve": none})
+    assert sd.Action(event, [y], scheme="trapezoid").bind(data).M == 6
+
+
+def test_a_factor_of_no_dose_is_not_fitted(uncompiled: None) -> None:
+    """F stands in doses only; a subject without one says nothing of it."""
+    values = np.array([3.0, 2.0, 1.3, 0.9, 0.5, 0.4])
+    given = {"oral": 0.0, "infusion": 0.0}
+    action = sd.Action(MODEL, [A1])
+    plain = sd.Observations(TIMES, values, variance=0.01, forcing={**given, "dose": 0.0})
+    dosed = sd.Observations(
+        TIMES, values + 1, variance=0.01, forcing={**given, "dose": sd.Pulses([2.0], 1.0)}
+    )
+    options = {"ladder": sd.Ladder(1e4, 2.0, 1), "paths": 1, "progress": False, "workers": 1}
+    with pytest.warns(ProblemWarning, match="nothing depends on the parameter F"):
+        run = sd.anneal(action, plain, solver="newton", **options)
+    # two states, k, k12 and k21
+    assert run.chi_squared().p == 5
+    run = sd.anneal(action, [plain, dosed], solver="newton", **options)
+    assert run.chi_squared().p == 4 + 4

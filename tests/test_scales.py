@@ -374,6 +374,39 @@ def test_equations_say_what_is_on_which_scale() -> None:
         str(reaction("logit").equations()).split()
     )
     assert "logarithm" not in str(reaction().equations())
+    assert "x = (log(A), log(B))" in text and "F[log(A)] = -k1" in text
+
+
+@pytest.mark.parametrize("discrete", [False, True])
+def test_equations_have_what_is_stepped(discrete: bool) -> None:
+    """F and its derivatives in the text are those of the machine, by what solvers move."""
+    from symda.typeset.coordinates import first, second
+    from symda.typeset.sections import Subject
+
+    u = sd.state("u", start=(0.5, 2.0), scale="log")
+    q = sd.state("q", bounds=(-1.0, 3.0), scale="logit")
+    z, a = sd.state("z"), sd.parameter("a", start=(0.1, 2.0))
+    equations = {u: a * u / (1 + z**2) + 2, q: a + 0.2 * q * u, z: z * u + q**2}
+    action = sd.Action(sd.Model(equations, discrete=discrete), [u, q, z], scheme=None)
+    text = str(action.equations())
+    assert "x = (log(u), log((q + 1.0)/(3.0 - q)), z)" in text
+    letter = "f" if discrete else "F"
+    assert f"{letter}[log(u)] = " in text and f"d{letter}[logit(q)]/dlog(u) = " in text
+    model, field = action.model, action.field
+    subject = Subject(model, action.measurement, action.scheme, "step", "sum")
+    values = {u: 0.7, q: 0.4, z: -0.3, a: 1.3}
+    place = [np.log(0.7), np.log(1.4 / 2.6), -0.3]
+    F, J = field.field_jacobian(place, [], [1.3], 0.0)
+    C = field.field_curvature(place, [], [1.3], 0.0, [1.0, 1.0, 1.0])
+    mine = [float(f.subs(values)) for f in subject.rates]
+    np.testing.assert_allclose(mine, np.array(F).ravel(), rtol=1e-13)
+    jacobian, curvature = np.zeros((3, 4)), np.zeros((4, 4))
+    for (i, j), value in first(subject.rates, subject.moved).items():
+        jacobian[i, j] = value.subs(values)
+    for (_, j, k), value in second(subject.rates, subject.moved).items():
+        curvature[k, j] += value.subs(values)
+    np.testing.assert_allclose(jacobian, np.array(J), atol=1e-13)
+    np.testing.assert_allclose(curvature, np.array(C), atol=1e-12)
 
 
 def test_the_example_finds_rates_in_ten_decades(tmp_path, capsys) -> None:

@@ -310,3 +310,39 @@ def test_plots_leave_pyplot_alone_and_importing_show_is_light() -> None:
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+
+
+@pytest.mark.parametrize(
+    ("scale", "values", "words"),
+    [
+        # more than a decade: powers of ten
+        ("log", (1.0, 300.0), ["$\\mathdefault{10^{0}}$", "$\\mathdefault{10^{2}}$"]),
+        # less: plain numbers, no power of ten among them, and none in between
+        ("log", (0.02, 0.03), ["0.0200", "0.0300"]),
+        ("", (0.02, 0.03), ["0.020", "0.030"]),
+    ],
+)
+def test_the_axis_of_a_logarithmic_parameter(
+    scale: str, values: tuple[float, float], words: list[str]
+) -> None:
+    dataset = make_run(Case(parameters={"k": False}))
+    along = np.geomspace(*values, dataset.sizes["beta"])
+    shape = dataset["parameters"].shape
+    dataset["parameters"] = (
+        dataset["parameters"].dims,
+        np.broadcast_to(along[None, :, None], shape).copy(),
+    )
+    dataset = dataset.assign_coords(parameter_scale=("parameter", [scale]))
+    figure = plot_parameters(dataset)
+    FigureCanvasAgg(figure).draw()
+    (ax,) = figure.axes
+    low, high = ax.get_ylim()
+    assert ax.get_yscale() == ("log" if scale else "linear")
+    shown = [
+        label.get_text()
+        for at, label in zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)
+        if low <= at <= high
+    ]
+    assert set(words) <= set(shown), shown
+    minor = [label.get_text() for label in ax.get_yticklabels(minor=True)]
+    assert not any(minor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from symda.solve import SOLVERS, Ipopt, judge
 from symda.solve.banded import BandedNewton
 from symda.solve.box import Box
 from symda.solve.options import NewtonOptions, tolerance
+from symda.solve.stationary import PATIENCE, POLISH, settled
 
 MAKERS = ("ipopt", "newton", "lbfgs")
 
@@ -211,3 +213,90 @@ def test_a_bound_holds_a_parameter_whose_slope_points_inwards_while_others_are_o
             u[11] -= 2.0 * slope / H[i, 11]
             assert at.gradient(u[:12, None], u[12:], rf)[i] == pytest.approx(-slope, rel=1e-6)
             assert judge(at).at(u[:12, None], u[12:], rf).held[i]
+
+
+def test_settled_knows_momenta_that_a_minimum_of_the_action_does_not():
+    """A linear model: the exact minimum by rational numbers, and a point 1e-6 of the noise off."""
+    rf, variance, N = 1e10, 0.25, 4
+    x, b = sd.state("x", start=(-1.0, 1.0)), sd.parameter("b", start=(-1.0, 1.0))
+    case = make_case(sd.Model({x: x / 2 + b}, name="line", discrete=True), [x])
+    values = [1.0, 0.25, -0.5, 1.25, 2.0]
+    problem = case.problem(np.arange(N + 1.0), values, variance=variance)
+    # the steps, then the data
+    J, W = sp.zeros(2 * N + 1, N + 2), sp.diag(*[int(rf)] * N, *[int(1 / variance)] * (N + 1))
+    for n in range(N):
+        J[n, n], J[n, n + 1], J[n, N + 1] = -sp.Rational(1, 2), 1, -1
+    for n in range(N + 1):
+        J[N + n, n] = 1
+    right = [0] * N + [sp.Rational(str(value)) for value in values]
+    exact = (J.T * W * J).LUsolve(J.T * W * sp.Matrix(right))
+    momenta = np.array([int(rf) * p for p in (J * exact)[:N]], dtype=float)
+    path, theta = np.array(exact[: N + 1], dtype=float)[:, None], np.array([float(exact[-1])])
+
+    at, precision = case.virtual.at(problem), np.array([rf])
+    near = path + 1e-6 * np.sqrt(1.0 / rf) * np.random.default_rng(0).normal(size=path.shape)
+    test = judge(at)
+    here = test.at(near, theta, precision)
+    assert here.minimum
+    X, found, end = settled(test, problem, near, theta, precision, here)
+    before, after = (rf * at.residual(one, p)[:, 0] for one, p in ((near, theta), (X, found)))
+    assert np.abs(before / momenta - 1.0).max() > 1e-2
+    # what is left is the rounding of states, times Rf
+    assert np.abs(after - momenta).max() < 4.0 * rf * np.finfo(float).eps * np.abs(path).max()
+    assert end.decrement < here.decrement
+
+
+class Scripted:
+    """A judge that says one decrement after the other, of a point that it does not look at."""
+
+    def __init__(self, decrements: list[float], action: float = 1.0, minimum: bool = True) -> None:
+        self.said, self.action, self.minimum = iter(decrements), action, minimum
+        self.asked = -1
+
+    def at(self, path, theta, rf):
+        self.asked += 1
+        point = SimpleNamespace(gradient=None, action=self.action)
+        # each step moves the path by one
+        expansion = SimpleNamespace(shift=lambda _: np.array([1.0, 0.0]), point=point)
+        return SimpleNamespace(minimum=self.minimum, decrement=next(self.said), expansion=expansion)
+
+
+ONE = SimpleNamespace(
+    unknowns=SimpleNamespace(
+        join=lambda path, theta: np.append(path.reshape(-1), theta),
+        split=lambda x: (x[:1][:, None], x[1:]),
+        lower=np.full(2, -100.0),
+        upper=np.full(2, 100.0),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("decrements", "asked", "best"),
+    [
+        # quadratic, down to rounding
+        ([1e-4, 1e-8, 1e-16, 1e-19, 0.0], 3, 3),
+        # no fall at all: patience ends, and the start is best
+        ([1e-4, *[1e-4] * 30], PATIENCE, 0),
+        # falls by less than a tenth are none either, though the last is the lowest
+        ([1e-4, *[1e-4 * (1 - 0.01 * i) for i in range(1, 31)]], PATIENCE, PATIENCE),
+        # a curved valley: it rises before it falls
+        ([1e-4, 3e-4, 2e-4, 1e-9, 1e-19], 4, 4),
+        # halves for ever
+        ([2.0**-i for i in range(60)], POLISH, POLISH),
+    ],
+)
+def test_settled_ends(decrements, asked, best):
+    script = Scripted(decrements)
+    start = np.zeros((1, 1)), np.zeros(1)
+    here = script.at(*start, None)
+    path, _, end = settled(script, ONE, *start, None, here)
+    assert script.asked == asked
+    assert (path[0, 0], end.decrement) == (best, decrements[best])
+
+
+def test_what_is_no_minimum_is_not_settled():
+    script = Scripted([1e-4, 1e-8], minimum=False)
+    start = np.ones((1, 1)), np.zeros(1)
+    here = script.at(*start, None)
+    assert settled(script, ONE, *start, None, here)[2] is here and script.asked == 0

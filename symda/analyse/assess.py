@@ -106,9 +106,11 @@ def assess(
         found = _look(dataset, evaluator, equations, best, rung, rf, own)
         place = places(dataset, evaluator, rung)
         judged = dataset.assign(place=("path", place))
-        if equations.noise is not None and has_matrices(evaluator):
-            at = _point(dataset, evaluator.problem, best, rung)
-            judged, found = _with_residuals(judged, found, evaluator, equations.noise, *at)
+        at = _point(dataset, evaluator.problem, best, rung)
+        if has_matrices(evaluator):
+            found = replace(found, values=evaluator.prior_of_values(*at))
+            if equations.noise is not None:
+                judged, found = _with_residuals(judged, found, evaluator, equations.noise, *at)
     found = replace(found, random=random)
     judged.attrs[ATTRIBUTE] = json.dumps(asdict(found))
     return judged
@@ -162,7 +164,7 @@ def _look(
         unseen=tuple(equations.unseen),
         jumps=() if equations.jumps is None else equations.jumps(*problem.natural(X, theta)),
         n=int(problem.data_count),
-        p=_fitted(evaluator, equations, fixed),
+        p=_fitted(evaluator, equations, fixed, X, theta),
     )
     left = NEARBY * problem.measurement_scale
     if not (here.minimum if own else here.convex and here.decrement <= left):
@@ -200,7 +202,7 @@ def _with_residuals(
     X: FloatArray,
     theta: FloatArray,
 ) -> tuple[xr.Dataset, Assessment]:
-    """Add quantile residuals of the best path, and what its data cost on average."""
+    """Add quantile residuals of the best path, and what its data and values cost on average."""
     from scipy.stats import kstest
 
     problem, repeated = evaluator.problem, evaluator.packed.repeated
@@ -208,15 +210,18 @@ def _with_residuals(
     y, rm, cross = evaluator.packed.rows
     mean, sd = noise.expected(eta, rm)
     # where the scale is estimated it takes up what fitting leaves out
-    data = rm[:, : problem.L]
-    share = float((data[:, ~noise.estimated()] > 0.0).sum() / max(problem.data_count, 1))
+    fixed, every_row = noise.fixed_scale(rm)
+    fitted = found.p + every_row - problem.data_count
     residuals = noise.residuals(eta, y, rm, cross)
     judged = dataset.assign(residuals=(("time", "channel"), residuals[~repeated]))
     if repeated.any():
         judged = judged.assign(repeated_residuals=(("repeat", "channel"), residuals[repeated]))
     every = residuals[np.isfinite(residuals)]
-    p_value = float(kstest(every, "norm").pvalue) if every.size else math.nan
-    mean -= 0.5 * share * found.p
+    # values of their own at every step take up a part of each residual
+    p_value = math.nan
+    if every.size and not problem.priors:
+        p_value = float(kstest(every, "norm").pvalue)
+    mean -= 0.5 * fitted * fixed / max(every_row, 1)
     names = [problem.channels[l] for l in noise.vanished(eta, y, rm)]
     return judged, replace(
         found, expected=mean, expected_sd=sd, normal=p_value, vanished=tuple(names)
@@ -231,14 +236,23 @@ def _held(problem: Problem, held: BoolArray) -> list[tuple[str, int]]:
     return [(problem.parameters[i], 0) for i in names] + states
 
 
-def _fitted(evaluator: Evaluator, equations: ModelEquations, fixed: BoolArray) -> int:
+def _fitted(
+    evaluator: Evaluator,
+    equations: ModelEquations,
+    fixed: BoolArray,
+    X: FloatArray,
+    theta: FloatArray,
+) -> int:
     """Quantities that were fitted: those that no measurement sees, or a bound holds, were not."""
     problem = evaluator.problem
     _, on_theta = problem.unknowns.split(fixed)
     free = problem.free & ~on_theta
-    idle = sum(bool(free[problem.parameters.index(name)]) for name in equations.unconstrained)
+    idle = np.isin(problem.parameters, equations.unconstrained)
+    if has_matrices(evaluator):
+        # as the factor of a dose that was not given
+        idle |= ~evaluator.felt(X, theta)
     held = int((problem.free & on_theta).sum())
-    return int(problem.fitted) - _unseen(problem, equations) - idle - held
+    return int(problem.fitted) - _unseen(problem, equations) - int((free & idle).sum()) - held
 
 
 def _unseen(problem: Problem, equations: ModelEquations) -> int:

@@ -70,8 +70,10 @@ class Assessment:
     #: Data, and quantities that were fitted to them.
     n: int = 0
     p: int = 0
-    #: Mean and standard deviation of the measurement term that the noise says; nan: Gaussian noise
-    #: of the data's variance, or none that can be drawn from.
+    #: Part of the prior term that values of parameters per step pay: judged as data are.
+    values: float = 0.0
+    #: Mean and standard deviation that the noise says of the measurement term, and the priors of
+    #: `values`; nan: all is Gaussian with known variances, or cannot be drawn from.
     expected: float = math.nan
     expected_sd: float = math.nan
     #: Probability of quantile residuals as far from normal as these are (Kolmogorov-Smirnov).

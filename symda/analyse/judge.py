@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.analyse.assessment import assessment
 from symda.analyse.levels import Expected, best_path, expected_action, last_rung, reached
 from symda.anneal.levels import FAILED, HIT, count_hits
 from symda.checks import number
@@ -32,9 +33,10 @@ class ChiSquared:
     low, high : float
         It lies between these with a probability of 95.4 %.
     value : float
-        The action of the best path, in the same units.
+        The action of the best path, in the same units, without the priors of constants and first
+        states.
     measurement, model : float
-        Its two terms.
+        Its two terms; the rest is what values of parameters per step pay.
     verdict : str
         One sentence. Whether a run is to be trusted, `verdict` of `symda.analyse.verdict` says.
     """
@@ -77,7 +79,8 @@ def chi_squared(dataset: xr.Dataset) -> ChiSquared:
         float(dataset[name].values[best, rung]) for name in ("measurement_term", "model_term")
     )
     expected = expected_action(dataset)
-    value = measurement + model
+    found = assessment(dataset)
+    value = measurement + model + (0.0 if found is None else found.values)
     return ChiSquared(
         expected.mean,
         expected.sd,
@@ -95,7 +98,10 @@ def chi_squared(dataset: xr.Dataset) -> ChiSquared:
 def _sentence(value: float, model: float, expected: Expected) -> str:
     n, p = expected.n, expected.p
     if n > p and not math.isfinite(expected.mean):
-        return "cannot be judged: nothing can be drawn from the noise, an expression"
+        return (
+            "cannot be judged: what a right answer costs is not known of noise that is an "
+            "expression, nor of values per step with a prior that is not Gaussian"
+        )
     if n <= p:
         return (
             f"cannot be judged: {n} data against {p} fitted quantities leave no degree of freedom"

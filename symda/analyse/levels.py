@@ -165,12 +165,13 @@ class Expected:
 
 
 def expected_action(dataset: xr.Dataset) -> Expected:
-    """Return what the action of a right answer is, the prior's part left out.
+    """Return what the action of a right answer is; priors of constants and first states out.
 
     Twice the least action is chi-squared distributed with n - p degrees of freedom: n data, of
-    which p are used up by fitting. With other noise than the Gaussian of the data's variance, its
-    mean and spread are those of data drawn from the noise at the estimate, less p/2 (of channels
-    whose scale is not estimated).
+    which p are used up by fitting; a value of a parameter per step that has a prior is a datum and
+    a fitted quantity, and adds nothing. With other noise than the Gaussian of the data's variance,
+    its mean and spread are those of data drawn from the noise at the estimate, less p/2 (of
+    channels whose scale is not estimated).
 
     Notes
     -----

@@ -23,7 +23,7 @@ from symda.api.check import estimate
 from symda.api.kinked import name_kinks
 from symda.api.machine import build_ahead
 from symda.api.run import Run
-from symda.api.same import check_equations, digests
+from symda.api.same import check_equations, digests, given_digests
 from symda.api.specification import require_one
 from symda.api.starts import StartLike, as_start
 from symda.build.parts import PARTS
@@ -197,6 +197,7 @@ def anneal(
             "kernels": kernels.kind,
             "source_digest": kernels.emitted.digest,
             **digests(action.specification),
+            "given_digests": given_digests(action.specification, problem),
             "binding": _binding(data, steps, max_step, midpoint_data, fixed),
         },
     )

@@ -66,7 +66,9 @@ def assessed(
         unconstrained=unconstrained,
         noise=None
         if problem.gaussian
-        else NoiseNumbers(action.measurement.paid(model), channels=problem.L),
+        else NoiseNumbers(
+            action.measurement.paid(model), channels=problem.L, priors=problem.priors
+        ),
         jumps=lambda X, theta: jumps_met(action, problem, X, theta),
     )
     random = bool(dataset.attrs["starts_differ"])

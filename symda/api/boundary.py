@@ -212,9 +212,9 @@ def boundary_value(
     check_independent(problem, "boundary_value")
     precision = _precision(rf, problem)
     times, path, theta = _start(start, problem, precision)
-    if problem.controls.size:
+    if problem.paid.size:
         raise OptionError(
-            f"boundary_value: the model has the control {problem.states[problem.controls[0]]}, "
+            f"boundary_value: the model has {problem.payer}, "
             "whose cost the continuous problem here does not have. Take sd.anneal."
         )
     if problem.pulses.any():

@@ -8,7 +8,7 @@ import numpy as np
 
 from symda.anneal.apart import apart
 from symda.api.run import Run
-from symda.api.same import check_equations
+from symda.api.same import check_equations, differing
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def check_run(call: str, specification: Specification, run: Run, problem: Proble
     _check_same(call, run, problem)
     fix = "Pass the action that the run was annealed with."
     check_equations(run.dataset, specification, call, fix)
+    _check_data(call, run, specification, problem)
 
 
 def _check_same(call: str, run: Run, problem: Problem) -> None:
@@ -65,33 +66,43 @@ def _check_same(call: str, run: Run, problem: Problem) -> None:
                 f"{call}: the run has other {what} than these data give: {ran} and {given}. "
                 "Pass the action, data, grid and fixed parameters that the run was annealed with."
             )
-    if not _same_data(run, problem):
+
+
+def _check_data(call: str, run: Run, specification: Specification, problem: Problem) -> None:
+    others = [*_other_data(run, problem), *differing(run.dataset, specification, problem)]
+    if others:
         raise OptionError(
-            f"{call}: the run has other times, values or variances than these data. "
-            "Pass the data that the run was annealed with."
+            f"{call}: these are not the data of the run: {', '.join(others)} "
+            f"{'differ' if len(others) > 1 or others[0].endswith('s') else 'differs'}. Pass the "
+            "data that the run was annealed with."
         )
 
 
-def _same_data(run: Run, problem: Problem) -> bool:
-    """Whether a run's times, data and variances are the problem's."""
+def _other_data(run: Run, problem: Problem) -> list[str]:
+    """Name what of a run's times, data and variances is not the problem's."""
     d = run.dataset
-    ran, given = (
-        np.where(np.isnan(values), 0.0, values)
-        for values in (
-            np.stack([d["observed"].values, 1.0 / d["variance"].values]),
-            np.stack([problem.y, 1.0 / problem.variance]),
-        )
-    )
+    here = {
+        "values": np.where(problem.rm > 0.0, problem.y, np.nan),
+        "variances": 1.0 / problem.variance,
+    }
+    ran = {"values": d["observed"].values, "variances": 1.0 / d["variance"].values}
+    others = [
+        f"the {name}"
+        for name, values in here.items()
+        if not np.allclose(ran[name], values, rtol=1e-12, atol=0.0, equal_nan=True)
+    ]
     again = d["repeated"].values if "repeated" in d else np.empty((0, problem.L))
     given_again = np.where(problem.repeat_rm > 0.0, problem.repeat_y, np.nan)
     if not np.array_equal(again, given_again, equal_nan=True):
-        return False
-    if ("covariance" in d) != problem.correlated:
-        return False
-    if problem.covariance is not None and not np.allclose(
-        d["covariance"].values, problem.covariance, rtol=1e-9, atol=0.0, equal_nan=True
+        others.append("the values measured again")
+    near = 1e-9 * float(np.ptp(problem.times))
+    if not np.allclose(d["time"].values, problem.times, rtol=1e-9, atol=near):
+        others.insert(0, "the times")
+    if ("covariance" in d) != problem.correlated or (
+        problem.covariance is not None
+        and not np.allclose(
+            d["covariance"].values, problem.covariance, rtol=1e-9, atol=0.0, equal_nan=True
+        )
     ):
-        return False
-    return np.allclose(ran, given, rtol=1e-12, atol=0.0) and np.allclose(
-        d["time"].values, problem.times, rtol=1e-9, atol=1e-9 * float(np.ptp(problem.times))
-    )
+        others.append("the covariances")
+    return others

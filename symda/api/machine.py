@@ -97,7 +97,7 @@ def _matrices(specification: Specification, field: Field, options: Options | Non
         return build(specification.newton(given=given), _further(options, flags)).library
 
     artefact = build(specification.emitted, options)
-    sizes = len(specification.model.controls), len(specification.measurement.pairs)
+    sizes = _paid(specification), len(specification.measurement.pairs)
     return compiled_kernels(artefact, newton, field.functions, field.initial, *sizes)
 
 
@@ -110,9 +110,14 @@ def _virtual(specification: Specification, field: Field) -> Kernels:
         specification.emitted,
         field.functions,
         field.initial,
-        len(specification.model.controls),
+        _paid(specification),
         len(specification.measurement.pairs),
     )
+
+
+def _paid(specification: Specification) -> int:
+    """Count the states whose values are paid."""
+    return len(specification.model.controls) + len(specification.model.independent)
 
 
 def _lattice(specification: Specification, field: LatticeField, options: Options | None) -> Kernels:

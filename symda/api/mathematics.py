@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from symda.typeset.continuous import EulerLagrange, HamiltonEquations, Hamiltonian, Lagrangian
     from symda.typeset.discrete import DiscreteEulerLagrange
     from symda.typeset.equations import Equations
-    from symda.typeset.sections import Subject
+    from symda.typeset.subject import Subject
 
 
 class Mathematics:

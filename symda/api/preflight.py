@@ -99,7 +99,7 @@ def loose(field: MachineField, problem: Problem) -> tuple[tuple[str, ...], tuple
     if len(problem.segments) > 1:
         # a parameter of one experiment is constrained by what was measured there
         parts = [
-            reachable(field, np.asarray((one.rm > 0.0).any(axis=0)))[1]
+            reachable(field, np.asarray((np.hstack([one.rm, one.cost]) > 0.0).any(axis=0)))[1]
             for one in problem.experiments
         ]
         constrained = np.zeros(problem.P, dtype=bool)
@@ -110,7 +110,9 @@ def loose(field: MachineField, problem: Problem) -> tuple[tuple[str, ...], tuple
             constrained[use] |= uses[seen & tied].any(axis=0)
     declared = field.measurement.declarations(field.model)
     known = constrained | ~problem.free
-    prior = [declared[p].prior is not None for p in field.parameters]
+    priors = [one.prior for one in declared.values() if one.prior is not None]
+    asked = {s for prior in priors for term in prior.terms.values() for s in term.free_symbols}
+    prior = [declared[p].prior is not None or p in asked for p in field.parameters]
     known[problem.use[:, np.array(prior, dtype=bool)]] = True
     return (
         tuple(name for name, found in zip(problem.states, seen, strict=True) if not found),

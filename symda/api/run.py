@@ -53,11 +53,14 @@ class Experiment:
         All parameters by the names they were declared with, shared ones included.
     momenta : xarray.DataArray, dims (step, component)
         p_n = Rf r_n.
+    residuals : xarray.DataArray, dims (time, channel), or None
+        Its part of those of the path, see `Best`.
     """
 
     states: xr.DataArray
     parameters: Mapping[str, float]
     momenta: xr.DataArray
+    residuals: xr.DataArray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,9 +197,16 @@ class Run:
             message = str(one["message"].values) or "it was not run"
             raise OptionError(f"Path {index} reached no rung: {message}.")
         rung = one.sel(beta=last)
+        residuals = _residuals(d, one)
+        whole = one if residuals is None else one.assign(residuals=residuals)
         experiments = {
-            name: Experiment(part["states"], _estimates(part.sel(beta=last)), part["momenta"])
-            for name, part in apart(one)
+            name: Experiment(
+                part["states"],
+                _estimates(part.sel(beta=last)),
+                part["momenta"],
+                None if residuals is None else part["residuals"],
+            )
+            for name, part in apart(whole)
         }
         return Best(
             path=index,
@@ -207,7 +217,7 @@ class Run:
             states=one["states"],
             parameters=_estimates(rung),
             momenta=one["momenta"],
-            residuals=_residuals(d, one),
+            residuals=residuals,
             experiments=experiments,
         )
 

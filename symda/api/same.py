@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from symda.declare import measurement_digest, model_digest
 from symda.errors import OptionError
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from symda.api.specification import Specification
+    from symda.observe import Problem
+    from symda.types import FloatArray
 
 #: Attribute of a run: the correlations of the model's errors, where there are any.
 ERRORS = "error_correlations"
@@ -26,6 +31,37 @@ def digests(specification: Specification) -> dict[str, str]:
             specification.model, specification.measurement, specification.initial
         ),
     }
+
+
+def given_digests(specification: Specification, problem: Problem) -> str:
+    """Return fingerprints of what was given besides the data, by name, as JSON.
+
+    To nine digits, so that another computer's rounding makes no other ones.
+    """
+    parts = {
+        "the given initial values": np.where(problem.tied, np.inf, problem.initial),
+        "the values of fixed parameters": problem.fixed,
+        "the weights of steps": problem.weight,
+        "the process variances, costs or priors": np.append(problem.process_variance, problem.cost),
+    }
+    for one in problem.experiments:
+        of = f" of experiment {one.segments[0].name!r}" if len(problem.segments) > 1 else ""
+        for i, channel in enumerate(specification.model.forcing):
+            parts[f"forcing {channel.name!r}{of}"] = one.u[:, :, i]
+    return json.dumps({name: _fingerprint(values) for name, values in parts.items()})
+
+
+def _fingerprint(values: FloatArray) -> str:
+    mantissa, exponent = np.frexp(values)
+    rounded = np.round(mantissa * 2.0**30) + 0.0
+    return hashlib.sha256(rounded.tobytes() + exponent.tobytes()).hexdigest()[:12]
+
+
+def differing(dataset: xr.Dataset, specification: Specification, problem: Problem) -> list[str]:
+    """Name what was given besides a run's data and is another here; an old run does not say."""
+    ran = json.loads(dataset.attrs.get("given_digests", "{}"))
+    here = json.loads(given_digests(specification, problem))
+    return [name for name, mark in here.items() if ran.get(name, mark) != mark]
 
 
 def check_equations(

@@ -24,7 +24,7 @@ from symda.observe.bind import match_channels
 from symda.observe.experiments import Recordings
 from symda.observe.forcing import ForcingSource
 from symda.observe.measured import with_measured
-from symda.observe.pulses import check_jumps_scaled, check_pulsed, check_walks
+from symda.observe.pulses import check_jumps_scaled, check_pulsed
 from symda.observe.weights import Averaging, ErrorForm
 
 if TYPE_CHECKING:
@@ -184,7 +184,6 @@ class Specification:
         for recording in experiments.values():
             check_pulsed(self.model, recording.forcing)
             check_jumps_scaled(self.model, recording.forcing)
-            check_walks(self.model, recording.forcing)
         declared = self.declarations
         used = {s for h in self.measurement.predictors for s in h.free_symbols}
         problem = bind_experiments(

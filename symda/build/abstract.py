@@ -59,8 +59,8 @@ class Kernels(ABC):
     provides: ClassVar[frozenset[str]]
     #: Initial values that are functions of the parameters, with derivatives; empty without.
     initial: Mapping[str, ca.Function] = MappingProxyType({})
-    #: Controls, C.
-    controls: int = 0
+    #: Quantities at a point whose values are paid, C.
+    paid: int = 0
     #: Pairs of channels whose noise may be correlated, K; see `Problem.cross`.
     pairs: int = 0
 
@@ -88,7 +88,7 @@ class Kernels(ABC):
 
     @abstractmethod
     def measure(self, X: ArrayLike, theta: ArrayLike) -> FloatArray:
-        """Measurement functions along a path of any length, shape (M, L), controls left out."""
+        """Measurement functions along a path of any length, shape (M, L), paid values left out."""
 
     @abstractmethod
     def measure_slopes(self, X: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -130,7 +130,7 @@ class Evaluator(ABC):
     def _check_sizes(self) -> None:
         """Refuse a problem of other sizes: compiled code would read beyond its arrays."""
         p, steps = self.problem, self.packed.steps.shape[1]
-        its = {"D": p.D, "P": len(p.kernel_parameters), "L": p.L, "C": len(p.controls)}
+        its = {"D": p.D, "P": len(p.kernel_parameters), "L": p.L, "C": len(p.paid)}
         its |= {"E": p.E, "3 + S U": steps}
         own = self._sizes()
         wrong = [f"{name} = {own[name]}, not {its[name]}" for name in its if own[name] != its[name]]
@@ -200,7 +200,7 @@ class Evaluator(ABC):
     def weights(self, rf: ArrayLike) -> FloatArray:
         """Return one over the variance of all residuals of the steps, (N, E)."""
         p = self.problem
-        return p.weight[:, None] * np.tile(self.precision(rf), 1 + p.interior)
+        return p.weight[:, None] * np.tile(p.by_step(self.precision(rf)), 1 + p.interior)
 
     @cached_property
     def _correlations(self) -> ErrorCorrelations | None:

@@ -62,8 +62,8 @@ class Engine(ABC):
     """Evaluates all steps, or all grid points, of a path at once.
 
     Arrays are C-contiguous float64: `X` (M, D), `theta` (P,) or `Pieces`, `steps` (N, 3 + S U),
-    `points` (M, 2 L), `rf` (D,), `lam` (N, E). Sparse results are nonzeros, in the order of the
-    function's output sparsity.
+    `points` (M, 2 L), `rf` (D,) or (N, D), `lam` (N, E). Sparse results are nonzeros, in the order
+    of the function's output sparsity.
 
     Attributes
     ----------
@@ -88,20 +88,31 @@ class Engine(ABC):
         self, X: FloatArray, theta: Theta, steps: FloatArray, rf: FloatArray
     ) -> FloatArray:
         """(N,)."""
-        return self._steps("step_action", X, theta, steps, rf)[0][:, 0]
+        return self._weighed("step_action", X, theta, steps, rf)[0][:, 0]
 
     def step_gradient(
         self, X: FloatArray, theta: Theta, steps: FloatArray, rf: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """(N,) and (N, E + D + P)."""
-        action, gradient = self._steps("step_gradient", X, theta, steps, rf)
+        action, gradient = self._weighed("step_gradient", X, theta, steps, rf)
         return action[:, 0], gradient
 
     def step_hessian(
         self, X: FloatArray, theta: Theta, steps: FloatArray, rf: FloatArray
     ) -> FloatArray:
         """(N, nonzeros)."""
-        return self._steps("step_hessian", X, theta, steps, rf)[0]
+        return self._weighed("step_hessian", X, theta, steps, rf)[0]
+
+    def _weighed(
+        self, name: str, X: FloatArray, theta: Theta, steps: FloatArray, rf: FloatArray
+    ) -> list[FloatArray]:
+        """Results of a function of each step and its Rf; where there are several, of each alone."""
+        if rf.ndim == 1:
+            return self._steps(name, X, theta, steps, rf)
+        each, which = np.unique(rf, axis=0, return_inverse=True)
+        found = [self._steps(name, X, theta, steps, one) for one in each]
+        rows = np.arange(len(steps))
+        return [np.stack(parts)[which.reshape(-1), rows] for parts in zip(*found, strict=True)]
 
     def step_residual(self, X: FloatArray, theta: Theta, steps: FloatArray) -> FloatArray:
         """(N, E)."""

@@ -20,7 +20,7 @@ from symda.build.parts import PARTS
 from symda.build.serial import functions_of, serial
 from symda.emit.source import DIGEST_DIGITS, Source
 from symda.errors import InputError, OptionError
-from symda.types import FloatArray, IntArray
+from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -42,7 +42,7 @@ class BlockPayload(Payload):
     newton: str = ""
     field: tuple[tuple[str, str], ...] = ()
     initial: tuple[tuple[str, str], ...] = ()
-    controls: int = 0
+    paid: int = 0
     pairs: int = 0
 
     def restore(self) -> Kernels:
@@ -50,11 +50,11 @@ class BlockPayload(Payload):
         field, initial = functions_of(self.field) or None, functions_of(self.initial)
         if not self.library:
             functions = functions_of(self.functions)
-            sizes = self.controls, self.pairs
+            sizes = self.paid, self.pairs
             return virtual_kernels(functions, self.source, field, initial, *sizes)
         engine = CompiledEngine(Path(self.library), self.source.digest[:DIGEST_DIGITS])
         newton = (lambda *_: Path(self.newton)) if self.newton else None
-        return BlockKernels(engine, self.source, newton, field, initial, self.controls, self.pairs)
+        return BlockKernels(engine, self.source, newton, field, initial, self.paid, self.pairs)
 
 
 class BlockKernels(Kernels):
@@ -73,8 +73,8 @@ class BlockKernels(Kernels):
         ``field(x, u, theta, t)`` and ``measure(x, theta)``, F and h themselves, with derivatives.
     initial : mapping of str to casadi.Function
         Initial values that are functions of the parameters, see `symda.derive.field.Field`.
-    controls : int
-        How many of the quantities at a point, the last ones, are controls.
+    paid : int
+        How many of the quantities at a point, the last ones, are paid values: controls and others.
     pairs : int
         Of how many pairs of channels the data say how their noise is correlated; 0 where it is not.
     """
@@ -88,7 +88,7 @@ class BlockKernels(Kernels):
         newton: Callable[..., Path] | None = None,
         field: Mapping[str, ca.Function] | None = None,
         initial: Mapping[str, ca.Function] = MappingProxyType({}),
-        controls: int = 0,
+        paid: int = 0,
         pairs: int = 0,
     ) -> None:
         self.engine = engine
@@ -97,13 +97,14 @@ class BlockKernels(Kernels):
         self._built: dict[tuple[bool, tuple[str, ...]], Path] = {}
         self.field = field
         self.initial = initial
-        self.controls = controls
+        self.paid = paid
         self.pairs = pairs
 
     def structured(self, problem: Problem) -> Path | None:
         """Library of the structured solver; see `Kernels.structured`."""
         flags = lane_flags(problem)
-        if self._newton is None or flags is None:
+        # the lanes have one Rf for all steps
+        if self._newton is None or flags is None or problem.still.any():
             return None
         form = bool(problem.given.any()), flags
         if form not in self._built:
@@ -154,7 +155,7 @@ class BlockKernels(Kernels):
     @property
     def _channels(self) -> int:
         size = int(self.functions["point_action"].size1_in(2))
-        return (size - self.pairs) // 2 - self.controls
+        return (size - self.pairs) // 2 - self.paid
 
     def payload(self, problem: Problem, parts: frozenset[str] = frozenset(), /) -> BlockPayload:
         """Return what another process needs; see `Kernels.payload`."""
@@ -167,7 +168,7 @@ class BlockKernels(Kernels):
             functions: tuple[tuple[str, str], ...] = ()
         else:
             library, newton, functions = "", "", serial(self.functions)
-        sizes = self.controls, self.pairs
+        sizes = self.paid, self.pairs
         return BlockPayload(self.emitted, library, functions, newton, field, initial, *sizes)
 
 
@@ -183,8 +184,8 @@ class BlockEvaluator(Evaluator):
         return {
             "D": D,
             "P": step.size1_in(1),
-            "L": (point.size1_in(2) - self.kernels.pairs) // 2 - self.kernels.controls,
-            "C": self.kernels.controls,
+            "L": (point.size1_in(2) - self.kernels.pairs) // 2 - self.kernels.paid,
+            "C": self.kernels.paid,
             "E": step.size1_in(0) - D,
             "3 + S U": step.size1_in(2),
         }
@@ -193,11 +194,23 @@ class BlockEvaluator(Evaluator):
         """Measurement term and model term of the action."""
         path, parameters = self.split(X, theta)
         engine, values = self.kernels.engine, self.packed.pieces(parameters)
-        model = engine.step_action(path, values, self.packed.steps, self.precision(rf))
+        model = engine.step_action(path, values, self.packed.steps, self.by_step(rf))
         at, own = self.packed.row_states(path), self.packed.row_pieces(parameters)
         data = engine.point_action(at, own, self.packed.points)
-        paid = self.problem.paid(path)
-        return float(data.sum()) - paid, float(model.sum()) + paid
+        squares, priors = (self._paid(path, parameters, prior=prior) for prior in (False, True))
+        return float(data.sum()) - squares - priors, float(model.sum()) + squares
+
+    def by_step(self, rf: ArrayLike) -> FloatArray:
+        """Return Rf as the steps take it, (D,), or (N, D) where they are not alike."""
+        return self.problem.by_step(self.precision(rf))
+
+    def _paid(self, path: FloatArray, parameters: FloatArray, *, prior: bool) -> float:
+        """Return what the squares of controls cost, or the values that have priors."""
+        points = self.packed.paid[prior]
+        if points is None:
+            return 0.0
+        at, own = self.packed.row_states(path), self.packed.row_pieces(parameters)
+        return float(self.kernels.engine.point_action(at, own, points).sum())
 
     def value_and_gradient(
         self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike
@@ -221,7 +234,7 @@ class BlockEvaluator(Evaluator):
         """Return action and gradient, given initial values being taken for unknowns."""
         p = self.problem
         engine, values = self.kernels.engine, self.packed.pieces(parameters)
-        model, by_step = engine.step_gradient(path, values, self.packed.steps, self.precision(rf))
+        model, by_step = engine.step_gradient(path, values, self.packed.steps, self.by_step(rf))
         data, by_row = engine.point_gradient(
             self.packed.row_states(path), self.packed.row_pieces(parameters), self.packed.points
         )
@@ -250,9 +263,16 @@ class BlockEvaluator(Evaluator):
 
     def prior(self, X: ArrayLike, theta: ArrayLike) -> float:
         """Prior term of the action."""
+        path, parameters = self.split(X, theta)
+        values = self.prior_of_values(path, parameters)
         if not self.kernels.engine.has_prior:
-            return 0.0
-        return float(self.kernels.engine.prior_action(*self._firsts(*self.split(X, theta))).sum())
+            return values
+        first = self.kernels.engine.prior_action(*self._firsts(path, parameters))
+        return float(first.sum()) + values
+
+    def prior_of_values(self, X: FloatArray, theta: FloatArray) -> float:
+        """Return the part of it that values of parameters per step pay."""
+        return self._paid(X, theta, prior=True)
 
     def prior_hessian(self, X: FloatArray, theta: FloatArray) -> FloatArray:
         """Nonzeros of the prior's Hessian, (S, nonzeros); none without a prior."""
@@ -286,6 +306,23 @@ class BlockEvaluator(Evaluator):
         change = self.given.changes(self.layout, parts, slope, theta)
         return np.concatenate([*(part.reshape(-1) for part in parts), change])
 
+    def felt(self, X: FloatArray, theta: FloatArray) -> BoolArray:
+        """Return which parameters change a step or what a datum costs, to first order, (P,)."""
+        engine, own = self.kernels.engine, self.packed.row_pieces(theta)
+        D, found = (
+            self.problem.D,
+            self.residual_jacobian(X, theta)[:, self.problem.unknowns.on_path :],
+        )
+        by_steps = np.asarray(abs(found).sum(axis=0)).reshape(-1) > 0.0
+        by_row = engine.point_hessian(self.packed.row_states(X), own, self.packed.points) != 0.0
+        places = self.kernels.functions["point_hessian"].sparsity_out(0).get_triplet()
+        for k, place in enumerate(np.asarray(places[1], dtype=np.int64)):
+            if place >= D:
+                by_steps[self.layout.point_unknowns[by_row[:, k], place] - self.problem.M * D] = (
+                    True
+                )
+        return by_steps
+
     def predictors(self, X: FloatArray, theta: FloatArray) -> FloatArray:
         """Return what the cost of each row of data depends on, (M + R, Q); the first L are h."""
         packed = self.packed
@@ -302,7 +339,7 @@ class BlockEvaluator(Evaluator):
 
         path, parameters = self.split(X, theta)
         engine, values = self.kernels.engine, self.packed.pieces(parameters)
-        by_step = engine.step_hessian(path, values, self.packed.steps, self.precision(rf))
+        by_step = engine.step_hessian(path, values, self.packed.steps, self.by_step(rf))
         at, own = self.packed.row_states(path), self.packed.row_pieces(parameters)
         by_point = engine.point_hessian(at, own, self.packed.points)
         first = self.first_slopes(path, parameters, rf)
@@ -327,16 +364,16 @@ class BlockEvaluator(Evaluator):
         return self.given.columns(found, values)
 
     def measure_jacobian(self, X: ArrayLike, theta: ArrayLike) -> csr_array:
-        """Jacobian of what is measured, and controls, at all points, (M (L + C), M D + P)."""
+        """Jacobian of what is measured, and paid, at all points, (M (L + C), M D + P)."""
         from scipy.sparse import csr_array
 
         p = self.problem
         _, measured = self.measure_slopes(X, theta)
-        slopes = np.zeros((p.M, p.L + len(p.controls), measured.shape[-1]))
+        slopes = np.zeros((p.M, p.L + len(p.paid), measured.shape[-1]))
         slopes[:, : p.L] = measured
-        slopes[:, p.L + np.arange(len(p.controls)), p.controls] = 1.0
+        slopes[:, p.L + np.arange(len(p.paid)), p.paid] = 1.0
         at = np.broadcast_to(self.layout.measure_unknowns[:, None, :], slopes.shape)
-        count = p.M * (p.L + len(p.controls))
+        count = p.M * (p.L + len(p.paid))
         rows = np.repeat(np.arange(count), slopes.shape[-1])
         found = csr_array(
             (slopes.reshape(-1), (rows, at.reshape(-1))), shape=(count, p.unknowns.count)
@@ -383,12 +420,12 @@ def compiled_kernels(
     newton: Callable[..., Path] | None = None,
     field: Mapping[str, ca.Function] | None = None,
     initial: Mapping[str, ca.Function] = MappingProxyType({}),
-    controls: int = 0,
+    paid: int = 0,
     pairs: int = 0,
 ) -> BlockKernels:
     """Kernels of a compiled module; `newton` builds the structured solver's library."""
     engine = CompiledEngine(artefact.library, artefact.source.digest[:DIGEST_DIGITS])
-    return BlockKernels(engine, artefact.source, newton, field, initial, controls, pairs)
+    return BlockKernels(engine, artefact.source, newton, field, initial, paid, pairs)
 
 
 def virtual_kernels(
@@ -396,8 +433,8 @@ def virtual_kernels(
     source: Source,
     field: Mapping[str, ca.Function] | None = None,
     initial: Mapping[str, ca.Function] = MappingProxyType({}),
-    controls: int = 0,
+    paid: int = 0,
     pairs: int = 0,
 ) -> BlockKernels:
     """Kernels on CasADi's virtual machine."""
-    return BlockKernels(VirtualEngine(functions), source, None, field, initial, controls, pairs)
+    return BlockKernels(VirtualEngine(functions), source, None, field, initial, paid, pairs)

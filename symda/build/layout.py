@@ -24,7 +24,7 @@ class Packed:
     """A problem's data as the kernels read it.
 
     `steps` are (N, 3 + S U), `points` (M + R, 2 (L + C) + K): data and weights of the L channels
-    and of the C controls, then weights of the K pairs of channels whose noise may be correlated.
+    and of the C values paid, then weights of the K pairs of channels whose noise may be correlated.
     Rows of data are in the order of their grid points; one that was measured several times has
     several.
     """
@@ -49,6 +49,9 @@ class Packed:
         width = (self.points.shape[1] - self.pairs) // 2
         y, rm, cross = np.split(self.points, [width, 2 * width], axis=1)
         return y, rm, cross
+
+    #: `points` with the weights of controls only, and of values with priors only; None: none.
+    paid: tuple[FloatArray | None, FloatArray | None] = (None, None)
 
     def pieces(self, theta: FloatArray) -> Theta:
         """Return parameters (P,) as the kernels take them: of each experiment its own."""
@@ -99,7 +102,7 @@ def pack(problem: Problem, pairs: int = 0) -> Packed:
     """
     head = np.stack([problem.left_times, problem.h, problem.weight], axis=1)
     steps = np.hstack([head, problem.u.reshape(problem.N, -1)])
-    # the square of a control is a misfit to 0
+    # the square of a control is a misfit to 0; priors of values have no data
     nothing = np.zeros_like(problem.cost)
     points = np.hstack([problem.y, nothing, problem.rm, problem.cost, _cross(problem, pairs)[0]])
     at = np.arange(problem.M)
@@ -125,6 +128,7 @@ def pack(problem: Problem, pairs: int = 0) -> Packed:
         problem.use,
         own,
         pairs,
+        _paid_only(points, len(problem.paid), problem.priors, pairs),
     )
 
 
@@ -133,6 +137,22 @@ def _cross(problem: Problem, pairs: int) -> tuple[FloatArray, FloatArray]:
     if problem.correlated or not pairs:
         return problem.cross, problem.repeat_cross
     return np.zeros((problem.M, pairs)), np.zeros((len(problem.repeat_at), pairs))
+
+
+def _paid_only(
+    points: FloatArray, paid: int, priors: int, pairs: int
+) -> tuple[FloatArray | None, FloatArray | None]:
+    """Keep the weights of controls, or of values with priors, of the last `paid` quantities."""
+    found: list[FloatArray | None] = []
+    end = points.shape[1] - pairs
+    for kept in (slice(end - paid, end - priors), slice(end - priors, end)):
+        only = None
+        if kept.start < kept.stop:
+            only = points.copy()
+            only[:, end // 2 :] = 0.0
+            only[:, kept] = points[:, kept]
+        found.append(only)
+    return found[0], found[1]
 
 
 @dataclass(frozen=True, eq=False)

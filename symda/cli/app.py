@@ -27,7 +27,7 @@ ModelArgument = Annotated[
     typer.Argument(
         metavar="MODEL.py",
         help="Python file that defines `model`, and may define `measured`, `scheme`, "
-        "`model_error`, `averaging`, `matrix_free`, `variance` or `covariance`.",
+        "`model_error`, `averaging`, `matrix_free`, `exact_initial`, `variance` or `covariance`.",
         show_default=False,
     ),
 ]
@@ -238,6 +238,14 @@ def anneal(
             metavar="NAME", help="Estimate a parameter declared with a value; repeatable."
         ),
     ] = None,
+    initial: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="Initial value of a state that is known exactly, or NAME=free; repeatable. "
+            "NAME[EXPERIMENT]: in one of several. Default: `exact_initial` of MODEL.py.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="NetCDF file to save the run in.", show_default=False)
     ] = None,
@@ -262,10 +270,17 @@ def anneal(
     }
     Settings.of(chosen)
     fixed = files.parse_fixed(fix or [], free or [])
+    known = files.parse_initial(initial or [])
     noise = None if variance is None else files.parse_variance(variance)
     file = files.read_model(model)
     action = file.action
     observations = files.read_experiments(data, action, file.noise(noise), separator, experiment)
+    observations = files.with_initial(observations, known, action)
+    if file.initial is not None and not known and not action.specification.initial.any:
+        note(
+            f"initial values are estimated; `initial` of {model.name} is where `symda integrate` "
+            "starts. Where they are known exactly pass --initial, or define `exact_initial`."
+        )
     grid: dict[str, Any] = {
         "steps": steps,
         "max_step": max_step,

@@ -32,8 +32,16 @@ NETCDF = frozenset({".nc", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5"})
 #: What a model's file is called; nothing else is run.
 PYTHON = ".py"
 
-#: What it may say of the action, beside what is measured.
-ACTION = ("scheme", "model_error", "averaging", "matrix_free", "correlated")
+#: What it may say of the action, beside what is measured: its name there -> the option.
+ACTION = {
+    "scheme": "scheme",
+    "model_error": "model_error",
+    "averaging": "averaging",
+    "matrix_free": "matrix_free",
+    "correlated": "correlated",
+    # `initial` is where an integration starts; data need not
+    "exact_initial": "initial",
+}
 
 #: What else it may define, in the order of `ModelFile`.
 FURTHER = ("variance", "initial", "parameters", "forcing", "energy", "covariance")
@@ -161,7 +169,7 @@ def read_model(path: Path) -> ModelFile:
             "Write model = sd.Model({x: dx/dt, ...})."
         )
     _refuse_misspelt(path, names)
-    options = {name: names[name] for name in ACTION if name in names}
+    options = {option: names[name] for name, option in ACTION.items() if name in names}
     return ModelFile(
         path, model, names.get("measured"), options, *(names.get(name) for name in FURTHER)
     )
@@ -308,6 +316,54 @@ def read_experiments(
                 "Rename one of them."
             )
     return Experiments(pairs)
+
+
+def parse_initial(texts: Iterable[str]) -> dict[str, float | None]:
+    """Read ``state=number`` or ``state=free`` each."""
+    return {
+        name: None if value == "free" else _number(value, f"--initial {name}")
+        for name, value in _pairs(texts, "--initial")
+    }
+
+
+def with_initial(
+    data: Observations | Experiments, given: Mapping[str, float | None], action: Action
+) -> Observations | Experiments:
+    """Return the data with initial values that are known exactly; None estimates one.
+
+    A name of the form ``state[experiment]`` is that of one of several experiments.
+
+    Raises
+    ------
+    OptionError
+        If there is no such state or experiment.
+    """
+    states = [state.name for state in action.model.states]
+    several = data if isinstance(data, Experiments) else {}
+    everywhere: dict[str, float | None] = {}
+    own: dict[str, dict[str, float | None]] = {name: {} for name in several}
+    for key, value in given.items():
+        state, bracket, rest = key.partition("[")
+        if key in states or not bracket:
+            state, chosen = key, everywhere
+        elif rest.removesuffix("]") in own:
+            chosen = own[rest.removesuffix("]")]
+        else:
+            has = f"there are {', '.join(own)}" if own else "there is one recording only"
+            raise OptionError(
+                f"--initial: {key!r} is of the experiment {rest.removesuffix(']')!r}, and {has}."
+            )
+        if state not in states:
+            raise OptionError(
+                f"--initial: {state!r} is not a state of {action.model.name!r}, which has "
+                f"{', '.join(states[:20])}.{nearest(state, states)}"
+            )
+        chosen[state] = value
+    if not isinstance(data, Experiments):
+        return data.with_initial(everywhere) if everywhere else data
+    return Experiments(
+        {name: one.with_initial({**everywhere, **own[name]}) for name, one in data.items()}
+    )
 
 
 def _columns(action: Action) -> tuple[list[str], list[str]]:

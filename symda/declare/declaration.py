@@ -37,7 +37,8 @@ class Declaration:
     scale : {"log", "logit"} or None
         What solvers move: its logarithm, its logit between the bounds, or itself.
     prior : Distribution or None
-        What is known of it beforehand; of a state, of its first value.
+        What is known of it beforehand; of a state, or a walk, of its first value; of a parameter
+        per step without a process variance, of each of its values.
     """
 
     bounds: Range = UNBOUNDED
@@ -48,6 +49,11 @@ class Declaration:
     cost: float | None = None
     scale: ScaleName | None = None
     prior: Distribution | None = None
+
+    @property
+    def independent(self) -> bool:
+        """Whether the prior of a parameter per step is one of each value, and not of the first."""
+        return self.prior is not None and self.process_variance is None
 
     @property
     def coordinate(self) -> Scale:

@@ -34,7 +34,12 @@ def measurement_digest(model: Model, measurement: Measurement, initial: Initial)
     That is initial values, priors, and costs of controls.
     """
     declared = measurement.declarations(model)
-    priors = [f"prior {s.name} {one.prior}" for s, one in declared.items() if one.prior is not None]
+    each = [s.name for s in model.per_step if declared[s].independent]
+    priors = [
+        f"prior {'of each ' * (s.name in each)}{s.name} {one.prior}"
+        for s, one in declared.items()
+        if one.prior is not None
+    ]
     costs = [f"cost {s.name} {one.cost}" for s, one in declared.items() if one.cost is not None]
     noise = [] if measurement.gaussian else [str(one) for one in measurement.noises]
     known = [f"initial {a}" for a, g in enumerate(initial.functions) if g is not None]

@@ -18,7 +18,7 @@ from symda.declare.check import (
 )
 from symda.declare.declaration import Declaration
 from symda.declare.declared import Declared
-from symda.declare.distributions import Distribution, Normal
+from symda.declare.distributions import Distribution, Normal, PriorOfValue
 from symda.declare.model import Model
 from symda.declare.site import SiteState
 from symda.declare.symbols import ExperimentParameter, Parameter, State, StepParameter
@@ -47,8 +47,8 @@ class Measurement:
         left out.
     correlated : bool
         Whether noise of several channels at one time may be correlated.
-    controls : int
-        How many of the channels, the last ones, are controls.
+    paying : int
+        How many of the channels, the last ones, are values that are paid for.
     """
 
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ class Measurement:
     parameters: tuple[Parameter, ...] = ()
     noises: tuple[Distribution, ...] = ()
     correlated: bool = False
-    controls: int = 0
+    paying: int = 0
 
     def __post_init__(self) -> None:
         if not self.noises:
@@ -72,7 +72,7 @@ class Measurement:
         """Pairs of channels k > m, as `symda.covariance.below` has them; () without correlation."""
         if not self.correlated:
             return ()
-        rows, columns = below(len(self.functions) - self.controls)
+        rows, columns = below(len(self.functions) - self.paying)
         return tuple(zip(rows.tolist(), columns.tolist(), strict=True))
 
     @property
@@ -101,21 +101,27 @@ class Measurement:
         return (*self.functions, *(further[k] for k in range(L, max([L - 1, *further]) + 1)))
 
     def paid(self, model: Model) -> Measurement:
-        """Return it with the model's controls after it, whose squares are misfits to 0."""
-        if not model.controls:
+        """Return it with what each value of a parameter per step costs after it.
+
+        First the controls, whose squares are misfits to 0, then the priors of values.
+        """
+        paid: list[tuple[str, StepParameter, Distribution]] = [
+            *((f"cost of {u.name}", u, Normal(u)) for u in model.controls),
+            *((f"prior of {w.name}", w, PriorOfValue(w, p)) for w, p in model.independent.items()),
+        ]
+        if not paid:
             return self
         names = list(self.names)
-        for control in model.controls:
-            name = f"cost of {control.name}"
+        for name, _, _ in paid:
             while name in names:
                 name += "_"
             names.append(name)
         return replace(
             self,
             names=tuple(names),
-            functions=(*self.functions, *model.controls),
-            noises=(*self.noises, *(Normal(control) for control in model.controls)),
-            controls=len(model.controls),
+            functions=(*self.functions, *(symbol for _, symbol, _ in paid)),
+            noises=(*self.noises, *(noise for _, _, noise in paid)),
+            paying=len(paid),
         )
 
     def declarations(self, model: Model) -> dict[State | Parameter, Declaration]:
@@ -159,6 +165,10 @@ def measure(model: Model, measured: Measured) -> Measurement:
     terms = [term for noise in noises for term in noise.terms.values()]
     used = [symbol for symbol in symbols_in([*functions, *terms]) if isinstance(symbol, Declared)]
     used += _of_priors(model, [symbol for symbol in used if isinstance(symbol, Parameter)])
+    for one, prior in model.independent.items():
+        for name, term in prior.terms.items():
+            if name in prior.positive and isinstance(term, Parameter):
+                _check_positive(term, f"prior of {one.name!r}, {name}")
     names, states = {symbol.name for symbol in (*known, *used)}, set(model.states)
     for function, here in zip(functions, wheres, strict=True):
         check_expression(function, here)

@@ -12,6 +12,7 @@ from sympy import Expr
 
 from symda.declare.declaration import Declaration, Range
 from symda.declare.declared import Declared, Forcing, Time
+from symda.declare.distributions import Distribution
 from symda.declare.site import StateField
 from symda.declare.symbols import Control, Parameter, State, StepParameter
 from symda.declare.typeset import model_html, model_latex
@@ -48,6 +49,12 @@ class Model(ABC):
     def controls(self) -> tuple[Control, ...]:
         """The unknown inputs whose squares are paid, (Q,), of the parameters per step."""
         return of_kind(self.states, Control)
+
+    @property
+    def independent(self) -> dict[StepParameter, Distribution]:
+        """The parameters per step of which each value has a prior, W of them, and the priors."""
+        declared = ((w, self.declarations[w]) for w in self.per_step)
+        return {w: one.prior for w, one in declared if one.prior is not None and one.independent}
 
     def with_bounds(self, bounds: Mapping[Key, Range] | None = None, /, **named: Range) -> Self:
         """Return the model with other bounds, its symbols and equations the same.

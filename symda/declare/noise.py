@@ -8,7 +8,7 @@ import numpy as np
 import sympy as sp
 
 from symda.covariance import covariances, whitened
-from symda.declare.distributions import Distribution
+from symda.declare.distributions import Distribution, Normal, PriorOfValue
 from symda.declare.measure import Measurement
 from symda.errors import ModelError
 from symda.types import BoolArray, FloatArray
@@ -29,18 +29,21 @@ class NoiseNumbers:
     """
 
     measurement: Measurement
-    channels: int  #: How many of the channels are data; after them come controls.
+    channels: int  #: How many of the channels are data; after them come values that are paid.
+    priors: int = 0  #: How many of these, the last ones, have priors.
     seed: int = field(default=0)
 
     def expected(self, eta: FloatArray, rm: FloatArray) -> tuple[float, float]:
-        """Return mean and standard deviation of the measurement term of data drawn at `eta`.
+        """Return mean and standard deviation of what data drawn at `eta` cost, and values drawn.
 
         By the formula where the noise is Gaussian with the data's variance, correlated or not, else
-        by drawing the data `DRAWS` times. Both are nan where nothing can be drawn.
+        by drawing the data, and values that have priors, `DRAWS` times. Both are nan where nothing
+        can be drawn, or values have a prior that is not Gaussian.
         """
         rng = np.random.default_rng([self.seed, 0])
         mean = variance = 0.0
-        for l, noise in enumerate(self.measurement.noises[: self.channels]):
+        for l in self.judged:
+            noise = self.measurement.noises[l]
             seen = rm[:, l] > 0.0
             count = int(seen.sum())
             if not count:
@@ -49,6 +52,13 @@ class NoiseNumbers:
                 mean, variance = mean + 0.5 * count, variance + 0.5 * count
                 continue
             values, precision = self._values(l, eta, seen), rm[seen, l]
+            if isinstance(noise, PriorOfValue):
+                noise = noise.prior  # what is drawn is the value
+                if not isinstance(noise, Normal):
+                    # what fitting takes off is half of one for each only if all is Gaussian
+                    return np.nan, np.nan
+                del values[""]
+                values = noise.columns(values, count)
             try:
                 frozen = noise.frozen(values, 1.0 / precision)
                 drawn = np.stack(
@@ -114,11 +124,21 @@ class NoiseNumbers:
                 found.append(l)
         return found
 
-    def estimated(self) -> BoolArray:
-        """Return whether a channel's scale is estimated, (L,)."""
-        data = self.measurement.noises[: self.channels]
-        scales = ({"scale", "size", "df"} & noise.terms.keys() for noise in data)
-        return np.array([bool(found) for found in scales], dtype=bool)
+    @property
+    def judged(self) -> list[int]:
+        """Channels whose costs have an expectation: data, and values with priors."""
+        every = len(self.measurement.noises)
+        return [*range(self.channels), *range(every - self.priors, every)]
+
+    def fixed_scale(self, rm: FloatArray) -> tuple[int, int]:
+        """Count the data and values with priors whose scale is not estimated, and all of them."""
+        own, every = 0, 0
+        for l in self.judged:
+            count = int((rm[:, l] > 0.0).sum())
+            every += count
+            if not {"scale", "size", "df"} & self.measurement.noises[l].terms.keys():
+                own += count
+        return own, every
 
     def _values(self, l: int, eta: FloatArray, seen: BoolArray) -> dict[str, FloatArray]:
         return {name: eta[seen, k] for name, k in self.measurement.places[l].items()}

@@ -40,6 +40,7 @@ def parameter(
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     process_variance: float | None = None,
+    prior: Distribution | None = None,
     scale: ScaleName | None = None,
 ) -> StepParameter: ...
 
@@ -64,7 +65,7 @@ def parameter(
         Its name.
     per : {"step", "experiment"}, optional
         ``"step"``: with a value of its own at every step, see `StepParameter`, also for
-        `process_variance`. ``"experiment"``: with one in each of several experiments.
+        `process_variance` and `prior`. ``"experiment"``: with one in each of several experiments.
     bounds, start, value, typical, prior, process_variance, scale
         As for `Parameter` and `StepParameter`.
 
@@ -102,6 +103,7 @@ def parameters(
     bounds: Range = UNBOUNDED,
     start: Range | None = None,
     process_variance: float | None = None,
+    prior: Distribution | None = None,
     scale: ScaleName | None = None,
 ) -> tuple[StepParameter, ...]: ...
 
@@ -185,10 +187,6 @@ def _parameters(
             f"{function}({names[0]!r}): a parameter per step is estimated; one whose values are "
             "known is a forcing, sd.forcing."
         )
-    if prior is not None:
-        raise ModelError(
-            f"{function}({names[0]!r}): a parameter per step has a process_variance, not a prior."
-        )
     if typical is not None:
         raise ModelError(
             f"{function}({names[0]!r}): the size of a parameter per step is the larger end of its "
@@ -196,7 +194,12 @@ def _parameters(
         )
     return tuple(
         StepParameter(
-            name, bounds=bounds, start=start, process_variance=process_variance, scale=scale
+            name,
+            bounds=bounds,
+            start=start,
+            process_variance=process_variance,
+            prior=prior,
+            scale=scale,
         )
         for name in names
     )

@@ -184,6 +184,10 @@ class StepParameter(State):
         ``model_error="rate"``): a random walk. Without it the values are free; a precision of 1e-8
         over the square of its start range's larger end ties each to the next, so that one
         without any effect has a value as well.
+    prior : Distribution, optional
+        What is known of each value beforehand, such as ``symda.Normal(0.0, 1.0)``: they are
+        independent of each other, and each that an equation uses pays its own -log p. With a
+        process variance it is the prior of the first value, from which the walk goes on.
     scale : {"log", "logit"}, optional
         As for `Parameter`; the process variance is then one of the logarithm or logit.
 
@@ -195,7 +199,7 @@ class StepParameter(State):
 
     __slots__ = ()
     kind_name = "Parameter per step"
-    declares: ClassVar[tuple[str, ...]] = ("bounds", "start", "process_variance", "scale")
+    declares: ClassVar[tuple[str, ...]] = ("bounds", "start", "process_variance", "prior", "scale")
 
     def __new__(
         cls,
@@ -204,10 +208,13 @@ class StepParameter(State):
         bounds: Range = UNBOUNDED,
         start: Range | None = None,
         process_variance: float | None = None,
+        prior: Distribution | None = None,
         scale: ScaleName | None = None,
     ) -> Self:
         """Check the declaration and make the symbol."""
-        given = Declaration(bounds, start, process_variance=process_variance, scale=scale)
+        given = Declaration(
+            bounds, start, process_variance=process_variance, prior=prior, scale=scale
+        )
         return cls._declare("Parameter", name, given)
 
 

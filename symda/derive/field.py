@@ -207,7 +207,8 @@ def derive_field(
     eta = ca.vertcat(ca.SX(0, 1), *to_casadi(measurement.predictors, symbols, declared))
     of_field = differentiate(F, "field", [x, u, theta, t], ["x", "u", "theta", "t"])
     of_eta = differentiate(eta, "measure", [x, theta], ["x", "theta"])
-    prior = derive_prior(x, theta, model.states, parameters, declared, symbols)
+    known = {s: one for s, one in declared.items() if s not in model.independent}
+    prior = derive_prior(x, theta, model.states, parameters, known, symbols)
     loss = derive_loss(measurement)
     tied: dict[str, ca.Function] = {}
     if initial is not None and initial.tied.any():

@@ -45,7 +45,7 @@ def derive_prior(
     x, theta : SX, (D, 1) and (P, 1)
         What solvers move.
     states, parameters, declared
-        The unknowns with what is declared of them.
+        The unknowns with what is declared of them; one that is missing has no prior here.
     symbols : mapping of Symbol to SX
         Their natural values, made of `x` and `theta`.
     """
@@ -56,7 +56,7 @@ def derive_prior(
     known = [
         (cost(declared[one].prior, one), weight)
         for one, weight in zip([*states, *parameters], weights, strict=True)
-        if declared[one].prior is not None
+        if one in declared and declared[one].prior is not None
     ]
     if not known:
         return None

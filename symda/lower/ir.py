@@ -139,7 +139,8 @@ class KernelIR:
     prior: Pattern | None
     prior_hessian: Pattern  #: Upper triangle of all of it.
     point_scatter: tuple[int, ...]
-    controls: int = 0  #: How many of the L channels, the last ones, are controls.
+    controls: int = 0  #: How many of the L channels are controls; after them come
+    priors: int = 0  #: those whose values have priors, the last ones.
     #: Initial values that are functions of theta: routines, and where their derivatives stand.
     initial: tuple[Routine, ...] = ()
     initial_jacobian: Pattern = Pattern((0, 0), (), ())

@@ -86,6 +86,7 @@ def lower(field: Field, scheme: Scheme) -> KernelIR:
         prior_hessian=_prior_hessian(field),
         point_scatter=scatter,
         controls=len(model.controls),
+        priors=len(model.independent),
         **_initial(field),
         **_coupling(field),
     )

@@ -11,7 +11,6 @@ import numpy as np
 from sympy import Symbol
 
 from symda.declare import (
-    Control,
     Declaration,
     Distribution,
     Event,
@@ -30,6 +29,7 @@ from symda.observe.initial import known_values
 from symda.observe.jumps import evaluate_within, jumps, off_ends
 from symda.observe.measured import with_measured
 from symda.observe.observations import Observations
+from symda.observe.payers import payers_of
 from symda.observe.problem import Problem
 from symda.observe.problem_data import Missed
 from symda.observe.pulses import INSTANT, Pulses, PulseSteps, pulse_steps
@@ -136,6 +136,12 @@ def bind(
     ordered = match_channels(observations, channels)
     noises = noises or [Normal(Symbol(name)) for name in channels]
     rows = weighed_rows(ordered, channels, noises, averaging)
+    payers = payers_of(states)
+    if payers.priors and averaging != "sum":
+        raise OptionError(
+            f"averaging={averaging!r} does not go with the prior of each value of "
+            f"{[*states][payers.paid[-1]].name!r}, minus a log probability. Use averaging='sum'."
+        )
     times, place = np.unique(ordered.times, return_inverse=True)
     given = with_measured(ordered, forcing, channels, direct, tuple(states))
     sources = dict(zip(forcing, match(tuple(f.name for f in forcing), given), strict=True))
@@ -244,13 +250,14 @@ def bind(
         missed=missed,
         scales=scales,
         hidden=np.array(hidden, dtype=bool),
-        gaussian=all(noise.gaussian for noise in noises),
+        gaussian=all(noise.gaussian for noise in noises) and payers.gaussian,
         own_scale=np.array([not noise.in_data_units for noise in noises], dtype=np.bool_),
         initial=known[None],
         tied=tied[None],
         jumps=jumps_u,
-        cost=_costs(states, grid, shares, c_f),
-        controls=np.array([a for a, s in enumerate(states) if isinstance(s, Control)], np.int64),
+        cost=payers.weights(grid, shares, c_f),
+        paid=np.array(payers.paid, np.int64),
+        priors=len(payers.priors),
         **on_grid,
         correlations=correlations,
     )
@@ -314,17 +321,6 @@ def _beside(h: FloatArray) -> FloatArray:
     return h[moving[np.minimum(following, moving.size - 1)]]
 
 
-def _costs(
-    states: Mapping[State, Declaration], grid: Grid, shares: tuple[float, ...], c_f: float
-) -> FloatArray:
-    """Return what the square of each control costs at each grid point, (M, C)."""
-    costs = [one.cost or 0.0 for s, one in states.items() if isinstance(s, Control)]
-    lengths = np.zeros(grid.M)
-    for place, share in enumerate(shares):
-        lengths[grid.nodes[:-1] + place] += share * grid.steps
-    return c_f * np.outer(lengths, costs)
-
-
 def _process_variance(state: State, declared: Declaration) -> float:
     """Variance of a parameter per step's change, infinite if it is free; nan for a state."""
     if not isinstance(state, StepParameter):
@@ -373,7 +369,7 @@ def match_channels(observations: Observations, channels: tuple[str, ...]) -> Obs
             covariance=None if matrices is None else matrices[:, order][:, :, order],
             channels=channels,
             forcing=observations.forcing,
-            initial=observations.initial,
+            initial={s: None if math.isnan(v) else v for s, v in observations.initial.items()},
         )
 
 

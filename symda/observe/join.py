@@ -115,10 +115,10 @@ def _joined(
 ) -> Problem:
     """Join problems of one model, one after the other."""
     first = problems[0]
-    if not first.gaussian and averaging != "sum":
+    if (not first.gaussian or first.priors) and averaging != "sum":
         raise OptionError(
             f"averaging={averaging!r} is of Gaussian noise with the data's variance; with other "
-            "noise use averaging='sum', minus the log probability."
+            "noise, and priors of values per step, use averaging='sum', minus the log probability."
         )
     steps, points = [p.N for p in problems], [p.M for p in problems]
     c_m, c_f = averaging_factors(
@@ -149,7 +149,8 @@ def _joined(
     for name in ("rm", "repeat_rm", "cross", "repeat_cross"):
         arrays[name] = c_m * arrays[name]
     arrays["weight"] = c_f * arrays["weight"]
-    arrays["cost"] = c_f * arrays["cost"]
+    squares = arrays["cost"].shape[1] - first.priors
+    arrays["cost"] = arrays["cost"] * np.repeat([c_f, 1.0], [squares, first.priors])
     for name in OF_PARAMETERS if entries else ():
         arrays[name] = np.stack([getattr(problems[s], name)[p] for _, s, p in entries])
     return replace(

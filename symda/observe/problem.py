@@ -28,6 +28,8 @@ from symda.types import BoolArray, FloatArray, IntArray
 #: Change of a free parameter per step by its own size costs the action half of this, so that a
 #: value without any effect is that of its neighbour.
 TIE = 1e-8
+#: A walk stands still over a pulse: its change there weighs so many times what it does over a step.
+STILL = 2.0**24
 #: Data that vary by less than this share of their size are the same number.
 FLAT = 1e-12
 
@@ -227,6 +229,18 @@ class Problem(ProblemData):
         return np.where(self.ruled, np.asarray(rf, dtype=float), own)
 
     @cached_property
+    def still(self) -> BoolArray:
+        """Which states are walks that stand still in a step, the one of a pulse, (N, D)."""
+        walks = self.per_step & ~self.untied
+        return readonly(self.pulses[:, None] & walks)
+
+    def by_step(self, precision: FloatArray) -> FloatArray:
+        """Return Rf of every state (D,) in each step, (N, D), or as it is for all."""
+        if not self.still.any():
+            return precision
+        return np.where(self.still, STILL * precision, precision)
+
+    @cached_property
     def variances(self) -> FloatArray:
         """Each state's own variance along the path, (D,), in squares of what solvers move.
 
@@ -301,9 +315,13 @@ class Problem(ProblemData):
         firsts = np.array([segment.first_point for segment in self.segments])
         return readonly(firsts[:, None] * self.D + np.arange(self.D))
 
-    def paid(self, path: FloatArray) -> float:
-        """Return what the controls of a path (M, D) cost."""
-        return 0.5 * float(np.sum(self.cost * path[:, self.controls] ** 2))
+    @property
+    def payer(self) -> str:
+        """Name a state whose values are paid for, for people; empty if there is none."""
+        names = [self.states[a] for a in self.paid]
+        kinds = ["the control"] * (len(names) - self.priors)
+        kinds += ["a prior of each value of"] * self.priors
+        return f"{kinds[0]} {names[0]}" if names else ""
 
     @property
     def fitted(self) -> int:
@@ -313,8 +331,8 @@ class Problem(ProblemData):
         free parameter per step all values but the last; one with a process variance counts once,
         like a state.
         """
-        # a control is paid for, as an error of the model is
-        paid = np.isin(np.arange(self.D), self.controls)
+        # what is paid for is no more fitted than an error of the model is
+        paid = np.isin(np.arange(self.D), self.paid)
         unknown = int((~self.given & ~paid).sum())
         points = self.M - int(self.pulses.sum()) * (1 + self.interior)
         per_step = (self.untied & ~paid).sum() * (points - 2 * len(self.segments))
@@ -376,7 +394,8 @@ class Problem(ProblemData):
     @property
     def squares(self) -> bool:
         """Whether the measurement term is a sum of squares of one datum each, one row a point."""
-        return self.gaussian and not len(self.repeat_at) and not self.correlated
+        alone = not (len(self.repeat_at) or self.correlated or self.priors)
+        return self.gaussian and alone
 
     def window(self, steps: int) -> Problem:
         """Return the problem of the first `steps` steps: grid, data, forcing and weights cut there.

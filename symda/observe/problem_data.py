@@ -25,7 +25,7 @@ _KINDS: Mapping[str, type] = {
     "own_scale": np.bool_,
     "hidden": np.bool_,
     "tied": np.bool_,
-    "controls": np.int64,
+    "paid": np.int64,
 }
 
 #: Arrays of a problem that have a row a step, a grid point, an experiment, a repeat, a parameter.
@@ -122,7 +122,8 @@ class ProblemData:
     repeat_y, repeat_rm, repeat_cross : (R, L), (R, L), (R, K)
         These rows, as `y`, `rm` and `cross`.
     gaussian
-        Whether all noise is Gaussian with the data's own variance.
+        Whether all noise is Gaussian with the data's own variance, and priors of the values of
+        parameters per step are Gaussian with known scales.
     own_scale : (L,)
         Whether a channel's noise says its own scale, so that `rm` says nothing of it.
     segments
@@ -134,9 +135,13 @@ class ProblemData:
     jumps : (J, U)
         Forcing within each of the J pulses, as one number each.
     cost : (M, C)
-        What the square of each control costs at each grid point, in units of Rm.
-    controls : (C,)
-        Which states they are.
+        Weight of what is paid for a value at each grid point: of a control that of its square, in
+        units of Rm; of a parameter per step whose values have priors 1 where an equation uses the
+        value, else 0.
+    paid : (C,)
+        Which states these are: the controls, then those with priors.
+    priors
+        How many of them have priors.
     use : (S, p)
         Which of the P parameters stands for each of the p parameters of the kernels in an
         experiment; each for itself when left out.
@@ -188,7 +193,8 @@ class ProblemData:
     tied: BoolArray = field(default_factory=lambda: np.empty(0, dtype=bool))
     jumps: FloatArray = field(default_factory=lambda: np.empty(0))
     cost: FloatArray = field(default_factory=lambda: np.empty(0))
-    controls: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    paid: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    priors: int = 0
     segments: tuple[Segment, ...] = ()
     use: IntArray = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
     kernel_parameters: tuple[str, ...] = ()
@@ -229,8 +235,8 @@ class ProblemData:
             "own_scale": (L,),
             "initial": (experiments, D),
             "tied": (experiments, D),
-            "cost": (M, len(self.controls)),
-            "controls": (len(self.controls),),
+            "cost": (M, len(self.paid)),
+            "paid": (len(self.paid),),
             "use": (experiments, len(self.kernel_parameters)),
         }
         if not np.size(self.own_scale):
@@ -253,7 +259,7 @@ class ProblemData:
         if not np.size(self.tied):
             object.__setattr__(self, "tied", np.zeros((experiments, D)))
         if not np.size(self.cost):
-            object.__setattr__(self, "cost", np.zeros((M, len(self.controls))))
+            object.__setattr__(self, "cost", np.zeros((M, len(self.paid))))
         for name, shape in shapes.items():
             kind = _KINDS.get(name, np.float64)
             array: NDArray[Any] = np.array(getattr(self, name), dtype=kind, order="C")

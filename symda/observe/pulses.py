@@ -42,7 +42,8 @@ class Pulses:
     Parameters
     ----------
     times : (J,)
-        When; a time that is there more than once has the sum. Any order.
+        When; a time that is there more than once has the sum. Any order; none, of a subject that
+        was given nothing, are no pulses.
     amounts : (J,), or a number
         How much, in units of the forcing times time; may be negative.
     sampled : {"before", "after"}
@@ -65,11 +66,8 @@ class Pulses:
         choice(sampled, "sampled of Pulses", get_args(Sampled))
         when = np.atleast_1d(as_floats(times, "times of Pulses"))
         what = as_floats(amounts, "amounts of Pulses")
-        if when.ndim != 1 or not when.size:
-            raise DataError(
-                f"times of Pulses: expected one time at least, in a list, got the shape "
-                f"{when.shape}. Pass the forcing as 0.0 where there are no pulses."
-            )
+        if when.ndim != 1:
+            raise DataError(f"times of Pulses: expected a list, got the shape {when.shape}.")
         if what.shape not in {(), when.shape}:
             raise DataError(
                 f"amounts of Pulses: expected a number, or one for each of {when.size} times, got "
@@ -97,8 +95,8 @@ class Pulses:
         return float(self.amounts[np.abs(self.times - t) <= near].sum())
 
     def __repr__(self) -> str:
-        span = f"{self.times[0]} to {self.times[-1]}"
-        return f"Pulses({self.times.size} times, {span}, sampled={self.sampled!r})"
+        span = f", {self.times[0]} to {self.times[-1]}" if self.times.size else ""
+        return f"Pulses({self.times.size} times{span}, sampled={self.sampled!r})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,6 +215,11 @@ def pulse_steps(sources: Mapping[Forcing, object]) -> PulseSteps:
     return PulseSteps(times, amounts, after)
 
 
+def _pulsed(forcing: Mapping[str, object]) -> list[str]:
+    """Name the channels that have pulses."""
+    return [name for name, one in forcing.items() if isinstance(one, Pulses) and one.times.size]
+
+
 def check_pulsed(model: Model, forcing: Mapping[str, object]) -> None:
     """Refuse pulses where no jump follows from them: F must be linear in these channels.
 
@@ -232,7 +235,7 @@ def check_pulsed(model: Model, forcing: Mapping[str, object]) -> None:
         If the model is a map, or an equation is not linear, or has a factor with states or forcing;
         if the times of an event are missing, or none.
     """
-    names = [name for name, one in forcing.items() if isinstance(one, Pulses)]
+    names = _pulsed(forcing)
     events = [channel.name for channel in model.forcing if isinstance(channel, Event)]
     for name in events:
         one = forcing.get(name)
@@ -284,35 +287,19 @@ def check_jumps_scaled(model: Model, forcing: Mapping[str, object]) -> None:
     DataError
         If a pulse or an event enters the equation of such a state.
     """
-    jumping = [f for f in model.forcing if isinstance(forcing.get(f.name), Pulses)]
+    names = _pulsed(forcing)
+    jumping = [f for f in model.forcing if f.name in names]
     if isinstance(model, LatticeModel) or not jumping:
         return
     for state, equation in zip(model.states, model.equations, strict=True):
         scale = model.declarations[state].scale
         for channel in jumping:
             if scale and channel in equation.free_symbols:
+                what = f"forcing {channel.name!r} is given as pulses and enters the equation of"
+                if isinstance(channel, Event):
+                    what = f"the event {channel.name!r} changes"
                 raise DataError(
-                    f"forcing {channel.name!r} is given as pulses and enters the equation of "
-                    f"{state.name}, which has scale={scale!r}: a jump of {state.name} is not one "
-                    f"of its {'logarithm' if scale == 'log' else 'logit'}. Leave that scale out, "
-                    "and give the state bounds."
+                    f"{what} {state.name}, which has scale={scale!r}: a jump of {state.name} is "
+                    f"not one of its {'logarithm' if scale == 'log' else 'logit'}. Leave that "
+                    "scale out, and give the state bounds."
                 )
-
-
-def check_walks(model: Model, forcing: Mapping[str, object]) -> None:
-    """Refuse parameters per step that drift beside pulses: each would be a step more of the walk.
-
-    Raises
-    ------
-    DataError
-        If there are pulses, and a parameter per step with a process variance.
-    """
-    jumping = [name for name, one in forcing.items() if isinstance(one, Pulses)]
-    for symbol in model.per_step if jumping else ():
-        if model.declarations[symbol].process_variance is not None:
-            raise DataError(
-                f"forcing {jumping[0]!r} is given as pulses, and the parameter per step "
-                f"{symbol.name!r} has a process_variance: a pulse, which takes no time, would be "
-                "one step more of its walk. Leave the process variance out, or pass the dose as "
-                "samples over a short time."
-            )

@@ -10,7 +10,7 @@ import numpy as np
 
 from symda.checks import number
 from symda.declare import Declaration, Parameter, State, StepParameter
-from symda.errors import DataError, OptionError, nearest
+from symda.errors import DataError, ModelError, OptionError, nearest
 from symda.observe.observations import Observations
 from symda.scale import Scale, has_place, words
 from symda.types import FloatArray
@@ -21,6 +21,8 @@ _Range = tuple[float, float]
 EDGE, INNER = 36.0, math.log(99.0)
 #: A logarithm without bounds goes no farther from its start range: by a factor of 1e100.
 FAR = math.log(1e100)
+#: Values of a prior that are drawn to find where it lies.
+DRAWS = 1000
 
 
 def fixed_values(
@@ -116,6 +118,8 @@ def state_starts(
     for a, (state, declared) in enumerate(states.items()):
         known = _declared(declared)
         if known is None and isinstance(state, StepParameter):
+            known = _by_prior(declared)
+        if known is None and isinstance(state, StepParameter):
             raise DataError(
                 f"parameter {state.name!r}: no start range is known. Declare it, for instance "
                 f"sd.parameter({state.name!r}, per='step', start=(0.0, 1.0)), or give finite "
@@ -152,7 +156,8 @@ def parameter_starts(parameters: Mapping[Parameter, Declaration], fixed: FloatAr
     """Ranges of random starts of the parameters, (P, 2).
 
     A fixed parameter starts at its value. Else its declared start; else its bounds when both are
-    finite; else its declared value plus or minus 50 %, clipped to the bounds.
+    finite; else its declared value plus or minus 50 %, clipped to the bounds; else where its prior
+    has 95 % of its values, if numbers say which.
 
     Parameters
     ----------
@@ -175,6 +180,8 @@ def parameter_starts(parameters: Mapping[Parameter, Declaration], fixed: FloatAr
         if known is None and declared.value:
             half = 0.5 * abs(declared.value)
             known = _clip((declared.value - half, declared.value + half), declared.bounds)
+        if known is None:
+            known = _by_prior(declared)
         if known is None:
             raise DataError(
                 f"parameter {parameter.name!r}: no start range is known. Declare it, for instance "
@@ -226,6 +233,20 @@ def _declared(declared: Declaration) -> _Range | None:
     if declared.start is not None:
         return declared.start
     return declared.bounds if all(map(math.isfinite, declared.bounds)) else None
+
+
+def _by_prior(declared: Declaration) -> _Range | None:
+    """Range of 95 % of a prior's values, within the bounds; None where they cannot be drawn."""
+    prior = declared.prior
+    if prior is None or prior.terms:
+        return None
+    try:
+        frozen = prior.frozen(prior.columns({}, DRAWS), np.full(DRAWS, np.nan))
+    except ModelError:
+        return None
+    drawn = frozen.rvs(random_state=np.random.default_rng(0))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return _clip((float(low), float(high)), declared.bounds)
 
 
 def _widened(

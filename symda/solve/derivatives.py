@@ -99,7 +99,7 @@ class Derivatives:
         X, values = self._evaluator.split(*self._split(x))
         action, gradient = self._evaluator.value_and_gradient(X, values, rf)
         theta = packed.pieces(values)
-        steps = engine.step_hessian(X, theta, packed.steps, rf)
+        steps = engine.step_hessian(X, theta, packed.steps, self._evaluator.by_step(rf))
         at, own = packed.row_states(X), packed.row_pieces(values)
         points = least = engine.point_gauss_newton(at, own, packed.points)
         slope = np.zeros_like(p.initial)

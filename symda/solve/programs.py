@@ -177,21 +177,24 @@ class _Graph:
         """Rf for every step."""
         import casadi as ca
 
-        return ca.repmat(self.rf, 1, self.problem.N)
+        repeated = ca.repmat(self.rf, 1, self.problem.N)
+        if not self.problem.still.any():
+            return repeated
+        return repeated * ca.DM(self.problem.by_step(np.ones(self.problem.D)).T)
 
     def precision(self) -> ca.MX:
         """Precisions of all model errors, (N E,); a sparse matrix where errors are correlated."""
         import casadi as ca
 
         p = self.problem
+        weights = ca.DM(np.repeat(p.weight, p.E))
+        every = ca.vec(ca.repmat(self.repeated_rf(), 1 + p.interior, 1)) * weights
         if not p.correlations:
-            weights = ca.DM(np.repeat(p.weight, p.E))
-            return ca.vec(ca.repmat(self.rf, 1 + p.interior, p.N)) * weights
-        roots = ca.sqrt(self.rf)
-        inverse = ErrorCorrelations(np.array(p.correlations)).inverse
-        one = ca.DM(inverse) * ca.mtimes(roots, roots.T)
-        weights = ca.DM(np.repeat(p.weight, 1 + p.interior))
-        return ca.kron(ca.sparsify(ca.diag(weights)), one)
+            return every
+        inverse = ca.DM(ErrorCorrelations(np.array(p.correlations)).inverse)
+        roots = ca.diag(ca.sqrt(every))
+        blocks = ca.kron(ca.DM.eye(p.N * (1 + p.interior)), inverse)
+        return ca.mtimes(roots, ca.mtimes(ca.sparsify(blocks), roots))
 
 
 def _scatter(assembly: Assembly, values: ca.MX) -> ca.MX:

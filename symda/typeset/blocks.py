@@ -8,7 +8,7 @@ from sympy import Expr
 from symda.derive.dynamics import first_derivatives, second_derivatives
 from symda.typeset.display import Line, Section
 from symda.typeset.notation import Mark, partial
-from symda.typeset.sections import Subject
+from symda.typeset.subject import Subject
 
 
 class Blocks:

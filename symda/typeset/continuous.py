@@ -27,7 +27,7 @@ from symda.typeset.continuous_sections import (
 from symda.typeset.continuum import Continuum
 from symda.typeset.display import Readable, Section, latex_part
 from symda.typeset.phase import Functional, total_derivative
-from symda.typeset.sections import Subject
+from symda.typeset.subject import Subject
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from symda.declare import MechanicalModel, Site, SiteState, State, StepParameter
 from symda.typeset.display import latex_part
 from symda.typeset.notation import Mark, Notation, free_name
 from symda.typeset.phase import Functional, derived, rate, reach, total_derivative
-from symda.typeset.sections import Subject
 from symda.typeset.site_subject import SiteSubject
+from symda.typeset.subject import Subject
 
 
 @dataclass(frozen=True)

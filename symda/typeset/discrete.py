@@ -10,7 +10,7 @@ from sympy import Eq, Expr
 from symda.typeset.blocks import Blocks, plus
 from symda.typeset.display import Line, Readable, Section
 from symda.typeset.notation import Mark, at, partial
-from symda.typeset.sections import Subject
+from symda.typeset.subject import Subject
 
 
 @dataclass(frozen=True)

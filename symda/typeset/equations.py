@@ -46,7 +46,7 @@ class Equations(Readable):
     unknowns : tuple of Symbol, (D + P,)
         States, then all parameters.
     jacobian : ImmutableMatrix, (D, D)
-        DF, the derivatives of the field by the states.
+        DF, the derivatives of the declared equations by the states, whatever their scales.
     parameter_jacobian : ImmutableMatrix, (D, P)
         Its derivatives by the parameters.
     second_derivatives : mapping of (a, b, c) to Expr

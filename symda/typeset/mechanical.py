@@ -7,7 +7,7 @@ from symda.derive.dynamics import derivative
 from symda.typeset.continuum import Continuum
 from symda.typeset.display import Line, Section, latex_part
 from symda.typeset.notation import Mark
-from symda.typeset.sections import Subject
+from symda.typeset.subject import Subject
 
 
 def mechanical_sections(subject: Subject) -> tuple[Section, ...]:

@@ -2,120 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import sympy as sp
 from sympy import Expr, Symbol
 
-from symda.correlations import ErrorCorrelations
 from symda.declare import (
-    Distribution,
     ExperimentParameter,
     Initial,
-    Measurement,
-    Model,
     Parameter,
     SiteState,
     State,
     StepParameter,
 )
-from symda.derive.dynamics import first_derivatives, second_derivatives
-from symda.discretise import Scheme
-from symda.observe.weights import Averaging, ErrorForm
+from symda.scale import Scale
+from symda.typeset.coordinates import Coordinate, first, second
 from symda.typeset.display import Line, Section, latex_part
-from symda.typeset.formulas import StepNotation, derivative_lines, residual_lines
+from symda.typeset.formulas import derivative_lines, residual_lines
 from symda.typeset.notation import Mark, Notation, at, partial
+from symda.typeset.subject import Subject
 
 #: Derivatives listed in one section; the others are counted.
 LISTED = 60
 #: Rows of a matrix of correlations that is shown.
 SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What the sections are about."""
-
-    model: Model
-    measurement: Measurement
-    scheme: Scheme
-    model_error: ErrorForm
-    averaging: Averaging
-    correlations: ErrorCorrelations | None = field(default=None, kw_only=True)
-
-    @property
-    def notation(self) -> Notation:
-        """The letters."""
-        return Notation.of(self.model, self.measurement)
-
-    @property
-    def time(self) -> Symbol:
-        """Time as it stands in the equations, or would."""
-        return self.model.time if self.model.time is not None else Symbol(self.notation["t"])
-
-    @property
-    def step(self) -> StepNotation:
-        """The names within a step."""
-        return StepNotation(self.scheme, self.notation)
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """All P parameters."""
-        return (*self.model.parameters, *self.measurement.parameters)
-
-    @property
-    def states(self) -> tuple[State, ...]:
-        """All D states."""
-        return self.model.states
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What else is to be said of the model."""
-        return ()
-
-    @property
-    def priors(self) -> tuple[tuple[Symbol, Distribution], ...]:
-        """What is known of parameters and first states beforehand."""
-        declared = self.measurement.declarations(self.model)
-        pairs = ((symbol, one.prior) for symbol, one in declared.items())
-        return tuple((symbol, prior) for symbol, prior in pairs if prior is not None)
-
-    @property
-    def has_prior(self) -> bool:
-        """Whether anything is."""
-        return bool(self.priors)
-
-    @property
-    def coordinates(self) -> tuple[Symbol, ...]:
-        """The states that equations and measured quantities are differentiated by."""
-        return self.states
-
-    @property
-    def unknowns(self) -> tuple[Symbol, ...]:
-        """The coordinates, then all parameters."""
-        return (*self.coordinates, *self.parameters)
-
-    @property
-    def factors(self) -> tuple[Expr, Expr]:
-        """Factors (c_m, c_f) of the averaging option; see `symda.observe.weights`."""
-        D, L, M, N, T = (self.notation.index(letter) for letter in "DLMNT")
-        one = sp.S.One
-        table: Mapping[Averaging, tuple[Expr, Expr]] = {
-            "sum": (one, one),
-            "eq2": (1 / L, one),
-            "eq14": (1 / L, 2 / (D * N)),
-            "minaone": (2 / M, 2 / M),
-            "varanneal": (2 / (L * T), 2 / (D * N)),
-        }
-        return table[self.averaging]
-
-    @property
-    def step_weight(self) -> Expr:
-        """What multiplies Rf in step n."""
-        factor = self.factors[1]
-        return factor / self.notation.h if self.model_error == "rate" else factor
 
 
 def model_section(subject: Subject) -> Section:
@@ -180,6 +91,12 @@ def _own_values(subject: Subject) -> list[str]:
         said.append(
             f"Paid, by 1/2 the cost of the square ({span}): {', '.join(costs[:8])}; in the action "
             "a misfit to 0."
+        )
+    priors = [f"{w.name} {prior}" for w, prior in subject.model.independent.items()]
+    if priors:
+        said.append(
+            f"Prior of each value that an equation uses: {', '.join(priors[:8])}; in the action a "
+            "channel of its own, whatever y."
         )
     walks = [f"{name} {variance:g}" for name, variance in variances if variance is not None]
     if walks:
@@ -280,11 +197,17 @@ def initial_section(subject: Subject, initial: Initial) -> Section:
 def step_section(subject: Subject) -> Section:
     """Return the residual of one step."""
     notation, step = subject.notation, subject.step
-    where = [Line(notation.vector("x", None), _listed(subject.states))]
+    where = [Line(notation.vector("x", None), _listed(subject.states, subject.scale))]
     if subject.model.forcing:
         where.append(Line(notation.vector("u", None), _listed(subject.model.forcing)))
     if subject.parameters:
         where.append(Line(notation.vector("theta", None), _listed(subject.parameters)))
+    scaled = [
+        Line(_part(_field_letter(subject), *one.name), rate)
+        for one, rate in zip(subject.moved, subject.rates, strict=False)
+        if one.scale.name
+    ]
+    where += scaled[:LISTED]
     n, t = notation["n"], notation["t"]
     note = f"From grid time {t}[{n}] to {t}[{n}+1]"
     if not subject.scheme.discrete:
@@ -299,7 +222,15 @@ def step_section(subject: Subject) -> Section:
             "momenta"
         )
     title = "Step" if subject.scheme.discrete else f"Step: {subject.scheme.name}"
-    return Section(title, (*where, *residual_lines(step)), note + ".")
+    note += "."
+    if scaled:
+        value = "next value" if subject.scheme.discrete else "rate"
+        note += (
+            f" {notation['x']} holds the logarithm or logit of states that have one: that is what "
+            f"is stepped and whose errors are weighed; {_field_letter(subject)} is its {value}; "
+            "derivatives are by it. States themselves stand in the expressions."
+        )
+    return Section(title, (*where, *residual_lines(step)), note)
 
 
 def action_section(subject: Subject) -> Section:
@@ -406,22 +337,18 @@ def step_derivatives_section(subject: Subject) -> Section:
 
 def field_jacobian_section(subject: Subject) -> Section:
     """Return the first derivatives of F that are not zero."""
-    model, name = subject.model, _field_letter(subject)
-    entries = first_derivatives(model.equations, subject.unknowns)
-    lines = [
-        Line(_derivative(name, model.states[a], subject.unknowns[b]), value)
-        for (a, b), value in entries.items()
-    ]
+    name, moved = _field_letter(subject), subject.moved
+    entries = first(subject.rates, moved)
+    lines = [Line(_derivative(name, moved[a], moved[b]), f) for (a, b), f in entries.items()]
     return _listing(f"Jacobian of {name}", lines, "jacobian and .parameter_jacobian")
 
 
 def field_curvature_section(subject: Subject) -> Section:
     """Return the second derivatives of F that are not zero."""
-    model, name = subject.model, _field_letter(subject)
-    entries = second_derivatives(model.equations, subject.unknowns)
+    name, moved = _field_letter(subject), subject.moved
     lines = [
-        Line(_derivative(name, model.states[a], subject.unknowns[b], subject.unknowns[c]), value)
-        for (a, b, c), value in entries.items()
+        Line(_derivative(name, moved[a], moved[b], moved[c]), value)
+        for (a, b, c), value in second(subject.rates, moved).items()
     ]
     return _listing(f"Second derivatives of {name}", lines, "second_derivatives")
 
@@ -438,12 +365,19 @@ def _field_letter(subject: Subject) -> str:
     return subject.notation["f" if subject.scheme.discrete else "F"]
 
 
-def _derivative(name: str, component: State, *by: Symbol) -> Mark:
-    what = (f"{name}[{component.name}]", f"{name}_{{{latex_part(component)}}}")
+def _part(name: str, component: str, latex: str) -> Mark:
+    return Mark(f"{name}[{component}]", f"{name}_{{{latex}}}")
+
+
+def _derivative(name: str, component: Coordinate, *by: Coordinate) -> Mark:
+    part = _part(name, *component.name)
+    what = (part.name, part.latex)
     if len(by) == 2 and by[0] == by[1]:
-        top, bottom = rf"\partial^{{2}} {what[1]}", rf"\partial {latex_part(by[0])}^{{2}}"
-        return Mark(f"d2{what[0]}/d{by[0].name}2", rf"\frac{{{top}}}{{{bottom}}}")
-    return partial(what, *((symbol.name, latex_part(symbol)) for symbol in by))
+        word, latex = by[0].name
+        bottom = latex if by[0].scale.name is None else rf"({latex})"
+        top, bottom = rf"\partial^{{2}} {what[1]}", rf"\partial {bottom}^{{2}}"
+        return Mark(f"d2{what[0]}/d{word}2", rf"\frac{{{top}}}{{{bottom}}}")
+    return partial(what, *(one.name for one in by))
 
 
 def _letter(mark: Mark) -> str:
@@ -472,12 +406,13 @@ def _rate(state: State, time: Symbol) -> Mark:
     return Mark(f"d{state.name}/d{time.name}", rf"\frac{{{top}}}{{{bottom}}}")
 
 
-def _listed(symbols: Sequence[Symbol]) -> Expr | sp.Tuple:
-    if len(symbols) == 1:
-        return symbols[0]
+def _listed(
+    symbols: Sequence[Symbol], scale: Callable[[Symbol], Scale] = lambda _: Scale()
+) -> Expr | sp.Tuple:
     if len(symbols) > 8:
         symbols = (*symbols[:3], Symbol("..."), symbols[-1])
-    return sp.Tuple(*symbols)
+    values = [Coordinate(symbol, scale(symbol)).value for symbol in symbols]
+    return values[0] if len(values) == 1 else sp.Tuple(*values)
 
 
 def _count(number: int, one: str, many: str = "") -> str:

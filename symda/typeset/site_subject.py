@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from sympy import Expr, Symbol
@@ -11,6 +11,7 @@ from sympy import Expr, Symbol
 from symda.correlations import ErrorCorrelations
 from symda.declare import (
     Declaration,
+    Distribution,
     Forcing,
     LatticeModel,
     Measurement,
@@ -22,8 +23,9 @@ from symda.declare import (
 )
 from symda.discretise import Scheme
 from symda.observe.weights import Averaging, ErrorForm
+from symda.scale import Scale
 from symda.typeset.notation import Notation
-from symda.typeset.sections import Subject
+from symda.typeset.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class OneSite:
     declarations: Mapping[Symbol, Declaration]
     per_step: tuple[Symbol, ...] = ()
     controls: tuple[Symbol, ...] = ()
+    independent: Mapping[Symbol, Distribution] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: LatticeModel) -> OneSite:
@@ -77,6 +80,14 @@ class SiteSubject(Subject):
         sites = self.lattice.lattice.sites
         said = [f"{site.name} = 0 .. {site.size - 1} ({site.boundary})" for site in sites]
         return (f"At every site {', '.join(said)}.",)
+
+    def scale(self, symbol: Symbol) -> Scale:
+        """Return the scale of a field at any site."""
+        if isinstance(symbol, SiteState):
+            declared = self.lattice.declared(symbol.field)
+            return Scale() if declared is None else declared.coordinate
+        declared = self.lattice.declarations.get(symbol)
+        return Scale() if declared is None else declared.coordinate
 
     @property
     def coordinates(self) -> tuple[Symbol, ...]:

@@ -6,7 +6,7 @@ parameter.
 """
 
 from symda.declare.distributions.base import Distribution
-from symda.declare.distributions.composed import Censored, Density
+from symda.declare.distributions.composed import Censored, Density, PriorOfValue
 from symda.declare.distributions.counts import Binomial, NegativeBinomial, Poisson
 from symda.declare.distributions.positive import Gamma, HalfNormal, LogNormal, Uniform
 from symda.declare.distributions.symmetric import Huber, Normal, StudentT
@@ -40,6 +40,7 @@ __all__ = [
     "NegativeBinomial",
     "Normal",
     "Poisson",
+    "PriorOfValue",
     "StudentT",
     "Uniform",
 ]

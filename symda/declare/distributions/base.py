@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol, Self
 
+import numpy as np
 import sympy as sp
 from numpy.random import Generator
 from sympy import Expr
@@ -153,6 +154,12 @@ class Distribution(ABC):
     def _normaliser(self, constant: Expr) -> Expr:
         """Return log(scale) + constant where the scale is estimated, else 0."""
         return sp.log(self.terms["scale"]) + constant if "scale" in self.terms else sp.S.Zero
+
+    def columns(self, values: Numbers, count: int) -> dict[str, FloatArray]:
+        """Return terms as they are, with `count` times each argument that is a number."""
+        given = {name: getattr(self, name) for name in self.arguments}
+        numbers = {n: e for n, e in given.items() if e is not None and not e.free_symbols}
+        return {**{name: np.full(count, float(e)) for name, e in numbers.items()}, **values}
 
     def _numbers(self, values: Numbers, variance: FloatArray) -> dict[str, Any]:
         """Return all arguments as numbers; the scale of the data in place of none."""

@@ -203,3 +203,54 @@ class Density(Distribution):
 
     def __str__(self) -> str:
         return f"Density({self._expression})"
+
+
+@dataclass(frozen=True)
+class PriorOfValue(Distribution):
+    """The prior of a quantity, as the noise of a channel whose data do not matter.
+
+    So each value of a parameter per step pays for itself, at every grid point where the channel has
+    a weight.
+    """
+
+    value: Expr
+    prior: Distribution
+
+    name: ClassVar[str] = "prior of a value"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """None of its own."""
+        return ()
+
+    @property
+    def terms(self) -> dict[str, Expr]:
+        """The value, under the name that nothing else has, and the prior's."""
+        return {"": self.value, **self.prior.terms}
+
+    def with_terms(self, terms: Mapping[str, Expr]) -> Self:
+        """Return it with other expressions for its terms."""
+        others = {name: term for name, term in terms.items() if name}
+        value = terms.get("", self.value)
+        return replace(self, value=value, prior=self.prior.with_terms(others))
+
+    @property
+    def location(self) -> Expr:
+        """The value."""
+        return self.value
+
+    def cost(self, _y: Expr, _rm: Expr, /) -> Expr:
+        """Return -log p of the value; see `Distribution.cost`."""
+        # no data, so no precision of theirs
+        return self.prior.cost(self.value, sp.nan)
+
+    def curvature(self, _y: Expr, _rm: Expr, /) -> dict[str, Expr]:
+        """Return the prior's; see `Distribution.curvature`."""
+        return self.prior.curvature(self.value, sp.nan)
+
+    def frozen(self, values: Numbers, variance: FloatArray, /) -> Frozen:
+        """Return the prior with numbers; see `Distribution.frozen`."""
+        return self.prior.frozen({n: v for n, v in values.items() if n}, variance)
+
+    def __str__(self) -> str:
+        return str(self.prior)

@@ -121,6 +121,10 @@ def _per_step(model: Model) -> Table:
         variance = declared.process_variance
         change = "free" if variance is None else f"process variance {variance:.6g}"
         change = change if declared.cost is None else f"cost of the square {declared.cost:.6g}"
+        if declared.prior is not None:
+            of = "each" if declared.independent else "the first"
+            known = f"prior of {of} {declared.prior}"
+            change = known if declared.independent else f"{change}, {known}"
         rows.append((symbol.name, *_range(declared), change, declared.scale or ""))
     columns = ("name", "bounds", "start range", "values", "scale")
     caption = count(

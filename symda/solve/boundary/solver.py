@@ -128,9 +128,9 @@ class Boundary(Solver):
                 f"{self.name}: the data have pulses, and x(t) does not jump here. Take "
                 "solver='newton', or samples of a short forcing."
             )
-        if problem.controls.size:
+        if problem.paid.size:
             raise OptionError(
-                f"{self.name}: the model has the control {problem.states[problem.controls[0]]}, "
+                f"{self.name}: the model has {problem.payer}, "
                 "whose cost the continuous problem here does not have. Take solver='newton'."
             )
         if problem.tied.any():
