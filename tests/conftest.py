@@ -67,10 +67,13 @@ def warm_cython() -> Iterator[None]:
 
 
 @pytest.fixture
-def uncompiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Save the time to compile where the numbers are the point."""
+def uncompiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Save the time to compile where the numbers are the point; not of what is marked compiled."""
     from symda.api import VirtualMachineWarning
 
+    if request.node.get_closest_marker("compiled"):
+        yield
+        return
     monkeypatch.setenv("SYMDA_CC", "none")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", VirtualMachineWarning)

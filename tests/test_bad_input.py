@@ -26,6 +26,9 @@ WAVE = np.cos(3 * T)
 each_solver = pytest.mark.parametrize("solver", SOLVERS)
 
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
+
 def told(
     action: sd.Action, data: sd.Observations, solver: str, **given: object
 ) -> tuple[sd.Run, list[str]]:
@@ -240,6 +243,7 @@ def test_a_ladder_past_the_largest_double_is_refused(rf0: float, alpha: float, f
         sd.Ladder(rf0, alpha, 20)
 
 
+@pytest.mark.compiled
 @each_solver
 def test_an_equation_without_a_value_is_found_by_state_and_step(
     logarithm: sd.Action, solver: str

@@ -27,6 +27,9 @@ FINE = SOLVERS["lbfgs"].with_options(ftol=1e-16, gtol=1e-12)
 FINER = SOLVERS["ipopt"].with_options(tol=1e-11)
 
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
+
 def observations(steps: int = 12) -> sd.Observations:
     values = np.random.default_rng(4).normal(1.0, 1.0, steps + 1)
     return sd.Observations(np.arange(steps + 1), values, variance=VARIANCE)
@@ -65,6 +68,7 @@ def anneal(action: sd.Action, data, solver, **further) -> sd.Run:
     return sd.anneal(action, data, solver=solver, **{**options, **further})
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("compiler", ["", "none"], ids=["compiled", "virtual machine"])
 @pytest.mark.parametrize("solver", ["newton", FINER, FINE], ids=["newton", "ipopt", "lbfgs"])
 def test_the_exact_linear_quadratic_solution(
@@ -166,6 +170,7 @@ def test_what_is_read(tmp_path: Path) -> None:
         MODEL.with_cost(u=None)
 
 
+@pytest.mark.compiled
 def test_code_without_controls_is_what_it_was() -> None:
     plain = sd.Action(sd.Model({x: 0.5 * x + p}, discrete=True), [x]).emitted_newton.text
     assert "control" not in plain

@@ -25,6 +25,9 @@ NAMES = ("k[a]", "k[b 2]", "k[c]", "c")
 SOLVERS = (("newton", {}), ("ipopt", {}), ("ipopt", {"formulation": "lifted"}), ("lbfgs", {}))
 
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
+
 def action(scheme: str) -> sd.Action:
     model, x, _ = linear_model()
     return sd.Action(model, [x[0], x[1] - 0.5 * x[2]], scheme=scheme)
@@ -54,6 +57,7 @@ def agree(run: sd.Run, expected, names=NAMES, tolerance: float = 1e-8) -> None:
     np.testing.assert_allclose(free, expected.theta, atol=tolerance * size)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("solver", "options"), SOLVERS)
 @pytest.mark.parametrize("scheme", ["rk4", "trapezoid", "hermite-simpson"])
 def test_the_minimum_is_that_of_the_dense_gaussian(scheme, solver, options):
@@ -104,6 +108,7 @@ def test_one_state_one_datum():
         agree(run, expected, names)
 
 
+@pytest.mark.compiled
 def test_threads_that_share_the_experiments_change_no_bit(monkeypatch):
     of = action("rk4")
     problem, kernels = of.bind(RECORDINGS), of.compile().machine

@@ -33,6 +33,9 @@ GIVEN = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
+
 def least_squares(c, G, data: np.ndarray, D: int = 2) -> tuple[np.ndarray, np.ndarray, float]:
     """Path, covariance of the parameters, and action; columns are (path, p, q)."""
     M = len(data)
@@ -92,6 +95,7 @@ def anneal(action: sd.Action, data, solver="newton", **further) -> sd.Run:
 FINE = SOLVERS["lbfgs"].with_options(ftol=1e-16, gtol=1e-12)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("what", GIVEN)
 @pytest.mark.parametrize("solver", ["newton", "ipopt", FINE], ids=["newton", "ipopt", "lbfgs"])
 def test_the_minimum_is_that_of_exact_least_squares(what: str, solver) -> None:
@@ -145,6 +149,7 @@ def test_one_state_and_one_step(solver) -> None:
     np.testing.assert_allclose(run.best.states.values[:, 0], [3.0, last], atol=1e-8)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("scheme", ["rk4", "trapezoid", "hermite-simpson", "gauss4"])
 def test_derivatives_with_a_curved_function(scheme: str) -> None:
     """Taylor slopes of the folded action; the compiled solver ends where IPOPT does."""
@@ -190,6 +195,7 @@ def test_every_strategy_and_start_respects_it(strategy: str, start: str) -> None
     np.testing.assert_allclose(run.best.states.values, path, atol=1e-6)
 
 
+@pytest.mark.compiled
 def test_data_override_and_free() -> None:
     action = sd.Action(MODEL, [x], initial={x: q, y: 0.5})
     data = observations(8).with_initial({"x": 1.25, y: None})

@@ -17,6 +17,10 @@ from symda.solve import SOLVERS
 WIDE = {"start": (-2.0, 2.0)}
 
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
+
+@pytest.mark.compiled
 def test_linear_gaussian_input_is_linear_least_squares():
     """x_{n+1} = 0.9 x_n + 2 w_n with a random walk w: the minimiser solves one lstsq."""
     x, w = sd.state("x", **WIDE), sd.parameter("w", per="step", process_variance=0.25, **WIDE)
@@ -86,6 +90,7 @@ def layers(width=5, *, variance=None):
     return sd.Model(rows, name=f"layers of {width}", discrete=True), x, W
 
 
+@pytest.mark.compiled
 def test_layers_have_exact_derivatives():
     """25 weights a step: the compiled kernels, CasADi, and differences of the action agree."""
     model, x, W = layers()
@@ -102,6 +107,7 @@ def test_layers_have_exact_derivatives():
     assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(slope, rel=1e-7)
 
 
+@pytest.mark.compiled
 def test_layers_are_trained_alike_by_all_solvers():
     model, x, _ = layers(variance=0.04)
     case = make_case(model, list(x))
@@ -157,6 +163,7 @@ def test_every_scheme_carries_its_own_values(scheme, monkeypatch):
     np.testing.assert_allclose(found[0]["action"], found[1]["action"], rtol=1e-6)
 
 
+@pytest.mark.compiled
 def test_many_parameters_per_step_with_bounds_and_gaps():
     """Q = 100: every other one at a bound; newton and IPOPT cannot improve on each other."""
     x = sd.states("x", 2, **WIDE)

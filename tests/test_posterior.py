@@ -13,6 +13,9 @@ from symda.errors import OptionError, SolveError
 TIMES = np.arange(0.0, 4.0, 0.1)
 
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
+
 def line() -> sd.Action:
     """x' = x + a + b c(n), y = x + d: linear in states and parameters together."""
     x = sd.state("x", start=(-5.0, 5.0))
@@ -37,6 +40,7 @@ def anneal(action: sd.Action, data: sd.Observations, rf: float, **options: objec
     return sd.anneal(action, data, **(chosen | options))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("rf", [1e-2, 1.0, 1e4, 1e9])
 def test_it_is_the_exact_one_of_a_regression_with_errors_in_the_steps(rf: float) -> None:
     """y_n = x0 + a n + b sum_k c_k + d + errors of covariance 1/Rm + min(n, m)/Rf."""
