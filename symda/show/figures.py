@@ -32,12 +32,16 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def panel_grid(count: int, horizontal: str, *, together: bool = True) -> tuple[Figure, list[Axes]]:
+def panel_grid(
+    count: int, horizontal: str, *, together: bool = True, each: int = 1
+) -> tuple[Figure, list[Axes]]:
     """Return a figure with `count` panels in rows; they share the axis called `horizontal`.
 
-    Not `together`, each panel has its own.
+    Not `together`, each panel has its own. Groups of `each`, an experiment's, fill rows of their
+    own if they have two or three panels.
     """
     columns = 1 if count <= 2 else 2 if count <= 6 else 3
+    columns = each if each in (2, 3) and count > each else columns
     rows = math.ceil(count / columns)
     figure = new_figure(max(6.4, 4.0 * columns), max(3.6, 0.9 + 1.75 * rows))
     grid = figure.subplots(rows, columns, sharex=together, squeeze=False)

@@ -107,7 +107,10 @@ def plot_states(
         chosen = panels[:MAX_PANELS]
     # experiments may lie at quite other times
     together = len({each.experiment for each in chosen}) == 1
-    figure, axes = panel_grid(len(chosen), "time", together=together)
+    whose = [each.experiment for each in chosen]
+    # an experiment's panels stand together unless states were chosen
+    group = whose.count(whose[0]) if states is None and not together else 1
+    figure, axes = panel_grid(len(chosen), "time", together=together, each=group)
     for ax, each in zip(axes, chosen, strict=True):
         _draw_panel(ax, each, index)
         line = each.line_of(truth)
