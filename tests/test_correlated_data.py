@@ -377,3 +377,20 @@ def test_equations_have_a_matrix(spring):
     X = np.random.default_rng(0).normal(size=(8, 2))
     at = (X, [1.3], 5.0, data)
     assert action.compile().action(*at) == pytest.approx(spring.compile().action(*at), rel=1e-14)
+
+
+def test_labels_decide_the_order_of_a_covariance() -> None:
+    import pandas as pd
+    import xarray as xr
+
+    frame = pd.DataFrame({"t": np.arange(3.0), "a": 1.0, "b": 2.0})
+    named = pd.DataFrame([[1.0, 0.5], [0.5, 4.0]], index=["a", "b"], columns=["a", "b"])
+    both = xr.DataArray(named.values, dims=("i", "j"), coords={"i": ["a", "b"], "j": ["a", "b"]})
+    for labelled in (named, both):
+        data = sd.Observations.from_pandas(frame, "t", ["b", "a"], covariance=labelled)
+        assert data.covariance[0].tolist() == [[4.0, 0.5], [0.5, 1.0]]
+    plain = sd.Observations.from_pandas(frame, "t", ["b", "a"], covariance=named.values)
+    assert plain.covariance[0].tolist() == named.values.tolist()
+    other = named.rename(index={"a": "q"}, columns={"a": "q"})
+    with pytest.raises(sd.DataError, match="its rows and columns are q, b, and the channels b, a"):
+        sd.Observations.from_pandas(frame, "t", ["b", "a"], covariance=other)

@@ -296,3 +296,19 @@ def test_what_does_not_know_them_says_so() -> None:
             matrix_free=True,
             error_correlations={("u0", "u1"): 0.1},
         )
+
+
+def test_labels_decide_the_order_of_a_matrix() -> None:
+    import pandas as pd
+
+    x, y, z = sd.states("x y z", start=(-1.0, 1.0))
+    model = sd.Model({x: y, y: z, z: x}, name="ring")
+    names = ["z", "y", "x"]
+    given = np.array([[1.0, 0.8, 0.0], [0.8, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    action = sd.Action(
+        model, [x], error_correlations=pd.DataFrame(given, index=names, columns=names)
+    )
+    np.testing.assert_array_equal(action.specification.correlations.matrix, given[::-1, ::-1])
+    other = ["z", "y", "q"]
+    with pytest.raises(sd.OptionError, match="rows and columns of the matrix are z, y, q"):
+        sd.Action(model, [x], error_correlations=pd.DataFrame(given, index=other, columns=other))

@@ -22,6 +22,7 @@ ORDER = (
         "types",
         "scale",
         "covariance",
+        "labelled",
         "correlations",
         "status",
         "checks",

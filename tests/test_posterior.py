@@ -203,7 +203,7 @@ def test_without_parameters_there_is_nothing_to_tell() -> None:
 def test_a_run_of_other_data_or_another_action_is_refused() -> None:
     action, data = line(), line_data()
     run = anneal(action, data, 1.0)
-    with pytest.raises(OptionError, match="other grid points than these data give: 13 and 10"):
+    with pytest.raises(OptionError, match="other grid points than this call gives: 13 and 10"):
         action.posterior(run, line_data(9))
     with pytest.raises(
         OptionError, match="not the data of the run: the values, the variances differ"
@@ -314,3 +314,21 @@ def test_a_parameter_on_a_bound_spoils_no_comparison_of_error_bars() -> None:
     assert dict(zip(found.names, found.at_bound, strict=True)) == {"c": True, "k": False}
     scheme = next(f for f in run.verdict().findings if f.about == "scheme")
     assert scheme.holds and "error bars" not in scheme.text
+
+
+def test_a_run_of_another_scheme_or_of_other_bounds_is_refused() -> None:
+    action = oscillator("trapezoid")
+    data = oscillator_data(action)
+    run = anneal(action, data, 1e4)
+    other = oscillator("midpoint")
+    with pytest.raises(OptionError, match="the run has other scheme than this call gives"):
+        other.posterior(run, data)
+    free = [p for p in run.best.parameters if p in {q.name for q in action.model.parameters}]
+    model = action.model.with_bounds(**{free[0]: (-50.0, 50.0)})
+    wider = sd.Action(
+        model,
+        {n: h for n, h in zip(action.measurement.names, action.measurement.functions, strict=True)},
+        scheme="trapezoid",
+    )
+    with pytest.raises(OptionError, match="the bounds differ"):
+        wider.posterior(run, data)

@@ -384,3 +384,67 @@ def test_code_without_priors_of_values_is_what_it_was() -> None:
     plain = sd.Action(sd.Model({x: 0.5 * x + p}, discrete=True), [x]).emitted_newton.text
     known = sd.Action(sd.Model({x: 0.5 * x + w}, discrete=True), [x]).emitted_newton.text
     assert "c.trial_prior + at[" in known and "c.trial_prior + at[" not in plain
+
+
+def test_arguments_of_the_same_name_are_those_declared_last() -> None:
+    """SymPy keeps symbols that are equal: a prior's own parameters must count in equality."""
+    x = sd.state("x", start=(-1.0, 1.0))
+    for bounds in ((0.01, 0.5), (1.0, 9.0)):
+        size = sd.parameter("size", bounds=bounds)
+        w = sd.parameter("w", per="step", start=(-1.0, 1.0), prior=sd.Normal(0.0, size))
+        action = sd.Action(sd.Model({x: 0.8 * x + w}, name="line", discrete=True), [x])
+        data = sd.Observations(np.arange(3), [0.0, 1.0, 0.0], variance=1.0)
+        assert action.bind(data).parameter_bounds.tolist() == [list(bounds)]
+
+
+def test_an_event_that_would_use_a_value_for_nothing_is_refused() -> None:
+    y = sd.state("y", start=(-5.0, 5.0))
+    w = sd.parameter("w", per="step", prior=sd.Normal(0.0, 0.1))
+    with pytest.raises(sd.ModelError, match="event: the value would pay none"):
+        sd.Model({y: 0 * w}, events={"add": {y: y + w}}, name="added")
+
+
+def test_a_known_first_value_pays_nothing() -> None:
+    x = sd.state("x", start=(-5.0, 5.0))
+    v = sd.parameter("v", per="step", prior=sd.Normal(0.0, 0.5))
+    action = sd.Action(sd.Model({x: 0.8 * x + v}, name="line", discrete=True), [x])
+    values = [0.0, 5.0, 4.0, 3.2]
+    known = sd.Observations(np.arange(4), values, variance=0.1, initial={"v": 5.0})
+    free = sd.Observations(np.arange(4), values, variance=0.1)
+    assert action.bind(free).cost[:, 0].tolist() == [1.0, 1.0, 1.0, 0.0]
+    assert action.bind(known).cost[:, 0].tolist() == [0.0, 1.0, 1.0, 0.0]
+
+
+def test_the_test_of_other_noise_is_as_narrow_as_chi_squared(uncompiled) -> None:
+    """Student's t of a million degrees of freedom is Gaussian: the same data, the same test."""
+    x = sd.state("x", start=(-5.0, 5.0))
+    w = sd.parameter("w", per="step", prior=sd.Normal(0.0, 1.0))
+    model = sd.Model({x: 0.8 * x + w}, name="line", discrete=True)
+    values = np.random.default_rng(0).normal(size=21)
+    data = sd.Observations(10.0 * np.arange(21), values, variance=1.0)
+    judged = []
+    for noise in (x, sd.StudentT(1e6, x)):
+        run = sd.anneal(
+            sd.Action(model, {"x": noise}),
+            data,
+            paths=1,
+            solver="newton",
+            progress=False,
+            ladder=sd.Ladder(1.0, 10.0, 8),
+        )
+        judged.append(run.chi_squared())
+    assert judged[1].mean == pytest.approx(judged[0].mean, abs=1.5)
+    assert judged[1].sd == pytest.approx(judged[0].sd, rel=0.2)
+
+
+def test_a_start_range_that_would_tie_values_is_refused() -> None:
+    x = sd.state("x", start=(-5.0, 5.0))
+    data = sd.Observations(np.arange(4), [0.0, 1.0, 0.0, 1.0], variance=0.1)
+    for width, fine in ((1e-2, True), (1e-4, False)):
+        v = sd.parameter("v", per="step", start=(-width, width), prior=sd.Normal(0.0, 1.0))
+        action = sd.Action(sd.Model({x: 0.8 * x + v}, name="line", discrete=True), [x])
+        if fine:
+            action.bind(data)
+        else:
+            with pytest.raises(sd.DataError, match="narrower than a thousandth"):
+                action.bind(data)

@@ -221,7 +221,9 @@ def _with_residuals(
     p_value = math.nan
     if every.size and not problem.priors:
         p_value = float(kstest(every, "norm").pvalue)
-    mean -= 0.5 * fitted * fixed / max(every_row, 1)
+    taken = fitted * fixed / max(every_row, 1)
+    # of Gaussian noise n - p in place of n, in the mean and in the variance; of other, about that
+    mean, sd = mean - 0.5 * taken, sd * math.sqrt(max(1.0 - taken / max(every_row, 1), 0.0))
     names = [problem.channels[l] for l in noise.vanished(eta, y, rm)]
     return judged, replace(
         found, expected=mean, expected_sd=sd, normal=p_value, vanished=tuple(names)
@@ -282,7 +284,8 @@ def _beyond(laplace: Posterior, problem: Problem) -> Iterator[str]:
     """Name the parameters whose interval of 95 % goes beyond a bound."""
     limits = dict(zip(problem.parameters, problem.limits[problem.D :].tolist(), strict=True))
     for name, (low, high) in laplace.interval().items():
-        if low < limits[name][0] or high > limits[name][1]:
+        known = np.isfinite(laplace.sd[name])
+        if known and (low < limits[name][0] or high > limits[name][1]):
             yield name
 
 

@@ -300,7 +300,13 @@ def levels_table(
         values = dataset["parameters"].sel(parameter=name).values[:, rung]
         column = f"{name} (parameter)" if name in COLUMNS else name
         columns[column] = [float(values[group[0]]) for group in groups]
-    columns["chi2_z"] = [(value - expected.mean) / expected.sd for value in lowest("action")]
+    # without the priors of constants, as `chi_squared` has it
+    told = assessment(dataset)
+    prior = np.array(lowest("prior_term")) if "prior_term" in dataset else np.zeros(len(groups))
+    # the lowest level is the path that was assessed
+    prior = prior if told is None else prior - prior[:1] + told.values
+    value = np.array(lowest("measurement_term")) + np.array(lowest("model_term")) + prior
+    columns["chi2_z"] = ((value - expected.mean) / expected.sd).tolist()
     table = pd.DataFrame(columns)
     table.attrs["beta"] = int(dataset["beta"].values[rung])
     table.attrs["unfinished"] = dataset.sizes["path"] - counted

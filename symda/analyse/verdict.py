@@ -299,14 +299,14 @@ def _smooth(found: Assessment | None) -> Iterator[Finding]:
 def _bounds(found: Assessment | None) -> Iterator[Finding]:
     if found is None or found.minimum is False:
         return
+    beyond = ""
+    if found.beyond:
+        beyond = (
+            f"; the 95 % interval of {_listed(list(found.beyond))} goes beyond one, where "
+            "nothing was looked for"
+        )
     if not found.held:
-        text = "no unknown is held by one"
-        if found.beyond:
-            text += (
-                f"; the 95 % interval of {_listed(list(found.beyond))} goes beyond one, where "
-                "nothing was looked for"
-            )
-        yield Finding("bounds", True, text)
+        yield Finding("bounds", True, f"no unknown is held by one{beyond}")
         return
     names = [
         f"{name} at {points} of its points" if points else f"the parameter {name}"
@@ -316,7 +316,7 @@ def _bounds(found: Assessment | None) -> Iterator[Finding]:
         "bounds",
         False,
         f"on a bound, beyond which the action falls: {_listed(names)}; widen bounds=, or take the "
-        "estimate as one under that condition",
+        f"estimate as one under that condition{beyond}",
     )
 
 

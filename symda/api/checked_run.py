@@ -39,13 +39,13 @@ def check_run(call: str, specification: Specification, run: Run, problem: Proble
             f"{call}: the first argument is a symda.Run, got {type(run).__name__}; "
             "make one with sd.anneal(action, data)."
         )
-    _check_same(call, run, problem)
+    _check_same(call, specification, run, problem)
     fix = "Pass the action that the run was annealed with."
     check_equations(run.dataset, specification, call, fix)
     _check_data(call, run, specification, problem)
 
 
-def _check_same(call: str, run: Run, problem: Problem) -> None:
+def _check_same(call: str, specification: Specification, run: Run, problem: Problem) -> None:
     d = run.dataset
     made = {
         "experiments": (
@@ -59,11 +59,16 @@ def _check_same(call: str, run: Run, problem: Problem) -> None:
             tuple(np.array(problem.parameters, dtype=str)[~problem.free].tolist()),
         ),
         "grid points": (d.sizes["time"], problem.M),
+        "scheme": (str(d.attrs["scheme"]), specification.scheme.name),
+        "model_error": (
+            str(d.attrs.get("model_error", specification.model_error)),
+            specification.model_error,
+        ),
     }
     for what, (ran, given) in made.items():
         if ran != given:
             raise OptionError(
-                f"{call}: the run has other {what} than these data give: {ran} and {given}. "
+                f"{call}: the run has other {what} than this call gives: {ran} and {given}. "
                 "Pass the action, data, grid and fixed parameters that the run was annealed with."
             )
 
@@ -74,7 +79,7 @@ def _check_data(call: str, run: Run, specification: Specification, problem: Prob
         raise OptionError(
             f"{call}: these are not the data of the run: {', '.join(others)} "
             f"{'differ' if len(others) > 1 or others[0].endswith('s') else 'differs'}. Pass the "
-            "data that the run was annealed with."
+            "data, grid and fixed values that the run was annealed with."
         )
 
 

@@ -42,6 +42,10 @@ def given_digests(specification: Specification, problem: Problem) -> str:
         "the given initial values": np.where(problem.tied, np.inf, problem.initial),
         "the values of fixed parameters": problem.fixed,
         "the weights of steps": problem.weight,
+        "the bounds": np.concatenate([problem.state_bounds, problem.parameter_bounds]),
+        "the variances of what was measured again": np.hstack(
+            [problem.repeat_rm, problem.repeat_cross]
+        ),
         "the process variances, costs or priors": np.append(problem.process_variance, problem.cost),
     }
     for one in problem.experiments:

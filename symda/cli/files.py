@@ -11,7 +11,7 @@ import runpy
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +39,7 @@ ACTION = {
     "averaging": "averaging",
     "matrix_free": "matrix_free",
     "correlated": "correlated",
+    "error_correlations": "error_correlations",
     # `initial` is where an integration starts; data need not
     "exact_initial": "initial",
 }
@@ -119,6 +120,8 @@ class ModelFile:
 def action_to_read(path: Path) -> Action:
     """Return the action of a model file, every state measured if the file does not say what is."""
     file = read_model(path)
+    if file.covariance is not None:
+        file = replace(file, options={**file.options, "correlated": True})
     if file.measured is not None:
         return file.action
     action = Action(file.model, file.model.states, **file.options)

@@ -11,6 +11,7 @@ from symda.correlations import ErrorCorrelations
 from symda.declare.model import Model
 from symda.declare.symbols import State, StepParameter
 from symda.errors import OptionError, nearest
+from symda.labelled import in_order
 from symda.types import FloatArray
 
 #: Correlations with an eigenvalue below this make one error a combination of others.
@@ -100,7 +101,15 @@ def _state(model: Model, ruled: list[str], given: object) -> str:
 def _plain(ruled: list[str], given: object) -> FloatArray:
     n = len(ruled)
     try:
-        matrix = np.array(given, dtype=float)
+        ordered = in_order(given, ruled)
+    except KeyError as error:
+        raise _refusal(
+            f"the rows and columns of the matrix are {error.args[0]}, and the states "
+            f"{', '.join(ruled[:20])}. Label it by the states, or pass a plain array in their "
+            "order."
+        ) from None
+    try:
+        matrix = np.array(given if ordered is None else ordered, dtype=float)
     except (TypeError, ValueError):
         matrix = np.empty(0)
     if matrix.shape != (n, n):

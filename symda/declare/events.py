@@ -54,5 +54,16 @@ def with_events(
                 )
             here = f"{where}, {event!r}, {state.name}"
             after = as_expression(value, here)
+            paid = [
+                s.name
+                for s in after.free_symbols
+                if isinstance(s, StepParameter) and s.declaration.independent
+            ]
+            if paid:
+                raise ModelError(
+                    f"{here}: {after} has {sorted(paid)[0]!r}, a parameter per step whose values "
+                    "have priors, which is not supported in an event: the value would pay none. "
+                    "Take a constant parameter, or one with process_variance=."
+                )
             found[state] = as_expression(found[state], here) + channel * (after - state)
     return found

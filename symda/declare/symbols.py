@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar, Literal, NoReturn, Self
 
+import sympy as sp
+
 from symda.checks import choice, integer, number
 from symda.declare.declaration import UNBOUNDED, Declaration, Range
 from symda.declare.declared import Declared, Forcing, MeasuredForcing, Time
@@ -51,12 +53,19 @@ class Unknown(Declared):
             if value is None
             else value
             if isinstance(value, tuple)
-            else (str(value) if isinstance(value, Distribution) else value,)
+            else (_content(value) if isinstance(value, Distribution) else value,)
             for value in given
         )
 
     def __getnewargs_ex__(self) -> tuple[tuple[object, ...], dict[str, object]]:
         return (self.name,), {field: getattr(self.declaration, field) for field in self.declares}
+
+
+def _content(prior: Distribution) -> str:
+    """Say all of a prior, what is declared of its arguments included, as names do not."""
+    cost = prior.cost(sp.Symbol("y"), sp.Symbol("rm", positive=True))
+    own = {s for term in prior.terms.values() for s in term.free_symbols} | cost.free_symbols
+    return "; ".join([str(prior), str(cost), *sorted(str(s._hashable_content()) for s in own)])
 
 
 class State(Unknown):

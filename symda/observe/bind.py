@@ -255,7 +255,7 @@ def bind(
         initial=known[None],
         tied=tied[None],
         jumps=jumps_u,
-        cost=payers.weights(grid, shares, c_f),
+        cost=payers.weights(grid, shares, c_f, known),
         paid=np.array(payers.paid, np.int64),
         priors=len(payers.priors),
         **on_grid,

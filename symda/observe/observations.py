@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from symda.covariance import correlations
 from symda.declare import Forcing, State
 from symda.errors import DataError
+from symda.labelled import in_order
 from symda.names import is_name
 from symda.observe import csvfile, tables
 from symda.observe.arrays import as_floats, as_times, readonly, warn_of_coarse
@@ -115,7 +116,7 @@ class Observations:
         _require_measurements(data)
         object.__setattr__(self, "times", when)
         object.__setattr__(self, "values", readonly(data))
-        matrices = _as_covariance(covariance, variance, data, when)
+        matrices = _as_covariance(covariance, variance, data, when, names)
         if matrices is not None:
             variance = np.diagonal(matrices, axis1=1, axis2=2)
         object.__setattr__(self, "variance", readonly(_as_variance(variance, data)))
@@ -351,7 +352,11 @@ def _require_measurements(data: FloatArray) -> None:
 
 
 def _as_covariance(
-    covariance: ArrayLike | None, variance: ArrayLike | None, data: FloatArray, times: FloatArray
+    covariance: ArrayLike | None,
+    variance: ArrayLike | None,
+    data: FloatArray,
+    times: FloatArray,
+    names: tuple[str, ...] | None,
 ) -> FloatArray | None:
     """Check covariances; return one for each time, (T, L, L), or None where none were given."""
     if covariance is None:
@@ -363,7 +368,15 @@ def _as_covariance(
             "is the variance."
         )
     T, L = data.shape
-    given = as_floats(covariance, what)
+    try:
+        given = None if names is None else in_order(covariance, names)
+    except KeyError as error:
+        raise DataError(
+            f"{what}: its rows and columns are {error.args[0]}, and the channels "
+            f"{', '.join(names or ())}. Label it by the channels, or pass a plain array in their "
+            "order."
+        ) from None
+    given = as_floats(covariance if given is None else given, what)
     if given.shape not in ((L, L), (T, L, L)):
         raise DataError(
             f"{what}: expected shape ({L}, {L}) or ({T}, {L}, {L}), got {given.shape}. Pass a "

@@ -26,7 +26,9 @@ class Payers:
         """Whether all priors are Gaussian with scales that are not estimated."""
         return all(isinstance(one, Normal) and "scale" not in one.terms for one in self.priors)
 
-    def weights(self, grid: Grid, shares: tuple[float, ...], c_f: float) -> FloatArray:
+    def weights(
+        self, grid: Grid, shares: tuple[float, ...], c_f: float, known: FloatArray
+    ) -> FloatArray:
         """Return the weights at each grid point, (M, C).
 
         Of the square of a control the length of time that belongs to the point, times its cost and
@@ -36,6 +38,8 @@ class Payers:
         ----------
         shares : (I + 2,)
             Share of a step's length that belongs to each of its points.
+        known : (D,)
+            Initial values that are given, else nan.
         """
         lengths = np.zeros(grid.M)
         # a pulse has no length, and uses no value
@@ -43,6 +47,8 @@ class Payers:
         for place, share in enumerate(shares):
             lengths[grid.nodes[:-1] + place] += share * moving
         used = np.repeat((lengths > 0.0)[:, None], len(self.priors), axis=1)
+        # what is known beforehand is not estimated
+        used[0] &= np.isnan(known[list(self.paid[len(self.costs) :])])
         return np.hstack([c_f * np.outer(lengths, self.costs), used])
 
 

@@ -23,6 +23,8 @@ EDGE, INNER = 36.0, math.log(99.0)
 FAR = math.log(1e100)
 #: Values of a prior that are drawn to find where it lies.
 DRAWS = 1000
+#: Share of where a prior has its values below which a start range is none.
+NARROW = 1e-3
 
 
 def fixed_values(
@@ -148,6 +150,13 @@ def state_starts(
                     f"state {state.name!r}: the data lie outside its bounds {declared.bounds}. "
                     "Check the units, or declare start= or other bounds=."
                 )
+        prior = _by_prior(declared) if isinstance(state, StepParameter) else None
+        if prior and declared.independent and 0.0 < np.ptp(known) < NARROW * np.ptp(prior):
+            raise DataError(
+                f"parameter {state.name!r}: its start range {known} is narrower than a thousandth "
+                f"of {prior}, where its prior has 95 % of its values, and neighbouring values are "
+                "kept together on that scale. Leave start= out, or make it wider."
+            )
         ranges.append(known)
     return np.array(ranges, dtype=np.float64).reshape(-1, 2)
 

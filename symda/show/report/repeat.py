@@ -98,7 +98,7 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
         return str(dataset.attrs["command"]) + "\n", ("As it was run:",)
     settings = _settings(dataset)
     binding = json.loads(dataset.attrs.get("binding", "null"))
-    obstacles = list(_obstacles(settings, binding, dataset.attrs))
+    obstacles = list(_obstacles(settings, binding))
     if obstacles:
         return "", (f"The command line cannot say it all: {'; '.join(obstacles)}.",)
     names = [name for name, _ in apart(dataset)]
@@ -119,8 +119,11 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     usual = {"model_error": "step", "averaging": "sum"}
     own = {name: dataset.attrs.get(name, value) for name, value in usual.items()}
     also = ", ".join(f"{name} = {str(v)!r}" for name, v in own.items() if v != usual[name])
+    noise = "covariance" if "covariance" in dataset else "variance"
+    if "error_correlations" in dataset.attrs:
+        noise += ", and error_correlations,"
     said = (
-        "MODEL.py defines model, measured, scheme and variance of this action"
+        f"MODEL.py defines model, measured, scheme and {noise} of this action"
         + (f", and {also}" if also else "")
         + f"; {'each file' if len(files) > 1 else files[0]} has a column t and one for each "
         "channel and forcing:"
@@ -134,9 +137,7 @@ def _rungs(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _obstacles(
-    settings: Mapping[str, Any], binding: object, attrs: Mapping[str, Any]
-) -> Iterator[str]:
+def _obstacles(settings: Mapping[str, Any], binding: object) -> Iterator[str]:
     if not isinstance(settings["rf0"], (int, float, type(None))):
         yield "Rf differs between states"
     for name, known in KINDS.items():
@@ -144,8 +145,6 @@ def _obstacles(
             yield f"the {name} {settings[name]!r}"
         elif name != "solver" and _changed(known[settings[name]], settings[f"{name}_options"]):
             yield f"the options of the {name}"
-    if "error_correlations" in attrs:
-        yield "error_correlations"
     if settings["keep"] != "last":
         yield "keep"
     if binding is None:
