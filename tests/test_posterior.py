@@ -332,3 +332,15 @@ def test_a_run_of_another_scheme_or_of_other_bounds_is_refused() -> None:
     )
     with pytest.raises(OptionError, match="the bounds differ"):
         wider.posterior(run, data)
+
+
+def test_an_estimate_of_next_to_nothing_has_an_error_bar() -> None:
+    """Data of zeros: c is found as some 1e-180, and is known as well as any other."""
+    x, c = sd.state("x", start=(-1.0, 1.0)), sd.parameter("c", bounds=(-1.0, 1.0))
+    action = sd.Action(sd.Model({x: 0.5 * x + c}, name="zero", discrete=True), [x])
+    spreads = []
+    for values in (np.zeros(20), 0.2 * np.ones(20)):
+        data = sd.Observations(np.arange(20), values, variance=0.01)
+        run = anneal(action, data, 1e4)
+        spreads.append(action.posterior(run, data).sd["c"])
+    assert spreads[0] == pytest.approx(spreads[1], rel=1e-6)

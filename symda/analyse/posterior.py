@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: A curvature below this share of what the data give without the path's freedom is rounding error.
 ROUNDING = 1e-12
+#: A value of a smaller share of the typical size is 0, and relative to it squares would overflow.
+NOTHING = 1e-100
 #: Components of a direction that are this share of its largest are named.
 NAMED = 0.3
 
@@ -41,8 +43,8 @@ class Posterior:
         nan in rows and columns of parameters at a bound; infinite variances of those that the data
         leave free.
     scale : (P,)
-        The sizes that relative spreads are measured in: the absolute values, for a zero the
-        typical size.
+        The sizes that relative spreads are measured in: the absolute values, for next to nothing
+        (1e-100 of it) the typical size.
     spreads : (Q,)
         Standard deviations along the principal directions, relative, the widest first; Q parameters
         are not at a bound.
@@ -253,7 +255,7 @@ def posterior(
     C = border[held.size - P + theta].toarray()
     moved, own = values, coordinates or (Scale(),) * P
     values = np.array([one.natural(z) for one, z in zip(own, moved, strict=True)])
-    scale = np.where(values == 0.0, typical, np.abs(values))
+    scale = np.where(np.abs(values) < NOTHING * typical, typical, np.abs(values))
     # the change of what solvers move that is a relative change of one
     relative = scale / np.array([one.slope(z) for one, z in zip(own, moved, strict=True)])
     relative = relative[theta]

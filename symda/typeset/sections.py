@@ -297,6 +297,11 @@ def action_section(subject: Subject) -> Section:
             f" {notation['Rf']} of what has a value of its own at every point is "
             "1/process variance, or next to nothing, on every rung."
         )
+    if subject.model.controls or subject.model.independent:
+        note += (
+            f" Channels of what is paid for values are summed over the points of the grid whose "
+            f"values are used, not over {tau}."
+        )
     if notation.index("M") in c_m.free_symbols:
         note += f" {notation['M']} is the number of grid points."
     lines = (line,) if subject.correlations is None else (line, *_coupling(subject))
