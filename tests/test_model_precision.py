@@ -140,6 +140,27 @@ def test_parameters_are_integrated_out(uncompiled) -> None:
     assert set(found.parameters) == {"k"}
 
 
+def test_what_is_not_checked_is_said(uncompiled, monkeypatch) -> None:
+    """Too many parameters; or a scale of the noise at its bound, where the path follows all."""
+    data, action = recorded(1.0, 60, seed=2), autoregression()
+    run = sd.anneal(action, data, ladder=LADDER, **QUIET)
+    said = "Not checked: whether the parameters are where the marginal likelihood is largest"
+    assert said not in action.model_precision(run, data).words()
+    monkeypatch.setattr("symda.analyse.model_precision.LOOKED_AT", -1)
+    found = action.model_precision(run, data)
+    assert found.unchecked
+    assert said in found.words()
+    monkeypatch.undo()
+    x = sd.state("x", bounds=(-50.0, 50.0), start=(-1.0, 1.0))
+    s = sd.parameter("s", bounds=(0.01, 5.0), start=(0.1, 1.0))
+    model = sd.Model({x: PHI * x}, name="scaled", discrete=True)
+    action = sd.Action(model, {"a": sd.Normal(x, s)})
+    data = sd.Observations(data.times, data.values, channels=["a"])
+    found = estimated(action, data, ladder=sd.Ladder(rf0=0.01, alpha=4.0, rungs=9))
+    assert found.held == 1
+    assert said in found.words()
+
+
 def test_the_common_factor_of_two_states_of_known_ratio(uncompiled) -> None:
     """Of two independent chains, measured apart, E is the sum of both; also of correlated ones."""
     x, z = sd.states("x z", bounds=(-50.0, 50.0), start=(-1.0, 1.0))
