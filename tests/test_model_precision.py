@@ -291,8 +291,10 @@ def test_an_unknown_that_reaches_a_bound(seed: int, unit: float, uncompiled) -> 
     ladder = sd.Ladder(rf0=0.5 / unit**2, alpha=4.0, rungs=8)
     found = estimated(action, data, ladder=ladder)
     if seed == 2:
-        # with a bound that holds nothing
-        assert found.rf[0] * unit**2 == pytest.approx(22.317872, rel=1e-5)
+        wide = sd.state("x", bounds=(-50.0 * unit, 50.0 * unit), start=(0.1 * unit, unit))
+        model = sd.Model({wide: PHI * wide + 0.1 * unit}, name="signed", discrete=True)
+        free = estimated(sd.Action(model, [wide]), data, ladder=ladder)
+        assert found.rf[0] == pytest.approx(free.rf[0], rel=1e-5)
         k = int(np.abs(found.profile_rf[:, 0] - found.rf[0]).argmin())
         assert found.log_likelihood == -found.profile[k]
         return
