@@ -325,14 +325,22 @@ class Action(Mathematics):
     def model_precision(self, run: Run, data: Data, **grid: Unpack[GridOptions]) -> ModelPrecision:
         """Estimate the model's precision Rf: where the data are most probable.
 
-        Least is E(log Rf) = A - n/2 log Rf + 1/2 log det H: A is the least action at this Rf, n the
-        number of model errors, H the Hessian there. exp(-E) is the marginal likelihood by Laplace's
-        method, exact for linear models with Gaussian noise: path, first states and parameters are
-        integrated out, with flat densities of what solvers move where no prior is declared. (The
-        least action of path and Rf together has no minimum: -n/2 log Rf falls without end.) All
-        states' Rf have the ratios of the ladder, and what is estimated is their common factor,
-        between the first rung and the last that the best path climbed. Each Rf is solved with
-        ``newton`` from the nearest one that is known, beginning with the last rung.
+        Least is E(log Rf) = A - n/2 log Rf + 1/2 log det H - sum_n log|det J_n|: A is the least
+        action at this Rf, n the number of model errors, H the Hessian there, J_n the derivative of
+        a step's residuals by the points that it leads to, 1 for explicit schemes. exp(-E) is the
+        marginal likelihood by Laplace's method: path, first states and parameters are integrated
+        out, with flat densities of what solvers move where no prior is declared. That is exact for
+        linear models with Gaussian noise whose free parameters enter additively only. Other
+        parameters change det H; where that would move one by more than half of its standard
+        deviation there is no estimate (of more than 20 parameters it is not checked, which is
+        said). (The least action of path and Rf together has no minimum: -n/2 log Rf falls without
+        end.)
+
+        All states' Rf have the ratios of the ladder, and what is estimated is their common factor,
+        between the first rung and the last that the best path climbed, and beyond where E does not
+        rise up to there. Each Rf is solved with ``newton`` from the nearest one that is known,
+        beginning with the last rung. Where an unknown reaches or leaves a bound near the estimate
+        there is none.
 
         Parameters
         ----------
@@ -346,7 +354,7 @@ class Action(Mathematics):
         Returns
         -------
         ModelPrecision
-            Print it: Rf with its interval, or in words that the data do not bound it.
+            Print it: Rf with its interval, or in words why there is no estimate.
 
         Raises
         ------
@@ -358,8 +366,11 @@ class Action(Mathematics):
 
         Notes
         -----
-        The number of model errors counts those of interior points of a scheme. For an implicit
-        scheme the normaliser of the model's density, Rf^(n/2), is that of a linear model.
+        The number of model errors counts those of interior points of a scheme. E compares between
+        actions (correlations of errors, schemes, steps) on the same data that have the same free
+        parameters in the same units, the same priors and the same walks (parameters per step): the
+        normalisers of priors, walks and data are not in it, and each free parameter or first state
+        brings its unit. Of a nonlinear implicit scheme J_n is taken at the minimum.
         """
         from symda.api.model_precision import model_precision
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse.model_precision import Marginal, ModelPrecision, most_probable
+from symda.analyse.marginal import Marginal
+from symda.analyse.model_precision import ModelPrecision, most_probable
 from symda.api.checked_run import check_run
 from symda.api.estimates import Estimates
 from symda.api.machine import machine
@@ -71,20 +72,23 @@ def model_precision(specification: Specification, run: Run, problem: Problem) ->
         X,
         theta,
     )
-    found, end, curvature = most_probable(marginal, s)
+    search = most_probable(marginal, s)
+    found = search.best
     known = [marginal.known[at] for at in sorted(marginal.known)]
     base = rungs[0][ruled]
     profile = np.array([one.value for one in known])
     path, parameters = problem.natural(found.path, found.theta)
-    estimated = math.nan if end else 1.0
+    estimated = math.nan if search.why else 1.0
     c = float(d["relative_rf"].values[0]) if "relative_rf" in d.variables else math.nan
     return ModelPrecision(
         states=tuple(problem.states[a] for a in ruled),
         rf=base * math.exp(found.s) * estimated,
         relative=c * math.exp(found.s) * estimated,
-        sd=1.0 / math.sqrt(curvature) if curvature > 0.0 else math.nan,
-        end=end,
-        rise=(float(profile[0] - found.value), float(profile[-1] - found.value)),
+        sd=1.0 / math.sqrt(search.curvature) if search.curvature > 0.0 else math.nan,
+        end=search.end,
+        why=search.why,
+        log_likelihood=math.nan if search.why and not search.end else -found.value,
+        rise=search.rise,
         searched=np.exp([known[0].s, known[-1].s])[:, None] * base,
         profile_rf=np.exp([one.s for one in known])[:, None] * base,
         profile=profile,
@@ -94,7 +98,8 @@ def model_precision(specification: Specification, run: Run, problem: Problem) ->
             coords={"time": problem.times, "state": list(problem.states)},
         ),
         parameters=Estimates(zip(problem.parameters, parameters.tolist(), strict=True)),
-        held=found.held,
+        held=int((found.held & problem.unknowns.free).sum()),
+        unchecked=search.unchecked,
     )
 
 
