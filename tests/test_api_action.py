@@ -267,3 +267,15 @@ def test_an_action_survives_pickling_after_it_was_compiled() -> None:
     value = action.compile().action([[1.0], [0.5]], [0.7], 2.0, data)
     copy = pickle.loads(pickle.dumps(action))
     assert copy.compile().action([[1.0], [0.5]], [0.7], 2.0, data) == value
+
+
+def test_without_the_compiler_that_built_kernels_the_solver_does_without_too(monkeypatch) -> None:
+    """The structured solver is built when it is asked for; kernels built before must not wait."""
+    x = sd.state("x", start=(-1.0, 1.0))
+    action = sd.Action(sd.Model({x: -x}, name="later"), [x])
+    data = sd.Observations(np.arange(3.0), [1.0, 0.4, 0.1], variance=0.01)
+    assert action.compile().machine.kind == "compiled"
+    monkeypatch.setenv("SYMDA_CC", "none")
+    with pytest.warns(sd.api.VirtualMachineWarning):
+        run = sd.anneal(action, data, paths=1, solver="newton", ladder=sd.Ladder(1.0, 4.0, 3))
+    assert run.verdict().findings[0].about == "minimum" and run.verdict().findings[0].holds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import warnings
 from dataclasses import replace
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from symda.derive.field import Field
     from symda.derive.lattice import LatticeField
     from symda.observe import Problem
+
+
+#: Environment variables that choose the compiler, or none.
+CHOICE = ("SYMDA_CC", "CC")
 
 
 class VirtualMachineWarning(UserWarning):
@@ -41,21 +46,23 @@ def machine(specification: Specification, options: Options | None = None) -> Ker
     from symda.derive.field import Field
 
     built, field = specification.built, specification.field
-    if options not in built:
+    # what another compiler built, or none, has its solver from there as well
+    key = options, *(os.environ.get(name) for name in CHOICE)
+    if key not in built:
         try:
-            built[options] = (
+            built[key] = (
                 _matrices(specification, field, options)
                 if isinstance(field, Field)
                 else _lattice(specification, field, options)
             )
         except NoCompiler as reason:
             warnings.warn(str(reason), VirtualMachineWarning, stacklevel=3)
-            built[options] = (
+            built[key] = (
                 _virtual(specification, field)
                 if isinstance(field, Field)
                 else _virtual_lattice(specification, field)
             )
-    return built[options]
+    return built[key]
 
 
 def build_ahead(specification: Specification, problem: Problem) -> None:

@@ -65,8 +65,8 @@ class Specification:
     matrix_free: bool
     initial: Initial
     correlations: ErrorCorrelations | None = None
-    #: Kernels that were built, by compiler options.
-    built: dict[Options | None, Kernels] = field(default_factory=dict)
+    #: Kernels that were built, by compiler options and the environment's choice of a compiler.
+    built: dict[tuple[Options | str | None, ...], Kernels] = field(default_factory=dict)
     #: Text of structured solvers, without and with given initial values.
     solvers: dict[bool, Source] = field(default_factory=dict)
 
