@@ -394,3 +394,15 @@ def test_labels_decide_the_order_of_a_covariance() -> None:
     other = named.rename(index={"a": "q"}, columns={"a": "q"})
     with pytest.raises(sd.DataError, match="its rows and columns are q, b, and the channels b, a"):
         sd.Observations.from_pandas(frame, "t", ["b", "a"], covariance=other)
+
+
+def test_labels_decide_the_order_of_variances() -> None:
+    frame = pd.DataFrame({"t": np.arange(3.0), "a": 1.0, "b": 2.0})
+    each = pd.Series({"a": 1.0, "b": 4.0})
+    every = pd.DataFrame({"a": np.full(3, 1.0), "b": 4.0})
+    for variance in (each, every):
+        data = sd.Observations.from_pandas(frame, "t", ["b", "a"], variance=variance)
+        assert data.variance[0].tolist() == [4.0, 1.0]
+    with pytest.raises(sd.DataError, match="it is labelled a, q, and the channels are b, a"):
+        wrong = each.rename({"b": "q"})
+        sd.Observations.from_pandas(frame, "t", ["b", "a"], variance=wrong)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from symda.covariance import correlations
 from symda.declare import Forcing, State
 from symda.errors import DataError
-from symda.labelled import in_order
+from symda.labelled import columns_in_order, in_order
 from symda.names import is_name
 from symda.observe import csvfile, tables
 from symda.observe.arrays import as_floats, as_times, readonly, warn_of_coarse
@@ -119,7 +119,7 @@ class Observations:
         matrices = _as_covariance(covariance, variance, data, when, names)
         if matrices is not None:
             variance = np.diagonal(matrices, axis1=1, axis2=2)
-        object.__setattr__(self, "variance", readonly(_as_variance(variance, data)))
+        object.__setattr__(self, "variance", readonly(_as_variance(variance, data, names)))
         object.__setattr__(self, "covariance", matrices)
         object.__setattr__(self, "channels", names)
         object.__setattr__(self, "forcing", as_forcing(forcing, when))
@@ -432,11 +432,21 @@ def _as_covariance(
     return full
 
 
-def _as_variance(variance: ArrayLike | None, data: FloatArray) -> FloatArray:
+def _as_variance(
+    variance: ArrayLike | None, data: FloatArray, names: tuple[str, ...] | None
+) -> FloatArray:
     T, L = data.shape
     if variance is None:
         return np.full(data.shape, np.nan)
-    given = as_floats(variance, "variance of Observations")
+    try:
+        ordered = None if names is None else columns_in_order(variance, names)
+    except KeyError as error:
+        raise DataError(
+            f"variance of Observations: it is labelled {error.args[0]}, and the channels are "
+            f"{', '.join(names or ())}. Label it by the channels, or pass a plain array in their "
+            "order."
+        ) from None
+    given = as_floats(variance if ordered is None else ordered, "variance of Observations")
     if given.shape == (T,) and L == 1:
         given = given[:, None]
     if given.shape not in ((), (L,), (T, L)):
