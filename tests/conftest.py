@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,12 +54,14 @@ def translated(folder: Path, name: str) -> bool:
 def warm_cython() -> Iterator[None]:
     """Keep Cython in this process: it takes most of a second to start, and hundreds of builds do.
 
-    What it cannot translate goes the usual way, for the message.
+    What it cannot translate goes the usual way, for the message. So does what is built ahead in
+    another thread: a process has one working folder, and that thread would leave it in another's.
     """
     from symda.build import compile
 
     def run(tool: str, command: tuple[str, ...], folder: Path, *where: object) -> None:
-        if tool != "Cython" or not translated(folder, str(where[-1])):
+        here = threading.current_thread() is threading.main_thread()
+        if tool != "Cython" or not here or not translated(folder, str(where[-1])):
             usual(tool, command, folder, *where)
 
     usual, patch = compile._run, pytest.MonkeyPatch()

@@ -276,6 +276,7 @@ def named_user(monkeypatch):
 @pytest.mark.parametrize("lose", [no_home, named_user])
 def test_without_a_home_a_temporary_folder_serves(monkeypatch, lose):
     lose(monkeypatch)
+    cache_module.scratch_folder.cache_clear()  # other tests may have built something there
     with pytest.warns(CacheWarning, match=r"^no cache folder: .* Set the environment variable"):
         artefact = build(SOURCE, Options(flags=("-O0",)))
     assert load(artefact).f(2.0) == 6.0
