@@ -28,6 +28,8 @@ class Status(_Coded):
     #: A limit of iterations or time, or no further progress.
     STOPPED = "stopped"
     FAILED = "failed"
+    #: Not climbed: the level at the rung before was above the lowest already.
+    DROPPED = "dropped"
 
 
 class Reason(_Coded):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.analyse.assessment import assessment
-from symda.anneal.levels import FAILED, GAP, MINIMA, STOPPED
+from symda.anneal.levels import FAILED, GAP, MINIMA, STOPPED, band
 from symda.checks import number
 from symda.errors import OptionError, SolveError
 from symda.status import Status
@@ -177,8 +177,6 @@ def expected_action(dataset: xr.Dataset) -> Expected:
     -----
     A. F. Bennett, Inverse Methods in Physical Oceanography (Cambridge, 1992), section 5.
     """
-    from scipy.special import gammaincinv
-
     found = assessment(dataset)
     n, p = int(dataset.attrs["data_count"]), int(dataset.attrs["fitted"])
     if found is not None and found.n:
@@ -192,8 +190,7 @@ def expected_action(dataset: xr.Dataset) -> Expected:
         return Expected(n, p, math.nan, math.nan, math.nan, math.nan)
     if freedom <= 0:
         return Expected(n, p, math.nan, math.nan, math.nan, math.nan)
-    tail = 0.5 * math.erfc(2.0 / math.sqrt(2.0))
-    low, high = (scale * float(gammaincinv(0.5 * freedom, q)) for q in (tail, 1.0 - tail))
+    low, high = band(freedom, scale)
     return Expected(n, p, scale * freedom / 2, scale * math.sqrt(freedom / 2), low, high)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,16 +15,20 @@ from symda.anneal.dataset import assemble
 from symda.anneal.dispatch import Dispatcher, DispatchResult
 from symda.anneal.executors import Workers, cores, start_workers
 from symda.anneal.group import Paths, grouped
-from symda.anneal.levels import count_hits
+from symda.anneal.levels import count_hits, expected_band
 from symda.anneal.provenance import provenance
 from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
+from symda.anneal.starts import STARTS, Draw
+from symda.anneal.strategies import Window
+from symda.anneal.strategies.auto import Auto, Campaign, kinds_of
 from symda.anneal.task import Job, PathResult, Prepare, first_point, not_run, prepare, workspace
 from symda.errors import OptionError, SymdaError
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from symda.anneal.strategies import Strategy
     from symda.build.abstract import Payload
     from symda.observe import Problem
 
@@ -71,8 +76,7 @@ def anneal(
     """
     began = time.monotonic()
     reporter = Silent() if reporter is None else reporter
-    paths, ladder = int(settings.paths), settings.ladder
-    strategy, attempts = settings.method, int(settings.attempts)
+    ladder = settings.ladder
     job = Job(
         payload=kernels_payload,
         problem=problem,
@@ -85,7 +89,57 @@ def anneal(
     )
     # Here too, and first: a start or an option that is wrong is one error, not K failed paths.
     differ = _starts_differ(job)
-    workers, job = _workers_of(job, settings)
+    climbing = time.monotonic()
+    run = _adaptive if isinstance(settings.method, Auto) else _given
+    found = run(job, settings, reporter)
+    climbed = time.monotonic() - climbing
+    return assemble(
+        problem,
+        job.rf,
+        ladder.heights(problem),
+        found.results,
+        found.attempts,
+        {
+            **attrs,
+            "solver": job.solver.name,
+            "start": settings.begin.name,
+            "strategy": settings.method.name,
+            **({"told": json.dumps(found.told)} if found.told else {}),
+            "starts_differ": int(differ),
+            "interrupted": int(found.interrupted),
+            "provenance": provenance(
+                problem=problem,
+                source=kernels_payload.source,
+                seconds=time.monotonic() - began,
+                climb_seconds=climbed,
+                settings={
+                    **settings.record(),
+                    "executor": found.executor,
+                    "workers": found.workers,
+                },
+            ),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the paths of a run found, in their order, and where they ran."""
+
+    results: list[PathResult]
+    attempts: list[int]  #: The attempt that each of them belongs to.
+    interrupted: bool
+    executor: str
+    workers: int
+    kinds: tuple[str, ...] = ()  #: How each was started, of a run of several kinds.
+    told: tuple[str, ...] = ()  #: What was decided on the way, in words.
+
+
+def _given(job: Job, settings: Settings, reporter: Reporter) -> Found:
+    """Run as many paths as were asked for, all alike."""
+    paths, attempts = int(settings.paths), int(settings.attempts)
+    strategy = settings.strategy_of_paths
+    workers, job = _workers_of(job, settings, strategy, paths, attempts)
     if strategy.pooled:
         tasks = [tuple(range(a * paths, (a + 1) * paths)) for a in range(attempts)]
     else:
@@ -100,9 +154,103 @@ def anneal(
         for k, result in results.items():
             levels[k // each] = float(np.fmin(levels.get(k // each, np.nan), result.level))
         found = np.array(list(levels.values()))
-        if count_hits(found, problem.measurement_scale) < settings.stop_after:
+        if count_hits(found, job.problem.measurement_scale) < settings.stop_after:
             return ""
         return f"the lowest level was reached {settings.stop_after} times"
+
+    reporter.start(attempts if strategy.pooled else paths)
+    try:
+        outcome = Dispatcher(
+            job,
+            strategy,
+            tasks,
+            workers,
+            time_limit=settings.time_limit,
+            enough=enough,
+            done=_done(reporter, each),
+        ).run()
+    finally:
+        reporter.stop()
+    results = _complete(job, tasks, outcome, pooled=strategy.pooled)
+    return Found(
+        results,
+        [result.path // each for result in results],
+        outcome.interrupted,
+        workers.name,
+        workers.count * job.workers,
+    )
+
+
+def _adaptive(job: Job, settings: Settings, reporter: Reporter) -> Found:
+    """Run rounds of several kinds of paths, each chosen by what those before found."""
+    auto = settings.method
+    assert isinstance(auto, Auto)
+    limit, began = settings.time_limit, time.monotonic()
+    kinds = kinds_of(job.problem, STARTS, windows=_grows(job))
+    campaign = Campaign(auto, job, kinds, expected_band(job.problem), int(settings.paths))
+    name, count, interrupted = "", 1, False
+    reporter.start(int(settings.paths))
+    try:
+        for one in campaign.rounds():
+            left = None if limit is None else limit - (time.monotonic() - began)
+            if left is not None and left <= 0.0:
+                campaign.reason = f"time limit of {limit:g} s reached"
+                break
+            strategy, size = one.kind.strategy, len(one.paths)
+            workers, own = _workers_of(one.job, settings, strategy, size, 1)
+            name, count = workers.name, workers.count * own.workers
+            tasks = [one.paths] if strategy.pooled else _numbered(grouped(own, size, workers.count), one.paths[0])
+            outcome = Dispatcher(
+                own,
+                strategy,
+                tasks,
+                workers,
+                time_limit=left,
+                enough=lambda _: "",
+                done=_done(reporter, 1),
+            ).run()
+            results = _complete(own, tasks, outcome, pooled=strategy.pooled)
+            campaign.take(one, {result.path: result for result in results})
+            interrupted = outcome.interrupted
+            if interrupted:
+                campaign.reason = "interrupted"
+    finally:
+        reporter.stop()
+    numbers = sorted(campaign.results)
+    return Found(
+        [campaign.results[k] for k in numbers],
+        [campaign.attempts[k] for k in numbers],
+        interrupted,
+        name,
+        count,
+        tuple(campaign.named[k] for k in numbers),
+        campaign.told(),
+    )
+
+
+def _grows(job: Job) -> bool:
+    """Whether a window of a problem can grow, and its kernels can go a step forward."""
+    first, *longer = Window().plan(job.problem, job.rf).steps
+    if not longer:
+        return False
+    draw, dynamics = Draw(job.problem.window(first)), workspace(job).dynamics(job)
+    try:
+        for one, (_, path, theta) in zip(
+            dynamics.experiments, draw.problem.apart(draw.path(), draw.parameters()), strict=True
+        ):
+            one.step(0, path[:1], theta)
+    except SymdaError:
+        return False
+    return True
+
+
+def _numbered(tasks: Sequence[Paths], first: int) -> list[Paths]:
+    """Return tasks whose paths are numbered from `first`, not from 0."""
+    return [tuple(first + k for k in task) for task in tasks]
+
+
+def _done(reporter: Reporter, each: int) -> Callable[[int, PathResult | None], None]:
+    """Tell of every attempt that has ended."""
 
     def done(k: int, result: PathResult | None) -> None:
         if k % each:
@@ -112,64 +260,23 @@ def anneal(
         else:
             reporter.path_done(k // each, result.level, result.outcome)
 
-    reporter.start(attempts if strategy.pooled else paths)
-    climbing = time.monotonic()
-    try:
-        outcome = Dispatcher(
-            job,
-            strategy,
-            tasks,
-            workers,
-            time_limit=settings.time_limit,
-            enough=enough,
-            done=done,
-        ).run()
-    finally:
-        reporter.stop()
-    climbed = time.monotonic() - climbing
-
-    results = _complete(job, tasks, outcome, pooled=strategy.pooled)
-    return assemble(
-        problem,
-        job.rf,
-        ladder.heights(problem),
-        results,
-        [result.path // each for result in results],
-        {
-            **attrs,
-            "solver": job.solver.name,
-            "start": settings.begin.name,
-            "strategy": strategy.name,
-            "starts_differ": int(differ),
-            "interrupted": int(outcome.interrupted),
-            "provenance": provenance(
-                problem=problem,
-                source=kernels_payload.source,
-                seconds=time.monotonic() - began,
-                climb_seconds=climbed,
-                settings={
-                    **settings.record(),
-                    "executor": workers.name,
-                    "workers": workers.count * job.workers,
-                },
-            ),
-        },
-    )
+    return done
 
 
-def _workers_of(job: Job, settings: Settings) -> tuple[Workers, Job]:
+def _workers_of(
+    job: Job, settings: Settings, strategy: Strategy, paths: int, attempts: int
+) -> tuple[Workers, Job]:
     """Return what runs the tasks, and the job with the number of workers each task has."""
     climbs = workspace(job).climber(job) is not None
     # Compiled climbs hold no lock, so threads will do and nothing needs to be sent around.
     executor = "threads" if settings.executor is None and climbs else settings.executor
-    if not settings.method.pooled:
-        paths = int(settings.paths)
+    if not strategy.pooled:
         if climbs and executor == "threads":
             # threads share the paths of one task, so that none has lanes idle before the others
             job = replace(job, workers=min(settings.workers or cores(), paths))
             return start_workers("threads", 1, 1), job
         return start_workers(executor, settings.workers, paths), job
-    attempts, many = int(settings.attempts), settings.workers or cores()
+    many = settings.workers or cores()
     share = many // min(many, attempts)
     if share > 1 and executor in (None, "processes", "threads"):
         # an attempt waits in a thread for the workers that its candidates are shared among

@@ -20,7 +20,9 @@ from symda.anneal.task import (
     Job,
     PathResult,
     blank,
+    dropped,
     first_point,
+    joined,
     judged,
     not_run,
     run_path,
@@ -38,6 +40,9 @@ TURNS = 8
 FEW_TURNS = 2
 #: Pieces that the paths of a task are cut into for each process that it may use.
 PIECES = 4
+
+#: Rungs that paths climb between two looks at whether they still may be the lowest.
+LOOK = 3
 
 Paths: TypeAlias = tuple[int, ...]
 
@@ -109,6 +114,36 @@ def climb(
     halt
         Set by a caller in the same process who wants no further rung.
     """
+    if math.isinf(job.bar) or len(job.rungs) <= LOOK:
+        return _climb(job, starts, deadline, halt)
+    return _race(job, starts, deadline, halt)
+
+
+def _race(
+    job: Job, starts: Mapping[int, Point], deadline: float | None, halt: Halt | None
+) -> list[PathResult]:
+    """Do the same a few rungs at a time; what is above the bar goes no further."""
+    found: dict[int, PathResult] = {}
+    for i in range(0, len(job.rungs), LOOK):
+        piece = replace(job, rungs=job.rungs[i : i + LOOK])
+        for one in _climb(piece, starts, deadline, halt):
+            found[one.path] = joined(found[one.path], one) if one.path in found else one
+        able = [found[k] for k in starts if found[k].last_beta == piece.rungs[-1]]
+        starts = {}
+        for one in able:
+            later = job.rungs[i + LOOK : i + LOOK + 1]
+            if later and one.action[one.last_beta] > job.bar:
+                found[one.path] = dropped(one, later[0], job.bar)
+            else:
+                starts[one.path] = one.states, one.theta[one.last_beta]
+        if not starts:
+            break
+    return list(found.values())
+
+
+def _climb(
+    job: Job, starts: Mapping[int, Point], deadline: float | None, halt: Halt | None
+) -> list[PathResult]:
     climber = workspace(job).climber(job)
     if climber is None:
         return _one_by_one(job, starts, deadline, halt)

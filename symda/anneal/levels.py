@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from symda.status import Status
 from symda.types import FloatArray
 
+if TYPE_CHECKING:
+    from symda.observe import Problem
+
 #: Codes of the dataset's `status`.
-STOPPED, FAILED = Status.STOPPED.code, Status.FAILED.code
+STOPPED, FAILED, DROPPED = (s.code for s in (Status.STOPPED, Status.FAILED, Status.DROPPED))
 #: Of rungs that ended with a path.
 MINIMA = (Status.CONVERGED.code, Status.ACCEPTABLE.code, STOPPED)
 
@@ -19,6 +25,38 @@ HIT = 0.5
 #: Neighbouring actions at most this far apart are one level of a table: there, levels are to be
 #: told apart, and a hundredth is well above what the solvers leave.
 GAP = 0.01
+
+
+#: Two standard deviations of a Gaussian: a band leaves out so much on each side.
+TAIL = 0.5 * math.erfc(2.0 / math.sqrt(2.0))
+
+
+def band(freedom: int, scale: float) -> tuple[float, float]:
+    """Return between which numbers the action of a right answer lies, with 95.4 %.
+
+    Parameters
+    ----------
+    freedom
+        Degrees of freedom of chi-squared, data less fitted quantities, at least 1.
+    scale
+        The problem's measurement scale.
+    """
+    from scipy.special import gammaincinv
+
+    low, high = (scale * float(gammaincinv(0.5 * freedom, q)) for q in (TAIL, 1.0 - TAIL))
+    return low, high
+
+
+def expected_band(problem: Problem) -> tuple[float, float] | None:
+    """Return between which numbers the least action lies if model and noise are right.
+
+    None where that is not known before there is an estimate: of other noise than the Gaussian of
+    the data's variance, of values per step that pay, and without a degree of freedom.
+    """
+    freedom = problem.data_count - problem.fitted
+    if freedom <= 0 or not problem.gaussian or len(problem.paid):
+        return None
+    return band(freedom, problem.measurement_scale)
 
 
 def count_hits(

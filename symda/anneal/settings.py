@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from symda.anneal.executors import check_executor
 from symda.anneal.ladder import DEFAULT, Ladder
 from symda.anneal.starts import STARTS, FromPaths, Function, Start, StartFunction
-from symda.anneal.strategies import STRATEGIES, Strategy
+from symda.anneal.strategies import STRATEGIES, Auto, Strategy
 from symda.checks import choice, integer, number
 from symda.errors import OptionError
 from symda.registry import options_of
@@ -160,9 +160,17 @@ class Settings:
         }
 
     @cached_property
-    def method(self) -> Strategy:
+    def method(self) -> Strategy | Auto:
         """The strategy itself."""
         return STRATEGIES.find(self.strategy, where="anneal")
+
+    @property
+    def strategy_of_paths(self) -> Strategy:
+        """The strategy of a run whose paths are all of one kind."""
+        method = self.method
+        if isinstance(method, Auto):
+            raise TypeError("'auto' has several")
+        return method
 
     @cached_property
     def begin(self) -> Start:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import functools
+import math
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symda.anneal.dynamics import Dynamics
 from symda.anneal.failure import explain
-from symda.anneal.levels import FAILED
+from symda.anneal.levels import DROPPED, FAILED
 from symda.anneal.starts import Draw, Point, Start
 from symda.errors import OptionError
 from symda.status import Reason, Status
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 AWAY = "keep the path away from there by bounds=, or write the equation with a finite slope"
 #: A start this share of a bound beyond it is on it.
 ROUNDING = 1e-9
+
+#: What a record has of every rung.
+OF_RUNGS = (
+    *("action", "measurement_term", "model_term", "seconds", "iterations", "evaluations"),
+    *("status", "theta"),
+)
 
 #: Kernels, what makes a minimiser of a solver and a problem, and the judge of a problem.
 Tools: TypeAlias = (
@@ -68,6 +75,9 @@ class Job:
         0 for the first start of each path; a strategy that starts paths again takes others.
     rungs
         The rungs to climb, all by default; results have B of them whatever is climbed.
+    bar
+        Paths whose action is above this at a rung between climb no further: the action of a
+        minimum grows with Rf, and with the window.
     token
         Tells the jobs of different runs apart: two jobs are equal if their tokens are.
     """
@@ -83,6 +93,7 @@ class Job:
     workers: int = 1
     turn: int = 0
     rungs: tuple[int, ...] = ()
+    bar: float = math.inf
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:
@@ -126,7 +137,7 @@ class PathResult:
     @property
     def outcome(self) -> str:
         """The status of the last rung tried."""
-        tried = self.status[self.status > 0]
+        tried = self.status[(self.status > 0) & (self.status != DROPPED)]
         return Status.of(int(tried[-1])) if tried.size else Status.NOT_RUN
 
 
@@ -387,6 +398,32 @@ def not_run(job: Job, k: int, message: str, *, failed: bool = False) -> PathResu
     if failed:
         result.status[job.rungs[0]] = FAILED
     return result
+
+
+def joined(first: PathResult, later: PathResult) -> PathResult:
+    """Return the record of a path that climbed some rungs and then others."""
+    done = later.status == Status.NOT_RUN.code
+
+    def either(name: str) -> NDArray[Any]:
+        one, other = getattr(first, name), getattr(later, name)
+        found: NDArray[Any] = np.where(done.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
+        return found
+
+    rungs = {name: either(name) for name in OF_RUNGS}
+    if first.states_by_beta is not None:
+        rungs["states_by_beta"] = either("states_by_beta")
+    if later.last_beta >= 0:
+        return replace(later, **rungs)
+    ends = {"message": later.message or first.message, "interrupted": later.interrupted}
+    return replace(first, **rungs, **ends)
+
+
+def dropped(result: PathResult, rung: int, bar: float) -> PathResult:
+    """Return the record of a path that does not climb `rung`, since it is above the bar."""
+    result.status[rung] = DROPPED
+    level = float(result.action[result.last_beta])
+    message = f"dropped before rung {rung}: its action, {level:.6g}, is above {bar:.6g} already"
+    return replace(result, message="; ".join(filter(None, (result.message, message))))
 
 
 def _finite(found: Minimum) -> bool:

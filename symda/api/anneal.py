@@ -244,7 +244,7 @@ def _binding(
     return json.dumps(given)
 
 
-def _try_growing(strategy: Strategy, kernels: Kernels, problem: Problem, rf: FloatArray) -> None:
+def _try_growing(strategy: object, kernels: Kernels, problem: Problem, rf: FloatArray) -> None:
     """Go one step forward, if a window is to grow: kernels that cannot would fail every path."""
     if not isinstance(strategy, Growing):
         return

@@ -65,7 +65,7 @@ def warn(field: MachineField, at: Evaluator, rf: FloatArray, *, stacklevel: int)
 
 
 def warn_of_window(
-    strategy: Strategy, problem: Problem, rf: FloatArray, *, stacklevel: int
+    strategy: object, problem: Problem, rf: FloatArray, *, stacklevel: int
 ) -> None:
     """Warn if options of a growing window were given and it cannot grow.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from symda.anneal.group import climb, first_points
+from symda.anneal.task import dropped
 from symda.anneal.strategies.strategy import (
     Growing,
     cut_short,
@@ -65,7 +66,10 @@ class Window(Growing):
             here, starts = starts, {}
             for found in climb(window, here, deadline, halt):
                 efforts[found.path].append(found)
-                if finished(window, found):
+                if found.action[found.last_beta] > job.bar:
+                    ended = dropped(cut_short(job, plan.rung, steps, found), plan.rung + 1, job.bar)
+                    results.append(with_effort(ended, efforts[found.path], plan.rung))
+                elif finished(window, found):
                     starts[found.path] = extrapolated(job, found, steps, longer)
                 else:
                     ended = cut_short(job, plan.rung, steps, found)

@@ -1,0 +1,248 @@
+"""The default: several kinds of starts in turn, until the lowest level was met often enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from symda.anneal.levels import HIT, count_hits
+from symda.anneal.strategies.full_window import FullWindow
+from symda.anneal.strategies.population import Population
+from symda.anneal.strategies.strategy import Strategy
+from symda.anneal.strategies.window import Window
+from symda.checks import integer
+
+if TYPE_CHECKING:
+    from symda.anneal.starts import Start
+    from symda.anneal.task import Job, PathResult
+    from symda.observe import Problem
+
+
+#: Starts of a round: two for each lane of two threads.
+ROUND = 16
+#: Candidates of a population.
+CANDIDATES = 20
+#: A kind that met the lowest level gets so many times the work of one that did not.
+FAVOUR = 4.0
+#: Met so often, by more than one kind, a level is the lowest although the data disagree with it.
+SURE = 20
+#: Paths climb no further from this far above the lowest level, as a share of it and in its units.
+ABOVE, UNITS = 0.2, 20.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to start paths and to take them up the ladder."""
+
+    name: str
+    start: Start
+    strategy: Strategy
+    first: int = 0  #: The rung they start at.
+
+
+@dataclass(frozen=True)
+class Round:
+    """Paths that run together."""
+
+    kind: Kind
+    job: Job
+    paths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Auto:
+    """Start paths of several kinds in turn, until the lowest level was met often enough.
+
+    Rounds of 16 starts: uniform ones, windows, nudged ones, nudged windows, and a population when
+    these did not do. The kind that has had least work is next, and one that has met the lowest
+    level gets four times as much. Paths that are far above the lowest level climb no further. The
+    run ends when the lowest level was met `met` times and is no higher than the noise lets expect;
+    or was met 20 times, by more than one kind, and is; or at the limits of time and of paths.
+
+    Parameters
+    ----------
+    met : int
+        How often the lowest level is to be met.
+
+    Raises
+    ------
+    OptionError
+        An option out of range.
+    """
+
+    met: int = 3
+
+    def __post_init__(self) -> None:
+        integer(self.met, "Auto: met")
+
+    @property
+    def name(self) -> str:
+        """For the record of the run."""
+        return "auto"
+
+    @property
+    def pooled(self) -> bool:
+        """A path is an attempt, unless it is of a population."""
+        return False
+
+
+@dataclass
+class Campaign:
+    """The rounds of one run: what comes next, given what was found.
+
+    Parameters
+    ----------
+    auto : Auto
+    job : Job
+        What all paths share.
+    kinds : sequence of Kind
+        In the order in which they are tried first.
+    band : tuple of float, optional
+        What a right answer's action is at most, and at least; None: that is not known.
+    most : int
+        Starts in all.
+    """
+
+    auto: Auto
+    job: Job
+    kinds: Sequence[Kind]
+    band: tuple[float, float] | None
+    most: int
+    #: Paths by number, the attempt that each belongs to, and its kind's name.
+    results: dict[int, PathResult] = field(default_factory=dict)
+    attempts: dict[int, int] = field(default_factory=dict)
+    named: dict[int, str] = field(default_factory=dict)
+    #: Why there is no further round.
+    reason: str = ""
+    _work: dict[str, float] = field(default_factory=dict)
+    _started: int = 0
+
+    def rounds(self) -> Iterator[Round]:
+        """Yield rounds; what each found is handed to `take` before the next is asked for."""
+        while not self.reason:
+            kind = self._next()
+            if kind is None:
+                self.reason = "no kind of start leads anywhere"
+                return
+            size = CANDIDATES if kind.strategy.pooled else min(ROUND, self.most - self._started)
+            paths = tuple(range(self._started, self._started + size))
+            self._started += size
+            rungs = self.job.rungs[kind.first :]
+            yield Round(
+                kind, replace(self.job, start=kind.start, rungs=rungs, bar=self._bar()), paths
+            )
+
+    def take(self, one: Round, found: Mapping[int, PathResult]) -> None:
+        """Enter what a round found."""
+        for k, result in found.items():
+            self.results[k] = result
+            self.attempts[k] = one.paths[0] if one.kind.strategy.pooled else k
+            self.named[k] = one.kind.name
+        work = float(sum(result.iterations.sum() for result in found.values()))
+        before = self._work.get(one.kind.name, 0.0)
+        self._work[one.kind.name] = before + max(work, float(len(one.paths)))
+        if not any(math.isfinite(r.level) or r.last_beta >= 0 for r in found.values()):
+            self._work[one.kind.name] = math.inf
+        self.reason = self._enough()
+
+    @property
+    def levels(self) -> dict[int, float]:
+        """The lowest action of each attempt at the last rung; without those that have none."""
+        levels: dict[int, float] = {}
+        for k, result in self.results.items():
+            if math.isfinite(result.level):
+                a = self.attempts[k]
+                levels[a] = min(result.level, levels.get(a, math.inf))
+        return levels
+
+    @property
+    def lowest(self) -> PathResult | None:
+        """The path of lowest action."""
+        ended = [r for r in self.results.values() if math.isfinite(r.level)]
+        return min(ended, key=lambda r: r.level, default=None)
+
+    def met(self) -> dict[str, int]:
+        """Return how often each kind met the lowest level."""
+        levels, scale = self.levels, self.job.problem.measurement_scale
+        least = min(levels.values(), default=math.inf) + HIT * scale
+        found: dict[str, int] = {}
+        for a, level in levels.items():
+            if level <= least:
+                found[self.named[a]] = found.get(self.named[a], 0) + 1
+        return found
+
+    def above(self) -> bool | None:
+        """Whether the lowest level is above what a right answer's is; None: not known."""
+        lowest = self.lowest
+        if self.band is None or lowest is None:
+            return None
+        return float(lowest.measurement_term[-1] + lowest.model_term[-1]) > self.band[1]
+
+    def told(self) -> tuple[str, ...]:
+        """Say in words what was done, and why it ended."""
+        met, lines = self.met(), []
+        for kind in self.kinds:
+            mine = [k for k, name in self.named.items() if name == kind.name]
+            if not mine:
+                continue
+            tries = {self.attempts[k] for k in mine}
+            ended = sum(a in self.levels for a in tries)
+            told = f"{kind.name}: {len(tries)} started, {ended} ran to the end"
+            lines.append(f"{told}, {met.get(kind.name, 0)} met the lowest level")
+        return (*lines, f"ended because {self.reason}")
+
+    def _bar(self) -> float:
+        if self.lowest is None:
+            return math.inf
+        level, scale = self.lowest.level, self.job.problem.measurement_scale
+        return level + max(ABOVE * abs(level), UNITS * scale)
+
+    def _next(self) -> Kind | None:
+        met, kinds = self.met(), {k.name: k for k in self.kinds}
+        work = {
+            name: self._work.get(name, 0.0) / (FAVOUR if name in met else 1.0) for name in kinds
+        }
+        name = min(work, key=lambda name: work[name])
+        return kinds[name] if math.isfinite(work[name]) else None
+
+    def _enough(self) -> str:
+        """Return why the run is to end, or an empty string."""
+        met, above = self.met(), self.above()
+        count = sum(met.values())
+        kinds = sum(math.isfinite(self._work.get(k.name, 0.0)) for k in self.kinds)
+        agreed = len(met) > 1 or kinds == 1
+        if count >= self.auto.met and (above is False or (above is None and agreed)):
+            said = "that is within what the noise lets expect" if above is False else ""
+            return f"the lowest level was met {count} times" + f", and {said}" * bool(said)
+        if count >= SURE and agreed:
+            return (
+                f"the lowest level was met {count} times by {len(met)} kinds of starts: that it is "
+                "above what the noise lets expect is not for want of starts"
+            )
+        if self._started >= self.most:
+            return f"all {self.most} starts were made"
+        return ""
+
+
+def kinds_of(problem: Problem, starts: Mapping[str, Start], *, windows: bool) -> list[Kind]:
+    """Return the kinds of starts that a problem has, in the order in which they are tried.
+
+    Parameters
+    ----------
+    starts : mapping of str to Start
+        Those to choose from, by name.
+    windows : bool
+        Whether a window can grow.
+    """
+    kinds = [Kind("uniform", starts["uniform"], FullWindow())]
+    if windows:
+        kinds.append(Kind("windows", starts["uniform"], Window()))
+    if (problem.rm > 0.0).sum(axis=0).max(initial=0) > 1:
+        kinds.append(Kind("nudged", starts["nudged"], FullWindow()))
+        if windows:
+            kinds.append(Kind("nudged windows", starts["nudged"], Window()))
+    if windows:
+        kinds.append(Kind("population", starts["uniform"], Population()))
+    return kinds
