@@ -5,69 +5,25 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from symda.build.compile import build
+from symda.build.course import MOST_STEPS, Course, Flows
 from symda.build.engines import addresses
+from symda.build.flows_virtual import VirtualFlows
 from symda.build.load import load
-from symda.build.serial import functions_of, serial
+from symda.build.serial import serial
 from symda.build.toolchain import NoCompiler
 from symda.emit.flows import emit_flow
 from symda.lower.flows import flow_functions, lower_flow
-from symda.types import BoolArray, FloatArray, IntArray
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.build.toolchain import Options
     from symda.derive.field import Field
-
-#: How a member can end; the same numbers stand in the template.
-FINE, NOT_FINITE, NO_CONVERGENCE, SINGULAR, TOO_MANY_STEPS, NO_MEMORY = range(6)
-#: Most steps of a member, if nothing else is said.
-MOST_STEPS = 100_000
-
-
-@dataclass(frozen=True, eq=False)
-class Course:
-    """What one member is led through: R stretches of time, at whose ends states are kept."""
-
-    t: FloatArray  #: (R + 1,): where stretches begin and end, never decreasing.
-    #: (R, 4, U): forcing within each, coefficients of a cubic in (t - t_r) / (t_{r+1} - t_r).
-    forcing: FloatArray
-    #: (R,): which are pulses, one explicit Euler step of `h` with the first coefficients.
-    instant: BoolArray
-    h: FloatArray  #: (R,): lengths.
-
-
-@dataclass(frozen=True, eq=False)
-class Flows:
-    """States of K members at the ends of the stretches, and how each ended."""
-
-    states: FloatArray  #: (K, R + 1, D); not a number from a failure on.
-    #: (K, R + 1, D, D + P): by the first state, then by the parameters. None if not asked for.
-    slopes: FloatArray | None
-    #: (K,): `FINE`, `NOT_FINITE`, `NO_CONVERGENCE`, `SINGULAR`, `TOO_MANY_STEPS` or `NO_MEMORY`.
-    codes: IntArray
-    where: IntArray  #: (K,): the stretch where a member failed, or the last.
-    steps: IntArray  #: (K,): steps taken,
-    rejected: IntArray  #: (K,): and refused.
-
-    @classmethod
-    def joined(cls, parts: list[Flows]) -> Flows:
-        """Put groups of members into one."""
-        names = ("states", "slopes", "codes", "where", "steps", "rejected")
-        if len(parts) == 1:
-            return parts[0]
-        return cls(
-            *(
-                None if getattr(parts[0], name) is None
-                else np.concatenate([getattr(part, name) for part in parts])
-                for name in names
-            )
-        )  # fmt: skip
 
 
 class FlowEngine(Protocol):
@@ -193,7 +149,7 @@ def cores() -> int:
 def _check_shapes(
     D: int, P: int, U: int, x0: FloatArray, theta: FloatArray, course: Course
 ) -> None:
-    """The compiled module checks nothing."""
+    """Refuse what the compiled module, which checks nothing, would read beyond its end."""
     K, R = len(x0), len(course.h)
     wanted = {
         "x0": (x0, (K, D)),

@@ -101,9 +101,7 @@ def lower_flow(field: Field) -> FlowIR:
         D=field.D,
         P=field.P,
         U=field.U,
-        routines=tuple(
-            lower_function(f, ("k", "J")[: f.n_out()]) for f in functions.values()
-        ),
+        routines=tuple(lower_function(f, ("k", "J")[: f.n_out()]) for f in functions.values()),
         jacobian=pattern_of(functions["field_tangent"].sparsity_out(1)),
         by_state=functions["field_jacobian"].nnz_out(1),
         a=tuple(tuple(map(float, row)) for row in dopri5.A),
