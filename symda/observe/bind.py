@@ -44,6 +44,9 @@ from symda.observe.rows import weighed_rows
 from symda.observe.weights import Averaging, ErrorForm, averaging_factors, step_weights
 from symda.types import BoolArray, FloatArray
 
+#: Where in a step its forcing is kept as a cubic.
+THIRDS = np.array([0.0, 1 / 3, 2 / 3, 1.0])
+
 
 def bind(
     observations: Observations,
@@ -175,6 +178,11 @@ def bind(
     left, right = grid.times[grid.nodes[:-1]], grid.times[grid.nodes[1:]]
     instants = grid.steps == INSTANT
     moving = ~instants
+    within = np.repeat(when[:, :1], 4, axis=1)
+    if not discrete:
+        within = np.minimum(left[:, None] + THIRDS * (right - left)[:, None], right[:, None])
+        within[:, -1] = right
+    when = np.concatenate([when, within], axis=1)
     u = np.empty((*when.shape, len(forcing)))
     jumps_u = pulses.amounts / INSTANT
     slot, share = start_stage
@@ -196,7 +204,7 @@ def bind(
                 u[instants, :, i] = jumps_u[:, None, i]
                 if isinstance(symbol, Event):
                     # all of it is the slope at x_n
-                    u[instants, :, i] = 0.0
+                    u[instants, :-4, i] = 0.0
                     u[instants, slot, i] = jumps_u[:, i] / share
         except DataError as error:
             raise DataError(f"forcing {symbol.name!r}: {error}") from error
@@ -226,7 +234,8 @@ def bind(
         times=grid.times,
         node_times=grid.times[grid.nodes],
         h=grid.steps,
-        u=u,
+        u=u[:, :-4],
+        forcing=u[:, -4:],
         # a jump is as sure as the step beside it
         weight=step_weights(model_error, c_f, _beside(grid.steps), discrete=discrete),
         state_bounds=bounds[:D],

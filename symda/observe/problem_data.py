@@ -29,7 +29,7 @@ _KINDS: Mapping[str, type] = {
 }
 
 #: Arrays of a problem that have a row a step, a grid point, an experiment, a repeat, a parameter.
-OF_STEPS = ("h", "u", "weight")
+OF_STEPS = ("h", "u", "forcing", "weight")
 OF_POINTS = ("times", "y", "rm", "cross", "cost")
 OF_SEGMENTS = ("initial", "tied")
 OF_REPEATS = ("repeat_y", "repeat_rm", "repeat_cross")
@@ -147,6 +147,9 @@ class ProblemData:
         experiment; each for itself when left out.
     kernel_parameters
         Names of those p; `parameters` when left out.
+    forcing : (N, 4, U)
+        Forcing at 0, 1/3, 2/3 and 1 of each step, limits from inside; in the step of a pulse four
+        times the number in `jumps`. Of a map that of `u`, four times.
     correlations
         Correlations of the model's errors, D rows of D numbers; empty if they are independent.
 
@@ -199,6 +202,7 @@ class ProblemData:
     use: IntArray = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
     kernel_parameters: tuple[str, ...] = ()
     correlations: tuple[tuple[float, ...], ...] = ()
+    forcing: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         M, N, D, P, L = self.M, self.N, self.D, self.P, self.L
@@ -215,6 +219,7 @@ class ProblemData:
             "node_times": (N + experiments,),
             "h": (N,),
             "u": (N, S, U),
+            "forcing": (N, 4, U),
             "weight": (N,),
             "y": (M, L),
             "rm": (M, L),
@@ -258,6 +263,8 @@ class ProblemData:
             object.__setattr__(self, "initial", np.full((experiments, D), np.nan))
         if not np.size(self.tied):
             object.__setattr__(self, "tied", np.zeros((experiments, D)))
+        if not np.size(self.forcing):
+            object.__setattr__(self, "forcing", np.empty((N, 4, 0)))
         if not np.size(self.cost):
             object.__setattr__(self, "cost", np.zeros((M, len(self.paid))))
         for name, shape in shapes.items():

@@ -1,0 +1,79 @@
+"""`FlowIR` -> `Source` of a model's integration with adaptive steps."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from symda.emit.emit import environment
+from symda.emit.format import format_body
+from symda.emit.source import Source
+from symda.emit.stages import combine, times
+from symda.emit.steps import POINTERS
+from symda.lower.flows import (
+    RADAU_ERROR,
+    RADAU_PAIR,
+    RADAU_REAL,
+    RADAU_T,
+    RADAU_T_INVERSE,
+    FlowIR,
+)
+from symda.names import module_name
+
+TEMPLATE = "flow.pyx.j2"
+MEANINGS = {
+    "field": "F(x, u, theta, t)",
+    "field_jacobian": "The same and the nonzeros of dF/dx, column after column",
+    "field_tangent": "The same and the nonzeros of dF/d(x, theta), column after column",
+}
+
+
+@dataclass(frozen=True)
+class FlowRules:
+    """How steps are chosen.
+
+    The next step is the one at which the estimated error would be `safety`^order of what is
+    allowed, at most `widest` times and at least `narrowest` times the last; `memory` is the share
+    of the last error in it (PI control). An explicit step times the fastest rate above `stiff`, the
+    method's limit on the real axis, in `patience` steps hands over to the implicit method; an
+    implicit step times a bound of all rates below `mild` in as many hands back. Newton's method
+    takes `most` iterations. Hairer, Norsett, Wanner, II.4; Hairer, Wanner, IV.2 and IV.8.
+    """
+
+    safety: float = 0.9
+    narrowest: float = 0.2
+    widest: float = 10.0
+    widest_implicit: float = 8.0
+    memory: float = 0.04
+    stiff: float = 3.25
+    patience: int = 15
+    reset: int = 6
+    mild: float = 0.5
+    most: int = 10
+
+
+RULES = FlowRules()
+
+
+def emit_flow(ir: FlowIR) -> Source:
+    """Write the Cython module; it depends on `ir` and the templates only."""
+    text = (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            ir=ir,
+            real="double",
+            bodies={one.name: format_body(one, dialect=POINTERS) for one in ir.routines},
+            meanings=MEANINGS,
+            rules=RULES,
+            T=RADAU_T,
+            T_inverse=RADAU_T_INVERSE,
+            real_eigenvalue=RADAU_REAL,
+            pair=RADAU_PAIR,
+            error=RADAU_ERROR,
+            combine=combine,
+            times=times,
+            zip=zip,
+        )
+    )
+    return Source.of(module_name(ir.model, "flow"), re.sub(r"\n{4,}", "\n\n\n", text))
