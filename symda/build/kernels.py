@@ -348,6 +348,21 @@ class BlockEvaluator(Evaluator):
         full: csc_array = (upper + triu(upper, 1).T).tocsc()
         return full
 
+    def data_hessian(self, X: FloatArray, theta: FloatArray) -> csc_array:
+        """Gauss-Newton's Hessian of what data and priors cost, without the steps."""
+        from scipy.sparse import triu
+
+        packed, engine = self.packed, self.kernels.engine
+        path, values = self.split(X, theta)
+        none = np.zeros((self.problem.N, self.kernels.functions["step_hessian"].nnz_out(0)))
+        by_row = engine.point_gauss_newton(
+            packed.row_states(path), packed.row_pieces(values), packed.points
+        )
+        nonzeros = self.nonzeros(none, by_row, path, values, np.zeros_like(self.problem.initial))
+        upper = self.layout.folded.assemble(nonzeros)
+        full: csc_array = (upper + triu(upper, 1).T).tocsc()
+        return full
+
     def hessian_product(
         self, X: ArrayLike, theta: ArrayLike, rf: ArrayLike, v: ArrayLike
     ) -> FloatArray:
