@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 #: Relative error of a step of the integration; absolute, as a share of a state's own size.
 TOLERANCE = 1e-8
 #: Iterations, integrations included that led nowhere.
-ITERATIONS = 200
+ITERATIONS = 300
 #: It is a minimum if a Newton step would lower the action by less, in units of the action.
-LEFT = 1e-6
-#: Damping at first, its least and most, in units of the Hessian's diagonal.
-FIRST, LEAST, MOST = 1e-3, 1e-10, 1e12
+LEFT = 1e-5
+#: ... a step of this length, in units of the unknowns' sizes: what is flat further on is no slope.
+NEAR = 1.0
+#: Longest step at first, and that below which there is none, in units of the unknowns' sizes.
+FIRST, LEAST = 1.0, 1e-12
 #: A curvature of this share of one over the square of an unknown's size is none.
 NOTHING = 1e-12
 #: A state's own size is this share of its standard deviation along the path: it may be small for
@@ -37,6 +39,8 @@ DIFFERENCE = 1e-2
 #: Curvatures below this share of the largest, in units of the diagonal, are directions that nothing
 #: determines.
 FLAT = 1e-12
+#: Halvings in the search for a step of a given length.
+BISECTIONS = 100
 #: Integration steps of a member.
 STEPS = 200_000
 #: How an integration ends -> in words.
@@ -113,8 +117,8 @@ class Strong:
     ) -> Solution:
         """Minimise from the first states of a path (M, D) and parameters (P,).
 
-        Levenberg's and Marquardt's damping, bounds by projection. A step whose solution cannot be
-        integrated is one that raises the action.
+        Gauss-Newton's steps within a region of trust and the bounds. A step whose solution cannot
+        be integrated is one that raises the action.
 
         Parameters
         ----------
@@ -127,36 +131,33 @@ class Strong:
         v = x[self.places]
         here, why = self._expand(v)
         iterations, decrement, message = 0, np.nan, why
-        damping, grow = FIRST, 2.0
+        radius = FIRST
         while here is not None:
-            held = self.held(v, here.gradient)
-            decrement = self._decrement(here, held)
+            decrement = self._lowers(here, self._step(v, here, NEAR))
             if decrement <= LEFT * p.measurement_scale:
                 message = ""
                 break
-            if iterations >= ITERATIONS or damping > MOST:
+            if iterations >= ITERATIONS or radius < LEAST:
                 stuck = "no step lowers the action any more"
-                message = stuck if damping > MOST else f"{ITERATIONS} iterations were not enough"
+                message = stuck if radius < LEAST else f"{ITERATIONS} iterations were not enough"
                 break
             if deadline is not None and time.time() >= deadline:
                 message = "the time limit was reached"
                 break
             iterations += 1
-            step = self._step(here, held, damping)
-            new = np.clip(v + step, self.lower, self.upper)
-            step = new - v
-            predicted = -(here.gradient @ step + 0.5 * step @ here.hessian @ step)
-            lowered = here.action - self.value(new)
-            if not (lowered > 0.0 and predicted > 0.0):
-                damping, grow = damping * grow, 2.0 * grow
-                continue
-            after, _ = self._expand(new)
+            step = self._step(v, here, radius)
+            predicted = self._lowers(here, step)
+            length = float(np.linalg.norm(step / self._sizes))
+            ratio = (here.action - self.value(v + step)) / predicted if predicted > 0.0 else -1.0
+            after = self._expand(v + step)[0] if ratio > 0.0 else None
             if after is None:
-                damping, grow = damping * grow, 2.0 * grow
+                radius = 0.25 * min(length, radius)
                 continue
-            ratio = min(lowered / predicted, 1.5)
-            damping = max(damping * max(1.0 / 9.0, 1.0 - (2.0 * ratio - 1.0) ** 3), LEAST)
-            v, here, grow = new, after, 2.0
+            if ratio < 0.25:
+                radius = 0.5 * length
+            elif ratio > 0.75:
+                radius = max(radius, 2.0 * length)
+            v, here = np.clip(v + step, self.lower, self.upper), after
         # every grid point, also those without data
         X, values, _, _ = self._lead(v, every=True)
         finite = here is not None and bool(np.isfinite(X).all())
@@ -225,23 +226,29 @@ class Strong:
         """Return the Hessian's diagonal, at least next to nothing in units of the unknowns."""
         return np.maximum(np.diag(point.hessian), NOTHING / self._sizes**2)
 
-    def _step(self, point: Point, held: BoolArray, damping: float) -> FloatArray:
-        scale = np.sqrt(self._scale(point))
-        free, step = ~held, np.zeros(held.size)
-        matrix = (point.hessian / np.outer(scale, scale))[np.ix_(free, free)]
-        matrix[np.diag_indices(len(matrix))] += damping
-        step[free] = np.linalg.lstsq(matrix, -(point.gradient / scale)[free])[0]
-        return step / scale
+    def _step(self, v: FloatArray, point: Point, radius: float) -> FloatArray:
+        """Return the step to the least of the quadratic within a radius and the bounds.
 
-    def _decrement(self, point: Point, held: BoolArray) -> float:
-        """Return what a Newton step would lower the action by; directions without curvature out."""
-        scale = np.sqrt(self._scale(point))
-        free = ~held
-        matrix = (point.hessian / np.outer(scale, scale))[np.ix_(free, free)]
-        curvatures, axes = np.linalg.eigh(matrix)
-        slope = axes.T @ (point.gradient / scale)[free]
-        seen = curvatures > FLAT * max(float(curvatures.max(initial=0.0)), FLAT)
-        return 0.5 * float(np.sum(slope[seen] ** 2 / curvatures[seen]))
+        What would leave its bounds goes there, and the rest is solved for again.
+        """
+        gradient = point.gradient * self._sizes
+        hessian = point.hessian * np.outer(self._sizes, self._sizes)
+        low, high = (self.lower - v) / self._sizes, (self.upper - v) / self._sizes
+        free, step = ~self.held(v, point.gradient), np.zeros(v.size)
+        while free.any():
+            left = radius**2 - float(step[~free] @ step[~free])
+            slope = (gradient + hessian @ np.where(free, 0.0, step))[free]
+            step[free] = within(hessian[np.ix_(free, free)], slope, max(left, 0.0) ** 0.5)
+            beyond = free & ((step < low) | (step > high))
+            if not beyond.any():
+                break
+            step[beyond] = np.clip(step, low, high)[beyond]
+            free &= ~beyond
+        return np.clip(step, low, high) * self._sizes
+
+    def _lowers(self, point: Point, step: FloatArray) -> float:
+        """Return what a step lowers the quadratic by."""
+        return -float(point.gradient @ step + 0.5 * step @ point.hessian @ step)
 
     def _expand(self, v: FloatArray) -> tuple[Point | None, str]:
         """Return the action with derivatives at v; None and why where there is no solution."""
@@ -342,3 +349,25 @@ class Strong:
         return [
             course_of(one, clock=True, discrete=self._discrete) for one in self.problem.experiments
         ]
+
+
+def within(hessian: FloatArray, gradient: FloatArray, radius: float) -> FloatArray:
+    """Return the step of at most this length that lowers a quadratic most, (n,).
+
+    Notes
+    -----
+    More and Sorensen, Computing a trust region step, SIAM J. Sci. Stat. Comput. 4 (1983) 553; by
+    the eigenvalues, since n is small, of a Hessian without negative ones to speak of.
+    """
+    curvatures, axes = np.linalg.eigh(hessian)
+    slope = -(axes.T @ gradient)
+    least = FLAT * max(float(np.abs(curvatures).max(initial=0.0)), np.finfo(float).tiny)
+    curvatures = np.maximum(np.abs(curvatures), least)
+    if np.linalg.norm(slope / curvatures) <= radius:
+        return np.asarray(axes @ (slope / curvatures))
+    low, high = 0.0, float(np.linalg.norm(slope)) / max(radius, np.finfo(float).tiny)
+    for _ in range(BISECTIONS):
+        shift = 0.5 * (low + high)
+        longer = np.linalg.norm(slope / (curvatures + shift)) > radius
+        low, high = (shift, high) if longer else (low, shift)
+    return np.asarray(axes @ (slope / (curvatures + high)))
