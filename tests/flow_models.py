@@ -89,7 +89,9 @@ class Maps:
         if u is not None:
             values[:] = u(when)[..., None]
         stretches = Stretches(np.array([t]), np.array([h]), np.array([steps]), values)
-        found = engine.advance(self.methods.index(method), x[None].copy(), self.theta, stretches)
+        found = engine.advance(
+            self.methods.index(method), x[None].copy(), self.theta[None], stretches
+        )
         assert found.codes.tolist() == [0], (method.name, found.codes, found.where)
         return found.states[0, 0]
 

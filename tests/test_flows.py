@@ -93,7 +93,9 @@ def test_stiff_reactions_agree_with_scipy_and_need_few_steps():
     atol = 1e-9 * np.array([1.0, 1e-5, 1.0])
     found = engine.run(x0[None], RATES[None], free(SLOW), rtol=1e-8, atol=atol, sensitivities=True)
     assert found.codes.tolist() == [FINE] and found.steps[0] < 500
-    r1, r2, r3 = (RATES[[p.name for p in ROBERTSON.parameters].index(n)] for n in ("k1", "k2", "k3"))
+    r1, r2, r3 = (
+        RATES[[p.name for p in ROBERTSON.parameters].index(n)] for n in ("k1", "k2", "k3")
+    )
 
     def F(_, x):
         return [
@@ -221,7 +223,9 @@ def test_a_failure_is_a_value_and_touches_no_other_member():
     assert np.array_equal(slow.codes, found.codes[:3])
 
 
-@pytest.mark.parametrize("model", [ROBERTSON, COMPARTMENTS, sd.models.henon()], ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    "model", [ROBERTSON, COMPARTMENTS, sd.models.henon()], ids=lambda m: m.name
+)
 def test_the_virtual_machine_gives_the_same(model):
     field = field_of(model)
     compiled = pickle.loads(pickle.dumps(engine_of(model)))

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.api.flow_machine import fitting, in_loops, machine_of, members_of
-from symda.api.flow_run import MOST_KEPT, IntegrationWarning, Runner, Stops, failure
+from symda.api.adaptive import ADAPTIVE, follow, require_smooth, tolerances, way_through
+from symda.api.flow_machine import (
+    fitting,
+    in_loops,
+    machine_of,
+    members_of,
+    parameter_members,
+)
+from symda.api.flow_run import (
+    MOST_KEPT,
+    Failure,
+    IntegrationWarning,
+    Runner,
+    Stops,
+    failure,
+)
 from symda.api.forced import Values, drive, forced, split_values, with_values
 from symda.api.simulate import forcing_sources, parameter_vector
 from symda.api.trajectory import Trajectory
@@ -219,7 +233,7 @@ def step_map(
         integrator,
         source.text,
         dict(zip(names, theta.tolist(), strict=True)),
-        Runner(known, integrator, engine, theta, sources),
+        Runner(known, integrator, engine, theta[None], sources),
     )
 
 
@@ -230,15 +244,23 @@ def integrate(
     *,
     method: str | Method | Scheme = "rk4",
     step: float | None = None,
+    rtol: float | None = None,
+    atol: ArrayLike | None = None,
+    sensitivities: bool = False,
     parameters: Values | None = None,
     forcing: Mapping[str, ForcingInput] | None = None,
     threads: int | None = None,
 ) -> Trajectory:
-    """Solve a model forward in time by a compiled method of fixed steps.
+    """Solve a model forward in time in compiled code, by fixed or adaptive steps.
 
-    Each interval between two times, or jumps of a forcing, is divided into equal steps, none longer
-    than `step`. There is no error estimate: halve the step to see the error. A sampled forcing with
-    kinks leaves a method its order where they fall on `times`.
+    Of fixed steps each interval between two times, or jumps of a forcing, is divided into equal
+    ones, none longer than `step`. There is no error estimate: halve the step to see the error. A
+    sampled forcing with kinks leaves a method its order where they fall on `times`.
+
+    ``method="adaptive"`` chooses its steps by their estimated error: Dormand and Prince's method of
+    order 5, and Radau's, which solves an equation in each step, from where and as long as the model
+    is stiff. Jumps and kinks of forcing are hit exactly. An expression in time in place of a
+    forcing is compiled as part of the model, once for each expression.
 
     Parameters
     ----------
@@ -249,11 +271,20 @@ def integrate(
     initial : array_like (D,), mapping of str to float, or array_like (K, D)
         State at the first time, or those of an ensemble of K members.
     method : str, Tableau or other method
-        A name in `INTEGRATORS`, or a tableau of one's own.
+        ``"adaptive"``, a name in `INTEGRATORS`, or a tableau of one's own.
     step : float, optional
-        Longest step; by default the shortest interval between two times.
+        Longest step of a fixed one; by default the shortest interval between two times.
+    rtol : float, optional
+        Relative tolerance of an adaptive step, 1e-8 if left out.
+    atol : float or array_like (D,), optional
+        Absolute tolerance of an adaptive step, one for all states or one each. Left out, each state
+        of each member has its own, at most `rtol` times its largest size along the solution.
+    sensitivities : bool
+        Whether to compute, with ``method="adaptive"``, the derivatives of the states by the first
+        state and the parameters as well. They are those of the computed states to about `rtol`.
     parameters, forcing
-        As for `simulate`.
+        As for `simulate`; but a parameter may have a value for each of K members, (K,), and all
+        of them may be an array (K, P).
     threads : int, optional
         Threads that share the members of an ensemble, refused without one; by default one for each
         core. A member does not depend on them, nor on the others.
@@ -262,14 +293,16 @@ def integrate(
     -------
     Trajectory
         States with dims (time, state), or (member, time, state) of an ensemble. A member that
-        fails is not a number from there on; its message is in ``states.attrs["message"]``.
+        fails is not a number from there on; its message stands in the coordinate ``message``, and
+        those of the first in ``states.attrs["message"]``.
 
     Raises
     ------
     DataError
         If times, initial state, parameters or forcing do not fit the model.
     OptionError
-        If the method is unknown or does not fit the model, or a number is out of range.
+        If the method is unknown or does not fit the model, a number is out of range, or an option
+        does not belong to the method.
     SolveError
         If a single trajectory, or every member, fails; the message says when, and what to do.
     BuildError
@@ -280,56 +313,128 @@ def integrate(
     IntegrationWarning
         If some members of an ensemble fail.
     VirtualMachineWarning
-        If there is no compiler: then NumPy evaluates the same method.
+        If there is no compiler: then NumPy evaluates the same method, or SciPy takes adaptive
+        steps.
     """
-    import xarray as xr
-
     where = "integrate"
-    integrator = fitting(model, method, where=where)
+    adaptive = isinstance(method, str) and method == ADAPTIVE
+    if adaptive:
+        require_smooth(model, where=where)
+    integrator = None if adaptive else fitting(model, method, where=where)
+    given = {"step": step if adaptive else None, "rtol": rtol, "atol": atol}
+    _refuse_foreign(given, sensitivities, method, adaptive=adaptive, where=where)
     t = as_times(times, "times of integrate")
     warn_of_coarse(t, "times of integrate", stacklevel=2)
     known = forced(model)
     longest = None if step is None else number(
         step, f"{where}: step", "leave it out for the shortest interval", kind="positive"
     )  # fmt: skip
-    ensemble = not isinstance(initial, Mapping) and dimensions(initial) == 2
+    constants, values = split_values(model, parameters, t, where=where)
+    theta, many = parameter_members(known.declarations, constants, where=where)
+    sources = forcing_sources(known, drive(forcing, values), t, where=where)
+    several = not isinstance(initial, Mapping) and dimensions(initial) == 2
+    x0 = members_of(known, initial, where=where)
+    ensemble = several or bool(many)
+    if several and many and len(x0) != len(theta):
+        raise DataError(
+            f"{where}: there are {len(x0)} initial states and {len(theta)} values of the parameter "
+            f"{many[0]!r}; an ensemble has one of each for every member."
+        )
     if threads is not None:
         threads = integer(threads, f"{where}: threads", "leave it out for all cores", floats=True)
         if not ensemble:
             raise OptionError(
                 f"{where}: threads={threads} has no effect on a single trajectory. Leave it out, "
-                "or pass the initial states of an ensemble, (K, D)."
+                "or pass the initial states of an ensemble, (K, D), or parameters with a value "
+                "for each member."
             )
-    constants, values = split_values(model, parameters, t, where=where)
-    theta = parameter_vector(known.declarations, constants, where=where)
-    sources = forcing_sources(known, drive(forcing, values), t, where=where)
-    x0 = members_of(known, initial, where=where)
-    pulses = pulse_steps(dict(zip(known.forcing, sources, strict=True))).snapped(t)
-    ends, stops = _with_jumps(t, longest, sources, pulses, known, where)
-    engine, _ = machine_of(known, integrator)
-    runner = Runner(known, integrator, engine, theta, sources)
-    states, failures = runner.advance(x0, stops, threads=threads, where=where)
-    states = states[:, _places(ends, t, pulses)]
+    K = max(len(x0), len(theta))
+    x0, theta = (np.ascontiguousarray(np.broadcast_to(a, (K, a.shape[1]))) for a in (x0, theta))
+    slopes = None
+    if integrator is None:
+        own = tolerances(rtol, atol, known.states, where=where)
+        names = [p.name for p in known.parameters]
+        same = {n: float(v) for n, v in zip(names, theta[0], strict=True) if n not in many}
+        way = way_through(known, sources, t, same, where=where)
+        found = follow(way, x0, theta, own, sensitivities=sensitivities, threads=threads)
+        places = _places(way.ends, t, way.pulses)
+        states, failures = found.states, found.failures
+        slopes = None if found.slopes is None else found.slopes[:, places]
+    else:
+        pulses = pulse_steps(dict(zip(known.forcing, sources, strict=True))).snapped(t)
+        ends, stops = _with_jumps(t, longest, sources, pulses, known, where)
+        engine, _ = machine_of(known, integrator)
+        runner = Runner(known, integrator, engine, theta, sources)
+        states, failures = runner.advance(x0, stops, threads=threads, where=where)
+        places = _places(ends, t, pulses)
     message = failure(failures, ensemble=ensemble) if failures else ""
     if len(failures) == len(x0):
         raise SolveError(f"{where}: {message}")
     if failures:
         warnings.warn(f"{where}: {message}", IntegrationWarning, stacklevel=2)
-    dims, coords = ("time", "state"), {"time": t, "state": [s.name for s in known.states]}
-    return with_values(
-        Trajectory(
-            xr.DataArray(
-                states if ensemble else states[0],
-                dims=("member", *dims) if ensemble else dims,
-                coords={"member": np.arange(len(x0)), **coords} if ensemble else coords,
-                name="states",
-                attrs={"message": message} if message else {},
-            ),
-            dict(zip((p.name for p in known.parameters), theta.tolist(), strict=True)),
-            dict(zip((u.name for u in known.forcing), sources, strict=True)),
+    made = _trajectory(known, t, states[:, places], slopes, theta, many, ensemble, failures)
+    made.states.attrs.update({"message": message} if message else {})
+    used = dict(zip((u.name for u in known.forcing), sources, strict=True))
+    return with_values(replace(made, forcing=used), model, values)
+
+
+def _refuse_foreign(
+    given: Mapping[str, object], sensitivities: bool, method: object, *, adaptive: bool, where: str
+) -> None:
+    """Refuse options that are of other methods."""
+    if not isinstance(sensitivities, bool | np.bool_):
+        raise OptionError(f"{where}: sensitivities must be True or False, got {sensitivities!r}.")
+    if adaptive and given["step"] is not None:
+        raise OptionError(
+            f"{where}: step has no effect with method='adaptive', which chooses its steps by rtol "
+            "and atol. Leave it out, or take a method of fixed steps, such as 'rk4'."
+        )
+    others = [name for name in ("rtol", "atol") if given[name] is not None]
+    others += ["sensitivities"] if sensitivities else []
+    if others and not adaptive:
+        raise OptionError(
+            f"{where}: {', '.join(others)} {'are' if len(others) > 1 else 'is'} for "
+            f"method='adaptive', and the method is {getattr(method, 'name', method)!r}, which "
+            "takes fixed steps. Pass method='adaptive', or step= instead."
+        )
+
+
+def _trajectory(
+    model: Model,
+    t: FloatArray,
+    states: FloatArray,
+    slopes: FloatArray | None,
+    theta: FloatArray,
+    many: tuple[str, ...],
+    ensemble: bool,
+    failures: Sequence[Failure],
+) -> Trajectory:
+    """Name the numbers: states (K, T, D), slopes (K, T, D, D + P), parameters (K, P)."""
+    import xarray as xr
+
+    names = [s.name for s in model.states]
+    parameters = [p.name for p in model.parameters]
+    coords: dict[str, object] = {"time": t, "state": names}
+    dims: tuple[str, ...] = ("time", "state")
+    if ensemble:
+        dims, coords = ("member", *dims), {"member": np.arange(len(states)), **coords}
+    if ensemble and failures:
+        messages = np.full(len(states), "", dtype=object)
+        for one in failures:
+            messages[one.member] = one.why()
+        coords["message"] = ("member", messages.astype(str))
+    by = {**coords, "by": [*names, *parameters]}
+    return Trajectory(
+        xr.DataArray(states if ensemble else states[0], coords, dims, name="states"),
+        {
+            name: theta[:, p] if name in many else float(theta[0, p])
+            for p, name in enumerate(parameters)
+        },
+        sensitivities=None
+        if slopes is None
+        else xr.DataArray(
+            slopes if ensemble else slopes[0], by, (*dims, "by"), name="sensitivities"
         ),
-        model,
-        values,
     )
 
 

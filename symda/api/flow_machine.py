@@ -11,16 +11,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.api.machine import VirtualMachineWarning
-from symda.api.simulate import initial_state
-from symda.declare import LatticeModel, Measurement, Model
+from symda.api.simulate import initial_state, parameter_vector
+from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State
 from symda.declare.mechanics import MechanicalModel
 from symda.errors import DataError, OptionError
+from symda.observe import Samples
 from symda.observe.arrays import as_floats, dimensions
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
 
+    from symda.api.forced import Values
     from symda.build.steps import StepEngine
     from symda.discretise import Method, Scheme
     from symda.emit import Source
@@ -45,16 +47,7 @@ def fitting(model: Model, method: str | Method | Scheme, *, where: str) -> Metho
     """
     from symda.discretise import find_method
 
-    if not isinstance(model, Model):
-        raise OptionError(
-            f"{where}: the first argument is a symda.Model, got {type(model).__name__}; "
-            "of an action, pass action.model."
-        )
-    if model.discrete:
-        raise OptionError(
-            f"{where}: {model.name!r} is a discrete map, which is its own step; iterate it with "
-            "sd.simulate."
-        )
+    require_ode(model, where=where)
     one = find_method(method, where=where)
     _require_mechanics(model, one, where)
     D = len(model.states)
@@ -70,6 +63,26 @@ def fitting(model: Model, method: str | Method | Scheme, *, where: str) -> Metho
             f"than {LARGEST_SYSTEM}; use an explicit method, such as 'rk4'."
         )
     return one
+
+
+def require_ode(model: Model, *, where: str) -> None:
+    """Refuse what is no model, and a map.
+
+    Raises
+    ------
+    OptionError
+        With what to do.
+    """
+    if not isinstance(model, Model):
+        raise OptionError(
+            f"{where}: the first argument is a symda.Model, got {type(model).__name__}; "
+            "of an action, pass action.model."
+        )
+    if model.discrete:
+        raise OptionError(
+            f"{where}: {model.name!r} is a discrete map, which is its own step; iterate it with "
+            "sd.simulate."
+        )
 
 
 def in_loops(model: Model) -> bool:
@@ -143,6 +156,61 @@ def machine_of(model: Model, integrator: Method) -> tuple[StepEngine, Source]:
     except NoCompiler as reason:
         warnings.warn(str(reason), VirtualMachineWarning, stacklevel=3)
     return NumpySteps(functions, ir), source
+
+
+def parameter_members(
+    declarations: Mapping[State | Parameter, Declaration], given: Values | None, *, where: str
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Return parameters as an array (K, P), K = 1 where they are no ensemble's, and whose they are.
+
+    The names are of those with values for each member.
+
+    Raises
+    ------
+    InputError
+        If one is unknown, missing or not finite, or they have values for different numbers of
+        members.
+    """
+    names = tuple(p.name for p in declarations if isinstance(p, Parameter))
+    what = f"{where}: parameters"
+    if not isinstance(given, Mapping):
+        if given is None or dimensions(given) != 2:
+            return parameter_vector(declarations, given, where=where)[None], ()
+        values = as_floats(given, what)
+        if len(values) == 0 or values.shape[1] != len(names):
+            raise DataError(
+                f"{what} of an ensemble must have the shape (members, {len(names)}), a number for "
+                f"each of {', '.join(names[:8])}, got {values.shape}."
+            )
+        many = dict(zip(names, values.T, strict=True))
+        first = parameter_vector(declarations, values[0], where=where)
+    else:
+        many = {
+            str(name): as_floats(value, f"{what}[{str(name)!r}]")
+            for name, value in given.items()
+            if not isinstance(value, str | Samples) and dimensions(value) == 1
+        }
+        if not many:
+            return parameter_vector(declarations, given, where=where)[None], ()
+        sizes = {name: len(values) for name, values in many.items()}
+        if len(set(sizes.values())) > 1 or not all(sizes.values()):
+            listed = ", ".join(f"{size} of {name}" for name, size in sizes.items())
+            raise DataError(
+                f"{what}: there are {listed}; pass a number for all members, or one value for each."
+            )
+        one = {name: values[0] for name, values in many.items()}
+        named = {str(name): value for name, value in given.items()}
+        first = parameter_vector(declarations, named | one, where=where)
+    theta = np.tile(first, (len(next(iter(many.values()))), 1))
+    for name, values in many.items():
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            raise DataError(
+                f"{what}[{name!r}] of member {bad[0]} is {values[bad[0]]}, expected a finite "
+                "number."
+            )
+        theta[:, names.index(name)] = values
+    return theta, tuple(many)
 
 
 def members_of(model: Model, initial: ArrayLike | Mapping[str, float], *, where: str) -> FloatArray:

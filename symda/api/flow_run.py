@@ -133,7 +133,7 @@ class Runner:
     model: Model
     integrator: Method
     engine: StepEngine
-    theta: FloatArray
+    theta: FloatArray  #: Parameters of all members, (1, P), or of each, (K, P).
     sources: tuple[ForcingSource, ...]
 
     def advance(
@@ -147,6 +147,7 @@ class Runner:
             If a sampled forcing has no value where the method needs one.
         """
         K, R = len(x0), len(stops.t)
+        theta = np.broadcast_to(self.theta, (K, self.theta.shape[1]))
         states = np.full((K, 1 + R, x0.shape[1]), np.nan)
         states[:, 0] = x0
         failures: list[Failure] = []
@@ -154,12 +155,13 @@ class Runner:
         longest = CHUNK if self.model.forcing else LONGEST_CALL
         for piece, ends in stops.chunks(longest):
             stretches = self._stretches(piece, where)
-            found, codes, places = self._ensemble(at, stretches, threads)
+            own = np.ascontiguousarray(theta[alive])
+            found, codes, places = self._ensemble(at, own, stretches, threads)
             kept = ends >= 0
             states[alive[:, None], 1 + ends[kept]] = found[:, kept]
             lost = np.flatnonzero(codes)
             for m in lost:
-                ended = (int(codes[m]), int(places[m]), found[m], at[m])
+                ended = (int(codes[m]), int(places[m]), found[m], at[m], own[m])
                 failures.append(
                     Failure(int(alive[m]), partial(self._told, *ended, done, stretches))
                 )
@@ -183,7 +185,7 @@ class Runner:
         laid = self._stretches(stops, where).u
         u = laid[0] if len(laid) else np.empty((len(self.integrator.abscissae), 0))
         t, h = float(stops.t[0]), float(stops.h[0])
-        _, M, code = self.engine.tangent(0, x, self.theta, t, h, u)
+        _, M, code = self.engine.tangent(0, x, self.theta[0], t, h, u)
         if not code and not np.all(np.isfinite(M)):
             code = NOT_FINITE
         if code:
@@ -191,7 +193,14 @@ class Runner:
         return M
 
     def _told(
-        self, code: int, place: int, kept: FloatArray, x: FloatArray, done: int, piece: Stretches
+        self,
+        code: int,
+        place: int,
+        kept: FloatArray,
+        x: FloatArray,
+        theta: FloatArray,
+        done: int,
+        piece: Stretches,
     ) -> str:
         """Say how a member ended that was at `x` before this piece, and `kept` (R, D) in it.
 
@@ -215,7 +224,7 @@ class Runner:
                     np.array([middle - place]),
                     np.ascontiguousarray(piece.u[place:middle]),
                 )
-                found = self.engine.advance(0, x[None].copy(), self.theta, some)
+                found = self.engine.advance(0, x[None].copy(), theta[None].copy(), some)
                 if found.codes[0]:
                     last = middle
                 else:
@@ -223,18 +232,18 @@ class Runner:
         return self._why(code, done + place, t + (place - first) * h, h)
 
     def _ensemble(
-        self, x: FloatArray, stretches: Stretches, threads: int | None
+        self, x: FloatArray, theta: FloatArray, stretches: Stretches, threads: int | None
     ) -> tuple[FloatArray, IntArray, IntArray]:
         """Share the members among threads; the engine releases the interpreter's lock."""
         K = len(x)
-        workers = min(K, threads or _cores())
+        workers = min(K, threads or cores())
         if workers == 1:
-            found = self.engine.advance(0, x, self.theta, stretches)
+            found = self.engine.advance(0, x, theta, stretches)
             return found.states, found.codes, found.where
-        groups = np.array_split(x, min(K, 4 * workers))
+        groups = (np.array_split(part, min(K, 4 * workers)) for part in (x, theta))
         with ThreadPoolExecutor(workers) as pool:
             parts = list(
-                pool.map(lambda some: self.engine.advance(0, some, self.theta, stretches), groups)
+                pool.map(lambda x, theta: self.engine.advance(0, x, theta, stretches), *groups)
             )
         return (
             np.concatenate([part.states for part in parts]),
@@ -329,7 +338,8 @@ def _within(when: FloatArray, source: ForcingSource) -> FloatArray:
     return np.where(abs(when - inside) <= rounding, inside, when)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

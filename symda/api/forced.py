@@ -141,7 +141,7 @@ def with_values(
         np.concatenate([states.values, np.broadcast_to(np.column_stack(columns), shape)], axis=-1),
         dims=states.dims,
         coords={
-            **{name: states[name] for name in states.dims if name != "state"},
+            **{name: one for name, one in states.coords.items() if name != "state"},
             "state": [s.name for s in model.states],
         },
         name=states.name,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from symda.declare import MechanicalModel, Model
 from symda.errors import OptionError
 from symda.show.trajectory import LINES, plot_trajectory
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def plot(
     states: xr.DataArray,
-    parameters: Mapping[str, float],
+    parameters: Mapping[str, float | FloatArray],
     evaluate: Callable[[Expr], xr.DataArray],
     path: str | Path | None,
     model: Model | None,

@@ -42,15 +42,19 @@ class Trajectory:
     ----------
     states : xarray.DataArray, dims (time, state) or (member, time, state)
         The solution, or those of an ensemble.
-    parameters : mapping of str to float
-        The values it was computed with.
+    parameters : mapping of str to float or array (K,)
+        The values it was computed with; of an ensemble perhaps one for each member.
     forcing : mapping of str to Samples or Expr
         The forcing it was computed with.
+    sensitivities : xarray.DataArray, dims (time, state, by) or (member, time, state, by), or None
+        Derivatives of the states by the first state and the parameters, whose names are in ``by``,
+        if they were asked for.
     """
 
     states: xr.DataArray
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, float | FloatArray]
     forcing: Mapping[str, ForcingSource] = field(default_factory=dict)
+    sensitivities: xr.DataArray | None = None
 
     @property
     def times(self) -> FloatArray:
@@ -151,7 +155,8 @@ def _column(
     if isinstance(symbol, State) and name in trajectory.states["state"].values:
         return np.asarray(trajectory.states.sel(state=name).values, dtype=float)
     if isinstance(symbol, Parameter) and name in trajectory.parameters:
-        return float(trajectory.parameters[name])
+        value = np.asarray(trajectory.parameters[name], dtype=float)
+        return value[:, None] if value.ndim else float(value)
     if isinstance(symbol, Forcing) and name in trajectory.forcing:
         return values_of(trajectory.forcing[name], None, trajectory.times)
     raise ModelError(

@@ -26,7 +26,7 @@ CUBIC = np.array(
     ]
 )
 #: Most states: an implicit step factorises a dense matrix of three times as many rows.
-LARGEST = 100
+LARGEST = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +48,8 @@ class Flows:
     states: FloatArray  #: (K, R + 1, D); not a number from a failure on.
     #: (K, R + 1, D, D + P): by the first state, then by the parameters. None if not asked for.
     slopes: FloatArray | None
+    #: (K, D): the largest size of each state at the ends of its steps.
+    peaks: FloatArray
     #: (K,): `FINE`, `NOT_FINITE`, `NO_CONVERGENCE`, `SINGULAR`, `TOO_MANY_STEPS` or `NO_MEMORY`.
     codes: IntArray
     where: IntArray  #: (K,): the stretch where a member failed, or the last.
@@ -65,7 +67,7 @@ class Flows:
             np.concatenate(slopes) if slopes else None,
             *(
                 np.concatenate([getattr(part, name) for part in parts])
-                for name in ("codes", "where", "steps", "rejected")
+                for name in ("peaks", "codes", "where", "steps", "rejected")
             ),
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,10 @@ from symda.types import FloatArray
 if TYPE_CHECKING:
     from symda.build.toolchain import Options
     from symda.derive.field import Field
+
+
+#: Members of one call into compiled code.
+LONGEST_CALL = 64
 
 
 class FlowEngine(Protocol):
@@ -51,8 +54,9 @@ class FlowEngine(Protocol):
     ) -> Flows:
         """Lead members from `x0` (K, D) with parameters `theta` (K, P) through a course.
 
-        An error of a step counts against atol + rtol |x|, in `atol` (D,), which is to be positive
-        for a state that may be 0. A member does not depend on the others, nor on `threads`.
+        An error of a step counts against atol + rtol |x|, with `atol` (D,), or (K, D) for each
+        member, which is to be positive for a state that may be 0. A member does not depend on the
+        others, nor on `threads`.
         """
 
 
@@ -99,7 +103,7 @@ class CompiledFlows:
         """Lead members through a course; see `FlowEngine.run`."""
         run, K, R = load(self.library).run, len(x0), len(course.h)
         x0, theta = (np.ascontiguousarray(part, dtype=np.float64) for part in (x0, theta))
-        tolerance = np.ascontiguousarray(np.broadcast_to(atol, self.D), dtype=np.float64)
+        tolerance = np.ascontiguousarray(np.broadcast_to(atol, (K, self.D)), dtype=np.float64)
         instant = np.ascontiguousarray(course.instant, dtype=np.uint8)
         laid = tuple(
             np.ascontiguousarray(part, dtype=np.float64)
@@ -111,6 +115,7 @@ class CompiledFlows:
             k = last - first
             states = np.empty((k, R + 1, self.D))
             slopes = np.empty((k, R + 1, self.D, self.D + self.P)) if sensitivities else None
+            peaks = np.empty((k, self.D))
             codes, counts = np.empty(k, dtype=np.int32), np.empty((k, 3), dtype=np.int64)
             t, forcing, h = addresses(*laid)
             run(
@@ -122,28 +127,24 @@ class CompiledFlows:
                 h,
                 R,
                 rtol,
-                *addresses(tolerance),
+                *addresses(tolerance[first:last]),
                 most_steps,
                 *addresses(states),
                 0 if slopes is None else slopes.ctypes.data,
+                *addresses(peaks),
                 codes.ctypes.data,
                 counts.ctypes.data,
             )
-            return Flows(states, slopes, codes.astype(np.int64), *counts.T)
+            return Flows(states, slopes, peaks, codes.astype(np.int64), *counts.T)
 
         workers = min(threads, K)
+        # between two calls Python handles Ctrl-C
+        calls = -(-K // LONGEST_CALL) if workers <= 1 else max(4 * workers, -(-K // LONGEST_CALL))
+        edges = np.linspace(0, K, min(K, calls) + 1).astype(int)
         if workers <= 1:
-            return some(0, K)
-        edges = np.linspace(0, K, min(K, 4 * workers) + 1).astype(int)
+            return Flows.joined(list(map(some, edges[:-1], edges[1:])))
         with ThreadPoolExecutor(workers) as pool:
             return Flows.joined(list(pool.map(some, edges[:-1], edges[1:])))
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _check_shapes(

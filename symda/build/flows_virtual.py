@@ -83,9 +83,11 @@ class VirtualFlows:
         K, R, D, W = len(x0), len(course.h), self.D, self.D + self.P
         states = np.full((K, R + 1, D), np.nan)
         slopes = np.full((K, R + 1, D, W), np.nan) if sensitivities else None
+        tolerance = np.broadcast_to(atol, (K, D))
+        peaks = np.abs(x0).astype(float)
         codes, where, steps, rejected = np.zeros((4, K), dtype=np.int64)
         for m in range(K):
-            walk = _Walk(self._functions, theta[m], rtol, np.broadcast_to(atol, D), most_steps)
+            walk = _Walk(self._functions, theta[m], rtol, tolerance[m], most_steps)
             walk.x, walk.S = x0[m].astype(float), np.eye(D, W) if sensitivities else None
             try:
                 with np.errstate(all="ignore"):
@@ -98,8 +100,8 @@ class VirtualFlows:
                             slopes[m, r] = walk.S
             except _EndedError as error:
                 codes[m] = error.args[0]
-            steps[m] = walk.steps
-        return Flows(states, slopes, codes, where, steps, rejected)
+            steps[m], peaks[m] = walk.steps, np.fmax(peaks[m], walk.peak)
+        return Flows(states, slopes, peaks, codes, where, steps, rejected)
 
 
 class _Walk:
@@ -120,6 +122,7 @@ class _Walk:
         self._rtol, self._atol = rtol, atol
         self._first: float | None = None
         self.steps = 0
+        self.peak = np.zeros(len(atol))
 
     def through(self, course: Course, r: int, *, discrete: bool) -> None:
         """Go through a stretch; raises `_EndedError`."""
@@ -141,6 +144,7 @@ class _Walk:
             self.x = k if discrete else self.x + h * k
         elif h > 0.0:
             self._integrate(called, h)
+        self.peak = np.fmax(self.peak, np.abs(self.x))
         if not np.isfinite(self.x).all() or not (self.S is None or np.isfinite(self.S).all()):
             raise _EndedError(NOT_FINITE)
 
@@ -168,6 +172,7 @@ class _Walk:
                 if solver.step() is not None:
                     raise _EndedError(NO_CONVERGENCE)
                 self.steps += 1
+                self.peak = np.fmax(self.peak, np.abs(solver.y))
                 if self.S is not None:
                     self.S = _tangents(called, solver, self.S)
         except np.linalg.LinAlgError:

@@ -49,7 +49,7 @@ class StepEngine(Protocol):
     def advance(
         self, method: int, x: FloatArray, theta: FloatArray, stretches: Stretches
     ) -> Advance:
-        """Take each member's state (K, D) through all stretches."""
+        """Take each member's state (K, D), with its theta (K, P), through all stretches."""
 
     def tangent(
         self, method: int, x: FloatArray, theta: FloatArray, t: float, h: float, u: FloatArray
@@ -76,7 +76,7 @@ class CompiledSteps:
     def advance(
         self, method: int, x: FloatArray, theta: FloatArray, stretches: Stretches
     ) -> Advance:
-        """Take each member's state (K, D) through all stretches."""
+        """Take each member's state (K, D), with its theta (K, P), through all stretches."""
         (members, D), R = x.shape, len(stretches.t)
         at, states = x.copy(), np.empty((members, R, D))
         codes, where = np.zeros(members, dtype=np.int32), np.zeros(members, dtype=np.int64)

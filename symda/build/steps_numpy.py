@@ -59,7 +59,7 @@ class NumpySteps:
     def advance(
         self, method: int, x: FloatArray, theta: FloatArray, stretches: Stretches
     ) -> Advance:
-        """Take each member's state (K, D) through all stretches."""
+        """Take each member's state (K, D), with its theta (K, P), through all stretches."""
         (members, D), R = x.shape, len(stretches.t)
         one = self._public[method]
         nothing = np.empty((one.slots, 0))
@@ -72,7 +72,7 @@ class NumpySteps:
                     for i in range(stretches.counts[r]):
                         t, h = stretches.t[r] + i * stretches.h[r], stretches.h[r]
                         u = stretches.u[where[m]] if len(stretches.u) else nothing
-                        at, _ = self._step(one, at, None, _Call(t, h, u, theta))
+                        at, _ = self._step(one, at, None, _Call(t, h, u, theta[m]))
                         where[m] += 1
                     if not np.all(np.isfinite(at)):
                         raise _StepError(NOT_FINITE)

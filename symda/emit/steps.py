@@ -88,6 +88,7 @@ def _common(ir: StepIR) -> dict[str, object]:
     return {
         "public": [one for name in ir.public for one in ir.programs if one.name == name],
         "clock": _clock,
+        "parameters": ir.P,
         "forcing": lambda slot: f"&u[{slot}*U]" if ir.U and slot else "u",
         "argument": lambda one, i: "y" if any(one.a[i]) else "x",
         "combine": combine,
