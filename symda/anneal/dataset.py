@@ -16,6 +16,7 @@ from symda.types import FloatArray
 if TYPE_CHECKING:
     import xarray as xr
 
+    from symda.anneal.finish import Finish
     from symda.observe import Problem
 
 Field: TypeAlias = Callable[[PathResult], NDArray[Any]]
@@ -28,6 +29,8 @@ def assemble(
     results: Sequence[PathResult],
     attempts: Sequence[int],
     attrs: Mapping[str, object],
+    finish: Finish,
+    kinds: Sequence[str] = (),
 ) -> xr.Dataset:
     """Return the dataset described in docs/architecture.md.
 
@@ -45,6 +48,10 @@ def assemble(
         The attempt each of them belongs to.
     attrs
         Attributes; those that follow from the problem are added here.
+    finish
+        The solutions that paths led to.
+    kinds
+        How each path was started, where they differ.
     """
     import xarray as xr
 
@@ -82,6 +89,9 @@ def assemble(
         every, _ = problem.natural(np.stack(kept), thetas)
         variables["states_by_beta"] = ((*rung, "time", "state"), every)
 
+    if kinds:
+        variables["kind"] = ("path", np.array(kinds, dtype=str))
+    variables |= _solutions(problem, finish)
     seen = problem.rm > 0.0
     if len(problem.repeat_at):
         again = np.where(problem.repeat_rm > 0.0, problem.repeat_y, np.nan)
@@ -117,9 +127,35 @@ def assemble(
         },
         attrs={
             **attrs,
+            **({"chosen_solution": finish.chosen} if finish.solutions else {}),
             "measurement_scale": float(problem.measurement_scale),
             "data_count": int(problem.data_count),
             "gaussian": int(problem.gaussian),
             "fitted": problem.fitted,
         },
     )
+
+
+def _solutions(problem: Problem, finish: Finish) -> dict[str, object]:
+    """Return the variables that hold the solutions which paths led to; none without."""
+    found = finish.solutions
+    if not found:
+        return {}
+    states, thetas = problem.natural(
+        np.stack([one.path for one in found]), np.stack([one.theta for one in found])
+    )
+    plain = {
+        "path": np.array(finish.paths),
+        "action": np.array([one.action for one in found]),
+        "measurement_term": np.array([one.measurement_term for one in found]),
+        "decrement": np.array([one.decrement for one in found]),
+        "status": np.array([one.status.code for one in found], dtype=np.int8),
+        "message": np.array([one.message for one in found], dtype=str),
+        "integrations": np.array([one.integrations for one in found]),
+        "seconds": np.array([one.seconds for one in found]),
+    }
+    return {
+        **{f"solution_{name}": ("solution", values) for name, values in plain.items()},
+        "solution_parameters": (("solution", "parameter"), thetas),
+        "solution_states": (("solution", "time", "state"), states),
+    }

@@ -14,6 +14,7 @@ import numpy as np
 from symda.anneal.dataset import assemble
 from symda.anneal.dispatch import Dispatcher, DispatchResult
 from symda.anneal.executors import Workers, cores, start_workers
+from symda.anneal.finish import Finish, finish
 from symda.anneal.group import Paths, grouped
 from symda.anneal.levels import count_hits, expected_band
 from symda.anneal.provenance import provenance
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
 
     from symda.anneal.strategies import Strategy
     from symda.build.abstract import Payload
+    from symda.build.flows import FlowEngine
     from symda.observe import Problem
+
+#: The strong constraint has at least so many seconds, though the time limit be over.
+LEAST_LEFT = 1.0
 
 
 def anneal(
@@ -40,6 +45,7 @@ def anneal(
     *,
     reporter: Reporter | None = None,
     attrs: Mapping[str, object],
+    flow: FlowEngine | None = None,
     prepare: Prepare = prepare,
 ) -> xr.Dataset:
     """Anneal K paths and return the dataset of the run.
@@ -58,6 +64,8 @@ def anneal(
         Called for each path as it ends.
     attrs
         Attributes for the dataset: what the caller knows about model, scheme and averaging.
+    flow
+        What integrates the model; None where nothing does.
     prepare
         How a worker makes kernels and solver of a job.
 
@@ -86,6 +94,7 @@ def anneal(
         start=settings.begin,
         keep=settings.keep,
         prepare=prepare,
+        flow=flow,
     )
     # Here too, and first: a start or an option that is wrong is one error, not K failed paths.
     differ = _starts_differ(job)
@@ -93,6 +102,12 @@ def anneal(
     run = _adaptive if isinstance(settings.method, Auto) else _given
     found = run(job, settings, reporter)
     climbed = time.monotonic() - climbing
+    ended, told = Finish(), found.told
+    if flow is not None and settings.finishes and not found.interrupted:
+        left = None if settings.time_limit is None else settings.time_limit - climbed
+        deadline = None if left is None else time.time() + max(left, LEAST_LEFT)
+        ended = finish(job, found.results, found.workers, deadline)
+        told = (*told, ended.told)
     return assemble(
         problem,
         job.rf,
@@ -104,7 +119,7 @@ def anneal(
             "solver": job.solver.name,
             "start": settings.begin.name,
             "strategy": settings.method.name,
-            **({"told": json.dumps(found.told)} if found.told else {}),
+            **({"told": json.dumps(told)} if told else {}),
             "starts_differ": int(differ),
             "interrupted": int(found.interrupted),
             "provenance": provenance(
@@ -119,6 +134,8 @@ def anneal(
                 },
             ),
         },
+        ended,
+        found.kinds,
     )
 
 
@@ -186,7 +203,7 @@ def _adaptive(job: Job, settings: Settings, reporter: Reporter) -> Found:
     auto = settings.method
     assert isinstance(auto, Auto)
     limit, began = settings.time_limit, time.monotonic()
-    kinds = kinds_of(job.problem, STARTS, windows=_grows(job))
+    kinds = kinds_of(job, STARTS, windows=_grows(job))
     campaign = Campaign(auto, job, kinds, expected_band(job.problem), int(settings.paths))
     name, count, interrupted = "", 1, False
     reporter.start(int(settings.paths))

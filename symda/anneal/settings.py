@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from symda.anneal.executors import check_executor
 from symda.anneal.ladder import DEFAULT, Ladder
-from symda.anneal.starts import STARTS, FromPaths, Function, Start, StartFunction
-from symda.anneal.strategies import STRATEGIES, Auto, Strategy
+from symda.anneal.starts import STARTS, FromPaths, Function, Simulated, Start, StartFunction
+from symda.anneal.strategies import STRATEGIES, Auto, Shooting, Strategy
 from symda.checks import choice, integer, number
 from symda.errors import OptionError
 from symda.registry import options_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from symda.solve import Solver
 
 KEEP = ("last", "all")
+FINISH = ("auto", "strong", "none")
 
 
 #: More paths than memory holds in any case.
@@ -60,6 +61,10 @@ class Settings:
         `"last"`, or `"all"` to keep the states of every rung.
     time_limit
         Seconds after which no path and no rung begins; what is there by then is kept.
+    finish
+        `"strong"`: the lowest levels are finished as solutions of the equations, first states and
+        parameters alone; `"none"`: they are not. `"auto"`: with `strategy="auto"`, where the model
+        can be integrated.
     stop_after
         Stop when so many paths have reached the lowest level found so far, to within
         `symda.anneal.levels.HIT` times the problem's measurement scale.
@@ -83,6 +88,7 @@ class Settings:
     keep: str = "last"
     time_limit: float | None = None
     stop_after: int | None = None
+    finish: str = "auto"
 
     def __post_init__(self) -> None:
         """Check every choice by itself."""
@@ -125,6 +131,7 @@ class Settings:
         if self.time_limit is not None:
             fix = "give seconds, or leave it out for no limit"
             number(self.time_limit, "anneal: time_limit", fix, kind="positive")
+        choice(self.finish, "anneal: finish", FINISH)
         if self.stop_after is not None:
             integer(self.stop_after, "anneal: stop_after")
 
@@ -138,7 +145,7 @@ class Settings:
         """Return what is written down of a run, as plain values; the choices' names stand apart."""
         from symda.solve import SOLVERS
 
-        plain = ("paths", "seed", "attempts", "keep", "time_limit", "stop_after")
+        plain = ("paths", "seed", "attempts", "keep", "time_limit", "stop_after", "finish")
         ladder = ("rf0", "alpha", "rungs", "relative")
         numbers = {name: getattr(self.ladder, name) for name in ladder}
         held = not isinstance(self.begin, (Function, FromPaths))  # not arrays, not functions
@@ -163,6 +170,21 @@ class Settings:
     def method(self) -> Strategy | Auto:
         """The strategy itself."""
         return STRATEGIES.find(self.strategy, where="anneal")
+
+    @property
+    def finishes(self) -> bool:
+        """Whether levels are finished, if the model can be integrated."""
+        wanted = isinstance(self.method, Auto | Shooting)
+        return self.finish == "strong" or (self.finish == "auto" and wanted)
+
+    @property
+    def integrates(self) -> bool:
+        """Whether anything asks for the model's own solutions."""
+        return (
+            self.finishes
+            or isinstance(self.begin, Simulated)
+            or isinstance(self.method, Auto | Shooting)
+        )
 
     @property
     def strategy_of_paths(self) -> Strategy:

@@ -18,14 +18,16 @@ from symda.anneal.dynamics import Dynamics
 from symda.anneal.failure import explain
 from symda.anneal.levels import DROPPED, FAILED
 from symda.anneal.starts import Draw, Point, Start
+from symda.build.course import unfit
 from symda.errors import OptionError
 from symda.status import Reason, Status
 from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.build.abstract import Kernels, Payload
+    from symda.build.flows import FlowEngine
     from symda.observe import Problem
-    from symda.solve import Climber, Judge, Minimiser, Minimum, Solver
+    from symda.solve import Climber, Judge, Minimiser, Minimum, Solution, Solver, Strong
 
 
 #: What to do where the slope is infinite.
@@ -75,6 +77,8 @@ class Job:
         0 for the first start of each path; a strategy that starts paths again takes others.
     rungs
         The rungs to climb, all by default; results have B of them whatever is climbed.
+    flow
+        What integrates the model, for those who ask for its own solutions.
     bar
         Paths whose action is above this at a rung between climb no further: the action of a
         minimum grows with Rf, and with the window.
@@ -93,6 +97,7 @@ class Job:
     workers: int = 1
     turn: int = 0
     rungs: tuple[int, ...] = ()
+    flow: FlowEngine | None = None
     bar: float = math.inf
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -128,6 +133,7 @@ class PathResult:
     last_beta: int
     message: str
     interrupted: bool
+    solution: Solution | None = None  #: The model's own that it ended in, of one that shot.
 
     @property
     def level(self) -> float:
@@ -167,6 +173,7 @@ class Workspace(threading.local):
             self.kernels, self._make, self._make_judge = job.prepare(job)
         self._dynamics: dict[int, Dynamics] = {}
         self._judges: dict[int, Judge | None] = {}
+        self._strong: Strong | None = None
         self.minimiser(job)
 
     def minimiser(self, job: Job) -> Minimiser:
@@ -191,6 +198,21 @@ class Workspace(threading.local):
         if job.problem.N not in self._judges:
             self._judges[job.problem.N] = self._make_judge(job.problem)
         return self._judges[job.problem.N]
+
+    def strong(self, job: Job) -> Strong:
+        """Return the action of the model's own solutions; the job has a flow."""
+        from symda.build.kernels import matrices_of
+        from symda.solve import Strong
+
+        if self._strong is None:
+            if job.flow is None:
+                raise OptionError(
+                    f"anneal: the start {job.start.name!r} integrates the model, and cannot: "
+                    f"{unfit(job.problem) or 'there is no flow'}. Take another start."
+                )
+            at = matrices_of(self.kernels.at(job.problem), "solution of the model's equations")
+            self._strong = Strong(at, job.flow)
+        return self._strong
 
     def dynamics(self, job: Job) -> Dynamics:
         """Return the forward steps of a job's problem, which may be a window of the whole."""
@@ -323,7 +345,10 @@ def first_point(job: Job, k: int) -> Point:
         bounds.
     """
     problem, told = job.problem, f"anneal: the start {job.start.name!r}"
-    draw = Draw(problem, job.seed, k, job.turn, lambda: workspace(job).dynamics(job))
+    tools = workspace(job)
+    draw = Draw(
+        problem, job.seed, k, job.turn, lambda: tools.dynamics(job), lambda: tools.strong(job)
+    )
     path, theta = (np.array(part, dtype=float) for part in job.start.point(draw))
     if path.shape != (problem.M, problem.D) or theta.shape != (problem.P,):
         raise OptionError(

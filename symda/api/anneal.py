@@ -21,7 +21,7 @@ from symda.api import preflight
 from symda.api.assessed import assessed
 from symda.api.check import estimate
 from symda.api.kinked import name_kinks
-from symda.api.machine import build_ahead
+from symda.api.machine import build_ahead, flow_of
 from symda.api.run import Run
 from symda.api.same import check_equations, digests, given_digests
 from symda.api.specification import require_one
@@ -62,6 +62,7 @@ def anneal(
     keep: str = "last",
     time_limit: float | None = None,
     stop_after: int | None = None,
+    finish: str = "auto",
     progress: bool | None = None,
 ) -> Run:
     """Find paths and parameters of least action by raising the model precision step by step.
@@ -126,6 +127,11 @@ def anneal(
         Seconds after which no rung is begun; what is done is returned.
     stop_after : int, optional
         Stop once the lowest level has been hit so often.
+    finish : {"auto", "strong", "none"}
+        Whether the lowest distinct levels are finished at the end as solutions of the equations:
+        minimised over first states and parameters alone. Levels are then ranked by that action;
+        both numbers are reported. ``"auto"``: with ``strategy="auto"``, where the model can be
+        integrated.
     progress : bool, optional
         Show a progress bar; when left out, if standard error is a terminal.
 
@@ -173,8 +179,8 @@ def anneal(
     if capability.continuous:
         fix = "Use solver='newton', 'ipopt' or 'lbfgs', or anneal the experiments one by one."
         require_one(problem, f"anneal: solver={settings.chosen.name!r}", fix)
-    if "lanes" in parts:
-        build_ahead(action.specification, problem)
+    specification, integrates = action.specification, settings.integrates
+    build_ahead(specification, problem, lanes="lanes" in parts, flow=integrates)
     kernels = action.compile().machine
     _check_provided(settings.chosen, kernels, problem)
     rf = settings.ladder.over(problem)
@@ -184,11 +190,15 @@ def anneal(
         preflight.warn_of_time(float(time_limit), seconds, stacklevel=2)
     preflight.warn(action.field, kernels.at(problem), rf, stacklevel=2)
     preflight.warn_of_window(settings.method, problem, rf, stacklevel=2)
+    flow = flow_of(specification, problem) if integrates else None
+    if flow is None and settings.finish == "strong":
+        _refuse_finish(action, problem)
     dataset = driver.anneal(
         kernels.payload(problem, parts),
         problem,
         settings,
         reporter=_reporter(progress),
+        flow=flow,
         attrs={
             "model": action.model.name,
             "scheme": action.scheme.name,
@@ -209,6 +219,17 @@ def anneal(
         # what is done is done, though not looked at
         dataset.attrs["interrupted"] = 1
     return Run(dataset, action)
+
+
+def _refuse_finish(action: Action, problem: Problem) -> None:
+    """Refuse to finish what cannot be integrated."""
+    from symda.build.course import unfit
+
+    why = "the action is matrix-free" if action.matrix_free else unfit(problem)
+    raise OptionError(
+        f"anneal: finish='strong' integrates the model from first states and parameters, and "
+        f"cannot: {why}. Leave finish out."
+    )
 
 
 def _check_provided(solver: Solver, kernels: Kernels, problem: Problem) -> None:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from symda.api.specification import Specification
     from symda.build import Options
     from symda.build.abstract import Kernels
+    from symda.build.flows import FlowEngine
     from symda.derive.field import Field
     from symda.derive.lattice import LatticeField
+    from symda.emit import Source
     from symda.observe import Problem
 
 
@@ -65,26 +67,59 @@ def machine(specification: Specification, options: Options | None = None) -> Ker
     return built[key]
 
 
-def build_ahead(specification: Specification, problem: Problem) -> None:
-    """Begin to build the structured solver while the kernels are built.
+def build_ahead(
+    specification: Specification, problem: Problem, *, lanes: bool, flow: bool
+) -> None:
+    """Begin to build the structured solver and the flow while the kernels are built.
 
-    `Kernels.structured` finds it in the cache, waits for it there, or says what went wrong.
+    `Kernels.structured` and `flow_of` find them in the cache, wait for them there, or say what went
+    wrong.
     """
     from symda.build import build, toolchain
+    from symda.build.course import unfit
     from symda.build.lane_flags import lane_flags
     from symda.derive.field import Field
+    from symda.emit.flows import emit_flow
+    from symda.lower.flows import lower_flow
 
-    flags = lane_flags(problem)
-    if not isinstance(specification.field, Field) or flags is None or not toolchain().usable:
+    field = specification.field
+    if not isinstance(field, Field) or not toolchain().usable:
         return
-    source = specification.newton(given=bool(problem.given.any()))
-    options = _further(None, flags)
+    wanted: list[tuple[Source, Options | None]] = []
+    flags = lane_flags(problem) if lanes else None
+    if flags is not None:
+        source = specification.newton(given=bool(problem.given.any()))
+        wanted.append((source, _further(None, flags)))
+    if flow and not unfit(problem):
+        wanted.append((emit_flow(lower_flow(field)), None))
 
-    def quietly() -> None:
+    def quietly(source: Source, options: Options | None) -> None:
         with contextlib.suppress(SymdaError):
             build(source, options)
 
-    threading.Thread(target=quietly, name="symda-build").start()
+    for one in wanted:
+        threading.Thread(target=quietly, args=one, name="symda-build").start()
+
+
+def flow_of(specification: Specification, problem: Problem) -> FlowEngine | None:
+    """Build what integrates an action's model, or take it from the cache; None where nothing does.
+
+    Raises
+    ------
+    BuildError
+        If the compiler fails.
+    """
+    from symda.build.course import unfit
+    from symda.build.flows import flow_engine
+    from symda.derive.field import Field
+
+    field, flows = specification.field, specification.flows
+    if not isinstance(field, Field) or unfit(problem):
+        return None
+    key = tuple(os.environ.get(name) for name in CHOICE)
+    if key not in flows:
+        flows[key] = flow_engine(field)
+    return flows[key]
 
 
 def _further(options: Options | None, flags: tuple[str, ...]) -> Options | None:

@@ -30,6 +30,7 @@ from symda.observe.weights import Averaging, ErrorForm
 if TYPE_CHECKING:
     from symda.build import Options
     from symda.build.abstract import Kernels
+    from symda.build.flows import FlowEngine
     from symda.derive.lattice import MachineField
     from symda.emit import Source
     from symda.lower import KernelIR
@@ -67,6 +68,8 @@ class Specification:
     correlations: ErrorCorrelations | None = None
     #: Kernels that were built, by compiler options and the environment's choice of a compiler.
     built: dict[tuple[Options | str | None, ...], Kernels] = field(default_factory=dict)
+    #: What integrates the model, by the environment's choice of a compiler.
+    flows: dict[tuple[str | None, ...], FlowEngine] = field(default_factory=dict)
     #: Text of structured solvers, without and with given initial values.
     solvers: dict[bool, Source] = field(default_factory=dict)
 
@@ -79,6 +82,7 @@ class Specification:
         # what was derived and built is made again where it is needed
         return {one.name: getattr(self, one.name) for one in fields(self)} | {
             "built": {},
+            "flows": {},
             "solvers": {},
         }
 
@@ -92,7 +96,7 @@ class Specification:
     def _correlated(self) -> Specification:
         """The same, with equations and kernels of correlated noise."""
         measurement = replace(self.measurement, correlated=True)
-        return replace(self, measurement=measurement, built={}, solvers={})
+        return replace(self, measurement=measurement, built={}, flows={}, solvers={})
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -40,6 +40,10 @@ class FlowEngine(Protocol):
     def clock(self) -> bool:
         """Whether time itself enters F."""
 
+    @property
+    def discrete(self) -> bool:
+        """Whether the model is a map."""
+
     def run(
         self,
         x0: FloatArray,
@@ -69,12 +73,12 @@ def flow_engine(field: Field, options: Options | None = None) -> FlowEngine:
         If the compiler fails.
     """
     clock = bool(field.field.which_depends("t", ["value"], 1, True)[0])
-    sizes = (field.D, field.P, field.U)
+    given = (field.D, field.P, field.U, clock, field.model.discrete)
     try:
         library = build(emit_flow(lower_flow(field)), options).library
     except NoCompiler:
-        return VirtualFlows(serial(flow_functions(field)), *sizes, clock, field.model.discrete)
-    return CompiledFlows(library, *sizes, clock)
+        return VirtualFlows(serial(flow_functions(field)), *given)
+    return CompiledFlows(library, *given)
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ class CompiledFlows:
     P: int
     U: int
     clock: bool
+    discrete: bool
     kind = "compiled"
 
     def run(

@@ -12,6 +12,7 @@ from symda.solve.newton import Newton
 from symda.solve.objective import Objective
 from symda.solve.solver import Capability, Descent, Solver
 from symda.solve.stationary import Judge, Stationarity, on_edge, settled
+from symda.solve.strong import Solution, Strong
 
 #: Name -> solver with its usual options.
 SOLVERS: Registry[Solver] = Registry(
@@ -34,8 +35,10 @@ __all__ = [
     "Minimum",
     "Newton",
     "Objective",
+    "Solution",
     "Solver",
     "Stationarity",
+    "Strong",
     "judge",
     "on_edge",
     "settled",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,10 +98,8 @@ class Strong:
     scales and given initial values are, the kernels of the action say.
     """
 
-    def __init__(
-        self, evaluator: BlockEvaluator, engine: FlowEngine, *, discrete: bool = False
-    ) -> None:
-        self._at, self._engine, self._discrete = evaluator, engine, discrete
+    def __init__(self, evaluator: BlockEvaluator, engine: FlowEngine) -> None:
+        self._at, self._engine = evaluator, engine
         self.problem = p = evaluator.problem
         self._integrations = 0
         first = p.first_unknowns[~p.given]
@@ -113,7 +112,11 @@ class Strong:
         self._columns[self.places] = np.arange(self.places.size)
 
     def minimise(
-        self, path: FloatArray, theta: FloatArray, deadline: float | None = None
+        self,
+        path: FloatArray,
+        theta: FloatArray,
+        deadline: float | None = None,
+        halt: threading.Event | None = None,
     ) -> Solution:
         """Minimise from the first states of a path (M, D) and parameters (P,).
 
@@ -124,6 +127,8 @@ class Strong:
         ----------
         deadline : float, optional
             `time.time()` after which no iteration begins.
+        halt : threading.Event, optional
+            Set by who wants no further iteration.
         """
         began, self._integrations = time.perf_counter(), 0
         p = self.problem
@@ -143,6 +148,9 @@ class Strong:
                 break
             if deadline is not None and time.time() >= deadline:
                 message = "the time limit was reached"
+                break
+            if halt is not None and halt.is_set():
+                message = "it was halted"
                 break
             iterations += 1
             step = self._step(v, here, radius)
@@ -179,18 +187,41 @@ class Strong:
             seconds=time.perf_counter() - began,
         )
 
+    def solution(self, path: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray, str]:
+        """Integrate from the first states of a path (M, D) with parameters (P,), to all points.
+
+        Returns
+        -------
+        path : (M, D)
+        theta : (P,)
+        why : str
+            Why there is no solution, empty where there is one.
+        """
+        p = self.problem
+        v = p.unknowns.inside(*self._at.split(path, theta))[self.places]
+        X, values, _, why = self._lead(v, every=True)
+        return X, values, why or "it leaves finite numbers" * (not np.isfinite(X).all())
+
+    def action(self, path: FloatArray, theta: FloatArray) -> tuple[float, str]:
+        """Return the action of the solution from a path's first states, and why there is none."""
+        p = self.problem
+        return self._valued(p.unknowns.inside(*self._at.split(path, theta))[self.places])
+
+    def _valued(self, v: FloatArray) -> tuple[float, str]:
+        X, values, _, why = self._lead(v)
+        if why:
+            return np.inf, why
+        with np.errstate(all="ignore"):
+            found = self._at.action(X, values, 0.0)
+        return (found, "") if np.isfinite(found) else (np.inf, "its action is not finite")
+
     def unknowns(self, path: FloatArray, theta: FloatArray) -> FloatArray:
         """Return the unknowns (n,) of a path (M, D) and parameters (P,)."""
         return self.problem.unknowns.join(path, theta)[self.places]
 
     def value(self, v: FloatArray) -> float:
         """Return the action of the solution from unknowns v; infinite where there is none."""
-        X, theta, _, why = self._lead(v)
-        if why:
-            return np.inf
-        with np.errstate(all="ignore"):
-            found = self._at.action(X, theta, 0.0)
-        return found if np.isfinite(found) else np.inf
+        return self._valued(v)[0]
 
     def gradient(self, v: FloatArray) -> FloatArray:
         """Return its gradient, (n,); not a number where there is no solution."""
@@ -340,14 +371,14 @@ class Strong:
     def _courses(self) -> list[tuple[Course, IntArray]]:
         clock = self._engine.clock
         return [
-            course_of(one, clock=clock, discrete=self._discrete) for one in self.problem.experiments
+            course_of(one, clock=clock, discrete=self._engine.discrete) for one in self.problem.experiments
         ]
 
     @cached_property
     def _every(self) -> list[tuple[Course, IntArray]]:
         """Do the same, kept at all grid points."""
         return [
-            course_of(one, clock=True, discrete=self._discrete) for one in self.problem.experiments
+            course_of(one, clock=True, discrete=self._engine.discrete) for one in self.problem.experiments
         ]
 
 

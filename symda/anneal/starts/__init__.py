@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from symda.anneal.starts.from_paths import FromPaths
 from symda.anneal.starts.nudged import Nudged
+from symda.anneal.starts.simulated import Simulated
 from symda.anneal.starts.start import Draw, Function, Point, Start, StartFunction
 from symda.anneal.starts.uniform import Uniform
 from symda.registry import Registry
 
 STARTS: Registry[Start] = Registry(
     "start",
-    [Uniform(), Nudged()],
+    [Uniform(), Nudged(), Simulated()],
     of=Start,
     own="a function (problem, rng) -> (X, theta), or an object with name and point(draw)",
 )
@@ -22,6 +23,7 @@ __all__ = [
     "Function",
     "Nudged",
     "Point",
+    "Simulated",
     "Start",
     "StartFunction",
     "Uniform",

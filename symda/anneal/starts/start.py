@@ -14,6 +14,7 @@ from symda.types import FloatArray
 if TYPE_CHECKING:
     from symda.anneal.dynamics import Dynamics
     from symda.observe import Problem
+    from symda.solve import Strong
 
 
 Point: TypeAlias = tuple[FloatArray, FloatArray]
@@ -36,6 +37,8 @@ class Draw:
         0 for the path's first start; others for more of them.
     forward : function
         Makes the model's forward steps, which `dynamics` asks for.
+    flow : function
+        Makes what integrates the model, which `strong` asks for.
     rng : numpy.random.Generator
         Random numbers that depend on seed, path and turn only.
     """
@@ -45,6 +48,7 @@ class Draw:
     number: int = 0
     turn: int = 0
     forward: Callable[[], Dynamics] | None = None
+    flow: Callable[[], Strong] | None = None
     rng: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +62,13 @@ class Draw:
         if self.forward is None:
             raise ValueError("this draw was made without the model's steps")
         return self.forward()
+
+    @property
+    def strong(self) -> Strong:
+        """The model's own solutions."""
+        if self.flow is None:
+            raise ValueError("this draw was made without the model's flow")
+        return self.flow()
 
     def again(self, turn: int) -> Draw:
         """Return the draw of another start for the same path."""

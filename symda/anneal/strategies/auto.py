@@ -7,9 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from symda.anneal.levels import HIT, count_hits
+import numpy as np
+
+from symda.anneal.levels import HIT
+from symda.anneal.starts import Simulated
 from symda.anneal.strategies.full_window import FullWindow
 from symda.anneal.strategies.population import Population
+from symda.anneal.strategies.shooting import Shooting
 from symda.anneal.strategies.strategy import Strategy
 from symda.anneal.strategies.window import Window
 from symda.checks import integer
@@ -17,7 +21,6 @@ from symda.checks import integer
 if TYPE_CHECKING:
     from symda.anneal.starts import Start
     from symda.anneal.task import Job, PathResult
-    from symda.observe import Problem
 
 
 #: Starts of a round: two for each lane of two threads.
@@ -26,6 +29,14 @@ ROUND = 16
 CANDIDATES = 20
 #: A kind that met the lowest level gets so many times the work of one that did not.
 FAVOUR = 4.0
+#: Where simulated paths begin: a model error as large as the state's spread costs so much.
+HIGH = 1e3
+#: Of so many solutions the best is one to shoot from.
+BEST = 100
+#: An iteration of shooting counts as so many of Newton's.
+SHOT = 10.0
+#: With fewer data than this share of a path's unknowns little is measured.
+SPARSE = 0.1
 #: Met so often, by more than one kind, a level is the lowest although the data disagree with it.
 SURE = 20
 #: Paths climb no further from this far above the lowest level, as a share of it and in its units.
@@ -140,7 +151,8 @@ class Campaign:
             self.results[k] = result
             self.attempts[k] = one.paths[0] if one.kind.strategy.pooled else k
             self.named[k] = one.kind.name
-        work = float(sum(result.iterations.sum() for result in found.values()))
+        shot = SHOT if isinstance(one.kind.strategy, Shooting) else 1.0
+        work = shot * float(sum(result.iterations.sum() for result in found.values()))
         before = self._work.get(one.kind.name, 0.0)
         self._work[one.kind.name] = before + max(work, float(len(one.paths)))
         if not any(math.isfinite(r.level) or r.last_beta >= 0 for r in found.values()):
@@ -211,38 +223,52 @@ class Campaign:
         """Return why the run is to end, or an empty string."""
         met, above = self.met(), self.above()
         count = sum(met.values())
-        kinds = sum(math.isfinite(self._work.get(k.name, 0.0)) for k in self.kinds)
-        agreed = len(met) > 1 or kinds == 1
-        if count >= self.auto.met and (above is False or (above is None and agreed)):
-            said = "that is within what the noise lets expect" if above is False else ""
-            return f"the lowest level was met {count} times" + f", and {said}" * bool(said)
-        if count >= SURE and agreed:
+        tried = all(kind.name in self._work for kind in self.kinds)
+        said = f"the lowest level was met {count} times"
+        if count >= self.auto.met and above is False:
+            return f"{said}, and that is within what the noise lets expect"
+        if count >= self.auto.met and above is None and tried:
+            return f"{said}, and every kind of start had its turn"
+        if count >= SURE and tried:
             return (
-                f"the lowest level was met {count} times by {len(met)} kinds of starts: that it is "
-                "above what the noise lets expect is not for want of starts"
+                f"{said}, and every kind of start had its turn: that it is above what the noise "
+                "lets expect is not for want of starts"
             )
         if self._started >= self.most:
             return f"all {self.most} starts were made"
         return ""
 
 
-def kinds_of(problem: Problem, starts: Mapping[str, Start], *, windows: bool) -> list[Kind]:
+def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool) -> list[Kind]:
     """Return the kinds of starts that a problem has, in the order in which they are tried.
 
     Parameters
     ----------
+    job : Job
+        What all paths share.
     starts : mapping of str to Start
         Those to choose from, by name.
     windows : bool
         Whether a window can grow.
     """
-    kinds = [Kind("uniform", starts["uniform"], FullWindow())]
+    problem, uniform, nudged = job.problem, starts["uniform"], starts["nudged"]
+    ladders = [Kind("uniform", uniform, FullWindow())]
     if windows:
-        kinds.append(Kind("windows", starts["uniform"], Window()))
+        ladders.append(Kind("windows", uniform, Window()))
     if (problem.rm > 0.0).sum(axis=0).max(initial=0) > 1:
-        kinds.append(Kind("nudged", starts["nudged"], FullWindow()))
+        ladders.append(Kind("nudged", nudged, FullWindow()))
         if windows:
-            kinds.append(Kind("nudged windows", starts["nudged"], Window()))
-    if windows:
-        kinds.append(Kind("population", starts["uniform"], Population()))
-    return kinds
+            ladders.append(Kind("nudged windows", nudged, Window()))
+    solutions = []
+    if job.flow is not None:
+        # a path without model errors: the rungs where they are cheap would only lead it away
+        heights = job.rf[:, problem.ruled] * problem.variances[problem.ruled]
+        high = np.log(heights).mean(axis=1) + math.log(problem.step_unit) >= math.log(HIGH)
+        first = int(np.argmax(high)) if high.any() else len(job.rf) - 1
+        solutions = [
+            Kind("shooting", Simulated(best_of=BEST), Shooting()),
+            Kind("simulated", Simulated(), FullWindow(), first),
+        ]
+    sparse = problem.data_count < SPARSE * problem.M * int(problem.ruled.sum())
+    kinds = [*solutions, *ladders] if sparse else [*ladders, *solutions]
+    return [*kinds, Kind("population", uniform, Population())] if windows else kinds

@@ -1,0 +1,106 @@
+"""The strong constraint at the end: the lowest levels become solutions of the equations."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symda.anneal.levels import GAP, expected_band
+from symda.anneal.task import Job, PathResult, workspace
+from symda.status import Status
+
+if TYPE_CHECKING:
+    from symda.solve import Solution
+
+
+#: Distinct levels that are finished.
+LEVELS = 5
+#: A path whose model errors are a smaller share of its action is nearly a solution: one that is
+#: higher by this share, or these units of the action, was not found well.
+SHARE, UNITS = 0.05, 20.0
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The solutions that some paths led to, and which of them is the answer."""
+
+    paths: tuple[int, ...] = ()
+    solutions: tuple[Solution, ...] = ()
+    chosen: int = -1  #: Place of the answer among them; -1: it is the lowest path itself.
+    told: str = ""  #: What was decided, in words.
+
+
+def finish(
+    job: Job, results: Sequence[PathResult], workers: int, deadline: float | None = None
+) -> Finish:
+    """Minimise over first states and parameters alone, from the lowest distinct levels.
+
+    Parameters
+    ----------
+    job
+        What the paths shared; it has a flow.
+    results
+        What they found.
+    workers
+        Levels at once.
+    deadline
+        `time.time()` after which no iteration begins.
+    """
+    scale = job.problem.measurement_scale
+    ended = sorted((r for r in results if math.isfinite(r.level)), key=lambda r: r.level)
+    distinct: list[PathResult] = []
+    for one in ended:
+        if not distinct or one.level > distinct[-1].level + GAP * scale:
+            distinct.append(one)
+    lowest = distinct[:LEVELS]
+    if not lowest:
+        return Finish(told="no path reached the end of the ladder, so none was finished")
+
+    def led(one: PathResult) -> Solution:
+        if one.solution is not None:
+            return one.solution
+        strong = workspace(job).strong(job)
+        return strong.minimise(one.states, one.theta[one.last_beta], deadline)
+
+    began = time.perf_counter()
+    if workers > 1 and len(lowest) > 1:
+        with ThreadPoolExecutor(workers) as pool:
+            solutions = tuple(pool.map(led, lowest))
+    else:
+        solutions = tuple(map(led, lowest))
+    seconds = time.perf_counter() - began
+    chosen, why = _chosen(job, lowest, solutions)
+    paths = tuple(one.path for one in lowest)
+    many = f"{len(lowest)} levels" if len(lowest) > 1 else "the level"
+    told = f"finished {many} as solutions of the equations in {seconds:.2g} s: {why}"
+    return Finish(paths, solutions, chosen, told)
+
+
+def _chosen(
+    job: Job, lowest: Sequence[PathResult], solutions: Sequence[Solution]
+) -> tuple[int, str]:
+    """Return which solution is the answer, or -1, and why."""
+    actions = np.array([one.action for one in solutions])
+    if not np.isfinite(actions).any():
+        return -1, f"none has one ({solutions[0].message})"
+    best = int(np.nanargmin(actions))
+    found, path, scale = solutions[best], lowest[best], job.problem.measurement_scale
+    said = f"the lowest has the action {found.action:.6g}, from the level {path.level:.6g}"
+    if found.status != Status.CONVERGED:
+        said += f", though it is no minimum yet ({found.message})"
+    weak, band = lowest[0], expected_band(job.problem)
+    near = found.action <= weak.level + max(UNITS * scale, SHARE * abs(weak.level))
+    right = band is not None and found.measurement_term <= band[1]
+    nearly = weak.model_term[-1] <= SHARE * abs(weak.level)
+    if near or right or not nearly:
+        return best, said
+    return -1, (
+        f"{said}; the lowest path, {weak.level:.6g}, is nearly one itself, so that this is taken "
+        "for one that was not found from there, as where the equations are unstable"
+    )
