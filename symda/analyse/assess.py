@@ -106,17 +106,17 @@ def assess(
         found = _look(dataset, evaluator, equations, best, rung, rf, own)
         place = places(dataset, evaluator, rung)
         judged = dataset.assign(place=("path", place))
-        at = _point(dataset, evaluator.problem, best, rung)
+        at = point_of(dataset, evaluator.problem, best, rung)
         if has_matrices(evaluator):
             found = replace(found, values=evaluator.prior_of_values(*at))
             if equations.noise is not None:
-                judged, found = _with_residuals(judged, found, evaluator, equations.noise, *at)
+                judged, found = with_residuals(judged, found, evaluator, equations.noise, *at)
     found = replace(found, random=random)
     judged.attrs[ATTRIBUTE] = json.dumps(asdict(found))
     return judged
 
 
-def _point(
+def point_of(
     dataset: xr.Dataset, problem: Problem, path: int, rung: int
 ) -> tuple[FloatArray, FloatArray]:
     """Return a path and its parameters as solvers move them."""
@@ -136,7 +136,7 @@ def _look(
     own: bool,
 ) -> Assessment:
     problem = evaluator.problem
-    X, theta = _point(dataset, problem, best, rung)
+    X, theta = point_of(dataset, problem, best, rung)
     judges = judge(evaluator)
     if judges is None:
         # the compiled solver's own test of a minimum is the same one
@@ -160,11 +160,11 @@ def _look(
         minimum=here.minimum if own else None,
         words=here.words(problem),
         decrement=here.decrement,
-        held=tuple(_held(problem, fixed)),
+        held=tuple(held_names(problem, fixed)),
         unseen=tuple(equations.unseen),
         jumps=() if equations.jumps is None else equations.jumps(*problem.natural(X, theta)),
         n=int(problem.data_count),
-        p=_fitted(evaluator, equations, fixed, X, theta),
+        p=fitted(evaluator, equations, fixed, X, theta),
     )
     left = NEARBY * problem.measurement_scale
     if not (here.minimum if own else here.convex and here.decrement <= left):
@@ -186,15 +186,15 @@ def _look(
     else:
         found = replace(
             found,
-            loose=(*_open(bars), *_wide(bars, problem)),
+            loose=(*open_directions(bars), *wide_parameters(bars, problem)),
             sds=tuple((name, float(sd)) for name, sd in bars.sd.items()),
-            beyond=tuple(_beyond(bars, problem)),
+            beyond=tuple(beyond_bounds(bars, problem)),
             spread=spread,
         )
     return _checked(found, evaluator, equations, X, theta, rf, expansion, bars, fixed, notes)
 
 
-def _with_residuals(
+def with_residuals(
     dataset: xr.Dataset,
     found: Assessment,
     evaluator: BlockEvaluator,
@@ -230,7 +230,7 @@ def _with_residuals(
     )
 
 
-def _held(problem: Problem, held: BoolArray) -> list[tuple[str, int]]:
+def held_names(problem: Problem, held: BoolArray) -> list[tuple[str, int]]:
     on_path, on_theta = problem.unknowns.split(held & problem.unknowns.free)
     points = on_path.sum(axis=0)
     states = [(problem.states[a], int(points[a])) for a in np.flatnonzero(points)]
@@ -238,7 +238,7 @@ def _held(problem: Problem, held: BoolArray) -> list[tuple[str, int]]:
     return [(problem.parameters[i], 0) for i in names] + states
 
 
-def _fitted(
+def fitted(
     evaluator: Evaluator,
     equations: ModelEquations,
     fixed: BoolArray,
@@ -263,14 +263,14 @@ def _unseen(problem: Problem, equations: ModelEquations) -> int:
     return int((~problem.given[:, at]).sum())
 
 
-def _open(bars: Posterior) -> tuple[str, ...]:
+def open_directions(bars: Posterior) -> tuple[str, ...]:
     """Name what the data leave open: directions without curvature, in relative units."""
     table = bars.directions(NAMES)
     endless = np.isinf(table["relative_sd"].to_numpy(dtype=float))
     return tuple(str(name) for name in table["components"][endless])
 
 
-def _wide(laplace: Posterior, problem: Problem) -> Iterator[str]:
+def wide_parameters(laplace: Posterior, problem: Problem) -> Iterator[str]:
     """Name the parameters of which their bounds say more than the data, or that run to 0."""
     widths = np.ptp(problem.parameter_bounds, axis=1)
     widths = np.where(problem.scaled[problem.D :], np.minimum(widths, VAGUE), widths)
@@ -280,7 +280,7 @@ def _wide(laplace: Posterior, problem: Problem) -> Iterator[str]:
             yield f"{name} +1.00"
 
 
-def _beyond(laplace: Posterior, problem: Problem) -> Iterator[str]:
+def beyond_bounds(laplace: Posterior, problem: Problem) -> Iterator[str]:
     """Name the parameters whose interval of 95 % goes beyond a bound."""
     limits = dict(zip(problem.parameters, problem.limits[problem.D :].tolist(), strict=True))
     for name, (low, high) in laplace.interval().items():

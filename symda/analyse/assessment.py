@@ -37,6 +37,8 @@ class Assessment:
     #: Which path, at which rung.
     path: int
     beta: int
+    #: Whether it is the equations' own solution, integrated to this relative error; 0: it is not.
+    exact: float = 0.0
     #: Whether it ended in a minimum; None: its solver minimises another action.
     minimum: bool | None = None
     words: str = ""  #: Why it did not.

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.analyse.assessment import assessment
-from symda.analyse.levels import Expected, best_path, expected_action, last_rung, reached
-from symda.anneal.levels import FAILED, HIT, count_hits
+from symda.analyse.levels import (
+    Expected,
+    best_path,
+    chosen_solution,
+    climbed,
+    expected_action,
+    last_rung,
+    reached,
+)
+from symda.anneal.levels import DROPPED, FAILED, HIT, count_hits
 from symda.checks import number
 
 if TYPE_CHECKING:
@@ -162,8 +170,15 @@ def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -
     if rungs.size == 0:
         action = np.full(len(done), np.nan)
     else:
-        action = np.where(done[:, rungs[-1]], dataset["action"].values[:, rungs[-1]], np.nan)
-    failed = (dataset["status"].values == FAILED).any(axis=1)
+        action = np.where(done[:, rungs[-1]], climbed(dataset, int(rungs[-1])), np.nan)
+    chosen = chosen_solution(dataset)
+    if chosen is not None and level is None:
+        # what is below the level that led to the answer led elsewhere
+        level = float(dataset["solution_climbed"].values[chosen])
+        below = action < level - within * dataset.attrs["measurement_scale"]
+        action = np.where(below, np.finfo(float).max, action)
+    # a path that was dropped on its way was above the lowest level already
+    failed = np.isin(dataset["status"].values, (FAILED, DROPPED)).any(axis=1)
     numbers = dataset["attempt"].values
     ended = numbers[np.isfinite(action) | failed]
     lowest = np.array([np.fmin.reduce(action[numbers == k]) for k in np.unique(ended)])

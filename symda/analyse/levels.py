@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.analyse.assessment import assessment
-from symda.anneal.levels import FAILED, GAP, MINIMA, STOPPED, band
+from symda.anneal.levels import DROPPED, FAILED, GAP, MINIMA, STOPPED, band
 from symda.checks import number
 from symda.errors import OptionError, SolveError
 from symda.status import Status
-from symda.types import BoolArray
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-COLUMNS = ("level", "paths", "share", "measurement_term", "model_term", "chi2_z")
+COLUMNS = ("level", "solution", "paths", "share", "measurement_term", "model_term", "chi2_z")
 """Columns of every table of levels; the free parameters stand before the last one."""
 
 
@@ -33,16 +33,18 @@ class PathCounts:
     unfinished: int  #: Did not, because the run was stopped first.
     reached: int  #: Reached the last rung that any path reached: what there is to compare.
     rungs: tuple[int, ...] = ()  #: At which rungs (beta) solvers failed, in order.
+    dropped: int = 0  #: Did not, since they were above the lowest level already.
 
     def __str__(self) -> str:
-        total = self.finished + self.failed + self.unfinished
+        total = self.finished + self.failed + self.dropped + self.unfinished
         where = ""
         if self.rungs:
             first, last = self.rungs[0], self.rungs[-1]
             where = f" at rung {first}" if first == last else f" at rungs {first} to {last}"
         return (
             f"{self.finished} of {total} finished, {self.failed} failed{where}, "
-            f"{self.unfinished} not finished"
+            + f"{self.dropped} dropped as too high, " * bool(self.dropped)
+            + f"{self.unfinished} not finished"
         )
 
 
@@ -83,11 +85,13 @@ def path_counts(dataset: xr.Dataset) -> PathCounts:
     failures = dataset["status"].values == FAILED
     broken = failures.any(axis=1) & ~done[:, -1]
     count, failed = int(done[:, -1].sum()), int(broken.sum())
+    high = (dataset["status"].values == DROPPED).any(axis=1) & ~done[:, -1] & ~broken
     where = np.unique(np.argmax(failures[broken], axis=1))
     return PathCounts(
         finished=count,
         failed=failed,
-        unfinished=done.shape[0] - count - failed,
+        unfinished=done.shape[0] - count - failed - int(high.sum()),
+        dropped=int(high.sum()),
         reached=common,
         rungs=tuple(int(beta) for beta in dataset["beta"].values[where]),
     )
@@ -114,7 +118,8 @@ def status_counts(dataset: xr.Dataset) -> dict[str, int]:
 def best_path(dataset: xr.Dataset) -> int:
     """Return the index of the path with the lowest action.
 
-    Paths are compared at one common rung, the last that any of them reached, since actions of
+    Where paths were finished as solutions of the equations, and one of these is the answer, it is
+    the one of those. Else paths are compared at one common rung, the last that any of them reached, since actions of
     different Rf are not comparable. Of equal actions the lowest index wins.
 
     Returns
@@ -128,8 +133,26 @@ def best_path(dataset: xr.Dataset) -> int:
         If no path reached any rung.
     """
     rung = last_rung(dataset)
+    chosen = chosen_solution(dataset)
+    if chosen is not None:
+        return int(dataset["solution_path"].values[chosen])
     action = np.where(reached(dataset)[:, rung], dataset["action"].values[:, rung], np.inf)
     return int(np.argmin(action))
+
+
+def chosen_solution(dataset: xr.Dataset) -> int | None:
+    """Return which of the solutions that paths were finished as is the answer, None if none is."""
+    chosen = int(dataset.attrs.get("chosen_solution", -1))
+    return None if chosen < 0 else chosen
+
+
+def climbed(dataset: xr.Dataset, rung: int) -> FloatArray:
+    """Return what each path climbed to at a rung, (K,), before any was finished."""
+    action: FloatArray = dataset["action"].values[:, rung]
+    if chosen_solution(dataset) is not None and rung == dataset.sizes["beta"] - 1:
+        action = action.copy()
+        action[dataset["solution_path"].values] = dataset["solution_climbed"].values
+    return action
 
 
 def free_parameters(dataset: xr.Dataset) -> list[str]:
@@ -228,13 +251,15 @@ def level_members(
     fix = "0.01 counts actions that differ by 1 % in probability as one level"
     number(tolerance, "tolerance", fix, kind="non-negative")
     rung = _rung(dataset, beta)
-    action = dataset["action"].values[:, rung]
+    action = climbed(dataset, rung)
     paths = np.flatnonzero(reached(dataset)[:, rung])
     paths = paths[np.argsort(action[paths], kind="stable")]
     if paths.size == 0:
         return []
     gap = tolerance * float(dataset.attrs["measurement_scale"])
     groups = np.split(paths, np.flatnonzero(np.diff(action[paths]) > gap) + 1)
+    if chosen_solution(dataset) is not None and rung == last_rung(dataset):
+        return _by_solution(dataset, groups)
     if "place" not in dataset or rung != last_rung(dataset):
         return groups
     place = dataset["place"].values
@@ -243,6 +268,24 @@ def level_members(
         _, first = np.unique(place[group], return_index=True)
         apart += [group[place[group] == place[group[i]]] for i in np.sort(first)]
     return apart
+
+
+def _by_solution(dataset: xr.Dataset, groups: list[NDArray[np.intp]]) -> list[NDArray[np.intp]]:
+    """Put levels that were finished first, by their solutions' action; a finished path leads."""
+    action = dict(
+        zip(
+            dataset["solution_path"].values.tolist(),
+            dataset["solution_action"].values.tolist(),
+            strict=True,
+        )
+    )
+
+    def least(k: int) -> float:
+        found = action.get(k, math.nan)
+        return math.inf if math.isnan(found) else found
+
+    ordered = [np.array(sorted(group.tolist(), key=least), dtype=np.intp) for group in groups]
+    return sorted(ordered, key=lambda group: least(int(group[0])))
 
 
 def levels_table(
@@ -260,7 +303,9 @@ def levels_table(
     Returns
     -------
     pandas.DataFrame
-        One row a level, the lowest first. Columns: `level` (the action), `paths` (multiplicity),
+        One row a level, the lowest first. Columns: `level` (the action); where levels were finished,
+        `solution` (the action of the equations' own solution, by which rows are then ordered, nan
+        where a level was not finished; terms and parameters are the solution's); `paths` (multiplicity),
         `share` (of the paths that reached `beta`), `measurement_term`, `model_term`, each free
         parameter by its name, `chi2_z` (standard deviations of the action from its expectation,
         nan without a degree of freedom). Level, terms and parameters are those of the level's
@@ -285,9 +330,10 @@ def levels_table(
         values = dataset[variable].values[:, rung]
         return [float(values[group[0]]) for group in groups]
 
-    expected = expected_action(dataset)
+    expected, levels = expected_action(dataset), climbed(dataset, rung)
     columns: dict[str, list[float] | list[int]] = {
-        "level": lowest("action"),
+        "level": [float(levels[group[0]]) for group in groups],
+        **_solved(dataset, rung, groups),
         "paths": [group.size for group in groups],
         "share": [group.size / counted for group in groups],
         "measurement_term": lowest("measurement_term"),
@@ -310,6 +356,20 @@ def levels_table(
     stopped = dataset["status"].values[:, rung] == STOPPED
     table.attrs["stopped"] = int(np.count_nonzero(stopped & reached(dataset)[:, rung]))
     return table
+
+
+def _solved(
+    dataset: xr.Dataset, rung: int, groups: list[NDArray[np.intp]]
+) -> dict[str, list[float]]:
+    """Return the column of the solutions' actions, nan where a level was not finished."""
+    if "solution_path" not in dataset or rung != dataset.sizes["beta"] - 1:
+        return {}
+    paths, actions = (dataset[f"solution_{name}"].values for name in ("path", "action"))
+    found = []
+    for group in groups:
+        own = actions[np.isin(paths, group)]
+        found.append(float(np.nanmin(own)) if np.isfinite(own).any() else math.nan)
+    return {"solution": found}
 
 
 def _rung(dataset: xr.Dataset, beta: int | None) -> int:

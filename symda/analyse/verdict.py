@@ -147,7 +147,8 @@ def _minimum(dataset: xr.Dataset, found: Assessment | None) -> Finding:
     if found.minimum is None:
         text = "by its solver's own test, of the continuous problem"
         return Finding("minimum", True, text)
-    text = f"a Newton step would lower the action by {found.decrement:.2g} at beta = {beta}"
+    where = "among the equations' solutions" if found.exact else f"at beta = {beta}"
+    text = f"a Newton step would lower the action by {found.decrement:.2g} {where}"
     return Finding("minimum", True, f"{text}; {others}" if others else text)
 
 
@@ -156,6 +157,13 @@ def _solution(found: Assessment | None) -> Iterator[Finding]:
         return
     if found.minimum is False:
         yield Finding("solution", None, "not looked at, since the path is no minimum")
+        return
+    if found.exact:
+        text = (
+            "the path is the equations' own, integrated with steps whose relative error is "
+            f"{found.exact:.0e}"
+        )
+        yield Finding("solution", True, text)
         return
     if found.minimum is None and found.model is None and not found.notes:
         why = "the action has no minimum at this path of the continuous problem; take shorter steps"

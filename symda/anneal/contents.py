@@ -67,7 +67,17 @@ OPTIONAL = {
     "points": ("experiment", "i"),
     "steps": ("experiment", "i"),
     "relative_rf": ("beta", "f"),
+    "kind": ("path", "U"),
+    "solution_path": ("solution", "i"),
+    "solution_climbed": ("solution", "f"),
+    "solution_action": ("solution", "f"),
+    "solution_status": ("solution", "i"),
+    "solution_message": ("solution", "U"),
+    "solution_integrations": ("solution", "i"),
+    "solution_seconds": ("solution", "f"),
 }
+#: Those of paths that were finished, all or none.
+SOLUTION = tuple(name for name in OPTIONAL if name.startswith("solution_"))
 KINDS = {"f": "floating-point numbers", "i": "whole numbers", "b": "truth values", "U": "text"}
 
 #: Attributes -> what they are.
@@ -163,9 +173,26 @@ def _values(dataset: xr.Dataset) -> Iterator[str]:
             yield "time does not increase"
     if "covariance" in dataset.variables:
         yield from _covariance(dataset["covariance"].values)
+    yield from _solutions(dataset)
     rf = dataset["rf"].values
     if not (np.isfinite(rf).all() and (rf >= 0.0).all()):
         yield "rf holds a number that is no precision"
+
+
+def _solutions(dataset: xr.Dataset) -> Iterator[str]:
+    """Look at what says which paths were finished."""
+    chosen = dataset.attrs.get("chosen_solution", -1)
+    count = dataset.sizes.get("solution", 0)
+    if not (isinstance(chosen, Integral) and -1 <= int(chosen) < max(count, 0)):
+        yield f"the attribute chosen_solution is {chosen!r}, and there are {count} solutions"
+    if count:
+        absent = [name for name in SOLUTION if name not in dataset.variables]
+        if absent:
+            yield f"{absent[0]} is missing of what was finished"
+            return
+        paths = dataset["solution_path"].values
+        if paths.min() < 0 or paths.max() >= dataset.sizes["path"]:
+            yield "solution_path holds a number that is no path's"
 
 
 def _covariance(values: FloatArray) -> Iterator[str]:
@@ -192,6 +219,10 @@ def _attributes(dataset: xr.Dataset) -> Iterator[str]:
     for name in ("model", "scheme", "solver", "start", "strategy"):
         if not is_name(dataset.attrs[name]):
             yield f"the attribute {name} is {dataset.attrs[name]!r}, which is no name"
+    told = dataset.attrs.get("told", "[]")
+    lines = _json(told) if isinstance(told, str) else None
+    if not (isinstance(lines, list) and all(isinstance(line, str) for line in lines)):
+        yield f"the attribute told is {told!r}"
     texts = (text for text in dataset.attrs.values() if isinstance(text, str))
     for text in (*texts, *dataset["message"].values.tolist()):
         if not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8"):

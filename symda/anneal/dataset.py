@@ -91,7 +91,7 @@ def assemble(
 
     if kinds:
         variables["kind"] = ("path", np.array(kinds, dtype=str))
-    variables |= _solutions(problem, finish)
+    variables |= _solutions(results, finish)
     seen = problem.rm > 0.0
     if len(problem.repeat_at):
         again = np.where(problem.repeat_rm > 0.0, problem.repeat_y, np.nan)
@@ -136,26 +136,19 @@ def assemble(
     )
 
 
-def _solutions(problem: Problem, finish: Finish) -> dict[str, object]:
-    """Return the variables that hold the solutions which paths led to; none without."""
-    found = finish.solutions
-    if not found:
+def _solutions(results: Sequence[PathResult], finish: Finish) -> dict[str, object]:
+    """Return the variables that say which paths were finished; none where none was."""
+    if not finish.solutions:
         return {}
-    states, thetas = problem.natural(
-        np.stack([one.path for one in found]), np.stack([one.theta for one in found])
-    )
-    plain = {
-        "path": np.array(finish.paths),
+    places = {result.path: i for i, result in enumerate(results)}
+    found = finish.solutions
+    every = {
+        "path": np.array([places[k] for k in finish.paths]),
+        "climbed": np.array(finish.climbed),
         "action": np.array([one.action for one in found]),
-        "measurement_term": np.array([one.measurement_term for one in found]),
-        "decrement": np.array([one.decrement for one in found]),
         "status": np.array([one.status.code for one in found], dtype=np.int8),
         "message": np.array([one.message for one in found], dtype=str),
         "integrations": np.array([one.integrations for one in found]),
         "seconds": np.array([one.seconds for one in found]),
     }
-    return {
-        **{f"solution_{name}": ("solution", values) for name, values in plain.items()},
-        "solution_parameters": (("solution", "parameter"), thetas),
-        "solution_states": (("solution", "time", "state"), states),
-    }
+    return {f"solution_{name}": ("solution", values) for name, values in every.items()}

@@ -102,17 +102,17 @@ def anneal(
     run = _adaptive if isinstance(settings.method, Auto) else _given
     found = run(job, settings, reporter)
     climbed = time.monotonic() - climbing
-    ended, told = Finish(), found.told
+    ended, results, told = Finish(), found.results, found.told
     if flow is not None and settings.finishes and not found.interrupted:
         left = None if settings.time_limit is None else settings.time_limit - climbed
         deadline = None if left is None else time.time() + max(left, LEAST_LEFT)
-        ended = finish(job, found.results, found.workers, deadline)
+        ended, results = finish(job, found.results, found.workers, deadline)
         told = (*told, ended.told)
     return assemble(
         problem,
         job.rf,
         ladder.heights(problem),
-        found.results,
+        results,
         found.attempts,
         {
             **attrs,

@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from symda.anneal.levels import GAP, expected_band
-from symda.anneal.task import Job, PathResult, workspace
+from symda.anneal.task import OF_RUNGS, Job, PathResult, workspace
 from symda.status import Status
 
 if TYPE_CHECKING:
@@ -32,13 +32,14 @@ class Finish:
 
     paths: tuple[int, ...] = ()
     solutions: tuple[Solution, ...] = ()
+    climbed: tuple[float, ...] = ()  #: The level that each path had climbed to.
     chosen: int = -1  #: Place of the answer among them; -1: it is the lowest path itself.
     told: str = ""  #: What was decided, in words.
 
 
 def finish(
     job: Job, results: Sequence[PathResult], workers: int, deadline: float | None = None
-) -> Finish:
+) -> tuple[Finish, list[PathResult]]:
     """Minimise over first states and parameters alone, from the lowest distinct levels.
 
     Parameters
@@ -51,16 +52,25 @@ def finish(
         Levels at once.
     deadline
         `time.time()` after which no iteration begins.
+
+    Returns
+    -------
+    found
+        The solutions.
+    results
+        Where one of them is the answer, the finished paths have theirs at the last rung: what they
+        climbed to stands in `found`.
     """
     scale = job.problem.measurement_scale
-    ended = sorted((r for r in results if math.isfinite(r.level)), key=lambda r: r.level)
+    by_level = sorted((r for r in results if math.isfinite(r.level)), key=lambda r: r.level)
     distinct: list[PathResult] = []
-    for one in ended:
+    for one in by_level:
         if not distinct or one.level > distinct[-1].level + GAP * scale:
             distinct.append(one)
     lowest = distinct[:LEVELS]
     if not lowest:
-        return Finish(told="no path reached the end of the ladder, so none was finished")
+        none = Finish(told="no path reached the end of the ladder, so none was finished")
+        return none, list(results)
 
     def led(one: PathResult) -> Solution:
         if one.solution is not None:
@@ -79,7 +89,51 @@ def finish(
     paths = tuple(one.path for one in lowest)
     many = f"{len(lowest)} levels" if len(lowest) > 1 else "the level"
     told = f"finished {many} as solutions of the equations in {seconds:.2g} s: {why}"
-    return Finish(paths, solutions, chosen, told)
+    found = Finish(paths, solutions, tuple(one.level for one in lowest), chosen, told)
+    if chosen < 0:
+        return found, list(results)
+    ends = dict(zip(paths, solutions, strict=True))
+    return found, [
+        ended(job, one, ends[one.path])
+        if one.path in ends and ends[one.path].status != Status.FAILED
+        else one
+        for one in results
+    ]
+
+
+def ended(job: Job, result: PathResult, solution: Solution) -> PathResult:
+    """Return the record of a path with a solution of the equations as its last rung."""
+    last = job.rungs[-1]
+    kept = {name: getattr(result, name).copy() for name in (*OF_RUNGS, "states", "momenta", "fit")}
+    numbers = {
+        "action": solution.action,
+        "measurement_term": solution.measurement_term,
+        "model_term": 0.0,
+        "theta": solution.theta,
+        "status": solution.status.code,
+    }
+    for name, value in numbers.items():
+        kept[name][last] = value
+    kept["iterations"][last] += solution.iterations
+    kept["evaluations"][last] += solution.integrations
+    kept["seconds"][last] = np.nansum([kept["seconds"][last], solution.seconds])
+    kept["states"][:], kept["momenta"][:] = solution.path, 0.0
+    at = workspace(job).kernels.at(job.problem)
+    kept["fit"][:] = at.measure(solution.path, solution.theta)
+    by_beta = result.states_by_beta
+    if by_beta is not None:
+        by_beta = by_beta.copy()
+        by_beta[last] = solution.path
+    message = f"rung {last}: {solution.message}" if solution.message else ""
+    return replace(
+        result,
+        **kept,
+        states_by_beta=by_beta,
+        decrement=solution.decrement,
+        last_beta=last,
+        message=message,
+        solution=solution,
+    )
 
 
 def _chosen(

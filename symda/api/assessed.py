@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.analyse import ModelEquations, assess
+from symda.analyse.exact import assess_exact
+from symda.analyse.levels import chosen_solution
 from symda.api import preflight
 from symda.api.kinked import jumps_met
+from symda.api.machine import strong_of
 from symda.api.specification import Data, as_experiments
+from symda.build.kernels import matrices_of
 from symda.declare import Model, NoiseNumbers
 from symda.observe import Problem
 from symda.observe.jumps import within_steps
@@ -72,6 +76,10 @@ def assessed(
         jumps=lambda X, theta: jumps_met(action, problem, X, theta),
     )
     random = bool(dataset.attrs["starts_differ"])
+    if chosen_solution(dataset) is not None:
+        exact = matrices_of(at, "solution of the model's equations")
+        strong = strong_of(action.specification, exact)
+        return assess_exact(dataset, exact, strong, equations, random=random)
     return assess(dataset, at, equations, random=random, own=own)
 
 

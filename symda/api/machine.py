@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from symda.build import Options
     from symda.build.abstract import Kernels
     from symda.build.flows import FlowEngine
+    from symda.build.kernels import BlockEvaluator
     from symda.derive.field import Field
     from symda.derive.lattice import LatticeField
     from symda.emit import Source
     from symda.observe import Problem
+    from symda.solve import Strong
 
 
 #: Environment variables that choose the compiler, or none.
@@ -120,6 +122,21 @@ def flow_of(specification: Specification, problem: Problem) -> FlowEngine | None
     if key not in flows:
         flows[key] = flow_engine(field)
     return flows[key]
+
+
+def strong_of(specification: Specification, at: BlockEvaluator) -> Strong:
+    """Return the action of the model's own solutions of a problem that has some.
+
+    Raises
+    ------
+    BuildError
+        If the compiler fails.
+    """
+    from symda.solve import Strong
+
+    flow = flow_of(specification, at.problem)
+    assert flow is not None
+    return Strong(at, flow)
 
 
 def _further(options: Options | None, flags: tuple[str, ...]) -> Options | None:

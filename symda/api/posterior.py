@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.analyse.exact import exact_posterior
 from symda.analyse.laplace import laplace
+from symda.analyse.levels import chosen_solution
 from symda.analyse.posterior import Posterior
 from symda.api.checked_run import check_run
-from symda.api.machine import machine
+from symda.api.machine import machine, strong_of
 from symda.api.preflight import loose
 from symda.api.run import Run
 from symda.build.kernels import matrices_of
@@ -39,6 +41,13 @@ def posterior(
     values = np.array(list(best.parameters.values()))
     X, theta = problem.internal(best.states.values, values)
     evaluator = machine(specification).at(problem)
+    unseen, _ = loose(specification.field, problem)
+    if chosen_solution(d) is not None and best.path in d["solution_path"].values:
+        strong = strong_of(specification, matrices_of(evaluator, "Hessian"))
+        v = strong.unknowns(X, theta)
+        held = strong.held(v, strong.gradient(v))
+        found = exact_posterior(strong, v, held, theta, unseen=tuple(unseen))
+        return replace(found, values=values[problem.free])
     judges = judge(evaluator)
     if judges is None:
         raise OptionError(
@@ -54,7 +63,6 @@ def posterior(
     # the estimate is the run's; its error bars are those of the minimum itself
     X, exact, here = settled(judges, problem, X, theta, rf, here)
     X, exact = evaluator.split(X, exact)
-    unseen, _ = loose(specification.field, problem)
     matrices = matrices_of(evaluator, "Hessian")
     held = here.held | on_edge(judges, problem, X, exact, rf)
     found, _ = laplace(matrices, X, exact, rf, held=held, unseen=unseen)

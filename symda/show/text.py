@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -60,8 +61,15 @@ def summary(dataset: xr.Dataset) -> str:
         lines += [f"verdict: {first}", *rest, *_parameters(dataset)]
     else:
         lines += ["lowest level: none, no path reached a rung", *_messages(dataset)]
+    lines += told_lines(dataset)
     lines.append(f"solver time: {float(dataset['seconds'].sum()):.3g} s over all paths")
     return "\n".join(lines)
+
+
+def told_lines(dataset: xr.Dataset) -> list[str]:
+    """Return what a run decided by itself, a line each."""
+    told = json.loads(dataset.attrs.get("told", "[]"))
+    return ["what was done:", *(f"  {line}" for line in told)] if told else []
 
 
 def _heading(dataset: xr.Dataset) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from symda.anneal.finish import ended
 from symda.anneal.group import first_points
-from symda.anneal.task import Job, PathResult, blank, workspace
+from symda.anneal.task import Job, PathResult, blank, not_run, workspace
 from symda.status import Status
 
 if TYPE_CHECKING:
@@ -57,21 +56,8 @@ class Shooting:
 def _fitted(
     job: Job, k: int, start: Point, deadline: float | None, halt: Halt | None
 ) -> PathResult:
+    """Fit one path; of the ladder it has the last rung, as one that was finished has."""
     found = workspace(job).strong(job).minimise(*start, deadline, halt)
-    result, last = blank(job, k), job.rungs[-1]
-    result.status[last] = found.status.code
-    result.iterations[last] = found.iterations
-    result.evaluations[last] = found.integrations
-    result.seconds[last] = found.seconds
-    message = f"rung {last}: {found.message}" if found.message else ""
-    if found.status == Status.FAILED:
-        return replace(result, message=message)
-    result.action[last], result.measurement_term[last] = found.action, found.measurement_term
-    result.model_term[last], result.theta[last] = 0.0, found.theta
-    result.states[:], result.momenta[:] = found.path, 0.0
-    result.fit[:] = workspace(job).kernels.at(job.problem).measure(found.path, found.theta)
-    if result.states_by_beta is not None:
-        result.states_by_beta[last] = np.asarray(found.path)
-    return replace(
-        result, decrement=found.decrement, last_beta=last, message=message, solution=found
-    )
+    if found.status != Status.FAILED:
+        return ended(job, blank(job, k), found)
+    return not_run(job, k, found.message, failed=True)
