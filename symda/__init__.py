@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from symda import models
-    from symda.anneal import Ladder, Nudged, Population, Window
+    from symda.anneal import Auto, Ladder, Nudged, Population, Shooting, Simulated, Window
     from symda.api import (
         Action,
         BoundarySolution,
@@ -80,6 +80,7 @@ __all__ = [
     "INTEGRATORS",
     "SCHEMES",
     "Action",
+    "Auto",
     "Binomial",
     "BoundarySolution",
     "BuildError",
@@ -111,6 +112,8 @@ __all__ = [
     "Run",
     "Samples",
     "Scheme",
+    "Shooting",
+    "Simulated",
     "SolveError",
     "Solver",
     "StepMap",
@@ -143,7 +146,7 @@ __all__ = [
 
 _NAMES = {
     "symda": "models",
-    "symda.anneal": "Ladder Nudged Population Window",
+    "symda.anneal": "Auto Ladder Nudged Population Shooting Simulated Window",
     "symda.api": "Action BoundarySolution Run StepMap Trajectory anneal boundary_value integrate "
     "load simulate step_map twin",
     "symda.declare": "Binomial Censored Density Distribution Gamma HalfNormal Huber LogNormal "

@@ -4,19 +4,22 @@ from symda.anneal.driver import anneal
 from symda.anneal.ladder import Ladder
 from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
-from symda.anneal.starts import STARTS, Nudged
+from symda.anneal.starts import STARTS, Nudged, Simulated
 from symda.anneal.store import load, save
-from symda.anneal.strategies import STRATEGIES, Population, Window
+from symda.anneal.strategies import STRATEGIES, Auto, Population, Shooting, Window
 
 __all__ = [
     "STARTS",
     "STRATEGIES",
+    "Auto",
     "Ladder",
     "Nudged",
     "Population",
     "Reporter",
     "Settings",
+    "Shooting",
     "Silent",
+    "Simulated",
     "Window",
     "anneal",
     "load",

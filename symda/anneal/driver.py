@@ -84,7 +84,7 @@ def anneal(
     """
     began = time.monotonic()
     reporter = Silent() if reporter is None else reporter
-    ladder = settings.ladder
+    ladder = settings.climb
     job = Job(
         payload=kernels_payload,
         problem=problem,
@@ -117,7 +117,7 @@ def anneal(
         {
             **attrs,
             "solver": job.solver.name,
-            "start": settings.begin.name,
+            "start": "several" if found.kinds else settings.begin.name,
             "strategy": settings.method.name,
             **({"told": json.dumps(told)} if told else {}),
             "starts_differ": int(differ),
@@ -154,7 +154,7 @@ class Found:
 
 def _given(job: Job, settings: Settings, reporter: Reporter) -> Found:
     """Run as many paths as were asked for, all alike."""
-    paths, attempts = int(settings.paths), int(settings.attempts)
+    paths, attempts = settings.most, int(settings.attempts)
     strategy = settings.strategy_of_paths
     workers, job = _workers_of(job, settings, strategy, paths, attempts)
     if strategy.pooled:
@@ -204,9 +204,9 @@ def _adaptive(job: Job, settings: Settings, reporter: Reporter) -> Found:
     assert isinstance(auto, Auto)
     limit, began = settings.time_limit, time.monotonic()
     kinds = kinds_of(job, STARTS, windows=_grows(job))
-    campaign = Campaign(auto, job, kinds, expected_band(job.problem), int(settings.paths))
+    campaign = Campaign(auto, job, kinds, expected_band(job.problem), settings.most)
     name, count, interrupted = "", 1, False
-    reporter.start(int(settings.paths))
+    reporter.start(settings.most)
     try:
         for one in campaign.rounds():
             left = None if limit is None else limit - (time.monotonic() - began)
@@ -216,7 +216,11 @@ def _adaptive(job: Job, settings: Settings, reporter: Reporter) -> Found:
             strategy, size = one.kind.strategy, len(one.paths)
             workers, own = _workers_of(one.job, settings, strategy, size, 1)
             name, count = workers.name, workers.count * own.workers
-            tasks = [one.paths] if strategy.pooled else _numbered(grouped(own, size, workers.count), one.paths[0])
+            tasks = (
+                [one.paths]
+                if strategy.pooled
+                else _numbered(grouped(own, size, workers.count), one.paths[0])
+            )
             outcome = Dispatcher(
                 own,
                 strategy,

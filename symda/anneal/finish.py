@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -104,8 +104,10 @@ def finish(
 def ended(job: Job, result: PathResult, solution: Solution) -> PathResult:
     """Return the record of a path with a solution of the equations as its last rung."""
     last = job.rungs[-1]
-    kept = {name: getattr(result, name).copy() for name in (*OF_RUNGS, "states", "momenta", "fit")}
-    numbers = {
+    kept: dict[str, Any] = {
+        name: getattr(result, name).copy() for name in (*OF_RUNGS, "states", "momenta", "fit")
+    }
+    numbers: dict[str, Any] = {
         "action": solution.action,
         "measurement_term": solution.measurement_term,
         "model_term": 0.0,

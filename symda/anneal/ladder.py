@@ -229,3 +229,5 @@ def _fits(first: float, alpha: float, beta: int) -> bool:
 
 #: That of a run without any: to about a million times the precision of the data.
 DEFAULT = Ladder(alpha=4.0, rungs=15)
+#: That of a run that chooses for itself: as far, in longer steps, which cost less and find as much.
+CLIMB = Ladder(alpha=8.0, rungs=10)

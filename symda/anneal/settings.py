@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from symda.anneal.executors import check_executor
-from symda.anneal.ladder import DEFAULT, Ladder
+from symda.anneal.ladder import CLIMB, DEFAULT, Ladder
 from symda.anneal.starts import STARTS, FromPaths, Function, Simulated, Start, StartFunction
 from symda.anneal.strategies import STRATEGIES, Auto, Shooting, Strategy
 from symda.checks import choice, integer, number
@@ -25,6 +25,10 @@ KEEP = ("last", "all")
 FINISH = ("auto", "strong", "none")
 
 
+#: Left out, all of them, the run chooses for itself.
+BY_HAND = ("ladder", "paths", "start", "stop_after")
+#: Starts and seconds of a run that chooses for itself, if nothing is said.
+MOST_STARTS, LIMIT = 1000, 300.0
 #: More paths than memory holds in any case.
 MOST_PATHS = 10_000_000
 
@@ -40,7 +44,8 @@ class Settings:
     ladder
         The values of Rf.
     paths
-        Number of paths, K; of candidates of one attempt, if the strategy pools them.
+        Number of paths, K, 100 if left out; of candidates of one attempt, if the strategy pools
+        them; with `"auto"` the most starts.
     attempts
         Number of attempts of a strategy that pools its paths; with the others each path is one.
     seed
@@ -48,7 +53,8 @@ class Settings:
     start
         Name in `STARTS`, a function `(problem, rng) -> (X (M, D), theta (P,))`, or a `Start`.
     strategy
-        How the ladder is climbed: name in `STRATEGIES`, or a `Strategy` with its options.
+        How the ladder is climbed: name in `STRATEGIES`, or a `Strategy` with its options. Left out,
+        `"auto"`, unless something is set by hand that `BY_HAND` names: then `"ladder"`.
     executor
         None for processes (or this process, when one path or one worker is all there is; threads,
         when the solver takes groups of paths up the ladder without holding the GIL),
@@ -75,13 +81,13 @@ class Settings:
         A choice that is out of range, of the wrong kind, or not known.
     """
 
-    ladder: Ladder = field(default_factory=lambda: DEFAULT)
-    paths: int = 100
+    ladder: Ladder | None = None
+    paths: int | None = None
     seed: int = 0
-    solver: str | Solver = "ipopt"
+    solver: str | Solver = "newton"
     options: Mapping[str, object] = field(default_factory=dict)
-    start: str | StartFunction | Start = "uniform"
-    strategy: str | Strategy = "ladder"
+    start: str | StartFunction | Start | None = None
+    strategy: str | Strategy | Auto | None = None
     attempts: int = 1
     executor: str | Executor | None = None
     workers: int | None = None
@@ -91,7 +97,19 @@ class Settings:
     finish: str = "auto"
 
     def __post_init__(self) -> None:
-        """Check every choice by itself."""
+        """Fill in what follows from other choices, and check every one by itself."""
+        by_hand = [name for name in BY_HAND if getattr(self, name) is not None]
+        if self.strategy is None:
+            alone = by_hand or self.attempts != 1 or self.chosen.capability.continuous
+            self._fill("strategy", "ladder" if alone else "auto")
+        if isinstance(self.method, Auto):
+            self._check_auto()
+            self._fill("ladder", CLIMB)
+            self._fill("time_limit", LIMIT)
+        else:
+            self._fill("ladder", DEFAULT)
+            self._fill("paths", 100)
+            self._fill("start", "uniform")
         if not isinstance(self.ladder, Ladder):
             raise OptionError(
                 "anneal: ladder must be a symda.Ladder, such as "
@@ -105,8 +123,9 @@ class Settings:
                 f"{{'max_iter': 500}}, got {short(self.options)}."
             )
         _ = self.chosen
-        integer(self.paths, "anneal: paths")
-        if self.paths > MOST_PATHS:
+        if self.paths is not None:
+            integer(self.paths, "anneal: paths")
+        if self.paths is not None and self.paths > MOST_PATHS:
             raise OptionError(
                 f"anneal: paths must be at most {MOST_PATHS}, got {short(self.paths)}; take "
                 "several runs with a seed of their own."
@@ -117,7 +136,7 @@ class Settings:
         if self.attempts > 1 and not self.method.pooled:
             raise OptionError(
                 f"anneal: with strategy={self.method.name!r} each path is an attempt; leave "
-                f"attempts out and take paths={int(self.paths) * int(self.attempts)}."
+                f"attempts out and take paths={self.most * int(self.attempts)}."
             )
         check_executor(self.executor)
         if self.workers is not None:
@@ -135,6 +154,40 @@ class Settings:
         if self.stop_after is not None:
             integer(self.stop_after, "anneal: stop_after")
 
+    def _fill(self, name: str, value: object) -> None:
+        """Set a choice that was left out."""
+        if getattr(self, name) is None:
+            object.__setattr__(self, name, value)
+
+    def _check_auto(self) -> None:
+        """Refuse what contradicts a run that chooses for itself."""
+        if self.start is not None:
+            raise OptionError(
+                "anneal: strategy='auto' tries several kinds of starts, and start is another. Leave "
+                "one of them out; strategy='ladder' takes every path up from one kind of start."
+            )
+        if self.stop_after is not None:
+            raise OptionError(
+                f"anneal: strategy='auto' stops by itself, and stop_after={self.stop_after!r} is "
+                f"another rule. Take strategy=sd.Auto(met={self.stop_after!r}), or leave it out."
+            )
+        if self.chosen.capability.continuous:
+            raise OptionError(
+                f"anneal: solver={self.chosen.name!r} solves the continuous problem from one kind of "
+                "start. Take strategy='ladder', or solver='newton', 'ipopt' or 'lbfgs'."
+            )
+        if isinstance(self.ladder, Ladder) and self.ladder.rf0 is not None:
+            raise OptionError(
+                "anneal: strategy='auto' measures Rf by each state's own size, and this ladder has "
+                "absolute numbers. Take sd.Ladder(alpha=8.0, rungs=10), or with relative=; or "
+                "strategy='ladder'."
+            )
+
+    @property
+    def most(self) -> int:
+        """Starts that a run makes, at most if it chooses for itself."""
+        return MOST_STARTS if self.paths is None else int(self.paths)
+
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Settings:
         """Take the arguments that are settings; None for those without a plain default."""
@@ -147,11 +200,15 @@ class Settings:
 
         plain = ("paths", "seed", "attempts", "keep", "time_limit", "stop_after", "finish")
         ladder = ("rf0", "alpha", "rungs", "relative")
-        numbers = {name: getattr(self.ladder, name) for name in ladder}
+        numbers = {name: getattr(self.climb, name) for name in ladder}
         held = not isinstance(self.begin, (Function, FromPaths))  # not arrays, not functions
         registered = {
             "solver": (self.chosen, SOLVERS.get(self.chosen.name)),
-            "start": (self.begin, STARTS.get(self.begin.name)),
+            **(
+                {}
+                if isinstance(self.method, Auto)
+                else {"start": (self.begin, STARTS.get(self.begin.name))}
+            ),
             "strategy": (self.method, STRATEGIES.get(self.method.name)),
         }
         return {
@@ -194,10 +251,15 @@ class Settings:
             raise TypeError("'auto' has several")
         return method
 
+    @property
+    def climb(self) -> Ladder:
+        """The ladder itself."""
+        return self.ladder or DEFAULT
+
     @cached_property
     def begin(self) -> Start:
-        """The start itself."""
-        start = self.start
+        """The start itself; of a run of several kinds the first."""
+        start = self.start or "uniform"
         if callable(start) and not isinstance(start, (type, Start)):
             return Function(start)
         return STARTS.find(start, where="anneal")
@@ -230,7 +292,7 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
 #: Settings that are options of the command line -> what it says of them, the kind of their values.
 COMMAND_LINE: Mapping[str, tuple[str, type]] = MappingProxyType(
     {
-        "paths": ("Starts; with --strategy population the candidates of one attempt.", int),
+        "paths": ("Starts, 100; with --strategy population the candidates of one attempt.", int),
         "start": (f"One of {', '.join(STARTS.built_in)}.", str),
         "strategy": (f"One of {', '.join(STRATEGIES.built_in)}.", str),
         "attempts": ("Attempts of a population.", int),

@@ -429,18 +429,19 @@ def joined(first: PathResult, later: PathResult) -> PathResult:
     """Return the record of a path that climbed some rungs and then others."""
     done = later.status == Status.NOT_RUN.code
 
-    def either(name: str) -> NDArray[Any]:
-        one, other = getattr(first, name), getattr(later, name)
+    def either(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
         found: NDArray[Any] = np.where(done.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
         return found
 
-    rungs = {name: either(name) for name in OF_RUNGS}
-    if first.states_by_beta is not None:
-        rungs["states_by_beta"] = either("states_by_beta")
+    rungs: dict[str, Any] = {
+        name: either(getattr(first, name), getattr(later, name)) for name in OF_RUNGS
+    }
+    if first.states_by_beta is not None and later.states_by_beta is not None:
+        rungs["states_by_beta"] = either(first.states_by_beta, later.states_by_beta)
     if later.last_beta >= 0:
         return replace(later, **rungs)
-    ends = {"message": later.message or first.message, "interrupted": later.interrupted}
-    return replace(first, **rungs, **ends)
+    message = later.message or first.message
+    return replace(first, **rungs, message=message, interrupted=later.interrupted)
 
 
 def dropped(result: PathResult, rung: int, bar: float) -> PathResult:

@@ -33,7 +33,7 @@ from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.anneal.report import Reporter
-    from symda.anneal.strategies import Strategy
+    from symda.anneal.strategies import Auto, Strategy
     from symda.api.action import Action
     from symda.api.specification import Data
     from symda.build.abstract import Kernels
@@ -46,12 +46,12 @@ def anneal(
     data: Data,
     *,
     ladder: Ladder | None = None,
-    paths: int = 100,
+    paths: int | None = None,
     seed: int = 0,
-    solver: str | Solver = "ipopt",
+    solver: str | Solver = "newton",
     options: Mapping[str, object] | None = None,
-    start: StartLike = "uniform",
-    strategy: str | Strategy = "ladder",
+    start: StartLike | None = None,
+    strategy: str | Strategy | Auto | None = None,
     attempts: int = 1,
     fixed: Mapping[str | Parameter, float | None] | None = None,
     steps: int | Sequence[int] = 1,
@@ -161,7 +161,8 @@ def anneal(
             f"anneal: the first argument is a symda.Action, got {type(action).__name__}."
         )
     # a path or a run fits a problem, which there is not yet
-    early = start if isinstance(start, (str, Start)) or callable(start) else "uniform"
+    plain = start is None or isinstance(start, (str, Start)) or callable(start)
+    early = start if plain else "uniform"
     settings = Settings.of({**given, "start": early})
     problem = action.bind(
         data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
@@ -173,7 +174,8 @@ def anneal(
             "start=(start.dataset['states'].values, start.best.parameters)."
         )
         check_equations(start.dataset, action.specification, "anneal: start", fix, measured=False)
-    settings = replace(settings, start=as_start(start, problem))
+    if start is not None:
+        settings = replace(settings, start=as_start(start, problem))
     capability = settings.chosen.capability
     parts = capability.needs | capability.wants
     if capability.continuous:
@@ -183,10 +185,10 @@ def anneal(
     build_ahead(specification, problem, lanes="lanes" in parts, flow=integrates)
     kernels = action.compile().machine
     _check_provided(settings.chosen, kernels, problem)
-    rf = settings.ladder.over(problem)
+    rf = settings.climb.over(problem)
     _try_growing(settings.method, kernels, problem, rf)
     if time_limit is not None and settings.chosen.name == "ipopt":
-        _, seconds = estimate(kernels.at(problem), settings.ladder.rungs)
+        _, seconds = estimate(kernels.at(problem), settings.climb.rungs)
         preflight.warn_of_time(float(time_limit), seconds, stacklevel=2)
     preflight.warn(action.field, kernels.at(problem), rf, stacklevel=2)
     preflight.warn_of_window(settings.method, problem, rf, stacklevel=2)

@@ -69,9 +69,7 @@ def machine(specification: Specification, options: Options | None = None) -> Ker
     return built[key]
 
 
-def build_ahead(
-    specification: Specification, problem: Problem, *, lanes: bool, flow: bool
-) -> None:
+def build_ahead(specification: Specification, problem: Problem, *, lanes: bool, flow: bool) -> None:
     """Begin to build the structured solver and the flow while the kernels are built.
 
     `Kernels.structured` and `flow_of` find them in the cache, wait for them there, or say what went

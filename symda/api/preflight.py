@@ -20,7 +20,6 @@ from symda.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     from sympy import Expr
 
-    from symda.anneal.strategies import Strategy
     from symda.build.abstract import Evaluator
     from symda.declare import Model, Parameter, Time
     from symda.derive.lattice import MachineField
@@ -64,9 +63,7 @@ def warn(field: MachineField, at: Evaluator, rf: FloatArray, *, stacklevel: int)
         warnings.warn(text, ProblemWarning, stacklevel=stacklevel + 1)
 
 
-def warn_of_window(
-    strategy: object, problem: Problem, rf: FloatArray, *, stacklevel: int
-) -> None:
+def warn_of_window(strategy: object, problem: Problem, rf: FloatArray, *, stacklevel: int) -> None:
     """Warn if options of a growing window were given and it cannot grow.
 
     Parameters

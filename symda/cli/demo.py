@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ from symda.cli.console import say, show_levels
 from symda.cli.output import make_folder, write_report, writing
 from symda.declare import parameter, states
 from symda.declare.factory import Model
+from symda.observe import Observations
+from symda.show import plot_search
 
 D = 11
 MEASURED = (0, 3, 6, 9)
 TRUTH = {"nu": 10.0}
 DT, STEPS, DISCARD, VARIANCE = 0.025, 165, 20.0, 0.2
 SHOWN = 8
+#: Paths of the reference.
+REFERENCE = 4
 
 
 def lorenz96() -> Action:
@@ -66,18 +71,15 @@ def demonstrate(folder: Path, **given: Any) -> Run:
         f"\n3. The data: a solution with nu = {TRUTH['nu']:g}, measured at {STEPS + 1} times with "
         f"noise of variance {VARIANCE:g}."
     )
-    say(
-        f"\n4. The annealing: {settings.paths} paths, start {settings.begin.name}, strategy "
-        f"{settings.method.name}, each over {settings.ladder.rungs} values of Rf. "
-        "This takes about a minute for 100 paths."
-    )
+    say(f"\n4. The annealing: {_words(settings)}.")
     run = anneal(action, data, **given)
     say(f"\n5. What was found:\n{run.summary()}")
     show_levels(run)
     _compare(action, run, truth)
+    picture = _reference(action, data, run, folder, settings.seed)
     files = write_report(run, folder, truth=truth, true_parameters=TRUTH)
     saved = run.save(folder / "run.nc")
-    names = ", ".join(path.name for path in (*files, saved))
+    names = ", ".join(path.name for path in (*files, picture, saved))
     say(f"\n{folder}: equations.txt, {action.emitted.stem}.pyx, {names}")
     return run
 
@@ -103,6 +105,37 @@ def _build(action: Action, folder: Path) -> None:
     how = "taken from the cache" if artefact.cached else "compiled"
     say(f"   {how} in {artefact.seconds:.1f} s:")
     say(f"   {artefact.library}", verbatim=True)
+
+
+def _words(settings: Settings) -> str:
+    """Say how it is searched."""
+    if settings.strategy == "auto":
+        return (
+            "several kinds of starts with Newton's method, until the lowest level was met often "
+            "enough; then it is finished as a solution of the equations"
+        )
+    return (
+        f"{settings.most} paths, start {settings.begin.name}, strategy {settings.method.name}, "
+        f"each over {settings.climb.rungs} values of Rf"
+    )
+
+
+def _reference(action: Action, data: Observations, run: Run, folder: Path, seed: int) -> Path:
+    """Anneal a few paths with the reference, and draw what both cost."""
+    say(f"\n6. The reference: {REFERENCE} paths with IPOPT, solver='ipopt'.")
+    other = anneal(action, data, solver="ipopt", paths=REFERENCE, seed=seed)
+    for name, one in (("newton", run), ("ipopt", other)):
+        seconds = json.loads(one.dataset.attrs["provenance"])["climb_seconds"]
+        count = one.dataset.sizes["path"]
+        lowest = float(np.nanmin(one.levels.values[:, -1]))
+        say(
+            f"   {name}: {count} paths in {seconds:.3g} s, {seconds / count:.3g} s each; lowest "
+            f"level {lowest:.6g}"
+        )
+    path = folder / "search.png"
+    with writing(path):
+        plot_search({"newton, auto": run.dataset, "ipopt, ladder": other.dataset}, path)
+    return path
 
 
 def _compare(action: Action, run: Run, truth: Trajectory) -> None:

@@ -24,10 +24,12 @@ RUNGS: Mapping[str, tuple[str, type]] = {
 KNOWN = {**RUNGS, **COMMAND_LINE}
 
 
-def ladder_of(given: dict[str, Any]) -> Ladder:
-    """Take the ladder's numbers out of the options of a command."""
+def ladder_of(given: dict[str, Any]) -> Ladder | None:
+    """Take the ladder's numbers out of the options of a command; None if none was given."""
     numbers = {name: given.pop(name) for name in RUNGS}
     chosen = {name: value for name, value in numbers.items() if value is not None}
+    if not chosen:
+        return None
     absolute = "rf0" in chosen
     usual = {} if absolute else {"alpha": DEFAULT.alpha, "rungs": DEFAULT.rungs}
     return Ladder(**{**usual, **chosen})

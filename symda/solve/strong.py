@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-8
 #: Iterations, integrations included that led nowhere.
 ITERATIONS = 300
+HOPE = 40
 #: It is a minimum if a Newton step would lower the action by less, in units of the action.
 LEFT = 1e-5
 #: ... a step of this length, in units of the unknowns' sizes: what is flat further on is no slope.
@@ -117,6 +118,7 @@ class Strong:
         theta: FloatArray,
         deadline: float | None = None,
         halt: threading.Event | None = None,
+        bar: float = np.inf,
     ) -> Solution:
         """Minimise from the first states of a path (M, D) and parameters (P,).
 
@@ -129,6 +131,8 @@ class Strong:
             `time.time()` after which no iteration begins.
         halt : threading.Event, optional
             Set by who wants no further iteration.
+        bar : float
+            An action that is above this after `HOPE` iterations is not lowered further.
         """
         began, self._integrations = time.perf_counter(), 0
         p = self.problem
@@ -148,6 +152,9 @@ class Strong:
                 break
             if deadline is not None and time.time() >= deadline:
                 message = "the time limit was reached"
+                break
+            if iterations >= HOPE and here.action > bar:
+                message = f"dropped: after {HOPE} iterations it is above {bar:.6g}"
                 break
             if halt is not None and halt.is_set():
                 message = "it was halted"
@@ -369,17 +376,17 @@ class Strong:
 
     @cached_property
     def _courses(self) -> list[tuple[Course, IntArray]]:
-        clock = self._engine.clock
-        return [
-            course_of(one, clock=clock, discrete=self._engine.discrete) for one in self.problem.experiments
-        ]
+        """Each experiment's course, and the grid points where its states are kept: those needed."""
+        return self._made(clock=self._engine.clock)
 
     @cached_property
     def _every(self) -> list[tuple[Course, IntArray]]:
-        """Do the same, kept at all grid points."""
-        return [
-            course_of(one, clock=True, discrete=self._engine.discrete) for one in self.problem.experiments
-        ]
+        """The same, kept at all grid points."""
+        return self._made(clock=True)
+
+    def _made(self, *, clock: bool) -> list[tuple[Course, IntArray]]:
+        discrete = self._engine.discrete
+        return [course_of(one, clock=clock, discrete=discrete) for one in self.problem.experiments]
 
 
 def within(hessian: FloatArray, gradient: FloatArray, radius: float) -> FloatArray:

@@ -39,6 +39,9 @@ SHOT = 10.0
 SPARSE = 0.1
 #: Met so often, by more than one kind, a level is the lowest although the data disagree with it.
 SURE = 20
+#: In the upper quarter of the band, a standard deviation above its middle, a level is to be met so
+#: many times as often: a lower one would be more likely.
+DOUBT = 3
 #: Paths climb no further from this far above the lowest level, as a share of it and in its units.
 ABOVE, UNITS = 0.2, 20.0
 
@@ -66,9 +69,10 @@ class Round:
 class Auto:
     """Start paths of several kinds in turn, until the lowest level was met often enough.
 
-    Rounds of 16 starts: uniform ones, windows, nudged ones, nudged windows, and a population when
-    these did not do. The kind that has had least work is next, and one that has met the lowest
-    level gets four times as much. Paths that are far above the lowest level climb no further. The
+    Rounds of 16 starts: uniform ones, windows, nudged ones, nudged windows, a population; where the
+    model can be integrated also shooting and simulated starts, first where little is measured. The
+    kind that has had least work is next, and one that has met the lowest level gets four times as
+    much. Paths that are far above the lowest level climb no further. The
     run ends when the lowest level was met `met` times and is no higher than the noise lets expect;
     or was met 20 times, by more than one kind, and is; or at the limits of time and of paths.
 
@@ -187,10 +191,23 @@ class Campaign:
 
     def above(self) -> bool | None:
         """Whether the lowest level is above what a right answer's is; None: not known."""
+        return None if self.band is None else self._value() > self.band[1]
+
+    def _value(self) -> float:
+        """Return the lowest level without the prior, as chi-squared has it."""
         lowest = self.lowest
-        if self.band is None or lowest is None:
-            return None
-        return float(lowest.measurement_term[-1] + lowest.model_term[-1]) > self.band[1]
+        return (
+            math.inf
+            if lowest is None
+            else float(lowest.measurement_term[-1] + lowest.model_term[-1])
+        )
+
+    def _wanted(self) -> int:
+        """How often the lowest level is to be met: more often in the upper part of the band."""
+        if self.band is None:
+            return self.auto.met
+        low, high = self.band
+        return self.auto.met * (DOUBT if self._value() > high - 0.25 * (high - low) else 1)
 
     def told(self) -> tuple[str, ...]:
         """Say in words what was done, and why it ended."""
@@ -225,7 +242,7 @@ class Campaign:
         count = sum(met.values())
         tried = all(kind.name in self._work for kind in self.kinds)
         said = f"the lowest level was met {count} times"
-        if count >= self.auto.met and above is False:
+        if count >= self._wanted() and above is False:
             return f"{said}, and that is within what the noise lets expect"
         if count >= self.auto.met and above is None and tried:
             return f"{said}, and every kind of start had its turn"

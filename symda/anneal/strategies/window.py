@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from symda.anneal.group import climb, first_points
-from symda.anneal.task import dropped
 from symda.anneal.strategies.strategy import (
     Growing,
     cut_short,
@@ -18,6 +17,7 @@ from symda.anneal.strategies.strategy import (
     with_effort,
     with_window_limit,
 )
+from symda.anneal.task import dropped
 
 if TYPE_CHECKING:
     from symda.anneal.group import Halt

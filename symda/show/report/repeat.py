@@ -56,7 +56,7 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     binding = json.loads(dataset.attrs.get("binding", "null"))
     ladder = ", ".join(f"{name}={value!r}" for name, value in _rungs(settings).items())
     options = {"ladder": f"sd.Ladder({ladder})"}
-    for name in (*REPEATED, "keep"):
+    for name in (*_repeated(settings), "keep", "finish"):
         if settings.get(name, DEFAULTS[name]) != DEFAULTS[name]:
             options[name] = repr(settings[name])
     if settings["solver_options"] and not _is_own(settings, "solver"):
@@ -68,7 +68,7 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
                 f"The {name} was {settings[name]!r}, which the record cannot hold: pass the one "
                 f"this run was given as {name}."
             )
-        elif name != "solver":
+        elif name != "solver" and settings[name] in known:
             own = known[settings[name]]
             chosen = _changed(own, settings[f"{name}_options"])
             inside = ", ".join(f"{k}={v!r}" for k, v in chosen.items())
@@ -105,7 +105,7 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     files = [f"{name}.csv" for name in names] if len(names) > 1 else ["DATA.csv"]
     words = ["symda", "anneal", "MODEL.py", *files]
     words += [f"--{name}={value}" for name, value in _rungs(settings).items()]
-    for name in REPEATED:
+    for name in _repeated(settings):
         if settings.get(name, DEFAULTS[name]) != DEFAULTS[name]:
             words.append(f"--{name.replace('_', '-')}={settings[name]}")
     words += [f"--option={k}={json.dumps(v)}" for k, v in settings["solver_options"].items()]
@@ -131,6 +131,12 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     return shlex.join([*words, "--output=run.nc"]) + "\n", (said,)
 
 
+def _repeated(settings: Mapping[str, Any]) -> list[str]:
+    """Return the settings to repeat; a run of several kinds of starts has none of its own."""
+    several = settings["start"] not in STARTS and settings["strategy"] == "auto"
+    return [name for name in REPEATED if not (name == "start" and several)]
+
+
 def _rungs(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the numbers of the ladder that were given."""
     numbers = {name: settings.get(name) for name in ("rf0", "relative", "alpha", "rungs")}
@@ -143,10 +149,16 @@ def _obstacles(settings: Mapping[str, Any], binding: object) -> Iterator[str]:
     for name, known in KINDS.items():
         if _is_own(settings, name):
             yield f"the {name} {settings[name]!r}"
-        elif name != "solver" and _changed(known[settings[name]], settings[f"{name}_options"]):
+        elif (
+            name != "solver"
+            and settings[name] in known
+            and _changed(known[settings[name]], settings[f"{name}_options"])
+        ):
             yield f"the options of the {name}"
     if settings["keep"] != "last":
         yield "keep"
+    if settings.get("finish", "auto") != "auto":
+        yield "finish"
     if binding is None:
         yield "the grid was made before"
     elif isinstance(binding, Mapping) and isinstance(binding.get("steps"), list):
