@@ -231,6 +231,7 @@ def with_residuals(
 
 
 def held_names(problem: Problem, held: BoolArray) -> list[tuple[str, int]]:
+    """Name the unknowns that bounds hold, states with the number of their points."""
     on_path, on_theta = problem.unknowns.split(held & problem.unknowns.free)
     points = on_path.sum(axis=0)
     states = [(problem.states[a], int(points[a])) for a in np.flatnonzero(points)]

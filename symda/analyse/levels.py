@@ -119,8 +119,8 @@ def best_path(dataset: xr.Dataset) -> int:
     """Return the index of the path with the lowest action.
 
     Where paths were finished as solutions of the equations, and one of these is the answer, it is
-    the one of those. Else paths are compared at one common rung, the last that any of them reached, since actions of
-    different Rf are not comparable. Of equal actions the lowest index wins.
+    that one. Else paths are compared at one common rung, the last that any of them reached, since
+    actions of different Rf are not comparable. Of equal actions the lowest index wins.
 
     Returns
     -------
@@ -303,12 +303,12 @@ def levels_table(
     Returns
     -------
     pandas.DataFrame
-        One row a level, the lowest first. Columns: `level` (the action); where levels were finished,
-        `solution` (the action of the equations' own solution, by which rows are then ordered, nan
-        where a level was not finished; terms and parameters are the solution's); `paths` (multiplicity),
-        `share` (of the paths that reached `beta`), `measurement_term`, `model_term`, each free
-        parameter by its name, `chi2_z` (standard deviations of the action from its expectation,
-        nan without a degree of freedom). Level, terms and parameters are those of the level's
+        One row a level, the lowest first. Columns: `level` (the action); where levels were
+        finished, `solution` (the action of the equations' own solution, by which rows are then
+        ordered, nan where a level was not finished; terms and parameters are the solution's);
+        `paths` (multiplicity), `share` (of the paths that reached `beta`), `measurement_term`,
+        `model_term`, each free parameter by its name, `chi2_z` (standard deviations of the action
+        from its expectation, nan without a degree of freedom). Level, terms and parameters are those of the level's
         lowest path. A parameter named like another column is listed as "name (parameter)".
         `.attrs` holds `beta`; `unfinished`: how many paths did not reach it, which are not
         counted; and `stopped`: how many of those counted did not end in a minimum.

@@ -163,8 +163,8 @@ class Settings:
         """Refuse what contradicts a run that chooses for itself."""
         if self.start is not None:
             raise OptionError(
-                "anneal: strategy='auto' tries several kinds of starts, and start is another. Leave "
-                "one of them out; strategy='ladder' takes every path up from one kind of start."
+                "anneal: strategy='auto' tries several kinds of starts, and start is another. "
+                "Leave one of them out; strategy='ladder' takes all paths up from one kind."
             )
         if self.stop_after is not None:
             raise OptionError(
@@ -173,8 +173,8 @@ class Settings:
             )
         if self.chosen.capability.continuous:
             raise OptionError(
-                f"anneal: solver={self.chosen.name!r} solves the continuous problem from one kind of "
-                "start. Take strategy='ladder', or solver='newton', 'ipopt' or 'lbfgs'."
+                f"anneal: solver={self.chosen.name!r} solves the continuous problem, from one kind "
+                "of start. Take strategy='ladder', or solver='newton', 'ipopt' or 'lbfgs'."
             )
         if isinstance(self.ladder, Ladder) and self.ladder.rf0 is not None:
             raise OptionError(

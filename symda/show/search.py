@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+#: Levels that differ by this factor are drawn on a logarithmic scale.
+FAR = 10.0
+
 
 def plot_search(runs: Mapping[str, xr.Dataset], path: str | Path | None = None) -> Figure:
     """Plot the lowest level found against the wall time of annealing, a line for each run.
@@ -47,7 +50,13 @@ def plot_search(runs: Mapping[str, xr.Dataset], path: str | Path | None = None) 
         ax.plot(seconds, levels, ".", color=colour, alpha=0.4, markersize=5)
         ax.step(seconds, lowest, where="post", color=colour, label=f"{name}: {lowest[-1]:.6g}")
     ax.set_xscale("log")
-    ax.set_yscale("log")
+    least, most = ax.dataLim.intervaly
+    if least > 0.0 and most > FAR * least:
+        ax.set_yscale("log")
+    else:
+        # levels that differ by less than the noise lets them are drawn as the same
+        room = max(0.1 * (most - least), 0.05 * abs(most))
+        ax.set_ylim(least - room, most + room)
     ax.axvline(1.0, color=GREY, linewidth=0.8, linestyle=":")
     ax.set_xlabel("seconds of annealing", fontsize=9)
     ax.set_ylabel("action level of each path, lowest so far", fontsize=9)
