@@ -85,13 +85,14 @@ def test_each_member_has_its_own_parameters_and_tolerances():
 def test_fixed_steps_take_parameters_of_each_member_too():
     rates = np.array([0.1, 0.5, 0.9])
     options = {"method": "rk4", "step": 0.1}
-    found = sd.integrate(
-        CHAIN, TIMES, [1.0, 0.0, 0.0], parameters={"k1": rates, "k2": 0.7}, **options
-    )
+
+    def run(rates):
+        values = {"k1": rates, "k2": 0.7}
+        return sd.integrate(CHAIN, TIMES, [1.0, 0.0, 0.0], parameters=values, **options)
+
+    found = run(rates)
     for m in range(3):
-        alone = sd.integrate(
-            CHAIN, TIMES, [1.0, 0.0, 0.0], parameters={"k1": rates[m], "k2": 0.7}, **options
-        )
+        alone = run(rates[m])
         assert np.array_equal(alone.states, found.states[m])
 
 
@@ -99,14 +100,12 @@ def test_compiled_fixed_steps_take_them_as_well_and_name_who_fails():
     y = sd.state("y")
     model = sd.Model({y: r * y**2}, name="blast")
     with pytest.warns(IntegrationWarning, match="member 1: the solution left finite numbers"):
-        found = sd.integrate(
-            model, [0.0, 1.0, 2.0], [1.0], parameters={"r": [0.1, 0.9, 0.2]}, step=0.01
-        )
+        values = {"r": [0.1, 0.9, 0.2]}
+        found = sd.integrate(model, [0.0, 1.0, 2.0], [1.0], parameters=values, step=0.01)
     assert np.allclose(found.states[[0, 2], -1, 0], 1.0 / (1.0 - 2.0 * np.array([0.1, 0.2])))
     assert np.isnan(found.states[1, -1]).all() and np.isfinite(found.states[1, 1]).all()
-    assert found.states["message"].values[0] == "" and "finite" in str(
-        found.states["message"][1].item()
-    )
+    messages = found.states["message"].values.tolist()
+    assert messages[0] == messages[2] == "" and "finite" in messages[1]
 
 
 FORCINGS = {
@@ -134,6 +133,20 @@ def test_forcing_is_that_of_simulate(name):
     by = found.sensitivities.sel(by="r")
     assert np.allclose(by, (up - down) / 2e-4, rtol=1e-5, atol=1e-6)
     assert np.allclose(found.sensitivities.sel(by="x"), np.exp(-0.8 * TIMES)[:, None], rtol=1e-7)
+
+
+def test_an_event_maps_states_and_their_slopes():
+    model = sd.Model({A: -k1 * A, B: k1 * A - k2 * B}, events={"split": {A: 0.25 * A, B: B + A**2}})
+    given = {
+        "forcing": {"split": sd.Pulses([0.5, 3.0], 1.0)},
+        "parameters": {"k1": 1.0, "k2": 0.3},
+    }
+    exact = sd.simulate(model, TIMES, [2.0, 1.0], **given)
+    found = adaptive(model, TIMES, [2.0, 1.0], sensitivities=True, **given)
+    assert np.allclose(found.states, exact.states, rtol=1e-7)
+    up, down = (sd.simulate(model, TIMES, [2.0 + d, 1.0], **given).states for d in (1e-4, -1e-4))
+    assert found.sensitivities is not None
+    assert np.allclose(found.sensitivities.sel(by="A"), (up - down) / 2e-4, rtol=1e-6)
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -201,5 +214,5 @@ def test_members_must_be_as_many_of_both():
 
 
 def test_a_map_is_sent_to_simulate():
-    with pytest.raises(sd.OptionError, match="sd.simulate"):
+    with pytest.raises(sd.OptionError, match=r"sd\.simulate"):
         adaptive(sd.models.henon(), [0.0, 1.0], [0.0, 0.0])
