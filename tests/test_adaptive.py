@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import runpy
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -216,3 +218,14 @@ def test_members_must_be_as_many_of_both():
 def test_a_map_is_sent_to_simulate():
     with pytest.raises(sd.OptionError, match=r"sd\.simulate"):
         adaptive(sd.models.henon(), [0.0, 1.0], [0.0, 0.0])
+
+
+def test_the_example_finds_its_rates(capsys: pytest.CaptureFixture[str]) -> None:
+    script = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "simulation.py"))
+    script["main"]()
+    assert "2 rates" in capsys.readouterr().out
+    start = {"loose": 100.0, "turn": 1.0}
+    found, errors, _ = script["fit"](script["measure"](), start)
+    for (name, value), error in zip(found.items(), errors, strict=True):
+        assert abs(np.log(value / script["TRUE"][name])) < 3.0 * error
+    assert np.isfinite(script["ensemble"]().states.values).all()
