@@ -17,6 +17,7 @@ TITLES = {
     "lowest": "Time to the lowest level, L = 4",
     "growth": "Growth of an iteration of newton, and peak memory",
     "integrate": "Trajectories of Lorenz-96 by fixed steps",
+    "simulate": "Trajectories by adaptive steps, one core",
     "neuron": "Hodgkin-Huxley neuron, 4 states, 18 parameters",
     "complete": "Figure 1 of the paper, 4 panels of 100 paths, builds included",
 }

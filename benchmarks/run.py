@@ -32,6 +32,7 @@ PROGRAMS = {
     "growth": "growth.py",
     "neuron": "neuron.py",
     "integrate": "integrators.py",
+    "simulate": "simulations.py",
     "complete": "complete.py",
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

@@ -24,6 +24,9 @@ TEXT = """\
 Written by `python docs/integrators.py` from the registry. What a row says of a method is computed
 from its numbers, and its order is checked when it is made.
 
+These take fixed steps; `method="adaptive"`, for stiff models and sensitivities, has its own page,
+[simulation.md](simulation.md).
+
 Every name serves `sd.integrate(model, times, initial, method=..., step=...)`,
 `sd.step_map(model, method)` and `symda integrate --method`; one that has a place in the action
 serves `sd.Action(model, measured, scheme=...)` too, by default `rk4`. A discrete map has the scheme

@@ -163,6 +163,10 @@ def test_the_course_of_an_experiment_has_its_pulses_and_jumps(scheme):
     observed = np.flatnonzero(problem.rm[:, 0] > 0.0)
     states = found.states[0, np.searchsorted(points, observed)]
     assert np.allclose(states, expected, rtol=1e-8)
+    without = engine.run(
+        np.array([[3.0, 4.0]]), theta[None], course, rtol=1e-10, atol=np.full(2, 1e-12)
+    )
+    assert np.array_equal(without.states, found.states)
     assert found.slopes is not None
     by_state = found.slopes[0, -1, :, :2]
     assert np.allclose(by_state, expm(M[:2, :2] * 6.0), rtol=1e-8)
