@@ -277,3 +277,24 @@ def test_what_has_a_value_for_each_step_is_said_to_be_unfit():
     model = sd.Model({y: w - y}, name="driven")
     data = sd.Observations(np.arange(4.0), np.ones((4, 1)), variance=1.0)
     assert unfit(sd.Action(model, [y]).bind(data)) == "w has a value for each step"
+
+
+def test_slopes_of_a_state_at_rest_decay_with_its_rates():
+    """A state that is 0 allows steps of any length; its slopes would grow in them."""
+    u, v = sd.states("u v", start=(0.0, 1.0))
+    fast = sd.parameter("fast", start=(0.0, 1.0))
+    model = sd.Model({u: -fast * u, v: fast * u - 0.1 * v}, name="rest")
+    engine = engine_of(model)
+    course = free(np.array([0.0, 1.0, 10.0]))
+    found = engine.run(
+        np.array([[0.0, 0.0]]),
+        np.array([[1e5]]),
+        course,
+        rtol=1e-8,
+        atol=np.full(2, 1e-10),
+        sensitivities=True,
+    )
+    assert found.codes[0] == FINE and found.slopes is not None
+    exact = expm(np.array([[-1e5, 0.0], [1e5, -0.1]]) * 10.0)
+    np.testing.assert_allclose(found.slopes[0, -1, :, :2], exact, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(found.slopes[0, -1, :, 2], 0.0, atol=1e-12)

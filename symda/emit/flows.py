@@ -35,7 +35,7 @@ class FlowRules:
     The next step is the one at which the estimated error would be `safety`^order of what is
     allowed, at most `widest` times and at least `narrowest` times the last; `memory` is the share
     of the last error in it (PI control). An explicit step times the fastest rate above `stiff` (its
-    limit on the real axis is 3.3, and the control holds it somewhat below) in `patience` steps
+    limit on the real axis, `stable`, is 3.3, and the control holds it somewhat below) in `patience` steps
     hands over to the implicit method, unless `reset` steps without it are between; an implicit step
     times a bound of all rates below `mild` in as many hands back. Newton's method
     takes `most` iterations. Hairer, Norsett, Wanner, II.4; Hairer, Wanner, IV.2 and IV.8.
@@ -47,6 +47,7 @@ class FlowRules:
     widest_implicit: float = 8.0
     memory: float = 0.04
     stiff: float = 1.0
+    stable: float = 3.3
     patience: int = 15
     reset: int = 6
     mild: float = 0.5
