@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from symda.anneal.strategies import Window
 from symda.anneal.strategies.auto import Auto, Campaign, kinds_of
 from symda.anneal.task import Job, PathResult, Prepare, first_point, not_run, prepare, workspace
 from symda.errors import OptionError, SymdaError
+from symda.status import Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -237,6 +238,8 @@ def _adaptive(job: Job, settings: Settings, reporter: Reporter) -> Found:
                 campaign.reason = "interrupted"
     finally:
         reporter.stop()
+    if limit is not None and not campaign.levels and not interrupted:
+        campaign.reason += _too_short(campaign.results.values(), time.monotonic() - began)
     numbers = sorted(campaign.results)
     return Found(
         [campaign.results[k] for k in numbers],
@@ -246,6 +249,18 @@ def _adaptive(job: Job, settings: Settings, reporter: Reporter) -> Found:
         count,
         tuple(campaign.named[k] for k in numbers),
         campaign.told(),
+    )
+
+
+def _too_short(results: Collection[PathResult], spent: float) -> str:
+    """Say how long a path takes, if the time was over before one came to the end."""
+    done = max((result.last_beta + 1 for result in results), default=0)
+    if not done or any(result.outcome == Status.FAILED for result in results):
+        return ""
+    rungs = max(len(result.status) for result in results)
+    return (
+        f", before any path came to the end of the ladder; that takes about {spent * rungs / done:.2g} "
+        "s: allow more by time_limit="
     )
 
 

@@ -133,6 +133,12 @@ class Settings:
         integer(self.seed, "anneal: seed", least=0)
         integer(self.attempts, "anneal: attempts")
         _ = self.begin, self.method
+        if self.method.pooled and self.most < 2:
+            raise OptionError(
+                f"anneal: with strategy={self.method.name!r} `paths` are the candidates of one "
+                f"attempt, of which the best are kept, and paths={self.paths} leaves nothing to "
+                "choose from. Take paths=20, or strategy='window'."
+            )
         if self.attempts > 1 and not self.method.pooled:
             raise OptionError(
                 f"anneal: with strategy={self.method.name!r} each path is an attempt; leave "

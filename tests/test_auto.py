@@ -1,0 +1,343 @@
+"""What `anneal` does by itself: rounds of starts, when it ends, what it drops, what it says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import symda as sd
+from symda.analyse import hits, path_counts
+from symda.anneal.strategies import FullWindow
+from symda.anneal.strategies.auto import SURE, Campaign, Kind
+from symda.anneal.starts import Uniform
+from symda.anneal.task import Job, blank
+from symda.errors import OptionError
+from symda.solve import Newton
+
+QUIET = {"progress": False}
+
+
+def ring(D=5, measured=(0, 2), **options):
+    x = sd.states("x", D, start=(-10.0, 10.0))
+    nu = sd.parameter("nu", bounds=(0.0, 20.0), start=(5.0, 15.0))
+    model = sd.Model(
+        {x[a]: x[a - 1] * (x[(a + 1) % D] - x[a - 2]) - x[a] + nu for a in range(D)}, name="ring"
+    )
+    return sd.Action(model, [x[a] for a in measured], **options)
+
+
+def twin(action, seed=0, steps=60, variance=0.5):
+    return sd.twin(
+        action, parameters={"nu": 8.0}, dt=0.05, steps=steps, variance=variance, seed=seed,
+        discard=20.0,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def default():
+    """The call without options, with the truth behind it."""
+    action = ring()
+    truth, data = twin(action)
+    return action, truth, data, sd.anneal(action, data, **QUIET)
+
+
+def told(run):
+    return json.loads(run.dataset.attrs["told"])
+
+
+def test_the_call_without_options_finds_the_truths_level(default):
+    action, truth, data, run = default
+    start = truth.states.values, np.array([8.0])
+    known = sd.anneal(action, data, start=start, paths=1, ladder=sd.Ladder(relative=1e6, rungs=4))
+    assert run.dataset.attrs["strategy"] == "auto" and run.dataset.attrs["solver"] == "newton"
+    assert run.best.action <= float(known.levels[0, -1]) + 0.5
+    assert run.verdict().consistent
+    assert abs(run.best.parameters["nu"] - 8.0) < 0.5
+
+
+def test_what_was_done_is_told(default):
+    *_, run = default
+    lines = told(run)
+    assert lines[0].startswith("uniform: 16 started")
+    assert any(line.startswith("ended because the lowest level was met") for line in lines)
+    assert "finished" in lines[-1]
+    for line in lines:
+        assert line in run.summary()
+
+
+def test_the_best_path_is_a_solution_of_the_equations(default):
+    action, _, data, run = default
+    best = run.best
+    assert best.model_term == 0.0 and (best.momenta == 0.0).all()
+    again = sd.simulate(action.model, data.times, best.states[0].values, parameters=best.parameters)
+    np.testing.assert_allclose(best.states.values, again.states.values, rtol=1e-3, atol=1e-3)
+    misfit = 0.5 * float((best.residuals**2).sum())
+    assert best.measurement_term == pytest.approx(misfit, rel=1e-6) == best.action
+
+
+def test_both_numbers_of_a_level_are_reported(default):
+    *_, run = default
+    table = run.table()
+    d = run.dataset
+    assert table["solution"][0] == pytest.approx(run.best.action)
+    assert table["level"][0] == pytest.approx(float(d["solution_climbed"][0]))
+    assert (table["solution"].dropna().diff().dropna() >= 0.0).all()
+
+
+def test_error_bars_are_those_of_a_ladder_with_high_rf(default):
+    """Fine steps and a high Rf tend to the strong constraint."""
+    action, _, data, run = default
+    X = run.best.states.values
+    start = X, np.array([run.best.parameters["nu"]])
+    ladder = sd.Ladder(relative=1e6, alpha=10.0, rungs=3)
+    weak = sd.anneal(action, data, start=start, ladder=ladder, paths=1, **QUIET)
+    exact, limit = action.posterior(run, data), action.posterior(weak, data)
+    assert exact.sd["nu"] == pytest.approx(limit.sd["nu"], rel=0.05)
+    assert exact.values[0] == pytest.approx(limit.values[0], abs=0.2 * limit.sd["nu"])
+
+
+def test_the_same_call_gives_the_same_paths_on_any_number_of_workers(default):
+    action, _, data, run = default
+    again = sd.anneal(action, data, workers=1, **QUIET)
+    np.testing.assert_array_equal(run.levels.values, again.levels.values)
+    other = sd.anneal(action, data, seed=1, **QUIET)
+    assert not np.array_equal(run.levels.values[:, 0], other.levels.values[:16, 0])
+
+
+def test_a_run_is_saved_and_shown(default, tmp_path):
+    *_, run = default
+    loaded = sd.Run.load(run.save(tmp_path / "run.nc"))
+    assert str(loaded.verdict()) == str(run.verdict())
+    assert loaded.best.action == run.best.action
+    assert loaded.summary() == run.summary()
+    text = run.report(tmp_path / "run.md").read_text()
+    assert "strategy='auto'" in text and "start=" not in text.partition("Repeat")[2]
+    run.plot_levels(tmp_path / "levels.png")
+    run.plot_states(tmp_path / "states.png")
+
+
+def test_finish_none_leaves_the_ladders_end(default):
+    action, _, data, run = default
+    weak = sd.anneal(action, data, finish="none", **QUIET)
+    assert "solution_path" not in weak.dataset and weak.best.model_term > 0.0
+    np.testing.assert_array_equal(weak.levels.values[:, :-1], run.levels.values[:, :-1])
+
+
+def test_finish_strong_finishes_a_ladder(default):
+    action, _, data, run = default
+    by_hand = sd.anneal(
+        action, data, ladder=sd.Ladder(alpha=8.0, rungs=10), paths=8, finish="strong", **QUIET
+    )
+    assert by_hand.dataset.attrs["strategy"] == "ladder"
+    assert by_hand.best.action == pytest.approx(run.best.action, abs=1e-3)
+
+
+# --- the rules, on results made up ---
+
+
+@pytest.fixture(scope="module")
+def job():
+    action = ring()
+    _, data = twin(action, steps=10)
+    problem = action.bind(data)
+    rf = np.ones((6, problem.D))
+    return Job(None, problem, Newton(), rf, 0, Uniform(), "last", None)  # type: ignore[arg-type]
+
+
+KINDS = [Kind(name, Uniform(), FullWindow()) for name in ("one", "two")]
+
+
+def campaign(job, band=(50.0, 150.0), most=1000, met=3):
+    return Campaign(sd.Auto(met), job, KINDS, band, most)
+
+
+def ended(job, k, level, iterations=10):
+    """A path that came to the end at a level; None: it failed."""
+    result = blank(job, k)
+    result.iterations[:] = iterations
+    if level is None:
+        return replace(result, message="failed")
+    result.action[:] = result.measurement_term[:] = level
+    result.model_term[:] = 0.0
+    return replace(result, last_beta=5)
+
+
+def play(at, levels):
+    """Give each round the levels of its kind, in turn; return the names of the rounds."""
+    names = []
+    for one in at.rounds():
+        names.append(one.kind.name)
+        given = levels[one.kind.name]
+        given = given.pop(0) if isinstance(given[0], list) else given
+        found = {
+            k: ended(at.job, k, given[i % len(given)]) for i, k in enumerate(one.paths)
+        }
+        at.take(one, found)
+    return names
+
+
+def test_met_three_times_and_within_the_band_is_the_end(job):
+    at = campaign(job)
+    assert play(at, {"one": [100.0] * 3 + [900.0] * 13}) == ["one"]
+    assert at.reason.startswith("the lowest level was met 3 times, and that is within")
+
+
+def test_met_too_seldom_the_next_kind_has_its_turn(job):
+    at = campaign(job)
+    names = play(at, {"one": [100.0] * 2 + [900.0] * 14, "two": [100.0] + [900.0] * 15})
+    assert names == ["one", "two"] and at.met() == {"one": 2, "two": 1}
+
+
+def test_in_the_upper_part_of_the_band_it_is_to_be_met_more_often(job):
+    at = campaign(job)
+    names = play(at, {"one": [[140.0] * 3 + [900.0] * 13] * 9, "two": [[900.0] * 16] * 9})
+    assert names == ["one", "two", "one", "one"] and sum(at.met().values()) == 9
+
+
+def test_above_the_band_it_goes_on_and_says_so(job):
+    at = campaign(job)
+    names = play(at, {"one": [[400.0] * 16] * 9, "two": [[400.0] * 4 + [900.0] * 12] * 9})
+    assert names == ["one", "two"] and sum(at.met().values()) >= SURE
+    assert "not for want of starts" in at.reason
+
+
+def test_without_a_band_every_kind_has_its_turn(job):
+    at = campaign(job, band=None)
+    assert play(at, {"one": [100.0] * 16, "two": [100.0] * 16}) == ["one", "two"]
+    assert "every kind of start had its turn" in at.reason
+
+
+def test_a_kind_that_meets_the_lowest_gets_more(job):
+    at = campaign(job, most=16 * 12)
+    names = play(at, {"one": [[900.0] * 16] * 99, "two": [[300.0] + [900.0] * 15] * 99})
+    assert names.count("two") == 9 and names.count("one") == 3
+    assert at.reason == "all 192 starts were made"
+
+
+def test_a_kind_that_only_fails_is_left_out(job):
+    at = campaign(job, most=80)
+    names = play(at, {"one": [None], "two": [300.0] + [900.0] * 15})
+    assert names == ["one", "two", "two", "two", "two"]
+    assert play(campaign(job), {"one": [None], "two": [None]}) == ["one", "two"]
+
+
+def test_the_last_round_is_cut_to_the_number_of_starts(job):
+    at = campaign(job, most=20)
+    play(at, {"one": [400.0, 900.0], "two": [900.0]})
+    assert len(at.results) == 20 and sorted(at.results) == list(range(20))
+
+
+def test_what_is_far_above_the_lowest_is_dropped_from_the_second_round_on(job):
+    at = campaign(job)
+    bars = []
+    for one in at.rounds():
+        bars.append(one.job.bar)
+        at.take(one, {k: ended(job, k, 400.0 if k == 3 else 2000.0) for k in one.paths})
+        if len(bars) == 2:
+            break
+    assert bars == [np.inf, 480.0]
+
+
+# --- races, kinds, options ---
+
+
+def test_dropped_paths_are_counted_as_such():
+    action = ring(measured=(0,))
+    _, data = twin(action, steps=40, variance=0.2)
+    run = sd.anneal(action, data, paths=160, strategy=sd.Auto(met=50), time_limit=20.0, **QUIET)
+    counts = path_counts(run.dataset)
+    assert counts.dropped and "dropped as too high" in run.summary()
+    messages = run.dataset["message"].values
+    above = [m for m in messages if "is above" in m]
+    assert len(above) >= counts.dropped
+    met, attempts = hits(run.dataset)
+    assert attempts >= counts.finished + counts.dropped - 160 // 16 * 8
+    assert met / attempts < 1.0
+
+
+def test_where_little_is_measured_solutions_come_first():
+    """Six data of a saturating reaction with unknown noise, of which a ladder makes little."""
+    s, p = sd.states("s p", bounds=(0.0, 100.0))
+    v = sd.parameter("v", bounds=(1e-3, 1e3), scale="log")
+    km = sd.parameter("km", bounds=(1e-3, 1e3), scale="log")
+    sigma = sd.parameter("sigma", bounds=(1e-3, 1e2), scale="log")
+    rate = v * s / (km + s)
+    action = sd.Action(
+        sd.Model({s: -rate, p: rate}, name="enzyme"),
+        {"p": sd.Normal(p, sigma)},
+        initial={s: 10.0, p: 0.0},
+    )
+    truth = sd.simulate(
+        action.model, np.linspace(0.0, 12.0, 13), {"s": 10.0, "p": 0.0},
+        parameters={"v": 2.0, "km": 3.0},
+    )  # fmt: skip
+    noise = np.random.default_rng(1).normal(0.0, 0.1, 12)
+    data = sd.Observations(truth.states.time[1:], truth.states.values[1:, 1] + noise)
+    run = sd.anneal(action, action.bind(data, start=0.0, max_step=0.1), time_limit=60.0, **QUIET)
+    assert told(run)[0].startswith("shooting: 16 started")
+    assert run.best.parameters["v"] == pytest.approx(2.0, rel=0.2)
+    assert 0.04 < run.best.parameters["sigma"] < 0.2
+    assert set(run.dataset["kind"].values) >= {"shooting", "uniform"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"start": "nudged"}, "tries several kinds of starts"),
+        ({"stop_after": 5}, "sd.Auto(met=5)"),
+        ({"ladder": sd.Ladder(rf0=0.01)}, "absolute numbers"),
+        ({"solver": "collocation"}, "continuous problem"),
+        ({"attempts": 3}, "each path is an attempt"),
+        ({"finish": "perhaps"}, "finish"),
+    ],
+)
+def test_options_that_contradict_it_are_refused(default, options, said):
+    action, _, data, _ = default
+    with pytest.raises(OptionError, match=said.replace("(", r"\(").replace(")", r"\)")):
+        sd.anneal(action, data, strategy="auto", **options, **QUIET)
+
+
+def test_a_population_of_one_is_refused(default):
+    action, _, data, _ = default
+    with pytest.raises(OptionError, match="candidates"):
+        sd.anneal(action, data, strategy="population", paths=1, **QUIET)
+
+
+def test_set_by_hand_it_is_the_ladder(default):
+    action, _, data, _ = default
+    run = sd.anneal(action, data, paths=3, **QUIET)
+    assert run.dataset.attrs["strategy"] == "ladder" and run.dataset.sizes["path"] == 3
+    assert "told" not in run.dataset.attrs
+
+
+def test_a_walk_cannot_be_finished_and_finish_strong_says_why():
+    x, w = sd.state("x", start=(-2.0, 2.0)), sd.parameter(
+        "w", per="step", process_variance=0.01, start=(-1.0, 1.0)
+    )
+    action = sd.Action(sd.Model({x: w - x}), [x])
+    data = sd.Observations(np.arange(6.0), np.ones(6), variance=0.1)
+    with pytest.raises(OptionError, match="w has a value for each step"):
+        sd.anneal(action, data, finish="strong", **QUIET)
+
+
+def test_a_time_limit_too_short_for_a_path_says_how_long_one_takes():
+    action = ring(D=11, measured=(0, 5))
+    _, data = twin(action, steps=1500)
+    run = sd.anneal(action, data, time_limit=0.2, finish="none", **QUIET)
+    assert "time limit of 0.2 s reached" in told(run)[-1]
+    assert "takes about" in told(run)[-1]
+
+
+def test_two_experiments_and_another_solver():
+    action = ring()
+    datas = [twin(action, seed=k, steps=20)[1] for k in (0, 1)]
+    newton = sd.anneal(action, datas, **QUIET)
+    short = sd.Ladder(relative=10.0, alpha=30.0, rungs=3)
+    other = sd.anneal(
+        action, datas, solver="lbfgs", paths=2, strategy="auto", ladder=short, workers=1, **QUIET
+    )
+    assert newton.verdict().findings[0].holds
+    assert other.best.action == pytest.approx(newton.best.action, abs=1e-2)
