@@ -146,6 +146,7 @@ def anneal(
         What no solver can correct: parameters that nothing constrains or that have no effect, data
         of zero variance or outside bounds, a forcing that jumps where steps do not see it, a
         ladder that ends beyond the digits of doubles; also options of a window that cannot grow.
+        At the end, steps that are too long for a decay of the model which the scheme does not damp.
     """
     given = dict(locals())
     from symda.api.action import Action
@@ -208,6 +209,7 @@ def anneal(
     except KeyboardInterrupt:
         # what is done is done, though not looked at
         dataset.attrs["interrupted"] = 1
+    preflight.warn_of_stiffness(dataset, stacklevel=2)
     return Run(dataset, action)
 
 
