@@ -97,8 +97,8 @@ def anneal(
     start : str, function, Nudged, Run, array, or tuple of arrays
         ``"uniform"``, as in the paper: measured components at the data, the others uniform in
         their start range. ``"nudged"``: the model integrated with a coupling to the data;
-        ``sd.Nudged(gains=...)`` chooses the couplings. A `Run`: path k starts where its path k
-        ended. A path (M, D) or paths (J, M, D), by itself or in a tuple with parameters, a mapping
+        ``sd.Nudged(gains=...)`` chooses the couplings. ``"constant"``: as ``"uniform"``, but the
+        others each keep one value in time. A `Run`: path k starts where its path k ended. A path (M, D) or paths (J, M, D), by itself or in a tuple with parameters, a mapping
         of names to numbers or (J,) arrays, or an array (P,) or (J, P); parameters not given are
         drawn as in ``"uniform"``. Or a function ``(problem, rng) -> (X, theta)``.
     strategy : str, Window or Population

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from symda.anneal.starts.constant import Constant
 from symda.anneal.starts.from_paths import FromPaths
 from symda.anneal.starts.nudged import Nudged
 from symda.anneal.starts.start import Draw, Function, Point, Start, StartFunction
@@ -10,13 +11,14 @@ from symda.registry import Registry
 
 STARTS: Registry[Start] = Registry(
     "start",
-    [Uniform(), Nudged()],
+    [Uniform(), Nudged(), Constant()],
     of=Start,
     own="a function (problem, rng) -> (X, theta), or an object with name and point(draw)",
 )
 
 __all__ = [
     "STARTS",
+    "Constant",
     "Draw",
     "FromPaths",
     "Function",
