@@ -98,9 +98,10 @@ def anneal(
         ``"uniform"``, as in the paper: measured components at the data, the others uniform in
         their start range. ``"nudged"``: the model integrated with a coupling to the data;
         ``sd.Nudged(gains=...)`` chooses the couplings. ``"constant"``: as ``"uniform"``, but the
-        others each keep one value in time. A `Run`: path k starts where its path k ended. A path (M, D) or paths (J, M, D), by itself or in a tuple with parameters, a mapping
-        of names to numbers or (J,) arrays, or an array (P,) or (J, P); parameters not given are
-        drawn as in ``"uniform"``. Or a function ``(problem, rng) -> (X, theta)``.
+        others each keep one value in time. A `Run`: path k starts where its path k ended. A path
+        (M, D) or paths (J, M, D), by itself or in a tuple with parameters, a mapping of names to
+        numbers or (J,) arrays, or an array (P,) or (J, P); parameters not given are drawn as in
+        ``"uniform"``. Or a function ``(problem, rng) -> (X, theta)``.
     strategy : str, Window or Population
         ``"ladder"``: the whole window climbs every rung. ``"window"``: anneal the first samples,
         then let the window grow by the model's own forecast, and climb the rest at full length.
