@@ -8,7 +8,7 @@ import pytest
 from anneal_fakes import make_problem, mark, run, start_of, workers_of
 
 import symda as sd
-from symda.anneal.starts import STARTS, Draw, Nudged, Uniform
+from symda.anneal.starts import STARTS, Constant, Draw, Nudged, Uniform
 from symda.errors import OptionError
 
 EXPECTED = "Expected X of shape (5, 2) and theta of shape (1,); a function takes (problem, rng)."
@@ -20,6 +20,7 @@ def draw(problem, seed=0):
 
 def test_the_registry_holds_it():
     assert STARTS["uniform"] == Uniform() and STARTS["nudged"] == Nudged()
+    assert STARTS["constant"] == Constant()
 
 
 def test_a_measured_state_lies_on_the_data_and_the_rest_in_its_range():
@@ -252,3 +253,53 @@ def test_a_known_initial_state_does_not_hide_the_minimum():
         progress=False,
     )
     assert found.best.action == pytest.approx(163.93, abs=0.1)
+
+
+# --- constant -------------------------------------------------------------------------------------
+
+
+def constant(problem, number=0):
+    return Constant().point(Draw(problem, 0, number))
+
+
+def test_what_is_not_measured_keeps_one_value_in_time():
+    problem = make_problem(steps=50, states=("x", "y", "z"))
+    path, theta = constant(problem)
+    assert np.array_equal(path[:, 0], problem.y[:, 0])
+    assert (np.ptp(path[:, 1:], axis=0) == 0.0).all() and path[0, 1] != path[0, 2]
+    assert abs(theta[0]) <= 1.0
+    assert not np.array_equal(constant(problem, 1)[0], path)
+    assert np.array_equal(constant(problem)[0], path)
+
+
+def test_levels_are_uniform_in_ranges_of_uniform_width():
+    """|level| is 2 u v of two uniform numbers: P(|level| < 2 s) = s (1 - ln s)."""
+    problem = make_problem()
+    levels = np.sort([abs(constant(problem, k)[0][0, 1]) / 2.0 for k in range(2000)])
+    expected = levels * (1.0 - np.log(levels))
+    assert np.abs(expected - np.linspace(0.0, 1.0, levels.size)).max() < 1.95 / np.sqrt(2000)
+
+
+def test_a_gap_of_the_data_is_filled_by_the_level():
+    problem = make_problem(steps=10, gaps=[(row, 0) for row in range(4, 9)])
+    column = constant(problem)[0][:, 0]
+    level = column[6]
+    assert (column[5:8] == level).all()
+    assert np.array_equal(column[[0, 1, 2, 3, 9, 10]], problem.y[[0, 1, 2, 3, 9, 10], 0])
+
+
+def test_levels_of_experiments_are_their_own_and_stay_within_bounds():
+    x, y = sd.states("x y", bounds=(0.0, 1.0))
+    action = sd.Action(sd.Model({x: -y, y: -x}), [x])
+    one = sd.Observations([0.0, 1.0, 2.0], np.ones((3, 1)), variance=1.0)
+    problem = action.bind({"a": one, "b": one})
+    levels = np.array([constant(problem, k)[0][[0, 1, 3, 4], 1] for k in range(50)])
+    assert np.array_equal(levels[:, 0], levels[:, 1]) and np.array_equal(levels[:, 2], levels[:, 3])
+    assert (levels[:, 0] != levels[:, 2]).all()
+    assert (levels >= 0.0).all() and (levels <= 1.0).all()
+    assert levels.mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_constant_starts_by_name():
+    dataset = run(start="constant", paths=2)
+    assert dataset.attrs["start"] == "constant"

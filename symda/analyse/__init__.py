@@ -24,7 +24,7 @@ from symda.analyse.levels import (
     status_counts,
 )
 from symda.analyse.lowest import TimeToLowest, time_to_lowest
-from symda.analyse.verdict import Finding, Verdict, verdict
+from symda.analyse.verdict import Finding, Verdict, stiff, verdict
 from symda.anneal.levels import FAILED
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "path_counts",
     "reached",
     "status_counts",
+    "stiff",
     "stopped_after",
     "time_to_lowest",
     "verdict",

@@ -27,6 +27,7 @@ from symda.analyse.solution import (
     shift_of,
     strays,
 )
+from symda.analyse.stiffness import fastest_decay
 from symda.build.kernels import has_matrices
 from symda.declare import NoiseNumbers
 from symda.errors import SolveError
@@ -65,6 +66,8 @@ class ModelEquations:
 
     field: ca.Function | None  #: F(x, u, theta, t); None for a map, which has no scheme.
     order: int  #: Of the scheme.
+    #: (x, u, theta, t) -> F and dF/d(x, theta); None where the scheme damps what is fast.
+    jacobian: ca.Function | None = None
     #: The forcing inside the steps; as the scheme sees it when left out.
     forcing: StepForcing | None = None
     #: States and parameters that nothing measured depends on.
@@ -152,6 +155,9 @@ def _look(
             notes=("the window is too long for a Hessian",),
         )
     here = judges.at(X, theta, rf)
+    decay = None
+    if equations.jacobian is not None:
+        decay = fastest_decay(problem, equations.jacobian, X, theta)
     fixed = here.held | on_edge(judges, problem, X, theta, rf)
     notes: list[str] = []
     found = Assessment(
@@ -162,6 +168,7 @@ def _look(
         decrement=here.decrement,
         held=tuple(held_names(problem, fixed)),
         unseen=tuple(equations.unseen),
+        decay=decay,
         jumps=() if equations.jumps is None else equations.jumps(*problem.natural(X, theta)),
         n=int(problem.data_count),
         p=fitted(evaluator, equations, fixed, X, theta),

@@ -31,6 +31,17 @@ class Shift:
 
 
 @dataclass(frozen=True)
+class Decay:
+    """A decay that is too fast for the steps."""
+
+    reach: float  #: Its rate times the length of the step.
+    rate: float
+    states: tuple[str, ...]  #: Those that decay.
+    time: float  #: When.
+    experiment: str = ""  #: In which of several experiments.
+
+
+@dataclass(frozen=True)
 class Assessment:
     """What was found of the best path of a run."""
 
@@ -58,6 +69,8 @@ class Assessment:
     scheme: Shift | None = None  #: What the error of the scheme moves the estimate by.
     #: Time of the first step that ends on another root of the scheme than the solution's.
     stray: float = math.nan
+    #: The fastest decay, where the scheme does not damp one that its steps are too long for.
+    decay: Decay | None = None
     bars: float = 0.0  #: Relative change of a standard deviation, at most, by the scheme's error.
     #: Steps in which the equations are too stiff for the scheme's error to be found.
     unsettled: int = 0
@@ -110,6 +123,9 @@ def assessment(dataset: xr.Dataset) -> Assessment | None:
         record = json.loads(text)
         for name in ("model", "scheme"):
             record[name] = None if record[name] is None else Shift(**record[name])
+        if record.get("decay") is not None:
+            states = tuple(record["decay"].pop("states"))
+            record["decay"] = Decay(**record["decay"], states=states)
         for name in ("held", "sds"):
             record[name] = tuple(tuple(pair) for pair in record[name])
         for name in ("unseen", "loose", "beyond", "jumps", "notes", "vanished"):

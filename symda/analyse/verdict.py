@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from symda.analyse.assessment import Assessment, Shift, assessment
 from symda.analyse.judge import chi_squared, hits, percent, wilson
 from symda.analyse.levels import best_path, last_rung, level_members, path_counts, reached
+from symda.analyse.stiffness import FAST
 from symda.anneal.apart import apart
 from symda.anneal.levels import HIT, STOPPED
 
@@ -23,6 +24,8 @@ SDS, SHARE, FIT = 0.1, 0.01, 0.2
 SPREAD = 0.01
 #: A model error that moves the estimate by less is not what moves error bars by a hundredth.
 BEYOND = 1e-6
+#: More times as many steps are no remedy.
+MANY = 20.0
 #: Quantile residuals of a smaller probability are not those of the noise.
 NORMAL = 1e-3
 
@@ -34,8 +37,8 @@ class Finding:
     Attributes
     ----------
     about : str
-        ``minimum``, ``solution``, ``scheme``, ``chi-squared``, ``residuals``, ``free run``,
-        ``smooth``, ``bounds``, ``determined`` or ``level``.
+        ``minimum``, ``stiff``, ``solution``, ``scheme``, ``chi-squared``, ``residuals``, ``free
+        run``, ``smooth``, ``bounds``, ``determined`` or ``level``.
     holds : bool or None
         Whether all is well; None: it could not be looked at.
     text : str
@@ -113,6 +116,7 @@ def verdict(dataset: xr.Dataset) -> Verdict:
     return Verdict(
         (
             _minimum(dataset, found),
+            *stiff(dataset),
             *_solution(found),
             _chi_squared(dataset),
             *_residuals(found),
@@ -150,6 +154,25 @@ def _minimum(dataset: xr.Dataset, found: Assessment | None) -> Finding:
     where = "among the equations' solutions" if found.exact else f"at beta = {beta}"
     text = f"a Newton step would lower the action by {found.decrement:.2g} {where}"
     return Finding("minimum", True, f"{text}; {others}" if others else text)
+
+
+def stiff(dataset: xr.Dataset) -> Iterator[Finding]:
+    """Say where a decay is too fast for the steps, under a scheme that does not damp it."""
+    found = assessment(dataset)
+    if found is None or found.decay is None:
+        return
+    decay = found.decay
+    scheme = dataset.attrs["scheme"]
+    text = (
+        f"h times the fastest rate of decay is {decay.reach:.3g} ({_listed(list(decay.states))} at "
+        f"t = {decay.time:.6g}{_of_experiment(decay.experiment)}), above {FAST:g}, and {scheme!r} "
+        "does not damp what its steps do not resolve"
+    )
+    if found.scheme is not None and not found.unsettled and not _matters(found.scheme):
+        yield Finding("stiff", True, f"{text}; its error, though, {_moves(found.scheme)}")
+        return
+    steps = f", or max_step={FAST / decay.rate:.2g}" if decay.reach < MANY * FAST else ""
+    yield Finding("stiff", None, f"{text}: take scheme='radau3' or 'radau5'{steps}")
 
 
 def _solution(found: Assessment | None) -> Iterator[Finding]:

@@ -98,10 +98,11 @@ def anneal(
     start : str, function, Nudged, Run, array, or tuple of arrays
         ``"uniform"``, as in the paper: measured components at the data, the others uniform in
         their start range. ``"nudged"``: the model integrated with a coupling to the data;
-        ``sd.Nudged(gains=...)`` chooses the couplings. A `Run`: path k starts where its path k
-        ended. A path (M, D) or paths (J, M, D), by itself or in a tuple with parameters, a mapping
-        of names to numbers or (J,) arrays, or an array (P,) or (J, P); parameters not given are
-        drawn as in ``"uniform"``. Or a function ``(problem, rng) -> (X, theta)``.
+        ``sd.Nudged(gains=...)`` chooses the couplings. ``"constant"``: as ``"uniform"``, but the
+        others each keep one value in time. A `Run`: path k starts where its path k ended. A path
+        (M, D) or paths (J, M, D), by itself or in a tuple with parameters, a mapping of names to
+        numbers or (J,) arrays, or an array (P,) or (J, P); parameters not given are drawn as in
+        ``"uniform"``. Or a function ``(problem, rng) -> (X, theta)``.
     strategy : str, Window or Population
         ``"ladder"``: the whole window climbs every rung. ``"window"``: anneal the first samples,
         then let the window grow by the model's own forecast, and climb the rest at full length.
@@ -152,6 +153,7 @@ def anneal(
         What no solver can correct: parameters that nothing constrains or that have no effect, data
         of zero variance or outside bounds, a forcing that jumps where steps do not see it, a
         ladder that ends beyond the digits of doubles; also options of a window that cannot grow.
+        At the end, steps that are too long for a decay of the model which the scheme does not damp.
     """
     given = dict(locals())
     from symda.api.action import Action
@@ -220,6 +222,7 @@ def anneal(
     except KeyboardInterrupt:
         # what is done is done, though not looked at
         dataset.attrs["interrupted"] = 1
+    preflight.warn_of_stiffness(dataset, stacklevel=2)
     return Run(dataset, action)
 
 

@@ -16,11 +16,13 @@ from symda.api.machine import strong_of
 from symda.api.specification import Data, as_experiments
 from symda.build.kernels import matrices_of
 from symda.declare import Model, NoiseNumbers
+from symda.derive.field import Field
 from symda.observe import Problem
 from symda.observe.jumps import within_steps
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
+    import casadi as ca
     import xarray as xr
 
     from symda.analyse.scheme_error import StepForcing
@@ -64,6 +66,7 @@ def assessed(
     unseen, unconstrained = preflight.loose(action.field, at.problem)
     equations = ModelEquations(
         field=None if action.model.discrete else action.field.field,
+        jacobian=_jacobian(action) if own else None,
         order=action.scheme.order,
         forcing=forcing,
         unseen=unseen,
@@ -81,6 +84,14 @@ def assessed(
         strong = strong_of(action.specification, exact)
         return assess_exact(dataset, exact, strong, equations, random=random)
     return assess(dataset, at, equations, random=random, own=own)
+
+
+def _jacobian(action: Action) -> ca.Function | None:
+    """DF, if there may be decays that the scheme does not damp."""
+    field = action.field
+    if action.model.discrete or action.scheme.damps or not isinstance(field, Field):
+        return None
+    return field.field_jacobian
 
 
 def _inside(

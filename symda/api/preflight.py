@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.analyse import stiff
 from symda.anneal.failure import DIGITS, precision_ratio
 from symda.anneal.starts import Draw, Uniform
 from symda.anneal.strategies.strategy import Growing
@@ -18,6 +19,7 @@ from symda.observe.jumps import breaks, clocked, jumps
 from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
+    import xarray as xr
     from sympy import Expr
 
     from symda.build.abstract import Evaluator
@@ -322,3 +324,18 @@ def warn_of_time(limit: float, seconds: float, *, stacklevel: int) -> None:
             "time, take fewer rungs, or solver='newton'."
         )
         warnings.warn(text, ProblemWarning, stacklevel=stacklevel + 1)
+
+
+def warn_of_stiffness(dataset: xr.Dataset, *, stacklevel: int) -> None:
+    """Warn if the scheme does not damp a decay that is too fast for its steps.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        That of a run, with its assessment.
+    stacklevel : int
+        As for `warnings.warn`, counted from the caller.
+    """
+    for finding in stiff(dataset):
+        if not finding.holds:
+            warnings.warn(f"anneal: {finding.text}.", ProblemWarning, stacklevel=stacklevel + 1)

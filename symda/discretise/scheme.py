@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
 
+import numpy as np
+
 from symda.discretise.method import Line, Lines, row
 from symda.discretise.orders import Tableaux, by_part, checked_order
 from symda.discretise.surd import Matrix, Number, Row
 from symda.discretise.tableau import Tableau
 from symda.errors import OptionError
 from symda.names import is_name
+
+#: A rate of decay, times h, at which a method shows what it does to much faster ones.
+STIFF = 1e8
 
 
 @dataclass(frozen=True)
@@ -182,6 +187,21 @@ class Scheme:
     def partitioned(self) -> bool:
         """True when each stage moves coordinates or momenta only."""
         return bool(self.parts)
+
+    @property
+    def damps(self) -> bool:
+        """True when what decays fast is gone after a step: R(z) -> 0 as z -> -infinity.
+
+        R(z) = 1 + z b^T (1 - z A)^-1 (1, .., 1) is the method's stability function. One that does
+        not vanish there leaves deviations of a fast component standing, as trapezoid does, with
+        their sign turned at every step.
+        """
+        if self.discrete or self.partitioned or self.explicit:
+            return False
+        (A, b), *_ = self._tableaux
+        z, one = -STIFF, np.ones(self.stages)
+        slopes = np.linalg.solve(np.eye(self.stages) - z * np.array(A, float), one)
+        return bool(abs(1.0 + z * np.array(b, float) @ slopes) < STIFF**-0.5)
 
     @property
     def continuum_order(self) -> int:

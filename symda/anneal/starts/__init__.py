@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from symda.anneal.starts.constant import Constant
 from symda.anneal.starts.from_paths import FromPaths
 from symda.anneal.starts.nudged import Nudged
 from symda.anneal.starts.simulated import Simulated
@@ -11,13 +12,14 @@ from symda.registry import Registry
 
 STARTS: Registry[Start] = Registry(
     "start",
-    [Uniform(), Nudged(), Simulated()],
+    [Uniform(), Constant(), Nudged(), Simulated()],
     of=Start,
     own="a function (problem, rng) -> (X, theta), or an object with name and point(draw)",
 )
 
 __all__ = [
     "STARTS",
+    "Constant",
     "Draw",
     "FromPaths",
     "Function",

@@ -74,8 +74,10 @@ class Draw:
         """Return the draw of another start for the same path."""
         return replace(self, turn=turn)
 
-    def path(self) -> FloatArray:
+    def path(self, drawn: FloatArray | None = None) -> FloatArray:
         """Draw a path, (M, D).
+
+        `drawn` (M, D) stands where nothing is known, in place of values of its own at every point.
 
         A component measured as it is (`Problem.direct`) lies on the data and near them, as far as
         the typical (median) distance of two of its data: linear in time between them, constant
@@ -86,7 +88,9 @@ class Draw:
         """
         problem = self.problem
         low, high = problem.state_start.T
-        path = self.rng.uniform(low, high, (problem.M, problem.D))
+        if drawn is None:
+            drawn = self.rng.uniform(low, high, (problem.M, problem.D))
+        path = drawn
         for one, segment in zip(problem.experiments, problem.segments, strict=True):
             _follow(one, path[segment.own_points])
         path = np.clip(path, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
