@@ -10,9 +10,9 @@ import pytest
 
 import symda as sd
 from symda.analyse import hits, path_counts
+from symda.anneal.starts import Uniform
 from symda.anneal.strategies import FullWindow
 from symda.anneal.strategies.auto import SURE, Campaign, Kind
-from symda.anneal.starts import Uniform
 from symda.anneal.task import Job, blank
 from symda.errors import OptionError
 from symda.solve import Newton
@@ -172,9 +172,7 @@ def play(at, levels):
         names.append(one.kind.name)
         given = levels[one.kind.name]
         given = given.pop(0) if isinstance(given[0], list) else given
-        found = {
-            k: ended(at.job, k, given[i % len(given)]) for i, k in enumerate(one.paths)
-        }
+        found = {k: ended(at.job, k, given[i % len(given)]) for i, k in enumerate(one.paths)}
         at.take(one, found)
     return names
 
@@ -314,8 +312,9 @@ def test_set_by_hand_it_is_the_ladder(default):
 
 
 def test_a_walk_cannot_be_finished_and_finish_strong_says_why():
-    x, w = sd.state("x", start=(-2.0, 2.0)), sd.parameter(
-        "w", per="step", process_variance=0.01, start=(-1.0, 1.0)
+    x, w = (
+        sd.state("x", start=(-2.0, 2.0)),
+        sd.parameter("w", per="step", process_variance=0.01, start=(-1.0, 1.0)),
     )
     action = sd.Action(sd.Model({x: w - x}), [x])
     data = sd.Observations(np.arange(6.0), np.ones(6), variance=0.1)

@@ -45,7 +45,9 @@ def reference(data):
 def test_the_minimum_is_that_of_least_squares(options):
     data, action = decayed(), decay(**options)
     problem = action.bind(data)
-    found = strong(action, problem).minimise(*problem.internal(np.full((9, 1), 5.0), np.array([4.0])))
+    found = strong(action, problem).minimise(
+        *problem.internal(np.full((9, 1), 5.0), np.array([4.0]))
+    )
     exact = reference(data)
     X, theta = problem.natural(found.path, found.theta)
     assert found.status == Status.CONVERGED and found.message == ""

@@ -7,15 +7,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symda.analyse import path_counts
+from symda.analyse.levels import chosen_solution
 from symda.anneal import driver
 from symda.anneal.dynamics import Dynamics
 from symda.anneal.ladder import Ladder
+from symda.anneal.levels import HIT
 from symda.anneal.settings import Settings
 from symda.anneal.starts import Draw, Start
+from symda.anneal.strategies import Auto
 from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
 from symda.api.assessed import assessed
@@ -32,13 +36,19 @@ from symda.observe import Problem
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from symda.anneal.report import Reporter
-    from symda.anneal.strategies import Auto, Strategy
+    from symda.anneal.strategies import Strategy
     from symda.api.action import Action
     from symda.api.specification import Data
     from symda.build.abstract import Kernels
     from symda.declare import Parameter
     from symda.solve import Solver
+
+
+#: What steps are divided by where the scheme's error may stand in the way.
+FINER = 4
 
 
 def anneal(
@@ -222,8 +232,66 @@ def anneal(
     except KeyboardInterrupt:
         # what is done is done, though not looked at
         dataset.attrs["interrupted"] = 1
+    run = Run(dataset, action)
+    plain = isinstance(steps, int) and steps == 1 and max_step is None and not midpoint_data
+    if isinstance(settings.method, Auto) and plain and not isinstance(data, Problem):
+        finer = _finer(run)
+        left = float(settings.time_limit or np.inf) - _spent(run)
+        if finer > 1 and left > 0.0 and not run.interrupted and not action.model.discrete:
+            again = anneal(action, data, **{**_further(given), "steps": finer, "time_limit": left})
+            return _better(run, again, finer)
     preflight.warn_of_stiffness(dataset, stacklevel=2)
-    return Run(dataset, action)
+    return run
+
+
+def _further(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call besides action and data."""
+    return {name: value for name, value in given.items() if name not in ("action", "data")}
+
+
+def _spent(run: Run) -> float:
+    """Return the seconds that paths of a run took."""
+    return float(json.loads(run.dataset.attrs["provenance"])["seconds"])
+
+
+def _finer(run: Run) -> int:
+    """Return how many times as many steps a run is to be made again with; 1: it is not.
+
+    Where the answer is not consistent with the data, and the scheme's error may be why: it moves
+    the estimate, or levels are other ones as solutions of the equations.
+    """
+    d = run.dataset
+    if not path_counts(d).reached or run.verdict().consistent:
+        return 1
+    scheme = [one for one in run.verdict().findings if one.about == "scheme"]
+    if any(one.holds is False for one in scheme):
+        return FINER
+    if "solution_action" in d and _settled(d):
+        return 1
+    return FINER if "solution_action" in d else 1
+
+
+def _settled(dataset: xr.Dataset) -> bool:
+    """Whether the levels that were finished are about the same as solutions of the equations."""
+    scale = float(dataset.attrs["measurement_scale"])
+    moved = dataset["solution_action"].values - dataset["solution_climbed"].values
+    known = moved[np.isfinite(moved)]
+    return bool(known.size and (np.abs(known) <= HIT * scale).all())
+
+
+def _better(run: Run, again: Run, finer: int) -> Run:
+    """Return the run with finer steps, with what was done before; the first if that is lower."""
+    first, then = (json.loads(one.dataset.attrs.get("told", "[]")) for one in (run, again))
+    reason = (
+        f"steps were divided by {finer} and all was done again, since the scheme's error may be "
+        "why the answer is not consistent with the data"
+    )
+    better = again if path_counts(again.dataset).reached else run
+    lower = path_counts(again.dataset).reached and run.best.action < again.best.action
+    if lower and not again.verdict().consistent and chosen_solution(run.dataset) is not None:
+        better = run
+    better.dataset.attrs["told"] = json.dumps([*first, reason, *then])
+    return better
 
 
 def _refuse_finish(action: Action, problem: Problem) -> None:

@@ -69,7 +69,8 @@ class Round:
 class Auto:
     """Start paths of several kinds in turn, until the lowest level was met often enough.
 
-    Rounds of 16 starts: uniform ones, windows, nudged ones, nudged windows, a population; where the
+    Rounds of 16 starts: uniform ones, windows, constant and nudged ones, nudged windows, a
+    population; where the
     model can be integrated also shooting and simulated starts, first where little is measured. The
     kind that has had least work is next, and one that has met the lowest level gets four times as
     much. Paths that are far above the lowest level climb no further. The
@@ -272,6 +273,8 @@ def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool) -> list[Ki
     ladders = [Kind("uniform", uniform, FullWindow())]
     if windows:
         ladders.append(Kind("windows", uniform, Window()))
+    if (problem.direct < 0).any() or np.unique(problem.direct).size < int(problem.ruled.sum()):
+        ladders.append(Kind("constant", starts["constant"], FullWindow()))
     if (problem.rm > 0.0).sum(axis=0).max(initial=0) > 1:
         ladders.append(Kind("nudged", nudged, FullWindow()))
         if windows:
