@@ -258,9 +258,10 @@ def _too_short(results: Collection[PathResult], spent: float) -> str:
     if not done or any(result.outcome == Status.FAILED for result in results):
         return ""
     rungs = max(len(result.status) for result in results)
+    takes = spent * rungs / done
     return (
-        f", before any path came to the end of the ladder; that takes about {spent * rungs / done:.2g} "
-        "s: allow more by time_limit="
+        f", before any path came to the end of the ladder; that takes about {takes:.2g} s: allow "
+        "more by time_limit="
     )
 
 

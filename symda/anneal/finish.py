@@ -72,18 +72,23 @@ def finish(
         none = Finish(told="no path reached the end of the ladder, so none was finished")
         return none, list(results)
 
-    def led(one: PathResult) -> Solution:
+    def led(one: PathResult, bar: float = math.inf) -> Solution:
         if one.solution is not None:
             return one.solution
         strong = workspace(job).strong(job)
-        return strong.minimise(one.states, one.theta[one.last_beta], deadline)
+        return strong.minimise(one.states, one.theta[one.last_beta], deadline, bar=bar)
 
     began = time.perf_counter()
-    if workers > 1 and len(lowest) > 1:
+    # a solution is no lower than the level it came from, but for what the scheme's error makes
+    first = led(lowest[0])
+    bar = first.action + max(UNITS * scale, SHARE * abs(first.action))
+    rest = [one for one in lowest[1:] if not one.level > bar]
+    if workers > 1 and len(rest) > 1:
         with ThreadPoolExecutor(workers) as pool:
-            solutions = tuple(pool.map(led, lowest))
+            solutions = (first, *pool.map(lambda one: led(one, bar), rest))
     else:
-        solutions = tuple(map(led, lowest))
+        solutions = (first, *(led(one, bar) for one in rest))
+    lowest = [lowest[0], *rest]
     seconds = time.perf_counter() - began
     chosen, why = _chosen(job, lowest, solutions)
     paths = tuple(one.path for one in lowest)

@@ -35,9 +35,9 @@ class FlowRules:
     The next step is the one at which the estimated error would be `safety`^order of what is
     allowed, at most `widest` times and at least `narrowest` times the last; `memory` is the share
     of the last error in it (PI control). An explicit step times the fastest rate above `stiff` (its
-    limit on the real axis, `stable`, is 3.3, and the control holds it somewhat below) in `patience` steps
-    hands over to the implicit method, unless `reset` steps without it are between; an implicit step
-    times a bound of all rates below `mild` in as many hands back. Newton's method
+    limit on the real axis, `stable`, is 3.3, and the control holds it somewhat below) in `patience`
+    steps hands over to the implicit method, unless `reset` steps without it are between; an
+    implicit step times a bound of all rates below `mild` in as many hands back. Newton's method
     takes `most` iterations. Hairer, Norsett, Wanner, II.4; Hairer, Wanner, IV.2 and IV.8.
     """
 
