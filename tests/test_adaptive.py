@@ -78,7 +78,9 @@ def test_each_member_has_its_own_parameters_and_tolerances():
     assert np.allclose(lost, rates[:, None] * found.states.sel(state="A").values)
     one = adaptive(CHAIN, TIMES, initial, parameters=given, threads=1)
     two = adaptive(CHAIN, TIMES, initial, parameters=given, threads=2)
-    assert np.array_equal(one.states, two.states) and np.array_equal(one.states, found.states)
+    assert np.array_equal(one.states, two.states)
+    # slopes may need implicit steps where the states alone do not
+    assert np.allclose(one.states, found.states, rtol=1e-6, atol=1e-17)
     array = adaptive(CHAIN, TIMES, initial[0], parameters=np.array([[0.1, 0.7], [0.2, 0.7]]))
     assert np.allclose(array.states[1], chain(TIMES, 1e-9, 0.2, 0.7), rtol=1e-6, atol=1e-17)
 

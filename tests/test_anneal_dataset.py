@@ -72,10 +72,10 @@ def test_what_the_paths_found():
     good = dataset["status"].values == 1
     assert good.tolist() == [[True] * 4, [True, True, False, False], [True] * 4]
     assert dataset["status"].dtype == np.int8
-    assert dataset["status"].attrs["flag_values"].tolist() == [0, 1, 2, 3, 4]
+    assert dataset["status"].attrs["flag_values"].tolist() == [0, 1, 2, 3, 4, 5]
     assert dataset["status"].attrs["flag_values"].dtype == np.int8
     assert dataset["status"].attrs["flag_meanings"] == (
-        "not_run converged acceptable stopped failed"
+        "not_run converged acceptable stopped failed dropped"
     )
     assert np.array_equal(np.isfinite(dataset["action"]), good)
     np.testing.assert_allclose(

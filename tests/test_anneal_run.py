@@ -330,7 +330,8 @@ REFUSED = [
     ),
     (
         {"strategy": "ladders"},
-        "anneal: there is no strategy 'ladders'; there is ladder, window, population, or "
+        "anneal: there is no strategy 'ladders'; there is auto, ladder, window, population, "
+        "shooting, or "
         "one with options, such as sd.Window(samples=20). "
         "Did you mean 'ladder'?",
     ),

@@ -82,7 +82,7 @@ def test_a_saved_run_is_the_same_run(tmp_path: Path) -> None:
     xr.testing.assert_identical(loaded.dataset, run.dataset)
     assert str(loaded) == str(run) == run.summary()
     assert loaded.best.parameters == run.best.parameters
-    assert repr(loaded) == "<Run of 'lorenz96': 5 paths, 10 rungs, solver 'ipopt'>"
+    assert repr(loaded) == "<Run of 'lorenz96': 5 paths, 10 rungs, solver 'newton'>"
 
 
 @pytest.mark.parametrize("saved", [False, True], ids=["fresh", "loaded"])

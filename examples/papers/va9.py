@@ -164,6 +164,7 @@ def compare(
             ladder=sd.Ladder(system.rf, 2.0, 1),
             paths=1,
             start=(exact.x(problem.times), exact.parameters),
+            solver="ipopt",
             options={"formulation": "lifted", "tol": 1e-11},
             executor="serial",
         )

@@ -265,7 +265,7 @@ class Settings:
     @cached_property
     def begin(self) -> Start:
         """The start itself; of a run of several kinds the first."""
-        start = self.start or "uniform"
+        start = "uniform" if self.start is None else self.start
         if callable(start) and not isinstance(start, (type, Start)):
             return Function(start)
         return STARTS.find(start, where="anneal")
