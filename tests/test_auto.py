@@ -177,10 +177,18 @@ def play(at, levels):
     return names
 
 
-def test_met_three_times_and_within_the_band_is_the_end(job):
+def test_met_three_times_by_two_kinds_and_within_the_band_is_the_end(job):
     at = campaign(job)
-    assert play(at, {"one": [100.0] * 3 + [900.0] * 13}) == ["one"]
+    levels = {"one": [100.0] * 2 + [900.0] * 14, "two": [100.0] + [900.0] * 15}
+    assert play(at, levels) == ["one", "two"]
     assert at.reason.startswith("the lowest level was met 3 times, and that is within")
+
+
+def test_one_kind_alone_is_no_evidence(job):
+    """All of its paths may end in one wrong place."""
+    at = campaign(job)
+    levels = {"one": [114.0] * 16, "two": [[111.0] + [900.0] * 15, [111.0] * 2 + [900.0] * 14]}
+    assert play(at, levels) == ["one", "two", "two"]
 
 
 def test_met_too_seldom_the_next_kind_has_its_turn(job):
@@ -193,6 +201,7 @@ def test_in_the_upper_part_of_the_band_it_is_to_be_met_more_often(job):
     at = campaign(job)
     names = play(at, {"one": [[140.0] * 3 + [900.0] * 13] * 9, "two": [[900.0] * 16] * 9})
     assert names == ["one", "two", "one", "one"] and sum(at.met().values()) == 9
+    assert at.met() == {"one": 9}
 
 
 def test_above_the_band_it_goes_on_and_says_so(job):

@@ -280,7 +280,7 @@ def test_more_variables_and_attributes_come_back(tmp_path: Path) -> None:
     [
         (
             lambda d: d.assign(status=d["status"] + np.int8(9)),
-            "status holds 10, expected 0 to 4",
+            "status holds 10, expected 0 to 5",
         ),
         (
             lambda d: d.assign(last_beta=d["last_beta"] + 40),

@@ -41,8 +41,8 @@ DIFFERENCE = 1e-2
 #: Curvatures below this share of the largest, in units of the diagonal, are directions that nothing
 #: determines.
 FLAT = 1e-12
-#: Halvings in the search for a step of a given length.
-BISECTIONS = 100
+#: Iterations in the search for a step of a given length, and how near it is to be.
+ROOTS, CLOSE = 60, 1e-3
 #: Integration steps of a member.
 STEPS = 200_000
 #: How an integration ends -> in words.
@@ -403,9 +403,16 @@ def within(hessian: FloatArray, gradient: FloatArray, radius: float) -> FloatArr
     curvatures = np.maximum(np.abs(curvatures), least)
     if np.linalg.norm(slope / curvatures) <= radius:
         return np.asarray(axes @ (slope / curvatures))
-    low, high = 0.0, float(np.linalg.norm(slope)) / max(radius, np.finfo(float).tiny)
-    for _ in range(BISECTIONS):
-        shift = 0.5 * (low + high)
-        longer = np.linalg.norm(slope / (curvatures + shift)) > radius
-        low, high = (shift, high) if longer else (low, shift)
-    return np.asarray(axes @ (slope / (curvatures + high)))
+    squares, shift = slope**2, 0.0
+    low, high = 0.0, float(np.sqrt(squares.sum())) / max(radius, np.finfo(float).tiny)
+    for _ in range(ROOTS):
+        parts = squares / (curvatures + shift) ** 2
+        length = float(np.sqrt(parts.sum()))
+        if abs(length - radius) <= CLOSE * radius:
+            break
+        low, high = (shift, high) if length > radius else (low, shift)
+        # Newton's step for one over the length, which is nearly linear
+        change = length**2 / float((parts / (curvatures + shift)).sum()) * (length / radius - 1.0)
+        shift = shift + change if low < shift + change < high else 0.5 * (low + high)
+    step = axes @ (slope / (curvatures + shift))
+    return np.asarray(step * min(1.0, radius / max(length, np.finfo(float).tiny)))

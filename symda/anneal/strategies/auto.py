@@ -69,7 +69,7 @@ class Round:
 class Auto:
     """Start paths of several kinds in turn, until the lowest level was met often enough.
 
-    Rounds of 16 starts: uniform ones, windows, constant and nudged ones, nudged windows, a
+    Rounds of 16 starts: uniform and constant ones, windows, nudged ones, nudged windows, a
     population; where the
     model can be integrated also shooting and simulated starts, first where little is measured. The
     kind that has had least work is next, and one that has met the lowest level gets four times as
@@ -243,7 +243,9 @@ class Campaign:
         count = sum(met.values())
         tried = all(kind.name in self._work for kind in self.kinds)
         said = f"the lowest level was met {count} times"
-        if count >= self._wanted() and above is False:
+        # all paths of one kind may end in one wrong place
+        agreed = len(met) > 1 or tried
+        if count >= self._wanted() and above is False and agreed:
             return f"{said}, and that is within what the noise lets expect"
         if count >= self.auto.met and above is None and tried:
             return f"{said}, and every kind of start had its turn"
@@ -271,10 +273,10 @@ def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool) -> list[Ki
     """
     problem, uniform, nudged = job.problem, starts["uniform"], starts["nudged"]
     ladders = [Kind("uniform", uniform, FullWindow())]
-    if windows:
-        ladders.append(Kind("windows", uniform, Window()))
     if (problem.direct < 0).any() or np.unique(problem.direct).size < int(problem.ruled.sum()):
         ladders.append(Kind("constant", starts["constant"], FullWindow()))
+    if windows:
+        ladders.append(Kind("windows", uniform, Window()))
     if (problem.rm > 0.0).sum(axis=0).max(initial=0) > 1:
         ladders.append(Kind("nudged", nudged, FullWindow()))
         if windows:
