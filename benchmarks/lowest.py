@@ -94,6 +94,12 @@ def methods(size: Size) -> list[Method]:
             newton | {"strategy": "population"},
             pooled=True,
         ),
+        Method(
+            "newton, auto",
+            max(2, size.some // 10),
+            {"strategy": "auto", "ladder": sd.Ladder(alpha=8.0, rungs=10), "finish": "none"},
+            pooled=True,
+        ),
         Method(REFERENCE, size.some, {"solver": "ipopt"}),
     ]
 

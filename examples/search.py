@@ -35,7 +35,7 @@ def lorenz63() -> tuple[sd.Action, sd.Observations, dict[str, float]]:
 
 
 def enzyme() -> tuple[sd.Action, sd.Observations, dict[str, float]]:
-    """A saturating reaction: the product measured twelve times, rates over six decades."""
+    """Take a saturating reaction: the product measured twelve times, rates over six decades."""
     s, p = sd.states("s p", bounds=(0.0, 100.0))
     v = sd.parameter("v", bounds=(1e-3, 1e3), scale="log")
     km = sd.parameter("km", bounds=(1e-3, 1e3), scale="log")
@@ -53,7 +53,7 @@ def enzyme() -> tuple[sd.Action, sd.Observations, dict[str, float]]:
 
 
 def wrong() -> tuple[sd.Action, sd.Observations, dict[str, float]]:
-    """Data of a damped oscillation, and a model without the damping."""
+    """Take data of a damped oscillation, and a model without the damping."""
     x, v = sd.states("x v", start=(-3.0, 3.0))
     w = sd.parameter("w", bounds=(0.1, 5.0))
     action = sd.Action(sd.Model({x: v, v: -w * x}, name="undamped"), [x])

@@ -309,7 +309,8 @@ def levels_table(
         `paths` (multiplicity), `share` (of the paths that reached `beta`), `measurement_term`,
         `model_term`, each free parameter by its name, `chi2_z` (standard deviations of the action
         from its expectation, nan without a degree of freedom). Level, terms and parameters are
-        those of the level's lowest path. A parameter named like another column is listed as "name (parameter)".
+        those of the level's lowest path. A parameter named like another column is listed as "name
+        (parameter)".
         `.attrs` holds `beta`; `unfinished`: how many paths did not reach it, which are not
         counted; and `stopped`: how many of those counted did not end in a minimum.
 
