@@ -281,7 +281,7 @@ def integrate(
         of each member has its own, at most `rtol` times its largest size along the solution.
     sensitivities : bool
         Whether to compute, with ``method="adaptive"``, the derivatives of the states by the first
-        state and the parameters as well. They are those of the computed states to about `rtol`.
+        state and the parameters as well; they are those of the computed states.
     parameters, forcing
         As for `simulate`; but a parameter may have a value for each of K members, (K,), and all
         of them may be an array (K, P).
