@@ -76,8 +76,9 @@ def test_each_member_has_its_own_parameters_and_tolerances():
     # an expression of parameters has those of each member
     lost = found.evaluate(k1 * A)
     assert np.allclose(lost, rates[:, None] * found.states.sel(state="A").values)
-    one = adaptive(CHAIN, TIMES, initial, parameters=given, threads=1)
-    two = adaptive(CHAIN, TIMES, initial, parameters=given, threads=2)
+    options = {"parameters": given, "sensitivities": True}
+    one = adaptive(CHAIN, TIMES, initial, threads=1, **options)
+    two = adaptive(CHAIN, TIMES, initial, threads=2, **options)
     assert np.array_equal(one.states, two.states) and np.array_equal(one.states, found.states)
     array = adaptive(CHAIN, TIMES, initial[0], parameters=np.array([[0.1, 0.7], [0.2, 0.7]]))
     assert np.allclose(array.states[1], chain(TIMES, 1e-9, 0.2, 0.7), rtol=1e-6, atol=1e-17)
