@@ -216,6 +216,19 @@ def test_members_must_be_as_many_of_both():
         adaptive(CHAIN, TIMES, np.ones((2, 3)), parameters={"k1": [1.0, 2.0, 3.0], "k2": 1.0})
 
 
+def test_a_single_time_is_the_first_state():
+    found = adaptive(
+        CHAIN, [2.0], [1.0, 2.0, 3.0], parameters={"k1": 1.0, "k2": 2.0}, sensitivities=True
+    )
+    assert found.states.values.tolist() == [[1.0, 2.0, 3.0]]
+    assert np.array_equal(found.sensitivities[0], np.eye(3, 5))
+
+
+def test_a_step_map_has_no_adaptive_steps():
+    with pytest.raises(sd.OptionError, match=r"step_map: .* take sd\.integrate"):
+        sd.step_map(CHAIN, "adaptive")
+
+
 def test_a_map_is_sent_to_simulate():
     with pytest.raises(sd.OptionError, match=r"sd\.simulate"):
         adaptive(sd.models.henon(), [0.0, 1.0], [0.0, 0.0])

@@ -214,6 +214,11 @@ def step_map(
         If there is no compiler: then NumPy evaluates the same method.
     """
     where = "step_map"
+    if isinstance(method, str) and method == ADAPTIVE:
+        raise OptionError(
+            f"{where}: a step map takes one step of a length that is given; for adaptive steps take "
+            "sd.integrate(..., method='adaptive')."
+        )
     integrator = fitting(model, method, where=where)
     t = np.zeros(1)
     constants, values = split_values(model, parameters, None, where=where)
