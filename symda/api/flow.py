@@ -216,7 +216,7 @@ def step_map(
     where = "step_map"
     if isinstance(method, str) and method == ADAPTIVE:
         raise OptionError(
-            f"{where}: a step map takes one step of a length that is given; for adaptive steps take "
+            f"{where}: a step map takes one step of a given length; for adaptive steps take "
             "sd.integrate(..., method='adaptive')."
         )
     integrator = fitting(model, method, where=where)
