@@ -235,7 +235,8 @@ def simulated(rng: Rng) -> None:
     off = float(np.abs(got - np.array(right)).max() / np.abs(right).max())
     if not off < (1e-5 if stiff > 1 else 1e-6):
         raise Finding(
-            f"{'integrate' if compiled else 'simulate'} is off by {off:.2g}: sizes {sizes.tolist()}, unit {unit}, A {A.tolist()}, "
+            f"{'integrate' if compiled else 'simulate'} is off by {off:.2g}: "
+            f"sizes {sizes.tolist()}, unit {unit}, A {A.tolist()}, "
             f"B {B.tolist()}, c {c.tolist()}, times {times.tolist()}, jumps {jumps.tolist()}, "
             f"levels {levels.tolist()}, start {start.tolist()}"
         )

@@ -224,6 +224,12 @@ def test_a_single_time_is_the_first_state():
     assert np.array_equal(found.sensitivities[0], np.eye(3, 5))
 
 
+def test_more_than_memory_holds_is_refused():
+    many = {"k1": np.ones(2_000_000), "k2": 1.0}
+    with pytest.raises(sd.OptionError, match="2000000 members at 101 stops are"):
+        adaptive(CHAIN, np.arange(101.0), [1.0, 0.0, 0.0], parameters=many, sensitivities=True)
+
+
 def test_a_step_map_has_no_adaptive_steps():
     with pytest.raises(sd.OptionError, match=r"step_map: .* take sd\.integrate"):
         sd.step_map(CHAIN, "adaptive")
