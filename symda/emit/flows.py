@@ -34,7 +34,8 @@ class FlowRules:
 
     The next step is the one at which the estimated error would be `safety`^order of what is
     allowed, at most `widest` times and at least `narrowest` times the last; `memory` is the share
-    of the last error in it (PI control). Newton's method takes `most` iterations.
+    of the last error in it (PI control). Newton's method takes `most` iterations. The error of an
+    implicit step is estimated at order 3 only and counts less, as in the program RADAU5.
 
     An explicit step times the fastest rate above `stiff` (its limit on the real axis is 3.3, and
     the control holds it somewhat below) in `patience` steps hands over to the implicit method,
