@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
+from scipy.stats import gamma
 
 import symda as sd
 from symda.build import NoCompiler
@@ -298,3 +299,23 @@ def test_what_has_a_value_for_each_step_is_said_to_be_unfit():
     model = sd.Model({y: w - y}, name="driven")
     data = sd.Observations(np.arange(4.0), np.ones((4, 1)), variance=1.0)
     assert unfit(sd.Action(model, [y]).bind(data)) == "w has a value for each step"
+
+
+def test_a_parameter_of_0_takes_no_more_steps_than_another():
+    """Its slopes grow from 0 like a power of time, which no step could follow by their own size."""
+    chain = [*sd.states("c", 6)]
+    rate = sd.parameter("rate", start=(0.0, 1.0))
+    model = sd.Model(
+        {one: before - one for before, one in zip([rate, *chain], chain, strict=False)}, name="pipe"
+    )
+    engine, steps = flow_engine(field_of(model)), []
+    for value in (0.0, 1.0):
+        found = engine.run(
+            np.zeros((1, 6)), np.array([[value]]), free(np.array([0.0, 8.0])), rtol=1e-8,
+            atol=np.full(6, 1e-8), sensitivities=True,
+        )  # fmt: skip
+        assert found.slopes is not None
+        # what comes through a chain of six, gamma distributed
+        assert np.isclose(found.slopes[0, -1, -1, -1], gamma(6).cdf(8.0), rtol=1e-6)
+        steps.append(int(found.steps[0] + found.rejected[0]))
+    assert max(steps) < 100

@@ -161,8 +161,8 @@ class _Walk:
         sizes, off = (np.sqrt(((part / unit) ** 2).sum(axis=0)) for part in (S, error))
         sizes = np.fmax(sizes, self._largest)
         least, D = sizes.copy(), len(self.x)
-        known = self._theta != 0.0
-        least[D:][known] = np.fmax(least[D:], RULES.unfelt / np.abs(self._theta))[known]
+        own = np.where(self._theta == 0.0, 1.0, np.abs(self._theta))
+        least[D:] = np.fmax(least[D:], RULES.unfelt / own)
         share = np.divide(off, least, out=np.zeros_like(off), where=off > 0.0)
         return sizes, float(share.max()) / (RULES.slack * math.sqrt(self._rtol))
 

@@ -44,8 +44,8 @@ class FlowRules:
     `doubt` times as many to try again, up to the square of that.
 
     Slopes may be off by `slack` sqrt(rtol) of the largest a column has been, or by as much of a
-    change of the states by `unfelt` of their size where a parameter changes by all of its own. A
-    step is refused `refusals` times for that reason, and then taken.
+    change of the states by `unfelt` of their size where a parameter changes by all of its own (by 1
+    where it is 0). A step is refused `refusals` times for that reason, and then taken.
 
     Hairer, Norsett, Wanner, II.4; Hairer, Wanner, IV.2 and IV.8.
     """
