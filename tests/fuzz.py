@@ -20,6 +20,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,7 @@ def uncompiled(yes: bool) -> Any:
 
 
 def simulated(rng: Rng) -> None:
-    """`simulate` against SciPy in units of order one, between the jumps of a held forcing."""
+    """Adaptive steps against SciPy in units of order one, between the jumps of a held forcing."""
     from scipy.integrate import solve_ivp
 
     D = int(rng.integers(1, 4))
@@ -209,10 +210,15 @@ def simulated(rng: Rng) -> None:
     jumps = np.concatenate([[0.0], np.sort(rng.uniform(0.0, times[-1], size=3)), times[-1:]])
     levels = rng.normal(size=5)
     start = rng.normal(size=D)
-    got = sd.simulate(
+    compiled = bool(rng.random() < 0.5)
+    solve = (
+        partial(sd.integrate, method="adaptive", sensitivities=True) if compiled else sd.simulate
+    )
+    found = solve(
         model, times * unit, start * sizes,
         forcing={"u": sd.Samples(jumps * unit, levels, "hold")},
-    ).states.values / sizes  # fmt: skip
+    )  # fmt: skip
+    got = found.states.values / sizes
     state, right = start, [start]
     every = np.union1d(times, jumps)
     for left, end in itertools.pairwise(every):
@@ -229,7 +235,8 @@ def simulated(rng: Rng) -> None:
     off = float(np.abs(got - np.array(right)).max() / np.abs(right).max())
     if not off < (1e-5 if stiff > 1 else 1e-6):
         raise Finding(
-            f"simulate is off by {off:.2g}: sizes {sizes.tolist()}, unit {unit}, A {A.tolist()}, "
+            f"{'integrate' if compiled else 'simulate'} is off by {off:.2g}: "
+            f"sizes {sizes.tolist()}, unit {unit}, A {A.tolist()}, "
             f"B {B.tolist()}, c {c.tolist()}, times {times.tolist()}, jumps {jumps.tolist()}, "
             f"levels {levels.tolist()}, start {start.tolist()}"
         )

@@ -76,11 +76,10 @@ def test_each_member_has_its_own_parameters_and_tolerances():
     # an expression of parameters has those of each member
     lost = found.evaluate(k1 * A)
     assert np.allclose(lost, rates[:, None] * found.states.sel(state="A").values)
-    one = adaptive(CHAIN, TIMES, initial, parameters=given, threads=1)
-    two = adaptive(CHAIN, TIMES, initial, parameters=given, threads=2)
-    assert np.array_equal(one.states, two.states)
-    # slopes may need implicit steps where the states alone do not
-    assert np.allclose(one.states, found.states, rtol=1e-6, atol=1e-17)
+    options = {"parameters": given, "sensitivities": True}
+    one = adaptive(CHAIN, TIMES, initial, threads=1, **options)
+    two = adaptive(CHAIN, TIMES, initial, threads=2, **options)
+    assert np.array_equal(one.states, two.states) and np.array_equal(one.states, found.states)
     array = adaptive(CHAIN, TIMES, initial[0], parameters=np.array([[0.1, 0.7], [0.2, 0.7]]))
     assert np.allclose(array.states[1], chain(TIMES, 1e-9, 0.2, 0.7), rtol=1e-6, atol=1e-17)
 
@@ -215,6 +214,25 @@ def test_what_does_not_fit_is_refused(options, error, message):
 def test_members_must_be_as_many_of_both():
     with pytest.raises(sd.DataError, match="2 initial states and 3 values of the parameter 'k1'"):
         adaptive(CHAIN, TIMES, np.ones((2, 3)), parameters={"k1": [1.0, 2.0, 3.0], "k2": 1.0})
+
+
+def test_a_single_time_is_the_first_state():
+    found = adaptive(
+        CHAIN, [2.0], [1.0, 2.0, 3.0], parameters={"k1": 1.0, "k2": 2.0}, sensitivities=True
+    )
+    assert found.states.values.tolist() == [[1.0, 2.0, 3.0]]
+    assert np.array_equal(found.sensitivities[0], np.eye(3, 5))
+
+
+def test_more_than_memory_holds_is_refused():
+    many = {"k1": np.ones(2_000_000), "k2": 1.0}
+    with pytest.raises(sd.OptionError, match="2000000 members at 101 stops are"):
+        adaptive(CHAIN, np.arange(101.0), [1.0, 0.0, 0.0], parameters=many, sensitivities=True)
+
+
+def test_a_step_map_has_no_adaptive_steps():
+    with pytest.raises(sd.OptionError, match=r"step_map: .* take sd\.integrate"):
+        sd.step_map(CHAIN, "adaptive")
 
 
 def test_a_map_is_sent_to_simulate():

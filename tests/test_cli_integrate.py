@@ -227,6 +227,16 @@ def test_help_says_what_the_file_is_for(symda: Shell) -> None:
     assert "`energy`" in said and "measured" not in said and "variance" not in said
 
 
+def test_adaptive_steps(symda: Shell) -> None:
+    file = symda.write("decay.py", DECAY)
+    options = ["--method", "adaptive", "--until", "2", "--step", "0.5", "--format", "csv"]
+    done = symda("integrate", file, *options)
+    assert done.code == 0 and "decay: adaptive, a state every 0.5" in done.out
+    written = symda.folder / "trajectory" / "trajectory.csv"
+    found = np.genfromtxt(written, delimiter=",", names=True)
+    assert np.allclose(found["x"], np.exp(-2.0 * found["t"]), rtol=1e-7)
+
+
 def test_the_usual_method_keeps_what_there_is_to_keep() -> None:
     assert usual_method(sd.models.lorenz63()) == "rk4"
     assert usual_method(sd.models.henon_heiles()) == "verlet"

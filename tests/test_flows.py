@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
+from scipy.stats import gamma
 
 import symda as sd
 from symda.build import NoCompiler
@@ -130,6 +131,26 @@ def test_slopes_are_those_of_the_computed_states_at_any_tolerance():
     assert np.allclose(by_state @ [3.0, 4.0], found.states[0], rtol=1e-13, atol=0)
 
 
+def test_slopes_that_no_state_shows_are_right_and_cost_few_steps():
+    """All states rest at first, so errors of states would allow any step."""
+    field = field_of(sd.Model({x1: infusion - 1e4 * x1, x2: k * x1 - q * x2 + k - 0.5}))
+    times = np.array([0.0, 3.0, 5.0])
+    course = Course(times, np.zeros((2, 4, 1)), np.zeros(2, dtype=bool), np.diff(times))
+    theta = in_order(field.model, {"k": 0.5, "q": 0.3})
+    options = {"rtol": 1e-8, "atol": np.full(2, 1e-8), "sensitivities": True}
+    # x1 and x2 by their first values, and x2 by k, which moves where it comes to rest
+    size, by_k = np.exp(-0.3 * times), 2 + [p.name for p in field.parameters].index("k")
+    slow = VirtualFlows(serial(flow_functions(field)), field.D, field.P, field.U, False, False)
+    for engine in (flow_engine(field), slow):
+        found = engine.run(np.zeros((1, 2)), theta[None], course, **options)
+        assert found.codes.tolist() == [FINE] and found.steps[0] < 300
+        assert np.array_equal(found.states, np.zeros((1, 3, 2)))
+        assert found.slopes is not None
+        assert np.allclose(found.slopes[0, 1:, 0, 0], 0.0, atol=1e-6)
+        assert np.allclose(found.slopes[0, :, 1, 1], size, rtol=1e-5)
+        assert np.allclose(found.slopes[0, :, 1, by_k], (1.0 - size) / 0.3, rtol=1e-5)
+
+
 @pytest.mark.parametrize("scheme", ["trapezoid", "hermite-simpson"])
 def test_the_course_of_an_experiment_has_its_pulses_and_jumps(scheme):
     """Against the matrix exponential from stop to stop."""
@@ -166,7 +187,8 @@ def test_the_course_of_an_experiment_has_its_pulses_and_jumps(scheme):
     without = engine.run(
         np.array([[3.0, 4.0]]), theta[None], course, rtol=1e-10, atol=np.full(2, 1e-12)
     )
-    assert np.array_equal(without.states, found.states)
+    # slopes are looked at by the step control too, but seldom decide
+    assert np.allclose(without.states, found.states, rtol=1e-9)
     assert found.slopes is not None
     by_state = found.slopes[0, -1, :, :2]
     assert np.allclose(by_state, expm(M[:2, :2] * 6.0), rtol=1e-8)
@@ -298,3 +320,23 @@ def test_slopes_of_a_state_at_rest_decay_with_its_rates():
     exact = expm(np.array([[-1e5, 0.0], [1e5, -0.1]]) * 10.0)
     np.testing.assert_allclose(found.slopes[0, -1, :, :2], exact, rtol=1e-5, atol=1e-8)
     np.testing.assert_allclose(found.slopes[0, -1, :, 2], 0.0, atol=1e-12)
+
+
+def test_a_parameter_of_0_takes_no_more_steps_than_another():
+    """Its slopes grow from 0 like a power of time, which no step could follow by their own size."""
+    chain = [*sd.states("c", 6)]
+    rate = sd.parameter("rate", start=(0.0, 1.0))
+    model = sd.Model(
+        {one: before - one for before, one in zip([rate, *chain], chain, strict=False)}, name="pipe"
+    )
+    engine, steps = flow_engine(field_of(model)), []
+    for value in (0.0, 1.0):
+        found = engine.run(
+            np.zeros((1, 6)), np.array([[value]]), free(np.array([0.0, 8.0])), rtol=1e-8,
+            atol=np.full(6, 1e-8), sensitivities=True,
+        )  # fmt: skip
+        assert found.slopes is not None
+        # what comes through a chain of six, gamma distributed
+        assert np.isclose(found.slopes[0, -1, -1, -1], gamma(6).cdf(8.0), rtol=1e-6)
+        steps.append(int(found.steps[0] + found.rejected[0]))
+    assert max(steps) < 100

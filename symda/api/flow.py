@@ -20,7 +20,6 @@ from symda.api.flow_machine import (
 )
 from symda.api.flow_run import (
     MOST_KEPT,
-    Failure,
     IntegrationWarning,
     Runner,
     Stops,
@@ -28,7 +27,7 @@ from symda.api.flow_run import (
 )
 from symda.api.forced import Values, drive, forced, split_values, with_values
 from symda.api.simulate import forcing_sources, parameter_vector
-from symda.api.trajectory import Trajectory
+from symda.api.trajectory import Trajectory, named
 from symda.checks import integer, number
 from symda.declare import Model
 from symda.errors import DataError, OptionError, SolveError
@@ -214,6 +213,11 @@ def step_map(
         If there is no compiler: then NumPy evaluates the same method.
     """
     where = "step_map"
+    if isinstance(method, str) and method == ADAPTIVE:
+        raise OptionError(
+            f"{where}: a step map takes one step of a given length; for adaptive steps take "
+            "sd.integrate(..., method='adaptive')."
+        )
     integrator = fitting(model, method, where=where)
     t = np.zeros(1)
     constants, values = split_values(model, parameters, None, where=where)
@@ -281,7 +285,7 @@ def integrate(
         of each member has its own, at most `rtol` times its largest size along the solution.
     sensitivities : bool
         Whether to compute, with ``method="adaptive"``, the derivatives of the states by the first
-        state and the parameters as well. They are those of the computed states to about `rtol`.
+        state and the parameters as well; they are those of the computed states.
     parameters, forcing
         As for `simulate`; but a parameter may have a value for each of K members, (K,), and all
         of them may be an array (K, P).
@@ -356,6 +360,12 @@ def integrate(
         names = [p.name for p in known.parameters]
         same = {n: float(v) for n, v in zip(names, theta[0], strict=True) if n not in many}
         way = way_through(known, sources, t, same, where=where)
+        count = x0.size * len(way.ends) * (1 + sensitivities * (x0.shape[1] + theta.shape[1]))
+        if count > MOST_KEPT:
+            raise OptionError(
+                f"{where}: {K} members at {len(way.ends)} stops are {8e-9 * count:.3g} GB; take "
+                "fewer members or times at once, or leave sensitivities out."
+            )
         found = follow(way, x0, theta, own, sensitivities=sensitivities, threads=threads)
         places = _places(way.ends, t, way.pulses)
         states, failures = found.states, found.failures
@@ -372,7 +382,8 @@ def integrate(
         raise SolveError(f"{where}: {message}")
     if failures:
         warnings.warn(f"{where}: {message}", IntegrationWarning, stacklevel=2)
-    made = _trajectory(known, t, states[:, places], slopes, theta, many, ensemble, failures)
+    messages = {one.member: one.why() for one in failures}
+    made = named(known, t, states[:, places], slopes, theta, many, messages, ensemble=ensemble)
     made.states.attrs.update({"message": message} if message else {})
     used = dict(zip((u.name for u in known.forcing), sources, strict=True))
     return with_values(replace(made, forcing=used), model, values)
@@ -397,45 +408,6 @@ def _refuse_foreign(
             f"method='adaptive', and the method is {getattr(method, 'name', method)!r}, which "
             "takes fixed steps. Pass method='adaptive', or step= instead."
         )
-
-
-def _trajectory(
-    model: Model,
-    t: FloatArray,
-    states: FloatArray,
-    slopes: FloatArray | None,
-    theta: FloatArray,
-    many: tuple[str, ...],
-    ensemble: bool,
-    failures: Sequence[Failure],
-) -> Trajectory:
-    """Name the numbers: states (K, T, D), slopes (K, T, D, D + P), parameters (K, P)."""
-    import xarray as xr
-
-    names = [s.name for s in model.states]
-    parameters = [p.name for p in model.parameters]
-    coords: dict[str, object] = {"time": t, "state": names}
-    dims: tuple[str, ...] = ("time", "state")
-    if ensemble:
-        dims, coords = ("member", *dims), {"member": np.arange(len(states)), **coords}
-    if ensemble and failures:
-        messages = np.full(len(states), "", dtype=object)
-        for one in failures:
-            messages[one.member] = one.why()
-        coords["message"] = ("member", messages.astype(str))
-    by = {**coords, "by": [*names, *parameters]}
-    return Trajectory(
-        xr.DataArray(states if ensemble else states[0], coords, dims, name="states"),
-        {
-            name: theta[:, p] if name in many else float(theta[0, p])
-            for p, name in enumerate(parameters)
-        },
-        sensitivities=None
-        if slopes is None
-        else xr.DataArray(
-            slopes if ensemble else slopes[0], by, (*dims, "by"), name="sensitivities"
-        ),
-    )
 
 
 def _with_jumps(

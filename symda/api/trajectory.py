@@ -120,6 +120,46 @@ class Trajectory:
         return plot(self.states, self.parameters, self.evaluate, path, model, energy, title)
 
 
+def named(
+    model: Model,
+    t: FloatArray,
+    states: FloatArray,
+    slopes: FloatArray | None,
+    theta: FloatArray,
+    many: tuple[str, ...],
+    messages: Mapping[int, str],
+    *,
+    ensemble: bool,
+) -> Trajectory:
+    """Name numbers: states (K, T, D), slopes (K, T, D, D + P) or None, parameters (K, P).
+
+    `many` are the parameters with a value for each member, `messages` those of members that failed.
+    """
+    import xarray as xr
+
+    names = [s.name for s in model.states]
+    parameters = [p.name for p in model.parameters]
+    coords: dict[str, object] = {"time": t, "state": names}
+    dims: tuple[str, ...] = ("time", "state")
+    if ensemble:
+        dims, coords = ("member", *dims), {"member": np.arange(len(states)), **coords}
+    if ensemble and messages:
+        coords["message"] = ("member", [messages.get(m, "") for m in range(len(states))])
+    by = {**coords, "by": [*names, *parameters]}
+    return Trajectory(
+        xr.DataArray(states if ensemble else states[0], coords, dims, name="states"),
+        {
+            name: theta[:, p] if name in many else float(theta[0, p])
+            for p, name in enumerate(parameters)
+        },
+        sensitivities=None
+        if slopes is None
+        else xr.DataArray(
+            slopes if ensemble else slopes[0], by, (*dims, "by"), name="sensitivities"
+        ),
+    )
+
+
 def _evaluate(trajectory: Trajectory, expression: Expr | float) -> xr.DataArray:
     import casadi as ca
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,8 @@ from symda.build.course import (
 )
 from symda.build.serial import functions_of
 from symda.discretise import INTEGRATORS, Tableau
+from symda.emit.flows import RULES
+from symda.lower.flows import RADAU_ERROR, RADAU_REAL
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -123,6 +126,7 @@ class _Walk:
         self._first: float | None = None
         self.steps = 0
         self.peak = np.zeros(len(atol))
+        self._largest: FloatArray | float = 0.0
 
     def through(self, course: Course, r: int, *, discrete: bool) -> None:
         """Go through a stretch; raises `_EndedError`."""
@@ -148,6 +152,20 @@ class _Walk:
         if not np.isfinite(self.x).all() or not (self.S is None or np.isfinite(self.S).all()):
             raise _EndedError(NOT_FINITE)
 
+    def _sizes(self, S: FloatArray, error: FloatArray) -> tuple[FloatArray, float]:
+        """Largest sizes of the columns of slopes so far, and their error over what is allowed.
+
+        As `course_slopes` of the template.
+        """
+        unit = (self._atol / self._rtol + np.fmax(self.peak, np.abs(self.x)))[:, None]
+        sizes, off = (np.sqrt(((part / unit) ** 2).sum(axis=0)) for part in (S, error))
+        sizes = np.fmax(sizes, self._largest)
+        least, D = sizes.copy(), len(self.x)
+        own = np.where(self._theta == 0.0, 1.0, np.abs(self._theta))
+        least[D:] = np.fmax(least[D:], RULES.unfelt / own)
+        share = np.divide(off, least, out=np.zeros_like(off), where=off > 0.0)
+        return sizes, float(share.max()) / (RULES.slack * math.sqrt(self._rtol))
+
     def _integrate(self, called: _Called, h: float) -> None:
         from scipy.integrate import Radau
 
@@ -157,24 +175,35 @@ class _Walk:
         def jacobian(s: float, x: FloatArray) -> FloatArray:
             return called("field_jacobian", s, x)[1]
 
-        first = None if self._first is None else min(self._first, h)
-        try:
-            solver = Radau(
-                *(F, 0.0, self.x, h),
+        def begin(s: float, x: FloatArray, first: float | None) -> Radau:
+            return Radau(
+                *(F, s, x, h),
                 rtol=self._rtol,
                 atol=self._atol,  # type: ignore[arg-type]  # SciPy takes one for each state
                 jac=jacobian,
                 first_step=first,
             )
+
+        refused = 0
+        try:
+            solver = begin(0.0, self.x, None if self._first is None else min(self._first, h))
             while solver.status == "running":
                 if self.steps >= self._most:
                     raise _EndedError(TOO_MANY_STEPS)
                 if solver.step() is not None:
                     raise _EndedError(NO_CONVERGENCE)
                 self.steps += 1
-                self.peak = np.fmax(self.peak, np.abs(solver.y))
                 if self.S is not None:
-                    self.S = _tangents(called, solver, self.S)
+                    after, off = _tangents(called, solver, self.S)
+                    sizes, error = self._sizes(after, off)
+                    if error >= 1.0 and refused < RULES.refusals:
+                        refused += 1
+                        step = solver.t - solver.t_old
+                        shorter = step * max(RULES.narrowest, RULES.safety * error**-0.25)
+                        solver = begin(solver.t_old, np.asarray(solver.y_old), shorter)
+                        continue
+                    self.S, self._largest, refused = after, sizes, 0
+                self.peak = np.fmax(self.peak, np.abs(solver.y))
         except np.linalg.LinAlgError:
             raise _EndedError(SINGULAR) from None
         except (ValueError, ArithmeticError):
@@ -190,9 +219,9 @@ def _applied(J: FloatArray, S: FloatArray) -> FloatArray:
     return found
 
 
-def _tangents(called: _Called, solver: Radau, S: FloatArray) -> FloatArray:
-    """Take slopes through the step the solver has just made, whose stages it keeps."""
-    D, h, x = len(S), solver.t - solver.t_old, solver.y_old
+def _tangents(called: _Called, solver: Radau, S: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Take slopes through the step the solver has just made, whose stages it keeps; their error."""
+    D, h, x = len(S), solver.t - solver.t_old, np.asarray(solver.y_old)
     radau5 = INTEGRATORS["radau5"]
     assert isinstance(radau5, Tableau)
     A, c = np.array(radau5.A, dtype=float), radau5.abscissae
@@ -205,5 +234,8 @@ def _tangents(called: _Called, solver: Radau, S: FloatArray) -> FloatArray:
     states = np.stack([one[:, :D] for one in J])
     M = np.eye(3 * D) - h * np.einsum("ij,jab->iajb", A, states).reshape(3 * D, 3 * D)
     right = h * np.einsum("ij,jac->iac", A, B).reshape(3 * D, -1)
-    after: FloatArray = S + np.linalg.solve(M, right)[2 * D :]
-    return after
+    T = np.linalg.solve(M, right)
+    first = called("field_tangent", solver.t_old, x)[1]
+    off = _applied(first, S) + np.einsum("i,iac->ac", RADAU_ERROR, T.reshape(3, D, -1)) / h
+    error = np.linalg.solve(RADAU_REAL / h * np.eye(D) - first[:, :D], off)
+    return S + T[2 * D :], error

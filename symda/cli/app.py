@@ -136,11 +136,13 @@ def integrate(
         str | None,
         typer.Option(
             help="Integrator. Default: verlet for a separable Hamiltonian, gauss4 for another, "
-            "rk4 for other models.",
+            "rk4 for other models. `adaptive` chooses its steps, also for stiff models.",
             show_default=False,
         ),
     ] = None,
-    step: Annotated[float, typer.Option(help="Length of a step.")] = 0.01,
+    step: Annotated[
+        float, typer.Option(help="Length of a step; of adaptive ones, time between two outputs.")
+    ] = 0.01,
     until: Annotated[float, typer.Option(help="Last time.")] = 10.0,
     begin: Annotated[float, typer.Option("--from", help="First time.")] = 0.0,
     initial: Annotated[

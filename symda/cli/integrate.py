@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from symda.api import Trajectory
+from symda.api.adaptive import ADAPTIVE
 from symda.api.flow import integrate
 from symda.checks import choice, number
 from symda.cli.console import note, say
@@ -91,14 +92,15 @@ def integrate_file(
         model,
         initial=start,
         method=chosen,
-        step=step,
+        step=None if chosen == ADAPTIVE else step,
         parameters=constants,
         forcing=_forcing(file, times),
     )
     # no step yet: what is wrong is said before the work, and before there is a folder
     _energy(run(times[:1]), energy, path)
     make_folder(into)
-    say(f"{model.name}: {chosen}, {_steps(step, until, begin)}")
+    taken = f"a state every {step:g}" if chosen == ADAPTIVE else _steps(step, until, begin)
+    say(f"{model.name}: {chosen}, {taken}")
     trajectory = run(times)
     along = _energy(trajectory, energy, path)
     written = into / f"trajectory.{form}"

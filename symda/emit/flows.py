@@ -34,11 +34,20 @@ class FlowRules:
 
     The next step is the one at which the estimated error would be `safety`^order of what is
     allowed, at most `widest` times and at least `narrowest` times the last; `memory` is the share
-    of the last error in it (PI control). An explicit step times the fastest rate above `stiff` (its
-    limit on the real axis, `stable`, is 3.3, and the control holds it somewhat below) in `patience`
-    steps hands over to the implicit method, unless `reset` steps without it are between; an
-    implicit step times a bound of all rates below `mild` in as many hands back. Newton's method
-    takes `most` iterations. Hairer, Norsett, Wanner, II.4; Hairer, Wanner, IV.2 and IV.8.
+    of the last error in it (PI control). Newton's method takes `most` iterations. The error of an
+    implicit step is estimated at order 3 only and counts less, as in the program RADAU5.
+
+    An explicit step times the fastest rate above `stiff` (its limit on the real axis is 3.3, and
+    the control holds it somewhat below) in `patience` steps hands over to the implicit method,
+    unless `reset` steps without it are between. An implicit step times a bound of all rates below
+    `mild` in as many hands back, and so do steps that are not `worth` times as long; then it takes
+    `doubt` times as many to try again, up to the square of that.
+
+    Slopes may be off by `slack` sqrt(rtol) of the largest a column has been, or by as much of a
+    change of the states by `unfelt` of their size where a parameter changes by all of its own (by 1
+    where it is 0). A step is refused `refusals` times for that reason, and then taken.
+
+    Hairer, Norsett, Wanner, II.4; Hairer, Wanner, IV.2 and IV.8.
     """
 
     safety: float = 0.9
@@ -47,12 +56,14 @@ class FlowRules:
     widest_implicit: float = 8.0
     memory: float = 0.04
     stiff: float = 1.0
-    stable: float = 3.3
     patience: int = 15
     reset: int = 6
     mild: float = 0.5
     worth: float = 2.0
     doubt: int = 4
+    slack: float = 0.01
+    unfelt: float = 1e-3
+    refusals: int = 10
     most: int = 10
 
 
