@@ -56,6 +56,7 @@ def test_the_minimum_is_that_of_least_squares(options):
     np.testing.assert_allclose(X[:, 0], exact.x[0] * np.exp(-exact.x[1] * data.times), rtol=1e-3)
 
 
+@pytest.mark.compiled
 def test_gradient_and_hessian_are_those_of_differences():
     """Of two experiments with a parameter of their own, given initial values and a prior."""
     x, y = sd.states("x y", start=(-2.0, 2.0))
@@ -118,6 +119,7 @@ def test_a_bound_that_holds_is_where_the_minimum_is():
     assert found.action == pytest.approx(best.fun, abs=1e-5)
 
 
+@pytest.mark.compiled
 def test_where_there_is_no_solution_is_said():
     x = sd.state("x", start=(0.0, 5.0))
     a = sd.parameter("a", bounds=(0.0, 10.0))
