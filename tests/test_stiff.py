@@ -172,11 +172,11 @@ def test_shorter_steps_are_a_remedy_where_they_are_not_too_many(tmp_path) -> Non
     model = sd.Model({x: -x, z: 500.0 * (2 * x - z)}, name="slaved")
     data = sd.Observations(TIMES, np.exp(-TIMES)[:, None] * [1.0, 2.0], variance=1e-4)
     action = sd.Action(model, [x, z], scheme="trapezoid", initial={z: 0.0})
-    with pytest.warns(ProblemWarning, match=r"or max_step=0\.02\."):
+    with pytest.warns(ProblemWarning, match=r"or max_step=0\.018\."):
         run = sd.anneal(action, data, paths=2, ladder=sd.Ladder(1.0, 8.0, 4), **QUIET)
     run.save(tmp_path / "run.nc")
     assert str(sd.load(tmp_path / "run.nc").verdict()) == str(run.verdict())
-    sd.anneal(action, data, paths=2, ladder=sd.Ladder(1.0, 8.0, 4), max_step=0.02, **QUIET)
+    sd.anneal(action, data, paths=2, ladder=sd.Ladder(1.0, 8.0, 4), max_step=0.018, **QUIET)
 
 
 # --- chemistry ------------------------------------------------------------------------------------

@@ -170,7 +170,9 @@ def stiff(dataset: xr.Dataset) -> Iterator[Finding]:
     if found.scheme is not None and not found.unsettled and not _matters(found.scheme):
         yield Finding("stiff", True, f"{text}; its error, though, {_moves(found.scheme)}")
         return
-    steps = f", or max_step={FAST / decay.rate:.2g}" if decay.reach < MANY * FAST else ""
+    # two digits of it are not to be more than that either
+    shorter = 0.9 * FAST / decay.rate
+    steps = f", or max_step={shorter:.2g}" if decay.reach < MANY * FAST else ""
     yield Finding("stiff", None, f"{text}: {DAMPING}{steps}")
 
 
