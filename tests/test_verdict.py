@@ -478,36 +478,3 @@ def test_a_minimum_of_huge_action_has_a_posterior() -> None:
 
 def test_shares_are_written_in_plain_digits() -> None:
     assert [percent(s) for s in (0.00106, 0.41, 1.0, 12.3)] == ["0.11 %", "41 %", "100 %", "1230 %"]
-
-
-def stiff_decay(scheme: str) -> sd.Run:
-    """z follows x within 1e-5; only x is measured."""
-    t, y = noisy_decay()
-    x, z = sd.states("x z", bounds=(-5.0, 20.0))
-    k = sd.parameter("k", bounds=(0.0, 10.0))
-    model = sd.Model({x: -k * z, z: 1e5 * (x - z)}, name="stiff")
-    action = sd.Action(model, [x], scheme=scheme)
-    data = sd.Observations(t, y, variance=1e-4)
-    run = sd.anneal(action, data, paths=2, ladder=sd.Ladder(1.0, 8.0, 10), **QUIET)
-    k, sd_of_k, _ = fit_of_decay(t, y, 0.01)
-    assert run.best.parameters["k"] == pytest.approx(k, abs=0.2 * sd_of_k)
-    return run
-
-
-@pytest.mark.filterwarnings("ignore:anneal. h times the fastest rate")
-def test_a_fit_of_which_an_unseen_stiff_state_is_thrown_from_side_to_side() -> None:
-    """The trapezoid fits x and finds k; z, which nothing measures, turns its sign at every step."""
-    run = stiff_decay("trapezoid")
-    apart = np.diff(run.best.states.values, axis=1)[:, 0]
-    assert (np.abs(apart) > 1.0).all() and (apart[1:] * apart[:-1] < 0.0).all()
-    assert run.verdict().mood == "bad"
-    finding = next(f for f in run.verdict().findings if f.about == "scheme")
-    assert finding.holds is False and "take scheme='radau3' or 'radau5'" in finding.text
-
-
-@pytest.mark.parametrize("scheme", ["radau3", "radau5"])
-def test_a_stiff_equation_by_a_scheme_that_damps(scheme: str) -> None:
-    run = stiff_decay(scheme)
-    # but for the first state of z, which nothing tells and a step damps
-    np.testing.assert_allclose(np.diff(run.best.states.values, axis=1)[6:], 0.0, atol=1e-4)
-    assert run.verdict().consistent, run.verdict().lines()
