@@ -16,7 +16,6 @@ from symda.analyse.levels import best_path, last_rung, reached
 from symda.analyse.places import places
 from symda.analyse.posterior import Posterior
 from symda.analyse.scheme_error import (
-    StepForcing,
     polynomial_forcing,
     scheme_error,
     solution_tangents,
@@ -27,6 +26,7 @@ from symda.analyse.solution import (
     shift_of,
     strays,
 )
+from symda.analyse.stiff_steps import StepForcing
 from symda.analyse.stiffness import fastest_decay
 from symda.build.kernels import has_matrices
 from symda.declare import NoiseNumbers

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse.stiff_steps import StiffSteps
+from symda.analyse.stiff_steps import StepForcing, StiffSteps
 from symda.discretise import METHODS, Tableau
 from symda.types import BoolArray, FloatArray, IntArray
 
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 
     from symda.build.abstract import Evaluator
     from symda.observe import Problem
-
-#: Values of the forcing at some abscissae of every step: (S,) -> (N, S, U).
-StepForcing: TypeAlias = Callable[[FloatArray], FloatArray]
 
 #: Substeps that a step is integrated with, until two of them agree.
 SUBSTEPS = (1, 2, 4, 8, 16)

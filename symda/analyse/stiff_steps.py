@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from symda.types import FloatArray, IntArray
 if TYPE_CHECKING:
     import casadi as ca
 
-    from symda.analyse.scheme_error import StepForcing
     from symda.observe import Problem
+
+#: Values of the forcing at some abscissae of every step: (S,) -> (N, S, U).
+StepForcing: TypeAlias = Callable[[FloatArray], FloatArray]
 
 #: Newton iterations of a substep; a change below this share of a state's size is the last.
 ITERATIONS = 12

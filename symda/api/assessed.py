@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import casadi as ca
     import xarray as xr
 
-    from symda.analyse.scheme_error import StepForcing
+    from symda.analyse.stiff_steps import StepForcing
     from symda.api.action import Action
     from symda.build.abstract import Evaluator
     from symda.observe.forcing import ForcingSource
