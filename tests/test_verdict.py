@@ -478,20 +478,3 @@ def test_a_minimum_of_huge_action_has_a_posterior() -> None:
 
 def test_shares_are_written_in_plain_digits() -> None:
     assert [percent(s) for s in (0.00106, 0.41, 1.0, 12.3)] == ["0.11 %", "41 %", "100 %", "1230 %"]
-
-
-def test_a_stiff_equation_is_too_stiff_to_judge_its_scheme() -> None:
-    """z follows x within 1e-5: the trapezoid does it well, an explicit integration explodes."""
-    t, y = noisy_decay()
-    x, z = sd.states("x z", bounds=(-5.0, 20.0))
-    k = sd.parameter("k", bounds=(0.0, 10.0))
-    model = sd.Model({x: -k * z, z: 1e5 * (x - z)}, name="stiff")
-    action = sd.Action(model, [x], scheme="trapezoid")
-    data = sd.Observations(t, y, variance=1e-4)
-    run = sd.anneal(action, data, paths=2, ladder=sd.Ladder(1.0, 8.0, 10), **QUIET)
-    k, sd_of_k, _ = fit_of_decay(t, y, 0.01)
-    assert run.best.parameters["k"] == pytest.approx(k, abs=0.2 * sd_of_k)
-    assert run.verdict().mood == "open"
-    finding = next(f for f in run.verdict().findings if f.about == "scheme")
-    assert finding.holds is None
-    assert "in 50 of the steps the equations are too stiff" in finding.text

@@ -16,7 +16,6 @@ from symda.analyse.levels import best_path, last_rung, reached
 from symda.analyse.places import places
 from symda.analyse.posterior import Posterior
 from symda.analyse.scheme_error import (
-    StepForcing,
     polynomial_forcing,
     scheme_error,
     solution_tangents,
@@ -27,6 +26,7 @@ from symda.analyse.solution import (
     shift_of,
     strays,
 )
+from symda.analyse.stiff_steps import StepForcing
 from symda.analyse.stiffness import fastest_decay
 from symda.build.kernels import has_matrices
 from symda.declare import NoiseNumbers
@@ -64,10 +64,11 @@ NAMES = 8
 class ModelEquations:
     """What the check of the scheme needs to know of the equations."""
 
-    field: ca.Function | None  #: F(x, u, theta, t); None for a map, which has no scheme.
+    #: (x, u, theta, t) -> F and dF/d(x, theta); None for a map, which has no scheme, and where
+    #: there are no matrices.
+    jacobian: ca.Function | None
     order: int  #: Of the scheme.
-    #: (x, u, theta, t) -> F and dF/d(x, theta); None where the scheme damps what is fast.
-    jacobian: ca.Function | None = None
+    damps: bool = False  #: Whether the scheme damps what is fast.
     #: The forcing inside the steps; as the scheme sees it when left out.
     forcing: StepForcing | None = None
     #: States and parameters that nothing measured depends on.
@@ -156,7 +157,7 @@ def _look(
         )
     here = judges.at(X, theta, rf)
     decay = None
-    if equations.jacobian is not None:
+    if own and equations.jacobian is not None and not equations.damps:
         decay = fastest_decay(problem, equations.jacobian, X, theta)
     fixed = here.held | on_edge(judges, problem, X, theta, rf)
     notes: list[str] = []
@@ -325,9 +326,9 @@ def _checked(
     moved = expansion.shift(jacobian.T @ evaluator.weigh(rf, ruled * residual).reshape(-1))
     found = replace(found, model=shift_of(evaluator, X, theta, moved, bars))
     error = None
-    if equations.field is not None:
+    if equations.jacobian is not None:
         u = equations.forcing or polynomial_forcing(p)
-        error = scheme_error(evaluator, equations.field, X, theta, u)
+        error = scheme_error(evaluator, equations.jacobian, X, theta, u)
         local = np.where(error.settled[:, None], error.residual, 0.0)
         moved = expansion.shift(jacobian.T @ evaluator.weigh(rf, ruled * local).reshape(-1))
         shift = shift_of(evaluator, X, theta, moved, bars)
@@ -343,8 +344,9 @@ def _checked(
             inside=equations.forcing is not None or not np.ptp(p.u, axis=(0, 1)).any(),
             factor=math.ceil(factor) if math.isfinite(factor) else 0,
         )
-        if bars is not None and error.settled.all() and _felt(p, theta, moved):
-            tangents = solution_tangents(error, evaluator, equations.field, X, theta, u)
+        known = error.settled.all() and not error.stiff.size
+        if bars is not None and known and _felt(p, theta, moved):
+            tangents = solution_tangents(error, evaluator, equations.jacobian, X, theta, u)
             exact = exact_jacobian(evaluator, X, theta, tangents)
             unseen = tuple(equations.unseen)
             _, change = laplace(evaluator, X, theta, rf, held=fixed, unseen=unseen, other=exact)

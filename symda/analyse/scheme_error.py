@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.analyse.stiff_steps import StepForcing, StiffSteps
 from symda.discretise import METHODS, Tableau
-from symda.types import BoolArray, FloatArray
+from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from symda.build.abstract import Evaluator
     from symda.observe import Problem
 
-#: Values of the forcing at some abscissae of every step: (S,) -> (N, S, U).
-StepForcing: TypeAlias = Callable[[FloatArray], FloatArray]
-
 #: Substeps that a step is integrated with, until two of them agree.
 SUBSTEPS = (1, 2, 4, 8, 16)
 #: They agree if they differ by this share of what is to be found, or of a state's size.
 SHARE = 0.05
 ROUNDING = 1e-12
+#: Steps times D^3 up to which what is stiff is integrated implicitly: some seconds.
+LARGEST_WORK = 2_000_000
+NONE: IntArray = np.empty(0, dtype=np.int64)
 #: Share of an unknown's size by which it is changed for a derivative.
 DIFFERENCE = 1e-6
 
@@ -43,17 +43,22 @@ class SchemeError:
     #: The solution at the interior points and right end of each step, (N, I + 1, D).
     points: FloatArray
     substeps: int  #: What it took.
+    stiff: IntArray  #: Which steps were integrated by an implicit method.
 
 
 def scheme_error(
-    evaluator: Evaluator, field: ca.Function, path: FloatArray, theta: FloatArray, u: StepForcing
+    evaluator: Evaluator,
+    jacobian: ca.Function,
+    path: FloatArray,
+    theta: FloatArray,
+    u: StepForcing,
 ) -> SchemeError:
     """Integrate each step of a path finely, all of them at once.
 
     Parameters
     ----------
-    field : casadi.Function
-        F(x, u, theta, t), shape (D,).
+    jacobian : casadi.Function
+        (x, u, theta, t) -> F and dF/d(x, theta).
     path : ndarray, shape (M, D)
     theta : ndarray, shape (P,)
     u : StepForcing
@@ -61,12 +66,25 @@ def scheme_error(
 
     Notes
     -----
-    The integration is the method of order 8 of Dormand and Prince; see `sd.INTEGRATORS`.
+    The integration is the method of order 8 of Dormand and Prince; steps that are too stiff for it
+    are integrated by Radau IIA of order 5. See `sd.INTEGRATORS`.
     """
+    flow = _Flow(evaluator.problem, jacobian, _of_steps(evaluator.problem, theta), u)
+    found = _integrated(evaluator, flow, path, theta)
+    rows = np.flatnonzero(~found.settled)
+    if rows.size and rows.size * evaluator.problem.D**3 <= LARGEST_WORK:
+        flow.stiff = rows
+        return _integrated(evaluator, flow, path, theta)
+    return found
+
+
+def _integrated(
+    evaluator: Evaluator, flow: _Flow, path: FloatArray, theta: FloatArray
+) -> SchemeError:
+    """Take more and more substeps until two numbers of them agree."""
     problem = evaluator.problem
     stride = 1 + problem.interior
     left = path[problem.left_points]
-    flow = _Flow(problem, field, _of_steps(problem, theta), u)
     inner = _interior(problem)
     size = np.abs(path).max(axis=0) + np.finfo(float).tiny
     with np.errstate(all="ignore"):
@@ -89,18 +107,20 @@ def scheme_error(
                 break
         defect = path[problem.left_points + stride] - points[:, -1]
     settled &= np.isfinite(defect).all(axis=1)
-    return SchemeError(defect, residual, settled, points, substeps)
+    return SchemeError(defect, residual, settled, points, substeps, flow.stiff)
 
 
 def solution_tangents(
     error: SchemeError,
     evaluator: Evaluator,
-    field: ca.Function,
+    jacobian: ca.Function,
     path: FloatArray,
     theta: FloatArray,
     u: StepForcing,
 ) -> FloatArray:
     """Return the derivatives (N, E, D + p) of the steps' solutions by left end and parameters.
+
+    Not of steps that were integrated implicitly.
 
     By differences, of which one is an integration of all steps: D + p of them.
     """
@@ -118,7 +138,7 @@ def solution_tangents(
         else:
             values = own + change[:, None] * (np.arange(own.shape[1]) == j - problem.D)
         with np.errstate(all="ignore"):
-            moved = _Flow(problem, field, values, u).to(first, ends, error.substeps)
+            moved = _Flow(problem, jacobian, values, u).to(first, ends, error.substeps)
         moved -= error.points
         tangents[:, :, j] = moved.reshape(problem.N, -1) / change[:, None]
     return tangents
@@ -167,12 +187,22 @@ class _Flow:
     """The solution from the left end of every step to some of its abscissae."""
 
     def __init__(
-        self, problem: Problem, field: ca.Function, theta: FloatArray, u: StepForcing
+        self,
+        problem: Problem,
+        jacobian: ca.Function,
+        theta: FloatArray,
+        u: StepForcing,
     ) -> None:
         self._problem = problem
-        self._field = field.map(problem.N)
-        self._theta = theta.T
+        self._jacobian = jacobian
+        self._field = jacobian.slice("field", [0, 1, 2, 3], [0]).map(problem.N)
+        self._theta = theta
         self._u = u
+        self.stiff = NONE  #: Steps that are integrated by an implicit method.
+
+    @cached_property
+    def _implicit(self) -> StiffSteps:
+        return StiffSteps(self._problem, self._jacobian, self._theta, self._u, self.stiff)
 
     def through(self, path: FloatArray, ends: tuple[float, ...], substeps: int) -> FloatArray:
         """Return the same from the nodes of a path; interior points of pulses are the path's."""
@@ -204,7 +234,7 @@ class _Flow:
         p = self._problem
         u = p.u[:, 0].copy()
         u[p.pulses] = p.jumps
-        slope = self._field(left.T, u.T, self._theta, p.left_times[None]).full().T
+        slope = self._field(left.T, u.T, self._theta.T, p.left_times[None]).full().T
         return np.asarray(left + p.h[:, None] * slope)
 
     def _advance(self, x: FloatArray, begin: float, share: float) -> FloatArray:
@@ -221,10 +251,13 @@ class _Flow:
             if terms:
                 argument = x + length * sum(terms)
             times = p.left_times + at[i] * p.h
-            slope = self._field(argument.T, u[:, i].T, self._theta, times[None])
+            slope = self._field(argument.T, u[:, i].T, self._theta.T, times[None])
             slopes.append(np.asarray(slope.full()).T)
         total = np.einsum("i,inj->nj", b, np.stack(slopes))
-        return np.asarray(x + length * total)
+        ends = np.asarray(x + length * total)
+        if self.stiff.size:
+            ends[self.stiff] = self._implicit.advance(x[self.stiff], begin, share)
+        return ends
 
 
 def _residual_of(

@@ -27,6 +27,8 @@ GONE, EXPLAINED = 2.0, 0.5
 BLOCK = 10_000_000
 #: Distance of a step's end from the solution, as a share of the state's size, that is looked at.
 STRAYED = 1e-6
+#: The same where the step was integrated by an implicit method.
+STIFF_STRAYED = 1e-2
 
 
 def shift_of(
@@ -160,7 +162,10 @@ def strays(
     except np.linalg.LinAlgError:
         return np.zeros(p.N, dtype=bool)
     size = np.abs(error.defect)
-    far = size > STRAYED * p.magnitudes(X, theta)[: p.D]
+    share = np.full((p.N, 1), STRAYED)
+    # residuals of stiff components nearly cancel, so that the linear step is a rough one
+    share[error.stiff] = STIFF_STRAYED
+    far = size > share * p.magnitudes(X, theta)[: p.D]
     other = ~(np.abs(error.defect - near) <= 0.5 * size)
     found: BoolArray = error.settled & (far & other).any(axis=1)
     return found

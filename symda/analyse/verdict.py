@@ -24,8 +24,8 @@ SDS, SHARE, FIT = 0.1, 0.01, 0.2
 SPREAD = 0.01
 #: A model error that moves the estimate by less is not what moves error bars by a hundredth.
 BEYOND = 1e-6
-#: More times as many steps are no remedy.
-MANY = 20.0
+#: More times as many steps are no remedy of stiffness; this is one.
+MANY, DAMPING = 20.0, "take scheme='radau3' or 'radau5'"
 #: Quantile residuals of a smaller probability are not those of the noise.
 NORMAL = 1e-3
 
@@ -171,8 +171,10 @@ def stiff(dataset: xr.Dataset) -> Iterator[Finding]:
     if found.scheme is not None and not found.unsettled and not _matters(found.scheme):
         yield Finding("stiff", True, f"{text}; its error, though, {_moves(found.scheme)}")
         return
-    steps = f", or max_step={FAST / decay.rate:.2g}" if decay.reach < MANY * FAST else ""
-    yield Finding("stiff", None, f"{text}: take scheme='radau3' or 'radau5'{steps}")
+    # two digits of it are not to be more than that either
+    shorter = 0.9 * FAST / decay.rate
+    steps = f", or max_step={shorter:.2g}" if decay.reach < MANY * FAST else ""
+    yield Finding("stiff", None, f"{text}: {DAMPING}{steps}")
 
 
 def _solution(found: Assessment | None) -> Iterator[Finding]:
@@ -214,6 +216,8 @@ def _solution(found: Assessment | None) -> Iterator[Finding]:
         # the continuous problem is solved by a scheme of its own
         return
     steps = f"take about {found.factor} times as many steps (steps=, max_step=)"
+    if found.decay is not None:
+        steps = DAMPING
     if not math.isnan(found.stray):
         text = (
             f"the step that ends at t = {found.stray:.6g} goes to another root of the scheme than "
@@ -222,7 +226,8 @@ def _solution(found: Assessment | None) -> Iterator[Finding]:
         )
         yield Finding("scheme", False, text)
     elif _matters(found.scheme):
-        fix = steps if 1 < found.factor <= 1000 else "take many more steps, or another scheme"
+        few = 1 < found.factor <= 1000 or found.decay is not None
+        fix = steps if few else "take many more steps, or another scheme"
         yield Finding("scheme", False, f"its error {_moves(found.scheme)}; {fix}")
     elif not found.bars <= SPREAD:
         share = "much" if math.isnan(found.bars) else f"by {percent(found.bars)}"

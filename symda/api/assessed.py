@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import casadi as ca
     import xarray as xr
 
-    from symda.analyse.scheme_error import StepForcing
+    from symda.analyse.stiff_steps import StepForcing
     from symda.api.action import Action
     from symda.build.abstract import Evaluator
     from symda.observe.forcing import ForcingSource
@@ -65,8 +65,8 @@ def assessed(
 
     unseen, unconstrained = preflight.loose(action.field, at.problem)
     equations = ModelEquations(
-        field=None if action.model.discrete else action.field.field,
-        jacobian=_jacobian(action) if own else None,
+        jacobian=_jacobian(action),
+        damps=action.scheme.damps,
         order=action.scheme.order,
         forcing=forcing,
         unseen=unseen,
@@ -87,11 +87,9 @@ def assessed(
 
 
 def _jacobian(action: Action) -> ca.Function | None:
-    """DF, if there may be decays that the scheme does not damp."""
+    """F and DF of an ODE, where there are matrices."""
     field = action.field
-    if action.model.discrete or action.scheme.damps or not isinstance(field, Field):
-        return None
-    return field.field_jacobian
+    return field.field_jacobian if isinstance(field, Field) and not action.model.discrete else None
 
 
 def _inside(
