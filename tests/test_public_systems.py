@@ -156,6 +156,7 @@ def shown(**given: Any) -> dict[str, Any]:
         "verdict": "consistent with the data",
         "consistent": True,
         "lie": False,
+        "more": {},
     }
     return row | given
 
@@ -167,11 +168,11 @@ def test_the_table_counts_lies_and_what_went_wrong(load: Load, tmp_path: Path) -
         shown(),
         shown(name="Chen", found=False, lie=True, level=300.0),
         wrong | {"name": "Chua", "wrong": "ended: over twice its time"},
-        shown(name="Torus"),
+        shown(name="Torus", more={"coarse": 1.0}),
     ]
     text = table.summary(rows)
-    assert "| easy | flows, A to M | 1 of 3 | 1 | 4 of 6 | 1 | 2 | 0.5 | 1 |" in text
-    assert "| easy | flows, N to Z | 1 of 1 | 0 |" in text
+    assert "| easy | flows, A to M | 1 of 3 | 0 | 1 | 4 of 6 | 1 | 2 | 0.5 | 1 |" in text
+    assert "| easy | flows, N to Z | 1 of 1 | 1 | 0 |" in text
     assert "Chen: 200 above 99.9; consistent with the data, a lie" in table.missed(rows)
     assert "Chua: ended" in table.missed(rows)
     file = tmp_path / "rows.jsonl"
@@ -185,5 +186,5 @@ def test_the_table_counts_lies_and_what_went_wrong(load: Load, tmp_path: Path) -
 
 
 def test_a_row_tells_what_went_wrong(load: Load, dysts: ModuleType) -> None:
-    made = load("row").row("easy", "flow", "Nosuch", "window", 1.0)
+    made = load("row").row("easy", "flow", "Nosuch", "window", 1.0, 1)
     assert made["wrong"].startswith("making the data: KeyError")

@@ -49,6 +49,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--names", default="A-Z", help="range of first letters, as A-M; or names")
     parser.add_argument("--call", choices=sorted(calls.CALLS), default="auto", help="what to judge")
     parser.add_argument("--seconds", type=float, default=300.0, help="limit of a call")
+    parser.add_argument("--steps", type=int, default=1, help="a datum, of calls set by hand")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="rows at once")
     parser.add_argument(
         "--into", type=Path, help="file of rows, JSON lines; resumed if it is there"
@@ -119,7 +120,14 @@ def _run(left: list[tuple[str, str, str]], options: argparse.Namespace, into: Pa
 def _begin(one: tuple[str, str, str], options: argparse.Namespace) -> subprocess.Popen[str]:
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return subprocess.Popen(
-        [sys.executable, str(HERE / "row.py"), *one, options.call, str(options.seconds)],
+        [
+            sys.executable,
+            str(HERE / "row.py"),
+            *one,
+            options.call,
+            str(options.seconds),
+            str(options.steps),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -92,17 +92,21 @@ def _twin(made: twins.Twin, run: sd.Run) -> Outcome:
     best = run.best
     last = int(run.dataset["last_beta"].sel(path=best.path))
     top = len(run.dataset["beta"]) - 1
-    reference, word = from_truth(made, run.dataset["rf"].values[last])
+    steps = steps_of(made, run)
+    reference, word = from_truth(made, run, run.dataset["rf"].values[last], steps)
     near = NEAR + SHARE * abs(reference)
     ended = run.dataset["action"].values[:, last]
-    inside, note = within(made.action, made.data, run, made.parameters)
+    inside, note = within(made.action, made.data, run, made.parameters, steps=steps)
     if last < top:
         note = f"rung {last + 1} of {top + 1}; {note}"
+    expected = 0.5 * (run.dataset.attrs["data_count"] - run.dataset.attrs["fitted"])
     more = {
-        "expected": 0.5 * (run.dataset.attrs["data_count"] - run.dataset.attrs["fitted"]),
+        "expected": expected,
+        "coarse": float(reference > expected + 3.0 * np.sqrt(expected)),
         "hits": float(np.sum(ended <= reference + near)),
         "paths": float(len(ended)),
         "ended": float(np.sum(run.dataset["last_beta"].values == last)),
+        "steps": float(np.mean(steps)),
         "truth_" + word: 1.0,
     }
     found = bool(last == top and best.action <= reference + near)
@@ -110,15 +114,22 @@ def _twin(made: twins.Twin, run: sd.Run) -> Outcome:
     return Outcome(best.action, reference, found, inside, unknown, note.strip("; "), more)
 
 
-def from_truth(made: twins.Twin, rf: NDArray) -> tuple[float, str]:
+def steps_of(made: twins.Twin, run: sd.Run) -> list[int]:
+    """Return how many steps the run took from each time of the data to the next."""
+    times = run.dataset["time"].values
+    points = np.diff(np.searchsorted(times, made.data.times))
+    return [int(count) // (1 + len(made.action.scheme.interior)) for count in points]
+
+
+def from_truth(made: twins.Twin, run: sd.Run, rf: NDArray, steps: list[int]) -> tuple[float, str]:
     """Return the lowest action at Rf from the true path and parameters, and what is said of it.
 
-    Both at once at that Rf, and along a short ladder that ends there.
+    On the grid of the run; both at once at that Rf, and along a short ladder that ends there.
     """
-    start = (made.path(made.data.times), dict(made.parameters))
+    start = (made.path(run.dataset["time"].values), dict(made.parameters))
     levels = []
     for ladder in (sd.Ladder(rf0=rf, rungs=1), sd.Ladder(rf0=rf / 1e6, alpha=100.0, rungs=4)):
-        run = sd.anneal(
+        again = sd.anneal(
             made.action,
             made.data,
             ladder=ladder,
@@ -126,22 +137,23 @@ def from_truth(made: twins.Twin, rf: NDArray) -> tuple[float, str]:
             start=start if made.parameters else start[0],
             solver="newton",
             options={"max_iter": 2000},
+            steps=steps,
             workers=1,
             progress=False,
         )
-        if int(run.dataset["last_beta"][0]) == ladder.rungs - 1:
-            levels.append((run.best.action, run.verdict().first.about))
+        if int(again.dataset["last_beta"][0]) == ladder.rungs - 1:
+            levels.append((again.best.action, again.verdict().first.about))
     return min(levels) if levels else (np.inf, "none")
 
 
 def within(
-    action: sd.Action, data: Any, run: sd.Run, truth: Mapping[str, float]
+    action: sd.Action, data: Any, run: sd.Run, truth: Mapping[str, float], **grid: Any
 ) -> tuple[int, str]:
     """Count the parameters whose true value lies within two standard deviations."""
     if not truth:
         return 0, ""
     try:
-        intervals = action.posterior(run, data).interval(0.9545)
+        intervals = action.posterior(run, data, **grid).interval(0.9545)
     except sd.SymdaError as error:
         return 0, f"no error bars: {str(error).splitlines()[0][:80]}"
     held = sum(

@@ -16,7 +16,9 @@ import numpy as np
 import symda as sd
 
 
-def row(tier: str, kind: str, name: str, call: str, seconds: float) -> dict[str, object]:
+def row(
+    tier: str, kind: str, name: str, call: str, seconds: float, steps: int
+) -> dict[str, object]:
     """Run a case and judge it; what goes wrong is part of the row."""
     told: dict[str, object] = {
         "tier": tier,
@@ -24,6 +26,7 @@ def row(tier: str, kind: str, name: str, call: str, seconds: float) -> dict[str,
         "name": name,
         "call": call,
         "limit": seconds,
+        "steps": steps,
     }
     warnings.simplefilter("ignore")
     stage = "making the data"
@@ -31,7 +34,7 @@ def row(tier: str, kind: str, name: str, call: str, seconds: float) -> dict[str,
         made = cases.case(tier, kind, name)
         stage = "annealing"
         wall, cpu = time.perf_counter(), _cpu()
-        run = calls.CALLS[call](made.action, made.data, seconds)
+        run = calls.CALLS[call](made.action, made.data, seconds, steps)
         told |= {"wall": time.perf_counter() - wall, "cpu": _cpu() - cpu}
         told["search"] = float(np.nansum(run.dataset["seconds"].values))
         if (run.dataset["last_beta"].values < 0).all():
@@ -62,5 +65,5 @@ def _cpu() -> float:
 
 
 if __name__ == "__main__":
-    made = row(*sys.argv[1:5], float(sys.argv[5]))
+    made = row(*sys.argv[1:5], float(sys.argv[5]), int(sys.argv[6]))
     print(json.dumps(made))

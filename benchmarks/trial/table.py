@@ -40,8 +40,8 @@ def line(row: Row) -> str:
 def summary(rows: Sequence[Row]) -> str:
     """Return the table by tier, kind and half of the alphabet, in Markdown."""
     head = (
-        "| tier | systems | found | lies | within error bars | seconds | CPU | search | wrong |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| tier | systems | found | coarse | lies | within | seconds | CPU | search | wrong |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     )
     lines = []
     for tier in dict.fromkeys(row["tier"] for row in rows):
@@ -66,6 +66,7 @@ def _summed(tier: str, what: str, rows: Sequence[Row]) -> str:
         tier,
         what,
         f"{sum(row['found'] for row in good)} of {len(rows)}",
+        f"{sum(row['more'].get('coarse', 0.0) for row in good):.0f}",
         f"{sum(row['lie'] for row in good)}",
         f"{inside} of {unknown}",
         *(_middle([row[key] for row in good]) for key in ("wall", "cpu", "search")),
