@@ -188,3 +188,24 @@ def test_the_table_counts_lies_and_what_went_wrong(load: Load, tmp_path: Path) -
 def test_a_row_tells_what_went_wrong(load: Load, dysts: ModuleType) -> None:
     made = load("row").row("easy", "flow", "Nosuch", "window", 1.0, 1)
     assert made["wrong"].startswith("making the data: KeyError")
+
+
+@pytest.mark.parametrize(("kind", "name", "steps"), [("map", "Henon", 1), ("flow", "Rossler", 2)])
+def test_a_row_is_found_or_missed(
+    load: Load, dysts: ModuleType, uncompiled: None, kind: str, name: str, steps: int
+) -> None:
+    del dysts, uncompiled
+    cases, calls = load("cases"), load("calls")
+    sd = import_module("symda")
+    case = cases.case("easy", kind, name)
+    ladder = sd.Ladder(alpha=16.0, rungs=8)
+    run = calls.newton(case.action, case.data, 60.0, steps, paths=2, start="nudged", ladder=ladder)
+    good = case.judge(run)
+    assert good.found
+    assert good.level == pytest.approx(good.reference, abs=1e-3)
+    assert good.more["steps"] == steps
+    assert abs(good.level - good.more["expected"]) < 4.0 * np.sqrt(good.more["expected"])
+    assert good.unknown == 2
+    # the same run, said to be a little higher, is missed
+    run.dataset["action"] = run.dataset["action"] + 1.0
+    assert not case.judge(run).found

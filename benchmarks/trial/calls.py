@@ -25,7 +25,8 @@ def auto(action: sd.Action, data: Any, seconds: float, steps: int) -> sd.Run:
 
 def newton(action: sd.Action, data: Any, seconds: float, steps: int, **options: Any) -> sd.Run:
     """Newton on the relative ladder, with the options given; published problems have a grid."""
-    grid = {} if isinstance(data, Problem) else {"steps": steps}
+    bound = isinstance(data, Problem) or action.model.discrete
+    grid = {} if bound else {"steps": steps}
     return sd.anneal(
         action,
         data,

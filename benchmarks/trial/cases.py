@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,11 +92,14 @@ def _twin(made: twins.Twin, run: sd.Run) -> Outcome:
     best = run.best
     last = int(run.dataset["last_beta"].sel(path=best.path))
     top = len(run.dataset["beta"]) - 1
-    steps = steps_of(made, run)
-    reference, word = from_truth(made, run, run.dataset["rf"].values[last], steps)
+    # a call may choose another scheme
+    action = run.action if isinstance(run.action, sd.Action) else made.action
+    made = replace(made, action=action)
+    grid = grid_of(made, run)
+    reference, word = from_truth(made, run, run.dataset["rf"].values[last], grid)
     near = NEAR + SHARE * abs(reference)
     ended = run.dataset["action"].values[:, last]
-    inside, note = within(made.action, made.data, run, made.parameters, steps=steps)
+    inside, note = within(made.action, made.data, run, made.parameters, **grid)
     if last < top:
         note = f"rung {last + 1} of {top + 1}; {note}"
     expected = 0.5 * (run.dataset.attrs["data_count"] - run.dataset.attrs["fitted"])
@@ -106,7 +109,7 @@ def _twin(made: twins.Twin, run: sd.Run) -> Outcome:
         "hits": float(np.sum(ended <= reference + near)),
         "paths": float(len(ended)),
         "ended": float(np.sum(run.dataset["last_beta"].values == last)),
-        "steps": float(np.mean(steps)),
+        "steps": float(np.mean(grid.get("steps", 1))),
         "truth_" + word: 1.0,
     }
     found = bool(last == top and best.action <= reference + near)
@@ -114,14 +117,18 @@ def _twin(made: twins.Twin, run: sd.Run) -> Outcome:
     return Outcome(best.action, reference, found, inside, unknown, note.strip("; "), more)
 
 
-def steps_of(made: twins.Twin, run: sd.Run) -> list[int]:
-    """Return how many steps the run took from each time of the data to the next."""
+def grid_of(made: twins.Twin, run: sd.Run) -> dict[str, Any]:
+    """Return the run's option of the grid: how many steps it took from one datum to the next."""
+    if made.action.model.discrete:
+        return {}
     times = run.dataset["time"].values
     points = np.diff(np.searchsorted(times, made.data.times))
-    return [int(count) // (1 + len(made.action.scheme.interior)) for count in points]
+    return {"steps": [int(count) // (1 + len(made.action.scheme.interior)) for count in points]}
 
 
-def from_truth(made: twins.Twin, run: sd.Run, rf: NDArray, steps: list[int]) -> tuple[float, str]:
+def from_truth(
+    made: twins.Twin, run: sd.Run, rf: NDArray, grid: Mapping[str, Any]
+) -> tuple[float, str]:
     """Return the lowest action at Rf from the true path and parameters, and what is said of it.
 
     On the grid of the run; both at once at that Rf, and along a short ladder that ends there.
@@ -137,7 +144,7 @@ def from_truth(made: twins.Twin, run: sd.Run, rf: NDArray, steps: list[int]) -> 
             start=start if made.parameters else start[0],
             solver="newton",
             options={"max_iter": 2000},
-            steps=steps,
+            **grid,
             workers=1,
             progress=False,
         )
