@@ -17,6 +17,8 @@ import symda as sd
 
 #: A level is the truth's if it is at most so far above it: in units of the action, and a share.
 NEAR, SHARE = 0.5, 1e-3
+#: Seconds to reach the level from the truth, either way.
+PATIENCE = 60.0
 #: An error bar is two standard deviations.
 BARS = 2.0
 
@@ -112,7 +114,9 @@ def _twin(made: twins.Twin, run: sd.Run) -> Outcome:
         "steps": float(np.mean(grid.get("steps", 1))),
         "truth_" + word: 1.0,
     }
-    found = bool(last == top and best.action <= reference + near)
+    if not np.isfinite(reference):
+        note = f"no level from the truth to compare with; {note}"
+    found = bool(last == top and np.isfinite(reference) and best.action <= reference + near)
     unknown = len(made.parameters)
     return Outcome(best.action, reference, found, inside, unknown, note.strip("; "), more)
 
@@ -147,6 +151,7 @@ def from_truth(
             **grid,
             workers=1,
             progress=False,
+            time_limit=PATIENCE,
         )
         if int(again.dataset["last_beta"][0]) == ladder.rungs - 1:
             levels.append((again.best.action, again.verdict().first.about))
