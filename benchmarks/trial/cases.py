@@ -19,8 +19,8 @@ import symda as sd
 NEAR, SHARE = 0.5, 1e-3
 #: Seconds to reach the level from the truth, either way.
 PATIENCE = 60.0
-#: An error bar is two standard deviations.
-BARS = 2.0
+#: An interval of two standard deviations on either side holds so much.
+TWO_DEVIATIONS = 0.9545
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def within(
     if not truth:
         return 0, ""
     try:
-        intervals = action.posterior(run, data, **grid).interval(0.9545)
+        intervals = action.posterior(run, data, **grid).interval(TWO_DEVIATIONS)
     except sd.SymdaError as error:
         return 0, f"no error bars: {str(error).splitlines()[0][:80]}"
     held = sum(
