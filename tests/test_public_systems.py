@@ -144,6 +144,7 @@ def shown(**given: Any) -> dict[str, Any]:
         "name": "Lorenz",
         "call": "auto",
         "limit": 20.0,
+        "steps": 1,
         "level": 100.0,
         "reference": 99.9,
         "found": True,
@@ -163,7 +164,7 @@ def shown(**given: Any) -> dict[str, Any]:
 
 def test_the_table_counts_lies_and_what_went_wrong(load: Load, tmp_path: Path) -> None:
     table = load("table")
-    wrong = {k: shown()[k] for k in ("tier", "kind", "call", "limit")}
+    wrong = {k: shown()[k] for k in ("tier", "kind", "call", "limit", "steps")}
     rows = [
         shown(),
         shown(name="Chen", found=False, lie=True, level=300.0),

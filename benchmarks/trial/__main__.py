@@ -32,7 +32,11 @@ def main() -> None:
     if options.again:
         into.unlink(missing_ok=True)
     rows = table.read(into)
-    there = {(row["tier"], row["kind"], row["name"]) for row in rows}
+    there = {
+        (row["tier"], row["kind"], row["name"])
+        for row in rows
+        if (row["call"], row["steps"]) == (options.call, options.steps)
+    }
     left = [] if options.table else [one for one in _wanted(options) if one not in there]
     _run(left, options, into)
     rows = [row for row in table.read(into) if _within(row["name"], options.names)]
@@ -154,6 +158,7 @@ def _finished(
             "name": name,
             "call": options.call,
             "limit": options.seconds,
+            "steps": options.steps,
             "wrong": wrong,
         }
     return row

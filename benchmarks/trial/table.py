@@ -99,8 +99,12 @@ def missed(rows: Sequence[Row]) -> str:
 
 def page(rows: Sequence[Row]) -> str:
     """Return what stands in the docs."""
-    calls = sorted({(row["call"], row["limit"]) for row in rows})
-    told = ", ".join(f"`--call {call}`, at most {limit:g} s" for call, limit in calls)
+    calls = sorted({(row["call"], row["limit"], row["steps"]) for row in rows})
+    told = ", ".join(
+        f"`--call {call}`, at most {limit:g} s"
+        + (f", {steps} steps from one datum to the next" if steps > 1 else "")
+        for call, limit, steps in calls
+    )
     return f"{told}.\n\n{summary(rows)}\n\n{missed(rows)}"
 
 
