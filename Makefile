@@ -9,7 +9,7 @@ export MPLBACKEND ?= Agg
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test smoke extension check lint types examples fuzz browser generated bench reproduce clean
+.PHONY: help demo test smoke extension check lint types examples fuzz browser generated bench trial reproduce clean
 
 help:
 	@echo "make demo       install, then run the annealing demonstration into demo-output/"
@@ -21,6 +21,7 @@ help:
 	@echo "make browser    lay out reports in headless Chromium; pictures go into browser-output/"
 	@echo "make generated  write the examples' emitted sources and docs/integrators.md anew"
 	@echo "make bench      measure build and solve times (ARGS=--help for more)"
+	@echo "make trial      public systems by the default call (ARGS=--help for more)"
 	@echo "make reproduce  run the papers' experiments and the neuron at full size into reproduce-output/"
 	@echo "make clean      remove what these targets made, the environment included"
 
@@ -91,6 +92,12 @@ bench: $(VENV)/.installed-dev
 	@$(BIN)/python -c "import jax" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[bench]" \
 	    || echo "JAX could not be installed: nothing is compared with it."
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+# Of dysts only its equations are read, so that nothing is installed that it needs besides.
+trial: $(VENV)/.installed
+	@$(BIN)/python -c "import importlib.util as i; assert i.find_spec('dysts')" 2>/dev/null || \
+	    $(BIN)/python -m pip install --quiet --no-deps "dysts==0.96"
+	$(BIN)/python benchmarks/trial $(ARGS)
 
 reproduce: $(VENV)/.installed
 	@set -e; mkdir -p reproduce-output; for script in $(abspath $(wildcard examples/papers/*.py) examples/nakl.py); do \
