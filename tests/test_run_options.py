@@ -37,7 +37,7 @@ OTHER: dict[str, tuple[object, tuple[str, ...], object]] = {
     "paths": (3, (), 3),
     "start": ("nudged", (), "nudged"),
     "strategy": ("window", (), "window"),
-    "attempts": (2, ("--strategy=population",), 2),
+    "attempts": (2, ("--strategy=population", "--paths=2"), 2),
     "seed": (5, (), 5),
     "solver": ("lbfgs", (), "lbfgs"),
     "workers": (2, ("--paths=2",), 2),

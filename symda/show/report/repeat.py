@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 KINDS: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {"solver": SOLVERS, "start": STARTS, "strategy": STRATEGIES}
 )
+#: What is usual beside a ladder that is given, as it is here.
+USUAL: Mapping[str, object] = MappingProxyType(
+    {"paths": 100, "start": "uniform", "strategy": "ladder"}
+)
 #: Settings that decide what is found.
 REPEATED = tuple(name for name in COMMAND_LINE if name != "workers")
 
@@ -57,7 +61,8 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     ladder = ", ".join(f"{name}={value!r}" for name, value in _rungs(settings).items())
     options = {"ladder": f"sd.Ladder({ladder})"}
     for name in (*_repeated(settings), "keep", "finish"):
-        if settings.get(name, DEFAULTS[name]) != DEFAULTS[name]:
+        usual = USUAL.get(name, DEFAULTS[name])
+        if settings.get(name, usual) not in (usual, DEFAULTS[name]):
             options[name] = repr(settings[name])
     if settings["solver_options"] and not _is_own(settings, "solver"):
         options["options"] = repr(settings["solver_options"])
@@ -106,7 +111,8 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     words = ["symda", "anneal", "MODEL.py", *files]
     words += [f"--{name}={value}" for name, value in _rungs(settings).items()]
     for name in _repeated(settings):
-        if settings.get(name, DEFAULTS[name]) != DEFAULTS[name]:
+        usual = USUAL.get(name, DEFAULTS[name])
+        if settings.get(name, usual) not in (usual, DEFAULTS[name]):
             words.append(f"--{name.replace('_', '-')}={settings[name]}")
     words += [f"--option={k}={json.dumps(v)}" for k, v in settings["solver_options"].items()]
     given = dict(binding or {})
