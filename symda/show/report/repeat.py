@@ -66,14 +66,14 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
             options[name] = repr(settings[name])
     if settings["solver_options"] and not _is_own(settings, "solver"):
         options["options"] = repr(settings["solver_options"])
-    for name, known in KINDS.items():
+    for name, known in _chosen(settings).items():
         if _is_own(settings, name):
             options[name] = name
             missing.append(
                 f"The {name} was {settings[name]!r}, which the record cannot hold: pass the one "
                 f"this run was given as {name}."
             )
-        elif name != "solver" and settings[name] in known:
+        elif name != "solver":
             own = known[settings[name]]
             chosen = _changed(own, settings[f"{name}_options"])
             inside = ", ".join(f"{k}={v!r}" for k, v in chosen.items())
@@ -138,9 +138,15 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
 
 
 def _repeated(settings: Mapping[str, Any]) -> list[str]:
-    """Return the settings to repeat; a run of several kinds of starts has none of its own."""
+    """Return the settings to repeat."""
+    chosen = _chosen(settings)
+    return [name for name in REPEATED if name not in KINDS or name in chosen]
+
+
+def _chosen(settings: Mapping[str, Any]) -> dict[str, Mapping[str, object]]:
+    """Return the kinds of choices that were made; auto has no start of its own."""
     several = settings["start"] not in STARTS and settings["strategy"] == "auto"
-    return [name for name in REPEATED if not (name == "start" and several)]
+    return {name: known for name, known in KINDS.items() if not (name == "start" and several)}
 
 
 def _rungs(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,7 +158,7 @@ def _rungs(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _obstacles(settings: Mapping[str, Any], binding: object) -> Iterator[str]:
     if not isinstance(settings["rf0"], (int, float, type(None))):
         yield "Rf differs between states"
-    for name, known in KINDS.items():
+    for name, known in _chosen(settings).items():
         if _is_own(settings, name):
             yield f"the {name} {settings[name]!r}"
         elif (
