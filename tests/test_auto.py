@@ -284,7 +284,7 @@ def test_where_little_is_measured_solutions_come_first():
     noise = np.random.default_rng(1).normal(0.0, 0.1, 12)
     data = sd.Observations(truth.states.time[1:], truth.states.values[1:, 1] + noise)
     run = sd.anneal(action, action.bind(data, start=0.0, max_step=0.1), time_limit=60.0, **QUIET)
-    assert told(run)[0].startswith("shooting: 16 started")
+    assert told(run)[0].startswith("shooting: 32 started")
     assert run.best.parameters["v"] == pytest.approx(2.0, rel=0.2)
     assert 0.04 < run.best.parameters["sigma"] < 0.2
     assert set(run.dataset["kind"].values) >= {"shooting", "uniform"}

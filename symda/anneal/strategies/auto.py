@@ -35,6 +35,8 @@ HIGH = 1e3
 BEST = 100
 #: An iteration of shooting counts as so many of Newton's.
 SHOT = 10.0
+#: Rounds of shooting before other kinds have their first, where little is measured.
+TURNS = 2
 #: With fewer data than this share of a path's unknowns little is measured.
 SPARSE = 0.1
 #: Met so often, by more than one kind, a level is the lowest although the data disagree with it.
@@ -54,6 +56,7 @@ class Kind:
     start: Start
     strategy: Strategy
     first: int = 0  #: The rung they start at.
+    turns: int = 1  #: Rounds that it has before the next kind has its first.
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ class Campaign:
     #: Why there is no further round.
     reason: str = ""
     _work: dict[str, float] = field(default_factory=dict)
+    _turns: dict[str, int] = field(default_factory=dict)
     _started: int = 0
 
     def rounds(self) -> Iterator[Round]:
@@ -158,6 +162,7 @@ class Campaign:
             self.named[k] = one.kind.name
         shot = SHOT if isinstance(one.kind.strategy, Shooting) else 1.0
         work = shot * float(sum(result.iterations.sum() for result in found.values()))
+        self._turns[one.kind.name] = self._turns.get(one.kind.name, 0) + 1
         before = self._work.get(one.kind.name, 0.0)
         self._work[one.kind.name] = before + max(work, float(len(one.paths)))
         if not any(math.isfinite(r.level) or r.last_beta >= 0 for r in found.values()):
@@ -231,6 +236,11 @@ class Campaign:
 
     def _next(self) -> Kind | None:
         met, kinds = self.met(), {k.name: k for k in self.kinds}
+        for kind in self.kinds:
+            if self._turns.get(kind.name, 0) < kind.turns and math.isfinite(
+                self._work.get(kind.name, 0.0)
+            ):
+                return kind
         work = {
             name: self._work.get(name, 0.0) / (FAVOUR if name in met else 1.0) for name in kinds
         }
@@ -281,6 +291,7 @@ def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool) -> list[Ki
         ladders.append(Kind("nudged", nudged, FullWindow()))
         if windows:
             ladders.append(Kind("nudged windows", nudged, Window()))
+    sparse = problem.data_count < SPARSE * problem.M * int(problem.ruled.sum())
     solutions = []
     if job.flow is not None:
         # a path without model errors: the rungs where they are cheap would only lead it away
@@ -288,9 +299,8 @@ def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool) -> list[Ki
         high = np.log(heights).mean(axis=1) + math.log(problem.step_unit) >= math.log(HIGH)
         first = int(np.argmax(high)) if high.any() else len(job.rf) - 1
         solutions = [
-            Kind("shooting", Simulated(best_of=BEST), Shooting()),
+            Kind("shooting", Simulated(best_of=BEST), Shooting(), turns=TURNS if sparse else 1),
             Kind("simulated", Simulated(), FullWindow(), first),
         ]
-    sparse = problem.data_count < SPARSE * problem.M * int(problem.ruled.sum())
     kinds = [*solutions, *ladders] if sparse else [*ladders, *solutions]
     return [*kinds, Kind("population", uniform, Population())] if windows else kinds
