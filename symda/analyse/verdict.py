@@ -367,6 +367,8 @@ def _determined(found: Assessment | None) -> Iterator[Finding]:
         if found.loose and model is not None and max(model.sds, model.fit) < BEYOND:
             text += ", or Rf is beyond the digits of doubles: end the ladder earlier to see"
         yield Finding("determined", False, text)
+    elif found.exact and found.notes:
+        yield Finding("determined", None, f"not looked at ({found.notes[0]})")
     elif found.sds or found.model is not None:
         yield Finding("determined", True, "the data determine every free parameter")
 
