@@ -349,3 +349,90 @@ def test_two_experiments_and_another_solver():
     )
     assert newton.verdict().findings[0].holds
     assert other.best.action == pytest.approx(newton.best.action, abs=1e-2)
+
+
+# --- what looked right and was not ---
+
+
+def test_two_minima_of_one_action_are_two():
+    """x' = -x + y^2 does not tell the sign of y."""
+    x, y = sd.states("x y", start=(-3.0, 3.0))
+    action = sd.Action(sd.Model({x: -x + y**2, y: -0.3 * y}), [x])
+    t = np.linspace(0.0, 3.0, 31)
+    truth = sd.simulate(action.model, t, [0.5, 1.5]).states.sel(state="x").values
+    noise = np.random.default_rng(0).normal(0.0, 0.05, t.size)
+    run = sd.anneal(action, sd.Observations(t, truth + noise, variance=0.0025), **QUIET)
+    level = next(one for one in run.verdict().findings if one.about == "level")
+    assert level.holds is False and "2 different minima" in level.text
+    assert not run.verdict().consistent
+
+
+def test_a_solution_keeps_the_bounds_of_its_states():
+    """A state that may not be negative, and data that a straight line would take below 0."""
+    x = sd.state("x", bounds=(0.0, 10.0))
+    c = sd.parameter("c", bounds=(0.0, 5.0))
+    action = sd.Action(sd.Model({x: -c}), [x])
+    t = np.linspace(0.0, 10.0, 21)
+    values = np.maximum(3.0 - 0.4 * t, 0.0)
+    run = sd.anneal(action, sd.Observations(t, values, variance=0.04), **QUIET)
+    assert float(run.best.states.min()) >= -1e-5
+
+
+def test_a_forcing_that_moves_within_steps_is_not_finished():
+    x = sd.state("x", start=(0.0, 2.0))
+    g, k = sd.parameter("g", bounds=(0.0, 5.0)), sd.parameter("k", bounds=(0.0, 5.0))
+    u = sd.forcing("u")
+    model = sd.Model({x: g * u - k * x}, name="driven")
+    action = sd.Action(model, [x])
+    fine = np.linspace(0.0, 10.0, 2401)
+    given = {"u": sd.Samples(fine, np.cos(2 * np.pi * 6 * fine) ** 2)}
+    t = np.linspace(0.0, 10.0, 11)
+    truth = sd.simulate(model, t, [0.2], parameters={"g": 1.0, "k": 0.5}, forcing=given).states
+    noise = np.random.default_rng(4).normal(0.0, 0.01, truth.shape)
+    data = sd.Observations(t, truth.values + noise, variance=1e-4, forcing=given)
+    run = sd.anneal(action, data, time_limit=20.0, **QUIET)
+    assert not run.verdict().consistent
+    with pytest.raises(OptionError, match="moves within steps"):
+        sd.anneal(action, data, finish="strong", paths=2, **QUIET)
+    finer = sd.anneal(action, data, max_step=0.02, **QUIET)
+    assert finer.verdict().consistent
+    assert finer.best.parameters["g"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_parameters_of_which_only_a_product_counts_are_not_determined():
+    a, b = (sd.parameter(name, bounds=(1e-3, 1e3)) for name in "ab")
+    x = sd.state("x", bounds=(0.0, 10.0))
+    action = sd.Action(sd.Model({x: -a * b * x}), [x])
+    t = np.linspace(0.0, 3.0, 16)
+    noise = np.random.default_rng(2).normal(0.0, 0.05, t.size)
+    data = sd.Observations(t, 2.0 * np.exp(-0.6 * t) + noise, variance=0.0025)
+    run = sd.anneal(action, data, **QUIET)
+    determined = [one for one in run.verdict().findings if one.about == "determined"]
+    assert determined and determined[0].holds is False
+    assert np.isinf(list(action.posterior(run, data).sd.values())).any()
+
+
+def test_finer_steps_are_the_runs_own_for_what_is_asked_of_it(monkeypatch):
+    action = ring()
+    _, data = sd.twin(
+        action, parameters={"nu": 8.0}, dt=0.25, steps=16, variance=0.01, seed=0, discard=20.0
+    )
+    run = sd.anneal(action, data, time_limit=60.0, **QUIET)
+    if "steps were divided by 4" in " ".join(told(run)):
+        assert run.dataset.sizes["step"] == 64
+        assert np.isfinite(action.posterior(run, data).sd["nu"])
+    else:
+        assert run.dataset.sizes["step"] == 16
+
+
+def test_ctrl_c_in_the_finish_keeps_the_run(monkeypatch):
+    from symda.solve import Strong
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    action = ring()
+    _, data = twin(action)
+    monkeypatch.setattr(Strong, "minimise", interrupt)
+    run = sd.anneal(action, data, **QUIET)
+    assert run.interrupted and np.isfinite(run.best.action)

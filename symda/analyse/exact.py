@@ -73,6 +73,7 @@ def assess_exact(
         held=tuple(held_names(problem, fixed)),
         unseen=tuple(equations.unseen),
         jumps=() if equations.jumps is None else equations.jumps(*problem.natural(X, theta)),
+        inside=equations.forcing is not None or not np.ptp(problem.u, axis=(0, 1)).any(),
         n=int(problem.data_count),
         p=fitted(evaluator, equations, fixed, X, theta),
         random=random,

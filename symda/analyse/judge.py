@@ -21,6 +21,7 @@ from symda.analyse.levels import (
 )
 from symda.anneal.levels import DROPPED, FAILED, HIT, count_hits
 from symda.checks import number
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -171,19 +172,31 @@ def hits(dataset: xr.Dataset, within: float = HIT, level: float | None = None) -
         action = np.full(len(done), np.nan)
     else:
         action = np.where(done[:, rungs[-1]], climbed(dataset, int(rungs[-1])), np.nan)
-    chosen = chosen_solution(dataset)
-    if chosen is not None and level is None:
-        # what is below the level that led to the answer led elsewhere
-        level = float(dataset["solution_climbed"].values[chosen])
-        below = action < level - within * dataset.attrs["measurement_scale"]
-        action = np.where(below, np.finfo(float).max, action)
+    scale = float(dataset.attrs["measurement_scale"])
+    if chosen_solution(dataset) is not None and level is None:
+        action, level = _as_solutions(dataset, action, scale)
     # a path that was dropped on its way was above the lowest level already
     failed = np.isin(dataset["status"].values, (FAILED, DROPPED)).any(axis=1)
     numbers = dataset["attempt"].values
     ended = numbers[np.isfinite(action) | failed]
     lowest = np.array([np.fmin.reduce(action[numbers == k]) for k in np.unique(ended)])
-    scale = float(dataset.attrs["measurement_scale"])
     return count_hits(lowest, scale, within, level), lowest.size
+
+
+def _as_solutions(
+    dataset: xr.Dataset, climbed: FloatArray, scale: float
+) -> tuple[FloatArray, float]:
+    """Return the action of the solution that each path's level led to, and the answer's.
+
+    That of the nearest level that was finished, within a hit of it; what is near none has none, and
+    missed.
+    """
+    chosen = chosen_solution(dataset)
+    levels, actions = (dataset[f"solution_{name}"].values for name in ("climbed", "action"))
+    nearest = np.argmin(np.abs(climbed[:, None] - levels), axis=1)
+    near = np.abs(climbed - levels[nearest]) <= HIT * scale
+    found = np.where(near & np.isfinite(actions[nearest]), actions[nearest], np.finfo(float).max)
+    return np.where(np.isnan(climbed), np.nan, found), float(actions[chosen])
 
 
 def stopped_after(dataset: xr.Dataset) -> int | None:

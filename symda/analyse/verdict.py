@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from symda.analyse.assessment import Assessment, Shift, assessment
 from symda.analyse.judge import chi_squared, hits, percent, wilson
-from symda.analyse.levels import best_path, last_rung, level_members, path_counts, reached
+from symda.analyse.levels import (
+    best_path,
+    chosen_solution,
+    last_rung,
+    level_members,
+    path_counts,
+    reached,
+)
 from symda.analyse.stiffness import FAST
 from symda.anneal.apart import apart
 from symda.anneal.levels import HIT, STOPPED
@@ -189,6 +196,13 @@ def _solution(found: Assessment | None) -> Iterator[Finding]:
             f"{found.exact:.0e}"
         )
         yield Finding("solution", True, text)
+        if not found.inside:
+            yield Finding(
+                "scheme",
+                None,
+                "the data were bound before, so that the forcing inside of steps is not known; "
+                "pass the Observations",
+            )
         return
     if found.minimum is None and found.model is None and not found.notes:
         why = "the action has no minimum at this path of the continuous problem; take shorter steps"
@@ -399,6 +413,15 @@ def _level(dataset: xr.Dataset, found: Assessment | None) -> Finding:
 def equal_places(dataset: xr.Dataset) -> int:
     """Return how many different minima share the lowest action, as far as hits of it go."""
     rung = last_rung(dataset)
+    chosen = chosen_solution(dataset)
+    if chosen is not None:
+        # solutions that are as low, at places of their own
+        actions, status, place = (
+            dataset[f"solution_{name}"].values for name in ("action", "status", "place")
+        )
+        near = actions <= actions[chosen] + HIT * float(dataset.attrs["measurement_scale"])
+        own = set(place[near & (status != STOPPED)].tolist()) - {-1}
+        return len(own | {int(place[chosen])})
     action = dataset["action"].values[:, rung]
     groups = level_members(dataset)
     lowest = action[groups[0][0]]

@@ -70,6 +70,7 @@ OPTIONAL = {
     "kind": ("path", "U"),
     "solution_path": ("solution", "i"),
     "solution_climbed": ("solution", "f"),
+    "solution_place": ("solution", "i"),
     "solution_action": ("solution", "f"),
     "solution_status": ("solution", "i"),
     "solution_message": ("solution", "U"),

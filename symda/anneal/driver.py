@@ -24,7 +24,7 @@ from symda.anneal.starts import STARTS, Draw
 from symda.anneal.strategies import Window
 from symda.anneal.strategies.auto import Auto, Campaign, kinds_of
 from symda.anneal.task import Job, PathResult, Prepare, first_point, not_run, prepare, workspace
-from symda.errors import OptionError, SymdaError
+from symda.errors import OptionError, SolveError, SymdaError
 from symda.status import Status
 
 if TYPE_CHECKING:
@@ -104,11 +104,17 @@ def anneal(
     found = run(job, settings, reporter)
     climbed = time.monotonic() - climbing
     ended, results, told = Finish(), found.results, found.told
-    if flow is not None and settings.finishes and not found.interrupted:
+    interrupted = found.interrupted
+    if flow is not None and settings.finishes:
         left = None if settings.time_limit is None else settings.time_limit - climbed
         deadline = None if left is None else time.time() + max(left, LEAST_LEFT)
-        ended, results = finish(job, found.results, found.workers, deadline)
-        told = (*told, ended.told)
+        many, fresh = found.workers, not interrupted
+        try:
+            ended, results = finish(job, results, many, deadline, fresh=fresh)
+        except KeyboardInterrupt:
+            interrupted = True
+            ended, results = finish(job, results, 1, deadline, fresh=False)
+        told = (*told, *filter(None, [ended.told]))
     return assemble(
         problem,
         job.rf,
@@ -121,8 +127,8 @@ def anneal(
             "start": "several" if found.kinds else settings.begin.name,
             "strategy": settings.method.name,
             **({"told": json.dumps(told)} if told else {}),
-            "starts_differ": int(differ),
-            "interrupted": int(found.interrupted),
+            "starts_differ": int(differ or len(set(found.kinds)) > 1),
+            "interrupted": int(interrupted),
             "provenance": provenance(
                 problem=problem,
                 source=kernels_payload.source,
@@ -204,7 +210,7 @@ def _adaptive(job: Job, settings: Settings, reporter: Reporter) -> Found:
     auto = settings.method
     assert isinstance(auto, Auto)
     limit, began = settings.time_limit, time.monotonic()
-    kinds = kinds_of(job, STARTS, windows=_grows(job))
+    kinds = kinds_of(job, STARTS, windows=_grows(job), shoots=settings.finishes)
     campaign = Campaign(auto, job, kinds, expected_band(job.problem), settings.most)
     name, count, interrupted = "", 1, False
     reporter.start(settings.most)
@@ -331,6 +337,9 @@ def _starts_differ(job: Job) -> bool:
     """
     try:
         first = first_point(job, 0)
+    except SolveError:
+        # a path that has no start is recorded like any that fails
+        return True
     except SymdaError:
         raise
     except Exception as error:

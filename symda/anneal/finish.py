@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symda.anneal.levels import GAP, expected_band
+from symda.anneal.levels import GAP, HIT
 from symda.anneal.task import OF_RUNGS, Job, PathResult, workspace
 from symda.status import Status
 
 if TYPE_CHECKING:
+    from symda.observe import Problem
     from symda.solve import Solution
 
 
-#: Distinct levels that are finished.
+#: Distinct levels, or places of one level, that are finished.
 LEVELS = 5
+#: Paths whose unknowns differ by less than this share of their sizes are one.
+CLOSE = 0.02
 #: A path whose model errors are a smaller share of its action is nearly a solution: one that is
-#: higher by this share, or these units of the action, was not found well.
+#: higher by so many units of the action was not found well.
 SHARE, UNITS = 0.05, 20.0
 
 
@@ -33,12 +36,19 @@ class Finish:
     paths: tuple[int, ...] = ()
     solutions: tuple[Solution, ...] = ()
     climbed: tuple[float, ...] = ()  #: The level that each path had climbed to.
+    #: Numbers of the minima they are at, two of one valley being one; -1: none.
+    places: tuple[int, ...] = ()
     chosen: int = -1  #: Place of the answer among them; -1: it is the lowest path itself.
     told: str = ""  #: What was decided, in words.
 
 
 def finish(
-    job: Job, results: Sequence[PathResult], workers: int, deadline: float | None = None
+    job: Job,
+    results: Sequence[PathResult],
+    workers: int,
+    deadline: float | None = None,
+    *,
+    fresh: bool = True,
 ) -> tuple[Finish, list[PathResult]]:
     """Minimise over first states and parameters alone, from the lowest distinct levels.
 
@@ -52,6 +62,8 @@ def finish(
         Levels at once.
     deadline
         `time.time()` after which no iteration begins.
+    fresh
+        Whether paths of the ladder are finished, and not only those taken that shot.
 
     Returns
     -------
@@ -65,10 +77,14 @@ def finish(
     by_level = sorted((r for r in results if math.isfinite(r.level)), key=lambda r: r.level)
     distinct: list[PathResult] = []
     for one in by_level:
-        if not distinct or one.level > distinct[-1].level + GAP * scale:
-            distinct.append(one)
+        if fresh or one.solution is not None:
+            alike = [other for other in distinct if one.level <= other.level + GAP * scale]
+            if not any(_close(job.problem, one, other) for other in alike):
+                distinct.append(one)
     lowest = distinct[:LEVELS]
     if not lowest:
+        if not fresh:
+            return Finish(), list(results)
         none = Finish(told="no path reached the end of the ladder, so none was finished")
         return none, list(results)
 
@@ -81,7 +97,7 @@ def finish(
     began = time.perf_counter()
     # a solution is no lower than the level it came from, but for what the scheme's error makes
     first = led(lowest[0])
-    bar = first.action + max(UNITS * scale, SHARE * abs(first.action))
+    bar = first.action + UNITS * scale
     rest = [one for one in lowest[1:] if not one.level > bar]
     if workers > 1 and len(rest) > 1:
         with ThreadPoolExecutor(workers) as pool:
@@ -94,7 +110,8 @@ def finish(
     paths = tuple(one.path for one in lowest)
     many = f"{len(lowest)} levels" if len(lowest) > 1 else "the level"
     told = f"finished {many} as solutions of the equations in {seconds:.2g} s: {why}"
-    found = Finish(paths, solutions, tuple(one.level for one in lowest), chosen, told)
+    climbed = tuple(one.level for one in lowest)
+    found = Finish(paths, solutions, climbed, _places(job, solutions), chosen, told)
     if chosen < 0:
         return found, list(results)
     ends = dict(zip(paths, solutions, strict=True))
@@ -104,6 +121,35 @@ def finish(
         else one
         for one in results
     ]
+
+
+def _close(problem: Problem, one: PathResult, other: PathResult) -> bool:
+    """Whether two paths are the same, to a small share of the sizes of their unknowns."""
+    sizes = problem.sizes
+    apart = np.abs(one.states - other.states).max(axis=0) / sizes[: problem.D]
+    own = np.abs(one.theta[one.last_beta] - other.theta[other.last_beta]) / sizes[problem.D :]
+    return bool(max(apart.max(initial=0.0), own.max(initial=0.0)) <= CLOSE)
+
+
+def _places(job: Job, solutions: Sequence[Solution]) -> tuple[int, ...]:
+    """Give each solution the number of its minimum: one if the way between two is no higher."""
+    strong, scale = workspace(job).strong(job), job.problem.measurement_scale
+    heads: list[Solution] = []
+    found: list[int] = []
+    for one in solutions:
+        if one.status == Status.FAILED:
+            found.append(-1)
+            continue
+        for number, head in enumerate(heads):
+            v, w = (strong.unknowns(each.path, each.theta) for each in (one, head))
+            top = max(one.action, head.action) + GAP * scale
+            if all(strong.value(v + share * (w - v)) <= top for share in (0.25, 0.5, 0.75)):
+                found.append(number)
+                break
+        else:
+            found.append(len(heads))
+            heads.append(one)
+    return tuple(found)
 
 
 def ended(job: Job, result: PathResult, solution: Solution) -> PathResult:
@@ -155,11 +201,12 @@ def _chosen(
     said = f"the lowest has the action {found.action:.6g}, from the level {path.level:.6g}"
     if found.status != Status.CONVERGED:
         said += f", though it is no minimum yet ({found.message})"
-    weak, band = lowest[0], expected_band(job.problem)
-    near = found.action <= weak.level + max(UNITS * scale, SHARE * abs(weak.level))
-    right = band is not None and found.measurement_term <= band[1]
-    nearly = weak.model_term[-1] <= SHARE * abs(weak.level)
-    if near or right or not nearly:
+    weak = lowest[0]
+    # of a density, what its action is counted from depends on units
+    share = SHARE * abs(weak.level) if job.problem.gaussian else 0.25 * UNITS * scale
+    nearly = weak.model_term[-1] <= share
+    room = UNITS if found.status == Status.CONVERGED else HIT
+    if not nearly or found.action <= weak.level + room * scale:
         return best, said
     return -1, (
         f"{said}; the lowest path, {weak.level:.6g}, is nearly one itself, so that this is taken "

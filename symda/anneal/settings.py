@@ -237,8 +237,9 @@ class Settings:
     @property
     def finishes(self) -> bool:
         """Whether levels are finished, if the model can be integrated."""
-        wanted = isinstance(self.method, Auto | Shooting)
-        return self.finish == "strong" or (self.finish == "auto" and wanted)
+        if isinstance(self.method, Shooting):
+            return True
+        return self.finish == "strong" or (self.finish == "auto" and isinstance(self.method, Auto))
 
     @property
     def integrates(self) -> bool:

@@ -317,9 +317,10 @@ class Action(Mathematics):
         SolveError
             If the action has no minimum at the path.
         """
+        from symda.api.checked_run import as_annealed
         from symda.api.posterior import posterior
 
-        problem = self.bind(data, **grid)
+        problem = self.bind(data, **as_annealed(run, data, grid))
         return posterior(self.specification.of(problem), run, problem, path)
 
     def model_precision(self, run: Run, data: Data, **grid: Unpack[GridOptions]) -> ModelPrecision:
@@ -372,9 +373,10 @@ class Action(Mathematics):
         normalisers of priors, walks and data are not in it, and each free parameter or first state
         brings its unit. Of a nonlinear implicit scheme J_n is taken at the minimum.
         """
+        from symda.api.checked_run import as_annealed
         from symda.api.model_precision import model_precision
 
-        problem = self.bind(data, **grid)
+        problem = self.bind(data, **as_annealed(run, data, grid))
         return model_precision(self.specification.of(problem), run, problem)
 
     def backpropagate(

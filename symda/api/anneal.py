@@ -22,7 +22,7 @@ from symda.anneal.starts import Draw, Start
 from symda.anneal.strategies import Auto
 from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
-from symda.api.assessed import assessed
+from symda.api.assessed import assessed, moves_within
 from symda.api.check import estimate
 from symda.api.kinked import name_kinks
 from symda.api.machine import build_ahead, flow_of
@@ -205,8 +205,11 @@ def anneal(
     preflight.warn(action.field, kernels.at(problem), rf, stacklevel=2)
     preflight.warn_of_window(settings.method, problem, rf, stacklevel=2)
     flow = flow_of(specification, problem) if integrates else None
-    if flow is None and settings.finish == "strong":
-        _refuse_finish(action, problem)
+    uneven = flow is not None and moves_within(action, problem, data)
+    if uneven or (flow is None and settings.finish == "strong"):
+        if settings.finish == "strong":
+            _refuse_finish(action, problem, uneven=uneven)
+        flow = None
     dataset = driver.anneal(
         kernels.payload(problem, parts),
         problem,
@@ -238,8 +241,12 @@ def anneal(
         finer = _finer(run)
         left = float(settings.time_limit or np.inf) - _spent(run)
         if finer > 1 and left > 0.0 and not run.interrupted and not action.model.discrete:
-            again = anneal(action, data, **{**_further(given), "steps": finer, "time_limit": left})
-            return _better(run, again, finer)
+            further: dict[str, Any] = {**_further(given), "steps": finer, "time_limit": left}
+            try:
+                run = _better(run, anneal(action, data, **further), finer)
+            except KeyboardInterrupt:
+                run.dataset.attrs["interrupted"] = 1
+            return run
     preflight.warn_of_stiffness(dataset, stacklevel=2)
     return run
 
@@ -286,19 +293,23 @@ def _better(run: Run, again: Run, finer: int) -> Run:
         f"steps were divided by {finer} and all was done again, since the scheme's error may be "
         "why the answer is not consistent with the data"
     )
-    better = again if path_counts(again.dataset).reached else run
-    lower = path_counts(again.dataset).reached and run.best.action < again.best.action
-    if lower and not again.verdict().consistent and chosen_solution(run.dataset) is not None:
-        better = run
+    whole = path_counts(again.dataset).finished and not again.interrupted
+    lower = chosen_solution(run.dataset) is not None and (
+        whole and run.best.action < again.best.action and not again.verdict().consistent
+    )
+    better = again if whole and not lower else run
+    better.dataset.attrs["interrupted"] = int(again.interrupted)
     better.dataset.attrs["told"] = json.dumps([*first, reason, *then])
     return better
 
 
-def _refuse_finish(action: Action, problem: Problem) -> None:
+def _refuse_finish(action: Action, problem: Problem, *, uneven: bool) -> None:
     """Refuse to finish what cannot be integrated."""
     from symda.build.course import unfit
 
     why = "the action is matrix-free" if action.matrix_free else unfit(problem)
+    if uneven:
+        why = "the forcing moves within steps more than a cubic follows; take max_step="
     raise OptionError(
         f"anneal: finish='strong' integrates the model from first states and parameters, and "
         f"cannot: {why}. Leave finish out."

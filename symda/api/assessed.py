@@ -14,6 +14,7 @@ from symda.api import preflight
 from symda.api.kinked import jumps_met
 from symda.api.machine import strong_of
 from symda.api.specification import Data, as_experiments
+from symda.build.course import CUBIC
 from symda.build.kernels import matrices_of
 from symda.declare import Model, NoiseNumbers
 from symda.derive.field import Field
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from symda.api.action import Action
     from symda.build.abstract import Evaluator
     from symda.observe.forcing import ForcingSource
+
+
+#: A forcing that is off by a smaller share of its range is followed.
+UNEVEN = 5e-3
 
 
 def assessed(
@@ -90,6 +95,27 @@ def _jacobian(action: Action) -> ca.Function | None:
     """F and DF of an ODE, where there are matrices."""
     field = action.field
     return field.field_jacobian if isinstance(field, Field) and not action.model.discrete else None
+
+
+def moves_within(action: Action, problem: Problem, data: Data) -> bool:
+    """Whether a forcing moves within steps by more than the cubic that integrations take.
+
+    Of a problem nothing but that cubic is known.
+    """
+    if isinstance(data, Problem) or not action.model.forcing:
+        return False
+    places = np.array([1.0, 3.0, 5.0]) / 6.0
+    powers = places[:, None] ** np.arange(4)
+    for one, own in zip(as_experiments(data).values(), problem.experiments, strict=True):
+        sources = action.specification.sources(one)
+        true = _inside(action.model, sources, own, places)
+        taken = np.einsum("sk,kj,nju->nsu", powers, CUBIC, own.forcing)
+        moving = ~own.pulses
+        off = np.abs(true - taken)[moving].max(axis=(0, 1), initial=0.0)
+        size = np.ptp(own.forcing[moving], axis=(0, 1)) + np.ptp(true[moving], axis=(0, 1))
+        if (off > UNEVEN * size).any():
+            return True
+    return False
 
 
 def _inside(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +11,21 @@ from symda.anneal.apart import apart
 from symda.api.run import Run
 from symda.api.same import check_equations, differing
 from symda.errors import OptionError
+from symda.observe import Problem
 
 if TYPE_CHECKING:
-    from symda.api.specification import Specification
-    from symda.observe import Problem
+    from symda.api.specification import Data, GridOptions, Specification
+
+
+def as_annealed(run: Run, data: Data, grid: GridOptions) -> GridOptions:
+    """Return grid options with the steps that a run chose by itself, if none are given."""
+    if isinstance(data, Problem) or not isinstance(run, Run) or not set(grid) <= {"fixed"}:
+        return grid
+    if run.dataset.attrs["strategy"] != "auto":
+        return grid
+    binding = json.loads(run.dataset.attrs.get("binding", "null")) or {}
+    steps = binding.get("steps", 1)
+    return {**grid, "steps": steps} if isinstance(steps, int) and steps != 1 else grid
 
 
 def check_run(call: str, specification: Specification, run: Run, problem: Problem) -> None:

@@ -38,11 +38,17 @@ NOTHING = 1e-12
 SHARE = 1e-2
 #: Steps of differences, in units of 1/sqrt of the Hessian's diagonal.
 DIFFERENCE = 1e-2
+#: No longer than this, in units of the unknowns' sizes.
+FARTHEST = 0.1
+#: Directions whose curvature is this share of the largest are open to second derivatives.
+OPEN = 1e-9
 #: Curvatures below this share of the largest, in units of the diagonal, are directions that nothing
 #: determines.
 FLAT = 1e-12
 #: Iterations in the search for a step of a given length, and how near it is to be.
 ROOTS, CLOSE = 60, 1e-3
+#: A state this share of its size beyond a bound is on it.
+ROUNDING = 1e-6
 #: Integration steps of a member.
 STEPS = 200_000
 #: How an integration ends -> in words.
@@ -174,17 +180,18 @@ class Strong:
                 radius = max(radius, 2.0 * length)
             v, here = np.clip(v + step, self.lower, self.upper), after
         # every grid point, also those without data
-        X, values, _, _ = self._lead(v, every=True)
-        finite = here is not None and bool(np.isfinite(X).all())
+        X, values, _, why = self._lead(v, every=True)
+        finite = here is not None and not why and bool(np.isfinite(X).all())
         measurement = self._at.terms(X, values, 0.0)[0] if finite else np.nan
+        action = self._at.action(X, values, 0.0) if finite else np.nan
         if finite:
             status = Status.STOPPED if message else Status.CONVERGED
         else:
-            status, message = Status.FAILED, message or "it cannot be integrated"
+            status, message = Status.FAILED, message or why or "it cannot be integrated"
         return Solution(
             path=X,
             theta=values,
-            action=here.action if here is not None else np.nan,
+            action=float(action),
             measurement_term=float(measurement),
             status=status,
             message=message,
@@ -236,29 +243,34 @@ class Strong:
         return np.full(v.size, np.nan) if point is None else point.gradient
 
     def hessian(self, v: FloatArray) -> FloatArray:
-        """Return its Hessian (n, n), from differences of the gradient.
+        """Return its Hessian (n, n): differences of the gradient where Gauss-Newton's is not flat.
 
-        Where one of them is no solution, or a difference is lost in rounding, Gauss-Newton's.
+        Along directions that change no datum it is 0: there differences are rounding errors. Where
+        one of them is no solution it is Gauss-Newton's.
         """
         point, _ = self._expand(v)
         if point is None:
             return np.full((v.size, v.size), np.nan)
         scale = np.sqrt(self._scale(point))
+        curvatures, axes = np.linalg.eigh(point.hessian / np.outer(scale, scale))
+        seen = curvatures > OPEN * float(curvatures.max(initial=0.0))
+        ways = axes[:, seen] / scale[:, None]
         columns = []
-        for i, one in enumerate(scale):
-            change = np.zeros(v.size)
-            change[i] = DIFFERENCE / one
-            columns.append(
-                (self.gradient(v + change) - self.gradient(v - change)) / (2.0 * change[i])
-            )
-        exact = np.array(columns)
-        exact = 0.5 * (exact + exact.T)
-        return exact if np.isfinite(exact).all() else point.hessian
+        for way, curvature in zip(ways.T, curvatures[seen], strict=True):
+            far = float(np.abs(way / self._sizes).max())
+            change = min(DIFFERENCE / float(np.sqrt(curvature)), FARTHEST / far) * way
+            rise = self.gradient(v + change) - self.gradient(v - change)
+            columns.append(ways.T @ rise / (2.0 * float(change @ way) / float(way @ way)))
+        own = np.array(columns)
+        if not np.isfinite(own).all():
+            own = np.diag(curvatures[seen])
+        kept = scale[:, None] * axes[:, seen]
+        return np.asarray(kept @ (0.5 * (own + own.T)) @ kept.T)
 
     def held(self, v: FloatArray, gradient: FloatArray) -> BoolArray:
         """Return which unknowns are on a bound beyond which the action falls, (n,)."""
-        below = (v <= self.lower) & (gradient >= 0.0)
-        return below | ((v >= self.upper) & (gradient <= 0.0))
+        below = (v <= self.lower) & (gradient > 0.0)
+        return below | ((v >= self.upper) & (gradient < 0.0))
 
     def _scale(self, point: Point) -> FloatArray:
         """Return the Hessian's diagonal, at least next to nothing in units of the unknowns."""
@@ -347,11 +359,22 @@ class Strong:
                 at = float(course.t[min(int(found.where[0]) + 1, len(course.t) - 1)])
                 where = p.named(segment.first_point)
                 return path, theta, [], f"{words} before t = {at:.6g}{where}"
+            beyond = self._beyond(found.states[0])
+            if beyond:
+                return path, theta, [], f"{beyond}{p.named(segment.first_point)}"
             kept = np.searchsorted(points, np.arange(segment.points), side="right") - 1
             path[segment.own_points] = found.states[0][kept]
             if found.slopes is not None:
                 tangents.append(self._tangent(s, points, found.slopes[0], theta))
         return path, theta, tangents, why
+
+    def _beyond(self, states: FloatArray) -> str:
+        """Say which state leaves its bounds in a solution (R + 1, D), empty if none does."""
+        p = self.problem
+        low, high = p.state_bounds.T
+        room = ROUNDING * p.sizes[: p.D]
+        out = ((states < low - room) | (states > high + room)).any(axis=0)
+        return f"it leaves the bounds of {p.states[int(out.argmax())]}" if out.any() else ""
 
     def _tangent(
         self, s: int, points: IntArray, slopes: FloatArray, theta: FloatArray

@@ -229,7 +229,8 @@ class Campaign:
         return (*lines, f"ended because {self.reason}")
 
     def _bar(self) -> float:
-        if self.lowest is None:
+        # of a density the action is below 0 as well, and need not grow with the window
+        if self.lowest is None or not self.job.problem.gaussian:
             return math.inf
         level, scale = self.lowest.level, self.job.problem.measurement_scale
         return level + max(ABOVE * abs(level), UNITS * scale)
@@ -269,7 +270,7 @@ class Campaign:
         return ""
 
 
-def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool) -> list[Kind]:
+def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool, shoots: bool) -> list[Kind]:
     """Return the kinds of starts that a problem has, in the order in which they are tried.
 
     Parameters
@@ -280,6 +281,8 @@ def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool) -> list[Ki
         Those to choose from, by name.
     windows : bool
         Whether a window can grow.
+    shoots : bool
+        Whether the answer may be a solution of the equations.
     """
     problem, uniform, nudged = job.problem, starts["uniform"], starts["nudged"]
     ladders = [Kind("uniform", uniform, FullWindow())]
@@ -298,9 +301,9 @@ def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool) -> list[Ki
         heights = job.rf[:, problem.ruled] * problem.variances[problem.ruled]
         high = np.log(heights).mean(axis=1) + math.log(problem.step_unit) >= math.log(HIGH)
         first = int(np.argmax(high)) if high.any() else len(job.rf) - 1
-        solutions = [
-            Kind("shooting", Simulated(best_of=BEST), Shooting(), turns=TURNS if sparse else 1),
-            Kind("simulated", Simulated(), FullWindow(), first),
-        ]
+        solutions = [Kind("simulated", Simulated(), FullWindow(), first)]
+        if shoots:
+            turns = TURNS if sparse else 1
+            solutions.insert(0, Kind("shooting", Simulated(best_of=BEST), Shooting(), turns=turns))
     kinds = [*solutions, *ladders] if sparse else [*ladders, *solutions]
     return [*kinds, Kind("population", uniform, Population())] if windows else kinds

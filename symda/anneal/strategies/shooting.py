@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ class Shooting:
         workspace(job).strong(job)  # what cannot be integrated is refused here
 
         def fit(k: int) -> PathResult:
+            if deadline is not None and time.time() >= deadline:
+                return not_run(job, k, "the time limit was reached before it started")
             starts, failed = first_points(job, [k])
             return _fitted(job, k, starts[k], deadline, halt) if starts else failed[0]
 

@@ -61,7 +61,7 @@ def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     ladder = ", ".join(f"{name}={value!r}" for name, value in _rungs(settings).items())
     options = {"ladder": f"sd.Ladder({ladder})"}
     for name in (*_repeated(settings), "keep", "finish"):
-        usual = USUAL.get(name, DEFAULTS[name])
+        usual = _usual(settings, name)
         if settings.get(name, usual) not in (usual, DEFAULTS[name]):
             options[name] = repr(settings[name])
     if settings["solver_options"] and not _is_own(settings, "solver"):
@@ -111,7 +111,7 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     words = ["symda", "anneal", "MODEL.py", *files]
     words += [f"--{name}={value}" for name, value in _rungs(settings).items()]
     for name in _repeated(settings):
-        usual = USUAL.get(name, DEFAULTS[name])
+        usual = _usual(settings, name)
         if settings.get(name, usual) not in (usual, DEFAULTS[name]):
             words.append(f"--{name.replace('_', '-')}={settings[name]}")
     words += [f"--option={k}={json.dumps(v)}" for k, v in settings["solver_options"].items()]
@@ -141,6 +141,12 @@ def _repeated(settings: Mapping[str, Any]) -> list[str]:
     """Return the settings to repeat."""
     chosen = _chosen(settings)
     return [name for name in REPEATED if name not in KINDS or name in chosen]
+
+
+def _usual(settings: Mapping[str, Any], name: str) -> object:
+    """Return what a setting is if nothing is said, beside a ladder that is given."""
+    own = {} if settings["strategy"] == "auto" else USUAL
+    return own.get(name, DEFAULTS[name])
 
 
 def _chosen(settings: Mapping[str, Any]) -> dict[str, Mapping[str, object]]:
