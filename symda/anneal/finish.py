@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symda.anneal.levels import GAP, HIT
+from symda.anneal.levels import GAP
 from symda.anneal.task import OF_RUNGS, Job, PathResult, workspace
 from symda.status import Status
 
@@ -205,10 +205,11 @@ def _chosen(
     # of a density, what its action is counted from depends on units
     share = SHARE * abs(weak.level) if job.problem.gaussian else 0.25 * UNITS * scale
     nearly = weak.model_term[-1] <= share
-    room = UNITS if found.status == Status.CONVERGED else HIT
-    if not nearly or found.action <= weak.level + room * scale:
+    whole = found.status == Status.CONVERGED
+    if not nearly or (whole and found.action <= weak.level + UNITS * scale):
         return best, said
     return -1, (
         f"{said}; the lowest path, {weak.level:.6g}, is nearly one itself, so that this is taken "
-        "for one that was not found from there, as where the equations are unstable"
+        "for one that was not found from there, as where the equations are unstable, or states are "
+        "on a bound"
     )

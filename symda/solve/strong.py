@@ -42,6 +42,8 @@ DIFFERENCE = 1e-2
 FARTHEST = 0.1
 #: Directions whose curvature is this share of the largest are open to second derivatives.
 OPEN = 1e-9
+#: Curvature of those that change nothing, in units of the diagonal.
+FLOOR = 1e-15
 #: Curvatures below this share of the largest, in units of the diagonal, are directions that nothing
 #: determines.
 FLAT = 1e-12
@@ -245,8 +247,8 @@ class Strong:
     def hessian(self, v: FloatArray) -> FloatArray:
         """Return its Hessian (n, n): differences of the gradient where Gauss-Newton's is not flat.
 
-        Along directions that change no datum it is 0: there differences are rounding errors. Where
-        one of them is no solution it is Gauss-Newton's.
+        Along directions that change data next to nothing it is Gauss-Newton's: there differences
+        are rounding errors. So it is where one of them is no solution, or all are rounding errors.
         """
         point, _ = self._expand(v)
         if point is None:
@@ -262,10 +264,14 @@ class Strong:
             rise = self.gradient(v + change) - self.gradient(v - change)
             columns.append(ways.T @ rise / (2.0 * float(change @ way) / float(way @ way)))
         own = np.array(columns)
-        if not np.isfinite(own).all():
+        sizes = np.sqrt(curvatures[seen])
+        whole = bool(np.isfinite(own).all())
+        # relative to Gauss-Newton's they are of order one, or lost in rounding
+        if not whole or np.linalg.eigvalsh(own / np.outer(sizes, sizes)).min() <= 0.0:
             own = np.diag(curvatures[seen])
-        kept = scale[:, None] * axes[:, seen]
-        return np.asarray(kept @ (0.5 * (own + own.T)) @ kept.T)
+        kept, rest = scale[:, None] * axes[:, seen], scale[:, None] * axes[:, ~seen]
+        flat = np.maximum(curvatures[~seen], FLOOR)
+        return np.asarray(kept @ (0.5 * (own + own.T)) @ kept.T + rest @ np.diag(flat) @ rest.T)
 
     def held(self, v: FloatArray, gradient: FloatArray) -> BoolArray:
         """Return which unknowns are on a bound beyond which the action falls, (n,)."""
