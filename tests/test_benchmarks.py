@@ -72,8 +72,8 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         # newton against 6 machines and 4 rows of detail, threads; IPOPT's 3 machines against 2
         # alternatives, and 3 rows of detail each
         "path": 6 + 5 + (os.cpu_count() > 1) + 3 * 2 + 3 * 3,
-        # the best, and two rows for each of 6 methods and for two measured states
-        "lowest": 1 + 2 * 6 + 2,
+        # the best, and two rows for each of 7 methods and for two measured states
+        "lowest": 1 + 2 * 7 + 2,
         # N, D, K; experiments, of shared and own parameters, on threads; memory
         "growth": 3 + 2 + (os.cpu_count() > 1) + 1,
         "neuron": 2,
@@ -81,6 +81,8 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         "integrate": 5 + (os.cpu_count() > 1),
         # 1 panel, and all
         "complete": 2,
+        # a stiff system against SciPy and CVODES, slopes; a neuron against two, slopes
+        "simulate": 7,
     }
     assert record["failures"] == []
     assert set(record["sections"]) == set(counts)

@@ -233,7 +233,7 @@ def test_demo_goes_all_the_way(symda: Shell) -> None:
     files = {path.name for path in (symda.folder / "out").iterdir()}
     assert files == {
         *("equations.txt", "lorenz96_rk4.pyx", "report.html", "run.nc"),
-        *("levels.png", "states.png", "parameters.png"),
+        *("levels.png", "states.png", "parameters.png", "search.png"),
     }
     assert all(name in done.out for name in files)
     run = sd.load(symda.folder / "out" / "run.nc")
