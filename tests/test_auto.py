@@ -436,3 +436,20 @@ def test_ctrl_c_in_the_finish_keeps_the_run(monkeypatch):
     monkeypatch.setattr(Strong, "minimise", interrupt)
     run = sd.anneal(action, data, **QUIET)
     assert run.interrupted and np.isfinite(run.best.action)
+
+
+def test_error_bars_where_the_equations_are_unstable_are_the_ladders():
+    """Forty iterations enlarge a deviation ten million times: all unknowns are one direction."""
+    henon = sd.models.henon()
+    action = sd.Action(henon, [henon.states[0]])
+    truth = {p.name: value for p, value in zip(henon.parameters, (1.4, 0.3), strict=True)}
+    _, data = sd.twin(
+        action, parameters=truth, dt=1.0, steps=40, variance=1e-4, seed=0, initial=[0.1, 0.1]
+    )
+    run = sd.anneal(action, data, **QUIET)
+    weak = sd.anneal(action, data, finish="none", **QUIET)
+    assert run.best.model_term == 0.0 and run.verdict().consistent
+    exact, ladder = action.posterior(run, data), action.posterior(weak, data)
+    for name, deviation in ladder.sd.items():
+        assert exact.sd[name] == pytest.approx(deviation, rel=0.1)
+        assert abs(exact.values[list(ladder.sd).index(name)] - truth[name]) < 4.0 * deviation

@@ -19,9 +19,12 @@ from symda.analyse.assess import (
     with_residuals,
 )
 from symda.analyse.assessment import ATTRIBUTE, Assessment
+from symda.analyse.laplace import laplace
 from symda.analyse.levels import best_path, last_rung
 from symda.analyse.posterior import Posterior, posterior
 from symda.errors import SolveError
+from symda.solve.judges import judge
+from symda.solve.stationary import on_edge, settled
 from symda.solve.strong import TOLERANCE, Strong
 from symda.status import Status
 from symda.types import BoolArray, FloatArray
@@ -80,7 +83,10 @@ def assess_exact(
     )
     notes: tuple[str, ...] = ()
     try:
-        bars = exact_posterior(strong, v, held, theta, unseen=tuple(equations.unseen))
+        rf = dataset["rf"].values[rung]
+        bars = solution_posterior(
+            strong, evaluator, (v, held, X, theta), rf, unseen=tuple(equations.unseen)
+        )
     except SolveError:
         notes = ("error bars: there is no minimum in all directions",)
     else:
@@ -94,6 +100,46 @@ def assess_exact(
         dataset, found = with_residuals(dataset, found, evaluator, equations.noise, X, theta)
     dataset.attrs[ATTRIBUTE] = json.dumps(asdict(replace(found, notes=notes)))
     return dataset
+
+
+def solution_posterior(
+    strong: Strong,
+    evaluator: BlockEvaluator,
+    at: tuple[FloatArray, BoolArray, FloatArray, FloatArray],
+    rf: FloatArray,
+    *,
+    unseen: tuple[str, ...],
+) -> Posterior:
+    """Return the distribution of the parameters about a solution.
+
+    From its own Hessian, unless instability leaves that in rounding, `Strong.unstable`: then from
+    the action's at Rf, at the minimum beside the solution, a band matrix that loses nothing.
+
+    Parameters
+    ----------
+    at : tuple
+        First states and parameters v (n,), which of them a bound holds, the path (M, D) and all
+        parameters (P,).
+    rf : (D,)
+
+    Raises
+    ------
+    SolveError
+        If the action has no minimum there.
+    """
+    v, held, X, theta = at
+    if not strong.unstable(v):
+        return exact_posterior(strong, v, held, theta, unseen=unseen)
+    judges, problem = judge(evaluator), evaluator.problem
+    if judges is None:
+        raise SolveError("The window is too long for a Hessian.")
+    here = judges.at(X, theta, rf)
+    if not here.convex:
+        raise SolveError("The action is not convex beside the solution.")
+    path, parameters, here = settled(judges, problem, X, theta, rf, here)
+    path, parameters = evaluator.split(path, parameters)
+    fixed = here.held | on_edge(judges, problem, path, parameters, rf)
+    return laplace(evaluator, path, parameters, rf, held=fixed, unseen=unseen)[0]
 
 
 def exact_posterior(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse.exact import exact_posterior
+from symda.analyse.exact import solution_posterior
 from symda.analyse.laplace import laplace
 from symda.analyse.levels import chosen_solution
 from symda.analyse.posterior import Posterior
@@ -43,10 +43,11 @@ def posterior(
     evaluator = machine(specification).at(problem)
     unseen, _ = loose(specification.field, problem)
     if chosen_solution(d) is not None and best.path in d["solution_path"].values:
-        strong = strong_of(specification, matrices_of(evaluator, "Hessian"))
+        exactly = matrices_of(evaluator, "Hessian")
+        strong = strong_of(specification, exactly)
         v = strong.unknowns(X, theta)
-        held = strong.held(v, strong.gradient(v))
-        found = exact_posterior(strong, v, held, theta, unseen=tuple(unseen))
+        at = v, strong.held(v, strong.gradient(v)), X, theta
+        found = solution_posterior(strong, exactly, at, rf, unseen=tuple(unseen))
         return replace(found, values=values[problem.free])
     judges = judge(evaluator)
     if judges is None:

@@ -42,6 +42,8 @@ DIFFERENCE = 1e-2
 FARTHEST = 0.1
 #: Directions whose curvature is this share of the largest are open to second derivatives.
 OPEN = 1e-9
+#: Nothing determines a direction if the action changes by less than this, so far along it.
+SAME, AWAY = 1e-4, 1e-3
 #: Curvature of those that change nothing, in units of the diagonal.
 FLOOR = 1e-15
 #: Curvatures below this share of the largest, in units of the diagonal, are directions that nothing
@@ -272,6 +274,26 @@ class Strong:
         kept, rest = scale[:, None] * axes[:, seen], scale[:, None] * axes[:, ~seen]
         flat = np.maximum(curvatures[~seen], FLOOR)
         return np.asarray(kept @ (0.5 * (own + own.T)) @ kept.T + rest @ np.diag(flat) @ rest.T)
+
+    def unstable(self, v: FloatArray) -> bool:
+        """Whether second derivatives are lost in rounding, though the data determine all unknowns.
+
+        So it is where the equations are so unstable that all unknowns are first of all the one
+        direction that grows. Along a direction that nothing determines the action stays the same.
+        """
+        point, _ = self._expand(v)
+        if point is None:
+            return False
+        free, scale = ~self.held(v, point.gradient), np.sqrt(self._scale(point))
+        matrix = (point.hessian / np.outer(scale, scale))[np.ix_(free, free)]
+        curvatures, axes = np.linalg.eigh(matrix)
+        if not curvatures.size or curvatures[0] > OPEN * curvatures[-1]:
+            return False
+        way = np.zeros(v.size)
+        way[free] = axes[:, 0] / scale[free]
+        way *= AWAY / float(np.abs(way / self._sizes).max())
+        rises = [self.value(np.clip(v + side * way, self.lower, self.upper)) for side in (1, -1)]
+        return bool(max(rises) - point.action > SAME * self.problem.measurement_scale)
 
     def held(self, v: FloatArray, gradient: FloatArray) -> BoolArray:
         """Return which unknowns are on a bound beyond which the action falls, (n,)."""
