@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sympy as sp
 from scipy.integrate import solve_ivp
 from scipy.optimize import least_squares, minimize
 
@@ -201,3 +202,19 @@ def test_the_solution_is_scipys():
     ).y.T  # fmt: skip
     assert why == ""
     np.testing.assert_allclose(X, exact, rtol=1e-5, atol=1e-5)
+
+
+def test_what_changes_nothing_has_no_curvature():
+    """A rate that the data never reach, and a first state that is given: nothing is left to fit."""
+    x, k = sd.state("x", bounds=(0.0, 20.0)), sd.parameter("k", bounds=(0.5, 2.0))
+    rate = sp.Piecewise((-k * (x - 10), x > 10), (0, True))
+    action = sd.Action(sd.Model({x: rate}, name="beyond"), [x], initial={x: 2.0})
+    data = sd.Observations([0.0, 1.0, 2.0], [2.0, 2.1, 1.9], variance=0.01)
+    problem = action.bind(data)
+    at = strong(action, problem)
+    v = at.unknowns(np.full((3, 1), 2.0), np.array([1.0]))
+    assert v.shape == (1,) and at.hessian(v).shape == (1, 1)
+    assert not at.unstable(v)
+    with pytest.warns(UserWarning, match="k"):
+        run = sd.anneal(action, data, progress=False)
+    assert not run.verdict().consistent and np.isinf(action.posterior(run, data).sd["k"])

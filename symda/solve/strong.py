@@ -22,13 +22,11 @@ if TYPE_CHECKING:
 
 #: Relative error of a step of the integration; absolute, as a share of a state's own size.
 TOLERANCE = 1e-8
-#: Iterations, integrations included that led nowhere.
-ITERATIONS = 300
-HOPE = 40
-#: It is a minimum if a Newton step would lower the action by less, in units of the action.
-LEFT = 1e-5
-#: ... a step of this length, in units of the unknowns' sizes: what is flat further on is no slope.
-NEAR = 1.0
+#: Iterations at most, and those after which an action that is above the bar is given up.
+ITERATIONS, HOPE = 300, 40
+#: It is a minimum if a Newton step of at most this length, in units of the unknowns' sizes, would
+#: lower the action by less, in its own units: what is flat further on is no slope.
+NEAR, LEFT = 1.0, 1e-5
 #: Longest step at first, and that below which there is none, in units of the unknowns' sizes.
 FIRST, LEAST = 1.0, 1e-12
 #: A curvature of this share of one over the square of an unknown's size is none.
@@ -265,15 +263,18 @@ class Strong:
             change = min(DIFFERENCE / float(np.sqrt(curvature)), FARTHEST / far) * way
             rise = self.gradient(v + change) - self.gradient(v - change)
             columns.append(ways.T @ rise / (2.0 * float(change @ way) / float(way @ way)))
-        own = np.array(columns)
+        own = np.array(columns).reshape(len(columns), len(columns))
         sizes = np.sqrt(curvatures[seen])
         whole = bool(np.isfinite(own).all())
         # relative to Gauss-Newton's they are of order one, or lost in rounding
-        if not whole or np.linalg.eigvalsh(own / np.outer(sizes, sizes)).min() <= 0.0:
+        if not whole or np.linalg.eigvalsh(own / np.outer(sizes, sizes)).min(initial=1.0) <= 0.0:
             own = np.diag(curvatures[seen])
         kept, rest = scale[:, None] * axes[:, seen], scale[:, None] * axes[:, ~seen]
         flat = np.maximum(curvatures[~seen], FLOOR)
-        return np.asarray(kept @ (0.5 * (own + own.T)) @ kept.T + rest @ np.diag(flat) @ rest.T)
+        found = kept @ (0.5 * (own + own.T)) @ kept.T + rest @ np.diag(flat) @ rest.T
+        # what no datum feels has none at all
+        felt = np.diag(point.hessian) > NOTHING / self._sizes**2
+        return np.asarray(np.where(np.outer(felt, felt), found, 0.0))
 
     def unstable(self, v: FloatArray) -> bool:
         """Whether second derivatives are lost in rounding, though the data determine all unknowns.
@@ -367,8 +368,7 @@ class Strong:
         x = p.unknowns.lower.copy()
         x[self.places] = v
         path, theta = self._at.split(*p.unknowns.split(x))
-        path, why = path.copy(), ""
-        tangents = []
+        path, tangents = path.copy(), []
         courses = self._every if every else self._courses
         for s, (segment, (course, points)) in enumerate(zip(p.segments, courses, strict=True)):
             own = path[segment.own_points]
@@ -394,7 +394,7 @@ class Strong:
             path[segment.own_points] = found.states[0][kept]
             if found.slopes is not None:
                 tangents.append(self._tangent(s, points, found.slopes[0], theta))
-        return path, theta, tangents, why
+        return path, theta, tangents, ""
 
     def _beyond(self, states: FloatArray) -> str:
         """Say which state leaves its bounds in a solution (R + 1, D), empty if none does."""

@@ -39,7 +39,7 @@ SHOT = 10.0
 TURNS = 2
 #: With fewer data than this share of a path's unknowns little is measured.
 SPARSE = 0.1
-#: Met so often, by more than one kind, a level is the lowest although the data disagree with it.
+#: Met so often, after every kind had its turn, a level is the lowest though the data disagree.
 SURE = 20
 #: In the upper quarter of the band, a standard deviation above its middle, a level is to be met so
 #: many times as often: a lower one would be more likely.
@@ -73,12 +73,15 @@ class Auto:
     """Start paths of several kinds in turn, until the lowest level was met often enough.
 
     Rounds of 16 starts: uniform and constant ones, windows, nudged ones, nudged windows, a
-    population; where the
-    model can be integrated also shooting and simulated starts, first where little is measured. The
-    kind that has had least work is next, and one that has met the lowest level gets four times as
-    much. Paths that are far above the lowest level climb no further. The
-    run ends when the lowest level was met `met` times and is no higher than the noise lets expect;
-    or was met 20 times, by more than one kind, and is; or at the limits of time and of paths.
+    population; where the model can be integrated also shooting and simulated starts, first where
+    little is measured. The kind that has had least work is next, and one that has met the lowest
+    level gets four times as much. Paths that are far above the lowest level climb no further, where
+    the noise is Gaussian with known variances.
+
+    The run ends when the lowest level was met `met` times, or three times as often in the upper
+    quarter of what the noise lets expect, by two kinds at least or after every kind had its turn;
+    where it is not known what to expect, `met` times after every kind had its turn; where it is too
+    high, 20 times after that; or at the limits of time and of paths.
 
     Parameters
     ----------
@@ -119,7 +122,7 @@ class Campaign:
     kinds : sequence of Kind
         In the order in which they are tried first.
     band : tuple of float, optional
-        What a right answer's action is at most, and at least; None: that is not known.
+        Between which numbers a right answer's action lies; None: that is not known.
     most : int
         Starts in all.
     """
@@ -146,7 +149,8 @@ class Campaign:
             if kind is None:
                 self.reason = "no kind of start leads anywhere"
                 return
-            size = CANDIDATES if kind.strategy.pooled else min(ROUND, self.most - self._started)
+            usual = CANDIDATES if kind.strategy.pooled else ROUND
+            size = min(usual, self.most - self._started)
             paths = tuple(range(self._started, self._started + size))
             self._started += size
             rungs = self.job.rungs[kind.first :]
