@@ -43,10 +43,13 @@ class Reason(_Coded):
     NO_VALUE = "the action is not finite where the rung starts"
     NO_SLOPE = "the action's derivatives are not finite where the rung starts"
     TIME = "the time limit was reached on its way"
+    CREEPING = "so little is gained that the rungs above may do the rest"
 
     @property
     def status(self) -> Status:
         """How a rung ended for that reason."""
         if self is Reason.CONVERGED:
             return Status.CONVERGED
+        if self is Reason.CREEPING:
+            return Status.ACCEPTABLE
         return Status.FAILED if self in (Reason.NO_VALUE, Reason.NO_SLOPE) else Status.STOPPED

@@ -157,6 +157,7 @@ def _climb(
         halt=None if halt is None else halt.flag,
         time_left=math.inf if deadline is None else deadline - time.time(),
         threads=job.workers,
+        loose=sum(rung < len(job.rf) - 1 for rung in job.rungs) if job.hurry else 0,
     )
     late = deadline is not None and time.time() >= deadline
     at = workspace(job).kernels.at(job.problem)

@@ -82,6 +82,8 @@ class Job:
     bar
         Paths whose action is above this at a rung between climb no further: the action of a
         minimum grows with Rf, and with the window.
+    hurry
+        Whether rungs before the last need not converge.
     token
         Tells the jobs of different runs apart: two jobs are equal if their tokens are.
     """
@@ -99,6 +101,7 @@ class Job:
     rungs: tuple[int, ...] = ()
     flow: FlowEngine | None = None
     bar: float = math.inf
+    hurry: bool = False
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:

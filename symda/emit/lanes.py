@@ -48,6 +48,8 @@ class Damping:
       one without damping. If that fails, the gain has to be below `damped` times the tolerance.
     - No tolerance is below `rounding` times the action.
     - An unknown closer to a bound than `near_bound` of its own size counts as on the bound.
+    - A rung that need not converge is asked every `paces` iterations whether it creeps, after
+      `patience` of them; after its first rung that does, a path has none.
     """
 
     first: float = 1.0
@@ -68,6 +70,8 @@ class Damping:
     damped: float = 1e-4
     rounding: float = 1e-13
     near_bound: float = 1e-4
+    paces: int = 10
+    patience: int = 150
 
 
 DAMPING = Damping()

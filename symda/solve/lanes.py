@@ -35,6 +35,8 @@ Flags = NDArray[np.int32]
 #: Multiplications of a sweep, about, from which on threads share its experiments: they have to wait
 #: for each other some ten microseconds.
 SHARED_WORK = 1_000_000
+import os
+CREEP = float(os.environ.get('CREEP','0.02'))
 
 
 class NewtonLanes:
@@ -65,6 +67,8 @@ class NewtonLanes:
             damped_share(problem),
             least_action(problem),
             1.0 if options.hessian == "exact" else 0.0,
+            CREEP,
+            float(os.environ.get('CREEPA','0.02'))*0.5 * problem.measurement_scale * problem.data_count,
             options.max_iter,
         )
         self._box = _box(problem)
@@ -113,6 +117,7 @@ class NewtonLanes:
         halt: Flags | None = None,
         time_left: float = math.inf,
         threads: int = 1,
+        loose: int = 0,
     ) -> Climb:
         """Take K paths up a ladder; see `Climber.ladder`."""
         p = self._evaluator.problem
@@ -135,7 +140,7 @@ class NewtonLanes:
         packed = self._evaluator.packed
         groups = min(threads, -(-K // self.lanes))
         arguments = (
-            *(self._helpers(threads // groups), p.N, len(p.segments), p.P, self._shared, K, B),
+            *(self._helpers(threads // groups), p.N, len(p.segments), p.P, self._shared, K, B, loose),
             *_at(*self._experiments, packed.steps, packed.points, self._measured),
             *_at(self._rows, packed.own, *self._given),
             *_at(*self._box, *inputs, ends),

@@ -128,6 +128,7 @@ class Climber(Minimiser, Protocol):
         halt: NDArray[np.int32] | None = None,
         time_left: float = math.inf,
         threads: int = 1,
+        loose: int = 0,
     ) -> Climb:
         """Take K paths up a ladder, each minimum the start of the next rung.
 
@@ -149,6 +150,8 @@ class Climber(Minimiser, Protocol):
             Seconds after which it stops by itself.
         threads : int
             Threads that share the paths; a free lane of any takes the next.
+        loose : int
+            So many rungs, the first, need not converge: they end when they gain next to nothing.
         """
 
     def minimum(self, climb: Climb, k: int, beta: int, rf: FloatArray, seconds: float) -> Minimum:

@@ -155,7 +155,7 @@ class Campaign:
             self._started += size
             rungs = self.job.rungs[kind.first :]
             yield Round(
-                kind, replace(self.job, start=kind.start, rungs=rungs, bar=self._bar()), paths
+                kind, replace(self.job, start=kind.start, rungs=rungs, bar=self._bar(), hurry=True), paths
             )
 
     def take(self, one: Round, found: Mapping[int, PathResult]) -> None:
