@@ -17,10 +17,11 @@ import symda as sd
 from symda.build import Options
 from symda.build.toolchain import DEFAULT_FLAGS
 from symda.emit import emit_newton
-from symda.emit.lanes import SparseRows, groups, runs, tangent_slots
+from symda.emit.lanes import DAMPING, SparseRows, groups, runs, tangent_slots
 from symda.errors import InputError, OptionError
 from symda.lower import lower
 from symda.solve import Newton
+from symda.status import Reason, Status
 
 WIDE = {"start": (-1.0, 1.0)}
 
@@ -370,3 +371,47 @@ def test_tangents_of_a_stage_stand_where_none_that_is_still_needed_does():
     for scheme in ("rk4", KUTTA3):
         places, scratch = slots(scheme)
         assert all(places[stage] != scratch[stage] for stage in places)
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Three units of a small network, one measured: 9 weights that a high Rf ties to the paths."""
+    states = sd.states("x y z", start=(-2.0, 2.0))
+    weights = [[sd.parameter(f"w{i}{j}", bounds=(-20, 20)) for j in range(3)] for i in range(3)]
+    felt = [sum(w * sp.tanh(s) for w, s in zip(row, states, strict=True)) for row in weights]
+    model = sd.Model({s: -s + f for s, f in zip(states, felt, strict=True)}, name="network")
+    action = sd.Action(model, [states[0]])
+    true = [2.0, -3.0, 1.0, 3.0, 2.0, -1.0, 0.5, 1.0, 1.5]
+    names = [str(w) for row in weights for w in row]
+    parameters = dict(zip(names, true, strict=True))
+    _, data = sd.twin(action, parameters=parameters, dt=0.1, steps=60, variance=0.01, seed=1)
+    rng = np.random.default_rng(0)
+    starts = rng.uniform(-2.0, 2.0, size=(6, 61, 3)), rng.uniform(-10.0, 10.0, size=(6, 9))
+    rf = np.repeat(30.0 ** np.arange(6)[:, None], 3, axis=1)
+    return Newton().at(action.compile().machine, action.bind(data)), starts, rf
+
+
+def test_a_rung_that_need_not_converge_ends_where_it_creeps(network):
+    newton, (X, theta), rf = network
+    whole, loose = (newton.ladder(X, theta, rf, loose=count) for count in (0, 5))
+    crept = loose.reasons == Reason.CREEPING.code
+    assert (loose.status[crept] == Status.ACCEPTABLE.code).all()
+    assert crept.any(axis=1).all() and not crept[:, 5].any()
+    for k in range(len(X)):
+        first = int(np.argmax(crept[k]))
+        # up to there nothing is different; the rung had its patience, and no more after it
+        assert np.array_equal(loose.iterations[k, :first], whole.iterations[k, :first])
+        assert DAMPING.patience <= loose.iterations[k, first] < whole.iterations[k, first]
+        later = loose.iterations[k, first + 1 : 5]
+        assert (later < DAMPING.patience).all()
+    assert loose.iterations[:, :5].sum() < 0.6 * whole.iterations[:, :5].sum()
+
+
+def test_a_rung_that_converges_is_no_other_for_being_loose(ring):
+    _, _, problem, kernels, (X, theta), rf = ring
+    newton = Newton().at(kernels, problem)
+    whole, loose = (newton.ladder(X[:8], theta[:8], rf, loose=count) for count in (0, 8))
+    for k in range(8):
+        if (loose.reasons[k] != Reason.CREEPING.code).all():
+            assert same(whole, k, loose, k)
+    assert (loose.reasons != Reason.CREEPING.code).all(axis=1).any()

@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from symda.build.flows import FlowEngine
     from symda.observe import Problem
 
-#: The strong constraint has at least so many seconds, though the time limit be over.
+#: The strong constraint has at least so many seconds, though the time limit be over; and this share
+#: of the limit, where it is known beforehand that it will be asked.
 LEAST_LEFT = 1.0
+LAST = 0.1
 
 
 def anneal(
@@ -210,13 +212,16 @@ def _adaptive(job: Job, settings: Settings, reporter: Reporter) -> Found:
     auto = settings.method
     assert isinstance(auto, Auto)
     limit, began = settings.time_limit, time.monotonic()
+    until = limit
+    if limit is not None and job.flow is not None and settings.finishes:
+        until = (1.0 - LAST) * limit
     kinds = kinds_of(job, STARTS, windows=_grows(job), shoots=settings.finishes)
     campaign = Campaign(auto, job, kinds, expected_band(job.problem), settings.most)
     name, count, interrupted = "", 1, False
     reporter.start(settings.most)
     try:
         for one in campaign.rounds():
-            left = None if limit is None else limit - (time.monotonic() - began)
+            left = None if until is None else until - (time.monotonic() - began)
             if left is not None and left <= 0.0:
                 campaign.reason = f"time limit of {limit:g} s reached"
                 break

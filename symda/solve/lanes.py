@@ -35,8 +35,6 @@ Flags = NDArray[np.int32]
 #: Multiplications of a sweep, about, from which on threads share its experiments: they have to wait
 #: for each other some ten microseconds.
 SHARED_WORK = 1_000_000
-import os
-CREEP = float(os.environ.get('CREEP','0.02'))
 
 
 class NewtonLanes:
@@ -67,8 +65,7 @@ class NewtonLanes:
             damped_share(problem),
             least_action(problem),
             1.0 if options.hessian == "exact" else 0.0,
-            CREEP,
-            float(os.environ.get('CREEPA','0.02'))*0.5 * problem.measurement_scale * problem.data_count,
+            0.5 * problem.measurement_scale * problem.data_count,
             options.max_iter,
         )
         self._box = _box(problem)
