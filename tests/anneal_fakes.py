@@ -74,6 +74,9 @@ class Measurement:
     def terms(self, path, theta, rf):
         return 0.0, 0.0
 
+    def value_and_gradient(self, path, theta, rf):
+        return 0.0, np.zeros(path.size + theta.size)
+
     def gradient(self, path, theta, rf):
         return np.zeros(path.size + theta.size)
 

@@ -15,7 +15,8 @@ from symda.anneal.strategies import FullWindow
 from symda.anneal.strategies.auto import SURE, Campaign, Kind
 from symda.anneal.task import Job, blank
 from symda.errors import OptionError
-from symda.solve import Newton
+from symda.solve import Newton, Solution
+from symda.status import Status
 
 QUIET = {"progress": False}
 
@@ -163,6 +164,21 @@ def ended(job, k, level, iterations=10):
     result.action[:] = result.measurement_term[:] = level
     result.model_term[:] = 0.0
     return replace(result, last_beta=5)
+
+
+def test_a_shot_that_was_halted_did_not_run_to_the_end(job):
+    one = campaign(job)
+    round_ = next(one.rounds())
+    found = {k: ended(job, k, 100.0) for k in round_.paths[:3]}
+    first = found[0]
+    shot = Solution(
+        first.states, first.theta[-1], 100.0, 100.0, Status.CONVERGED, "", 0.0, 5, 5, 0.1
+    )
+    found[1] = replace(first, path=1, solution=shot)
+    halted = replace(shot, status=Status.STOPPED, message="it was halted")
+    found[2] = replace(first, path=2, solution=halted)
+    one.take(round_, found)
+    assert one.told()[0].startswith("one: 3 started, 2 ran to the end")
 
 
 def play(at, levels):

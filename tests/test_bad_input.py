@@ -250,7 +250,8 @@ def test_an_equation_without_a_value_is_found_by_state_and_step(
 ) -> None:
     values = 1.0 + 0.1 * WAVE
     values[5] = -1.0
-    run, _ = told(logarithm, sd.Observations(T, values, variance=0.01), solver)
+    start = np.stack([values, np.ones_like(values)], axis=1)
+    run, _ = told(logarithm, sd.Observations(T, values, variance=0.01), solver, start=start)
     assert (run.dataset["status"][:, 0] == 4).all()
     assert str(run.dataset["message"][0].values).startswith(
         "rung 0: step 5 of p is not finite where the rung starts: narrow bounds= and start= to "
@@ -269,7 +270,8 @@ def test_data_too_large_to_square_fail_with_a_reason(chain: sd.Action, solver: s
 def test_a_measured_quantity_without_a_value_is_named(chain: sd.Action, solver: str) -> None:
     q = chain.model.states[0]
     action = sd.Action(chain.model, {"level": sp.log(q)}, scheme="euler")
-    run, _ = told(action, sd.Observations(T, WAVE, variance=0.01), solver, fixed={"a": 1.0})
+    data, start = sd.Observations(T, WAVE, variance=0.01), np.full((T.size, 3), -1.0)
+    run, _ = told(action, data, solver, fixed={"a": 1.0}, start=start)
     assert str(run.dataset["message"][0].values).startswith(
         "rung 0: the measured quantity level is not finite where the rung starts: narrow bounds="
     )

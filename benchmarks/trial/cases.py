@@ -14,6 +14,7 @@ import twins
 from numpy.typing import NDArray
 
 import symda as sd
+from symda.analyse.levels import chosen_solution
 
 #: A level is the truth's if it is at most so far above it: in units of the action, and a share.
 NEAR, SHARE = 0.5, 1e-3
@@ -98,7 +99,8 @@ def _twin(made: twins.Twin, run: sd.Run) -> Outcome:
     action = run.action if isinstance(run.action, sd.Action) else made.action
     made = replace(made, action=action)
     grid = grid_of(made, run)
-    reference, word = from_truth(made, run, run.dataset["rf"].values[last], grid)
+    solved = chosen_solution(run.dataset) is not None
+    reference, word = from_truth(made, run, run.dataset["rf"].values[last], grid, solved)
     near = NEAR + SHARE * abs(reference)
     ended = run.dataset["action"].values[:, last]
     inside, note = within(made.action, made.data, run, made.parameters, **grid)
@@ -131,14 +133,22 @@ def grid_of(made: twins.Twin, run: sd.Run) -> dict[str, Any]:
 
 
 def from_truth(
-    made: twins.Twin, run: sd.Run, rf: NDArray, grid: Mapping[str, Any]
+    made: twins.Twin, run: sd.Run, rf: NDArray, grid: Mapping[str, Any], solved: bool
 ) -> tuple[float, str]:
     """Return the lowest action at Rf from the true path and parameters, and what is said of it.
 
-    On the grid of the run; both at once at that Rf, and along a short ladder that ends there.
+    On the grid of the run; both at once at that Rf, and along a short ladder that ends there. Of a
+    run whose answer is a solution of the equations, which no grid has a part in: that of the
+    solution that each ends in, and of the truth itself.
     """
-    start = (made.path(run.dataset["time"].values), dict(made.parameters))
+    truth = made.path(run.dataset["time"].values)
+    start = (truth, dict(made.parameters))
     levels = []
+    if solved:
+        problem = made.action.bind(made.data, **grid)
+        at = made.action.compile().machine.at(problem)
+        theta = np.array([made.parameters[name] for name in problem.parameters])
+        levels.append((at.terms(truth, theta, rf)[0], "itself"))
     for ladder in (sd.Ladder(rf0=rf, rungs=1), sd.Ladder(rf0=rf / 1e6, alpha=100.0, rungs=4)):
         again = sd.anneal(
             made.action,
@@ -152,8 +162,10 @@ def from_truth(
             workers=1,
             progress=False,
             time_limit=PATIENCE,
+            finish="strong" if solved else "none",
         )
-        if int(again.dataset["last_beta"][0]) == ladder.rungs - 1:
+        ended = int(again.dataset["last_beta"][0]) == ladder.rungs - 1
+        if ended and (chosen_solution(again.dataset) is not None) == solved:
             levels.append((again.best.action, again.verdict().first.about))
     return min(levels) if levels else (np.inf, "none")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from symda.anneal.evaluable import evaluable, mends
 from symda.anneal.executors import shared_pool
 from symda.anneal.failure import explain
 from symda.anneal.levels import FAILED, STOPPED
@@ -114,6 +115,9 @@ def climb(
     halt
         Set by a caller in the same process who wants no further rung.
     """
+    if mends(job.start, job.solver):
+        at, rf = workspace(job).kernels.at(job.problem), job.rf[job.rungs[0]]
+        starts = {k: evaluable(at, point, rf)[0] for k, point in starts.items()}
     if math.isinf(job.bar) or len(job.rungs) <= LOOK:
         return _climb(job, starts, deadline, halt)
     return _race(job, starts, deadline, halt)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symda.anneal.dynamics import Dynamics
+from symda.anneal.evaluable import evaluable, mends
 from symda.anneal.failure import explain
 from symda.anneal.levels import DROPPED, FAILED
 from symda.anneal.starts import Draw, Point, Start
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 #: What to do where the slope is infinite.
 AWAY = "keep the path away from there by bounds=, or write the equation with a finite slope"
+#: How often a start is drawn again where the action has no value.
+DRAWS = 10
 #: A start this share of a bound beyond it is on it.
 ROUNDING = 1e-9
 
@@ -341,18 +344,34 @@ def judged(
 def first_point(job: Job, k: int) -> Point:
     """Return the start of path k, (M, D) and (P,); it depends on the seed, k and turn only.
 
+    Where the action cannot be evaluated it is pulled to where it can, or else drawn again.
+
     Raises
     ------
     OptionError
         A start of the user's returned other shapes, or values that are not finite or outside the
         bounds.
     """
-    problem, told = job.problem, f"anneal: the start {job.start.name!r}"
     tools = workspace(job)
     draw = Draw(
-        problem, job.seed, k, job.turn, lambda: tools.dynamics(job), lambda: tools.strong(job)
+        job.problem, job.seed, k, job.turn, lambda: tools.dynamics(job), lambda: tools.strong(job)
     )
-    path, theta = (np.array(part, dtype=float) for part in job.start.point(draw))
+    point = _checked(job, job.start.point(draw))
+    if not mends(job.start, job.solver):
+        return point
+    at, rf = tools.kernels.at(job.problem), job.rf[job.rungs[0]]
+    for _ in range(DRAWS):
+        mended, able = evaluable(at, point, rf)
+        if able:
+            return mended
+        point = _checked(job, job.start.point(draw))
+    return point
+
+
+def _checked(job: Job, point: Point) -> Point:
+    """Return a start as arrays, if its shapes and values are right."""
+    problem, told = job.problem, f"anneal: the start {job.start.name!r}"
+    path, theta = (np.array(part, dtype=float) for part in point)
     if path.shape != (problem.M, problem.D) or theta.shape != (problem.P,):
         raise OptionError(
             f"{told} returned shapes {path.shape} and {theta.shape}; expected a "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -20,7 +21,7 @@ from sympy.core.relational import Relational
 
 from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State, Time
 from symda.derive.translate import to_casadi
-from symda.types import FloatArray
+from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import casadi as ca
@@ -40,8 +41,9 @@ _KINKED = (
     sp.sign,
 )
 
-#: Random lines on which a zero of g is looked for, points on each, and zeros that are enough.
-_LINES, _POINTS, _ENOUGH = 60, 21, 5
+#: Random lines on which a zero of g is looked for, points on each, how often the interval between
+#: two of them is divided by as many until doubles end, and zeros that are enough.
+_LINES, _POINTS, _FINER, _ENOUGH = 60, 21, 12, 5
 
 #: Distance to either side of a zero, and of what its slopes are compared with; shares of the line.
 _ASIDE, _NEAR = 1e-8, 1e-2
@@ -87,18 +89,26 @@ def kinks(model: Model, measurement: Measurement) -> tuple[Kink, ...]:
         ("channel", zip(measurement.names, measurement.functions, strict=True)),
     ]
     declared = measurement.declarations(model)
-    found: dict[tuple[str, str, Expr], Kink] = {}
+    held: dict[tuple[Kind, str, Expr], dict[Expr, Basic]] = {}
     for kind, pairs in given:
         for name, expression in pairs:
+            zeros: dict[Expr, Basic] = {}
             for node, zero in _zeros(expression):
-                unknown = any(isinstance(s, State | Parameter) for s in zero.free_symbols)
-                if not unknown or (kind, name, zero) in found:
-                    continue
-                effect = _effect(expression, zero, declared)
-                if effect is not None:
-                    key = (kind, name, zero)
-                    found[key] = Kink(kind, name, sp.sstr(node, full_prec=False), zero, effect)
-    return tuple(found.values())
+                if any(isinstance(s, State | Parameter) for s in zero.free_symbols):
+                    zeros.setdefault(zero, node)
+            if zeros:
+                held[kind, name, expression] = zeros
+    found, text = [], cache(partial(sp.sstr, full_prec=False))
+    values = _translated(
+        [one for (_, _, expression), zeros in held.items() for one in (expression, *zeros)]
+    )
+    for (kind, name, expression), zeros in held.items():
+        lines = _Lines(values, expression, zeros, declared)
+        for k, (zero, node) in enumerate(zeros.items()):
+            effect = lines.effect(k)
+            if effect is not None:
+                found.append(Kink(kind, name, text(node), zero, effect))
+    return tuple(found)
 
 
 def along(
@@ -161,6 +171,16 @@ def _zeros(expression: Expr) -> Iterator[tuple[Basic, Expr]]:
                 yield node, relation.lhs - relation.rhs
 
 
+def _translated(expressions: list[Expr]) -> dict[Expr, ca.SX]:
+    """Translate expressions and their symbols, each part that several share once."""
+    import casadi as ca
+
+    symbols = sorted(set().union(*(e.free_symbols for e in expressions)), key=lambda s: s.name)
+    values: dict[Expr, ca.SX] = {symbol: ca.SX.sym(symbol.name) for symbol in symbols}
+    distinct = list(dict.fromkeys(expressions))
+    return values | dict(zip(distinct, to_casadi(distinct, values), strict=True))
+
+
 def _function(expressions: list[Expr], symbols: list[Symbol]) -> ca.Function:
     """Return a function of one column of all symbols that stacks the expressions."""
     import casadi as ca
@@ -170,43 +190,94 @@ def _function(expressions: list[Expr], symbols: list[Symbol]) -> ca.Function:
     return ca.Function("g", [z], [ca.vertcat(*values)])
 
 
-def _effect(
-    expression: Expr, zero: Expr, declared: Mapping[State | Parameter, Declaration]
-) -> Literal["jump", "kink", "may"] | None:
-    """Compare both sides of zeros of g on random lines; None if the expression is smooth there."""
-    import casadi as ca
+class _Lines:
+    """An expression and its g on random lines through its symbols.
 
-    symbols = sorted(expression.free_symbols | zero.free_symbols, key=lambda s: s.sort_key())
-    z = ca.SX.sym("z", len(symbols))
-    f, g = to_casadi([expression, zero], dict(zip(symbols, ca.vertsplit(z), strict=True)))
-    both = ca.Function("f", [z], [f, ca.densify(ca.gradient(f, z))])
-    distance = ca.Function("g", [z], [g])
-    rng = np.random.default_rng(0)
-    jumps = kinks = compared = 0
-    for n in range(_LINES):
-        start, end = (_draw(symbols, declared, rng, 10.0 ** (n % 4)) for _ in range(2))
-        at = _crossing(distance, start, end)
-        if at is None:
-            continue
-        shares = [at - _ASIDE, at + _ASIDE, at - _NEAR, at + _NEAR]
-        values, slopes = zip(
-            *(both(start + share * (end - start)) for share in shares), strict=True
-        )
-        left, right, *_ = map(float, values)
-        by = np.array([slope.full().ravel() for slope in slopes]) * (end - start)
-        if not np.isfinite([left, right, *by.ravel()]).all():
-            continue
-        compared += 1
+    Parameters
+    ----------
+    values : mapping of Expr to SX
+        Of the expression, its symbols, and every g.
+    expression : Expr
+    zeros : iterable of Expr
+        Every g.
+    declared : mapping of State or Parameter to Declaration
+        Where lines lie.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[Expr, ca.SX],
+        expression: Expr,
+        zeros: Iterable[Expr],
+        declared: Mapping[State | Parameter, Declaration],
+    ) -> None:
+        import casadi as ca
+
+        symbols = sorted(expression.free_symbols, key=lambda s: s.sort_key())
+        z = ca.vertcat(*(values[symbol] for symbol in symbols))
+        f = values[expression]
+        self.both = ca.Function("f", [z], [ca.vertcat(f, ca.densify(ca.gradient(f, z)))])
+        self.distances = [ca.Function("g", [z], [values[zero]]) for zero in zeros]
+        rng = np.random.default_rng(0)
+        ends = [
+            [_draw(symbols, declared, rng, 10.0 ** (n % 4)) for _ in range(2)]
+            for n in range(_LINES)
+        ]
+        self.start, end = np.moveaxis(np.array(ends), 1, 0)
+        self.along = end - self.start
+        every = ca.Function("g", [z], [ca.vertcat(*(values[zero] for zero in zeros))])
+        self.shares = np.linspace(0.05, 0.95, _POINTS)
+        shares = np.repeat(self.shares[:, None], _LINES, axis=1)
+        self.signs = np.sign(self._at(every, np.arange(_LINES), shares))
+
+    def effect(self, k: int) -> Literal["jump", "kink", "may"] | None:
+        """Compare both sides of zeros of g number k; None if the expression is smooth there."""
+        signs = self.signs[..., k]
+        changes = signs[1:] * signs[:-1] < 0
+        lines = np.flatnonzero(changes.any(axis=0))
+        after = 1 + changes.argmax(axis=0)
+        jumps, kinks = np.zeros((2, 0), dtype=bool)
+        for begun in range(0, lines.size, _ENOUGH):
+            several = lines[begun : begun + _ENOUGH]
+            low, high = (self.shares[after[several] - one] for one in (1, 0))
+            at = self._crossings(self.distances[k], several, low, high)
+            jump, kink = self._compare(several, at)
+            jumps, kinks = np.append(jumps, jump), np.append(kinks, kink)
+            if jumps.size >= _ENOUGH:
+                break
+        if not jumps.size:
+            return "may"
+        return "jump" if jumps[:_ENOUGH].any() else "kink" if kinks[:_ENOUGH].any() else None
+
+    def _compare(self, lines: IntArray, at: FloatArray) -> tuple[BoolArray, BoolArray]:
+        """Return whether values, and slopes, differ on both sides; of lines on which they exist."""
+        shares = at + np.array([[-_ASIDE], [_ASIDE], [-_NEAR], [_NEAR]])
+        evaluated = self._at(self.both, lines, shares)
+        values, by = evaluated[:2, :, 0], evaluated[..., 1:] * self.along[lines]
+        usable = np.isfinite(values).all(axis=0) & np.isfinite(by).all(axis=(0, 2))
+        (left, right), by = values[:, usable], by[:, usable]
         # a slope that is 0 at the zero itself is compared with those nearby
-        largest = float(np.abs(by).sum(axis=1).max())
-        rounding = 1e-14 * max(abs(left), abs(right))
-        jumps += abs(right - left) > 10.0 * (2 * _ASIDE * largest + rounding)
-        kinks += bool(np.abs(by[1] - by[0]).max() > 1e-4 * largest)
-        if compared == _ENOUGH:
-            break
-    if not compared:
-        return "may"
-    return "jump" if jumps else "kink" if kinks else None
+        largest = np.abs(by).sum(axis=2).max(axis=0)
+        rounding = 1e-14 * np.maximum(np.abs(left), np.abs(right))
+        jumps = np.abs(right - left) > 10.0 * (2 * _ASIDE * largest + rounding)
+        return jumps, np.abs(by[1] - by[0]).max(axis=1) > 1e-4 * largest
+
+    def _at(self, function: ca.Function, lines: IntArray, shares: FloatArray) -> FloatArray:
+        """Evaluate a function at shares (S, L) of L lines, (S, L, size of its value)."""
+        points = self.start[lines] + shares[..., None] * self.along[lines]
+        values = function(points.reshape(-1, points.shape[-1]).T).full()
+        return np.asarray(values.T.reshape(*shares.shape, -1))
+
+    def _crossings(
+        self, distance: ca.Function, lines: IntArray, low: FloatArray, high: FloatArray
+    ) -> FloatArray:
+        """Return where g changes its sign between two shares of each line, to rounding."""
+        for _ in range(_FINER):
+            shares = np.linspace(low, high, _POINTS)
+            signs = np.sign(self._at(distance, lines, shares)[..., 0])
+            after = 1 + (signs[1:] != signs[0]).argmax(axis=0)
+            low, high = (shares[after - one, range(lines.size)] for one in (1, 0))
+        return high
 
 
 def _draw(
@@ -226,21 +297,3 @@ def _draw(
             low, high = given if given and all(map(math.isfinite, given)) else (-scale, scale)
         values.append(rng.uniform(low, high))
     return np.array(values)
-
-
-def _crossing(distance: ca.Function, start: FloatArray, end: FloatArray) -> float | None:
-    """Return where on a line g changes its sign, by bisection; None if it does not."""
-
-    def g(share: float) -> float:
-        return float(distance(start + share * (end - start)))
-
-    shares = np.linspace(0.05, 0.95, _POINTS)
-    signs = np.sign([g(share) for share in shares])
-    changes = np.flatnonzero(signs[1:] * signs[:-1] < 0)
-    if not changes.size:
-        return None
-    low, high = shares[changes[0]], shares[changes[0] + 1]
-    for _ in range(52):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if np.sign(g(middle)) == signs[changes[0]] else (low, middle)
-    return float(high)

@@ -356,10 +356,12 @@ class _Translator:
         least = isinstance(node, sp.Min)
         if not any(_has_singular(argument) for argument in node.args):
             return reduce(ca.fmin if least else ca.fmax, map(self, node.args))
-        # The one not taken may be infinite, so each is translated as a case.
+        # The one not taken may be infinite, so each is translated as a case. They were compared
+        # when the extremum was made; comparing the rest again takes SymPy long.
         first, *others = node.args
-        rest = node.func(*others)
-        return self(sp.Piecewise((first, first <= rest if least else first >= rest), (rest, True)))
+        rest = node.func(*others, evaluate=False)
+        holds = (sp.Le if least else sp.Ge)(first, rest, evaluate=False)
+        return self(sp.Piecewise((first, holds), (rest, True), evaluate=False))
 
     def _piecewise(self, node: Expr) -> ca.SX:
         import casadi as ca

@@ -17,6 +17,7 @@ from symda.anneal.strategies.shooting import Shooting
 from symda.anneal.strategies.strategy import Strategy
 from symda.anneal.strategies.window import Window
 from symda.checks import integer
+from symda.status import Status
 
 if TYPE_CHECKING:
     from symda.anneal.starts import Start
@@ -227,7 +228,7 @@ class Campaign:
             if not mine:
                 continue
             tries = {self.attempts[k] for k in mine}
-            ended = sum(a in self.levels for a in tries)
+            ended = len({self.attempts[k] for k in mine if _ended(self.results[k])})
             told = f"{kind.name}: {len(tries)} started, {ended} ran to the end"
             lines.append(f"{told}, {met.get(kind.name, 0)} met the lowest level")
         return (*lines, f"ended because {self.reason}")
@@ -272,6 +273,12 @@ class Campaign:
         if self._started >= self.most:
             return f"all {self.most} starts were made"
         return ""
+
+
+def _ended(result: PathResult) -> bool:
+    """Whether a path reached the last rung; a shot, which is there at once, a minimum."""
+    shot = result.solution
+    return math.isfinite(result.level) and (shot is None or shot.status == Status.CONVERGED)
 
 
 def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool, shoots: bool) -> list[Kind]:
