@@ -11,7 +11,7 @@ from scipy.optimize import least_squares, minimize
 import symda as sd
 from symda.api.machine import strong_of
 from symda.build.kernels import matrices_of
-from symda.solve.strong import within
+from symda.solve.region import within
 from symda.status import Status
 
 pytestmark = pytest.mark.usefixtures("uncompiled")

@@ -89,7 +89,7 @@ def finish(
         return none, list(results)
 
     def led(one: PathResult, bar: float = math.inf) -> Solution:
-        if one.solution is not None:
+        if one.solution is not None and not one.solution.crept:
             return one.solution
         strong = workspace(job).strong(job)
         return strong.minimise(one.states, one.theta[one.last_beta], deadline, bar=bar)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.build.course import FINE, NO_MEMORY, NOT_FINITE, TOO_MANY_STEPS, course_of
+from symda.solve.region import within
 from symda.status import Status
 from symda.types import BoolArray, FloatArray, IntArray
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-8
 #: Iterations at most, and those after which an action that is above the bar is given up.
 ITERATIONS, HOPE = 300, 40
+#: A search creeps if so many iterations lower the action by less than so much, in its own units.
+PACE, LITTLE = 20, 0.1
+#: Data smaller than this share of their channel's root mean square count as it, not by logarithm.
+SMALL = 0.01
 #: It is a minimum if a Newton step of at most this length, in units of the unknowns' sizes, would
 #: lower the action by less, in its own units: what is flat further on is no slope.
 NEAR, LEFT = 1.0, 1e-5
@@ -44,11 +49,6 @@ OPEN = 1e-9
 SAME, AWAY = 1e-4, 1e-3
 #: Curvature of those that change nothing, in units of the diagonal.
 FLOOR = 1e-15
-#: Curvatures below this share of the largest, in units of the diagonal, are directions that nothing
-#: determines.
-FLAT = 1e-12
-#: Iterations in the search for a step of a given length, and how near it is to be.
-ROOTS, CLOSE = 60, 1e-3
 #: A state this share of its size beyond a bound is on it.
 ROUNDING = 1e-6
 #: Integration steps of a member.
@@ -73,6 +73,7 @@ class Solution:
     message: str  #: Empty where it is a minimum.
     #: What a Newton step would still lower the action by; nan: not known.
     decrement: float
+    crept: bool  #: Whether it was left because it crept, and may go on.
     iterations: int
     integrations: int
     seconds: float
@@ -127,6 +128,8 @@ class Strong:
         deadline: float | None = None,
         halt: threading.Event | None = None,
         bar: float = np.inf,
+        *,
+        patient: bool = True,
     ) -> Solution:
         """Minimise from the first states of a path (M, D) and parameters (P,).
 
@@ -141,14 +144,16 @@ class Strong:
             Set by who wants no further iteration.
         bar : float
             An action that is above this after `HOPE` iterations is not lowered further.
+        patient : bool
+            Whether to go on where `PACE` iterations hardly lower the action.
         """
         began, self._integrations = time.perf_counter(), 0
         p = self.problem
         x = p.unknowns.inside(*self._at.split(path, theta))
         v = x[self.places]
         here, why = self._expand(v)
-        iterations, decrement, message = 0, np.nan, why
-        radius = FIRST
+        iterations, decrement, message, crept = 0, np.nan, why, False
+        radius, actions = FIRST, []
         while here is not None:
             decrement = self._lowers(here, self._step(v, here, NEAR))
             if decrement <= LEFT * p.measurement_scale:
@@ -166,6 +171,15 @@ class Strong:
                 break
             if halt is not None and halt.is_set():
                 message = "it was halted"
+                break
+            actions.append(here.action)
+            crept = (
+                not patient
+                and iterations >= PACE
+                and (actions[-1 - PACE] - here.action < LITTLE * p.measurement_scale)
+            )
+            if crept:
+                message = f"left: {PACE} iterations lowered it by less than {LITTLE:g}"
                 break
             iterations += 1
             step = self._step(v, here, radius)
@@ -198,6 +212,7 @@ class Strong:
             status=status,
             message=message,
             decrement=float(decrement),
+            crept=crept,
             iterations=iterations,
             integrations=self._integrations,
             seconds=time.perf_counter() - began,
@@ -218,18 +233,31 @@ class Strong:
         X, values, _, why = self._lead(v, every=True)
         return X, values, why or "it leaves finite numbers" * (not np.isfinite(X).all())
 
-    def action(self, path: FloatArray, theta: FloatArray) -> tuple[float, str]:
-        """Return the action of the solution from a path's first states, and why there is none."""
-        p = self.problem
-        return self._valued(p.unknowns.inside(*self._at.split(path, theta))[self.places])
+    def distance(self, path: FloatArray, theta: FloatArray) -> tuple[float, str]:
+        """Return how far the solution from a path's first states is from the data, and why not.
 
-    def _valued(self, v: FloatArray) -> tuple[float, str]:
+        Logarithms are compared: a solution ten times too high is as far as one ten times too low,
+        whose squared error is a hundredth of that, and unknown noise does not matter.
+        """
+        p = self.problem
+        v = p.unknowns.inside(*self._at.split(path, theta))[self.places]
         X, values, _, why = self._lead(v)
         if why:
             return np.inf, why
+        data, seen, small = self._seen
         with np.errstate(all="ignore"):
-            found = self._at.action(X, values, 0.0)
-        return (found, "") if np.isfinite(found) else (np.inf, "its action is not finite")
+            apart = np.arcsinh(self._at.measure(X, values) / small) - np.arcsinh(data / small)
+        found = float((apart[seen] ** 2).sum())
+        return (found, "") if np.isfinite(found) else (np.inf, "it has no finite fit to the data")
+
+    @cached_property
+    def _seen(self) -> tuple[FloatArray, BoolArray, FloatArray]:
+        """The data, where there are some, (M, L), and what is small for each channel, (L,)."""
+        p = self.problem
+        seen = p.guide > 0.0
+        data = np.where(seen, p.y, 0.0)
+        size = np.sqrt((data**2).sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
+        return data, seen, np.where(size > 0.0, SMALL * size, 1.0)
 
     def unknowns(self, path: FloatArray, theta: FloatArray) -> FloatArray:
         """Return the unknowns (n,) of a path (M, D) and parameters (P,)."""
@@ -237,7 +265,12 @@ class Strong:
 
     def value(self, v: FloatArray) -> float:
         """Return the action of the solution from unknowns v; infinite where there is none."""
-        return self._valued(v)[0]
+        X, values, _, why = self._lead(v)
+        if why:
+            return np.inf
+        with np.errstate(all="ignore"):
+            found = self._at.action(X, values, 0.0)
+        return found if np.isfinite(found) else np.inf
 
     def gradient(self, v: FloatArray) -> FloatArray:
         """Return its gradient, (n,); not a number where there is no solution."""
@@ -438,32 +471,3 @@ class Strong:
     def _made(self, *, clock: bool) -> list[tuple[Course, IntArray]]:
         discrete = self._engine.discrete
         return [course_of(one, clock=clock, discrete=discrete) for one in self.problem.experiments]
-
-
-def within(hessian: FloatArray, gradient: FloatArray, radius: float) -> FloatArray:
-    """Return the step of at most this length that lowers a quadratic most, (n,).
-
-    Notes
-    -----
-    More and Sorensen, Computing a trust region step, SIAM J. Sci. Stat. Comput. 4 (1983) 553; by
-    the eigenvalues, since n is small, of a Hessian without negative ones to speak of.
-    """
-    curvatures, axes = np.linalg.eigh(hessian)
-    slope = -(axes.T @ gradient)
-    least = FLAT * max(float(np.abs(curvatures).max(initial=0.0)), np.finfo(float).tiny)
-    curvatures = np.maximum(np.abs(curvatures), least)
-    if np.linalg.norm(slope / curvatures) <= radius:
-        return np.asarray(axes @ (slope / curvatures))
-    squares, shift = slope**2, 0.0
-    low, high = 0.0, float(np.sqrt(squares.sum())) / max(radius, np.finfo(float).tiny)
-    for _ in range(ROOTS):
-        parts = squares / (curvatures + shift) ** 2
-        length = float(np.sqrt(parts.sum()))
-        if abs(length - radius) <= CLOSE * radius:
-            break
-        low, high = (shift, high) if length > radius else (low, shift)
-        # Newton's step for one over the length, which is nearly linear
-        change = length**2 / float((parts / (curvatures + shift)).sum()) * (length / radius - 1.0)
-        shift = shift + change if low < shift + change < high else 0.5 * (low + high)
-    step = axes @ (slope / (curvatures + shift))
-    return np.asarray(step * min(1.0, radius / max(length, np.finfo(float).tiny)))

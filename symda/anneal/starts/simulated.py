@@ -24,7 +24,8 @@ class Simulated:
     tries : int
         Draws for one path that may have none.
     best_of : int
-        Of so many draws that have one, the one of least action is taken.
+        Of so many draws that have one, the one nearest to the data is taken, by logarithms
+        (`Strong.distance`).
 
     Raises
     ------
@@ -57,13 +58,13 @@ class Simulated:
         failed = solved = 0
         while solved < self.best_of and failed < self.tries:
             path, theta = draw.path(), draw.parameters()
-            action, why = strong.action(path, theta)
+            far, why = strong.distance(path, theta)
             if why:
                 failed += 1
                 continue
             solved += 1
-            if best is None or action < least:
-                least, best = action, (path, theta)
+            if far < least:
+                least, best = far, (path, theta)
         if best is not None:
             path, theta, _ = strong.solution(*best)
             return np.clip(path, *draw.problem.state_bounds.T), theta

@@ -36,8 +36,9 @@ HIGH = 1e3
 BEST = 100
 #: An iteration of shooting counts as so many of Newton's.
 SHOT = 10.0
-#: Rounds of shooting before other kinds have their first, where little is measured.
-TURNS = 2
+#: Where little is measured: rounds of shooting before the run may end, and before other kinds have
+#: their first.
+TURNS, ALONE = 2, 12
 #: With fewer data than this share of a path's unknowns little is measured.
 SPARSE = 0.1
 #: Met so often, after every kind had its turn, a level is the lowest though the data disagree.
@@ -58,6 +59,7 @@ class Kind:
     strategy: Strategy
     first: int = 0  #: The rung they start at.
     turns: int = 1  #: Rounds that it has before the next kind has its first.
+    needed: int = 1  #: Rounds that it has before the run may end.
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ class Auto:
     The run ends when the lowest level was met `met` times, or three times as often in the upper
     quarter of what the noise lets expect, by two kinds at least or after every kind had its turn;
     where it is not known what to expect, `met` times after every kind had its turn; where it is too
-    high, 20 times after that; or at the limits of time and of paths.
+    high, 20 times after that; or at the limits of time and of paths. Where little is measured two
+    rounds of shooting stand for the turn of every kind, and other kinds have theirs after
+    twelve.
 
     Parameters
     ----------
@@ -253,22 +257,29 @@ class Campaign:
         name = min(work, key=lambda name: work[name])
         return kinds[name] if math.isfinite(work[name]) else None
 
+    def _tried(self) -> bool:
+        """Whether the kinds that the end waits for had their rounds: all, if these are in vain."""
+        vain = any(math.isinf(self._work.get(k.name, 0.0)) for k in self.kinds if k.needed > 1)
+        return all(self._turns.get(k.name, 0) >= (1 if vain else k.needed) for k in self.kinds)
+
     def _enough(self) -> str:
         """Return why the run is to end, or an empty string."""
         met, above = self.met(), self.above()
         count = sum(met.values())
-        tried = all(kind.name in self._work for kind in self.kinds)
+        tried = self._tried()
+        every = all(kind.name in self._work for kind in self.kinds)
         said = f"the lowest level was met {count} times"
+        turn = "every kind of start had its turn"
         # all paths of one kind may end in one wrong place
         agreed = len(met) > 1 or tried
         if count >= self._wanted() and above is False and agreed:
             return f"{said}, and that is within what the noise lets expect"
         if count >= self.auto.met and above is None and tried:
-            return f"{said}, and every kind of start had its turn"
-        if count >= SURE and tried:
+            return f"{said}, {f'and {turn}' if every else 'and little is measured'}"
+        if count >= SURE and every:
             return (
-                f"{said}, and every kind of start had its turn: that it is above what the noise "
-                "lets expect is not for want of starts"
+                f"{said}, and {turn}: that it is above what the noise lets expect is not for want "
+                "of starts"
             )
         if self._started >= self.most:
             return f"all {self.most} starts were made"
@@ -314,7 +325,11 @@ def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool, shoots: bo
         first = int(np.argmax(high)) if high.any() else len(job.rf) - 1
         solutions = [Kind("simulated", Simulated(), FullWindow(), first)]
         if shoots:
-            turns = TURNS if sparse else 1
-            solutions.insert(0, Kind("shooting", Simulated(best_of=BEST), Shooting(), turns=turns))
+            one = Kind("shooting", Simulated(best_of=BEST), Shooting())
+            solutions.insert(0, replace(one, turns=ALONE, needed=TURNS) if sparse else one)
     kinds = [*solutions, *ladders] if sparse else [*ladders, *solutions]
-    return [*kinds, Kind("population", uniform, Population())] if windows else kinds
+    if windows:
+        kinds.append(Kind("population", uniform, Population()))
+    if sparse and job.flow is not None and shoots:
+        return [kinds[0], *(replace(kind, needed=0) for kind in kinds[1:])]
+    return kinds
