@@ -165,7 +165,9 @@ class StepMap:
                 "keep fewer with every=."
             )
         stops = Stops.of(t + np.arange(R) * (each * h), np.full(R, h), np.full(R, each))
-        states, failures = self._runner.advance(at, stops, threads=None, where=where)
+        states, failures = self._runner.advance(
+            at, stops, ensemble=ensemble, threads=None, where=where
+        )
         if failures:
             raise SolveError(f"{where}: {failure(failures, ensemble=ensemble)}")
         return states if ensemble else states[0]
@@ -375,7 +377,9 @@ def integrate(
         ends, stops = _with_jumps(t, longest, sources, pulses, known, where)
         engine, _ = machine_of(known, integrator)
         runner = Runner(known, integrator, engine, theta, sources)
-        states, failures = runner.advance(x0, stops, threads=threads, where=where)
+        states, failures = runner.advance(
+            x0, stops, ensemble=ensemble, threads=threads, where=where
+        )
         places = _places(ends, t, pulses)
     message = failure(failures, ensemble=ensemble) if failures else ""
     if len(failures) == len(x0):
