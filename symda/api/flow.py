@@ -368,7 +368,9 @@ def integrate(
                 f"{where}: {K} members at {len(way.ends)} stops are {8e-9 * count:.3g} GB; take "
                 "fewer members or times at once, or leave sensitivities out."
             )
-        found = follow(way, x0, theta, own, sensitivities=sensitivities, threads=threads)
+        found = follow(
+            way, x0, theta, own, sensitivities=sensitivities, ensemble=ensemble, threads=threads
+        )
         places = _places(way.ends, t, way.pulses)
         states, failures = found.states, found.failures
         slopes = None if found.slopes is None else found.slopes[:, places]
