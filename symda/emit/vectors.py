@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-
-
 #: Functions of one number, and of two.
 ONE_ARGUMENT = (
     "exp log sqrt sin cos tan asin acos atan floor ceil sign fabs erf sinh cosh tanh "
@@ -23,5 +21,5 @@ LANES: dict[str, object] = {
     "two_truths": "lt le eq ne and or if_else_zero larger".split(),
     "vector_functions": VECTOR_FUNCTIONS,
 }
-import os
-LARGEST_IN_LANES = int(os.environ.get("LARG","16"))
+#: Most states of a model whose members go in lanes; of more, states fill the registers themselves.
+LARGEST_IN_LANES = 64
