@@ -89,6 +89,9 @@ class Stops:
 
         One that is cut has its last part end there, the others nowhere, -1.
         """
+        if 0 < self.counts.sum() <= longest:
+            yield self, np.arange(len(self.t))
+            return
         parts: list[tuple[float, float, int, int]] = []
         held = 0
         for r, (t, h, count) in enumerate(zip(self.t, self.h, self.counts, strict=True)):

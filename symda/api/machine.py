@@ -118,7 +118,7 @@ def flow_of(specification: Specification, problem: Problem) -> FlowEngine | None
         return None
     key = tuple(os.environ.get(name) for name in CHOICE)
     if key not in flows:
-        flows[key] = flow_engine(field)
+        flows[key] = flow_engine(field, ensembles=False)
     return flows[key]
 
 

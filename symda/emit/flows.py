@@ -74,9 +74,9 @@ class FlowRules:
 RULES = FlowRules()
 
 
-def emit_flow(ir: FlowIR) -> Source:
-    """Write the Cython module; it depends on `ir` and the templates only."""
-    lanes = ir.D <= LARGEST_IN_LANES and not ir.discrete
+def emit_flow(ir: FlowIR, *, lanes: bool = True) -> Source:
+    """Write the Cython module, with or without what leads ensembles in `lanes`."""
+    lanes = lanes and ir.D <= LARGEST_IN_LANES and not ir.discrete
     bodies = {one.name: format_body(one, dialect=POINTERS) for one in ir.routines}
     if lanes:
         bodies["lanes_field"] = format_body(ir.routines[0], dialect=MEMBERS)
