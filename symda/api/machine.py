@@ -91,7 +91,7 @@ def build_ahead(specification: Specification, problem: Problem, *, lanes: bool, 
         source = specification.newton(given=bool(problem.given.any()))
         wanted.append((source, _further(None, flags)))
     if flow and not unfit(problem):
-        wanted.append((emit_flow(lower_flow(field)), None))
+        wanted.append((emit_flow(lower_flow(field), lanes=False), None))
 
     def quietly(source: Source, options: Options | None) -> None:
         with contextlib.suppress(SymdaError):

@@ -74,7 +74,7 @@ class FlowRules:
 RULES = FlowRules()
 
 
-def emit_flow(ir: FlowIR, *, lanes: bool = True) -> Source:
+def emit_flow(ir: FlowIR, *, lanes: bool) -> Source:
     """Write the Cython module, with or without what leads ensembles in `lanes`."""
     lanes = lanes and ir.D <= LARGEST_IN_LANES and not ir.discrete
     bodies = {one.name: format_body(one, dialect=POINTERS) for one in ir.routines}
