@@ -64,7 +64,7 @@ class NumpySteps:
         theta: FloatArray,
         stretches: Stretches,
         *,
-        together: bool = False,
+        together: bool = False,  # noqa: ARG002
     ) -> Advance:
         """Take each member's state through all stretches, one after the other."""
         (members, D), R = x.shape, len(stretches.t)
