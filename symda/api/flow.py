@@ -293,7 +293,8 @@ def integrate(
         of them may be an array (K, P).
     threads : int, optional
         Threads that share the members of an ensemble, refused without one; by default one for each
-        core. A member does not depend on them, nor on the others.
+        core. A member does not depend on them, nor on the others; a single trajectory, which is
+        not computed in vector lanes, differs from a member by rounding.
 
     Returns
     -------
