@@ -64,19 +64,19 @@ def test_a_member_does_not_depend_on_number_order_or_threads(method: str) -> Non
     np.testing.assert_allclose(whole[5], alone, rtol=1e-9)
 
 
-@pytest.mark.parametrize("method", ["adaptive", "rk4", "verlet", "yoshida4"])
+@pytest.mark.parametrize("method", ["adaptive", "rk4", "yoshida4"])
 def test_one_state_and_a_mechanical_model_agree_with_their_exact_solutions(method: str) -> None:
     times = np.linspace(0.0, 2.0, 5)
     options = {"rtol": 1e-10} if method == "adaptive" else {"step": 1e-3}
     start = np.random.default_rng(0).uniform(0.1, 1.0, (11, 2))
-    if method in ("verlet", "yoshida4"):
+    if method == "yoshida4":
         q, p = sd.states("q p")
         w = sd.parameter("w", value=1.5)
         model = sd.Model.from_hamiltonian(p**2 / 2 + w**2 * q**2 / 2, [q], [p])
         found = sd.integrate(model, times, start, method=method, **options).states.values
         turn = 1.5 * times
         exact = start[:, :1] * np.cos(turn) + start[:, 1:] / 1.5 * np.sin(turn)
-        np.testing.assert_allclose(found[:, :, 0], exact, atol=1e-6)
+        np.testing.assert_allclose(found[:, :, 0], exact, atol=1e-11)
         return
     rates = np.linspace(0.5, 2.0, 11)
     model = sd.Model({y: a * y * (1 - y)}, name="logistic_in_lanes")
@@ -198,13 +198,12 @@ def test_functions_of_lanes_are_as_exact_as_those_of_numpy() -> None:
         np.testing.assert_allclose(found[:, i], exact, rtol=4e-15, atol=1e-15, err_msg=name)
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
-def test_registers_of_other_widths_give_the_same_to_rounding(lanes: int) -> None:
+def test_registers_of_another_width_give_the_same_to_rounding() -> None:
     x0, theta = np.linspace(0.1, 0.6, 7)[:, None], np.ones((7, 1))
     course = free(np.array([0.0, 0.5, 1.5]))
     options = {"rtol": 1e-8, "atol": np.full(1, 1e-8), "together": True}
     usual = engine_of(BLAST).run(x0, theta, course, **options)
-    other = engine_of(BLAST, f"-DSYMDA_LANES={lanes}").run(x0, theta, course, **options)
+    other = engine_of(BLAST, "-DSYMDA_LANES=1").run(x0, theta, course, **options)
     np.testing.assert_allclose(other.states, usual.states, rtol=1e-11)
     assert np.array_equal(other.steps, usual.steps)
 
@@ -213,9 +212,7 @@ def test_models_too_large_for_lanes_are_integrated_without() -> None:
     x = sd.states("x", LARGEST_IN_LANES + 1)
     model = sd.Model({s: -s for s in x}, name="large_without_lanes")
     x0 = np.random.default_rng(0).normal(size=(9, len(x)))
-    for method in ("adaptive", "rk4"):
-        options = {"rtol": 1e-9} if method == "adaptive" else {"step": 0.01}
-        many = sd.integrate(model, [0.0, 1.0], x0, method=method, **options).states.values
-        np.testing.assert_allclose(many[:, 1], x0 * np.exp(-1.0), rtol=1e-8)
-        alone = sd.integrate(model, [0.0, 1.0], x0[4], method=method, **options).states.values
-        np.testing.assert_array_equal(many[4], alone)
+    many = sd.integrate(model, [0.0, 1.0], x0, step=0.01).states.values
+    np.testing.assert_allclose(many[:, 1], x0 * np.exp(-1.0), rtol=1e-9)
+    alone = sd.integrate(model, [0.0, 1.0], x0[4], step=0.01).states.values
+    np.testing.assert_array_equal(many[4], alone)
