@@ -1,4 +1,4 @@
-"""Section "simulate": adaptive steps and sensitivities against SciPy and CasADi's CVODES."""
+"""Section "simulate": adaptive steps against SciPy and CVODES; ensembles, in lanes and without."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from functools import partial
 
 import casadi as ca
 import numpy as np
-from common import STANDARD, Row, Size, hand_over, milliseconds, pin, section_size
+from common import (
+    STANDARD,
+    Row,
+    Size,
+    hand_over,
+    lorenz96,
+    milliseconds,
+    pin,
+    section_size,
+)
 from scipy.integrate import solve_ivp
 
 import symda as sd
@@ -199,10 +208,99 @@ def neuron_rows(size: Size) -> list[Row]:
     ]
 
 
+def in_lanes(
+    model: sd.Model,
+    times: np.ndarray,
+    x0: np.ndarray,
+    theta: np.ndarray,
+    rtol: float,
+    sources: tuple[sd.Samples, ...] = (),
+) -> tuple[float, float]:
+    """Milliseconds of an ensemble's adaptive steps, with a member in each lane and without."""
+    from symda.api.adaptive import engine_of, way_through
+
+    way = way_through(model, sources, times, {}, where="benchmark")
+    engine, atol = engine_of(way.model), 1e-3 * rtol * np.abs(x0)
+
+    def run(*, together: bool) -> object:
+        return engine.run(x0, theta, way.course, rtol=rtol, atol=atol, together=together)
+
+    return milliseconds(lambda: run(together=True)), milliseconds(lambda: run(together=False))
+
+
+def fixed_in_lanes(model: sd.Model, x0: np.ndarray, theta: np.ndarray) -> tuple[float, float]:
+    """Milliseconds of 200 steps of rk4, with a member in each lane and without."""
+    from symda.api.flow_machine import machine_of
+    from symda.build.steps import Stretches
+
+    engine, _ = machine_of(model, sd.INTEGRATORS["rk4"])
+    steps = Stretches(np.zeros(1), np.array([0.01]), np.array([200]), np.empty((0, 4, 0)))
+
+    def run(*, together: bool) -> object:
+        return engine.advance(0, x0, theta, steps, together=together)
+
+    return milliseconds(lambda: run(together=True)), milliseconds(lambda: run(together=False))
+
+
+def ensemble_rows(size: Size) -> list[Row]:
+    """Rows of many members on one thread: chaotic ones, and neurons with a sampled current."""
+    members, rng, rtol = size.flow[1], np.random.default_rng(0), 1e-8
+    model, nu = lorenz96(11, (0,)).model, 8.17
+    x0 = nu + rng.normal(size=(members, 11))
+    times, theta = np.linspace(0.0, 2.0, 5), np.full((members, 1), nu)
+
+    def slope(_t: float, x: np.ndarray) -> np.ndarray:
+        return (np.roll(x, -1) - np.roll(x, 2)) * np.roll(x, 1) - x + nu
+
+    def scipy() -> object:
+        given = {"method": "DOP853", "t_eval": times, "rtol": rtol, "atol": 1e-3 * rtol * nu}
+        return solve_ivp(slope, times[[0, -1]], x0[0], **given)
+
+    def ours() -> object:
+        return sd.integrate(
+            model, times, x0, method="adaptive", parameters=[nu], rtol=rtol, threads=1
+        )
+
+    neuron, steps = sd.models.nakl(), 800 if size == STANDARD else 40
+    samples = DT * np.arange(steps + 1)
+    current = sd.Samples(samples, 20.0 * np.sin(1.3 * samples) + 5.0)
+    rest = REST * (1.0 + 0.1 * rng.uniform(-1.0, 1.0, (members, 4)))
+    values = np.array([sd.models.NAKL[p.name] for p in neuron.parameters])
+    values = np.repeat(values[None], members, axis=0)
+    together, apart = in_lanes(model, times, x0, theta, rtol)
+    neurons, neurons_apart = in_lanes(neuron, samples, rest, values, 1e-6, (current,))
+    fixed, fixed_apart = fixed_in_lanes(model, x0, theta)
+    what, goal = f"{members} starts of Lorenz-96, D = 11", 1.8 if size == STANDARD else None
+    without = "the same without lanes"
+    return [
+        Row(
+            SECTION,
+            f"{what}, 2 time units, rtol 1e-8",
+            "ms",
+            milliseconds(ours),
+            "solve_ivp, DOP853, NumPy",
+            members * milliseconds(scipy, batches=3),
+            main=True,
+        ),
+        Row(SECTION, f"{what}, steps alone", "ms", together, without, apart, at_least_times=goal),
+        Row(
+            SECTION,
+            f"{members} neurons, {steps + 1} samples, rtol 1e-6, steps alone",
+            "ms",
+            neurons,
+            without,
+            neurons_apart,
+            at_least_times=goal,
+            main=True,
+        ),
+        Row(SECTION, f"{what}, 200 steps of rk4", "ms", fixed, without, fixed_apart, main=True),
+    ]
+
+
 def measure(size: Size) -> list[Row]:
     """All rows of the section."""
     pin()
-    return [*neuron_rows(size), *stiff_rows(size)]
+    return [*neuron_rows(size), *stiff_rows(size), *ensemble_rows(size)]
 
 
 if __name__ == "__main__":

@@ -128,6 +128,8 @@ def choice(
 
 def _as_float(value: object) -> float:
     """`value` if it is one number, else nan."""
+    if type(value) is float:
+        return value
     if not isinstance(value, SupportsFloat) or isinstance(value, bool | np.bool_):
         return math.nan
     if getattr(value, "ndim", 0):

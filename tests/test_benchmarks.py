@@ -81,8 +81,9 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         "integrate": 5 + (os.cpu_count() > 1),
         # 1 panel, and all
         "complete": 2,
-        # a stiff system against SciPy and CVODES, slopes; a neuron against two, slopes
-        "simulate": 7,
+        # a stiff system against SciPy and CVODES, slopes; a neuron against two, slopes;
+        # ensembles against SciPy, and lanes against none
+        "simulate": 7 + 4,
     }
     assert record["failures"] == []
     assert set(record["sections"]) == set(counts)

@@ -246,9 +246,12 @@ def follow(
     given: Tolerances,
     *,
     sensitivities: bool,
+    ensemble: bool,
     threads: int | None,
 ) -> Found:
     """Lead members from `x0` (K, D) with parameters `theta` (K, P) along a way.
+
+    Those of an ensemble are computed in lanes, even if there is only one.
 
     Without absolute tolerances those of a member follow the largest size of each state along its
     own solution: where that was taken too large it is computed again.
@@ -275,6 +278,7 @@ def follow(
             sensitivities=sensitivities,
             most_steps=most,
             threads=threads or cores(),
+            together=ensemble,
         )
         states[open_], codes[open_], stops[open_] = found.states, found.codes, found.where
         if slopes is not None and found.slopes is not None:

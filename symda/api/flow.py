@@ -165,7 +165,9 @@ class StepMap:
                 "keep fewer with every=."
             )
         stops = Stops.of(t + np.arange(R) * (each * h), np.full(R, h), np.full(R, each))
-        states, failures = self._runner.advance(at, stops, threads=None, where=where)
+        states, failures = self._runner.advance(
+            at, stops, ensemble=ensemble, threads=None, where=where
+        )
         if failures:
             raise SolveError(f"{where}: {failure(failures, ensemble=ensemble)}")
         return states if ensemble else states[0]
@@ -291,7 +293,8 @@ def integrate(
         of them may be an array (K, P).
     threads : int, optional
         Threads that share the members of an ensemble, refused without one; by default one for each
-        core. A member does not depend on them, nor on the others.
+        core. A member does not depend on them, nor on the others; a single trajectory, which is
+        not computed in vector lanes, differs from a member by rounding.
 
     Returns
     -------
@@ -366,7 +369,9 @@ def integrate(
                 f"{where}: {K} members at {len(way.ends)} stops are {8e-9 * count:.3g} GB; take "
                 "fewer members or times at once, or leave sensitivities out."
             )
-        found = follow(way, x0, theta, own, sensitivities=sensitivities, threads=threads)
+        found = follow(
+            way, x0, theta, own, sensitivities=sensitivities, ensemble=ensemble, threads=threads
+        )
         places = _places(way.ends, t, way.pulses)
         states, failures = found.states, found.failures
         slopes = None if found.slopes is None else found.slopes[:, places]
@@ -375,7 +380,9 @@ def integrate(
         ends, stops = _with_jumps(t, longest, sources, pulses, known, where)
         engine, _ = machine_of(known, integrator)
         runner = Runner(known, integrator, engine, theta, sources)
-        states, failures = runner.advance(x0, stops, threads=threads, where=where)
+        states, failures = runner.advance(
+            x0, stops, ensemble=ensemble, threads=threads, where=where
+        )
         places = _places(ends, t, pulses)
     message = failure(failures, ensemble=ensemble) if failures else ""
     if len(failures) == len(x0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.api.machine import VirtualMachineWarning
+from symda.api.machine import CHOICE, VirtualMachineWarning
 from symda.api.simulate import initial_state, parameter_vector
 from symda.declare import Declaration, LatticeModel, Measurement, Model, Parameter, State
 from symda.declare.mechanics import MechanicalModel
@@ -146,16 +147,26 @@ def machine_of(model: Model, integrator: Method) -> tuple[StepEngine, Source]:
     VirtualMachineWarning
         If there is no compiler.
     """
+    engine, why = _engine(model, integrator, tuple(os.environ.get(name) for name in CHOICE))
+    if why:
+        warnings.warn(why, VirtualMachineWarning, stacklevel=3)
+    return engine, _emitted(model, integrator)[-1]
+
+
+@lru_cache(maxsize=16)
+def _engine(
+    model: Model, integrator: Method, _choice: tuple[str | None, ...]
+) -> tuple[StepEngine, str]:
+    """Build an engine; without a compiler also why there is none."""
     from symda.build import NoCompiler, build
     from symda.build.steps import CompiledSteps
     from symda.build.steps_numpy import NumpySteps
 
     functions, ir, source = _emitted(model, integrator)
     try:
-        return CompiledSteps(build(source).library, ir), source
+        return CompiledSteps(build(source).library, ir), ""
     except NoCompiler as reason:
-        warnings.warn(str(reason), VirtualMachineWarning, stacklevel=3)
-    return NumpySteps(functions, ir), source
+        return NumpySteps(functions, ir), str(reason)
 
 
 def parameter_members(

@@ -89,6 +89,9 @@ class Stops:
 
         One that is cut has its last part end there, the others nowhere, -1.
         """
+        if 0 < self.counts.sum() <= longest:
+            yield self, np.arange(len(self.t))
+            return
         parts: list[tuple[float, float, int, int]] = []
         held = 0
         for r, (t, h, count) in enumerate(zip(self.t, self.h, self.counts, strict=True)):
@@ -137,9 +140,11 @@ class Runner:
     sources: tuple[ForcingSource, ...]
 
     def advance(
-        self, x0: FloatArray, stops: Stops, *, threads: int | None, where: str
+        self, x0: FloatArray, stops: Stops, *, ensemble: bool, threads: int | None, where: str
     ) -> tuple[FloatArray, list[Failure]]:
         """States (K, 1 + R, D) of members that start at `x0` (K, D), and those that failed.
+
+        Those of an ensemble are computed in lanes, even if there is only one.
 
         Raises
         ------
@@ -156,12 +161,12 @@ class Runner:
         for piece, ends in stops.chunks(longest):
             stretches = self._stretches(piece, where)
             own = np.ascontiguousarray(theta[alive])
-            found, codes, places = self._ensemble(at, own, stretches, threads)
+            found, codes, places = self._members(at, own, stretches, ensemble, threads)
             kept = ends >= 0
             states[alive[:, None], 1 + ends[kept]] = found[:, kept]
             lost = np.flatnonzero(codes)
             for m in lost:
-                ended = (int(codes[m]), int(places[m]), found[m], at[m], own[m])
+                ended = (int(codes[m]), int(places[m]), found[m], at[m], own[m], ensemble)
                 failures.append(
                     Failure(int(alive[m]), partial(self._told, *ended, done, stretches))
                 )
@@ -199,6 +204,7 @@ class Runner:
         kept: FloatArray,
         x: FloatArray,
         theta: FloatArray,
+        ensemble: bool,
         done: int,
         piece: Stretches,
     ) -> str:
@@ -224,27 +230,35 @@ class Runner:
                     np.array([middle - place]),
                     np.ascontiguousarray(piece.u[place:middle]),
                 )
-                found = self.engine.advance(0, x[None].copy(), theta[None].copy(), some)
+                found = self.engine.advance(
+                    0, x[None].copy(), theta[None].copy(), some, together=ensemble
+                )
                 if found.codes[0]:
                     last = middle
                 else:
                     place, x = middle, found.states[0, 0]
         return self._why(code, done + place, t + (place - first) * h, h)
 
-    def _ensemble(
-        self, x: FloatArray, theta: FloatArray, stretches: Stretches, threads: int | None
+    def _members(
+        self,
+        x: FloatArray,
+        theta: FloatArray,
+        stretches: Stretches,
+        ensemble: bool,
+        threads: int | None,
     ) -> tuple[FloatArray, IntArray, IntArray]:
         """Share the members among threads; the engine releases the interpreter's lock."""
-        K = len(x)
-        workers = min(K, threads or cores())
+        advance = partial(self.engine.advance, 0, stretches=stretches, together=ensemble)
+        lanes = self.engine.lanes if ensemble else 1
+        full = -(-len(x) // lanes)
+        workers = min(full, threads or cores())
         if workers == 1:
-            found = self.engine.advance(0, x, theta, stretches)
+            found = advance(x=x, theta=theta)
             return found.states, found.codes, found.where
-        groups = (np.array_split(part, min(K, 4 * workers)) for part in (x, theta))
+        edges = lanes * np.linspace(0, full, min(full, 4 * workers) + 1).astype(int)
+        groups = (np.split(part, edges[1:-1]) for part in (x, theta))
         with ThreadPoolExecutor(workers) as pool:
-            parts = list(
-                pool.map(lambda x, theta: self.engine.advance(0, x, theta, stretches), *groups)
-            )
+            parts = list(pool.map(lambda x, theta: advance(x=x, theta=theta), *groups))
         return (
             np.concatenate([part.states for part in parts]),
             np.concatenate([part.codes for part in parts]),

@@ -242,6 +242,8 @@ def parameter_vector(
             f"{where}: no value for the parameter {missing[0]!r}; pass parameters={{{example}}}, "
             f"or declare it with one, sd.parameter({missing[0]!r}, value=...)."
         )
+    if values.keys() == declared.keys():
+        return np.array([values[name] for name in names], dtype=float)
     return parameter_values(values, names)
 
 

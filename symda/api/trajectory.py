@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -120,6 +121,18 @@ class Trajectory:
         return plot(self.states, self.parameters, self.evaluate, path, model, energy, title)
 
 
+@lru_cache(maxsize=4)
+def _labels(times: bytes, names: tuple[str, ...]) -> xr.DataArray:
+    """Labels of one trajectory; to make them anew would cost as much as to integrate."""
+    import xarray as xr
+
+    t = np.frombuffer(times)
+    nothing = np.broadcast_to(np.nan, (t.size, len(names)))
+    return xr.DataArray(
+        nothing, {"time": t, "state": list(names)}, ("time", "state"), name="states"
+    )
+
+
 def named(
     model: Model,
     t: FloatArray,
@@ -147,7 +160,9 @@ def named(
         coords["message"] = ("member", [messages.get(m, "") for m in range(len(states))])
     by = {**coords, "by": [*names, *parameters]}
     return Trajectory(
-        xr.DataArray(states if ensemble else states[0], coords, dims, name="states"),
+        xr.DataArray(states, coords, dims, name="states")
+        if ensemble
+        else _labels(t.tobytes(), tuple(names)).copy(deep=False, data=states[0]),
         {
             name: theta[:, p] if name in many else float(theta[0, p])
             for p, name in enumerate(parameters)

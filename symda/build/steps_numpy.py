@@ -48,6 +48,7 @@ class NumpySteps:
     """
 
     kind = "virtual machine"
+    lanes = 1
 
     def __init__(self, functions: Mapping[str, ca.Function], ir: StepIR) -> None:
         self._functions = functions
@@ -57,9 +58,15 @@ class NumpySteps:
         self._public = [by_name[name] for name in ir.public]
 
     def advance(
-        self, method: int, x: FloatArray, theta: FloatArray, stretches: Stretches
+        self,
+        method: int,
+        x: FloatArray,
+        theta: FloatArray,
+        stretches: Stretches,
+        *,
+        together: bool = False,  # noqa: ARG002
     ) -> Advance:
-        """Take each member's state (K, D), with its theta (K, P), through all stretches."""
+        """Take each member's state through all stretches, one after the other."""
         (members, D), R = x.shape, len(stretches.t)
         one = self._public[method]
         nothing = np.empty((one.slots, 0))

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 
 from symda.emit.emit import environment
-from symda.emit.format import format_body
+from symda.emit.format import Dialect, format_body
 from symda.emit.source import Source
 from symda.emit.stages import combine, times
 from symda.emit.steps import POINTERS
+from symda.emit.vectors import LANES, LARGEST_IN_LANES
 from symda.lower.flows import (
     RADAU_ERROR,
     RADAU_PAIR,
@@ -21,8 +22,11 @@ from symda.lower.flows import (
 from symda.names import module_name
 
 TEMPLATE = "flow.pyx.j2"
+#: A member in each lane, with its own time and forcing.
+MEMBERS = Dialect("real", frozenset(), "lanes_source_t", "lanes_row_t")
 MEANINGS = {
     "field": "F(x, u, theta, t)",
+    "lanes_field": "F(x, u, theta, t) of a member in each lane",
     "field_jacobian": "The same and the nonzeros of dF/dx, column after column",
     "field_tangent": "The same and the nonzeros of dF/d(x, theta), column after column",
 }
@@ -70,15 +74,19 @@ class FlowRules:
 RULES = FlowRules()
 
 
-def emit_flow(ir: FlowIR) -> Source:
-    """Write the Cython module; it depends on `ir` and the templates only."""
+def emit_flow(ir: FlowIR, *, lanes: bool) -> Source:
+    """Write the Cython module, with or without what leads ensembles in `lanes`."""
+    lanes = lanes and ir.D <= LARGEST_IN_LANES and not ir.discrete
+    bodies = {one.name: format_body(one, dialect=POINTERS) for one in ir.routines}
+    if lanes:
+        bodies["lanes_field"] = format_body(ir.routines[0], dialect=MEMBERS)
     text = (
         environment()
         .get_template(TEMPLATE)
         .render(
             ir=ir,
-            real="double",
-            bodies={one.name: format_body(one, dialect=POINTERS) for one in ir.routines},
+            lanes=lanes,
+            bodies=bodies,
             meanings=MEANINGS,
             rules=RULES,
             T=RADAU_T,
@@ -89,6 +97,7 @@ def emit_flow(ir: FlowIR) -> Source:
             combine=combine,
             times=times,
             zip=zip,
+            **LANES,
         )
     )
     return Source.of(module_name(ir.model, "flow"), re.sub(r"\n{4,}", "\n\n\n", text))

@@ -40,24 +40,27 @@ class Dialect:
         """Write an argument of a routine."""
         if output:
             return f"{self.target or f'{self.real}*'} {name}"
-        plain = {
-            "t": "double",
-            "u": "const double*",
-            "point": "const double*",
-            "own": "const double*",
-        }
-        return f"{plain.get(name, self.source or f'const {self.real}*')} {name}"
+        if name == "t":
+            return f"{'double' if self.shares(name) else self.real} t"
+        if name in ("u", "point", "own") and self.shares(name):
+            return f"const double* {name}"
+        return f"{self.source or f'const {self.real}*'} {name}"
+
+    def shares(self, name: str) -> bool:
+        """Whether an input is a plain double for all paths."""
+        return self.shared is None or name in self.shared
 
 
 @dataclass(frozen=True)
 class Body:
     """Statements of a routine: one chunk, or several that share ``v``, `shared` numbers.
 
-    `signature` declares its arguments, `names` passes them on.
+    `real` is the type of those; `signature` declares its arguments, `names` passes them on.
     """
 
     chunks: tuple[tuple[str, ...], ...]
     shared: int
+    real: str
     signature: str
     names: str
 
@@ -138,7 +141,8 @@ def format_body(
     declared = [dialect.declaration(name) for name, _ in routine.inputs]
     declared += [dialect.declaration(name, output=True) for name, _ in routine.outputs]
     names = [name for name, _ in (*routine.inputs, *routine.outputs)]
-    return Body(*_chunk(statements, dialect.real), ", ".join(declared), ", ".join(names))
+    chunks, crossing = _chunk(statements, dialect.real)
+    return Body(chunks, crossing, dialect.real, ", ".join(declared), ", ".join(names))
 
 
 def _chunk(
@@ -180,7 +184,7 @@ def _expression(
     op = value.op
     if op == "input":
         name, index = value.argument
-        wide = dialect.shared is not None and name not in dialect.shared
+        wide = not dialect.shares(name)
         return Operand(name if name in scalars else f"{name}[{index}]", _ATOM, wide)
     if op == "const":
         literal = number(value.number)

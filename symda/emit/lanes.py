@@ -11,6 +11,7 @@ from symda.emit.emit import render
 from symda.emit.format import Dialect, number
 from symda.emit.source import Source
 from symda.emit.stages import listed
+from symda.emit.vectors import LANES
 from symda.lower import KernelIR, Pattern
 from symda.lower.ir import Stage
 from symda.names import module_name
@@ -77,15 +78,6 @@ class Damping:
 
 
 DAMPING = Damping()
-
-ONE_ARGUMENT = (
-    "exp log sqrt sin cos tan asin acos atan floor ceil sign fabs erf sinh cosh tanh "
-    "asinh acosh atanh log1p expm1"
-).split()
-TWO_ARGUMENTS = "fmod copysign fmin fmax pow atan2 hypot".split()
-#: What compares and chooses, lane by lane.
-ONE_TRUTH = ["not"]
-TWO_TRUTHS = "lt le eq ne and or if_else_zero larger".split()
 
 Group = tuple[int, int, int]
 
@@ -154,10 +146,7 @@ def emit_newton(ir: KernelIR, *, given: bool = False) -> Source:
         within=_pairs([own], [own]),
         below=_pairs([next_x, theta, [(0, 1, 1)]], [own]),
         beyond=_pairs([next_x, theta, [(0, 1, 1)]], [next_x, theta]),
-        one_argument=ONE_ARGUMENT,
-        two_arguments=TWO_ARGUMENTS,
-        one_truth=ONE_TRUTH,
-        two_truths=TWO_TRUTHS,
+        **LANES,
     )
 
 

@@ -10,6 +10,7 @@ from symda.emit.format import Dialect, format_body
 from symda.emit.lattice import lattice_context
 from symda.emit.source import Source
 from symda.emit.stages import combine, listed, times
+from symda.emit.vectors import LANES, LARGEST_IN_LANES
 from symda.lower import LatticeIR
 from symda.lower.steps import StepIR, StepProgram
 from symda.names import module_name
@@ -53,6 +54,8 @@ RULES = NewtonRules()
 #: What the operations of a splitting ask for.
 RATES = {"kick": "force", "drift": "velocity"}
 POINTERS = Dialect(source="source_t", target="row_t")
+#: A member of an ensemble in each lane, time and forcing the same for all.
+MEMBERS = Dialect("real", frozenset({"t", "u"}), "lanes_source_t", "lanes_row_t")
 
 
 @dataclass(frozen=True)
@@ -96,17 +99,24 @@ def _common(ir: StepIR) -> dict[str, object]:
 
 
 def _plain(ir: StepIR) -> str:
+    lanes = ir.D <= LARGEST_IN_LANES and all(
+        one.kind in ("explicit", "splitting", "composition") for one in ir.programs
+    )
+    bodies = {one.name: format_body(one, dialect=POINTERS) for one in ir.routines}
+    meanings = MEANINGS
+    if lanes:
+        plain = [one for one in ir.routines if one.name not in dict(ir.jacobians)]
+        bodies |= {f"lanes_{one.name}": format_body(one, dialect=MEMBERS) for one in plain}
+        meanings = meanings | {f"lanes_{name}": text for name, text in meanings.items()}
     tables = [_tables(one) for one in ir.programs if one.kind in ("implicit", "variational")]
     return (
         environment()
         .get_template(TEMPLATE)
         .render(
             ir=ir,
-            real="double",
-            bodies={
-                routine.name: format_body(routine, dialect=POINTERS) for routine in ir.routines
-            },
-            meanings=MEANINGS,
+            lanes=lanes,
+            bodies=bodies,
+            meanings=meanings,
             tables=tables,
             solved=bool(tables),
             table=lambda one, letter: f"{one.word}_{_kept(one, letter)}",
@@ -122,6 +132,7 @@ def _plain(ir: StepIR) -> str:
             listed=listed,
             zip=zip,
             **_common(ir),
+            **LANES,
         )
     )
 
