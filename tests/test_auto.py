@@ -172,7 +172,7 @@ def test_a_shot_that_was_halted_did_not_run_to_the_end(job):
     found = {k: ended(job, k, 100.0) for k in round_.paths[:3]}
     first = found[0]
     shot = Solution(
-        first.states, first.theta[-1], 100.0, 100.0, Status.CONVERGED, "", 0.0, 5, 5, 0.1
+        first.states, first.theta[-1], 100.0, 100.0, Status.CONVERGED, "", 0.0, False, 5, 5, 0.1
     )
     found[1] = replace(first, path=1, solution=shot)
     halted = replace(shot, status=Status.STOPPED, message="it was halted")
@@ -469,3 +469,22 @@ def test_error_bars_where_the_equations_are_unstable_are_the_ladders():
     for name, deviation in ladder.sd.items():
         assert exact.sd[name] == pytest.approx(deviation, rel=0.1)
         assert abs(exact.values[list(ladder.sd).index(name)] - truth[name]) < 4.0 * deviation
+
+
+def test_paths_that_are_given_are_taken_up_first_and_once(default):
+    action, truth, data, run = default
+    again = sd.anneal(action, data, strategy="auto", start=run, steps=2, **QUIET)
+    lines = told(again)
+    assert lines[0].startswith(f"paths given: {min(run.dataset.sizes['path'], 16)} started")
+    assert lines[1].startswith("uniform: 16 started")
+    assert sum(line.startswith("paths given") for line in lines) == 1
+    # the path of a run whose answer is known needs no climb from below
+    mine = again.dataset["kind"].values == "paths given"
+    assert np.isnan(again.dataset["action"].values[mine, 0]).all()
+    assert again.best.action == pytest.approx(run.best.action, abs=0.2)
+
+
+def test_a_kind_of_start_is_still_refused_beside_auto(default):
+    action, _, data, _ = default
+    with pytest.raises(OptionError, match="or start from paths, which are then taken up first"):
+        sd.anneal(action, data, strategy="auto", start="nudged", **QUIET)

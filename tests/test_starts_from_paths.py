@@ -163,9 +163,8 @@ WRONG = {
     ),
     "grid of a run": (
         lambda: anneal(start=other_grid()),
-        "anneal: the run given as start has 41 grid points from 1 to 1.8; expected this problem's "
-        "grid, 41 from 0 to 0.8. Use the same data, steps and scheme, or interpolate the paths and "
-        "pass them as an array.",
+        "anneal: the run given as start goes from 1 to 1.8; expected 0 to 0.8, as these data do. "
+        "Start from a run of the same recording, or pass paths as an array.",
     ),
     "empty run": (
         lambda: anneal(start=nothing_reached()),
@@ -195,3 +194,12 @@ def test_what_is_rounding_at_a_bound_of_0_depends_on_the_size(size: float) -> No
     path[1] = -1e-12 * size
     found = sd.anneal(action, data, start=path, solver="newton", progress=False)
     assert found.best.states.values.min() >= 0.0
+
+
+def test_a_run_on_a_coarser_grid_is_interpolated():
+    X, nu = points(run(), steps=2)
+    own = run().dataset["states"].values[:3]
+    assert X.shape == (3, 81, 5)
+    np.testing.assert_array_equal(X[:, ::2], own)
+    np.testing.assert_allclose(X[:, 1::2], 0.5 * (own[:, 1:] + own[:, :-1]), rtol=1e-12)
+    assert np.array_equal(nu, run().dataset["parameters"].values[:3, -1])

@@ -22,7 +22,7 @@ from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
 from symda.anneal.starts import STARTS, Draw
 from symda.anneal.strategies import Window
-from symda.anneal.strategies.auto import Auto, Campaign, kinds_of
+from symda.anneal.strategies.auto import Auto, Campaign, earlier_kind, kinds_of
 from symda.anneal.task import Job, PathResult, Prepare, first_point, not_run, prepare, workspace
 from symda.errors import OptionError, SolveError, SymdaError
 from symda.status import Status
@@ -216,6 +216,8 @@ def _adaptive(job: Job, settings: Settings, reporter: Reporter) -> Found:
     if limit is not None and job.flow is not None and settings.finishes:
         until = (1.0 - LAST) * limit
     kinds = kinds_of(job, STARTS, windows=_grows(job), shoots=settings.finishes)
+    if settings.earlier is not None:
+        kinds.insert(0, earlier_kind(job, settings.earlier))
     campaign = Campaign(auto, job, kinds, expected_band(job.problem), settings.most)
     name, count, interrupted = "", 1, False
     reporter.start(settings.most)

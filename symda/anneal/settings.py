@@ -167,10 +167,11 @@ class Settings:
 
     def _check_auto(self) -> None:
         """Refuse what contradicts a run that chooses for itself."""
-        if self.start is not None:
+        if self.start is not None and self.earlier is None:
             raise OptionError(
                 "anneal: strategy='auto' tries several kinds of starts, and start is another. "
-                "Leave one of them out; strategy='ladder' takes all paths up from one kind."
+                "Leave one of them out, or start from paths, which are then taken up first; "
+                "strategy='ladder' takes all paths up from one kind."
             )
         if self.stop_after is not None:
             raise OptionError(
@@ -270,6 +271,11 @@ class Settings:
         if callable(start) and not isinstance(start, (type, Start)):
             return Function(start)
         return STARTS.find(start, where="anneal")
+
+    @property
+    def earlier(self) -> FromPaths | None:
+        """Paths to start from, if that is what was chosen."""
+        return self.start if isinstance(self.start, FromPaths) else None
 
     @cached_property
     def chosen(self) -> Solver:

@@ -20,6 +20,7 @@ from symda.anneal.levels import HIT
 from symda.anneal.settings import Settings
 from symda.anneal.starts import Draw, Start
 from symda.anneal.strategies import Auto
+from symda.anneal.strategies.auto import ROUND
 from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
 from symda.api.assessed import assessed, moves_within
@@ -109,13 +110,17 @@ def anneal(
         ``"uniform"``, as in the paper: measured components at the data, the others uniform in
         their start range. ``"nudged"``: the model integrated with a coupling to the data;
         ``sd.Nudged(gains=...)`` chooses the couplings. ``"constant"``: as ``"uniform"``, but the
-        others each keep one value in time. A `Run`: path k starts where its path k ended. A path
-        (M, D) or paths (J, M, D), by itself or in a tuple with parameters, a mapping of names to
-        numbers or (J,) arrays, or an array (P,) or (J, P); parameters not given are drawn as in
-        ``"uniform"``. Or a function ``(problem, rng) -> (X, theta)``.
-    strategy : str, Window or Population
-        ``"ladder"``: the whole window climbs every rung. ``"window"``: anneal the first samples,
-        then let the window grow by the model's own forecast, and climb the rest at full length.
+        others each keep one value in time. A `Run`: path k starts where its path k ended,
+        interpolated if the grid is another. A path (M, D) or paths (J, M, D), by itself or in a
+        tuple with parameters, a mapping of names to numbers or (J,) arrays, or an array (P,) or
+        (J, P); parameters not given are drawn as in ``"uniform"``. Or a function
+        ``(problem, rng) -> (X, theta)``.
+    strategy : str, Auto, Window or Population
+        ``"auto"``, if none of ladder, paths, start, stop_after is given: rounds of several kinds of
+        starts, until the lowest level was met often enough; paths given as `start` are taken up
+        first. ``"ladder"``: the whole window climbs every rung. ``"window"``: anneal the first
+        samples, then let the window grow by the model's own forecast, and climb the rest at full
+        length.
         ``"population"``: the same for `paths` candidates of one attempt, with selection and
         perturbed copies; the paths of the run are its survivors. ``sd.Window(...)`` and
         ``sd.Population(...)`` take options; what is left out follows from the problem.
@@ -174,7 +179,7 @@ def anneal(
         )
     # a path or a run fits a problem, which there is not yet
     plain = start is None or isinstance(start, (str, Start)) or callable(start)
-    early = start if plain else "uniform"
+    early = start if plain else None if strategy is not None else "uniform"
     settings = Settings.of({**given, "start": early})
     problem = action.bind(
         data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
@@ -242,6 +247,7 @@ def anneal(
         left = float(settings.time_limit or np.inf) - _spent(run)
         if finer > 1 and left > 0.0 and not run.interrupted and not action.model.discrete:
             further: dict[str, Any] = {**_further(given), "steps": finer, "time_limit": left}
+            further |= {"start": _lowest(run), "strategy": settings.method}
             try:
                 run = _better(run, anneal(action, data, **further), finer)
             except KeyboardInterrupt:
@@ -254,6 +260,15 @@ def anneal(
 def _further(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a call besides action and data."""
     return {name: value for name, value in given.items() if name not in ("action", "data")}
+
+
+def _lowest(run: Run) -> Run:
+    """Return the run of its lowest paths alone, as many as a round has, the lowest first."""
+    d = run.dataset
+    able = np.flatnonzero(d["last_beta"].values >= 0)
+    ends = d["action"].values[able, d["last_beta"].values[able]]
+    order = np.lexsort((ends, -d["last_beta"].values[able]))
+    return Run(d.isel(path=able[order[:ROUND]]), run.action)
 
 
 def _spent(run: Run) -> float:

@@ -34,10 +34,11 @@ def as_start(start: StartLike, problem: Problem) -> str | StartFunction | Start:
     Parameters
     ----------
     start
-        A name, a function, a `Start`; a `Run`, whose paths at their last rungs are the starts; a
-        path (M, D) or paths (J, M, D); or a tuple of those and parameters, a mapping of names to
-        numbers or (J,) arrays, or an array (P,) or (J, P). Path k starts at path k, and from the
-        first again when there are no more; parameters not given are drawn as in ``"uniform"``.
+        A name, a function, a `Start`; a `Run`, whose paths at their last rungs are the starts,
+        interpolated where its grid is another; a path (M, D) or paths (J, M, D); or a tuple of
+        those and parameters, a mapping of names to numbers or (J,) arrays, or an array (P,) or
+        (J, P). Path k starts at path k, and from the first again when there are no more;
+        parameters not given are drawn as in ``"uniform"``.
     problem
         Grid, names and bounds.
 
@@ -87,16 +88,6 @@ def _of_run(run: Run, problem: Problem) -> FromPaths:
             f"anneal: the run given as start has the experiments {', '.join(ran)}; expected "
             f"{', '.join(given)}. Start from a run of the same experiments."
         )
-    times = d["time"].values
-    if times.shape != problem.times.shape or not np.allclose(
-        times, problem.times, rtol=0.0, atol=1e-9 * float(np.ptp(problem.times))
-    ):
-        raise OptionError(
-            f"anneal: the run given as start has {times.size} grid points from {times[0]:.6g} to "
-            f"{times[-1]:.6g}; expected this problem's grid, {problem.M} from "
-            f"{problem.times[0]:.6g} to {problem.times[-1]:.6g}. Use the same data, steps and "
-            "scheme, or interpolate the paths and pass them as an array."
-        )
     last = d["last_beta"].values
     able = np.flatnonzero(last >= 0)
     if able.size == 0:
@@ -110,7 +101,29 @@ def _of_run(run: Run, problem: Problem) -> FromPaths:
     for i, name in enumerate(problem.parameters):
         if name in names:
             thetas[:, i] = ends[:, names.index(name)]
-    return _inside(FromPaths("run", np.array(d["states"].values[able]), thetas), problem)
+    parts = [
+        _on_grid(one["time"].values, one["states"].values[able], problem.times[s.own_points])
+        for (_, one), s in zip(apart(d), problem.segments, strict=True)
+    ]
+    return _inside(FromPaths("run", np.concatenate(parts, axis=1), thetas), problem)
+
+
+def _on_grid(times: FloatArray, paths: FloatArray, wanted: FloatArray) -> FloatArray:
+    """Return paths (J, M, D) at other times of the same interval, between theirs linearly."""
+    slack = 1e-9 * float(np.ptp(wanted))
+    if not np.allclose(times[[0, -1]], wanted[[0, -1]], rtol=0.0, atol=slack):
+        raise OptionError(
+            f"anneal: the run given as start goes from {times[0]:.6g} to {times[-1]:.6g}; expected "
+            f"{wanted[0]:.6g} to {wanted[-1]:.6g}, as these data do. Start from a run of the same "
+            "recording, or pass paths as an array."
+        )
+    if times.shape == wanted.shape and np.allclose(times, wanted, rtol=0.0, atol=slack):
+        return paths
+    at = np.clip(np.searchsorted(times, wanted, side="right"), 1, len(times) - 1)
+    gaps = times[at] - times[at - 1]
+    share = np.clip((wanted - times[at - 1]) / np.where(gaps > 0.0, gaps, 1.0), 0.0, 1.0)
+    before, after = paths[:, at - 1], paths[:, at]
+    return np.asarray(before + share[:, None] * (after - before))
 
 
 def _thetas(theta: Parameters, problem: Problem, count: int) -> FloatArray:

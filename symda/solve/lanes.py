@@ -137,7 +137,8 @@ class NewtonLanes:
         packed = self._evaluator.packed
         groups = min(threads, -(-K // self.lanes))
         arguments = (
-            *(self._helpers(threads // groups), p.N, len(p.segments), p.P, self._shared, K, B, loose),
+            *(self._helpers(threads // groups), p.N, len(p.segments), p.P, self._shared),
+            *(K, B, loose),
             *_at(*self._experiments, packed.steps, packed.points, self._measured),
             *_at(self._rows, packed.own, *self._given),
             *_at(*self._box, *inputs, ends),

@@ -20,7 +20,7 @@ from symda.checks import integer
 from symda.status import Status
 
 if TYPE_CHECKING:
-    from symda.anneal.starts import Start
+    from symda.anneal.starts import FromPaths, Start
     from symda.anneal.task import Job, PathResult
 
 
@@ -60,6 +60,7 @@ class Kind:
     first: int = 0  #: The rung they start at.
     turns: int = 1  #: Rounds that it has before the next kind has its first.
     needed: int = 1  #: Rounds that it has before the run may end.
+    once: int = 0  #: It has so many starts and no further ones, if not 0.
 
 
 @dataclass(frozen=True)
@@ -154,14 +155,13 @@ class Campaign:
             if kind is None:
                 self.reason = "no kind of start leads anywhere"
                 return
-            usual = CANDIDATES if kind.strategy.pooled else ROUND
+            usual = kind.once or (CANDIDATES if kind.strategy.pooled else ROUND)
             size = min(usual, self.most - self._started)
             paths = tuple(range(self._started, self._started + size))
             self._started += size
             rungs = self.job.rungs[kind.first :]
-            yield Round(
-                kind, replace(self.job, start=kind.start, rungs=rungs, bar=self._bar(), hurry=True), paths
-            )
+            job = replace(self.job, start=kind.start, rungs=rungs, bar=self._bar(), hurry=True)
+            yield Round(kind, job, paths)
 
     def take(self, one: Round, found: Mapping[int, PathResult]) -> None:
         """Enter what a round found."""
@@ -174,7 +174,7 @@ class Campaign:
         self._turns[one.kind.name] = self._turns.get(one.kind.name, 0) + 1
         before = self._work.get(one.kind.name, 0.0)
         self._work[one.kind.name] = before + max(work, float(len(one.paths)))
-        if not any(math.isfinite(r.level) or r.last_beta >= 0 for r in found.values()):
+        if one.kind.once or not any(r.last_beta >= 0 for r in found.values()):
             self._work[one.kind.name] = math.inf
         self.reason = self._enough()
 
@@ -319,11 +319,7 @@ def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool, shoots: bo
     sparse = problem.data_count < SPARSE * problem.M * int(problem.ruled.sum())
     solutions = []
     if job.flow is not None:
-        # a path without model errors: the rungs where they are cheap would only lead it away
-        heights = job.rf[:, problem.ruled] * problem.variances[problem.ruled]
-        high = np.log(heights).mean(axis=1) + math.log(problem.step_unit) >= math.log(HIGH)
-        first = int(np.argmax(high)) if high.any() else len(job.rf) - 1
-        solutions = [Kind("simulated", Simulated(), FullWindow(), first)]
+        solutions = [Kind("simulated", Simulated(), FullWindow(), _high(job))]
         if shoots:
             one = Kind("shooting", Simulated(best_of=BEST), Shooting())
             solutions.insert(0, replace(one, turns=ALONE, needed=TURNS) if sparse else one)
@@ -333,3 +329,20 @@ def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool, shoots: bo
     if sparse and job.flow is not None and shoots:
         return [kinds[0], *(replace(kind, needed=0) for kind in kinds[1:])]
     return kinds
+
+
+def earlier_kind(job: Job, paths: FromPaths) -> Kind:
+    """Return the kind of paths that are there already: taken up once, the lowest of them."""
+    count = min(len(paths.paths), ROUND)
+    return Kind("paths given", paths, FullWindow(), _high(job), once=count)
+
+
+def _high(job: Job) -> int:
+    """Return the rung at which a path that is nearly a solution is taken up.
+
+    Rungs where its errors are cheap would only lead it away.
+    """
+    ruled = job.problem.ruled
+    heights = job.rf[:, ruled] * job.problem.variances[ruled]
+    high = np.log(heights).mean(axis=1) + math.log(job.problem.step_unit) >= math.log(HIGH)
+    return int(np.argmax(high)) if high.any() else len(job.rf) - 1
