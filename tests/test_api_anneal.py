@@ -160,7 +160,13 @@ def test_a_path_that_fails_is_recorded_and_does_not_touch_the_others() -> None:
     model = sd.Model({x: sp.log(y), y: -y}, name="logarithm")
     action = sd.Action(model, [x], scheme="euler")
     data = sd.Observations([0.0, 0.1], [0.0, -0.1], variance=0.01)
-    run = sd.anneal(action, data, ladder=sd.Ladder(1.0, 4.0, 3), paths=12, **QUIET)
+
+    def start(problem, rng):
+        # of one's own, so that it is taken as it is
+        return rng.uniform(-1.0, 1.0, (problem.M, problem.D)), np.zeros(problem.P)
+
+    settings = {"ladder": sd.Ladder(1.0, 4.0, 3), "start": start, **QUIET}
+    run = sd.anneal(action, data, paths=12, **settings)
     reached = run.dataset["last_beta"].values == 2
     assert 0 < reached.sum() < 12
     for k in np.flatnonzero(~reached):
@@ -171,9 +177,7 @@ def test_a_path_that_fails_is_recorded_and_does_not_touch_the_others() -> None:
     assert run.best.path in np.flatnonzero(reached)
     np.testing.assert_allclose(run.levels.values[reached, -1], 0.0, atol=1e-6)
     # a good path by itself ends where it ended among bad ones
-    alone = sd.anneal(
-        action, data, ladder=sd.Ladder(1.0, 4.0, 3), paths=int(run.best.path) + 1, **QUIET
-    )
+    alone = sd.anneal(action, data, paths=int(run.best.path) + 1, **settings)
     np.testing.assert_array_equal(alone.path(run.best.path).states, run.best.states)
 
 

@@ -153,3 +153,26 @@ def test_mixed_derivatives_and_adjoint_sums() -> None:
     gradient_at, hessian_at = evaluate(2.0, 2.0, [3.0, 5.0])
     assert np.allclose(gradient_at.full().ravel(), [3 * 2 + 5 * 8, 3 * 2 + 5 * 4])
     assert np.allclose(hessian_at.full(), [[5 * 4, 3 + 5 * 4], [3 + 5 * 4, 0]])
+
+
+def test_an_extremum_of_many_has_no_case_of_a_case() -> None:
+    """Each is compared with the others by value: what is emitted grows by squares, not doubles."""
+    x, k = sp.symbols("x k", real=True)
+    counts = {}
+    for n in (4, 8):
+        terms = [(i + 1) * x / (x + k + i) for i in range(n)]
+        z = ca.SX.sym("z", 2)
+        (value,) = to_casadi([sp.Min(*terms)], dict(zip((x, k), ca.vertsplit(z), strict=True)))
+        function = ca.Function("f", [z], [value, ca.gradient(value, z)])
+        counts[n] = function.n_instructions()
+        # at the last the first of them is infinite
+        for at in ([0.7, 0.2], [3.0, 0.1], [30.0, 1.0], [-2.0, 2.0], [1.0, -1.0]):
+            with np.errstate(all="ignore"):
+                numbers = [np.float64((i + 1) * at[0]) / (at[0] + at[1] + i) for i in range(n)]
+            least = int(np.argmin(numbers))
+            got, slope = function(at)
+            assert float(got) == pytest.approx(numbers[least], rel=1e-14)
+            if np.isfinite(numbers[least]):
+                exact = [float(terms[least].diff(s).subs({x: at[0], k: at[1]})) for s in (x, k)]
+                assert slope.full().ravel() == pytest.approx(exact, rel=1e-12)
+    assert counts[8] < 5 * counts[4]

@@ -100,11 +100,11 @@ class Dynamics:
 
     def initial(self, state: FloatArray, theta: FloatArray) -> FloatArray:
         """Return a first state (D,) with the given initial values put in."""
-        return self._evaluator.given.state(state, theta)
+        return self.evaluator.given.state(state, theta)
 
     def action(self, path: FloatArray, theta: FloatArray, rf: float) -> float:
         """Return the action of a path (M, D) at one Rf for all states."""
-        return self._evaluator.action(path, theta, rf)
+        return self.evaluator.action(path, theta, rf)
 
     def slopes(self, x: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Measurement functions and their derivatives by the states, (L,) and (L, D), at x (D,)."""
@@ -112,7 +112,8 @@ class Dynamics:
         return values[0], slopes[0, :, : self.problem.D]
 
     @cached_property
-    def _evaluator(self) -> Evaluator:
+    def evaluator(self) -> Evaluator:
+        """The action on the problem."""
         return self._kernels.at(self.problem)
 
     @cached_property
@@ -123,7 +124,7 @@ class Dynamics:
 
     @cached_property
     def _packed(self) -> Packed:
-        return self._evaluator.packed
+        return self.evaluator.packed
 
     @cached_property
     def _explicit(self) -> bool:

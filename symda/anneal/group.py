@@ -115,9 +115,30 @@ def climb(
     halt
         Set by a caller in the same process who wants no further rung.
     """
-    if mends(job.start, job.solver):
-        at, rf = workspace(job).kernels.at(job.problem), job.rf[job.rungs[0]]
-        starts = {k: evaluable(at, point, rf)[0] for k, point in starts.items()}
+    found = _raced(job, starts, deadline, halt)
+    again = _mended(job, starts, found) if mends(job.start, job.solver) else {}
+    if not again:
+        return found
+    redone = {one.path: one for one in _raced(job, again, deadline, halt)}
+    return [redone.get(one.path, one) for one in found]
+
+
+def _mended(job: Job, starts: Mapping[int, Point], found: Sequence[PathResult]) -> dict[int, Point]:
+    """Return other starts for the paths that failed where they began, such as a bad forecast."""
+    at, first = workspace(job).dynamics(job).evaluator, job.rungs[0]
+    again = {}
+    for one in found:
+        if one.status[first] == FAILED:
+            start = starts[one.path]
+            point, able = evaluable(at, start, job.rf[first])
+            if able and point is not start:
+                again[one.path] = point
+    return again
+
+
+def _raced(
+    job: Job, starts: Mapping[int, Point], deadline: float | None, halt: Halt | None
+) -> list[PathResult]:
     if math.isinf(job.bar) or len(job.rungs) <= LOOK:
         return _climb(job, starts, deadline, halt)
     return _race(job, starts, deadline, halt)

@@ -359,7 +359,7 @@ def first_point(job: Job, k: int) -> Point:
     point = _checked(job, job.start.point(draw))
     if not mends(job.start, job.solver):
         return point
-    at, rf = tools.kernels.at(job.problem), job.rf[job.rungs[0]]
+    at, rf = tools.dynamics(job).evaluator, job.rf[job.rungs[0]]
     for _ in range(DRAWS):
         mended, able = evaluable(at, point, rf)
         if able:

@@ -1,8 +1,9 @@
-"""Functions of statistics as CasADi expressions, for values and two derivatives."""
+"""Functions of statistics, and series, as CasADi expressions, for values and two derivatives."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -104,3 +105,29 @@ def _mills(x: ca.SX) -> ca.SX:
     at = ca.if_else(near, x, 1.0)
     correction = 2.0 * ca.exp(at * at) / ca.expm1(2.0 * math.pi / APART * at)
     return ratio - ca.if_else(near, correction, 0.0)
+
+
+def by_series(
+    x: ca.SX, series: Callable[[ca.SX], ca.SX], formula: Callable[[ca.SX], ca.SX]
+) -> ca.SX:
+    """Take the series for |x| < 1 and the formula elsewhere, each with a harmless argument else.
+
+    The formula cancels near zero, the more the higher the derivative; the series does not.
+    """
+    import casadi as ca
+
+    small = ca.fabs(x) < 1.0
+    # A product, because CasADi would move an if_else with zero out through every term.
+    near = series(small * x)
+    far = formula(ca.if_else(small, 1.0, x))
+    return ca.if_else(small, near, far)
+
+
+def horner(x: ca.SX, coefficients: Sequence[float]) -> ca.SX:
+    """Return the polynomial with these coefficients, lowest power first."""
+    import casadi as ca
+
+    value = ca.SX(coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        value = coefficient + x * value
+    return value

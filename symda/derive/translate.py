@@ -310,27 +310,29 @@ class _Translator:
             size = sign * x
             return ca.if_else(x < 0.0, size, 0.0) - size * ca.exp(-size) / ca.expm1(-size)
 
-        return _by_series(
+        return special.by_series(
             self(argument),
-            lambda x: 1.0 / _horner(x, [1.0 / factorial(k + 1) for k in range(21)]),
+            lambda x: 1.0 / special.horner(x, [1.0 / factorial(k + 1) for k in range(21)]),
             far,
         )
 
     def _exprel(self, node: Expr) -> ca.SX:
         import casadi as ca
 
-        return _by_series(
+        return special.by_series(
             self.guard(self(node.args[0]), 0.5),
-            lambda x: _horner(x, [1.0 / factorial(k + 1) for k in range(21)]),
+            lambda x: special.horner(x, [1.0 / factorial(k + 1) for k in range(21)]),
             lambda x: ca.expm1(x) / x,
         )
 
     def _sinc(self, node: Expr) -> ca.SX:
         import casadi as ca
 
-        return _by_series(
+        return special.by_series(
             self(node.args[0]),
-            lambda x: _horner(x * x, [(-1.0) ** k / factorial(2 * k + 1) for k in range(11)]),
+            lambda x: special.horner(
+                x * x, [(-1.0) ** k / factorial(2 * k + 1) for k in range(11)]
+            ),
             lambda x: ca.sin(x) / x,
         )
 
@@ -351,17 +353,23 @@ class _Translator:
         return remainder + ca.if_else(remainder * divisor < 0.0, divisor, 0.0)
 
     def _extremum(self, node: Expr) -> ca.SX:
-        import casadi as ca
-
         least = isinstance(node, sp.Min)
         if not any(_has_singular(argument) for argument in node.args):
-            return reduce(ca.fmin if least else ca.fmax, map(self, node.args))
+            return self._compared(node)
         # The one not taken may be infinite, so each is translated as a case. They were compared
         # when the extremum was made; comparing the rest again takes SymPy long.
         first, *others = node.args
         rest = node.func(*others, evaluate=False)
         holds = (sp.Le if least else sp.Ge)(first, rest, evaluate=False)
         return self(sp.Piecewise((first, holds), (rest, True), evaluate=False))
+
+    def _compared(self, node: Expr) -> ca.SX:
+        """Return a side of a comparison: no slope is taken of an extremum, so it needs no cases."""
+        import casadi as ca
+
+        if not isinstance(node, sp.Max | sp.Min):
+            return self(node)
+        return reduce(ca.fmin if isinstance(node, sp.Min) else ca.fmax, map(self, node.args))
 
     def _piecewise(self, node: Expr) -> ca.SX:
         import casadi as ca
@@ -383,7 +391,7 @@ class _Translator:
         if node in (sp.true, sp.false):
             return ca.SX(1.0 if node is sp.true else 0.0)
         if isinstance(node, Relational):
-            left, right = self(node.lhs), self(node.rhs)
+            left, right = self._compared(node.lhs), self._compared(node.rhs)
             return _RELATIONS[node.rel_op](left, right)
         parts = [self._condition(part) for part in node.args]
         if isinstance(node, sp.And):
@@ -474,29 +482,3 @@ def _whole_power(value: ca.SX, exponent: int) -> ca.SX:
         return value
     half = _whole_power(value, exponent // 2)
     return half * half * value if exponent % 2 else half * half
-
-
-def _by_series(
-    x: ca.SX, series: Callable[[ca.SX], ca.SX], formula: Callable[[ca.SX], ca.SX]
-) -> ca.SX:
-    """Take the series for |x| < 1 and the formula elsewhere, each with a harmless argument else.
-
-    The formula cancels near zero, the more the higher the derivative; the series does not.
-    """
-    import casadi as ca
-
-    small = ca.fabs(x) < 1.0
-    # A product, because CasADi would move an if_else with zero out through every term.
-    near = series(small * x)
-    far = formula(ca.if_else(small, 1.0, x))
-    return ca.if_else(small, near, far)
-
-
-def _horner(x: ca.SX, coefficients: Sequence[float]) -> ca.SX:
-    """Return the polynomial with these coefficients, lowest power first."""
-    import casadi as ca
-
-    value = ca.SX(coefficients[-1])
-    for coefficient in reversed(coefficients[:-1]):
-        value = coefficient + x * value
-    return value
