@@ -26,7 +26,7 @@ TOLERANCE = 1e-8
 #: Iterations at most, and those after which an action that is above the bar is given up.
 ITERATIONS, HOPE = 300, 40
 #: A search creeps if so many iterations lower the action by less than so much, in its own units.
-PACE, LITTLE = 20, 0.5
+PACE, LITTLE = 20, 0.1
 #: Data smaller than this share of their channel's root mean square count as it, not by logarithm.
 SMALL = 0.01
 #: It is a minimum if a Newton step of at most this length, in units of the unknowns' sizes, would

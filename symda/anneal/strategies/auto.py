@@ -85,8 +85,8 @@ class Auto:
     where it is not known what to expect, `met` times after every kind had its turn; where it is too
     high, 20 times after that; or at the limits of time and of paths. Where little is measured two
     rounds of shooting stand for the turn of every kind, and other kinds have theirs after
-    eight; none, once it found a level at most a standard deviation above what is expected, which
-    it is to meet three times as often.
+    eight; none, once it found a level at most a standard deviation above what is expected, at
+    which `met` times are enough, though the run does not call it consistent.
 
     Parameters
     ----------
@@ -286,10 +286,8 @@ class Campaign:
             return f"{said}, and that is within what the noise lets expect"
         if count >= self.auto.met and above is None and tried:
             return f"{said}, {f'and {turn}' if every else 'and little is measured'}"
-        if count >= DOUBT * self.auto.met and above and self._leads():
-            return (
-                f"{said}, and where little is measured that is enough so near to what is expected"
-            )
+        if count >= self.auto.met and above and self._leads():
+            return f"{said}, and little is measured; it is just above what the noise lets expect"
         if count >= SURE and every:
             return (
                 f"{said}, and {turn}: that it is above what the noise lets expect is not for want "
