@@ -247,6 +247,34 @@ def test_a_kind_that_only_fails_is_left_out(job):
     assert play(campaign(job), {"one": [None], "two": [None]}) == ["one", "two"]
 
 
+def leading(job, band):
+    """A campaign in which the first kind leads, as shooting where little is measured."""
+    kinds = [replace(KINDS[0], turns=4, needed=2), replace(KINDS[1], needed=0)]
+    return Campaign(sd.Auto(3), job, kinds, band, 1000)
+
+
+def test_where_one_kind_leads_it_is_enough_without_a_band(job):
+    at = leading(job, None)
+    assert play(at, {"one": [90.0] * 3 + [200.0] * 13}) == ["one", "one"]
+    assert at.reason == "the lowest level was met 6 times, and little is measured"
+
+
+def test_where_one_kind_leads_it_goes_on_alone_next_to_the_band(job):
+    """The band ends at 150, and a quarter of it further on a level is taken, with a word."""
+    at = leading(job, (50.0, 150.0))
+    at.auto = sd.Auto(9)
+    assert play(at, {"one": [174.0] + [300.0] * 15, "two": [300.0]}) == ["one"] * 9
+    assert at.reason.endswith("it is just above what the noise lets expect")
+
+
+def test_where_one_kind_leads_others_have_their_turn_if_it_finds_nothing(job):
+    at = leading(job, (50.0, 150.0))
+    names = play(at, {"one": [176.0] + [300.0] * 15, "two": [100.0] * 3 + [300.0] * 13})
+    assert names == ["one"] * 4 + ["two"]
+    vain = leading(job, None)
+    assert play(vain, {"one": [None], "two": [90.0] * 3 + [200.0] * 13}) == ["one", "two"]
+
+
 def test_the_last_round_is_cut_to_the_number_of_starts(job):
     at = campaign(job, most=20)
     play(at, {"one": [400.0, 900.0], "two": [900.0]})
@@ -303,7 +331,8 @@ def test_where_little_is_measured_solutions_come_first():
     assert told(run)[0].startswith("shooting: 32 started")
     assert run.best.parameters["v"] == pytest.approx(2.0, rel=0.2)
     assert 0.04 < run.best.parameters["sigma"] < 0.2
-    assert set(run.dataset["kind"].values) >= {"shooting", "uniform"}
+    assert set(run.dataset["kind"].values) == {"shooting"}
+    assert told(run)[1].endswith("times, and little is measured")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from symda.anneal.starts import Draw, Simulated
+from symda.api.machine import strong_of
+
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "trial"
 Load: TypeAlias = Callable[[str], ModuleType]
 
@@ -103,6 +106,24 @@ def test_published_likelihoods(load: Load, name: str, optimum: float) -> None:
         for factor in (0.9, 1.1):
             other = {**problem.nominal, p: factor * problem.nominal[p]}
             assert problem.cost(other) > optimum - 0.003
+
+
+def test_a_shot_begins_where_logarithms_are_near(load: Load) -> None:
+    """Of 20 draws of Crauste's the least squared error leads to a wrong minimum."""
+    problem = load("published").PROBLEMS["Crauste"]()
+    bound, own = problem.bound, problem.action.of(problem.bound)
+    at = strong_of(own.specification, own.compile().machine.at(bound))
+    draw, drawn = Draw(bound, 0, 83), []
+    while len(drawn) < 20:
+        point = draw.path(), draw.parameters()
+        if np.isfinite(at.value(at.unknowns(*point))):
+            drawn.append(point)
+    plain = at.minimise(*min(drawn, key=lambda one: at.value(at.unknowns(*one))))
+    assert plain.action + problem.constant > 290.0
+    start = Simulated(best_of=20).point(Draw(bound, 0, 83, flow=lambda: at))
+    np.testing.assert_array_equal(start[1], min(drawn, key=lambda one: at.distance(*one)[0])[1])
+    found = at.minimise(*start, patient=False)
+    assert found.action + problem.constant < problem.optimum + 0.5
 
 
 def test_the_model_bound_is_the_problem(load: Load, uncompiled: None) -> None:

@@ -156,6 +156,44 @@ def test_units_change_nothing_but_units(power):
     assert found.theta[0] * s == pytest.approx(exact.x[1], rel=1e-4)
 
 
+def test_how_far_a_solution_is_from_the_data_goes_by_logarithms():
+    """Ten times too high is as far as ten times too low; small data count as small."""
+    data, action = decayed(), decay()
+    problem = action.bind(data)
+    at, y = strong(action, problem), data.values[:, 0]
+    small = 0.01 * np.sqrt(np.mean(y**2))
+    path = np.full((9, 1), 3.0)
+
+    def far(first, k):
+        return at.distance(first * path / 3.0, np.array([k]))[0]
+
+    fit = 2.0 * np.exp(-0.9 * data.times)
+    expected = np.sum((np.arcsinh(fit / small) - np.arcsinh(y / small)) ** 2)
+    assert far(2.0, 0.9) == pytest.approx(expected, rel=1e-6)
+    assert far(30.0, 0.7) == pytest.approx(far(0.3, 0.7), rel=0.1)
+    assert far(3.0, 0.7) < 0.01 * far(0.3, 0.7)
+
+
+@pytest.mark.parametrize("given", [0, 1])
+def test_what_creeps_is_left_and_the_lowest_goes_on_at_the_end(monkeypatch, given):
+    """Shots that are left half way are taken to the minimum by the finish."""
+    data, action = decayed(), decay()
+    monkeypatch.setattr("symda.solve.strong.PACE", 2)
+    monkeypatch.setattr("symda.solve.strong.LITTLE", np.inf)
+    problem = action.bind(data)
+    start = problem.internal(np.full((9, 1), 5.0), np.array([4.0]))
+    left = strong(action, problem).minimise(*start, patient=False)
+    assert left.crept and left.iterations == 2 and left.status == Status.STOPPED
+    options = {"strategy": "shooting", "paths": 3, "seed": given, "progress": False}
+    run = sd.anneal(action, data, **options)
+    assert run.best.action == pytest.approx(reference(data).cost, abs=1e-5)
+    # and what the finish did counts, though it did not come to the end
+    monkeypatch.setattr("symda.solve.strong.ITERATIONS", 3)
+    cut = sd.anneal(action, data, **options)
+    climbed = np.nanmin(cut.dataset["solution_climbed"].values)
+    assert run.best.action < cut.best.action < climbed
+
+
 def test_a_map_is_iterated():
     x = sd.state("x", bounds=(0.0, 1.0))
     r = sd.parameter("r", bounds=(1.0, 3.5))

@@ -206,7 +206,9 @@ def _chosen(
     share = SHARE * abs(weak.level) if job.problem.gaussian else 0.25 * UNITS * scale
     nearly = weak.model_term[-1] <= share
     whole = found.status == Status.CONVERGED
-    if not nearly or (whole and found.action <= weak.level + UNITS * scale):
+    # a shot is a solution, which going on with it lowers
+    shot = weak.solution is not None and found.action <= weak.level
+    if shot or not nearly or (whole and found.action <= weak.level + UNITS * scale):
         return best, said
     return -1, (
         f"{said}; the lowest path, {weak.level:.6g}, is nearly one itself, so that this is taken "
