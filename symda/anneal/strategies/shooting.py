@@ -60,7 +60,8 @@ def _fitted(
     job: Job, k: int, start: Point, deadline: float | None, halt: Halt | None
 ) -> PathResult:
     """Fit one path; of the ladder it has the last rung, as one that was finished has."""
-    found = workspace(job).strong(job).minimise(*start, deadline, halt, job.bar, patient=False)
+    # no bar: a shot that finds the way down late is still far above it after tens of iterations
+    found = workspace(job).strong(job).minimise(*start, deadline, halt, patient=False)
     if found.status != Status.FAILED:
         return ended(job, blank(job, k), found)
     return not_run(job, k, found.message, failed=True)
