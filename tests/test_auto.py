@@ -501,7 +501,7 @@ def test_error_bars_where_the_equations_are_unstable_are_the_ladders():
 
 
 def test_paths_that_are_given_are_taken_up_first_and_once(default):
-    action, truth, data, run = default
+    action, _, data, run = default
     again = sd.anneal(action, data, strategy="auto", start=run, steps=2, **QUIET)
     lines = told(again)
     assert lines[0].startswith(f"paths given: {min(run.dataset.sizes['path'], 16)} started")

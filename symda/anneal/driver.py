@@ -28,7 +28,7 @@ from symda.errors import OptionError, SolveError, SymdaError
 from symda.status import Status
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from xarray import Dataset
 
     from symda.anneal.strategies import Strategy
     from symda.build.abstract import Payload
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 #: of the limit, where it is known beforehand that it will be asked.
 LEAST_LEFT = 1.0
 LAST = 0.1
+#: After this share of the limit it is asked whether the scheme is why no level is low enough.
+LOOK = 0.2
 
 
 def anneal(
@@ -50,7 +52,8 @@ def anneal(
     attrs: Mapping[str, object],
     flow: FlowEngine | None = None,
     prepare: Prepare = prepare,
-) -> xr.Dataset:
+    coarse: Callable[[Dataset], bool] | None = None,
+) -> Dataset:
     """Anneal K paths and return the dataset of the run.
 
     Path k depends on the seed and k only: not on K, the executor, or what the other paths do.
@@ -71,6 +74,9 @@ def anneal(
         What integrates the model; None where nothing does.
     prepare
         How a worker makes kernels and solver of a job.
+    coarse
+        Whether, as a dataset shows, the scheme's error moves the answer. A run that chooses for
+        itself ends early then: it is to be made again with finer steps.
 
     Returns
     -------
@@ -101,14 +107,49 @@ def anneal(
     )
     # Here too, and first: a start or an option that is wrong is one error, not K failed paths.
     differ = _starts_differ(job)
-    climbing = time.monotonic()
-    run = _adaptive if isinstance(settings.method, Auto) else _given
-    found = run(job, settings, reporter)
-    climbed = time.monotonic() - climbing
-    ended, results, told = Finish(), found.results, found.told
-    interrupted = found.interrupted
+
+    def made(found: Found, ended: Finish, results: list[PathResult], interrupted: bool) -> Dataset:
+        return assemble(
+            problem,
+            job.rf,
+            ladder.heights(problem),
+            results,
+            found.attempts,
+            {
+                **attrs,
+                "solver": job.solver.name,
+                "start": "several" if found.kinds else settings.begin.name,
+                "strategy": settings.method.name,
+                **({"told": json.dumps(told)} if (told := (*found.told, *ended.said)) else {}),
+                "starts_differ": int(differ or len(set(found.kinds)) > 1),
+                "interrupted": int(interrupted),
+                "provenance": provenance(
+                    problem=problem,
+                    source=kernels_payload.source,
+                    seconds=time.monotonic() - began,
+                    climb_seconds=found.seconds,
+                    settings={
+                        **settings.record(),
+                        "executor": found.executor,
+                        "workers": found.workers,
+                    },
+                ),
+            },
+            ended,
+            found.kinds,
+        )
+
+    if isinstance(settings.method, Auto):
+
+        def of_scheme(found: Found) -> bool:
+            return coarse is not None and coarse(made(found, Finish(), found.results, False))
+
+        found = _adaptive(job, settings, reporter, of_scheme)
+    else:
+        found = _given(job, settings, reporter)
+    ended, results, interrupted = Finish(), found.results, found.interrupted
     if flow is not None and settings.finishes:
-        left = None if settings.time_limit is None else settings.time_limit - climbed
+        left = None if settings.time_limit is None else settings.time_limit - found.seconds
         deadline = None if left is None else time.time() + max(left, LEAST_LEFT)
         many, fresh = found.workers, not interrupted
         try:
@@ -116,36 +157,7 @@ def anneal(
         except KeyboardInterrupt:
             interrupted = True
             ended, results = finish(job, results, 1, deadline, fresh=False)
-        told = (*told, *filter(None, [ended.told]))
-    return assemble(
-        problem,
-        job.rf,
-        ladder.heights(problem),
-        results,
-        found.attempts,
-        {
-            **attrs,
-            "solver": job.solver.name,
-            "start": "several" if found.kinds else settings.begin.name,
-            "strategy": settings.method.name,
-            **({"told": json.dumps(told)} if told else {}),
-            "starts_differ": int(differ or len(set(found.kinds)) > 1),
-            "interrupted": int(interrupted),
-            "provenance": provenance(
-                problem=problem,
-                source=kernels_payload.source,
-                seconds=time.monotonic() - began,
-                climb_seconds=climbed,
-                settings={
-                    **settings.record(),
-                    "executor": found.executor,
-                    "workers": found.workers,
-                },
-            ),
-        },
-        ended,
-        found.kinds,
-    )
+    return made(found, ended, results, interrupted)
 
 
 @dataclass(frozen=True)
@@ -155,6 +167,7 @@ class Found:
     results: list[PathResult]
     attempts: list[int]  #: The attempt that each of them belongs to.
     interrupted: bool
+    seconds: float  #: How long that took.
     executor: str
     workers: int
     kinds: tuple[str, ...] = ()  #: How each was started, of a run of several kinds.
@@ -164,7 +177,7 @@ class Found:
 def _given(job: Job, settings: Settings, reporter: Reporter) -> Found:
     """Run as many paths as were asked for, all alike."""
     paths, attempts = settings.most, int(settings.attempts)
-    strategy = settings.strategy_of_paths
+    strategy, began = settings.strategy_of_paths, time.monotonic()
     workers, job = _workers_of(job, settings, strategy, paths, attempts)
     if strategy.pooled:
         tasks = [tuple(range(a * paths, (a + 1) * paths)) for a in range(attempts)]
@@ -202,12 +215,15 @@ def _given(job: Job, settings: Settings, reporter: Reporter) -> Found:
         results,
         [result.path // each for result in results],
         outcome.interrupted,
+        time.monotonic() - began,
         workers.name,
         workers.count * job.workers,
     )
 
 
-def _adaptive(job: Job, settings: Settings, reporter: Reporter) -> Found:
+def _adaptive(
+    job: Job, settings: Settings, reporter: Reporter, coarse: Callable[[Found], bool]
+) -> Found:
     """Run rounds of several kinds of paths, each chosen by what those before found."""
     auto = settings.method
     assert isinstance(auto, Auto)
@@ -219,10 +235,31 @@ def _adaptive(job: Job, settings: Settings, reporter: Reporter) -> Found:
     if settings.earlier is not None:
         kinds.insert(0, earlier_kind(job, settings.earlier))
     campaign = Campaign(auto, job, kinds, expected_band(job.problem), settings.most)
-    name, count, interrupted = "", 1, False
+    name, count, interrupted, looked = "", 1, False, False
+
+    def found() -> Found:
+        numbers = sorted(campaign.results)
+        return Found(
+            [campaign.results[k] for k in numbers],
+            [campaign.attempts[k] for k in numbers],
+            interrupted,
+            time.monotonic() - began,
+            name,
+            count,
+            tuple(campaign.named[k] for k in numbers),
+            campaign.told(),
+        )
+
     reporter.start(settings.most)
     try:
         for one in campaign.rounds():
+            spent = time.monotonic() - began
+            late = limit is not None and spent > LOOK * limit
+            if late and not looked and campaign.levels and campaign.above():
+                looked = True
+                if coarse(found()):
+                    campaign.reason = "the scheme's error moves the answer"
+                    break
             left = None if until is None else until - (time.monotonic() - began)
             if left is not None and left <= 0.0:
                 campaign.reason = f"time limit of {limit:g} s reached"
@@ -253,16 +290,7 @@ def _adaptive(job: Job, settings: Settings, reporter: Reporter) -> Found:
         reporter.stop()
     if limit is not None and not campaign.levels and not interrupted:
         campaign.reason += _too_short(campaign.results.values(), time.monotonic() - began)
-    numbers = sorted(campaign.results)
-    return Found(
-        [campaign.results[k] for k in numbers],
-        [campaign.attempts[k] for k in numbers],
-        interrupted,
-        name,
-        count,
-        tuple(campaign.named[k] for k in numbers),
-        campaign.told(),
-    )
+    return found()
 
 
 def _too_short(results: Collection[PathResult], spent: float) -> str:

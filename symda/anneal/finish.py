@@ -41,6 +41,11 @@ class Finish:
     chosen: int = -1  #: Place of the answer among them; -1: it is the lowest path itself.
     told: str = ""  #: What was decided, in words.
 
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What is to be told, nothing or one line."""
+        return (self.told,) if self.told else ()
+
 
 def finish(
     job: Job,

@@ -215,12 +215,21 @@ def anneal(
         if settings.finish == "strong":
             _refuse_finish(action, problem, uneven=uneven)
         flow = None
+    own = not capability.continuous
+    plain = isinstance(steps, int) and steps == 1 and max_step is None and not midpoint_data
+    divides = plain and not isinstance(data, Problem) and not action.model.discrete
+
+    def judged(dataset: xr.Dataset) -> Run:
+        known = name_kinks(dataset, action, problem)
+        return Run(assessed(known, action, kernels.at(problem), data, own=own), action)
+
     dataset = driver.anneal(
         kernels.payload(problem, parts),
         problem,
         settings,
         reporter=_reporter(progress),
         flow=flow,
+        coarse=(lambda dataset: _off(judged(dataset))) if divides else None,
         attrs={
             "model": action.model.name,
             "scheme": action.scheme.name,
@@ -233,19 +242,16 @@ def anneal(
             "binding": _binding(data, steps, max_step, midpoint_data, fixed),
         },
     )
-    dataset = name_kinks(dataset, action, problem)
-    own = not capability.continuous
     try:
-        dataset = assessed(dataset, action, kernels.at(problem), data, own=own)
+        run = judged(dataset)
     except KeyboardInterrupt:
         # what is done is done, though not looked at
-        dataset.attrs["interrupted"] = 1
-    run = Run(dataset, action)
-    plain = isinstance(steps, int) and steps == 1 and max_step is None and not midpoint_data
-    if isinstance(settings.method, Auto) and plain and not isinstance(data, Problem):
+        run = Run(dataset, action)
+        run.dataset.attrs["interrupted"] = 1
+    if isinstance(settings.method, Auto) and divides:
         finer = _finer(run)
         left = float(settings.time_limit or np.inf) - _spent(run)
-        if finer > 1 and left > 0.0 and not run.interrupted and not action.model.discrete:
+        if finer > 1 and left > 0.0 and not run.interrupted:
             further: dict[str, Any] = {**_further(given), "steps": finer, "time_limit": left}
             further |= {"start": _lowest(run), "strategy": settings.method}
             try:
@@ -253,7 +259,7 @@ def anneal(
             except KeyboardInterrupt:
                 run.dataset.attrs["interrupted"] = 1
             return run
-    preflight.warn_of_stiffness(dataset, stacklevel=2)
+    preflight.warn_of_stiffness(run.dataset, stacklevel=2)
     return run
 
 
@@ -285,12 +291,23 @@ def _finer(run: Run) -> int:
     d = run.dataset
     if not path_counts(d).reached or run.verdict().consistent:
         return 1
-    scheme = [one for one in run.verdict().findings if one.about == "scheme"]
-    if any(one.holds is False for one in scheme):
+    if chosen_solution(d) is not None and not _fails(run, "chi-squared"):
+        # no grid has a part in it
+        return 1
+    if _off(run):
         return FINER
     if "solution_action" in d and _settled(d):
         return 1
     return FINER if "solution_action" in d else 1
+
+
+def _off(run: Run) -> bool:
+    """Whether the scheme's error moves the estimate."""
+    return _fails(run, "scheme")
+
+
+def _fails(run: Run, about: str) -> bool:
+    return any(one.about == about and one.holds is False for one in run.verdict().findings)
 
 
 def _settled(dataset: xr.Dataset) -> bool:
