@@ -423,27 +423,6 @@ def test_a_solution_keeps_the_bounds_of_its_states():
     assert float(run.best.states.min()) >= -1e-5
 
 
-def test_a_forcing_that_moves_within_steps_is_not_finished():
-    x = sd.state("x", start=(0.0, 2.0))
-    g, k = sd.parameter("g", bounds=(0.0, 5.0)), sd.parameter("k", bounds=(0.0, 5.0))
-    u = sd.forcing("u")
-    model = sd.Model({x: g * u - k * x}, name="driven")
-    action = sd.Action(model, [x])
-    fine = np.linspace(0.0, 10.0, 2401)
-    given = {"u": sd.Samples(fine, np.cos(2 * np.pi * 6 * fine) ** 2)}
-    t = np.linspace(0.0, 10.0, 11)
-    truth = sd.simulate(model, t, [0.2], parameters={"g": 1.0, "k": 0.5}, forcing=given).states
-    noise = np.random.default_rng(4).normal(0.0, 0.01, truth.shape)
-    data = sd.Observations(t, truth.values + noise, variance=1e-4, forcing=given)
-    run = sd.anneal(action, data, time_limit=20.0, **QUIET)
-    assert not run.verdict().consistent
-    with pytest.raises(OptionError, match="moves within steps"):
-        sd.anneal(action, data, finish="strong", paths=2, **QUIET)
-    finer = sd.anneal(action, data, max_step=0.02, **QUIET)
-    assert finer.verdict().consistent
-    assert finer.best.parameters["g"] == pytest.approx(1.0, abs=0.05)
-
-
 def test_parameters_of_which_only_a_product_counts_are_not_determined():
     a, b = (sd.parameter(name, bounds=(1e-3, 1e3)) for name in "ab")
     x = sd.state("x", bounds=(0.0, 10.0))
@@ -455,19 +434,6 @@ def test_parameters_of_which_only_a_product_counts_are_not_determined():
     determined = [one for one in run.verdict().findings if one.about == "determined"]
     assert determined and determined[0].holds is False
     assert np.isinf(list(action.posterior(run, data).sd.values())).any()
-
-
-def test_finer_steps_are_the_runs_own_for_what_is_asked_of_it(monkeypatch):
-    action = ring()
-    _, data = sd.twin(
-        action, parameters={"nu": 8.0}, dt=0.25, steps=16, variance=0.01, seed=0, discard=20.0
-    )
-    run = sd.anneal(action, data, time_limit=60.0, **QUIET)
-    if "steps were divided by 4" in " ".join(told(run)):
-        assert run.dataset.sizes["step"] == 64
-        assert np.isfinite(action.posterior(run, data).sd["nu"])
-    else:
-        assert run.dataset.sizes["step"] == 16
 
 
 def test_ctrl_c_in_the_finish_keeps_the_run(monkeypatch):
@@ -498,22 +464,3 @@ def test_error_bars_where_the_equations_are_unstable_are_the_ladders():
     for name, deviation in ladder.sd.items():
         assert exact.sd[name] == pytest.approx(deviation, rel=0.1)
         assert abs(exact.values[list(ladder.sd).index(name)] - truth[name]) < 4.0 * deviation
-
-
-def test_paths_that_are_given_are_taken_up_first_and_once(default):
-    action, _, data, run = default
-    again = sd.anneal(action, data, strategy="auto", start=run, steps=2, **QUIET)
-    lines = told(again)
-    assert lines[0].startswith(f"paths given: {min(run.dataset.sizes['path'], 16)} started")
-    assert lines[1].startswith("uniform: 16 started")
-    assert sum(line.startswith("paths given") for line in lines) == 1
-    # the path of a run whose answer is known needs no climb from below
-    mine = again.dataset["kind"].values == "paths given"
-    assert np.isnan(again.dataset["action"].values[mine, 0]).all()
-    assert again.best.action == pytest.approx(run.best.action, abs=0.2)
-
-
-def test_a_kind_of_start_is_still_refused_beside_auto(default):
-    action, _, data, _ = default
-    with pytest.raises(OptionError, match="or start from paths, which are then taken up first"):
-        sd.anneal(action, data, strategy="auto", start="nudged", **QUIET)

@@ -45,6 +45,25 @@ class SchemeError:
     substeps: int  #: What it took.
     stiff: IntArray  #: Which steps were integrated by an implicit method.
 
+    def beside(self, problem: Problem, path: FloatArray) -> float:
+        """Return the local errors, added up over the steps, over the noise of the data.
+
+        Each as a share of the spread of its state or channel. Infinite where a step could not be
+        integrated.
+        """
+        if not self.settled.all():
+            return np.inf
+        errors = (
+            np.abs(self.residual).reshape(problem.N, -1, problem.D).max(axis=1)[:, problem.ruled]
+        )
+        spread = np.ptp(path, axis=0)[problem.ruled]
+        seen = problem.guide > 0.0
+        y, guide = (np.where(seen, one, np.nan) for one in (problem.y, problem.guide))
+        with np.errstate(all="ignore"):
+            noise = np.nanmin(np.nanmedian(guide**-0.5, axis=0) / np.nanstd(y, axis=0))
+            share = np.nanmax(errors.sum(axis=0) / np.where(spread > 0.0, spread, np.nan))
+        return float(share / noise)
+
 
 def scheme_error(
     evaluator: Evaluator,

@@ -22,7 +22,7 @@ from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
 from symda.anneal.starts import STARTS, Draw
 from symda.anneal.strategies import Window
-from symda.anneal.strategies.auto import Auto, Campaign, earlier_kind, kinds_of
+from symda.anneal.strategies.auto import Auto, Campaign, kinds_of
 from symda.anneal.task import Job, PathResult, Prepare, first_point, not_run, prepare, workspace
 from symda.errors import OptionError, SolveError, SymdaError
 from symda.status import Status
@@ -123,6 +123,7 @@ def anneal(
                 **({"told": json.dumps(told)} if (told := (*found.told, *ended.said)) else {}),
                 "starts_differ": int(differ or len(set(found.kinds)) > 1),
                 "interrupted": int(interrupted),
+                **({"coarse": 1} if found.coarse else {}),
                 "provenance": provenance(
                     problem=problem,
                     source=kernels_payload.source,
@@ -142,7 +143,10 @@ def anneal(
     if isinstance(settings.method, Auto):
 
         def of_scheme(found: Found) -> bool:
-            return coarse is not None and coarse(made(found, Finish(), found.results, False))
+            climbed = found.climbed
+            if coarse is None or not climbed.results:
+                return False
+            return coarse(made(climbed, Finish(), climbed.results, False))
 
         found = _adaptive(job, settings, reporter, of_scheme)
     else:
@@ -172,6 +176,20 @@ class Found:
     workers: int
     kinds: tuple[str, ...] = ()  #: How each was started, of a run of several kinds.
     told: tuple[str, ...] = ()  #: What was decided on the way, in words.
+    coarse: bool = False  #: Whether the scheme's error moves the lowest path that climbed.
+
+    @property
+    def climbed(self) -> Found:
+        """What the paths found that climbed to the last rung, and are no shots."""
+        kept = [
+            i for i, r in enumerate(self.results) if r.solution is None and math.isfinite(r.level)
+        ]
+        return replace(
+            self,
+            results=[self.results[i] for i in kept],
+            attempts=[self.attempts[i] for i in kept],
+            kinds=tuple(self.kinds[i] for i in kept),
+        )
 
 
 def _given(job: Job, settings: Settings, reporter: Reporter) -> Found:
@@ -231,11 +249,11 @@ def _adaptive(
     until = limit
     if limit is not None and job.flow is not None and settings.finishes:
         until = (1.0 - LAST) * limit
-    kinds = kinds_of(job, STARTS, windows=_grows(job), shoots=settings.finishes)
-    if settings.earlier is not None:
-        kinds.insert(0, earlier_kind(job, settings.earlier))
+    grows, shoots = _grows(job), settings.finishes
+    kinds = kinds_of(job, STARTS, windows=grows, shoots=shoots, earlier=settings.earlier)
     campaign = Campaign(auto, job, kinds, expected_band(job.problem), settings.most)
-    name, count, interrupted, looked = "", 1, False, False
+    name, count, interrupted = "", 1, False
+    off: bool | None = None
 
     def found() -> Found:
         numbers = sorted(campaign.results)
@@ -248,6 +266,7 @@ def _adaptive(
             count,
             tuple(campaign.named[k] for k in numbers),
             campaign.told(),
+            bool(off),
         )
 
     reporter.start(settings.most)
@@ -255,10 +274,10 @@ def _adaptive(
         for one in campaign.rounds():
             spent = time.monotonic() - began
             late = limit is not None and spent > LOOK * limit
-            if late and not looked and campaign.levels and campaign.above():
-                looked = True
-                if coarse(found()):
-                    campaign.reason = "the scheme's error moves the answer"
+            if late and off is None and campaign.above():
+                off = coarse(found())
+                if off:
+                    campaign.reason = "the scheme's error moves the lowest path"
                     break
             left = None if until is None else until - (time.monotonic() - began)
             if left is not None and left <= 0.0:
@@ -290,6 +309,8 @@ def _adaptive(
         reporter.stop()
     if limit is not None and not campaign.levels and not interrupted:
         campaign.reason += _too_short(campaign.results.values(), time.monotonic() - began)
+    if off is None and campaign.above() and not interrupted:
+        off = coarse(found())
     return found()
 
 

@@ -83,10 +83,9 @@ class Job:
     flow
         What integrates the model, for those who ask for its own solutions.
     bar
-        Paths whose action is above this at a rung between climb no further: the action of a
-        minimum grows with Rf, and with the window.
+        Paths above this at a rung between climb no further: a minimum's action grows with Rf.
     hurry
-        Whether rungs before the last need not converge.
+        Rungs before the last need not converge.
     token
         Tells the jobs of different runs apart: two jobs are equal if their tokens are.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -17,13 +18,13 @@ from symda.anneal import driver
 from symda.anneal.dynamics import Dynamics
 from symda.anneal.ladder import Ladder
 from symda.anneal.levels import HIT
-from symda.anneal.settings import Settings
+from symda.anneal.settings import LIMIT, Settings
 from symda.anneal.starts import Draw, Start
 from symda.anneal.strategies import Auto
 from symda.anneal.strategies.auto import ROUND
 from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
-from symda.api.assessed import assessed, moves_within
+from symda.api.assessed import assessed, coarse, moves_within
 from symda.api.check import estimate
 from symda.api.kinked import name_kinks
 from symda.api.machine import build_ahead, flow_of
@@ -48,8 +49,9 @@ if TYPE_CHECKING:
     from symda.solve import Solver
 
 
-#: What steps are divided by where the scheme's error may stand in the way.
-FINER = 4
+#: Steps from one datum to the next, one after the other, where the scheme's error may stand in the
+#: way.
+STEPS = (4, 16)
 
 
 def anneal(
@@ -223,13 +225,17 @@ def anneal(
         known = name_kinks(dataset, action, problem)
         return Run(assessed(known, action, kernels.at(problem), data, own=own), action)
 
+    def off(dataset: xr.Dataset) -> bool:
+        return coarse(dataset, action, kernels.at(problem), data)
+
+    began = time.monotonic()
     dataset = driver.anneal(
         kernels.payload(problem, parts),
         problem,
         settings,
         reporter=_reporter(progress),
         flow=flow,
-        coarse=(lambda dataset: _off(judged(dataset))) if divides else None,
+        coarse=off if divides else None,
         attrs={
             "model": action.model.name,
             "scheme": action.scheme.name,
@@ -249,23 +255,32 @@ def anneal(
         run = Run(dataset, action)
         run.dataset.attrs["interrupted"] = 1
     if isinstance(settings.method, Auto) and divides:
-        finer = _finer(run)
-        left = float(settings.time_limit or np.inf) - _spent(run)
-        if finer > 1 and left > 0.0 and not run.interrupted:
-            further: dict[str, Any] = {**_further(given), "steps": finer, "time_limit": left}
-            further |= {"start": _lowest(run), "strategy": settings.method}
-            try:
-                run = _better(run, anneal(action, data, **further), finer)
-            except KeyboardInterrupt:
-                run.dataset.attrs["interrupted"] = 1
-            return run
+        divided = _divided(run, action, data, {**given, "strategy": settings.method}, began)
+        if divided is not run:
+            return divided
     preflight.warn_of_stiffness(run.dataset, stacklevel=2)
     return run
 
 
-def _further(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a call besides action and data."""
-    return {name: value for name, value in given.items() if name not in ("action", "data")}
+def _divided(run: Run, action: Action, data: Data, given: Mapping[str, Any], began: float) -> Run:
+    """Make a run again with finer steps, and again, while that may be why it is not consistent."""
+    others = {name: value for name, value in given.items() if name not in ("action", "data")}
+    limit = LIMIT if given["time_limit"] is None else float(given["time_limit"])
+    for steps in STEPS:
+        left = limit - (time.monotonic() - began)
+        if run.interrupted or left <= 0.0 or not _coarse(run):
+            break
+        others |= {"start": _lowest(run), "steps": steps, "time_limit": left}
+        try:
+            again = anneal(action, data, **others)
+        except KeyboardInterrupt:
+            run.dataset.attrs["interrupted"] = 1
+            break
+        better = _better(run, again)
+        if better is run:
+            break
+        run = better
+    return run
 
 
 def _lowest(run: Run) -> Run:
@@ -277,33 +292,21 @@ def _lowest(run: Run) -> Run:
     return Run(d.isel(path=able[order[:ROUND]]), run.action)
 
 
-def _spent(run: Run) -> float:
-    """Return the seconds that paths of a run took."""
-    return float(json.loads(run.dataset.attrs["provenance"])["seconds"])
-
-
-def _finer(run: Run) -> int:
-    """Return how many times as many steps a run is to be made again with; 1: it is not.
+def _coarse(run: Run) -> bool:
+    """Return whether a run is to be made again with finer steps.
 
     Where the answer is not consistent with the data, and the scheme's error may be why: it moves
     the estimate, or levels are other ones as solutions of the equations.
     """
     d = run.dataset
     if not path_counts(d).reached or run.verdict().consistent:
-        return 1
+        return False
     if chosen_solution(d) is not None and not _fails(run, "chi-squared"):
         # no grid has a part in it
-        return 1
-    if _off(run):
-        return FINER
-    if "solution_action" in d and _settled(d):
-        return 1
-    return FINER if "solution_action" in d else 1
-
-
-def _off(run: Run) -> bool:
-    """Whether the scheme's error moves the estimate."""
-    return _fails(run, "scheme")
+        return False
+    if d.attrs.get("coarse") or _fails(run, "scheme"):
+        return True
+    return "solution_action" in d and not _settled(d)
 
 
 def _fails(run: Run, about: str) -> bool:
@@ -318,11 +321,11 @@ def _settled(dataset: xr.Dataset) -> bool:
     return bool(known.size and (np.abs(known) <= HIT * scale).all())
 
 
-def _better(run: Run, again: Run, finer: int) -> Run:
+def _better(run: Run, again: Run) -> Run:
     """Return the run with finer steps, with what was done before; the first if that is lower."""
     first, then = (json.loads(one.dataset.attrs.get("told", "[]")) for one in (run, again))
     reason = (
-        f"steps were divided by {finer} and all was done again, since the scheme's error may be "
+        f"steps were divided by {STEPS[0]} and all was done again, since the scheme's error may be "
         "why the answer is not consistent with the data"
     )
     whole = path_counts(again.dataset).finished and not again.interrupted

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.analyse import ModelEquations, assess
+from symda.analyse.assess import point_of
 from symda.analyse.exact import assess_exact
-from symda.analyse.levels import chosen_solution
+from symda.analyse.levels import best_path, chosen_solution, last_rung
+from symda.analyse.scheme_error import polynomial_forcing, scheme_error
 from symda.api import preflight
 from symda.api.kinked import jumps_met
 from symda.api.machine import strong_of
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 #: A forcing that is off by a smaller share of its range is followed.
 UNEVEN = 5e-3
+#: The local errors of a scheme, added up, are coarse above this share of the noise.
+ADDS_UP = 0.5
 
 
 def assessed(
@@ -60,20 +64,12 @@ def assessed(
         Whether the solver minimises this action; the continuous problem's minima are others.
     """
     model, problem = action.model, at.problem
-    forcing: StepForcing | None = None
-    if not isinstance(data, Problem) and model.forcing:
-        every = [action.specification.sources(one) for one in as_experiments(data).values()]
-
-        def forcing(abscissae: FloatArray) -> FloatArray:
-            parts = zip(every, problem.experiments, strict=True)
-            return np.concatenate([_inside(model, *part, abscissae) for part in parts])
-
     unseen, unconstrained = preflight.loose(action.field, at.problem)
     equations = ModelEquations(
         jacobian=_jacobian(action),
         damps=action.scheme.damps,
         order=action.scheme.order,
-        forcing=forcing,
+        forcing=_forcing(action, problem, data),
         unseen=unseen,
         unconstrained=unconstrained,
         noise=None
@@ -89,6 +85,33 @@ def assessed(
         strong = strong_of(action.specification, exact)
         return assess_exact(dataset, exact, strong, equations, random=random)
     return assess(dataset, at, equations, random=random, own=own)
+
+
+def coarse(dataset: xr.Dataset, action: Action, at: Evaluator, data: Data) -> bool:
+    """Whether the scheme's local errors along the lowest path add up to what the noise is.
+
+    That can be asked of any path, also where no estimate is known that they could move.
+    """
+    jacobian, problem = _jacobian(action), at.problem
+    if jacobian is None:
+        return False
+    path = point_of(dataset, problem, best_path(dataset), last_rung(dataset))
+    forcing = _forcing(action, problem, data) or polynomial_forcing(problem)
+    return scheme_error(at, jacobian, *path, forcing).beside(problem, path[0]) > ADDS_UP
+
+
+def _forcing(action: Action, problem: Problem, data: Data) -> StepForcing | None:
+    """Return the forcing inside the steps; None where nothing but the steps is known of it."""
+    model = action.model
+    if isinstance(data, Problem) or not model.forcing:
+        return None
+    every = [action.specification.sources(one) for one in as_experiments(data).values()]
+
+    def forcing(abscissae: FloatArray) -> FloatArray:
+        parts = zip(every, problem.experiments, strict=True)
+        return np.concatenate([_inside(model, *part, abscissae) for part in parts])
+
+    return forcing
 
 
 def _jacobian(action: Action) -> ca.Function | None:

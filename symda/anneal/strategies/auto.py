@@ -305,7 +305,14 @@ def _ended(result: PathResult) -> bool:
     return math.isfinite(result.level) and (shot is None or shot.status == Status.CONVERGED)
 
 
-def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool, shoots: bool) -> list[Kind]:
+def kinds_of(
+    job: Job,
+    starts: Mapping[str, Start],
+    *,
+    windows: bool,
+    shoots: bool,
+    earlier: FromPaths | None = None,
+) -> list[Kind]:
     """Return the kinds of starts that a problem has, in the order in which they are tried.
 
     Parameters
@@ -318,6 +325,9 @@ def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool, shoots: bo
         Whether a window can grow.
     shoots : bool
         Whether the answer may be a solution of the equations.
+    earlier : FromPaths, optional
+        Paths that are there already: the lowest are taken up first, and once. Then solutions do
+        not come before ladders, however few the data are: these paths may be from one.
     """
     problem, uniform, nudged = job.problem, starts["uniform"], starts["nudged"]
     ladders = [Kind("uniform", uniform, FullWindow())]
@@ -329,7 +339,8 @@ def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool, shoots: bo
         ladders.append(Kind("nudged", nudged, FullWindow()))
         if windows:
             ladders.append(Kind("nudged windows", nudged, Window()))
-    sparse = problem.data_count < SPARSE * problem.M * int(problem.ruled.sum())
+    few = problem.data_count < SPARSE * problem.M * int(problem.ruled.sum())
+    sparse = few and earlier is None
     solutions = []
     if job.flow is not None:
         solutions = [Kind("simulated", Simulated(), FullWindow(), _high(job))]
@@ -341,13 +352,10 @@ def kinds_of(job: Job, starts: Mapping[str, Start], *, windows: bool, shoots: bo
         kinds.append(Kind("population", uniform, Population()))
     if sparse and job.flow is not None and shoots:
         return [kinds[0], *(replace(kind, needed=0) for kind in kinds[1:])]
+    if earlier is not None:
+        count = min(len(earlier.paths), ROUND)
+        kinds.insert(0, Kind("paths given", earlier, FullWindow(), _high(job), once=count))
     return kinds
-
-
-def earlier_kind(job: Job, paths: FromPaths) -> Kind:
-    """Return the kind of paths that are there already: taken up once, the lowest of them."""
-    count = min(len(paths.paths), ROUND)
-    return Kind("paths given", paths, FullWindow(), _high(job), once=count)
 
 
 def _high(job: Job) -> int:

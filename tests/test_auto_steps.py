@@ -1,0 +1,120 @@
+"""Finer steps where the scheme may be why no level is low enough, from the paths found before."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+import symda as sd
+from symda.analyse.scheme_error import polynomial_forcing, scheme_error
+from symda.errors import OptionError
+
+QUIET = {"progress": False}
+#: Parameters behind the data of a driven state.
+TRUE = {"g": 1.0, "k": 0.5}
+
+
+def ring(D=5):
+    x = sd.states("x", D, start=(-10.0, 10.0))
+    nu = sd.parameter("nu", bounds=(0.0, 20.0), start=(5.0, 15.0))
+    model = sd.Model(
+        {x[a]: x[a - 1] * (x[(a + 1) % D] - x[a - 2]) - x[a] + nu for a in range(D)}, name="ring"
+    )
+    return sd.Action(model, [x[0], x[2]])
+
+
+@pytest.fixture(scope="module")
+def found():
+    """A twin of a ring, and the call without options."""
+    action = ring()
+    _, data = sd.twin(
+        action, parameters={"nu": 8.0}, dt=0.05, steps=60, variance=0.5, seed=0, discard=20.0
+    )
+    return action, data, sd.anneal(action, data, **QUIET)
+
+
+def told(run):
+    return json.loads(run.dataset.attrs["told"])
+
+
+def test_a_forcing_that_moves_within_steps_is_not_finished():
+    x = sd.state("x", start=(0.0, 2.0))
+    g, k = sd.parameter("g", bounds=(0.0, 5.0)), sd.parameter("k", bounds=(0.0, 5.0))
+    u = sd.forcing("u")
+    model = sd.Model({x: g * u - k * x}, name="driven")
+    action = sd.Action(model, [x])
+    fine = np.linspace(0.0, 10.0, 2401)
+    given = {"u": sd.Samples(fine, np.cos(2 * np.pi * 6 * fine) ** 2)}
+    t = np.linspace(0.0, 10.0, 11)
+    truth = sd.simulate(model, t, [0.2], parameters=TRUE, forcing=given).states
+    noise = np.random.default_rng(4).normal(0.0, 0.01, truth.shape)
+    data = sd.Observations(t, truth.values + noise, variance=1e-4, forcing=given)
+    assert not sd.anneal(action, data, max_step=1.0, time_limit=20.0, **QUIET).verdict().consistent
+    # by itself it divides steps until they see it
+    run = sd.anneal(action, data, time_limit=60.0, **QUIET)
+    assert run.dataset.sizes["step"] == 160 and run.verdict().consistent
+    sd_of = action.posterior(run, data).sd
+    assert all(abs(run.best.parameters[n] - v) < 3 * sd_of[n] for n, v in TRUE.items())
+    with pytest.raises(OptionError, match="moves within steps"):
+        sd.anneal(action, data, finish="strong", paths=2, **QUIET)
+    finer = sd.anneal(action, data, max_step=0.02, **QUIET)
+    assert finer.verdict().consistent
+    assert finer.best.parameters["g"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_finer_steps_are_the_runs_own_for_what_is_asked_of_it():
+    action = ring()
+    _, data = sd.twin(
+        action, parameters={"nu": 8.0}, dt=0.25, steps=16, variance=0.01, seed=0, discard=20.0
+    )
+    run = sd.anneal(action, data, time_limit=60.0, **QUIET)
+    divided = sum(line.startswith("steps were divided by 4") for line in told(run))
+    assert divided and run.dataset.sizes["step"] == 16 * 4**divided
+    assert np.isfinite(action.posterior(run, data).sd["nu"])
+
+
+def test_local_errors_added_up_against_scipy():
+    action = ring()
+    problem = action.bind(
+        sd.twin(action, parameters={"nu": 8.0}, dt=0.1, steps=20, variance=0.01, discard=20.0)[1]
+    )
+    path = np.random.default_rng(3).uniform(-5.0, 10.0, size=(21, 5))
+
+    def slope(_, x):
+        return np.roll(x, 1) * (np.roll(x, -1) - np.roll(x, 2)) - x + 8.0
+
+    errors = np.zeros(5)
+    for x in path[:-1]:
+        k1 = slope(0, x)
+        k2 = slope(0, x + 0.05 * k1)
+        k3 = slope(0, x + 0.05 * k2)
+        rk4 = x + 0.1 / 6 * (k1 + 2 * k2 + 2 * k3 + slope(0, x + 0.1 * k3))
+        right = solve_ivp(slope, (0.0, 0.1), x, rtol=1e-12, atol=1e-12, method="DOP853").y[:, -1]
+        errors += np.abs(rk4 - right)
+    share = (errors / np.ptp(path, axis=0)).max()
+    noise = (0.1 / np.std(problem.y, axis=0)).min()
+    at, jacobian = action.compile().machine.at(problem), action.field.field_jacobian
+    found = scheme_error(at, jacobian, path, np.array([8.0]), polynomial_forcing(problem))
+    assert found.beside(problem, path) == pytest.approx(share / noise, rel=1e-3)
+
+
+def test_paths_that_are_given_are_taken_up_first_and_once(found):
+    action, data, run = found
+    again = sd.anneal(action, data, strategy="auto", start=run, steps=2, **QUIET)
+    lines = told(again)
+    assert lines[0].startswith(f"paths given: {min(run.dataset.sizes['path'], 16)} started")
+    assert lines[1].startswith("uniform: 16 started")
+    assert sum(line.startswith("paths given") for line in lines) == 1
+    # the path of a run whose answer is known needs no climb from below
+    mine = again.dataset["kind"].values == "paths given"
+    assert np.isnan(again.dataset["action"].values[mine, 0]).all()
+    assert again.best.action == pytest.approx(run.best.action, abs=0.2)
+
+
+def test_a_kind_of_start_is_still_refused_beside_auto(found):
+    action, data, _ = found
+    with pytest.raises(OptionError, match="or start from paths, which are then taken up first"):
+        sd.anneal(action, data, strategy="auto", start="nudged", **QUIET)
