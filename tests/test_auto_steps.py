@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import numpy as np
@@ -111,3 +112,22 @@ def test_a_kind_of_start_is_still_refused_beside_auto(found):
     action, data, _ = found
     with pytest.raises(OptionError, match="or start from paths, which are then taken up first"):
         sd.anneal(action, data, strategy="auto", start="nudged", **QUIET)
+
+
+def test_a_run_is_kept_whatever_is_wrong_with_finer_steps(monkeypatch):
+    module = importlib.import_module("symda.api.anneal")
+    x = sd.state("x", start=(0.0, 2.0))
+    k = sd.parameter("k", bounds=(0.0, 50.0))
+    t = np.linspace(0.0, 1.0, 11)
+    values = 0.5 + np.random.default_rng(0).normal(0.0, 1.0, 11)
+    action = sd.Action(sd.Model({x: -k * (x - 0.5)}, name="relaxed"), [x])
+    data = sd.Observations(t, values, variance=1e-3)
+
+    def refuse(*_):
+        raise OptionError("no such start")
+
+    monkeypatch.setattr(module, "_coarse", lambda run: True)
+    monkeypatch.setattr(module, "_lowest", refuse)
+    run = sd.anneal(action, data, time_limit=20.0, **QUIET)
+    assert told(run)[-1] == "steps could not be divided by 4: no such start"
+    assert run.dataset.sizes["step"] == 10 and not run.verdict().consistent

@@ -33,7 +33,7 @@ from symda.api.same import check_equations, digests, given_digests
 from symda.api.specification import require_one
 from symda.api.starts import StartLike, as_start
 from symda.build.parts import PARTS
-from symda.errors import OptionError
+from symda.errors import OptionError, SymdaError
 from symda.observe import Problem
 from symda.types import FloatArray
 
@@ -255,14 +255,22 @@ def anneal(
         run = Run(dataset, action)
         run.dataset.attrs["interrupted"] = 1
     if isinstance(settings.method, Auto) and divides:
-        divided = _divided(run, action, data, {**given, "strategy": settings.method}, began)
+        given |= {"strategy": settings.method}
+        divided = _divided(run, action, data, given, problem.limits, began)
         if divided is not run:
             return divided
     preflight.warn_of_stiffness(run.dataset, stacklevel=2)
     return run
 
 
-def _divided(run: Run, action: Action, data: Data, given: Mapping[str, Any], began: float) -> Run:
+def _divided(
+    run: Run,
+    action: Action,
+    data: Data,
+    given: Mapping[str, Any],
+    limits: FloatArray,
+    began: float,
+) -> Run:
     """Make a run again with finer steps, and again, while that may be why it is not consistent."""
     others = {name: value for name, value in given.items() if name not in ("action", "data")}
     limit = LIMIT if given["time_limit"] is None else float(given["time_limit"])
@@ -270,11 +278,17 @@ def _divided(run: Run, action: Action, data: Data, given: Mapping[str, Any], beg
         left = limit - (time.monotonic() - began)
         if run.interrupted or left <= 0.0 or not _coarse(run):
             break
-        others |= {"start": _lowest(run), "steps": steps, "time_limit": left}
         try:
+            others |= {"start": _lowest(run, limits), "steps": steps, "time_limit": left}
             again = anneal(action, data, **others)
         except KeyboardInterrupt:
             run.dataset.attrs["interrupted"] = 1
+            break
+        except SymdaError as error:
+            # the run is there, whatever is wrong with finer steps
+            told = json.loads(run.dataset.attrs["told"])
+            told.append(f"steps could not be divided by {STEPS[0]}: {error}")
+            run.dataset.attrs["told"] = json.dumps(told)
             break
         better = _better(run, again)
         if better is run:
@@ -283,13 +297,18 @@ def _divided(run: Run, action: Action, data: Data, given: Mapping[str, Any], beg
     return run
 
 
-def _lowest(run: Run) -> Run:
-    """Return the run of its lowest paths alone, as many as a round has, the lowest first."""
+def _lowest(run: Run, limits: FloatArray) -> Run:
+    """Return the run of its lowest paths alone, as many as a round has, the lowest first.
+
+    Within the limits (D + P, 2): a solution of the equations may leave those of its states.
+    """
     d = run.dataset
     able = np.flatnonzero(d["last_beta"].values >= 0)
     ends = d["action"].values[able, d["last_beta"].values[able]]
     order = np.lexsort((ends, -d["last_beta"].values[able]))
-    return Run(d.isel(path=able[order[:ROUND]]), run.action)
+    d = d.isel(path=able[order[:ROUND]])
+    within = np.clip(d["states"].values, *limits[: d.sizes["state"]].T)
+    return Run(d.assign(states=d["states"].copy(data=within)), run.action)
 
 
 def _coarse(run: Run) -> bool:
