@@ -464,3 +464,18 @@ def test_error_bars_where_the_equations_are_unstable_are_the_ladders():
     for name, deviation in ladder.sd.items():
         assert exact.sd[name] == pytest.approx(deviation, rel=0.1)
         assert abs(exact.values[list(ladder.sd).index(name)] - truth[name]) < 4.0 * deviation
+
+
+def test_error_bars_beside_a_solution_are_those_of_a_minimum():
+    """The scheme's solution is another one than the equations': the action is not least at these."""
+    action = ring(measured=(0, 1, 2, 3))
+    _, data = twin(action, steps=240, variance=0.2)
+    run = sd.anneal(action, data, **QUIET)
+    weak = sd.anneal(action, data, finish="none", steps=4, **QUIET)
+    assert run.best.model_term == 0.0 and run.verdict().consistent
+    exact, ladder = (
+        action.posterior(one, data, **grid).sd["nu"]
+        for one, grid in ((run, {}), (weak, {"steps": 4}))
+    )
+    # what model error is left at the last rung adds to the one, and the longer step to the other
+    assert exact == pytest.approx(ladder, rel=0.25)

@@ -23,7 +23,9 @@ from symda.analyse.laplace import laplace
 from symda.analyse.levels import best_path, last_rung
 from symda.analyse.posterior import Posterior, posterior
 from symda.errors import SolveError
+from symda.solve.banded import BandedNewton
 from symda.solve.judges import judge
+from symda.solve.options import NewtonOptions
 from symda.solve.stationary import on_edge, settled
 from symda.solve.strong import TOLERANCE, Strong
 from symda.status import Status
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from symda.build.kernels import BlockEvaluator
+
+
+#: Iterations to the minimum beside a solution, which is near.
+BESIDE = NewtonOptions(max_iter=100)
 
 
 def assess_exact(
@@ -133,10 +139,12 @@ def solution_posterior(
     judges, problem = judge(evaluator), evaluator.problem
     if judges is None:
         raise SolveError("The window is too long for a Hessian.")
-    here = judges.at(X, theta, rf)
-    if not here.convex:
-        raise SolveError("The action is not convex beside the solution.")
-    path, parameters, here = settled(judges, problem, X, theta, rf, here)
+    # the scheme's own solution is another one, and stiff errors between the two are costly
+    beside = BandedNewton(evaluator.kernels, problem, BESIDE).minimise(X, theta, rf)
+    here = judges.at(beside.path, beside.theta, rf)
+    if not here.minimum:
+        raise SolveError("The action has no minimum beside the solution.")
+    path, parameters, here = settled(judges, problem, beside.path, beside.theta, rf, here)
     path, parameters = evaluator.split(path, parameters)
     fixed = here.held | on_edge(judges, problem, path, parameters, rf)
     return laplace(evaluator, path, parameters, rf, held=fixed, unseen=unseen)[0]
