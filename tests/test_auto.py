@@ -178,7 +178,19 @@ def test_a_shot_that_was_halted_did_not_run_to_the_end(job):
     halted = replace(shot, status=Status.STOPPED, message="it was halted")
     found[2] = replace(first, path=2, solution=halted)
     one.take(round_, found)
-    assert one.told()[0].startswith("one: 3 started, 2 ran to the end")
+    # nor is it a hit, wherever it stands
+    assert one.told()[0].startswith("one: 3 started, 2 ran to the end, 2 met")
+
+
+def test_paths_that_are_given_are_one_attempt(job):
+    given = Kind("given", Uniform(), FullWindow(), once=4)
+    at = Campaign(sd.Auto(3), job, [given, *KINDS], (50.0, 150.0), 1000)
+    assert play(at, {"given": [100.0], "one": [900.0], "two": [100.0]}) == ["given", "one", "two"]
+    assert at.met() == {"given": 1, "two": 16} and len(set(at.attempts.values())) == 33
+    assert (
+        at.told()[0]
+        == "given: 4 started, 4 ran to the end, 4 met the lowest level, and count as one"
+    )
 
 
 def play(at, levels):
@@ -331,8 +343,8 @@ def test_where_little_is_measured_solutions_come_first():
     assert told(run)[0].startswith("shooting: 32 started")
     assert run.best.parameters["v"] == pytest.approx(2.0, rel=0.2)
     assert 0.04 < run.best.parameters["sigma"] < 0.2
-    assert set(run.dataset["kind"].values) == {"shooting"}
-    assert told(run)[1].endswith("times, and little is measured")
+    assert set(run.dataset["kind"].values) == {"shooting", "simulated", "uniform"}
+    assert told(run)[3].endswith("times, and little is measured")
 
 
 @pytest.mark.parametrize(
@@ -467,7 +479,7 @@ def test_error_bars_where_the_equations_are_unstable_are_the_ladders():
 
 
 def test_error_bars_beside_a_solution_are_those_of_a_minimum():
-    """The scheme's solution is another one than the equations': the action is not least at these."""
+    """The scheme's solution is not the equations': at these the action is not least."""
     action = ring(measured=(0, 1, 2, 3))
     _, data = twin(action, steps=240, variance=0.2)
     run = sd.anneal(action, data, **QUIET)

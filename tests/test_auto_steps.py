@@ -11,6 +11,7 @@ from scipy.integrate import solve_ivp
 
 import symda as sd
 from symda.analyse.scheme_error import polynomial_forcing, scheme_error
+from symda.api.starts import as_start
 from symda.errors import OptionError
 
 QUIET = {"progress": False}
@@ -42,7 +43,7 @@ def told(run):
     return json.loads(run.dataset.attrs["told"])
 
 
-def test_a_forcing_that_moves_within_steps_is_not_finished():
+def test_a_forcing_that_moves_within_steps_is_not_finished(tmp_path):
     x = sd.state("x", start=(0.0, 2.0))
     g, k = sd.parameter("g", bounds=(0.0, 5.0)), sd.parameter("k", bounds=(0.0, 5.0))
     u = sd.forcing("u")
@@ -58,7 +59,9 @@ def test_a_forcing_that_moves_within_steps_is_not_finished():
     # by itself it divides steps until they see it
     run = sd.anneal(action, data, time_limit=60.0, **QUIET)
     assert run.dataset.sizes["step"] == 160 and run.verdict().consistent
-    # and what is asked of it later is on those steps
+    text = run.report(tmp_path / "run.md").read_text().partition("Repeat this run")[2]
+    assert "time_limit=60.0" in text and "steps" not in text.partition("```")[2].partition("```")[0]
+    # and what is asked of it later is on its own steps
     sd_of = action.posterior(run, data).sd
     assert all(abs(run.best.parameters[n] - v) < 3 * sd_of[n] for n, v in TRUE.items())
     with pytest.raises(OptionError, match="moves within steps"):
@@ -131,3 +134,52 @@ def test_a_run_is_kept_whatever_is_wrong_with_finer_steps(monkeypatch):
     run = sd.anneal(action, data, time_limit=20.0, **QUIET)
     assert told(run)[-1] == "steps could not be divided by 4: no such start"
     assert run.dataset.sizes["step"] == 10 and not run.verdict().consistent
+
+
+def test_recordings_are_not_added_up():
+    action = ring()
+    _, data = sd.twin(
+        action, parameters={"nu": 8.0}, dt=0.1, steps=20, variance=0.01, seed=1, initial=FIRST
+    )
+    path = np.random.default_rng(3).uniform(-5.0, 10.0, size=(21, 5))
+    found = []
+    for count in (1, 3):
+        problem = action.bind([data] * count)
+        at, jacobian = action.of(problem).compile().machine.at(problem), action.field.field_jacobian
+        paths = np.tile(path, (count, 1))
+        error = scheme_error(at, jacobian, paths, np.array([8.0]), polynomial_forcing(problem))
+        found.append(error.beside(problem, paths))
+    assert found[0] == pytest.approx(found[1], rel=1e-12) and found[0] > 0.0
+
+
+def test_a_dose_stays_between_its_two_points():
+    x, dose = sd.state("x", bounds=(0.0, 1e3), start=(0.0, 100.0)), sd.forcing("dose")
+    k = sd.parameter("k", bounds=(0.0, 5.0))
+    action = sd.Action(sd.Model({x: dose - k * x}, name="dosed"), [x])
+    doses = sd.Pulses([0.0, 2.0], [100.0, 50.0])
+    t = np.linspace(0.0, 4.0, 9)
+    truth = sd.simulate(action.model, t, [0.0], parameters={"k": 0.5}, forcing={"dose": doses})
+    data = sd.Observations(t, truth.states.values, variance=1.0, forcing={"dose": doses})
+    run = sd.anneal(action, data, paths=2, ladder=sd.Ladder(alpha=10.0, rungs=3), **QUIET)
+    fine = action.bind(data, steps=3)
+    paths = as_start(run, fine).paths
+    own = run.dataset.time.values, run.dataset.states.values
+    for times, states in ((fine.times, paths), own):
+        pulses = np.flatnonzero(np.diff(times) == 0.0)
+        assert pulses.size == 2
+        steps = (states[:, pulses + 1] - states[:, pulses])[..., 0]
+        np.testing.assert_allclose(steps, [[100.0, 50.0]] * 2, rtol=0.05)
+
+
+def test_ctrl_c_while_the_scheme_is_looked_at_keeps_the_run(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    x, k = sd.state("x", start=(0.0, 2.0)), sd.parameter("k", bounds=(0.0, 5.0))
+    action = sd.Action(sd.Model({x: -k * x}, name="decay"), [x])
+    t = np.linspace(0.0, 2.0, 21)
+    wrong = np.random.default_rng(0).normal(0.0, 1.0, t.size)
+    data = sd.Observations(t, wrong, variance=1e-4)
+    monkeypatch.setattr(importlib.import_module("symda.api.anneal"), "coarse", interrupt)
+    run = sd.anneal(action, data, **QUIET)
+    assert run.interrupted and np.isfinite(run.best.action)

@@ -48,21 +48,25 @@ class SchemeError:
     def beside(self, problem: Problem, path: FloatArray) -> float:
         """Return the local errors, added up over the steps, over the noise of the data.
 
-        Each as a share of the spread of its state or channel. Infinite where a step could not be
-        integrated.
+        Each as a share of the spread of its state or channel; of several experiments the largest.
+        Infinite where a step could not be integrated.
         """
         if not self.settled.all():
             return np.inf
-        errors = (
-            np.abs(self.residual).reshape(problem.N, -1, problem.D).max(axis=1)[:, problem.ruled]
-        )
-        spread = np.ptp(path, axis=0)[problem.ruled]
+        errors = np.abs(self.residual).reshape(problem.N, -1, problem.D).max(axis=1)
         seen = problem.guide > 0.0
-        y, guide = (np.where(seen, one, np.nan) for one in (problem.y, problem.guide))
+        shares = []
         with np.errstate(all="ignore"):
-            noise = np.nanmin(np.nanmedian(guide**-0.5, axis=0) / np.nanstd(y, axis=0))
-            share = np.nanmax(errors.sum(axis=0) / np.where(spread > 0.0, spread, np.nan))
-        return float(share / noise)
+            for one in problem.segments:
+                sums = errors[one.own_steps][:, problem.ruled].sum(axis=0)
+                spread = np.ptp(path[one.own_points][:, problem.ruled], axis=0)
+                y, guide = (
+                    np.where(seen, of, np.nan)[one.own_points] for of in (problem.y, problem.guide)
+                )
+                noise = np.nanmedian(guide**-0.5, axis=0) / np.nanstd(y, axis=0)
+                share = sums / np.where(spread > 0.0, spread, np.nan)
+                shares.append(np.nanmax(share, initial=0.0) / np.nanmin(noise, initial=np.inf))
+        return float(np.max(shares))
 
 
 def scheme_error(

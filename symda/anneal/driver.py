@@ -142,10 +142,10 @@ def anneal(
 
     if isinstance(settings.method, Auto):
 
-        def of_scheme(found: Found) -> bool:
+        def of_scheme(found: Found) -> bool | None:
             climbed = found.climbed
             if coarse is None or not climbed.results:
-                return False
+                return None
             return coarse(made(climbed, Finish(), climbed.results, False))
 
         found = _adaptive(job, settings, reporter, of_scheme)
@@ -240,7 +240,7 @@ def _given(job: Job, settings: Settings, reporter: Reporter) -> Found:
 
 
 def _adaptive(
-    job: Job, settings: Settings, reporter: Reporter, coarse: Callable[[Found], bool]
+    job: Job, settings: Settings, reporter: Reporter, coarse: Callable[[Found], bool | None]
 ) -> Found:
     """Run rounds of several kinds of paths, each chosen by what those before found."""
     auto = settings.method
@@ -269,13 +269,24 @@ def _adaptive(
             bool(off),
         )
 
+    def asked() -> bool | None:
+        nonlocal interrupted
+        try:
+            return coarse(found())
+        except KeyboardInterrupt:
+            interrupted = True
+            return None
+
     reporter.start(settings.most)
     try:
         for one in campaign.rounds():
             spent = time.monotonic() - began
             late = limit is not None and spent > LOOK * limit
             if late and off is None and campaign.above():
-                off = coarse(found())
+                off = asked()
+                if interrupted:
+                    campaign.reason = "interrupted"
+                    break
                 if off:
                     campaign.reason = "the scheme's error moves the lowest path"
                     break
@@ -310,7 +321,7 @@ def _adaptive(
     if limit is not None and not campaign.levels and not interrupted:
         campaign.reason += _too_short(campaign.results.values(), time.monotonic() - began)
     if off is None and campaign.above() and not interrupted:
-        off = coarse(found())
+        off = asked()
     return found()
 
 

@@ -94,7 +94,7 @@ def finish(
         return none, list(results)
 
     def led(one: PathResult, bar: float = math.inf) -> Solution:
-        if one.solution is not None and not one.solution.crept:
+        if one.solution is not None and not (one.solution.crept and fresh):
             return one.solution
         strong = workspace(job).strong(job)
         return strong.minimise(one.states, one.theta[one.last_beta], deadline, bar=bar)
@@ -201,8 +201,14 @@ def _chosen(
     actions = np.array([one.action for one in solutions])
     if not np.isfinite(actions).any():
         return -1, f"none has one ({solutions[0].message})"
-    best = int(np.nanargmin(actions))
-    found, path, scale = solutions[best], lowest[best], job.problem.measurement_scale
+    scale = job.problem.measurement_scale
+    least = float(np.nanmin(actions))
+    # of those that are as low one that is a minimum
+    best = min(
+        np.flatnonzero(actions <= least + GAP * scale).tolist(),
+        key=lambda i: (solutions[i].status != Status.CONVERGED, actions[i]),
+    )
+    found, path = solutions[best], lowest[best]
     said = f"the lowest has the action {found.action:.6g}, from the level {path.level:.6g}"
     if found.status != Status.CONVERGED:
         said += f", though it is no minimum yet ({found.message})"

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 #: Steps from one datum to the next, one after the other, where the scheme's error may stand in the
 #: way.
 STEPS = (4, 16)
+#: A path that is so little lower than a solution, in units of the action, does not replace it.
+NO_LOWER = 1.0
 
 
 def anneal(
@@ -294,6 +296,10 @@ def _divided(
         if better is run:
             break
         run = better
+        # what repeats it is the call that was made, not the last of its parts
+        provenance = json.loads(run.dataset.attrs["provenance"])
+        provenance["settings"]["time_limit"] = limit
+        run.dataset.attrs |= {"divided": steps, "provenance": json.dumps(provenance)}
     return run
 
 
@@ -348,8 +354,12 @@ def _better(run: Run, again: Run) -> Run:
         "why the answer is not consistent with the data"
     )
     whole = path_counts(again.dataset).finished and not again.interrupted
+    # a path that is no solution is a little lower than one that is, and proves less
+    slack = 0.0 if chosen_solution(again.dataset) is not None else NO_LOWER
     lower = chosen_solution(run.dataset) is not None and (
-        whole and run.best.action < again.best.action and not again.verdict().consistent
+        whole
+        and run.best.action < again.best.action + slack * run.dataset.attrs["measurement_scale"]
+        and not again.verdict().consistent
     )
     better = again if whole and not lower else run
     better.dataset.attrs["interrupted"] = int(again.interrupted)

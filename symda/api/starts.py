@@ -119,11 +119,16 @@ def _on_grid(times: FloatArray, paths: FloatArray, wanted: FloatArray) -> FloatA
         )
     if times.shape == wanted.shape and np.allclose(times, wanted, rtol=0.0, atol=slack):
         return paths
-    at = np.clip(np.searchsorted(times, wanted, side="right"), 1, len(times) - 1)
+    # at a pulse a time is there twice, before it and after it
+    before = np.append(wanted[1:] == wanted[:-1], False)
+    sides = [np.searchsorted(times, wanted, side=side) for side in ("left", "right")]
+    place = np.where(before, *sides)
+    at = np.clip(place, 1, len(times) - 1)
     gaps = times[at] - times[at - 1]
-    share = np.clip((wanted - times[at - 1]) / np.where(gaps > 0.0, gaps, 1.0), 0.0, 1.0)
-    before, after = paths[:, at - 1], paths[:, at]
-    return np.asarray(before + share[:, None] * (after - before))
+    share = np.where(gaps > 0.0, (wanted - times[at - 1]) / np.where(gaps > 0.0, gaps, 1.0), 1.0)
+    share = np.where(place == 0, 0.0, share)
+    left, right = paths[:, at - 1], paths[:, at]
+    return np.asarray(left + np.clip(share, 0.0, 1.0)[:, None] * (right - left))
 
 
 def _thetas(theta: Parameters, problem: Problem, count: int) -> FloatArray:

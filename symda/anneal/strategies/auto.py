@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.anneal.levels import HIT
+from symda.anneal.levels import HIT, expected_band
 from symda.anneal.starts import Simulated
 from symda.anneal.strategies.full_window import FullWindow
 from symda.anneal.strategies.population import Population
@@ -37,7 +37,7 @@ BEST = 100
 #: An iteration of shooting counts as so many of Newton's.
 SHOT = 10.0
 #: Where little is measured: rounds of shooting before the run may end, and before other kinds have
-#: their first.
+#: their first if it is known what to expect.
 TURNS, ALONE = 2, 8
 #: With fewer data than this share of a path's unknowns little is measured.
 SPARSE = 0.1
@@ -86,9 +86,10 @@ class Auto:
     quarter of what the noise lets expect, by two kinds at least or after every kind had its turn;
     where it is not known what to expect, `met` times after every kind had its turn; where it is too
     high, 20 times after that; or at the limits of time and of paths. Where little is measured two
-    rounds of shooting stand for the turn of every kind, and other kinds have theirs after
-    eight; none, once it found a level at most a standard deviation above what is expected, at
-    which `met` times are enough, though the run does not call it consistent.
+    rounds of shooting, one of simulated and one of uniform starts stand for the turn of every
+    kind; if it is known what to expect, shooting has eight before others, and goes on alone once
+    it found a level at most a standard deviation above that, at which `met` times are enough,
+    though the run does not call it consistent.
 
     Parameters
     ----------
@@ -168,7 +169,9 @@ class Campaign:
         """Enter what a round found."""
         for k, result in found.items():
             self.results[k] = result
-            self.attempts[k] = one.paths[0] if one.kind.strategy.pooled else k
+            # paths that are given may be copies of one, or of one family
+            single = one.kind.strategy.pooled or one.kind.once
+            self.attempts[k] = one.paths[0] if single else k
             self.named[k] = one.kind.name
         shot = SHOT if isinstance(one.kind.strategy, Shooting) else 1.0
         work = shot * float(sum(result.iterations.sum() for result in found.values()))
@@ -197,13 +200,16 @@ class Campaign:
 
     def met(self) -> dict[str, int]:
         """Return how often each kind met the lowest level."""
+        found: dict[str, int] = {}
+        for a in {self.attempts[k] for k in self._hits()}:
+            found[self.named[a]] = found.get(self.named[a], 0) + 1
+        return found
+
+    def _hits(self) -> list[int]:
+        """Return the paths at the lowest level; not shots that were left on their way there."""
         levels, scale = self.levels, self.job.problem.measurement_scale
         least = min(levels.values(), default=math.inf) + HIT * scale
-        found: dict[str, int] = {}
-        for a, level in levels.items():
-            if level <= least:
-                found[self.named[a]] = found.get(self.named[a], 0) + 1
-        return found
+        return [k for k, r in self.results.items() if _ended(r) and r.level <= least]
 
     def above(self) -> bool | None:
         """Whether the lowest level is above what a right answer's is; None: not known."""
@@ -227,15 +233,19 @@ class Campaign:
 
     def told(self) -> tuple[str, ...]:
         """Say in words what was done, and why it ended."""
-        met, lines = self.met(), []
+        hits, lines = self._hits(), []
         for kind in self.kinds:
             mine = [k for k, name in self.named.items() if name == kind.name]
             if not mine:
                 continue
-            tries = {self.attempts[k] for k in mine}
-            ended = len({self.attempts[k] for k in mine if _ended(self.results[k])})
-            told = f"{kind.name}: {len(tries)} started, {ended} ran to the end"
-            lines.append(f"{told}, {met.get(kind.name, 0)} met the lowest level")
+            ended = [k for k in mine if _ended(self.results[k])]
+            met = [k for k in mine if k in hits]
+            if kind.strategy.pooled:
+                mine, ended, met = (
+                    list({self.attempts[k] for k in some}) for some in (mine, ended, met)
+                )
+            told = f"{kind.name}: {len(mine)} started, {len(ended)} ran to the end, {len(met)} met"
+            lines.append(f"{told} the lowest level{', and count as one' if kind.once else ''}")
         return (*lines, f"ended because {self.reason}")
 
     def _bar(self) -> float:
@@ -326,7 +336,7 @@ def kinds_of(
     shoots : bool
         Whether the answer may be a solution of the equations.
     earlier : FromPaths, optional
-        Paths that are there already: the lowest are taken up first, and once. Then solutions do
+        Paths that are there already: the first 16 are taken up first, and once. Then solutions do
         not come before ladders, however few the data are: these paths may be from one.
     """
     problem, uniform, nudged = job.problem, starts["uniform"], starts["nudged"]
@@ -346,12 +356,15 @@ def kinds_of(
         solutions = [Kind("simulated", Simulated(), FullWindow(), _high(job))]
         if shoots:
             one = Kind("shooting", Simulated(best_of=BEST), Shooting())
-            solutions.insert(0, replace(one, turns=ALONE, needed=TURNS) if sparse else one)
+            turns = TURNS if expected_band(problem) is None else ALONE
+            solutions.insert(0, replace(one, turns=turns, needed=TURNS) if sparse else one)
     kinds = [*solutions, *ladders] if sparse else [*ladders, *solutions]
     if windows:
         kinds.append(Kind("population", uniform, Population()))
     if sparse and job.flow is not None and shoots:
-        return [kinds[0], *(replace(kind, needed=0) for kind in kinds[1:])]
+        # nothing else says whether what shots met is the lowest
+        also = {"shooting", "simulated", "uniform"}
+        return [kind if kind.name in also else replace(kind, needed=0) for kind in kinds]
     if earlier is not None:
         count = min(len(earlier.paths), ROUND)
         kinds.insert(0, Kind("paths given", earlier, FullWindow(), _high(job), once=count))

@@ -57,7 +57,7 @@ def repeat(dataset: xr.Dataset) -> Part:
 def python_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     """Return the call of `anneal`, and what it cannot say."""
     settings, missing = _settings(dataset), []
-    binding = json.loads(dataset.attrs.get("binding", "null"))
+    binding = _binding(dataset)
     ladder = ", ".join(f"{name}={value!r}" for name, value in _rungs(settings).items())
     options = {"ladder": f"sd.Ladder({ladder})"}
     for name in (*_repeated(settings), "keep", "finish"):
@@ -102,7 +102,7 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
     if dataset.attrs.get("command"):
         return str(dataset.attrs["command"]) + "\n", ("As it was run:",)
     settings = _settings(dataset)
-    binding = json.loads(dataset.attrs.get("binding", "null"))
+    binding = _binding(dataset)
     obstacles = list(_obstacles(settings, binding))
     if obstacles:
         return "", (f"The command line cannot say it all: {'; '.join(obstacles)}.",)
@@ -135,6 +135,15 @@ def shell_command(dataset: xr.Dataset) -> tuple[str, tuple[str, ...]]:
         "channel and forcing:"
     )
     return shlex.join([*words, "--output=run.nc"]) + "\n", (said,)
+
+
+def _binding(dataset: xr.Dataset) -> dict[str, Any] | None:
+    """Return how the call put the data on a grid; None if they had been before."""
+    binding: dict[str, Any] | None = json.loads(dataset.attrs.get("binding", "null"))
+    if binding is not None and "divided" in dataset.attrs:
+        # steps that the run chose by itself
+        binding = {name: value for name, value in binding.items() if name != "steps"}
+    return binding
 
 
 def _repeated(settings: Mapping[str, Any]) -> list[str]:
