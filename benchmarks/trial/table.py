@@ -99,11 +99,15 @@ def missed(rows: Sequence[Row]) -> str:
 
 def page(rows: Sequence[Row]) -> str:
     """Return what stands in the docs."""
-    calls = sorted({(row["call"], row["limit"], row["steps"]) for row in rows})
-    told = ", ".join(
-        f"`--call {call}`, at most {limit:g} s"
+    calls: dict[tuple[str, float, int], list[str]] = {}
+    for row in rows:
+        tiers = calls.setdefault((row["call"], row["limit"], row["steps"]), [])
+        if row["tier"] not in tiers:
+            tiers.append(row["tier"])
+    told = "; ".join(
+        f"{', '.join(tiers)}: `--call {call}`, at most {limit:g} s"
         + (f", {steps} steps from one datum to the next" if steps > 1 else "")
-        for call, limit, steps in calls
+        for (call, limit, steps), tiers in sorted(calls.items())
     )
     return f"{told}.\n\n{summary(rows)}\n\n{missed(rows)}"
 
