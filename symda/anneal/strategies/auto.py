@@ -86,10 +86,10 @@ class Auto:
     quarter of what the noise lets expect, by two kinds at least or after every kind had its turn;
     where it is not known what to expect, `met` times after every kind had its turn; where it is too
     high, 20 times after that; or at the limits of time and of paths. Where little is measured two
-    rounds of shooting, one of simulated and one of uniform starts stand for the turn of every
-    kind; if it is known what to expect, shooting has eight before others, and goes on alone once
-    it found a level at most a standard deviation above that, at which `met` times are enough,
-    though the run does not call it consistent.
+    rounds of shooting stand for the turn of every kind, with one of simulated and one of uniform
+    starts if it is not known what to expect; if it is, shooting has eight before others, and goes
+    on alone once it found a level at most a standard deviation above that, at which `met` times
+    are enough, though the run does not call it consistent.
 
     Parameters
     ----------
@@ -350,20 +350,20 @@ def kinds_of(
         if windows:
             ladders.append(Kind("nudged windows", nudged, Window()))
     few = problem.data_count < SPARSE * problem.M * int(problem.ruled.sum())
-    sparse = few and earlier is None
+    sparse, known = few and earlier is None, expected_band(problem) is not None
     solutions = []
     if job.flow is not None:
         solutions = [Kind("simulated", Simulated(), FullWindow(), _high(job))]
         if shoots:
             one = Kind("shooting", Simulated(best_of=BEST), Shooting())
-            turns = TURNS if expected_band(problem) is None else ALONE
+            turns = ALONE if known else TURNS
             solutions.insert(0, replace(one, turns=turns, needed=TURNS) if sparse else one)
     kinds = [*solutions, *ladders] if sparse else [*ladders, *solutions]
     if windows:
         kinds.append(Kind("population", uniform, Population()))
     if sparse and job.flow is not None and shoots:
-        # nothing else says whether what shots met is the lowest
-        also = {"shooting", "simulated", "uniform"}
+        # without a band nothing else says whether what shots met is the lowest
+        also = {"shooting"} if known else {"shooting", "simulated", "uniform"}
         return [kind if kind.name in also else replace(kind, needed=0) for kind in kinds]
     if earlier is not None:
         count = min(len(earlier.paths), ROUND)
