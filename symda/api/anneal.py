@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -176,7 +177,10 @@ def anneal(
     """
     given = dict(locals())
     from symda.api.action import Action
+    from symda.api.network import NetworkAction
 
+    if isinstance(action, NetworkAction):
+        return _of_network(given)
     if not isinstance(action, Action):
         raise OptionError(
             f"anneal: the first argument is a symda.Action, got {type(action).__name__}."
@@ -263,6 +267,27 @@ def anneal(
             return divided
     preflight.warn_of_stiffness(run.dataset, stacklevel=2)
     return run
+
+
+def _of_network(given: dict[str, Any]) -> Any:
+    """Anneal a network; what it has no use for is refused.
+
+    Raises
+    ------
+    OptionError
+        For an option that networks do not have.
+    """
+    action, data = given.pop("action"), given.pop("data")
+    usual = {name: one.default for name, one in signature(anneal).parameters.items()}
+    said = {name: value for name, value in given.items() if value is not usual[name]}
+    known = signature(action.anneal).parameters
+    for name in said:
+        if name not in known:
+            raise OptionError(
+                f"anneal: a network has no use for {name}={said[name]!r}; there are "
+                f"{', '.join(name for name in known if name != 'pairs')}."
+            )
+    return action.anneal(data, **said)
 
 
 def _divided(
