@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symda.build.network import Layout, Passes, padded, room
+from symda.build.network_layout import Layout, Passes, padded, room
 from symda.observe.pairs import Pairs
 from symda.solve.network.problem import NetworkProblem
 from symda.types import FloatArray
@@ -50,7 +50,7 @@ def prediction_error(predicted: FloatArray, pairs: Pairs, seed: int = 0) -> Erro
 
 
 def output_slopes(problem: NetworkProblem, W: FloatArray) -> FloatArray:
-    """Derivatives (M L', W) of the outputs by the weights, the equations exact.
+    """Return derivatives (M L', W) of the outputs by the weights, the equations exact.
 
     Of that size is what is stored, so it is for networks whose weights and data allow it.
     """
@@ -70,7 +70,7 @@ def output_slopes(problem: NetworkProblem, W: FloatArray) -> FloatArray:
 
 
 def determined(problem: NetworkProblem, W: FloatArray) -> float:
-    """Number of directions among the weights that the data determine rather than the prior.
+    """Count the directions among the weights that the data determine rather than the prior.
 
     sum s^2/(1 + s^2), s the singular values of the outputs' slopes in units of the noise and of the
     prior; without a prior directions count in which a weight of 1 changes outputs by the noise.
@@ -109,4 +109,4 @@ def weight_posterior(problem: NetworkProblem, W: FloatArray) -> WeightPosterior:
     J *= np.sqrt(problem.q_out[:, : problem.M].ravel() / problem.c_m)[:, None]
     hessian = J.T @ J
     hessian[np.diag_indices_from(hessian)] += problem.wd / problem.c_m
-    return WeightPosterior(np.linalg.inv(hessian))
+    return WeightPosterior(np.asarray(np.linalg.inv(hessian), dtype=np.float64))

@@ -100,7 +100,7 @@ def start_weights(
 def _drawn(
     network: Network, number: int, block: Block, start: str, spread: float
 ) -> Callable[[np.random.Generator], FloatArray]:
-    """What draws a block: of size by the activation of the term that uses it first."""
+    """Return what draws a block: of size by the activation of the term that uses it first."""
     if block.bias:
         return lambda _: np.zeros(block.rows)
     term, source = next(
@@ -141,7 +141,7 @@ def _vanishes(network: Network, activation: int) -> bool:
 
 
 def spread_of(problem: NetworkProblem) -> float:
-    """Standard deviation of the inputs; 1 where they do not differ."""
+    """Return the standard deviation of the inputs; 1 where they do not differ."""
     found = float(problem.pairs.inputs.std())
     return found if found > 0.0 else 1.0
 

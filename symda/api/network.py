@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,8 @@ from symda.anneal.networks import (
     start_weights,
 )
 from symda.api.network_run import NetworkRun
-from symda.build.network import Layout, network_passes
+from symda.build.network import network_passes
+from symda.build.network_layout import Layout
 from symda.checks import integer, number
 from symda.declare import StudentT
 from symda.declare.network import Network
@@ -144,13 +146,13 @@ class NetworkAction:
         Parameters
         ----------
         ladder : Ladder, optional
-            Values of Rf in absolute numbers. Left out, six from where c_f Rf is ten times c_m Rm, each
-            ten times the one before.
+            Values of Rf in absolute numbers. Left out, six from where c_f Rf is ten times c_m Rm,
+            each ten times the one before.
         paths : int, optional
             Number of starts, 10 when left out.
         start : str, function, or weights
-            ``"orthogonal"``, ``"xavier"``, ``"prior"``, ``"uniform"``, a function of a NumPy generator
-            that returns weights (W,), or weights: then there is one path. When left out
+            ``"orthogonal"``, ``"xavier"``, ``"prior"``, ``"uniform"``, a function of a NumPy
+            generator that returns weights (W,), or weights: then there is one path. When left out
             ``"orthogonal"``, or, if the priors have means, those means and a tenth of their spread.
         workers : int, optional
             Paths that climb at once, in threads.
@@ -236,7 +238,7 @@ class NetworkAction:
         The limit of the action as Rf goes to infinity, inputs as they were measured.
         """
         problem = self.problem(pairs)
-        level, gradient = Loss(problem)(know_weights(self.network, weights, "backpropagate"))
+        level, gradient = Loss(problem)(self.network.join(weights, "backpropagate"))
         return NetworkGradient(level, self.network.split(gradient))
 
 
@@ -246,15 +248,6 @@ class NetworkGradient:
 
     loss: float
     by_weights: list[FloatArray]
-
-
-def know_weights(
-    network: Network, weights: Sequence[ArrayLike] | FloatArray, where: str
-) -> FloatArray:
-    """Return weights (W,) from one vector or a list of matrices."""
-    if isinstance(weights, np.ndarray) and weights.ndim == 1:
-        weights = network.split(weights)
-    return network.join(weights, where)
 
 
 def _degrees(noise: object) -> float | None:
@@ -327,7 +320,7 @@ def _start(
         start = "orthogonal"
     if isinstance(start, str) or callable(start):
         return start_weights(network, start, spread_of(problem))
-    return know_weights(network, start, "anneal, start")
+    return network.join(start, "anneal, start")
 
 
 def _draw(draw: Callable[[np.random.Generator], FloatArray], seed: int, k: int) -> FloatArray:
@@ -360,7 +353,7 @@ def _teller(progress: bool | None) -> Callable[[int, int], None]:
         nonlocal done
         done += 1
         if progress:
-            print(f"\r{done} of {count} paths", end="" if done < count else "\n", flush=True)
+            sys.stderr.write(f"\r{done} of {count} paths" + ("\n" if done == count else ""))
 
     return tell
 

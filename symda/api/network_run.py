@@ -293,13 +293,13 @@ class NetworkRun:
         return "\n".join([*lines, *self._cautions(), *self._ends()])
 
     def _cautions(self) -> list[str]:
-        """What keeps the numbers from meaning what they seem to."""
+        """Return what keeps the numbers from meaning what they seem to."""
         best, found = self.best, []
         if best.action >= self.dataset.attrs["constant"]:
             found.append("caution: a constant output fits no worse: nothing was learned")
         if self.problem.unmeasured.size and not self.problem.xd:
             found.append(
-                "caution: inputs without data or prior can memorise the outputs: levels mean nothing"
+                "caution: inputs without data or prior can memorise the outputs: levels say nothing"
             )
         if (self.problem.wd == 0.0).any() and self.network.weights > self.problem.outputs.size * (
             self.problem.M
@@ -314,7 +314,7 @@ class NetworkRun:
         return found
 
     def _ends(self) -> list[str]:
-        """How paths ended that did not converge at the last rung."""
+        """Return how paths ended that did not converge at the last rung."""
         d, found = self.dataset, []
         converged = Status.CONVERGED.code
         codes = d["status"].values[:, -1]

@@ -87,7 +87,7 @@ def _known(given: object, where: str) -> Expr:
 
 
 def _slope(written: Expr) -> Expr:
-    """The derivative, those of jumps left out."""
+    """Return the derivative, those of jumps left out."""
     try:
         slope = sp.diff(written, Z)
     except (TypeError, ValueError) as error:

@@ -126,14 +126,18 @@ class Network:
         shapes = [(b.rows,) if b.bias else (b.rows, b.columns) for b in self.blocks]
         return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
-    def join(self, weights: Sequence[ArrayLike], where: str = "weights") -> FloatArray:
-        """Put matrices and biases into one vector (W,).
+    def join(self, weights: Sequence[ArrayLike] | FloatArray, where: str = "weights") -> FloatArray:
+        """Put matrices and biases into one vector (W,); one that is a vector stays what it is.
 
         Raises
         ------
         ModelError
             If there are not as many as blocks, or one has another shape or is not finite.
         """
+        if isinstance(weights, np.ndarray) and weights.ndim == 1:
+            if weights.shape != (self.weights,):
+                raise ModelError(f"{where}: expected {self.weights} weights, got {weights.size}.")
+            weights = self.split(np.asarray(weights, dtype=np.float64))
         if len(weights) != len(self.blocks):
             raise ModelError(
                 f"{where}: {len(weights)} arrays for {len(self.blocks)} blocks of weights "
@@ -159,10 +163,7 @@ class Network:
             If the weights do not fit the network, or `sd` is not positive.
         """
         where = f"Network {self.name!r}, around"
-        given = [weights] if isinstance(weights, np.ndarray) and weights.ndim == 1 else weights
-        if isinstance(weights, np.ndarray) and weights.ndim == 1:
-            given = self.split(np.asarray(weights, dtype=np.float64))
-        means = self.split(self.join(given, where))
+        means = self.split(self.join(weights, where))
         if not (isinstance(sd, int | float) and isfinite(sd) and sd > 0.0):
             raise ModelError(f"{where}: sd must be a positive number, got {sd!r}.")
         return replace(self, prior=tuple(Normals(m, np.full(m.shape, float(sd))) for m in means))
@@ -190,8 +191,8 @@ def know_priors(
     each = [given] * steps if isinstance(given, Normal) else given
     if not isinstance(each, Sequence) or len(each) != steps:
         raise ModelError(
-            f"{where}: prior must be sd.Normal(mean, sd), or a list of {steps}, one for each matrix "
-            f"of weights, got {given!r}."
+            f"{where}: prior must be sd.Normal(mean, sd), or a list of {steps}, one for each "
+            f"matrix of weights, got {given!r}."
         )
     numbers = [know_normal(one, f"{where}: prior") for one in each]
     made: list[Normals] = []
@@ -225,12 +226,13 @@ def know_normal(given: object, where: str) -> tuple[float, float]:
 
 
 def gain(activation: Expr, fan_in: int) -> float:
-    """Standard deviation of start weights that keep a signal's size: Xavier's, by slope at 0.
+    """Return the standard deviation of start weights that keep a signal's size.
 
     Glorot and Bengio, AISTATS 2010: 1/sqrt(fan in), over the slope of the activation where it is
     linear; He et al., ICCV 2015, of a rectifier sqrt(2/fan in).
     """
-    slope = float(activation.diff(Z).subs(Z, 0)) if activation.diff(Z).subs(Z, 0).is_number else 1.0
+    at_rest = activation.diff(Z).subs(Z, 0)
+    slope = float(at_rest) if at_rest.is_number and at_rest.is_finite else 0.0
     if not isfinite(slope) or slope == 0.0:
         slope = sqrt(0.5)
     return 1.0 / (abs(slope) * sqrt(fan_in))

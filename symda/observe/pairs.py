@@ -130,9 +130,9 @@ def _numbers(given: ArrayLike, word: str) -> FloatArray:
     missing = np.argwhere(~np.isfinite(array))
     if missing.size:
         raise DataError(
-            f"Pairs: {len(missing)} of {array.size} {word} are no finite numbers, the first in pair "
-            f"{missing[0][0]}. Leave these pairs out, or the neurons that were not measured: they "
-            "may be the last of a layer."
+            f"Pairs: {len(missing)} of {array.size} {word} are no finite numbers, the first in "
+            f"pair {missing[0][0]}. Leave these pairs out, or the neurons that were not measured: "
+            "they may be the last of a layer."
         )
     return array
 

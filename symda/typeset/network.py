@@ -29,7 +29,7 @@ def network_equations(network: Network, averaging: str, df: float | None) -> Rea
             "Nodes that follow repeat the last lines with weights of their own, or, where they are "
             "shared, the same.",
         ),
-        Section("Action", (_action(network, averaging, df),), _words(network, averaging, df)),
+        Section("Action", (_action(averaging, df),), _words(df)),
         Section(
             "Back-propagation",
             _back(),
@@ -66,7 +66,7 @@ def _term(network: Network, term: Term, g: list[type[Function]]) -> Expr:
     return g[term.activation](sp.Add(*received, evaluate=False))
 
 
-def _action(network: Network, averaging: str, df: float | None) -> Line:
+def _action(averaging: str, df: float | None) -> Line:
     k, i, n = Idx("k"), Idx("i"), Idx("n")
     x, y, r = IndexedBase("x"), IndexedBase("y"), IndexedBase("r")
     Rm, Rf, L, M, size = sp.symbols("R_m R_f L M n_f", positive=True)
@@ -83,7 +83,7 @@ def _action(network: Network, averaging: str, df: float | None) -> Line:
     return Line(Symbol("A"), right)
 
 
-def _words(network: Network, averaging: str, df: float | None) -> str:
+def _words(df: float | None) -> str:
     words = (
         "The first sum is over measured neurons of input and output and over pairs; r is a node "
         "less the sum of its terms, n_f the number of neurons behind the input, log_p the "

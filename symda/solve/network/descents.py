@@ -1,4 +1,4 @@
-"""Quasi-Newton methods for a network: all unknowns, errors in place of activities, and in blocks."""
+"""Quasi-Newton methods for a network: of all unknowns, of errors instead, and in blocks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from scipy.optimize import minimize
 
-from symda.build.network import room
+from symda.build.network_layout import room
 from symda.solve.network.minimum import NetworkMinimum
 from symda.solve.network.problem import NetworkProblem, Point
 from symda.status import Reason
@@ -17,6 +17,10 @@ from symda.types import FloatArray
 
 #: A function of a vector: its value and gradient.
 Function = Callable[[FloatArray], tuple[float, FloatArray]]
+
+
+#: How much larger `tol` is on rungs before the last.
+LOOSER = 10.0
 
 
 class Preconditioner(Protocol):
@@ -58,7 +62,7 @@ class Everything:
             return value, np.concatenate([GX[:, :M].ravel(), G])
 
         first = np.concatenate([start.X[:, :M].ravel(), start.W])
-        z, done, calls, reason, slope = _lbfgsb(function, first, self)
+        z, done, calls, reason, slope = _lbfgsb(function, first, self, final=final)
         X[:, :M] = z[:count].reshape(problem.rows, M)
         point = Point(X, z[count:].copy())
         terms = problem.terms(point, rf)
@@ -120,7 +124,7 @@ class Forcing:
             return value, np.concatenate([V[:, :M].ravel(), G])
 
         z, done, calls, reason, slope = _lbfgsb(
-            function, np.concatenate([first[:, :M].ravel(), start.W]), self
+            function, np.concatenate([first[:, :M].ravel(), start.W]), self, final=final
         )
         W = lead(z).copy()
         point = Point(X, W)
@@ -156,6 +160,7 @@ class Blocks:
     ) -> NetworkMinimum:
         """Descend from a point; see `NetworkSolver.minimise`."""
         M, count = problem.M, problem.rows * problem.M
+        tol = self.tol if final else LOOSER * self.tol
 
         def point_of(z: FloatArray) -> Point:
             X = room(problem.rows, problem.wide)
@@ -180,7 +185,7 @@ class Blocks:
                 function, z, value, gradient, precondition, most, self.memory
             )
             done, calls = done + steps, calls + used
-            if before - value <= self.tol * abs(value) * max(steps, 1):
+            if before - value <= tol * abs(value) * max(steps, 1):
                 reason = Reason.CONVERGED if steps else Reason.STUCK
                 break
         point = point_of(z)
@@ -229,8 +234,7 @@ class _Inverse:
         # what neither data nor a prior holds is held a little, in units of the rest
         floor = 1e-10 * np.trace(total, axis1=1, axis2=2)[:, None] + np.finfo(float).tiny
         total[:, eye, eye] += prior + floor
-        found: FloatArray = np.linalg.inv(total)
-        return found
+        return np.asarray(np.linalg.inv(total), dtype=np.float64)
 
     def __call__(self, gradient: FloatArray) -> FloatArray:
         """Return minus the step."""
@@ -249,7 +253,7 @@ class _Inverse:
         return np.concatenate([x[:, :M].ravel(), *steps])
 
     def _free(self, V: FloatArray) -> FloatArray:
-        """The covariance of the activities without the outputs' data, times V."""
+        """Multiply by the covariance that activities have without the outputs' data."""
         p, every = self.problem, self.problem.layout.every
         W, X = self.point.W, self.point.X
         p.passes.adjoint(W, X, self.D, V, p.M, weights=False)
@@ -304,7 +308,7 @@ def _lbfgs(
 
 
 def _lbfgsb(
-    function: Function, first: FloatArray, options: Everything | Forcing
+    function: Function, first: FloatArray, options: Everything | Forcing, *, final: bool
 ) -> tuple[FloatArray, int, int, Reason, float]:
     """SciPy's; where it ended, iterations, evaluations, why, and the slope over the first."""
     value, gradient = function(first)
@@ -325,7 +329,7 @@ def _lbfgsb(
             "maxiter": options.max_iter,
             "maxfun": 2 * options.max_iter,
             "maxcor": options.memory,
-            "ftol": options.tol,
+            "ftol": options.tol if final else LOOSER * options.tol,
             "gtol": 0.0,
         },
     )

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
 import numpy as np
 
-from symda.build.network import room
+from symda.build.network_layout import room
 from symda.solve.network.minimum import NetworkMinimum
 from symda.solve.network.problem import NetworkProblem, Point
 from symda.status import Reason
 from symda.types import FloatArray
-
 
 #: Shares of a step that are tried one after the other.
 SHARES = (1.0, 0.3, 0.1)
@@ -72,7 +72,8 @@ class Levenberg:
         least = 1e-9 * problem.precision
         first = work.slope()
         done, reason, cg_tol = 0, Reason.LIMIT, self.cg_tol
-        for done in range(1, self.max_iter + 1):
+        while done < self.max_iter:
+            done += 1
             step, steps = work.step(mu, cg_tol, self.max_cg)
             inner += steps
             promised = work.terms.total - step.predicted
@@ -112,8 +113,8 @@ class Levenberg:
 
 @dataclass(frozen=True, eq=False)
 class _Step:
-    dX: FloatArray
-    dW: FloatArray
+    activities: FloatArray
+    weights: FloatArray
     errors: FloatArray  #: c_f Rf times those of the nodes behind the inputs, afterwards.
     predicted: float  #: Of the linearised action, without damping.
 
@@ -146,14 +147,14 @@ class _Linearised:
         return float(np.sqrt(np.vdot(GX, GX) + np.vdot(G, G)))
 
     def gain(self, step: _Step, share: float = 1.0) -> float:
-        """What a step gains, or a `share` of it; not positive, or nan, where it leads nowhere.
+        """Return what a step gains, or a `share` of it; not positive where it leads nowhere.
 
         Where the activities go is either what the step says of them, or, as nearly as the
         linearised network does where Rf is large, what the equations say with the step's errors.
         """
         found = -np.inf
         for X in (self._followed(step, share), self._moved(step, share)):
-            point = Point(X, self.point.W + share * step.dW)
+            point = Point(X, self.point.W + share * step.weights)
             R, D = self._spare
             with np.errstate(over="ignore", invalid="ignore"):
                 self.problem.passes.linearise(point.W, X, D, R, self.problem.M)
@@ -166,7 +167,7 @@ class _Linearised:
 
     def _moved(self, step: _Step, share: float) -> FloatArray:
         X = room(*self.point.X.shape)
-        np.multiply(step.dX, share, out=X)
+        np.multiply(step.activities, share, out=X)
         X += self.point.X
         return X
 
@@ -174,9 +175,9 @@ class _Linearised:
         p, X = self.problem, room(*self.point.X.shape)
         every = p.layout.every
         X[every.size :] = (1.0 - share) * self.R[every.size :] + (share / self.cf) * step.errors
-        X[every] = self.point.X[every] + share * step.dX[every]
+        X[every] = self.point.X[every] + share * step.activities[every]
         with np.errstate(over="ignore", invalid="ignore"):
-            p.passes.forward(self.point.W + share * step.dW, X, None, p.M)
+            p.passes.forward(self.point.W + share * step.weights, X, None, p.M)
         X[:, p.M :] = 0.0
         return X
 
@@ -189,7 +190,7 @@ class _Linearised:
 
     def step(self, mu: float, tol: float, most: int) -> tuple[_Step, int]:
         """Return the step at this damping, and how many conjugate gradients it took."""
-        p, cf = self.problem, self.cf
+        p = self.problem
         freedom = 1.0 / (p.wd + mu)
         pull = p.wd * (p.w0 - self.point.W)
         source = p.towards(self.point.X)
@@ -210,7 +211,7 @@ class _Linearised:
         return _Step(V, dW, errors, self._predicted(V, dW, errors)), steps
 
     def _predicted(self, dX: FloatArray, dW: FloatArray, errors: FloatArray) -> float:
-        """The linearised action after a step whose multipliers of the equations are `errors`."""
+        """Return the linearised action after a step, whose errors times c_f Rf are `errors`."""
         p, X = self.problem, self.point.X
         rest = p.y_out - X[p.outputs] - dX[p.outputs]
         before, _ = p.cost(p.y_out - X[p.outputs])
@@ -319,8 +320,7 @@ class _Linearised:
     def _inverse(self, S: FloatArray) -> FloatArray:
         L = S.shape[1]
         S[:, np.arange(L), np.arange(L)] += self.v_out[:, : self.problem.M].T
-        found: FloatArray = np.linalg.inv(S)
-        return found
+        return np.asarray(np.linalg.inv(S), dtype=np.float64)
 
 
 def _conjugate_gradients(
@@ -330,7 +330,7 @@ def _conjugate_gradients(
     tol: float,
     most: int,
 ) -> tuple[FloatArray, int]:
-    """Solve apply(x) = right from x = 0, until its preconditioned residual is `tol` of the first."""
+    """Solve apply(x) = right from 0, until the preconditioned residual is `tol` of the first."""
     x, r = np.zeros_like(right), right.copy()
     z = precondition(r)
     p, old = z.copy(), float(np.vdot(r, z))

@@ -28,7 +28,9 @@ class NetworkMinimum:
 class NetworkSolver(Protocol):
     """Minimises the action of a network at one Rf."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What users call it."""
 
     def minimise(
         self, problem: NetworkProblem, start: Point, rf: float, *, final: bool = True

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from symda.build.network import Passes, padded, room
+from symda.build.network_layout import Passes, padded, room
 from symda.declare.network import Network
 from symda.observe.pairs import Pairs
 from symda.types import FloatArray, IntArray
@@ -88,7 +88,7 @@ class NetworkProblem:
         self._priors()
 
     def _rows_of(self, values: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Data and c_m Rm as rows; 0 where there is no pair."""
+        """Return data and c_m Rm as rows; 0 where there is no pair."""
         y = room(values.reshape(self.M, -1).shape[1], self.wide)
         q = room(*y.shape)
         y[:, : self.M] = values.reshape(self.M, -1).T

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from symda.build.network import room
+from symda.build.network_layout import room
 from symda.solve.network.problem import NetworkProblem
 from symda.types import FloatArray
 
@@ -65,13 +65,18 @@ def by_lbfgs(problem: NetworkProblem, start: FloatArray, seconds: float) -> Trai
         value, gradient = loss(W)
         best.see(W, value)
         if time.perf_counter() - began > seconds:
-            raise _OutOfTime
+            raise _OutOfTimeError
         return value / unit, gradient / unit
 
-    options = {"maxiter": 10**6, "maxfun": 10**6, "maxcor": 20, "ftol": 1e-12, "gtol": 0.0}
     try:
-        minimize(scaled, start, jac=True, method="L-BFGS-B", options=options)
-    except _OutOfTime:
+        minimize(
+            scaled,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 10**6, "maxfun": 10**6, "maxcor": 20, "ftol": 1e-12, "gtol": 0.0},
+        )
+    except _OutOfTimeError:
         pass
     return Training(best.weights, best.level, best.seen, time.perf_counter() - began)
 
@@ -108,7 +113,7 @@ TRAINING: dict[str, Callable[[NetworkProblem, FloatArray, float], Training]] = {
 }
 
 
-class _OutOfTime(Exception):
+class _OutOfTimeError(Exception):
     """The time is over."""
 
 
