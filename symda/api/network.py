@@ -9,7 +9,8 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from inspect import signature
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -28,7 +29,7 @@ from symda.anneal.networks import (
 from symda.api.network_run import NetworkRun
 from symda.build.network import network_passes
 from symda.build.network_layout import Layout
-from symda.checks import integer, number
+from symda.checks import integer, number, outside
 from symda.declare import StudentT
 from symda.declare.network import Network
 from symda.errors import DataError, OptionError
@@ -242,6 +243,23 @@ class NetworkAction:
         return NetworkGradient(level, self.network.split(gradient))
 
 
+def network_action(network: Network, *rest: object, **options: Any) -> NetworkAction:
+    """Return what `sd.Action` makes of a network.
+
+    Raises
+    ------
+    OptionError
+        For an argument that only equations have.
+    """
+    known = list(signature(NetworkAction).parameters)[1:]
+    if rest or not options.keys() <= set(known):
+        said = [*map(repr, rest), *(f"{name}={value!r}" for name, value in options.items())]
+        raise OptionError(
+            f"Action: of a network there are {' and '.join(known)}, got {', '.join(said)}."
+        )
+    return NetworkAction(network, **options)
+
+
 @dataclass(frozen=True, eq=False)
 class NetworkGradient:
     """A level, and its gradient by each block of weights."""
@@ -274,7 +292,7 @@ def _warn(problem: NetworkProblem) -> None:
             "they are free to memorise the outputs, so that levels say nothing. Say how they are "
             "spread, sd.Model.layered(..., input_prior=sd.Normal(0.0, 1.0)).",
             NetworkWarning,
-            stacklevel=4,
+            stacklevel=outside(),
         )
     data = problem.outputs.size * problem.M
     free = sum(
@@ -288,7 +306,7 @@ def _warn(problem: NetworkProblem) -> None:
             "outputs: many weights fit them equally well, and the lowest level fits the noise. "
             "Give weights a prior, sd.Model.layered(..., prior=sd.Normal(0.0, 0.5)).",
             NetworkWarning,
-            stacklevel=4,
+            stacklevel=outside(),
         )
 
 
@@ -324,7 +342,13 @@ def _start(
 
 
 def _draw(draw: Callable[[np.random.Generator], FloatArray], seed: int, k: int) -> FloatArray:
-    return np.asarray(draw(np.random.default_rng([seed, k])), dtype=np.float64)
+    given = draw(np.random.default_rng([seed, k]))
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"anneal: start must return a vector of weights, got {given!r}."
+        ) from error
 
 
 def _checked(problem: NetworkProblem, weights: FloatArray) -> FloatArray:
