@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
 import symda as sd
+from symda.build.compile import build
 from symda.build.network import CompiledPasses, network_source
 from symda.build.network_layout import Layout, room
 from symda.build.network_numpy import NumpyPasses
@@ -33,16 +36,14 @@ def numpy_passes(network: Network, L_in: int, L_out: int) -> NumpyPasses:
 
 
 @cache
-def _library(activations: tuple, network: Network):
-    from symda.build.compile import build
-
-    return build(network_source(network)).library
+def library() -> Path:
+    """The compiled module of logistic networks, whatever their widths."""
+    return build(network_source(sd.Model.layered([1, 1]))).library
 
 
 def compiled_passes(network: Network, L_in: int, L_out: int, threads: int = 1) -> CompiledPasses:
-    library = _library(network.activations, sd.Model.layered([1] * 2, activation="logistic"))
     assert network.activations == sd.Model.layered([1, 1]).activations
-    return CompiledPasses(library, Layout.of(network, L_in, L_out), threads)
+    return CompiledPasses(library(), Layout.of(network, L_in, L_out), threads)
 
 
 def twin(
@@ -77,3 +78,54 @@ def random_point(problem: NetworkProblem, seed: int = 0) -> Point:
     X = room(problem.rows, problem.wide)
     X[:, : problem.M] = rng.normal(0.5, 0.5, size=(problem.rows, problem.M))
     return Point(X, rng.normal(size=problem.network.weights))
+
+
+def equations(network: Network, X: np.ndarray, W: np.ndarray) -> np.ndarray:
+    """Residuals (neurons behind the inputs, pairs) of logistic nodes, written out; also complex."""
+    matrices, rows = network.split(W), np.concatenate([[0], np.cumsum(network.widths)])
+    x = [X[a:b] for a, b in pairwise(rows)]
+    found = []
+    for n, node in enumerate(network.nodes):
+        if not node.terms:
+            continue
+        r = x[n].copy()
+        for term in node.terms:
+            z = sum(matrices[one.block] @ x[one.source] for one in term.connections)
+            r -= logistic(z if term.bias is None else z + matrices[term.bias][:, None])
+        found.append(r)
+    return np.concatenate(found)
+
+
+def least_squares(problem: NetworkProblem, rf: float, z: np.ndarray) -> np.ndarray:
+    """What the action is half the squares of, at z = (activities, weights); Gaussian noise."""
+    p, network, M = problem, problem.network, problem.M
+    X, W = z[: p.rows * M].reshape(p.rows, M), z[p.rows * M :]
+    parts = [
+        np.sqrt(p.c_m / p.pairs.input_variance.reshape(M, -1).T)
+        * (X[p.inputs] - p.pairs.inputs.reshape(M, -1).T),
+        np.sqrt(p.c_m / p.pairs.variance.reshape(M, -1).T)
+        * (X[p.outputs] - p.pairs.outputs.reshape(M, -1).T),
+        np.sqrt(p.c_f * rf) * equations(network, X, W),
+    ]
+    for prior, one in zip(network.prior, network.split(W), strict=True):
+        if prior is not None:
+            parts.append(np.sqrt(p.c_m) * (one - prior.mean) / prior.sd)
+    if network.input_prior is not None:
+        free, one = network.input_prior, X[p.unmeasured]
+        parts.append(np.sqrt(p.c_m) * (one - free.mean) / free.sd)
+    return np.concatenate([part.ravel() for part in parts])
+
+
+def slopes_of(problem: NetworkProblem, rf: float, z: np.ndarray) -> np.ndarray:
+    """Their derivatives by z, exact to rounding: the imaginary part of a tiny imaginary step."""
+    columns = []
+    for k in range(z.size):
+        moved = z.astype(complex)
+        moved[k] += 1e-30j
+        columns.append(least_squares(problem, rf, moved).imag / 1e-30)
+    return np.array(columns).T
+
+
+def flat(point: Point, M: int) -> np.ndarray:
+    """Activities and weights of a point as one vector."""
+    return np.concatenate([point.X[:, :M].ravel(), point.W])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from symda.build.network_layout import room
 from symda.solve.network.minimum import NetworkMinimum
@@ -15,6 +15,10 @@ from symda.solve.network.problem import NetworkProblem, Point
 from symda.status import Reason
 from symda.types import FloatArray
 
+#: Where so little of the first slope is left that nothing gained any more is a minimum.
+LEFT = 1e-3
+#: SciPy's word for a search along a line that found nothing lower.
+LOST = 2
 #: A function of a vector: its value and gradient.
 Function = Callable[[FloatArray], tuple[float, FloatArray]]
 
@@ -185,12 +189,16 @@ class Blocks:
                 function, z, value, gradient, precondition, most, self.memory
             )
             done, calls = done + steps, calls + used
+            if value <= problem.rounding(rf):
+                reason = Reason.CONVERGED
+                break
             if before - value <= tol * abs(value) * max(steps, 1):
-                reason = Reason.CONVERGED if steps else Reason.STUCK
+                reason = Reason.CREEPING if steps else Reason.STUCK
                 break
         point = point_of(z)
         last = float(np.linalg.norm(gradient))
         slope = last / first if first > 0.0 else 0.0
+        reason = _known(reason, slope)
         terms = problem.terms(point, rf)
         return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, self.name)
 
@@ -231,9 +239,9 @@ class _Inverse:
         place = p.layout.places[number]
         prior = p.wd[place : place + block.size].reshape(block.rows, block.columns)
         eye = np.arange(block.columns)
-        # what neither data nor a prior holds is held a little, in units of the rest
-        floor = 1e-10 * np.trace(total, axis1=1, axis2=2)[:, None] + np.finfo(float).tiny
-        total[:, eye, eye] += prior + floor
+        # neurons that are saturated, or of more weights than pairs, would go far for nothing
+        held = 1e-4 * np.trace(total, axis1=1, axis2=2)[:, None] + 1e-3 * p.precision
+        total[:, eye, eye] += prior + held
         return np.asarray(np.linalg.inv(total), dtype=np.float64)
 
     def __call__(self, gradient: FloatArray) -> FloatArray:
@@ -320,19 +328,31 @@ def _lbfgsb(
         value, gradient = function(z)
         return value / unit, gradient / unit
 
+    before, reason = 1.0, Reason.LIMIT
+    tol = options.tol if final else LOOSER * options.tol
+
+    def enough(intermediate_result: OptimizeResult) -> None:
+        # SciPy's own test is a share of the first value, from which the action may fall a lot
+        nonlocal before, reason
+        now = float(intermediate_result.fun)
+        if before - now <= tol * abs(now):
+            reason = Reason.CREEPING
+            raise StopIteration
+        before = now
+
+    most = {"maxiter": options.max_iter, "maxfun": 2 * options.max_iter}
+    kept = {"maxcor": options.memory, "ftol": 0.0, "gtol": 0.0}
     found = minimize(
-        scaled,
-        first,
-        jac=True,
-        method="L-BFGS-B",
-        options={
-            "maxiter": options.max_iter,
-            "maxfun": 2 * options.max_iter,
-            "maxcor": options.memory,
-            "ftol": options.tol if final else LOOSER * options.tol,
-            "gtol": 0.0,
-        },
+        scaled, first, jac=True, method="L-BFGS-B", callback=enough, options=most | kept
     )
-    reason = Reason.CONVERGED if found.success else Reason.LIMIT
+    if found.success or found.status == LOST:
+        reason = Reason.STUCK
     last = unit * float(np.linalg.norm(found.jac))
-    return found.x, int(found.nit), int(found.nfev), reason, last / start if start > 0.0 else 0.0
+    slope = last / start if start > 0.0 else 0.0
+    return found.x, int(found.nit), int(found.nfev), _known(reason, slope), slope
+
+
+def _known(reason: Reason, slope: float) -> Reason:
+    """Return converged where little is gained any more, and little of the slope is left."""
+    ended = reason in (Reason.CREEPING, Reason.STUCK)
+    return Reason.CONVERGED if ended and slope <= LEFT else reason

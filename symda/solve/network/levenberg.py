@@ -31,7 +31,7 @@ SHARES = (1.0, 0.3, 0.1)
 #: A step is taken that gains so much of what it promised.
 LEAST = 0.01
 #: How much larger `tol` is on rungs before the last.
-LOOSER = 10.0
+LOOSER = 100.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Levenberg:
         So many steps refused in a row end it.
     """
 
-    tol: float = 1e-4
+    tol: float = 1e-5
     cg_tol: float = 1e-2
     least_cg_tol: float = 1e-4
     max_iter: int = 300
@@ -73,6 +73,9 @@ class Levenberg:
         first = work.slope()
         done, reason, cg_tol = 0, Reason.LIMIT, self.cg_tol
         while done < self.max_iter:
+            if work.terms.total <= problem.rounding(rf):
+                reason = Reason.CONVERGED
+                break
             done += 1
             step, steps = work.step(mu, cg_tol, self.max_cg)
             inner += steps

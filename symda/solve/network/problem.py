@@ -132,6 +132,12 @@ class NetworkProblem:
         """Return Rf at which c_f Rf is `ratio` times c_m Rm of a typical datum."""
         return ratio * self.precision / self.c_f
 
+    def rounding(self, rf: float) -> float:
+        """Return the action of errors that are rounding of doubles: below it there is nothing."""
+        sides = ((self.q_in, self.y_in), (self.q_out, self.y_out))
+        total = sum(float(np.vdot(q + self.c_f * rf, y**2)) for q, y in sides)
+        return total * float(np.finfo(float).eps) ** 2
+
     def cost(self, e: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Cost of errors of the outputs (L, pairs), and half the weight of e^2 there."""
         if self.df is None:

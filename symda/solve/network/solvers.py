@@ -40,7 +40,7 @@ class Chosen(Levenberg):
             done = found.iterations + blocks.iterations
             return replace(found, iterations=done, inner=found.inner + blocks.inner)
         again = super().minimise(problem, blocks.point, rf, final=final)
-        lower = again if again.terms.total <= blocks.terms.total else blocks
+        lower = again if again.terms.total < blocks.terms.total else blocks
         done = found.iterations + blocks.iterations + again.iterations
         inner = found.inner + blocks.inner + again.inner
         slope = found.slope * blocks.slope * (again.slope if lower is again else 1.0)
