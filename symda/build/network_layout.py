@@ -151,6 +151,17 @@ class Passes(Protocol):
         Errors of nodes have the variance `noise`, inputs `spread` (rows, pairs), weights `freedom`.
         """
 
+    def normal(
+        self,
+        W: FloatArray,
+        X: FloatArray,
+        D: FloatArray,
+        dW: FloatArray,
+        inverse: FloatArray,
+        M: int,
+    ) -> FloatArray:
+        """J^T inverse J dW (W,), J the outputs' slopes by the weights, inverse (L L, pairs)."""
+
     def curvature(
         self, W: FloatArray, X: FloatArray, D: FloatArray, inverse: FloatArray, M: int
     ) -> FloatArray:
