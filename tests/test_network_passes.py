@@ -76,6 +76,9 @@ class Given:
         found["covariance"] = passes.covariance(*given, self.freedom, 0.3, self.spread, M)
         found["of states"] = passes.covariance(*given, None, 0.3, self.spread, M)
         found["curvature"] = passes.curvature(*given, self.inverse, M)
+        turned = room(self.inverse[0].size, self.wide)
+        turned[:, :M] = self.inverse.reshape(M, -1).T
+        found["normal"] = passes.normal(*given, self.dW, turned, M)
         return found
 
 

@@ -10,13 +10,14 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from symda.analyse.networks import determined
+from symda.analyse.networks import determined, predict
 from symda.anneal.ladder import Ladder
 from symda.anneal.networks import (
     FIRST,
@@ -230,6 +231,62 @@ class NetworkAction:
             )
             dataset.coords["training"] = list(trained)
         return run
+
+    def outputs(self, weights: Sequence[ArrayLike] | FloatArray, inputs: ArrayLike) -> FloatArray:
+        """Return what weights give for inputs, the equations exact: a twin's data without noise.
+
+        Parameters
+        ----------
+        weights : list of arrays, or ndarray (W,)
+            A matrix, or biases, for each block of `network.blocks`; or all in one vector.
+        inputs : (M, L), or (M, S, L) of sequences
+            L neurons of the input; others are at their prior's mean, 0 without one.
+
+        Returns
+        -------
+        ndarray (M, N) or (M, S, N)
+            All N neurons of the output.
+
+        Raises
+        ------
+        DataError, ModelError
+            If inputs or weights do not fit the network.
+        """
+        network = self.network
+        x = np.asarray(inputs, dtype=np.float64)
+        places, width = network.sequence, network.nodes[network.outputs[0]].width
+        if x.ndim != (3 if places > 1 else 2) or (places > 1 and x.shape[1] != places):
+            expected = f"(M, {places}, L)" if places > 1 else "(M, L)"
+            raise DataError(f"outputs: inputs must have the shape {expected}, got {x.shape}.")
+        if x.shape[-1] > network.nodes[0].width:
+            raise DataError(
+                f"outputs: {x.shape[-1]} inputs for {network.nodes[0].width} neurons."
+            )
+        passes = network_passes(Layout.of(network, x.shape[-1], width))
+        mean = 0.0 if network.input_prior is None else float(network.input_prior.mean)
+        found = predict(passes, network.join(weights, "outputs"), x.reshape(len(x), -1), mean)
+        return found.reshape(*x.shape[:-1], width)
+
+    def load(self, path: str | Path, pairs: Pairs) -> NetworkRun:
+        """Read a run written by `NetworkRun.save`, of this network and these pairs.
+
+        Raises
+        ------
+        DataError
+            If the file is of another network or number of pairs, or cannot be read.
+        """
+        try:
+            with xr.open_dataset(path, engine="h5netcdf") as opened:
+                dataset = opened.load()
+        except (OSError, ValueError) as error:
+            raise DataError(f"load: {path} cannot be read as a run: {error}.") from error
+        own = {"network": repr(self.network), "pairs": len(pairs), "averaging": self.averaging}
+        for what, value in own.items():
+            if dataset.attrs.get(what) != value:
+                raise DataError(
+                    f"load: {path} has {what} {dataset.attrs.get(what)!r}, expected {value!r}."
+                )
+        return NetworkRun(dataset, self.network, self.problem(pairs))
 
     def backpropagate(
         self, pairs: Pairs, weights: Sequence[ArrayLike] | FloatArray

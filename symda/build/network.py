@@ -126,6 +126,22 @@ class CompiledPasses:
         found.transpose(0, 2, 1)[:, *below] = gram[:, :M].T
         return found
 
+    def normal(
+        self,
+        W: FloatArray,
+        X: FloatArray,
+        D: FloatArray,
+        dW: FloatArray,
+        inverse: FloatArray,
+        M: int,
+    ) -> FloatArray:
+        """See `Passes.normal`."""
+        L = self._outputs.size
+        G = room(self._parts(M)[1], W.size)
+        given = (D.shape[0], dW, self._outputs.ctypes.data, L, inverse, G)
+        self._run("normal", M, W, X, D, *given)
+        return _summed(G)
+
     def curvature(
         self, W: FloatArray, X: FloatArray, D: FloatArray, inverse: FloatArray, M: int
     ) -> FloatArray:

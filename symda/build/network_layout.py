@@ -152,6 +152,17 @@ class Passes(Protocol):
         each use of a weight counts as one of its own, which matters where weights are shared.
         """
 
+    def normal(
+        self,
+        W: FloatArray,
+        X: FloatArray,
+        D: FloatArray,
+        dW: FloatArray,
+        inverse: FloatArray,
+        M: int,
+    ) -> FloatArray:
+        """J^T inverse J dW (W,), J the outputs' slopes by the weights, inverse (L L, pairs)."""
+
     def curvature(
         self, W: FloatArray, X: FloatArray, D: FloatArray, inverse: FloatArray, M: int
     ) -> FloatArray:

@@ -168,6 +168,25 @@ class NumpyPasses:
         found: FloatArray = np.einsum("ram,rm,rbm->mab", P, weight, P)
         return found
 
+    def normal(
+        self,
+        W: FloatArray,
+        X: FloatArray,
+        D: FloatArray,
+        dW: FloatArray,
+        inverse: FloatArray,
+        M: int,
+    ) -> FloatArray:
+        """See `Passes.normal`."""
+        T = np.zeros_like(X)
+        self.tangent(W, X, D, dW, T, M)
+        outputs, L = self.layout.outputs, self.layout.outputs.size
+        V = np.zeros_like(X)
+        V[outputs] = np.einsum("abm,bm->am", inverse.reshape(L, L, -1), T[outputs])
+        found = self.adjoint(W, X, D, V, M, weights=True)
+        assert found is not None
+        return found
+
     def curvature(
         self, W: FloatArray, X: FloatArray, D: FloatArray, inverse: FloatArray, M: int
     ) -> FloatArray:

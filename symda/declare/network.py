@@ -241,8 +241,8 @@ def gain(activation: Expr, fan_in: int) -> float:
     Glorot and Bengio, AISTATS 2010: 1/sqrt(fan in), over the slope of the activation where it is
     linear; He et al., ICCV 2015, of a rectifier sqrt(2/fan in).
     """
-    at_rest = activation.diff(Z).subs(Z, 0)
-    slope = float(at_rest) if at_rest.is_number and at_rest.is_finite else 0.0
-    if not isfinite(slope) or slope == 0.0:
-        slope = sqrt(0.5)
-    return 1.0 / (abs(slope) * sqrt(fan_in))
+    slope = activation.diff(Z)
+    # on both sides: a rectifier has its kink at 0
+    squares = [float(slope.subs(Z, side)) ** 2 for side in (-0.1, 0.1)]
+    size = sqrt(sum(squares) / 2.0)
+    return 1.0 / ((size if isfinite(size) and size > 0.0 else 1.0) * sqrt(fan_in))

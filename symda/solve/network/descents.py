@@ -340,10 +340,19 @@ def _lbfgsb(
             raise StopIteration
         before = now
 
-    most = {"maxiter": options.max_iter, "maxfun": 2 * options.max_iter}
-    kept = {"maxcor": options.memory, "ftol": 0.0, "gtol": 0.0}
     found = minimize(
-        scaled, first, jac=True, method="L-BFGS-B", callback=enough, options=most | kept
+        scaled,
+        first,
+        jac=True,
+        method="L-BFGS-B",
+        callback=enough,
+        options={
+            "maxiter": options.max_iter,
+            "maxfun": 2 * options.max_iter,
+            "maxcor": options.memory,
+            "ftol": 0.0,
+            "gtol": 0.0,
+        },
     )
     if found.success or found.status == LOST:
         reason = Reason.STUCK

@@ -305,10 +305,12 @@ class _Linearised:
             V[p.outputs] = alpha
             return self._back(V)
 
+        turned = room(inverse.shape[1] ** 2, p.wide)
+        turned[:, : p.M] = inverse.reshape(p.M, -1).T
         diagonal = p.passes.curvature(W, X, D, inverse, p.M) + 1.0 / freedom
 
         def apply(dW: FloatArray) -> FloatArray:
-            return back(weighed(outputs(dW))) + dW / freedom
+            return p.passes.normal(W, X, D, dW, turned, p.M) + dW / freedom
 
         right = back(weighed(e)) + pull
         dW, steps = _conjugate_gradients(apply, lambda r: r / diagonal, right, tol, most)
