@@ -133,7 +133,7 @@ def _drawn(
         q, r = np.linalg.qr(rng.normal(size=(n, n)))
         q *= np.sign(np.diag(r))
         matrix = q[: block.rows, : block.columns]
-        if shifted:
+        if shifted and block.columns > 1:
             # activities have a mean, of which nothing is to be sent on
             matrix = matrix - matrix.mean(axis=1, keepdims=True)
         found: FloatArray = size * np.sqrt(block.columns / block.fan_in) * matrix

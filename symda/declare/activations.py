@@ -90,7 +90,7 @@ def _known(given: object, where: str) -> Expr:
 
 def _slope(written: Expr) -> Expr:
     """Return the derivative, those of jumps left out."""
-    slope = sp.diff(written, Z)
+    slope = sp.diff(written.replace(sp.Mod, lambda a, b: a - b * sp.floor(a / b)), Z)
     jumps = {one: sp.S.Zero for one in slope.atoms(sp.DiracDelta)}
     jumps |= {one: sp.S.Zero for one in slope.atoms(sp.Derivative)}
     return sp.simplify(slope.xreplace(jumps))

@@ -243,6 +243,6 @@ def gain(activation: Expr, fan_in: int) -> float:
     """
     slope = activation.diff(Z)
     # on both sides: a rectifier has its kink at 0
-    squares = [float(slope.subs(Z, side)) ** 2 for side in (-0.1, 0.1)]
+    squares = [abs(complex(slope.subs(Z, side))) ** 2 for side in (-0.1, 0.1)]
     size = sqrt(sum(squares) / 2.0)
     return 1.0 / ((size if isfinite(size) and size > 0.0 else 1.0) * sqrt(fan_in))
