@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -28,9 +27,10 @@ from symda.anneal.networks import (
     start_weights,
 )
 from symda.api.network_run import NetworkRun
+from symda.api.network_warnings import warn_of
 from symda.build.network import network_passes
 from symda.build.network_layout import Layout
-from symda.checks import integer, number, outside
+from symda.checks import integer, number
 from symda.declare import StudentT
 from symda.declare.network import Network
 from symda.errors import DataError, OptionError
@@ -49,10 +49,6 @@ if TYPE_CHECKING:
 
 #: The ladder of a run without one: c_f Rf from 10 to a million times the precision of the data.
 LADDER = Ladder(alpha=10.0, rungs=6)
-
-
-class NetworkWarning(UserWarning):
-    """A network whose levels mean less than they seem to."""
 
 
 class NetworkAction:
@@ -168,7 +164,7 @@ class NetworkAction:
         seed = integer(seed, f"{where}: seed", least=0)
         problem = self.problem(pairs, threads=integer(threads, f"{where}: threads"))
         chosen = network_solver(solver, options)
-        _warn(problem)
+        warn_of(problem)
         rungs = _rungs(problem, ladder)
         draw = _start(problem, start)
         fixed = isinstance(draw, np.ndarray)
@@ -337,32 +333,6 @@ def _degrees(noise: object) -> float | None:
         f"Action: noise of a network's outputs is sd.StudentT(df, 0.0), its scale the pairs' own, "
         f"got {noise!r}."
     )
-
-
-def _warn(problem: NetworkProblem) -> None:
-    network = problem.network
-    if problem.unmeasured.size and not problem.xd:
-        warnings.warn(
-            f"{problem.unmeasured.size} neurons of the input are not measured and have no prior: "
-            "they are free to memorise the outputs, so that levels say nothing. Say how they are "
-            "spread, sd.Model.layered(..., input_prior=sd.Normal(0.0, 1.0)).",
-            NetworkWarning,
-            stacklevel=outside(),
-        )
-    data = problem.outputs.size * problem.M
-    free = sum(
-        block.size
-        for block, prior in zip(network.blocks, network.prior, strict=False)
-        if prior is None
-    )
-    if free and network.weights > data:
-        warnings.warn(
-            f"{network.weights} weights, {free} of them without a prior, against {data} measured "
-            "outputs: many weights fit them equally well, and the lowest level fits the noise. "
-            "Give weights a prior, sd.Model.layered(..., prior=sd.Normal(0.0, 0.5)).",
-            NetworkWarning,
-            stacklevel=outside(),
-        )
 
 
 def _rungs(problem: NetworkProblem, ladder: Ladder | None) -> list[float]:
