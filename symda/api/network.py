@@ -278,7 +278,7 @@ class NetworkAction:
         for what, value in own.items():
             if dataset.attrs.get(what) != value:
                 raise DataError(
-                    f"load: {path} has {what} {dataset.attrs.get(what)!r}, expected {value!r}."
+                    f"load: {path} has {what} {dataset.attrs.get(what)}, expected {value}."
                 )
         return NetworkRun(dataset, self.network, self.problem(pairs))
 
