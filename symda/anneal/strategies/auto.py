@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.anneal.levels import HIT, expected_band
+from symda.anneal.levels import HIT, RARE, expected_band, unseen
 from symda.anneal.starts import Simulated
 from symda.anneal.strategies.full_window import FullWindow
 from symda.anneal.strategies.population import Population
@@ -41,7 +41,8 @@ SHOT = 10.0
 TURNS, ALONE = 2, 8
 #: With fewer data than this share of a path's unknowns little is measured.
 SPARSE = 0.1
-#: Met so often, after every kind had its turn, a level is the lowest though the data disagree.
+#: Met so often, a level is the lowest though others are near; after every kind had its turn also
+#: though the data disagree.
 SURE = 20
 #: In the upper quarter of the band, a standard deviation above its middle, a level is to be met so
 #: many times as often: a lower one would be more likely.
@@ -83,7 +84,8 @@ class Auto:
     the noise is Gaussian with known variances.
 
     The run ends when the lowest level was met `met` times, or three times as often in the upper
-    quarter of what the noise lets expect, by two kinds at least or after every kind had its turn;
+    quarter of what the noise lets expect, by two kinds at least or after every kind had its turn,
+    and a level near it that was not met yet is unlikely (`symda.anneal.levels.unseen`);
     where it is not known what to expect, `met` times after every kind had its turn; where it is too
     high, 20 times after that; or at the limits of time and of paths. Where little is measured two
     rounds of shooting stand for the turn of every kind, with one of simulated and one of uniform
@@ -248,6 +250,16 @@ class Campaign:
             lines.append(f"{told} the lowest level{', and count as one' if kind.once else ''}")
         return (*lines, f"ended because {self.reason}")
 
+    def _rare(self) -> bool:
+        """Whether levels near the lowest that were not met yet are unlikely, or need no more."""
+        minima = {
+            self.attempts[k]: r.level
+            for k, r in sorted(self.results.items(), key=lambda one: -one[1].level)
+            if _ended(r) and r.status[-1] == Status.CONVERGED.code
+        }
+        share, _ = unseen(np.array(list(minima.values())), self.job.problem.measurement_scale)
+        return share <= RARE or sum(self.met().values()) >= SURE
+
     def _bar(self) -> float:
         # of a density the action is below 0 as well, and need not grow with the window
         if self.lowest is None or not self.job.problem.gaussian:
@@ -293,9 +305,9 @@ class Campaign:
         turn = "every kind of start had its turn"
         # all paths of one kind may end in one wrong place
         agreed = len(met) > 1 or tried
-        if count >= self._wanted() and above is False and agreed:
+        if count >= self._wanted() and above is False and agreed and self._rare():
             return f"{said}, and that is within what the noise lets expect"
-        if count >= self.auto.met and above is None and tried:
+        if count >= self.auto.met and above is None and tried and self._rare():
             return f"{said}, {f'and {turn}' if every else 'and little is measured'}"
         if count >= self.auto.met and above and self._leads():
             return f"{said}, and little is measured; it is just above what the noise lets expect"
