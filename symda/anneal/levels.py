@@ -113,5 +113,7 @@ def unseen(actions: FloatArray, scale: float) -> tuple[float, int]:
     if not known.size:
         return 0.0, 0
     near = known[known <= known[0] + NEAR * scale]
-    sizes = [group.size for group in np.split(near, np.flatnonzero(np.diff(near) > GAP * scale) + 1)]
+    sizes = [
+        group.size for group in np.split(near, np.flatnonzero(np.diff(near) > GAP * scale) + 1)
+    ]
     return sizes.count(1) / near.size, len(sizes)
