@@ -46,7 +46,7 @@ SPARSE = 0.1
 #: though the data disagree.
 SURE = 20
 #: In the upper quarter of the band, a standard deviation above its middle, a level is to be met so
-#: many times as often: a lower one would be more likely.
+#: many times as often: a lower one would be more likely. So many rounds of shaken paths are a hit.
 DOUBT = 3
 #: Paths climb no further from this far above the lowest level, as a share of it and in its units.
 ABOVE, UNITS = 0.2, 20.0
@@ -251,6 +251,12 @@ class Campaign:
         low, high = self.band
         return self.auto.met * (DOUBT if self._value() > high - 0.25 * (high - low) else 1)
 
+    def _count(self) -> int:
+        """How often the lowest level was met; from beside itself that counts for less."""
+        met = self.met()
+        beside = sum(met.get(kind.name, 0) for kind in self.kinds if kind.beside)
+        return sum(met.values()) - beside + beside // DOUBT
+
     def told(self) -> tuple[str, ...]:
         """Say in words what was done, and why it ended."""
         hits, lines = self._hits(), []
@@ -279,7 +285,7 @@ class Campaign:
             if _ended(r) and r.status[-1] == Status.CONVERGED.code
         }
         share, _ = unseen(np.array(list(minima.values())), self.job.problem.measurement_scale)
-        return share <= RARE or sum(self.met().values()) >= SURE
+        return share <= RARE or self._count() >= SURE
 
     def _bar(self) -> float:
         # of a density the action is below 0 as well, and need not grow with the window
@@ -330,17 +336,16 @@ class Campaign:
 
     def _enough(self) -> str:
         """Return why the run is to end, or an empty string."""
-        met, above = self.met(), self.above()
-        count = sum(met.values())
-        tried = self._tried()
+        met, above, count = self.met(), self.above(), self._count()
+        tried, beside = self._tried(), [kind.name for kind in self.kinds if kind.beside]
         every = all(kind.name in self._work for kind in self.kinds)
-        said = f"the lowest level was met {count} times"
+        said = f"the lowest level was met {sum(met.values())} times"
         turn = "every kind of start had its turn"
         # all paths of one kind may end in one wrong place
-        agreed = len(met) > 1 or tried
+        agreed = len({name for name in met if name not in beside}) > 1 or tried
         if count >= self._wanted() and above is False and agreed and self._rare():
             return f"{said}, and that is within what the noise lets expect"
-        if count >= self.auto.met and above is None and tried and self._rare():
+        if count >= self._wanted() and above is None and tried and self._rare():
             return f"{said}, {f'and {turn}' if every else 'and little is measured'}"
         if count >= self.auto.met and above and self._leads():
             return f"{said}, and little is measured; it is just above what the noise lets expect"
