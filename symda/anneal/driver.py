@@ -294,7 +294,7 @@ def _adaptive(
         for one in campaign.rounds():
             spent = time.monotonic() - began
             late = limit is not None and spent > LOOK * limit
-            if late and off is None and campaign.above():
+            if late and off is None and campaign.wanting():
                 off = asked()
                 if interrupted:
                     campaign.reason = "interrupted"
@@ -333,7 +333,7 @@ def _adaptive(
         reporter.stop()
     if limit is not None and not campaign.levels and not interrupted:
         campaign.reason += _too_short(campaign.results.values(), time.monotonic() - began)
-    if off is None and campaign.above() and not interrupted:
+    if off is None and campaign.wanting() and not interrupted:
         off = asked()
     return found()
 

@@ -235,6 +235,11 @@ class Campaign:
         """Whether the lowest level is above what a right answer's is; None: not known."""
         return None if self.band is None else self._value() > self.band[1]
 
+    def wanting(self) -> bool:
+        """Whether the lowest level is too high; if that is not known, whether it was seldom met."""
+        above = self.above()
+        return self._count() < self._wanted() if above is None else above
+
     def _value(self) -> float:
         """Return the lowest level without the prior, as chi-squared has it."""
         lowest = self.lowest
