@@ -303,7 +303,7 @@ def _adaptive(
                     campaign.reason = "the scheme's error moves the lowest path"
                     break
             left = None if until is None else until - (time.monotonic() - began)
-            if left is not None and left <= 0.0:
+            if left is not None and left <= 0.0 and campaign.results:
                 campaign.reason = f"time limit of {settings.time_limit:g} s reached"
                 break
             strategy, size = one.kind.strategy, len(one.paths)
