@@ -414,11 +414,11 @@ def kinds_of(
             turns = ALONE if known else TURNS
             solutions.insert(0, replace(one, turns=turns, needed=TURNS) if sparse else one)
     kinds = [*solutions, *ladders] if sparse else [*ladders, *solutions]
-    if windows:
-        kinds.append(Kind("population", uniform, Population()))
     if not sparse:
         first = _high(job, SHAKEN)
         kinds.append(Kind("shaken", uniform, FullWindow(), first, needed=0, beside=True))
+    if windows:
+        kinds.append(Kind("population", uniform, Population()))
     if sparse and job.flow is not None and shoots:
         # without a band nothing else says whether what shots met is the lowest
         also = {"shooting"} if known else {"shooting", "simulated", "uniform"}
