@@ -71,7 +71,7 @@ if TYPE_CHECKING:
         SolveError,
         SymdaError,
     )
-    from symda.observe import Experiments, Grid, Observations, Pulses, Samples
+    from symda.observe import Experiments, Grid, Observations, Pairs, Pulses, Samples
     from symda.solve import Descent, Solver
 
 __version__ = "0.1.0"
@@ -106,6 +106,7 @@ __all__ = [
     "Nudged",
     "Observations",
     "OptionError",
+    "Pairs",
     "Poisson",
     "Population",
     "Pulses",
@@ -155,7 +156,7 @@ _NAMES = {
     "symda.declare.factory": "Model",
     "symda.discretise": "INTEGRATORS SCHEMES Scheme Tableau",
     "symda.errors": "BuildError DataError InputError ModelError OptionError SolveError SymdaError",
-    "symda.observe": "Experiments Grid Observations Pulses Samples",
+    "symda.observe": "Experiments Grid Observations Pairs Pulses Samples",
     "symda.solve": "Descent Solver",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}

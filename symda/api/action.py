@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
@@ -23,6 +23,7 @@ from symda.declare import (
     know_initial,
     measure,
 )
+from symda.declare.network import Network
 from symda.discretise import Method, Scheme, find_scheme, moved
 from symda.errors import OptionError
 from symda.observe import Problem
@@ -93,6 +94,15 @@ class Action(Mathematics):
         If the scheme, `model_error` or `averaging` is unknown or does not fit the model,
         `matrix_free` is asked of a model without sites, or `error_correlations` are none.
     """
+
+    def __new__(cls, *given: object, **options: object) -> Self:
+        """Of a network it makes a `NetworkAction`."""
+        if given and isinstance(given[0], Network):
+            from symda.api.network import NetworkAction
+
+            # not of this class, so that what follows is not called
+            return NetworkAction(*given, **options)  # type: ignore[arg-type, return-value]
+        return super().__new__(cls)
 
     def __init__(
         self,

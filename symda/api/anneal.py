@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from symda.anneal.report import Reporter
     from symda.anneal.strategies import Strategy
     from symda.api.action import Action
+    from symda.api.network import NetworkAction
     from symda.api.specification import Data
     from symda.build.abstract import Kernels
     from symda.declare import Parameter
@@ -176,7 +178,12 @@ def anneal(
         ladder that ends beyond the digits of doubles; also options of a window that cannot grow.
         At the end, steps that are too long for a decay of the model which the scheme does not damp.
     """
-    return _annealed(action, data, {n: v for n, v in locals().items() if n not in HANDED})
+    given = {n: v for n, v in locals().items() if n not in HANDED}
+    from symda.api.network import NetworkAction
+
+    if isinstance(action, NetworkAction):
+        return _of_network(action, data, given)
+    return _annealed(action, data, given)
 
 
 def _annealed(action: Action, data: Data, given: Mapping[str, Any], spent: float = 0.0) -> Run:
@@ -272,6 +279,26 @@ def _annealed(action: Action, data: Data, given: Mapping[str, Any], spent: float
             return divided
     preflight.warn_of_stiffness(run.dataset, stacklevel=3)
     return run
+
+
+def _of_network(action: NetworkAction, data: Any, given: Mapping[str, Any]) -> Any:
+    """Anneal a network; what it has no use for is refused.
+
+    Raises
+    ------
+    OptionError
+        For an option that networks do not have.
+    """
+    usual = {name: one.default for name, one in signature(anneal).parameters.items()}
+    said = {name: value for name, value in given.items() if value is not usual[name]}
+    known = signature(action.anneal).parameters
+    for name in said:
+        if name not in known:
+            raise OptionError(
+                f"anneal: a network has no use for {name}={said[name]!r}; there are "
+                f"{', '.join(name for name in known if name != 'pairs')}."
+            )
+    return action.anneal(data, **said)
 
 
 def _divided(

@@ -7,6 +7,7 @@ from typing import Self, cast
 
 from sympy import Expr
 
+from symda.declare import layered as layers
 from symda.declare import mechanics, mechanics_lagrange, mechanics_sympy
 from symda.declare import model as base
 from symda.declare.equations import EquationModel
@@ -87,6 +88,8 @@ class Model(base.Model):
         """Every model is one, whatever made it."""
         return base.Model in kind.__mro__
 
+    layered = staticmethod(layers.layered)
+    recurrent = staticmethod(layers.recurrent)
     from_hamiltonian = staticmethod(mechanics.from_hamiltonian)
     from_lagrangian = staticmethod(mechanics_lagrange.from_lagrangian)
     from_mechanics = staticmethod(mechanics_sympy.from_mechanics)

@@ -5,6 +5,7 @@ from symda.observe.experiments import Experiments
 from symda.observe.grid import Grid
 from symda.observe.join import bind_experiments
 from symda.observe.observations import Observations
+from symda.observe.pairs import Pairs
 from symda.observe.problem import Problem
 from symda.observe.pulses import Pulses
 from symda.observe.samples import Rule, Samples
@@ -17,6 +18,7 @@ __all__ = [
     "Experiments",
     "Grid",
     "Observations",
+    "Pairs",
     "Problem",
     "Pulses",
     "Rule",

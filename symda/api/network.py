@@ -1,0 +1,461 @@
+"""`NetworkAction`, what `sd.Action` makes of a network, and how it is annealed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from symda.analyse.networks import determined, predict
+from symda.anneal.ladder import Ladder
+from symda.anneal.networks import (
+    FIRST,
+    Rung,
+    WeightStart,
+    climb_all,
+    spread_of,
+    start_weights,
+)
+from symda.api.network_run import NetworkRun
+from symda.build.network import network_passes
+from symda.build.network_layout import Layout
+from symda.checks import integer, number
+from symda.declare import StudentT
+from symda.declare.network import Network
+from symda.errors import DataError, OptionError
+from symda.observe.pairs import Pairs
+from symda.solve.network.problem import Averaging, NetworkProblem
+from symda.solve.network.solvers import network_solver
+from symda.solve.network.training import TRAINING, Loss
+from symda.types import FloatArray
+from symda.typeset.network import network_equations
+
+if TYPE_CHECKING:
+    from symda.build import Options
+    from symda.emit import Source
+    from symda.solve.network.minimum import NetworkSolver
+    from symda.typeset.display import Readable
+
+#: The ladder of a run without one: c_f Rf from 10 to a million times the precision of the data.
+LADDER = Ladder(alpha=10.0, rungs=6)
+
+
+class NetworkWarning(UserWarning):
+    """A network whose levels mean less than they seem to."""
+
+
+class NetworkAction:
+    """The action of a network: eq. 14 of Abarbanel et al. 2017.
+
+    A(X, W) = 1/(L M) [sum Rm/2 (x - y)^2 over inputs and outputs of M pairs - log prior]
+    + Rf/(M n) sum r^2, r = x(l+1) - g(W(l) x(l)) of the n neurons behind the input, L the mean of
+    measured inputs and outputs. ``averaging="sum"`` leaves both factors out: minus the logarithm of
+    the probability. Made by ``sd.Action(network)``.
+
+    Parameters
+    ----------
+    network : Network
+        From `sd.Model.layered` or `sd.Model.recurrent`.
+    averaging : {"eq14", "sum"}
+        The factors on both sums.
+    noise : StudentT, optional
+        Of the outputs, ``sd.StudentT(4.0, 0.0)``, for outputs of which some are wrong; its scale is
+        the pairs' own. Gaussian when left out.
+
+    Raises
+    ------
+    OptionError
+        For an option that a network does not have.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        averaging: Averaging = "eq14",
+        noise: StudentT | None = None,
+    ) -> None:
+        if averaging not in ("eq14", "sum"):
+            raise OptionError(
+                f"Action: averaging of a network is 'eq14' or 'sum', got {averaging!r}."
+            )
+        self.network, self.averaging = network, averaging
+        self.df = _degrees(noise)
+
+    def __repr__(self) -> str:
+        return f"<Action of {self.network!r}>"
+
+    def equations(self) -> Readable:
+        """Return the network, its action and the gradient by back-propagation, to read."""
+        return network_equations(self.network, self.averaging, self.df)
+
+    @property
+    def source(self) -> Source:
+        """The emitted Cython: passes through any network with these activations."""
+        from symda.build.network import network_source
+
+        return network_source(self.network)
+
+    def problem(
+        self, pairs: Pairs, *, threads: int = 1, options: Options | None = None
+    ) -> NetworkProblem:
+        """Compile what is needed, or take it from the cache, and bind pairs to it.
+
+        Raises
+        ------
+        DataError
+            If the pairs are not of this network.
+        """
+        if not isinstance(pairs, Pairs):
+            raise DataError(
+                f"a network is fitted to sd.Pairs(inputs, outputs, variance=...), got "
+                f"{type(pairs).__name__}."
+            )
+        pairs.check(self.network)
+        sizes = pairs.inputs.shape[-1], pairs.outputs.shape[-1]
+        passes = network_passes(Layout.of(self.network, *sizes), options, threads)
+        return NetworkProblem(passes, pairs, averaging=self.averaging, df=self.df)
+
+    def anneal(
+        self,
+        pairs: Pairs,
+        *,
+        ladder: Ladder | None = None,
+        paths: int | None = None,
+        seed: int = 0,
+        solver: str | NetworkSolver = "newton",
+        options: Mapping[str, object] | None = None,
+        start: WeightStart | Sequence[ArrayLike] | FloatArray | None = None,
+        workers: int | None = None,
+        threads: int = 1,
+        time_limit: float | None = None,
+        baseline: bool = True,
+        progress: bool | None = None,
+    ) -> NetworkRun:
+        """Anneal the weights and activities of a network; as ``sd.anneal(action, pairs)`` does.
+
+        Parameters
+        ----------
+        ladder : Ladder, optional
+            Values of Rf in absolute numbers. Left out, six from where c_f Rf is ten times c_m Rm,
+            each ten times the one before.
+        paths : int, optional
+            Number of starts, 10 when left out.
+        start : str, function, or weights
+            ``"orthogonal"``, ``"xavier"``, ``"prior"``, ``"uniform"``, a function of a NumPy
+            generator that returns weights (W,), or weights: then there is one path. When left out
+            ``"orthogonal"``, or, if the priors have means, those means and a tenth of their spread.
+        workers : int, optional
+            Paths that climb at once, in threads.
+        threads : int
+            Threads that share the pairs of one path; results do not depend on it.
+        baseline : bool
+            Whether back-propagation is run beside it, Adam and L-BFGS, each from the start of the
+            lowest path, for as long as that took.
+        """
+        where = "anneal"
+        seed = integer(seed, f"{where}: seed", least=0)
+        problem = self.problem(pairs, threads=integer(threads, f"{where}: threads"))
+        chosen = network_solver(solver, options)
+        _warn(problem)
+        rungs = _rungs(problem, ladder)
+        draw = _start(problem, start)
+        fixed = isinstance(draw, np.ndarray)
+        count = 1 if fixed else integer(10 if paths is None else paths, f"{where}: paths")
+        if fixed and paths not in (None, 1):
+            raise OptionError(
+                f"{where}: weights are one start, but paths={paths}; pass a function."
+            )
+        weights = [
+            _checked(problem, draw if isinstance(draw, np.ndarray) else _draw(draw, seed, k))
+            for k in range(count)
+        ]
+        if time_limit is not None:
+            time_limit = number(time_limit, f"{where}: time_limit", kind="positive")
+        many = min(count, (os.cpu_count() or 1) // threads or 1) if workers is None else workers
+        began = time.perf_counter()
+        climbed = climb_all(
+            problem,
+            weights,
+            rungs,
+            chosen,
+            workers=integer(many, f"{where}: workers"),
+            time_limit=time_limit,
+            tell=_teller(progress),
+        )
+        seconds = time.perf_counter() - began
+        dataset = _dataset(problem, climbed, weights, rungs)
+        attrs = {
+            "model": self.network.name,
+            "network": repr(self.network),
+            "averaging": self.averaging,
+            "solver": chosen.name,
+            "seed": seed,
+            "seconds": seconds,
+            "pairs": len(pairs),
+            "kind": problem.passes.kind,
+            "constant": _constant(problem),
+            "time_limit": float("nan") if time_limit is None else time_limit,
+        }
+        dataset.attrs |= attrs
+        run = NetworkRun(dataset, self.network, problem)
+        if run.reached:
+            W = run.best.vector
+            dataset.attrs["determined"] = determined(problem, W)
+            own = float(dataset["seconds"].isel(path=run.order[0]).sum())
+            trained = (
+                {
+                    name: train(problem, weights[run.order[0]], max(own, 0.05))
+                    for name, train in TRAINING.items()
+                }
+                if baseline
+                else {}
+            )
+            dataset.attrs["baseline"] = json.dumps({k: t.level for k, t in trained.items()})
+            dataset["trained"] = (
+                ("training", "weight"),
+                np.array([t.weights for t in trained.values()]).reshape(len(trained), -1)
+                if trained
+                else np.empty((0, W.size)),
+            )
+            dataset.coords["training"] = list(trained)
+        return run
+
+    def outputs(self, weights: Sequence[ArrayLike] | FloatArray, inputs: ArrayLike) -> FloatArray:
+        """Return what weights give for inputs, the equations exact: a twin's data without noise.
+
+        Parameters
+        ----------
+        weights : list of arrays, or ndarray (W,)
+            A matrix, or biases, for each block of `network.blocks`; or all in one vector.
+        inputs : (M, L), or (M, S, L) of sequences
+            L neurons of the input; others are at their prior's mean, 0 without one.
+
+        Returns
+        -------
+        ndarray (M, N) or (M, S, N)
+            All N neurons of the output.
+
+        Raises
+        ------
+        DataError, ModelError
+            If inputs or weights do not fit the network.
+        """
+        network = self.network
+        x = np.asarray(inputs, dtype=np.float64)
+        places, width = network.sequence, network.nodes[network.outputs[0]].width
+        if x.ndim != (3 if places > 1 else 2) or (places > 1 and x.shape[1] != places):
+            expected = f"(M, {places}, L)" if places > 1 else "(M, L)"
+            raise DataError(f"outputs: inputs must have the shape {expected}, got {x.shape}.")
+        if x.shape[-1] > network.nodes[0].width:
+            raise DataError(f"outputs: {x.shape[-1]} inputs for {network.nodes[0].width} neurons.")
+        passes = network_passes(Layout.of(network, x.shape[-1], width))
+        mean = 0.0 if network.input_prior is None else float(network.input_prior.mean)
+        found = predict(passes, network.join(weights, "outputs"), x.reshape(len(x), -1), mean)
+        return found.reshape(*x.shape[:-1], width)
+
+    def load(self, path: str | Path, pairs: Pairs) -> NetworkRun:
+        """Read a run written by `NetworkRun.save`, of this network and these pairs.
+
+        Raises
+        ------
+        DataError
+            If the file is of another network or number of pairs, or cannot be read.
+        """
+        try:
+            with xr.open_dataset(path, engine="h5netcdf") as opened:
+                dataset = opened.load()
+        except (OSError, ValueError) as error:
+            raise DataError(f"load: {path} cannot be read as a run: {error}.") from error
+        own = {"network": repr(self.network), "pairs": len(pairs), "averaging": self.averaging}
+        for what, value in own.items():
+            if dataset.attrs.get(what) != value:
+                raise DataError(
+                    f"load: {path} has {what} {dataset.attrs.get(what)!r}, expected {value!r}."
+                )
+        return NetworkRun(dataset, self.network, self.problem(pairs))
+
+    def backpropagate(
+        self, pairs: Pairs, weights: Sequence[ArrayLike] | FloatArray
+    ) -> NetworkGradient:
+        """Return the level of weights with the equations exact, and its gradient.
+
+        The limit of the action as Rf goes to infinity, inputs as they were measured.
+        """
+        problem = self.problem(pairs)
+        level, gradient = Loss(problem)(self.network.join(weights, "backpropagate"))
+        return NetworkGradient(level, self.network.split(gradient))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkGradient:
+    """A level, and its gradient by each block of weights."""
+
+    loss: float
+    by_weights: list[FloatArray]
+
+
+def _degrees(noise: object) -> float | None:
+    if noise is None:
+        return None
+    if isinstance(noise, StudentT):
+        try:
+            df, loc = float(noise.df), float(noise.loc)
+        except TypeError:
+            df, loc = float("nan"), float("nan")
+        if df > 0.0 and loc == 0.0 and noise.scale is None:
+            return df
+    raise OptionError(
+        f"Action: noise of a network's outputs is sd.StudentT(df, 0.0), its scale the pairs' own, "
+        f"got {noise!r}."
+    )
+
+
+def _warn(problem: NetworkProblem) -> None:
+    network = problem.network
+    if problem.unmeasured.size and not problem.xd:
+        warnings.warn(
+            f"{problem.unmeasured.size} neurons of the input are not measured and have no prior: "
+            "they are free to memorise the outputs, so that levels say nothing. Say how they are "
+            "spread, sd.Model.layered(..., input_prior=sd.Normal(0.0, 1.0)).",
+            NetworkWarning,
+            stacklevel=4,
+        )
+    data = problem.outputs.size * problem.M
+    free = sum(
+        block.size
+        for block, prior in zip(network.blocks, network.prior, strict=False)
+        if prior is None
+    )
+    if free and network.weights > data:
+        warnings.warn(
+            f"{network.weights} weights, {free} of them without a prior, against {data} measured "
+            "outputs: many weights fit them equally well, and the lowest level fits the noise. "
+            "Give weights a prior, sd.Model.layered(..., prior=sd.Normal(0.0, 0.5)).",
+            NetworkWarning,
+            stacklevel=4,
+        )
+
+
+def _rungs(problem: NetworkProblem, ladder: Ladder | None) -> list[float]:
+    if ladder is None:
+        return [problem.rf_at(FIRST * LADDER.alpha**k) for k in range(LADDER.rungs)]
+    if not isinstance(ladder, Ladder):
+        raise OptionError(f"anneal: ladder must be an sd.Ladder, got {ladder!r}.")
+    if ladder.rf0 is None:
+        first = FIRST if ladder.relative is None else ladder.relative
+        return [problem.rf_at(first * ladder.alpha**k) for k in range(ladder.rungs)]
+    if not isinstance(ladder.rf0, float):
+        raise OptionError(
+            "anneal: the neurons of a network have one Rf; pass a ladder with a single rf0."
+        )
+    return [ladder.rf0 * ladder.alpha**k for k in range(ladder.rungs)]
+
+
+def _start(
+    problem: NetworkProblem, start: WeightStart | Sequence[ArrayLike] | FloatArray | None
+) -> Callable[[np.random.Generator], FloatArray] | FloatArray:
+    network = problem.network
+    if start is None:
+        priors = [p for p in network.prior if p is not None]
+        if priors and len(priors) == len(network.blocks) and any(p.mean.any() for p in priors):
+            return lambda rng: np.concatenate(
+                [rng.normal(p.mean, 0.1 * p.sd).ravel() for p in priors]
+            )
+        start = "orthogonal"
+    if isinstance(start, str) or callable(start):
+        return start_weights(network, start, spread_of(problem))
+    return network.join(start, "anneal, start")
+
+
+def _draw(draw: Callable[[np.random.Generator], FloatArray], seed: int, k: int) -> FloatArray:
+    return np.asarray(draw(np.random.default_rng([seed, k])), dtype=np.float64)
+
+
+def _checked(problem: NetworkProblem, weights: FloatArray) -> FloatArray:
+    if weights.shape != (problem.network.weights,) or not np.isfinite(weights).all():
+        raise OptionError(
+            f"anneal: start must return {problem.network.weights} finite weights, got an array "
+            f"of shape {weights.shape}."
+        )
+    return weights
+
+
+def _constant(problem: NetworkProblem) -> float:
+    """Level of the network whose output is the mean of the data, whatever the input."""
+    y = problem.y_out[:, : problem.M]
+    q = problem.q_out[:, : problem.M]
+    mean = (q * y).sum(axis=1, keepdims=True) / q.sum(axis=1, keepdims=True)
+    full = np.zeros_like(problem.y_out)
+    full[:, : problem.M] = y - mean
+    return float(problem.cost(full)[0].sum())
+
+
+def _teller(progress: bool | None) -> Callable[[int, int], None]:
+    done = 0
+
+    def tell(_: int, count: int) -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            sys.stderr.write(f"\r{done} of {count} paths" + ("\n" if done == count else ""))
+
+    return tell
+
+
+def _dataset(
+    problem: NetworkProblem,
+    climbed: Sequence[Sequence[Rung]],
+    starts: Sequence[FloatArray],
+    rungs: Sequence[float],
+) -> xr.Dataset:
+    shape = len(climbed), len(rungs)
+    numbers = {
+        name: np.full(shape, np.nan)
+        for name in ("action", "measurement_term", "model_term", "prior_term", "slope", "seconds")
+    }
+    codes = {name: np.zeros(shape, dtype=np.int64) for name in ("status", "reason")}
+    counts = {name: np.zeros(shape, dtype=np.int64) for name in ("iterations", "inner")}
+    solvers = np.full(shape, "", dtype="U16")
+    weights = np.full((*shape, problem.network.weights), np.nan)
+    for k, path in enumerate(climbed):
+        for b, rung in enumerate(path):
+            m = rung.minimum
+            for name, value in zip(
+                numbers,
+                (
+                    m.terms.total,
+                    m.terms.measurement,
+                    m.terms.model,
+                    m.terms.prior,
+                    m.slope,
+                    rung.seconds,
+                ),
+                strict=True,
+            ):
+                numbers[name][k, b] = value
+            codes["status"][k, b], codes["reason"][k, b] = m.status.code, m.reason.code
+            counts["iterations"][k, b], counts["inner"][k, b] = m.iterations, m.inner
+            solvers[k, b] = m.solver
+            weights[k, b] = m.point.W
+    made = {name: (("path", "beta"), v) for name, v in (numbers | codes | counts).items()}
+    return xr.Dataset(
+        {
+            **made,
+            "solver_used": (("path", "beta"), solvers),
+            "weights": (("path", "beta", "weight"), weights),
+            "start": (("path", "weight"), np.array(starts)),
+            "rf": (("beta",), np.array(rungs)),
+        },
+        coords={"path": np.arange(shape[0]), "beta": np.arange(shape[1])},
+    )

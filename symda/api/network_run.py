@@ -1,0 +1,344 @@
+"""`NetworkRun`: what annealing a network found, how far to trust it, and what it predicts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from symda.analyse.networks import (
+    LARGEST,
+    Error,
+    WeightPosterior,
+    predict,
+    prediction_error,
+    weight_posterior,
+)
+from symda.declare.network import Network
+from symda.errors import DataError, OptionError
+from symda.observe.pairs import Pairs
+from symda.solve.network.problem import NetworkProblem
+from symda.status import Reason, Status
+from symda.types import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Levels of which one differs from the next lower by less than this share of it are one.
+SAME = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkPath:
+    """One path at one rung: weights, and what its action consists of.
+
+    Attributes
+    ----------
+    vector : (W,)
+        All weights; `weights` has them as matrices and vectors of biases.
+    action, measurement_term, model_term, prior_term : float
+        The level and its parts.
+    """
+
+    network: Network
+    problem: NetworkProblem
+    vector: FloatArray
+    action: float
+    measurement_term: float
+    model_term: float
+    prior_term: float
+
+    @property
+    def weights(self) -> list[FloatArray]:
+        """A matrix (rows, columns) or biases (rows,) for each block of the network."""
+        return self.network.split(self.vector)
+
+    def predict(self, inputs: ArrayLike) -> FloatArray:
+        """Return what these weights give for new inputs, the equations exact.
+
+        Parameters
+        ----------
+        inputs : (M', L), or (M', S, L) of sequences
+            As in the pairs that were fitted.
+
+        Returns
+        -------
+        ndarray (M', L') or (M', S, L')
+            The outputs that the pairs have.
+
+        Raises
+        ------
+        DataError
+            If the inputs have another shape, or numbers that are not finite.
+        """
+        return _predict(self.problem, self.vector, inputs)
+
+
+def _predict(problem: NetworkProblem, weights: FloatArray, inputs: ArrayLike) -> FloatArray:
+    x = np.asarray(inputs, dtype=np.float64)
+    pairs = problem.pairs
+    if x.ndim != pairs.inputs.ndim or x.shape[1:] != pairs.inputs.shape[1:] or not len(x):
+        expected = ", ".join(map(str, pairs.inputs.shape[1:]))
+        raise DataError(f"predict: inputs must have the shape (M, {expected}), got {x.shape}.")
+    if not np.isfinite(x).all():
+        raise DataError("predict: some inputs are not finite.")
+    found = predict(problem.passes, weights, x.reshape(len(x), -1), problem.x0)
+    return found.reshape(len(x), *pairs.outputs.shape[1:])
+
+
+class NetworkRun:
+    """What annealing a network found.
+
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        Levels (path, beta), their parts, how each rung ended, weights (path, beta, weight).
+    """
+
+    def __init__(self, dataset: xr.Dataset, network: Network, problem: NetworkProblem) -> None:
+        self.dataset, self.network, self.problem = dataset, network, problem
+
+    @property
+    def levels(self) -> xr.DataArray:
+        """The action levels, dims (path, beta), with Rf as a coordinate."""
+        return self.dataset["action"].assign_coords(rf=self.dataset["rf"])
+
+    @property
+    def reached(self) -> int:
+        """Paths that climbed the whole ladder."""
+        return len(self.order)
+
+    @property
+    def order(self) -> list[int]:
+        """Paths that climbed the whole ladder, the lowest first."""
+        last = self.dataset["action"].values[:, -1]
+        return [int(k) for k in np.argsort(last, kind="stable") if np.isfinite(last[k])]
+
+    def __getitem__(self, path: int) -> NetworkPath:
+        """Return a path at the last rung."""
+        return self.at(path)
+
+    def at(self, path: int, beta: int = -1) -> NetworkPath:
+        """Return a path at a rung.
+
+        Raises
+        ------
+        OptionError
+            If there is no such path or rung, or the path did not get there.
+        """
+        try:
+            one = self.dataset.isel(path=path, beta=beta)
+        except IndexError as error:
+            raise OptionError(f"at: the run has no path {path} at rung {beta}.") from error
+        parts = [float(one[f"{k}_term"]) for k in ("measurement", "model", "prior")]
+        if not np.isfinite(float(one["action"])):
+            raise OptionError(f"at: path {path} did not reach rung {beta}.")
+        return NetworkPath(
+            self.network, self.problem, one["weights"].values, float(one["action"]), *parts
+        )
+
+    @property
+    def best(self) -> NetworkPath:
+        """The path of the lowest level at the last rung."""
+        if not self.order:
+            raise OptionError("no path reached the last rung: see run.summary().")
+        return self.at(self.order[0])
+
+    @property
+    def second(self) -> NetworkPath | None:
+        """The path of the second lowest distinct level, None where there is one level only."""
+        table = self.table()
+        return None if len(table) < 2 else self.at(int(table["path"].iloc[1]))
+
+    def table(self) -> pd.DataFrame:
+        """Distinct levels at the last rung: level, its parts, how many paths, the lowest of them.
+
+        Levels that differ by less than a thousandth are one.
+        """
+        rows: list[dict[str, float]] = []
+        for k in self.order:
+            one = self.at(k)
+            if rows and one.action <= rows[-1]["level"] * (1.0 + SAME):
+                rows[-1]["paths"] += 1
+                continue
+            rows.append(
+                {
+                    "level": one.action,
+                    "measurement": one.measurement_term,
+                    "model": one.model_term,
+                    "prior": one.prior_term,
+                    "paths": 1,
+                    "path": k,
+                }
+            )
+        columns = ["level", "measurement", "model", "prior", "paths", "path"]
+        return pd.DataFrame(rows, columns=columns).astype({"paths": int, "path": int})
+
+    def prediction_errors(self, pairs: Pairs, seed: int = 0) -> pd.DataFrame:
+        """Return mean square errors on new pairs, eq. 15 of Abarbanel et al. 2017.
+
+        Rows: the lowest and second lowest level, the constant (the mean of the outputs that were
+        fitted), and back-propagation with the same prior for the same time. Columns: the error, and
+        its standard error by resampling pairs.
+
+        Raises
+        ------
+        DataError
+            If the pairs are not of this network.
+        """
+        pairs.check(self.network)
+        if (
+            pairs.inputs.shape[1:] != self.problem.pairs.inputs.shape[1:]
+            or pairs.outputs.shape[1:] != self.problem.pairs.outputs.shape[1:]
+        ):
+            raise DataError(
+                f"prediction_errors: pairs have {pairs.inputs.shape[1:]} inputs and "
+                f"{pairs.outputs.shape[1:]} outputs, those fitted "
+                f"{self.problem.pairs.inputs.shape[1:]} and {self.problem.pairs.outputs.shape[1:]}."
+            )
+        rows: dict[str, Error] = {}
+        for name, path in (("lowest level", self.best), ("second level", self.second)):
+            if path is not None:
+                rows[name] = self._error(path.vector, pairs, seed)
+        y = self.problem.pairs.outputs
+        mean = np.broadcast_to(y.mean(axis=0), pairs.outputs.shape).reshape(len(pairs), -1)
+        rows["constant"] = prediction_error(mean, pairs, seed)
+        for name in self.trained:
+            weights = self.dataset["trained"].sel(training=name).values
+            rows[f"back-propagation, {name}"] = self._error(weights, pairs, seed)
+        table = {name: {"error": e.mean, "standard error": e.error} for name, e in rows.items()}
+        return pd.DataFrame.from_dict(table, orient="index")
+
+    def _error(self, weights: FloatArray, pairs: Pairs, seed: int) -> Error:
+        predicted = _predict(self.problem, weights, pairs.inputs)
+        return prediction_error(predicted.reshape(len(pairs), -1), pairs, seed)
+
+    @property
+    def trained(self) -> dict[str, float]:
+        """Levels of back-propagation, by method; empty where it was not run."""
+        found: dict[str, float] = json.loads(self.dataset.attrs.get("baseline", "{}"))
+        return found
+
+    @property
+    def determined(self) -> float:
+        """Directions among the weights that data rather than priors determine; nan: too many."""
+        return float(self.dataset.attrs.get("determined", np.nan))
+
+    def posterior(self) -> WeightPosterior:
+        """Return the Gaussian approximation of the weights at the lowest level.
+
+        Laplace's, with Gauss and Newton's Hessian, the equations exact.
+
+        Raises
+        ------
+        OptionError
+            If a weight has no prior, or there are more than `LARGEST`.
+        """
+        if self.network.weights > LARGEST:
+            raise OptionError(
+                f"posterior: {self.network.weights} weights need a matrix of that size; it is "
+                f"made for at most {LARGEST}."
+            )
+        if not (self.problem.wd > 0.0).all():
+            raise OptionError(
+                "posterior: some weights have no prior, and data do not determine all of them. "
+                "Declare priors, sd.Model.layered(..., prior=sd.Normal(0.0, 0.5))."
+            )
+        return weight_posterior(self.problem, self.best.vector)
+
+    def summary(self) -> str:
+        """Return in words what was found, what it stands beside, and what was not checked."""
+        d, p = self.dataset, self.problem
+        lines = [
+            f"{d.attrs['network']}, {len(p.pairs)} pairs: {p.pairs.inputs.shape[-1]} inputs, "
+            f"{p.pairs.outputs.shape[-1]} outputs",
+            f"{d.sizes['path']} starts, {d.sizes['beta']} rungs, Rf from "
+            f"{float(d['rf'][0]):.3g} to {float(d['rf'][-1]):.3g}, solver {d.attrs['solver']} "
+            f"({d.attrs['kind']}), {d.attrs['seconds']:.2f} s",
+        ]
+        if not self.reached:
+            return "\n".join([*lines, "No path reached the last rung.", *self._ends()])
+        table, best = self.table(), self.best
+        low = table.iloc[0]
+        lines.append(
+            f"lowest level {best.action:.6g} (data {best.measurement_term:.4g}, equations "
+            f"{best.model_term:.4g}, prior {best.prior_term:.4g}), met by {int(low['paths'])} of "
+            f"{self.reached} paths; {len(table)} levels that differ by more than {SAME:.1%}"
+        )
+        if len(table) > 1:
+            second = float(table["level"].iloc[1])
+            lines.append(f"second level {second:.6g}, {second / best.action - 1.0:.2%} above")
+        lines.append(f"the constant network has {d.attrs['constant']:.6g}")
+        for name, level in self.trained.items():
+            lines.append(
+                f"back-propagation ({name}, same prior, start and time): level {level:.6g}, "
+                f"{level / best.action - 1.0:+.2%} from the lowest"
+            )
+        if not self.trained:
+            lines.append("not compared with back-propagation (baseline=False)")
+        if np.isnan(self.determined):
+            lines.append("directions that the data determine: not counted, too many weights")
+        else:
+            lines.append(
+                f"the data determine {self.determined:.1f} of {self.network.weights} directions "
+                "among the weights"
+            )
+        return "\n".join([*lines, *self._cautions(), *self._ends()])
+
+    def _cautions(self) -> list[str]:
+        """Return what keeps the numbers from meaning what they seem to."""
+        best, found = self.best, []
+        if best.action >= self.dataset.attrs["constant"]:
+            found.append("caution: a constant output fits no worse: nothing was learned")
+        if self.problem.unmeasured.size and not self.problem.xd:
+            found.append(
+                "caution: inputs without data or prior can memorise the outputs: levels say nothing"
+            )
+        if (self.problem.wd == 0.0).any() and self.network.weights > self.problem.outputs.size * (
+            self.problem.M
+        ):
+            found.append("caution: more weights than outputs, and not all have a prior")
+        if best.model_term > 0.1 * best.action:
+            share = best.model_term / best.action
+            found.append(
+                f"caution: {share:.0%} of the level are errors of the equations; predictions are "
+                "made without them, so a higher last Rf may predict better"
+            )
+        return found
+
+    def _ends(self) -> list[str]:
+        """Return how paths ended that did not converge at the last rung."""
+        d, found = self.dataset, []
+        converged = Status.CONVERGED.code
+        codes = d["status"].values[:, -1]
+        for k in self.order[:1]:
+            if codes[k] != converged:
+                why = Reason.of(int(d["reason"].values[k, -1]))
+                found.append(f"caution: the lowest path did not converge: {why}")
+        others = sum(codes[k] != converged for k in self.order[1:])
+        if others:
+            found.append(f"{others} other paths did not converge at the last rung")
+        lost = d.sizes["path"] - self.reached
+        if lost:
+            found.append(f"{lost} paths did not reach the last rung (time limit, or not finite)")
+        return found
+
+    def __repr__(self) -> str:
+        return f"<NetworkRun\n{self.summary()}\n>"
+
+    def plot_levels(self, path: str | Path | None = None, ax: Axes | None = None) -> Figure:
+        """Plot the level of every path against Rf; see `symda.show.networks.plot_levels`."""
+        from symda.show.networks import plot_levels
+
+        return plot_levels(self.dataset, self.trained, path, ax)
+
+    def save(self, path: str | Path) -> None:
+        """Write the dataset as NetCDF; ``action.load(path, pairs)`` makes a run of it again."""
+        self.dataset.to_netcdf(path, engine="h5netcdf")

@@ -1,0 +1,1 @@
+"""Networks: the action of pairs, and what minimises it over activities and weights."""

@@ -1,0 +1,338 @@
+"""Quasi-Newton methods for a network: of all unknowns, of errors instead, and in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.optimize import minimize
+
+from symda.build.network_layout import room
+from symda.solve.network.minimum import NetworkMinimum
+from symda.solve.network.problem import NetworkProblem, Point
+from symda.status import Reason
+from symda.types import FloatArray
+
+#: A function of a vector: its value and gradient.
+Function = Callable[[FloatArray], tuple[float, FloatArray]]
+
+
+#: How much larger `tol` is on rungs before the last.
+LOOSER = 10.0
+
+
+class Preconditioner(Protocol):
+    """Multiplies gradients by an inverse of what the Hessian is about."""
+
+    def __call__(self, gradient: FloatArray) -> FloatArray:
+        """Return a step."""
+
+
+@dataclass(frozen=True)
+class Everything:
+    """SciPy's L-BFGS-B over all activities and weights, as the paper does (section 5.2).
+
+    Parameters
+    ----------
+    max_iter : int
+        Most iterations.
+    tol : float
+        It ends where an iteration gains less than this share of the action.
+    memory : int
+        Pairs that the approximation of the Hessian keeps.
+    """
+
+    max_iter: int = 5000
+    tol: float = 1e-9
+    memory: int = 20
+    name: str = "lbfgs"
+
+    def minimise(
+        self, problem: NetworkProblem, start: Point, rf: float, *, final: bool = True
+    ) -> NetworkMinimum:
+        """Descend from a point; see `NetworkSolver.minimise`."""
+        M, count = problem.M, problem.rows * problem.M
+        X = room(problem.rows, problem.wide)
+
+        def function(z: FloatArray) -> tuple[float, FloatArray]:
+            X[:, :M] = z[:count].reshape(problem.rows, M)
+            value, GX, G = problem.gradient(Point(X, z[count:]), rf)
+            return value, np.concatenate([GX[:, :M].ravel(), G])
+
+        first = np.concatenate([start.X[:, :M].ravel(), start.W])
+        z, done, calls, reason, slope = _lbfgsb(function, first, self, final=final)
+        X[:, :M] = z[:count].reshape(problem.rows, M)
+        point = Point(X, z[count:].copy())
+        terms = problem.terms(point, rf)
+        return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, self.name)
+
+
+@dataclass(frozen=True)
+class Forcing:
+    """L-BFGS-B over inputs, weights and errors: x = sum of terms + xi / sqrt(c_f Rf).
+
+    The model term is |xi|^2/2 then, so that large Rf does not make it steep; as Rf grows it becomes
+    back-propagation. Parameters as in `Everything`.
+    """
+
+    max_iter: int = 5000
+    tol: float = 1e-9
+    memory: int = 20
+    name: str = "forcing"
+
+    def minimise(
+        self, problem: NetworkProblem, start: Point, rf: float, *, final: bool = True
+    ) -> NetworkMinimum:
+        """Descend from a point; see `NetworkSolver.minimise`."""
+        p, M = problem, problem.M
+        root = np.sqrt(p.c_f * rf)
+        inputs = p.layout.every.size
+        R, D = room(p.rows, p.wide), room(p.slopes, p.wide)
+        p.passes.linearise(start.W, start.X, D, R, M)
+        first = R * root
+        first[:inputs] = start.X[:inputs]
+        X, V = room(p.rows, p.wide), room(p.rows, p.wide)
+        count = p.rows * M
+
+        def lead(z: FloatArray) -> FloatArray:
+            X[:, :M] = z[:count].reshape(p.rows, M)
+            X[inputs:] /= root
+            W = z[count:]
+            p.passes.forward(W, X, D, M)
+            X[:, M:] = 0.0
+            return W
+
+        def function(z: FloatArray) -> tuple[float, FloatArray]:
+            W = lead(z)
+            xi = z[:count].reshape(p.rows, M)[inputs:]
+            e = X[p.outputs] - p.y_out
+            cost, weight = p.cost(e)
+            V.fill(0.0)
+            V[p.outputs] = weight * e
+            G = p.passes.adjoint(W, X, D, V, M, weights=True)
+            assert G is not None
+            G += p.wd * (W - p.w0)
+            V[p.inputs] += p.q_in * (X[p.inputs] - p.y_in)
+            if p.xd:
+                V[p.unmeasured, :M] += p.xd * (X[p.unmeasured, :M] - p.x0)
+            V[inputs:, :M] = V[inputs:, :M] / root + xi
+            data, free = p.input_cost(X)
+            value = data + free + float(cost.sum()) + p.weight_cost(W)
+            value += 0.5 * float(np.vdot(xi, xi))
+            return value, np.concatenate([V[:, :M].ravel(), G])
+
+        z, done, calls, reason, slope = _lbfgsb(
+            function, np.concatenate([first[:, :M].ravel(), start.W]), self, final=final
+        )
+        W = lead(z).copy()
+        point = Point(X, W)
+        terms = p.terms(point, rf)
+        return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, self.name)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """L-BFGS over all unknowns, preconditioned by the exact block of each pair's activities.
+
+    The activities' block is that of the linearised network, solved by passes; the weights' are one
+    block for each neuron, (neurons, fan in, fan in), which is the only thing of that size that is
+    stored. Both are renewed every `renew` iterations. It goes on where directions without data,
+    inputs that were not measured, stop other methods.
+
+    Parameters
+    ----------
+    max_iter, tol, memory
+        As in `Everything`.
+    renew : int
+        Iterations between two blocks.
+    """
+
+    max_iter: int = 2000
+    tol: float = 1e-7
+    memory: int = 5
+    renew: int = 50
+    name: str = "block"
+
+    def minimise(
+        self, problem: NetworkProblem, start: Point, rf: float, *, final: bool = True
+    ) -> NetworkMinimum:
+        """Descend from a point; see `NetworkSolver.minimise`."""
+        M, count = problem.M, problem.rows * problem.M
+        tol = self.tol if final else LOOSER * self.tol
+
+        def point_of(z: FloatArray) -> Point:
+            X = room(problem.rows, problem.wide)
+            X[:, :M] = z[:count].reshape(problem.rows, M)
+            return Point(X, z[count:].copy())
+
+        def function(z: FloatArray) -> tuple[float, FloatArray]:
+            with np.errstate(over="ignore", invalid="ignore"):
+                value, GX, G = problem.gradient(point_of(z), rf)
+            return value, np.concatenate([GX[:, :M].ravel(), G])
+
+        z = np.concatenate([start.X[:, :M].ravel(), start.W])
+        value, gradient = function(z)
+        first = float(np.linalg.norm(gradient))
+        done = calls = 0
+        reason = Reason.LIMIT
+        while done < self.max_iter:
+            precondition = _Inverse(problem, point_of(z), rf)
+            most = min(self.renew, self.max_iter - done)
+            before = value
+            z, value, gradient, steps, used = _lbfgs(
+                function, z, value, gradient, precondition, most, self.memory
+            )
+            done, calls = done + steps, calls + used
+            if before - value <= tol * abs(value) * max(steps, 1):
+                reason = Reason.CONVERGED if steps else Reason.STUCK
+                break
+        point = point_of(z)
+        last = float(np.linalg.norm(gradient))
+        slope = last / first if first > 0.0 else 0.0
+        terms = problem.terms(point, rf)
+        return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, self.name)
+
+
+class _Inverse:
+    """The inverse of the blocks of activities and weights at a point."""
+
+    def __init__(self, problem: NetworkProblem, point: Point, rf: float) -> None:
+        self.problem, self.point = problem, point
+        self.cf = problem.c_f * rf
+        p = problem
+        self.D, R = room(p.slopes, p.wide), room(p.rows, p.wide)
+        p.passes.linearise(point.W, point.X, self.D, R, p.M)
+        _, q = p.cost(point.X[p.outputs] - p.y_out)
+        S = p.passes.covariance(point.W, point.X, self.D, None, 1.0 / self.cf, p.spread, p.M)
+        L = S.shape[1]
+        S[:, np.arange(L), np.arange(L)] += 1.0 / q[:, : p.M].T
+        self.S = np.linalg.inv(S)
+        self.blocks = [self._neurons(k) for k in range(len(p.network.blocks))]
+
+    def _neurons(self, number: int) -> FloatArray:
+        """Inverse Hessians (rows, columns, columns) of the weights of each neuron of a block."""
+        p, block = self.problem, self.problem.network.blocks[number]
+        total = np.zeros((block.rows, block.columns, block.columns))
+        slope = 0
+        for node in p.network.nodes:
+            for term in node.terms:
+                D2 = self.D[p.layout.slopes[slope] : p.layout.slopes[slope + 1], : p.M] ** 2
+                slope += 1
+                if term.bias == number:
+                    total[:, 0, 0] += D2.sum(axis=1)
+                for one in term.connections:
+                    if one.block == number:
+                        rows = slice(p.layout.rows[one.source], p.layout.rows[one.source + 1])
+                        x = self.point.X[rows, : p.M]
+                        total += np.matmul(D2[:, None, :] * x[None], x.T)
+        total *= self.cf
+        place = p.layout.places[number]
+        prior = p.wd[place : place + block.size].reshape(block.rows, block.columns)
+        eye = np.arange(block.columns)
+        # what neither data nor a prior holds is held a little, in units of the rest
+        floor = 1e-10 * np.trace(total, axis1=1, axis2=2)[:, None] + np.finfo(float).tiny
+        total[:, eye, eye] += prior + floor
+        return np.asarray(np.linalg.inv(total), dtype=np.float64)
+
+    def __call__(self, gradient: FloatArray) -> FloatArray:
+        """Return minus the step."""
+        p, M = self.problem, self.problem.M
+        count = p.rows * M
+        V = room(p.rows, p.wide)
+        V[:, :M] = gradient[:count].reshape(p.rows, M)
+        x = self._free(V)
+        V.fill(0.0)
+        V[p.outputs, :M] = np.matmul(self.S, x[p.outputs].T[:M, :, None])[:, :, 0].T
+        x -= self._free(V)
+        steps = [
+            np.matmul(inverse, part.reshape(inverse.shape[0], inverse.shape[1], 1)).ravel()
+            for inverse, part in zip(self.blocks, p.network.split(gradient[count:]), strict=True)
+        ]
+        return np.concatenate([x[:, :M].ravel(), *steps])
+
+    def _free(self, V: FloatArray) -> FloatArray:
+        """Multiply by the covariance that activities have without the outputs' data."""
+        p, every = self.problem, self.problem.layout.every
+        W, X = self.point.W, self.point.X
+        p.passes.adjoint(W, X, self.D, V, p.M, weights=False)
+        inputs = V[every] * p.spread[every]
+        T = room(*V.shape)
+        np.multiply(V, 1.0 / self.cf, out=T)
+        T[every] = inputs
+        p.passes.tangent(W, X, self.D, None, T, p.M)
+        T[:, p.M :] = 0.0
+        return T
+
+
+def _lbfgs(
+    function: Function,
+    z: FloatArray,
+    value: float,
+    gradient: FloatArray,
+    precondition: Preconditioner,
+    most: int,
+    memory: int,
+) -> tuple[FloatArray, float, FloatArray, int, int]:
+    """Nocedal's method with an inverse Hessian to begin with; steps are halved until they gain."""
+    pairs: list[tuple[FloatArray, FloatArray, float]] = []
+    calls = 0
+    for done in range(most):
+        q, alphas = gradient.copy(), []
+        for s, y, rho in reversed(pairs):
+            alphas.append(rho * float(np.vdot(s, q)))
+            q -= alphas[-1] * y
+        step = precondition(q)
+        for (s, y, rho), alpha in zip(pairs, reversed(alphas), strict=True):
+            step += (alpha - rho * float(np.vdot(y, step))) * s
+        descent = -float(np.vdot(gradient, step))
+        if not descent < 0.0:
+            return z, value, gradient, done, calls
+        length = 1.0
+        for _ in range(30):
+            trial = z - length * step
+            new, slope = function(trial)
+            calls += 1
+            if new <= value + 1e-4 * length * descent:
+                break
+            length *= 0.5
+        else:
+            return z, value, gradient, done, calls
+        s, y = trial - z, slope - gradient
+        bend = float(np.vdot(s, y))
+        if bend > 0.0:
+            pairs = [*pairs[-memory + 1 :], (s, y, 1.0 / bend)]
+        z, value, gradient = trial, new, slope
+    return z, value, gradient, most, calls
+
+
+def _lbfgsb(
+    function: Function, first: FloatArray, options: Everything | Forcing, *, final: bool
+) -> tuple[FloatArray, int, int, Reason, float]:
+    """SciPy's; where it ended, iterations, evaluations, why, and the slope over the first."""
+    value, gradient = function(first)
+    start = float(np.linalg.norm(gradient))
+    # values are brought to about 1, which SciPy's tolerances are for
+    unit = max(abs(value), np.finfo(float).tiny)
+
+    def scaled(z: FloatArray) -> tuple[float, FloatArray]:
+        value, gradient = function(z)
+        return value / unit, gradient / unit
+
+    found = minimize(
+        scaled,
+        first,
+        jac=True,
+        method="L-BFGS-B",
+        options={
+            "maxiter": options.max_iter,
+            "maxfun": 2 * options.max_iter,
+            "maxcor": options.memory,
+            "ftol": options.tol if final else LOOSER * options.tol,
+            "gtol": 0.0,
+        },
+    )
+    reason = Reason.CONVERGED if found.success else Reason.LIMIT
+    last = unit * float(np.linalg.norm(found.jac))
+    return found.x, int(found.nit), int(found.nfev), reason, last / start if start > 0.0 else 0.0
