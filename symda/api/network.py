@@ -258,9 +258,7 @@ class NetworkAction:
             expected = f"(M, {places}, L)" if places > 1 else "(M, L)"
             raise DataError(f"outputs: inputs must have the shape {expected}, got {x.shape}.")
         if x.shape[-1] > network.nodes[0].width:
-            raise DataError(
-                f"outputs: {x.shape[-1]} inputs for {network.nodes[0].width} neurons."
-            )
+            raise DataError(f"outputs: {x.shape[-1]} inputs for {network.nodes[0].width} neurons.")
         passes = network_passes(Layout.of(network, x.shape[-1], width))
         mean = 0.0 if network.input_prior is None else float(network.input_prior.mean)
         found = predict(passes, network.join(weights, "outputs"), x.reshape(len(x), -1), mean)
