@@ -220,12 +220,13 @@ def in_lanes(
     from symda.api.adaptive import engine_of, way_through
 
     way = way_through(model, sources, times, {}, where="benchmark")
-    engine, atol = engine_of(way.model), 1e-3 * rtol * np.abs(x0)
+    atol = 1e-3 * rtol * np.abs(x0)
 
-    def run(*, together: bool) -> object:
-        return engine.run(x0, theta, way.course, rtol=rtol, atol=atol, together=together)
+    def timed(*, together: bool) -> float:
+        engine = engine_of(way.model, together=together)
+        return milliseconds(lambda: engine.run(x0, theta, way.course, rtol=rtol, atol=atol))
 
-    return milliseconds(lambda: run(together=True)), milliseconds(lambda: run(together=False))
+    return timed(together=True), timed(together=False)
 
 
 def fixed_in_lanes(model: sd.Model, x0: np.ndarray, theta: np.ndarray) -> tuple[float, float]:
@@ -233,13 +234,13 @@ def fixed_in_lanes(model: sd.Model, x0: np.ndarray, theta: np.ndarray) -> tuple[
     from symda.api.flow_machine import machine_of
     from symda.build.steps import Stretches
 
-    engine, _ = machine_of(model, sd.INTEGRATORS["rk4"])
     steps = Stretches(np.zeros(1), np.array([0.01]), np.array([200]), np.empty((0, 4, 0)))
 
-    def run(*, together: bool) -> object:
-        return engine.advance(0, x0, theta, steps, together=together)
+    def timed(*, together: bool) -> float:
+        engine, _ = machine_of(model, sd.INTEGRATORS["rk4"], together=together)
+        return milliseconds(lambda: engine.advance(0, x0, theta, steps))
 
-    return milliseconds(lambda: run(together=True)), milliseconds(lambda: run(together=False))
+    return timed(together=True), timed(together=False)
 
 
 def ensemble_rows(size: Size) -> list[Row]:

@@ -1,8 +1,9 @@
-"""What `sd.anneal(action, data)` does by itself: four systems, nothing set by hand.
+"""What `sd.anneal(action, data)` does by itself: five systems, nothing set by hand.
 
 Lorenz-96 with four of eleven states measured; Lorenz-63 of which x is; an enzyme of which the
-product was measured twelve times, with noise of unknown size; and a model that is wrong, of which
-the verdict says so.
+product was measured twelve times, with noise of unknown size; a chaotic map with much noise and
+gaps, of which many minima are about as low, so that the verdict names them; and a model that is
+wrong, of which the verdict says so.
 """
 
 import argparse
@@ -52,6 +53,24 @@ def enzyme() -> tuple[sd.Action, sd.Observations, dict[str, float]]:
     return action, sd.Observations(times, values), truth
 
 
+def henon() -> tuple[sd.Action, sd.Observations, dict[str, float]]:
+    """Henon's map: x with noise of 20 %, a third missing, both parameters unknown."""
+    x, y = sd.state("x", bounds=(-4.0, 4.0)), sd.state("y", bounds=(-1.2, 1.2))
+    a = sd.parameter("a", start=(0.7, 2.8), bounds=(0.35, 5.6))
+    b = sd.parameter("b", start=(0.15, 0.6), bounds=(0.075, 1.2))
+    truth = {"a": 1.4, "b": 0.3}
+    model = sd.Model({x: 1 - a * x**2 + y, y: b * x}, name="henon", discrete=True)
+    path = [[0.1, 0.1]]
+    for _ in range(131):
+        path.append([1.0 - truth["a"] * path[-1][0] ** 2 + path[-1][1], truth["b"] * path[-1][0]])
+    values = np.array(path[52:])[:, 0]
+    noise, rng = 0.2 * values.std(), np.random.default_rng(2)
+    values = values + noise * rng.standard_normal(values.size)
+    values[rng.uniform(size=values.size) < 0.35] = np.nan
+    times = np.arange(values.size)
+    return sd.Action(model, [x]), sd.Observations(times, values, variance=noise**2), truth
+
+
 def wrong() -> tuple[sd.Action, sd.Observations, dict[str, float]]:
     """Take data of a damped oscillation, and a model without the damping."""
     x, v = sd.states("x v", start=(-3.0, 3.0))
@@ -67,7 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="time limit of each search")
     seconds = parser.parse_args().seconds
-    for make in (lorenz96, lorenz63, enzyme, wrong):
+    for make in (lorenz96, lorenz63, enzyme, henon, wrong):
         action, data, truth = make()
         run = sd.anneal(action, data, time_limit=seconds, progress=False)
         print(f"{make.__name__}: {run.verdict()}")

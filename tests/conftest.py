@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import signal
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from warm_cython import Translator
 
 # Before any test imports NumPy: two workers with a thread pool each would fight over the cores.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -36,38 +34,23 @@ profile = os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "
 settings.load_profile(profile)
 
 
-def translated(folder: Path, name: str) -> bool:
-    """Translate Cython in this process, to the same C as the command makes; False if that fails."""
-    from Cython.Compiler import Options
-    from Cython.Compiler.Main import CompilationOptions, compile
-
-    into = {"module_name": name, "output_file": f"{name}.c"}
-    options = CompilationOptions(Options.default_options, language_level=3, **into)
-    with contextlib.chdir(folder), contextlib.redirect_stderr(io.StringIO()):
-        try:
-            return compile(f"{name}.pyx", options).num_errors == 0
-        except Exception:
-            return False
-
-
 @pytest.fixture(scope="session", autouse=True)
 def warm_cython() -> Iterator[None]:
-    """Keep Cython in this process: it takes most of a second to start, and hundreds of builds do.
+    """Translate Cython in a process where it is loaded already.
 
-    What it cannot translate goes the usual way, for the message. So does what is built ahead in
-    another thread: a process has one working folder, and that thread would leave it in another's.
+    What it cannot translate goes the usual way, for the message.
     """
     from symda.build import compile
 
     def run(tool: str, command: tuple[str, ...], folder: Path, *where: object) -> None:
-        here = threading.current_thread() is threading.main_thread()
-        if tool != "Cython" or not here or not translated(folder, str(where[-1])):
+        if tool != "Cython" or not translator.translated(folder, str(where[-1])):
             usual(tool, command, folder, *where)
 
-    usual, patch = compile._run, pytest.MonkeyPatch()
+    usual, patch, translator = compile._run, pytest.MonkeyPatch(), Translator()
     patch.setattr(compile, "_run", run)
     yield
     patch.undo()
+    translator.close()
 
 
 @pytest.fixture

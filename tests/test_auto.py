@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from rings import ring, twin
 
 import symda as sd
 from symda.analyse import hits, path_counts
-from symda.anneal.starts import Uniform
-from symda.anneal.strategies import FullWindow
-from symda.anneal.strategies.auto import SURE, Campaign, Kind
-from symda.anneal.task import Job, blank
 from symda.errors import OptionError
-from symda.solve import Newton, Solution
-from symda.status import Status
 
 QUIET = {"progress": False}
-
-
-def ring(D=5, measured=(0, 2), **options):
-    x = sd.states("x", D, start=(-10.0, 10.0))
-    nu = sd.parameter("nu", bounds=(0.0, 20.0), start=(5.0, 15.0))
-    model = sd.Model(
-        {x[a]: x[a - 1] * (x[(a + 1) % D] - x[a - 2]) - x[a] + nu for a in range(D)}, name="ring"
-    )
-    return sd.Action(model, [x[a] for a in measured], **options)
-
-
-def twin(action, seed=0, steps=60, variance=0.5):
-    return sd.twin(
-        action, parameters={"nu": 8.0}, dt=0.05, steps=steps, variance=variance, seed=seed,
-        discard=20.0,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -134,174 +112,6 @@ def test_finish_strong_finishes_a_ladder(default):
     )
     assert by_hand.dataset.attrs["strategy"] == "ladder"
     assert by_hand.best.action == pytest.approx(run.best.action, abs=1e-3)
-
-
-# --- the rules, on results made up ---
-
-
-@pytest.fixture(scope="module")
-def job():
-    action = ring()
-    _, data = twin(action, steps=10)
-    problem = action.bind(data)
-    rf = np.ones((6, problem.D))
-    return Job(None, problem, Newton(), rf, 0, Uniform(), "last", None)  # type: ignore[arg-type]
-
-
-KINDS = [Kind(name, Uniform(), FullWindow()) for name in ("one", "two")]
-
-
-def campaign(job, band=(50.0, 150.0), most=1000, met=3):
-    return Campaign(sd.Auto(met), job, KINDS, band, most)
-
-
-def ended(job, k, level, iterations=10):
-    """A path that came to the end at a level; None: it failed."""
-    result = blank(job, k)
-    result.iterations[:] = iterations
-    if level is None:
-        return replace(result, message="failed")
-    result.action[:] = result.measurement_term[:] = level
-    result.model_term[:] = 0.0
-    return replace(result, last_beta=5)
-
-
-def test_a_shot_that_was_halted_did_not_run_to_the_end(job):
-    one = campaign(job)
-    round_ = next(one.rounds())
-    found = {k: ended(job, k, 100.0) for k in round_.paths[:3]}
-    first = found[0]
-    shot = Solution(
-        first.states, first.theta[-1], 100.0, 100.0, Status.CONVERGED, "", 0.0, False, 5, 5, 0.1
-    )
-    found[1] = replace(first, path=1, solution=shot)
-    halted = replace(shot, status=Status.STOPPED, message="it was halted")
-    found[2] = replace(first, path=2, solution=halted)
-    one.take(round_, found)
-    # nor is it a hit, wherever it stands
-    assert one.told()[0].startswith("one: 3 started, 2 ran to the end, 2 met")
-
-
-def test_paths_that_are_given_are_one_attempt(job):
-    given = Kind("given", Uniform(), FullWindow(), once=4)
-    at = Campaign(sd.Auto(3), job, [given, *KINDS], (50.0, 150.0), 1000)
-    assert play(at, {"given": [100.0], "one": [900.0], "two": [100.0]}) == ["given", "one", "two"]
-    assert at.met() == {"given": 1, "two": 16} and len(set(at.attempts.values())) == 33
-    assert (
-        at.told()[0]
-        == "given: 4 started, 4 ran to the end, 4 met the lowest level, and count as one"
-    )
-
-
-def play(at, levels):
-    """Give each round the levels of its kind, in turn; return the names of the rounds."""
-    names = []
-    for one in at.rounds():
-        names.append(one.kind.name)
-        given = levels[one.kind.name]
-        given = given.pop(0) if isinstance(given[0], list) else given
-        found = {k: ended(at.job, k, given[i % len(given)]) for i, k in enumerate(one.paths)}
-        at.take(one, found)
-    return names
-
-
-def test_met_three_times_by_two_kinds_and_within_the_band_is_the_end(job):
-    at = campaign(job)
-    levels = {"one": [100.0] * 2 + [900.0] * 14, "two": [100.0] + [900.0] * 15}
-    assert play(at, levels) == ["one", "two"]
-    assert at.reason.startswith("the lowest level was met 3 times, and that is within")
-
-
-def test_one_kind_alone_is_no_evidence(job):
-    """All of its paths may end in one wrong place."""
-    at = campaign(job)
-    levels = {"one": [114.0] * 16, "two": [[111.0] + [900.0] * 15, [111.0] * 2 + [900.0] * 14]}
-    assert play(at, levels) == ["one", "two", "two"]
-
-
-def test_met_too_seldom_the_next_kind_has_its_turn(job):
-    at = campaign(job)
-    names = play(at, {"one": [100.0] * 2 + [900.0] * 14, "two": [100.0] + [900.0] * 15})
-    assert names == ["one", "two"] and at.met() == {"one": 2, "two": 1}
-
-
-def test_in_the_upper_part_of_the_band_it_is_to_be_met_more_often(job):
-    at = campaign(job)
-    names = play(at, {"one": [[140.0] * 3 + [900.0] * 13] * 9, "two": [[900.0] * 16] * 9})
-    assert names == ["one", "two", "one", "one"] and sum(at.met().values()) == 9
-    assert at.met() == {"one": 9}
-
-
-def test_above_the_band_it_goes_on_and_says_so(job):
-    at = campaign(job)
-    names = play(at, {"one": [[400.0] * 16] * 9, "two": [[400.0] * 4 + [900.0] * 12] * 9})
-    assert names == ["one", "two"] and sum(at.met().values()) >= SURE
-    assert "not for want of starts" in at.reason
-
-
-def test_without_a_band_every_kind_has_its_turn(job):
-    at = campaign(job, band=None)
-    assert play(at, {"one": [100.0] * 16, "two": [100.0] * 16}) == ["one", "two"]
-    assert "every kind of start had its turn" in at.reason
-
-
-def test_a_kind_that_meets_the_lowest_gets_more(job):
-    at = campaign(job, most=16 * 12)
-    names = play(at, {"one": [[900.0] * 16] * 99, "two": [[300.0] + [900.0] * 15] * 99})
-    assert names.count("two") == 9 and names.count("one") == 3
-    assert at.reason == "all 192 starts were made"
-
-
-def test_a_kind_that_only_fails_is_left_out(job):
-    at = campaign(job, most=80)
-    names = play(at, {"one": [None], "two": [300.0] + [900.0] * 15})
-    assert names == ["one", "two", "two", "two", "two"]
-    assert play(campaign(job), {"one": [None], "two": [None]}) == ["one", "two"]
-
-
-def leading(job, band):
-    """A campaign in which the first kind leads, as shooting where little is measured."""
-    kinds = [replace(KINDS[0], turns=4, needed=2), replace(KINDS[1], needed=0)]
-    return Campaign(sd.Auto(3), job, kinds, band, 1000)
-
-
-def test_where_one_kind_leads_it_is_enough_without_a_band(job):
-    at = leading(job, None)
-    assert play(at, {"one": [90.0] * 3 + [200.0] * 13}) == ["one", "one"]
-    assert at.reason == "the lowest level was met 6 times, and little is measured"
-
-
-def test_where_one_kind_leads_it_goes_on_alone_next_to_the_band(job):
-    """The band ends at 150, and a quarter of it further on a level is taken, with a word."""
-    at = leading(job, (50.0, 150.0))
-    at.auto = sd.Auto(9)
-    assert play(at, {"one": [174.0] + [300.0] * 15, "two": [300.0]}) == ["one"] * 9
-    assert at.reason.endswith("it is just above what the noise lets expect")
-
-
-def test_where_one_kind_leads_others_have_their_turn_if_it_finds_nothing(job):
-    at = leading(job, (50.0, 150.0))
-    names = play(at, {"one": [176.0] + [300.0] * 15, "two": [100.0] * 3 + [300.0] * 13})
-    assert names == ["one"] * 4 + ["two"]
-    vain = leading(job, None)
-    assert play(vain, {"one": [None], "two": [90.0] * 3 + [200.0] * 13}) == ["one", "two"]
-
-
-def test_the_last_round_is_cut_to_the_number_of_starts(job):
-    at = campaign(job, most=20)
-    play(at, {"one": [400.0, 900.0], "two": [900.0]})
-    assert len(at.results) == 20 and sorted(at.results) == list(range(20))
-
-
-def test_what_is_far_above_the_lowest_is_dropped_from_the_second_round_on(job):
-    at = campaign(job)
-    bars = []
-    for one in at.rounds():
-        bars.append(one.job.bar)
-        at.take(one, {k: ended(job, k, 400.0 if k == 3 else 2000.0) for k in one.paths})
-        if len(bars) == 2:
-            break
-    assert bars == [np.inf, 480.0]
 
 
 # --- races, kinds, options ---

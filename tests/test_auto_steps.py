@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 
 import numpy as np
@@ -115,6 +116,40 @@ def test_a_kind_of_start_is_still_refused_beside_auto(found):
     action, data, _ = found
     with pytest.raises(OptionError, match="or start from paths, which are then taken up first"):
         sd.anneal(action, data, strategy="auto", start="nudged", **QUIET)
+
+
+def test_the_limit_that_is_told_is_the_one_that_was_given(found):
+    """A run with finer steps has what is left of it."""
+    action, data, _ = found
+    module = importlib.import_module("symda.api.anneal")
+    given = {
+        name: one.default
+        for name, one in inspect.signature(sd.anneal).parameters.items()
+        if name not in module.HANDED
+    }
+    given |= {"time_limit": 20.0, "progress": False}
+    late = module._annealed(action, data, given, spent=19.999)
+    assert "ended because time limit of 20 s reached" in told(late)
+    assert json.loads(late.dataset.attrs["provenance"])["settings"]["time_limit"] == 20.0
+    assert json.loads(late.dataset.attrs["provenance"])["seconds"] < 10.0
+
+
+def test_noise_that_is_estimated_does_not_hide_that_steps_are_too_long():
+    """It grows until the wrong answer fits, so no level is too high; but each is seldom met."""
+    model = sd.models.lorenz63()
+    sigma = sd.parameter("s", bounds=(1e-3, 100.0), scale="log")
+    action = sd.Action(model, {"x": sd.Normal(model["x"], sigma)})
+    t = np.linspace(0.0, 8.0, 51)
+    truth = sd.simulate(model, t, [1.0, 1.0, 20.0], parameters=sd.models.LORENZ63).states
+    noise = np.random.default_rng(0).normal(0.0, 0.5, t.size)
+    data = sd.Observations(t, truth.values[:, 0] + noise)
+    run = sd.anneal(action, data, time_limit=2.0, strategy="auto", finish="none", **QUIET)
+    assert "ended because the scheme's error moves the lowest path" in told(run)
+    # long steps that serve are not divided
+    fine = sd.anneal(
+        action, data, max_step=0.02, time_limit=2.0, strategy="auto", finish="none", **QUIET
+    )
+    assert not any("scheme's error" in line for line in told(fine))
 
 
 def test_a_run_is_kept_whatever_is_wrong_with_finer_steps(monkeypatch):

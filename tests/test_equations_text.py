@@ -5,6 +5,7 @@ from __future__ import annotations
 import cmath
 import pickle
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -347,17 +348,22 @@ def test_latex_is_balanced(scheme: str) -> None:
     assert of._repr_latex_().endswith("\n\\end{aligned}$$")
 
 
-@pytest.mark.parametrize("scheme", list(SCHEMES))
-def test_latex_renders(scheme: str) -> None:
+@cache
+def rendered(latex: str) -> None:
+    """Lay out a formula; most of them are those of many schemes."""
     from matplotlib.mathtext import MathTextParser
 
+    MathTextParser("agg").parse(f"${latex}$")
+
+
+@pytest.mark.parametrize("scheme", list(SCHEMES))
+def test_latex_renders(scheme: str) -> None:
     model = oscillator(discrete=scheme == "map")
-    parser = MathTextParser("agg")
     of = shown(model, scheme, averaging="eq14")
     for section in of.sections:
         for line in section.lines:
             for part in (line.left, line.right):
-                parser.parse(f"${latex_part(part, ordered=line.ordered)}$")
+                rendered(latex_part(part, ordered=line.ordered))
 
 
 def test_the_sums_read_as_in_the_paper() -> None:

@@ -17,7 +17,7 @@ from symda.build.course import FINE, NO_CONVERGENCE, NOT_FINITE, TOO_MANY_STEPS,
 from symda.build.flows import FlowEngine, flow_engine
 from symda.declare import Measurement
 from symda.derive.field import derive_field
-from symda.emit.vectors import LARGEST_IN_LANES, VECTOR_FUNCTIONS
+from symda.emit.vectors import LARGE_ALONE, LARGEST_IN_LANES, VECTOR_FUNCTIONS
 from symda.errors import SolveError
 
 ADAPTIVE = {"method": "adaptive", "rtol": 1e-8, "threads": 1}
@@ -34,9 +34,9 @@ STIFF = sd.Model({y: -k * (y - sp.cos(sd.time())), z: y - z}, name="stiff_in_lan
 
 
 @cache
-def engine_of(model: sd.Model, *flags: str) -> FlowEngine:
+def engine_of(model: sd.Model, *flags: str, together: bool = True) -> FlowEngine:
     field = derive_field(model, Measurement((), (), ()), natural=True)
-    return flow_engine(field, Options(flags=(*Options().flags, *flags)))
+    return flow_engine(field, Options(flags=(*Options().flags, *flags)), together=together)
 
 
 def free(times: np.ndarray) -> Course:
@@ -117,7 +117,7 @@ def test_a_failure_is_a_value_beside_good_members() -> None:
     engine, course = engine_of(BLAST), free(np.array([0.0, 0.5, 1.5]))
     x0 = np.array([1.0, 1.0, 0.5, np.inf, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0, 0.6])[:, None]
     theta = np.array([0.1, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])[:, None]
-    options = {"rtol": 1e-8, "atol": np.full(1, 1e-8), "together": True}
+    options = {"rtol": 1e-8, "atol": np.full(1, 1e-8)}
     found = engine.run(x0, theta, course, **options)
     lost = {1: NO_CONVERGENCE, 3: NOT_FINITE, 9: NO_CONVERGENCE}
     assert found.codes.tolist() == [lost.get(m, FINE) for m in range(11)]
@@ -126,7 +126,7 @@ def test_a_failure_is_a_value_beside_good_members() -> None:
     exact = x0[good, 0] / (1.0 - 1.5 * theta[good, 0] * x0[good, 0])
     np.testing.assert_allclose(found.states[good, 2, 0], exact, rtol=1e-6)
     assert np.allclose(found.states[1, 1], 2.0) and np.isnan(found.states[1, 2]).all()
-    scalar = engine.run(x0, theta, course, **{**options, "together": False})
+    scalar = engine_of(BLAST, together=False).run(x0, theta, course, **options)
     assert np.array_equal(scalar.codes, found.codes)
     assert np.array_equal(scalar.where, found.where)
     np.testing.assert_allclose(scalar.peaks[good], found.peaks[good], rtol=1e-9)
@@ -201,11 +201,29 @@ def test_functions_of_lanes_are_as_exact_as_those_of_numpy() -> None:
 def test_registers_of_another_width_give_the_same_to_rounding() -> None:
     x0, theta = np.linspace(0.1, 0.6, 7)[:, None], np.ones((7, 1))
     course = free(np.array([0.0, 0.5, 1.5]))
-    options = {"rtol": 1e-8, "atol": np.full(1, 1e-8), "together": True}
+    options = {"rtol": 1e-8, "atol": np.full(1, 1e-8)}
     usual = engine_of(BLAST).run(x0, theta, course, **options)
     other = engine_of(BLAST, "-DSYMDA_LANES=1").run(x0, theta, course, **options)
     np.testing.assert_allclose(other.states, usual.states, rtol=1e-11)
     assert np.array_equal(other.steps, usual.steps)
+
+
+@pytest.mark.parametrize("method", ["adaptive", "rk4"])
+def test_one_member_of_a_large_model_is_a_single_trajectory(method: str) -> None:
+    """Two are a member in each lane again."""
+    x = sd.states("x", LARGE_ALONE)
+    model = sd.Model({s: sp.sin(x[i - 1]) - sp.sin(s) for i, s in enumerate(x)}, name="alone")
+    x0 = np.random.default_rng(0).normal(size=(3, len(x)))
+    step = {} if method == "adaptive" else {"step": 0.01}
+
+    def run(x0: np.ndarray) -> np.ndarray:
+        return sd.integrate(model, [0.0, 1.0], x0, method=method, **step).states.values
+
+    alone, two, three = run(x0[0]), run(x0[:2]), run(x0)
+    np.testing.assert_array_equal(run(x0[:1])[0], alone)
+    np.testing.assert_array_equal(two, three[:2])
+    assert not np.array_equal(two[0], alone)
+    np.testing.assert_allclose(two[0], alone, rtol=1e-9, atol=1e-12)
 
 
 def test_models_too_large_for_lanes_are_integrated_without() -> None:

@@ -174,6 +174,7 @@ def test_how_far_a_solution_is_from_the_data_goes_by_logarithms():
     assert far(3.0, 0.7) < 0.01 * far(0.3, 0.7)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("given", [0, 1])
 def test_what_creeps_is_left_and_the_lowest_goes_on_at_the_end(monkeypatch, given):
     """Shots that are left half way are taken to the minimum by the finish."""

@@ -116,6 +116,17 @@ def test_values(expression, point, expected) -> None:
     assert value(expression, *point) == pytest.approx(expected, rel=4e-16, abs=0.0)
 
 
+@pytest.mark.parametrize("function", [sp.Max, sp.Min])
+@pytest.mark.parametrize("other", [-50.0, 50.0])
+def test_an_extremum_of_what_has_no_value_has_none(function, other) -> None:
+    """C's fmax gives the other argument, and the action would seem finite where it is not."""
+    nested = (sp.Min(sp.log(X), 5), Y), (sp.Max(sp.log(X), 5), Y)
+    for arguments in ((sp.log(X), Y), (Y, sp.log(X)), (Y, sp.sqrt(X), 3), *nested):
+        expression = function(*arguments)
+        assert math.isnan(value(expression, -1.0, other))
+    assert value(function(sp.log(X), Y), 1.0, other) == float(function(0, other))
+
+
 CASES = sp.Piecewise(
     (1, sp.And(X > 0, Y > 0)),
     (2, sp.Or(sp.Eq(X, -1), sp.And(X < -2, sp.Ne(Y, 0)))),

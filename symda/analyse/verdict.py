@@ -17,9 +17,10 @@ from symda.analyse.levels import (
     path_counts,
     reached,
 )
+from symda.analyse.rivals import rivals, unseen_levels
 from symda.analyse.stiffness import FAST
 from symda.anneal.apart import apart
-from symda.anneal.levels import HIT, STOPPED
+from symda.anneal.levels import HIT, NEAR, RARE, STOPPED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -111,7 +112,8 @@ def verdict(dataset: xr.Dataset) -> Verdict:
     the scheme's do not move the estimate; twice the action is what chi-squared with n - p degrees
     of freedom gives (Bennett, Inverse Methods in Physical Oceanography, 1992); the equations alone
     follow the path for as long as their instability allows; nothing is on a bound or undetermined;
-    and the level was met more than once, from starts that differ.
+    and the level was met more than once, from starts that differ, and levels near it neither make a
+    lower one likely nor tell other parameters.
 
     Raises
     ------
@@ -407,7 +409,29 @@ def _level(dataset: xr.Dataset, found: Assessment | None) -> Finding:
         return Finding(
             "level", False, f"{text}: a lower one may not have been met; take more paths"
         )
-    return Finding("level", True, text)
+    return _beside(dataset, text)
+
+
+def _beside(dataset: xr.Dataset, text: str) -> Finding:
+    """Say whether levels near the lowest put it in doubt, or tell other parameters."""
+    share, levels = unseen_levels(dataset)
+    if share > RARE:
+        text += (
+            f", but {levels} levels lie within {NEAR:g} of it, most of them seldom met: another "
+            f"path that ends there is at a new one with a probability of {percent(share)}, and a "
+            "lower one may not have been met; allow more time, or measure more"
+        )
+    near = rivals(dataset)
+    matter = near is not None and near.sds > SDS
+    if near is not None and matter:
+        others = "1 other minimum" if near.count == 1 else f"{near.count} other minima"
+        text += (
+            f"; {others} from {near.above:.2g} above it on, with {near.parameter} between "
+            f"{near.low:.4g} and {near.high:.4g}, hold about {percent(near.share)} of the "
+            f"probability and move it by {near.sds:.2g} standard deviations: error bars are those "
+            "of the lowest alone"
+        )
+    return Finding("level", None if share > RARE or matter else True, text)
 
 
 def equal_places(dataset: xr.Dataset) -> int:

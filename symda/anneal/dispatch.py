@@ -66,6 +66,7 @@ class Dispatcher:
         workers: Workers,
         *,
         time_limit: float | None,
+        left: float | None,
         enough: Callable[[Mapping[int, PathResult]], str],
         done: Callable[[int, PathResult | None], None],
     ) -> None:
@@ -73,7 +74,7 @@ class Dispatcher:
         self._strategy = strategy
         self._workers = workers
         self._limit = time_limit
-        self._deadline = None if time_limit is None else time.time() + time_limit
+        self._deadline = None if left is None else time.time() + left
         self._enough = enough
         self._done = done
         self._queue = deque(tasks)

@@ -53,6 +53,7 @@ def anneal(
     flow: FlowEngine | None = None,
     prepare: Prepare = prepare,
     coarse: Callable[[Dataset], bool] | None = None,
+    spent: float = 0.0,
 ) -> Dataset:
     """Anneal K paths and return the dataset of the run.
 
@@ -77,6 +78,8 @@ def anneal(
     coarse
         Whether, as a dataset shows, the scheme's error moves the answer. A run that chooses for
         itself ends early then: it is to be made again with finer steps.
+    spent
+        Seconds of the time limit that are over already.
 
     Returns
     -------
@@ -107,6 +110,7 @@ def anneal(
     )
     # Here too, and first: a start or an option that is wrong is one error, not K failed paths.
     differ = _starts_differ(job)
+    left = None if settings.time_limit is None else settings.time_limit - spent
 
     def made(found: Found, ended: Finish, results: list[PathResult], interrupted: bool) -> Dataset:
         return assemble(
@@ -148,13 +152,13 @@ def anneal(
                 return None
             return coarse(made(climbed, Finish(), climbed.results, False))
 
-        found = _adaptive(job, settings, reporter, of_scheme)
+        found = _adaptive(job, settings, reporter, of_scheme, left)
     else:
         found = _given(job, settings, reporter)
     ended, results, interrupted = Finish(), found.results, found.interrupted
     if flow is not None and settings.finishes:
-        left = None if settings.time_limit is None else settings.time_limit - found.seconds
-        deadline = None if left is None else time.time() + max(left, LEAST_LEFT)
+        rest = None if left is None else left - found.seconds
+        deadline = None if rest is None else time.time() + max(rest, LEAST_LEFT)
         many, fresh = found.workers, not interrupted
         try:
             ended, results = finish(job, results, many, deadline, fresh=fresh)
@@ -223,6 +227,7 @@ def _given(job: Job, settings: Settings, reporter: Reporter) -> Found:
             tasks,
             workers,
             time_limit=settings.time_limit,
+            left=settings.time_limit,
             enough=enough,
             done=_done(reporter, each),
         ).run()
@@ -240,12 +245,19 @@ def _given(job: Job, settings: Settings, reporter: Reporter) -> Found:
 
 
 def _adaptive(
-    job: Job, settings: Settings, reporter: Reporter, coarse: Callable[[Found], bool | None]
+    job: Job,
+    settings: Settings,
+    reporter: Reporter,
+    coarse: Callable[[Found], bool | None],
+    limit: float | None,
 ) -> Found:
-    """Run rounds of several kinds of paths, each chosen by what those before found."""
+    """Run rounds of several kinds of paths, each chosen by what those before found.
+
+    For so many seconds, `limit`; that is what is left of the limit that was given.
+    """
     auto = settings.method
     assert isinstance(auto, Auto)
-    limit, began = settings.time_limit, time.monotonic()
+    began = time.monotonic()
     until = limit
     if limit is not None and job.flow is not None and settings.finishes:
         until = (1.0 - LAST) * limit
@@ -282,7 +294,7 @@ def _adaptive(
         for one in campaign.rounds():
             spent = time.monotonic() - began
             late = limit is not None and spent > LOOK * limit
-            if late and off is None and campaign.above():
+            if late and off is None and campaign.wanting():
                 off = asked()
                 if interrupted:
                     campaign.reason = "interrupted"
@@ -291,8 +303,8 @@ def _adaptive(
                     campaign.reason = "the scheme's error moves the lowest path"
                     break
             left = None if until is None else until - (time.monotonic() - began)
-            if left is not None and left <= 0.0:
-                campaign.reason = f"time limit of {limit:g} s reached"
+            if left is not None and left <= 0.0 and campaign.results:
+                campaign.reason = f"time limit of {settings.time_limit:g} s reached"
                 break
             strategy, size = one.kind.strategy, len(one.paths)
             workers, own = _workers_of(one.job, settings, strategy, size, 1)
@@ -307,7 +319,8 @@ def _adaptive(
                 strategy,
                 tasks,
                 workers,
-                time_limit=left,
+                time_limit=settings.time_limit,
+                left=left,
                 enough=lambda _: "",
                 done=_done(reporter, 1),
             ).run()
@@ -320,7 +333,7 @@ def _adaptive(
         reporter.stop()
     if limit is not None and not campaign.levels and not interrupted:
         campaign.reason += _too_short(campaign.results.values(), time.monotonic() - began)
-    if off is None and campaign.above() and not interrupted:
+    if off is None and campaign.wanting() and not interrupted:
         off = asked()
     return found()
 

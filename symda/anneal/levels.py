@@ -25,6 +25,10 @@ HIT = 0.5
 #: Neighbouring actions at most this far apart are one level of a table: there, levels are to be
 #: told apart, and a hundredth is well above what the solvers leave.
 GAP = 0.01
+#: A level that is at most so far above the lowest is near it: at most e^5 times less probable.
+NEAR = 5.0
+#: Paths may end near the lowest level at one that was not met before with at most this probability.
+RARE = 0.1
 
 
 #: Two standard deviations of a Gaussian: a band leaves out so much on each side.
@@ -80,3 +84,36 @@ def count_hits(
         return 0
     lowest = float(known.min()) if level is None else level
     return int(np.count_nonzero(known <= lowest + within * scale))
+
+
+def unseen(actions: FloatArray, scale: float) -> tuple[float, int]:
+    """Estimate how likely a path that ends near the lowest level ends at a level not met before.
+
+    The share of levels met once among the hits of all levels near the lowest. Where that is not
+    small, there are more such levels than were met, and a lower one may be among them.
+
+    Parameters
+    ----------
+    actions : (K,)
+        Actions of minima at one rung; nan where there is none.
+    scale
+        The problem's measurement scale.
+
+    Returns
+    -------
+    share, levels
+        That, and the number of distinct levels near the lowest.
+
+    References
+    ----------
+    I. J. Good, The population frequencies of species and the estimation of population parameters,
+    Biometrika 40 (1953) 237.
+    """
+    known = np.sort(actions[np.isfinite(actions)])
+    if not known.size:
+        return 0.0, 0
+    near = known[known <= known[0] + NEAR * scale]
+    sizes = [
+        group.size for group in np.split(near, np.flatnonzero(np.diff(near) > GAP * scale) + 1)
+    ]
+    return sizes.count(1) / near.size, len(sizes)

@@ -192,8 +192,10 @@ def _with_expressions(model: Model, written: dict[Forcing, Expr]) -> Model:
     return made.with_declarations(model.declarations)
 
 
-def engine_of(model: Model) -> FlowEngine:
+def engine_of(model: Model, *, together: bool) -> FlowEngine:
     """Return what integrates a model in the user's coordinates, built or taken from the cache.
+
+    Members are computed `together` without sensitivities only.
 
     Raises
     ------
@@ -205,7 +207,7 @@ def engine_of(model: Model) -> FlowEngine:
     VirtualMachineWarning
         If there is no compiler.
     """
-    engine = _engine(model, tuple(os.environ.get(name) for name in CHOICE))
+    engine = _engine(model, together, tuple(os.environ.get(name) for name in CHOICE))
     if engine.kind != "compiled":
         warnings.warn(
             f"there is no compiler, so SciPy integrates {model.name!r}, more slowly; "
@@ -217,10 +219,10 @@ def engine_of(model: Model) -> FlowEngine:
 
 
 @lru_cache(maxsize=KEPT)
-def _engine(model: Model, _choice: tuple[str | None, ...]) -> FlowEngine:
+def _engine(model: Model, together: bool, _choice: tuple[str | None, ...]) -> FlowEngine:
     from symda.build.flows import flow_engine
 
-    return flow_engine(_field(model))
+    return flow_engine(_field(model), together=together)
 
 
 @lru_cache(maxsize=KEPT)
@@ -246,17 +248,17 @@ def follow(
     given: Tolerances,
     *,
     sensitivities: bool,
-    ensemble: bool,
+    together: bool,
     threads: int | None,
 ) -> Found:
     """Lead members from `x0` (K, D) with parameters `theta` (K, P) along a way.
 
-    Those of an ensemble are computed in lanes, even if there is only one.
+    Without sensitivities they may be computed `together`, in lanes.
 
     Without absolute tolerances those of a member follow the largest size of each state along its
     own solution: where that was taken too large it is computed again.
     """
-    engine = engine_of(way.model)
+    engine = engine_of(way.model, together=together and not sensitivities)
     course, K = way.course, len(x0)
     most = MOST_STEPS + STEPS_A_STOP * len(course.h)
     sizes, guessed = _first_sizes(way, x0, theta), x0 == 0.0
@@ -278,7 +280,6 @@ def follow(
             sensitivities=sensitivities,
             most_steps=most,
             threads=threads or cores(),
-            together=ensemble,
         )
         states[open_], codes[open_], stops[open_] = found.states, found.codes, found.where
         if slopes is not None and found.slopes is not None:

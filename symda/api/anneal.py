@@ -44,12 +44,15 @@ if TYPE_CHECKING:
     from symda.anneal.report import Reporter
     from symda.anneal.strategies import Strategy
     from symda.api.action import Action
+    from symda.api.network import NetworkAction
     from symda.api.specification import Data
     from symda.build.abstract import Kernels
     from symda.declare import Parameter
     from symda.solve import Solver
 
 
+#: Arguments that are handed on by themselves.
+HANDED = ("action", "data")
 #: Steps from one datum to the next, one after the other, where the scheme's error may stand in the
 #: way.
 STEPS = (4, 16)
@@ -175,19 +178,27 @@ def anneal(
         ladder that ends beyond the digits of doubles; also options of a window that cannot grow.
         At the end, steps that are too long for a decay of the model which the scheme does not damp.
     """
-    given = dict(locals())
-    from symda.api.action import Action
+    given = {n: v for n, v in locals().items() if n not in HANDED}
     from symda.api.network import NetworkAction
 
     if isinstance(action, NetworkAction):
-        return _of_network(given)
+        return _of_network(action, data, given)
+    return _annealed(action, data, given)
+
+
+def _annealed(action: Action, data: Data, given: Mapping[str, Any], spent: float = 0.0) -> Run:
+    """Anneal with the other arguments of `anneal`, so many seconds of the limit being over."""
+    from symda.api.action import Action
+
+    start, fixed, time_limit = given["start"], given["fixed"], given["time_limit"]
+    steps, max_step, midpoint_data = given["steps"], given["max_step"], given["midpoint_data"]
     if not isinstance(action, Action):
         raise OptionError(
             f"anneal: the first argument is a symda.Action, got {type(action).__name__}."
         )
     # a path or a run fits a problem, which there is not yet
     plain = start is None or isinstance(start, (str, Start)) or callable(start)
-    early = start if plain else None if strategy is not None else "uniform"
+    early = start if plain else None if given["strategy"] is not None else "uniform"
     settings = Settings.of({**given, "start": early})
     problem = action.bind(
         data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
@@ -214,9 +225,9 @@ def anneal(
     _try_growing(settings.method, kernels, problem, rf)
     if time_limit is not None and settings.chosen.name == "ipopt":
         _, seconds = estimate(kernels.at(problem), settings.climb.rungs)
-        preflight.warn_of_time(float(time_limit), seconds, stacklevel=2)
-    preflight.warn(action.field, kernels.at(problem), rf, stacklevel=2)
-    preflight.warn_of_window(settings.method, problem, rf, stacklevel=2)
+        preflight.warn_of_time(float(time_limit), seconds, stacklevel=3)
+    preflight.warn(action.field, kernels.at(problem), rf, stacklevel=3)
+    preflight.warn_of_window(settings.method, problem, rf, stacklevel=3)
     flow = flow_of(specification, problem) if integrates else None
     uneven = flow is not None and moves_within(action, problem, data)
     if uneven or (flow is None and settings.finish == "strong"):
@@ -239,9 +250,10 @@ def anneal(
         kernels.payload(problem, parts),
         problem,
         settings,
-        reporter=_reporter(progress),
+        reporter=_reporter(given["progress"]),
         flow=flow,
         coarse=off if divides else None,
+        spent=spent,
         attrs={
             "model": action.model.name,
             "scheme": action.scheme.name,
@@ -261,15 +273,15 @@ def anneal(
         run = Run(dataset, action)
         run.dataset.attrs["interrupted"] = 1
     if isinstance(settings.method, Auto) and divides:
-        given |= {"strategy": settings.method}
-        divided = _divided(run, action, data, given, problem.limits, began)
+        others = {**given, "strategy": settings.method}
+        divided = _divided(run, action, data, others, problem.limits, began)
         if divided is not run:
             return divided
-    preflight.warn_of_stiffness(run.dataset, stacklevel=2)
+    preflight.warn_of_stiffness(run.dataset, stacklevel=3)
     return run
 
 
-def _of_network(given: dict[str, Any]) -> Any:
+def _of_network(action: NetworkAction, data: Any, given: Mapping[str, Any]) -> Any:
     """Anneal a network; what it has no use for is refused.
 
     Raises
@@ -277,7 +289,6 @@ def _of_network(given: dict[str, Any]) -> Any:
     OptionError
         For an option that networks do not have.
     """
-    action, data = given.pop("action"), given.pop("data")
     usual = {name: one.default for name, one in signature(anneal).parameters.items()}
     said = {name: value for name, value in given.items() if value is not usual[name]}
     known = signature(action.anneal).parameters
@@ -299,15 +310,15 @@ def _divided(
     began: float,
 ) -> Run:
     """Make a run again with finer steps, and again, while that may be why it is not consistent."""
-    others = {name: value for name, value in given.items() if name not in ("action", "data")}
+    others = dict(given)
     limit = LIMIT if given["time_limit"] is None else float(given["time_limit"])
     for steps in STEPS:
-        left = limit - (time.monotonic() - began)
-        if run.interrupted or left <= 0.0 or not _coarse(run):
+        spent = time.monotonic() - began
+        if run.interrupted or spent >= limit or not _coarse(run):
             break
         try:
-            others |= {"start": _lowest(run, limits), "steps": steps, "time_limit": left}
-            again = anneal(action, data, **others)
+            others |= {"start": _lowest(run, limits), "steps": steps}
+            again = _annealed(action, data, others, spent)
         except KeyboardInterrupt:
             run.dataset.attrs["interrupted"] = 1
             break
@@ -321,10 +332,7 @@ def _divided(
         if better is run:
             break
         run = better
-        # what repeats it is the call that was made, not the last of its parts
-        provenance = json.loads(run.dataset.attrs["provenance"])
-        provenance["settings"]["time_limit"] = limit
-        run.dataset.attrs |= {"divided": steps, "provenance": json.dumps(provenance)}
+        run.dataset.attrs["divided"] = steps
     return run
 
 
@@ -352,8 +360,8 @@ def _coarse(run: Run) -> bool:
     if not path_counts(d).reached or run.verdict().consistent:
         return False
     if chosen_solution(d) is not None and not _fails(run, "chi-squared"):
-        # no grid has a part in it
-        return False
+        # no grid has a part in it; but noise that is estimated makes up for a wrong answer
+        return bool(d.attrs.get("coarse")) and not d.attrs["gaussian"]
     if d.attrs.get("coarse") or _fails(run, "scheme"):
         return True
     return "solution_action" in d and not _settled(d)

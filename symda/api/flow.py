@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from symda.api.adaptive import ADAPTIVE, follow, require_smooth, tolerances, way_through
 from symda.api.flow_machine import (
     fitting,
+    go_together,
     in_loops,
     machine_of,
     members_of,
@@ -165,12 +166,22 @@ class StepMap:
                 "keep fewer with every=."
             )
         stops = Stops.of(t + np.arange(R) * (each * h), np.full(R, h), np.full(R, each))
-        states, failures = self._runner.advance(
-            at, stops, ensemble=ensemble, threads=None, where=where
+        states, failures = self._runner_of(at, ensemble=ensemble).advance(
+            at, stops, threads=None, where=where
         )
         if failures:
             raise SolveError(f"{where}: {failure(failures, ensemble=ensemble)}")
         return states if ensemble else states[0]
+
+    def _runner_of(self, x0: FloatArray, *, ensemble: bool) -> Runner:
+        """Return what advances such members; in lanes it is built when it is first asked for."""
+        runner = self._runner
+        if runner.engine.kind != "compiled":
+            return runner
+        if not go_together(runner.model, len(x0), ensemble=ensemble):
+            return runner
+        engine, _ = machine_of(runner.model, self.integrator, together=True)
+        return replace(runner, engine=engine)
 
     def __repr__(self) -> str:
         return f"<step map of {self.model!r}, {self.integrator.name}, {self.kind}>"
@@ -357,7 +368,7 @@ def integrate(
             )
     K = max(len(x0), len(theta))
     x0, theta = (np.ascontiguousarray(np.broadcast_to(a, (K, a.shape[1]))) for a in (x0, theta))
-    slopes = None
+    slopes, together = None, go_together(known, K, ensemble=ensemble)
     if integrator is None:
         own = tolerances(rtol, atol, known.states, where=where)
         names = [p.name for p in known.parameters]
@@ -370,7 +381,7 @@ def integrate(
                 "fewer members or times at once, or leave sensitivities out."
             )
         found = follow(
-            way, x0, theta, own, sensitivities=sensitivities, ensemble=ensemble, threads=threads
+            way, x0, theta, own, sensitivities=sensitivities, together=together, threads=threads
         )
         places = _places(way.ends, t, way.pulses)
         states, failures = found.states, found.failures
@@ -378,11 +389,9 @@ def integrate(
     else:
         pulses = pulse_steps(dict(zip(known.forcing, sources, strict=True))).snapped(t)
         ends, stops = _with_jumps(t, longest, sources, pulses, known, where)
-        engine, _ = machine_of(known, integrator)
+        engine, _ = machine_of(known, integrator, together=together)
         runner = Runner(known, integrator, engine, theta, sources)
-        states, failures = runner.advance(
-            x0, stops, ensemble=ensemble, threads=threads, where=where
-        )
+        states, failures = runner.advance(x0, stops, threads=threads, where=where)
         places = _places(ends, t, pulses)
     message = failure(failures, ensemble=ensemble) if failures else ""
     if len(failures) == len(x0):

@@ -118,24 +118,26 @@ def _require_mechanics(model: Model, one: Method, where: str) -> None:
 
 
 @lru_cache(maxsize=16)
-def _emitted(model: Model, integrator: Method) -> tuple[Functions, StepIR, Source]:
+def _lowered(model: Model, integrator: Method) -> tuple[Functions, StepIR]:
     from symda.derive.lattice import derive_lattice
     from symda.derive.motion import Motion
-    from symda.emit.steps import emit_steps
     from symda.lower.steps import lower_lattice_steps, lower_steps
 
     if isinstance(model, LatticeModel) and in_loops(model):
         field = derive_lattice(model, Measurement((), (), ()))
-        ir = lower_lattice_steps(field, [integrator])
-        return {"field": field.field}, ir, emit_steps(ir)
+        return {"field": field.field}, lower_lattice_steps(field, [integrator])
     motion = Motion(model)
     ir = lower_steps(motion, [integrator])
     functions = {routine.name: getattr(motion, routine.name) for routine in ir.routines}
-    return functions, ir, emit_steps(ir)
+    return functions, ir
 
 
-def machine_of(model: Model, integrator: Method) -> tuple[StepEngine, Source]:
+def machine_of(
+    model: Model, integrator: Method, *, together: bool = False
+) -> tuple[StepEngine, Source]:
     """Return what evaluates a model's step map, built or taken from the cache, and its text.
+
+    Members are computed `together`, without tangents, where the model and the method allow it.
 
     Raises
     ------
@@ -147,26 +149,40 @@ def machine_of(model: Model, integrator: Method) -> tuple[StepEngine, Source]:
     VirtualMachineWarning
         If there is no compiler.
     """
-    engine, why = _engine(model, integrator, tuple(os.environ.get(name) for name in CHOICE))
+    choice = tuple(os.environ.get(name) for name in CHOICE)
+    engine, source, why = _engine(model, integrator, together, choice)
     if why:
         warnings.warn(why, VirtualMachineWarning, stacklevel=3)
-    return engine, _emitted(model, integrator)[-1]
+    return engine, source
 
 
 @lru_cache(maxsize=16)
 def _engine(
-    model: Model, integrator: Method, _choice: tuple[str | None, ...]
-) -> tuple[StepEngine, str]:
+    model: Model, integrator: Method, together: bool, _choice: tuple[str | None, ...]
+) -> tuple[StepEngine, Source, str]:
     """Build an engine; without a compiler also why there is none."""
     from symda.build import NoCompiler, build
     from symda.build.steps import CompiledSteps
     from symda.build.steps_numpy import NumpySteps
+    from symda.emit.steps import emit_steps, goes_in_lanes
 
-    functions, ir, source = _emitted(model, integrator)
+    functions, ir = _lowered(model, integrator)
+    source = emit_steps(ir, lanes=together and goes_in_lanes(ir))
     try:
-        return CompiledSteps(build(source).library, ir), ""
+        return CompiledSteps(build(source).library, ir), source, ""
     except NoCompiler as reason:
-        return NumpySteps(functions, ir), str(reason)
+        return NumpySteps(functions, ir), source, str(reason)
+
+
+def go_together(model: Model, members: int, *, ensemble: bool) -> bool:
+    """Whether members are computed together, in lanes, if the model and the method allow it.
+
+    All ensembles are, so that no member depends on how many there are, but for one of one member
+    of a large model.
+    """
+    from symda.emit.vectors import LARGE_ALONE
+
+    return ensemble and (members > 1 or len(model.states) < LARGE_ALONE)
 
 
 def parameter_members(

@@ -140,11 +140,9 @@ class Runner:
     sources: tuple[ForcingSource, ...]
 
     def advance(
-        self, x0: FloatArray, stops: Stops, *, ensemble: bool, threads: int | None, where: str
+        self, x0: FloatArray, stops: Stops, *, threads: int | None, where: str
     ) -> tuple[FloatArray, list[Failure]]:
         """States (K, 1 + R, D) of members that start at `x0` (K, D), and those that failed.
-
-        Those of an ensemble are computed in lanes, even if there is only one.
 
         Raises
         ------
@@ -161,12 +159,12 @@ class Runner:
         for piece, ends in stops.chunks(longest):
             stretches = self._stretches(piece, where)
             own = np.ascontiguousarray(theta[alive])
-            found, codes, places = self._members(at, own, stretches, ensemble, threads)
+            found, codes, places = self._members(at, own, stretches, threads)
             kept = ends >= 0
             states[alive[:, None], 1 + ends[kept]] = found[:, kept]
             lost = np.flatnonzero(codes)
             for m in lost:
-                ended = (int(codes[m]), int(places[m]), found[m], at[m], own[m], ensemble)
+                ended = (int(codes[m]), int(places[m]), found[m], at[m], own[m])
                 failures.append(
                     Failure(int(alive[m]), partial(self._told, *ended, done, stretches))
                 )
@@ -204,7 +202,6 @@ class Runner:
         kept: FloatArray,
         x: FloatArray,
         theta: FloatArray,
-        ensemble: bool,
         done: int,
         piece: Stretches,
     ) -> str:
@@ -230,9 +227,7 @@ class Runner:
                     np.array([middle - place]),
                     np.ascontiguousarray(piece.u[place:middle]),
                 )
-                found = self.engine.advance(
-                    0, x[None].copy(), theta[None].copy(), some, together=ensemble
-                )
+                found = self.engine.advance(0, x[None].copy(), theta[None].copy(), some)
                 if found.codes[0]:
                     last = middle
                 else:
@@ -240,16 +235,11 @@ class Runner:
         return self._why(code, done + place, t + (place - first) * h, h)
 
     def _members(
-        self,
-        x: FloatArray,
-        theta: FloatArray,
-        stretches: Stretches,
-        ensemble: bool,
-        threads: int | None,
+        self, x: FloatArray, theta: FloatArray, stretches: Stretches, threads: int | None
     ) -> tuple[FloatArray, IntArray, IntArray]:
         """Share the members among threads; the engine releases the interpreter's lock."""
-        advance = partial(self.engine.advance, 0, stretches=stretches, together=ensemble)
-        lanes = self.engine.lanes if ensemble else 1
+        advance = partial(self.engine.advance, 0, stretches=stretches)
+        lanes = self.engine.lanes
         full = -(-len(x) // lanes)
         workers = min(full, threads or cores())
         if workers == 1:

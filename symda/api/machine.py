@@ -91,7 +91,7 @@ def build_ahead(specification: Specification, problem: Problem, *, lanes: bool, 
         source = specification.newton(given=bool(problem.given.any()))
         wanted.append((source, _further(None, flags)))
     if flow and not unfit(problem):
-        wanted.append((emit_flow(lower_flow(field), lanes=False), None))
+        wanted.append((emit_flow(lower_flow(field)), None))
 
     def quietly(source: Source, options: Options | None) -> None:
         with contextlib.suppress(SymdaError):
@@ -118,7 +118,7 @@ def flow_of(specification: Specification, problem: Problem) -> FlowEngine | None
         return None
     key = tuple(os.environ.get(name) for name in CHOICE)
     if key not in flows:
-        flows[key] = flow_engine(field, ensembles=False)
+        flows[key] = flow_engine(field)
     return flows[key]
 
 

@@ -261,6 +261,15 @@ class NetworkAction:
         found = predict(passes, network.join(weights, "outputs"), x.reshape(len(x), -1), mean)
         return found.reshape(*x.shape[:-1], width)
 
+    def determined(self, pairs: Pairs, weights: Sequence[ArrayLike] | FloatArray) -> float:
+        """Count the directions among weights that data determine rather than priors, at `weights`.
+
+        sum s^2/(1 + s^2), s the singular values of the outputs' slopes in units of noise and prior;
+        of weights without a prior, in which a change of 1 counts. nan where there are too many.
+        """
+        problem = self.problem(pairs)
+        return determined(problem, self.network.join(weights, "determined"))
+
     def load(self, path: str | Path, pairs: Pairs) -> NetworkRun:
         """Read a run written by `NetworkRun.save`, of this network and these pairs.
 

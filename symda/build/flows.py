@@ -16,7 +16,7 @@ from symda.build.flows_virtual import VirtualFlows
 from symda.build.load import load
 from symda.build.serial import serial
 from symda.build.toolchain import NoCompiler
-from symda.emit.flows import emit_flow
+from symda.emit.flows import emit_flow, flow_in_lanes
 from symda.lower.flows import flow_functions, lower_flow
 from symda.types import FloatArray
 
@@ -55,23 +55,22 @@ class FlowEngine(Protocol):
         sensitivities: bool = False,
         most_steps: int = MOST_STEPS,
         threads: int = 1,
-        together: bool = False,
     ) -> Flows:
         """Lead members from `x0` (K, D) with parameters `theta` (K, P) through a course.
 
         An error of a step counts against atol + rtol |x|, with `atol` (D,), or (K, D) for each
         member, which is to be positive for a state that may be 0. A member does not depend on the
-        others, nor on `threads`. Whether they are computed `together`, in lanes, which is without
-        sensitivities only, changes its steps by rounding.
+        others, nor on `threads`.
         """
 
 
 def flow_engine(
-    field: Field, options: Options | None = None, *, ensembles: bool = True
+    field: Field, options: Options | None = None, *, together: bool = False
 ) -> FlowEngine:
     """Build what integrates a model, or take it from the cache; without a compiler, SciPy does.
 
-    Without `ensembles` lanes are left out, which are a fifth of the time to compile.
+    With `together` it is a module of its own for ensembles, without sensitivities: models that are
+    not too large have a member in each lane, which changes its steps by rounding.
 
     Raises
     ------
@@ -81,10 +80,12 @@ def flow_engine(
     clock = bool(field.field.which_depends("t", ["value"], 1, True)[0])
     given = (field.D, field.P, field.U, clock, field.model.discrete)
     try:
-        library = build(emit_flow(lower_flow(field), lanes=ensembles), options).library
+        ir = lower_flow(field)
+        lanes = together and flow_in_lanes(ir)
+        library = build(emit_flow(ir, lanes=lanes), options).library
     except NoCompiler:
         return VirtualFlows(serial(flow_functions(field)), *given)
-    return CompiledFlows(library, *given)
+    return CompiledFlows(library, *given, lanes)
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class CompiledFlows:
     U: int
     clock: bool
     discrete: bool
+    lanes: bool  #: Whether it has a member in each lane, and no sensitivities.
     kind = "compiled"
 
     def run(
@@ -110,11 +112,11 @@ class CompiledFlows:
         sensitivities: bool = False,
         most_steps: int = MOST_STEPS,
         threads: int = 1,
-        together: bool = False,
     ) -> Flows:
         """Lead members through a course; see `FlowEngine.run`."""
+        if sensitivities and self.lanes:
+            raise TypeError("a flow in lanes has no sensitivities: build one without together=True")
         module, K, R = load(self.library), len(x0), len(course.h)
-        in_lanes = together and not sensitivities and hasattr(module, "run_lanes")
         x0, theta = (np.ascontiguousarray(part, dtype=np.float64) for part in (x0, theta))
         tolerance = np.ascontiguousarray(np.broadcast_to(atol, (K, self.D)), dtype=np.float64)
         instant = np.ascontiguousarray(course.instant, dtype=np.uint8)
@@ -131,7 +133,7 @@ class CompiledFlows:
             peaks = np.empty((k, self.D))
             codes, counts = np.empty(k, dtype=np.int32), np.empty((k, 3), dtype=np.int64)
             t, forcing, h = addresses(*laid)
-            (module.run_lanes if in_lanes else module.run)(
+            module.run(
                 *addresses(x0[first:last], theta[first:last]),
                 k,
                 t,
@@ -143,14 +145,14 @@ class CompiledFlows:
                 *addresses(tolerance[first:last]),
                 most_steps,
                 *addresses(states),
-                *([] if in_lanes else [0 if slopes is None else slopes.ctypes.data]),
+                *([] if self.lanes else [0 if slopes is None else slopes.ctypes.data]),
                 *addresses(peaks),
                 codes.ctypes.data,
                 counts.ctypes.data,
             )
             return Flows(states, slopes, peaks, codes.astype(np.int64), *counts.T)
 
-        size, longest = (module.lanes, LONGEST_CALL_IN_LANES) if in_lanes else (1, LONGEST_CALL)
+        size, longest = (module.lanes, LONGEST_CALL_IN_LANES) if self.lanes else (1, LONGEST_CALL)
         full = -(-K // size)
         workers = min(threads, full)
         # between two calls Python handles Ctrl-C

@@ -81,7 +81,6 @@ class VirtualFlows:
         sensitivities: bool = False,
         most_steps: int = MOST_STEPS,
         threads: int = 1,  # noqa: ARG002  # one of them is all there is
-        together: bool = False,  # noqa: ARG002
     ) -> Flows:
         """Lead members through a course; see `FlowEngine.run`."""
         K, R, D, W = len(x0), len(course.h), self.D, self.D + self.P

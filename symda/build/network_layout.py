@@ -100,6 +100,11 @@ def room(rows: int, columns: int) -> FloatArray:
     return raw[skip : skip + rows * columns].reshape(rows, columns)
 
 
+def dot(a: FloatArray, b: FloatArray) -> float:
+    """Return the sum of products, not by BLAS, whose threads would change its last digit."""
+    return float(np.einsum("i,i->", a.ravel(), b.ravel()))
+
+
 class Passes(Protocol):
     """What is computed of a network and M pairs; arrays are (rows, pairs) with `padded` pairs.
 

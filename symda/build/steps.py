@@ -45,21 +45,14 @@ class StepEngine(Protocol):
     """Evaluates the step maps of a model. Methods are numbered as they were asked for."""
 
     kind: str
-    lanes: int  #: Members that are computed together where `advance` is asked to.
+    lanes: int  #: Members that are computed at a time.
 
     def advance(
-        self,
-        method: int,
-        x: FloatArray,
-        theta: FloatArray,
-        stretches: Stretches,
-        *,
-        together: bool = False,
+        self, method: int, x: FloatArray, theta: FloatArray, stretches: Stretches
     ) -> Advance:
         """Take each member's state (K, D), with its theta (K, P), through all stretches.
 
-        Whether they are computed `together`, in lanes, changes a member by rounding; which others
-        there are does not change it at all.
+        Which others there are does not change a member at all.
         """
 
     def tangent(
@@ -69,7 +62,7 @@ class StepEngine(Protocol):
 
 
 class CompiledSteps:
-    """The emitted module.
+    """The emitted module; one with a member in each lane has no tangents.
 
     Parameters
     ----------
@@ -81,27 +74,19 @@ class CompiledSteps:
 
     def __init__(self, library: Path, ir: StepIR) -> None:
         self._module = load(library)
-        self._together = getattr(self._module, "advance_lanes", self._module.advance)
         self.lanes = int(getattr(self._module, "lanes", 1))
         by_name = {one.name: one for one in ir.programs}
         self._slots = [by_name[name].slots for name in ir.public]
 
     def advance(
-        self,
-        method: int,
-        x: FloatArray,
-        theta: FloatArray,
-        stretches: Stretches,
-        *,
-        together: bool = False,
+        self, method: int, x: FloatArray, theta: FloatArray, stretches: Stretches
     ) -> Advance:
         """Take each member's state through all stretches; see `StepEngine.advance`."""
         (members, D), R = x.shape, len(stretches.t)
         at, states = x.copy(), np.empty((members, R, D))
         codes, where = np.zeros(members, dtype=np.int32), np.zeros(members, dtype=np.int64)
         counts = np.ascontiguousarray(stretches.counts, dtype=np.int64)
-        advance = self._together if together else self._module.advance
-        advance(
+        self._module.advance(
             method,
             self._slots[method],
             *addresses(at, theta, stretches.t, stretches.h),

@@ -58,13 +58,7 @@ class NumpySteps:
         self._public = [by_name[name] for name in ir.public]
 
     def advance(
-        self,
-        method: int,
-        x: FloatArray,
-        theta: FloatArray,
-        stretches: Stretches,
-        *,
-        together: bool = False,  # noqa: ARG002
+        self, method: int, x: FloatArray, theta: FloatArray, stretches: Stretches
     ) -> Advance:
         """Take each member's state through all stretches, one after the other."""
         (members, D), R = x.shape, len(stretches.t)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import reduce
-from math import factorial
+from math import factorial, nan
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -361,7 +361,9 @@ class _Translator:
         first, *others = node.args
         rest = node.func(*others, evaluate=False)
         holds = (sp.Le if least else sp.Ge)(first, rest, evaluate=False)
-        return self(sp.Piecewise((first, holds), (rest, True), evaluate=False))
+        other = (sp.Gt if least else sp.Lt)(first, rest, evaluate=False)
+        # neither holds where one of them has no value; then there is no extremum
+        return self(sp.Piecewise((first, holds), (rest, other), (sp.nan, True), evaluate=False))
 
     def _compared(self, node: Expr) -> ca.SX:
         """Return a side of a comparison: no slope is taken of an extremum, so it needs no cases."""
@@ -369,7 +371,16 @@ class _Translator:
 
         if not isinstance(node, sp.Max | sp.Min):
             return self(node)
-        return reduce(ca.fmin if isinstance(node, sp.Min) else ca.fmax, map(self, node.args))
+        least = isinstance(node, sp.Min)
+        if not any(_has_singular(argument) for argument in node.args):
+            return reduce(ca.fmin if least else ca.fmax, map(self, node.args))
+
+        def taken(a: ca.SX, b: ca.SX) -> ca.SX:
+            # C's fmax gives the other argument where one has no value
+            first, second = (a <= b, a > b) if least else (a >= b, a < b)
+            return ca.if_else(first, a, ca.if_else(second, b, nan))
+
+        return reduce(taken, map(self, node.args))
 
     def _piecewise(self, node: Expr) -> ca.SX:
         import casadi as ca

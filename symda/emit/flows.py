@@ -74,9 +74,13 @@ class FlowRules:
 RULES = FlowRules()
 
 
-def emit_flow(ir: FlowIR, *, lanes: bool) -> Source:
-    """Write the Cython module, with or without what leads ensembles in `lanes`."""
-    lanes = lanes and ir.D <= LARGEST_IN_LANES and not ir.discrete
+def flow_in_lanes(ir: FlowIR) -> bool:
+    """Whether there is a module with a member in each lane."""
+    return ir.D <= LARGEST_IN_LANES and not ir.discrete
+
+
+def emit_flow(ir: FlowIR, *, lanes: bool = False) -> Source:
+    """Write the Cython module; that of `lanes` leads an ensemble, without slopes."""
     bodies = {one.name: format_body(one, dialect=POINTERS) for one in ir.routines}
     if lanes:
         bodies["lanes_field"] = format_body(ir.routines[0], dialect=MEMBERS)
@@ -100,4 +104,5 @@ def emit_flow(ir: FlowIR, *, lanes: bool) -> Source:
             **LANES,
         )
     )
-    return Source.of(module_name(ir.model, "flow"), re.sub(r"\n{4,}", "\n\n\n", text))
+    stem = module_name(ir.model, "flow lanes" if lanes else "flow")
+    return Source.of(stem, re.sub(r"\n{4,}", "\n\n\n", text))

@@ -54,6 +54,8 @@ RULES = NewtonRules()
 #: What the operations of a splitting ask for.
 RATES = {"kick": "force", "drift": "velocity"}
 POINTERS = Dialect(source="source_t", target="row_t")
+#: Methods that an ensemble's members go in lanes by.
+IN_LANES = ("explicit", "splitting", "composition")
 #: A member of an ensemble in each lane, time and forcing the same for all.
 MEMBERS = Dialect("real", frozenset({"t", "u"}), "lanes_source_t", "lanes_row_t")
 
@@ -66,11 +68,21 @@ class Tables:
     tables: tuple[tuple[str, tuple[float, ...]], ...]
 
 
-def emit_steps(ir: StepIR) -> Source:
-    """Write the Cython module; it depends on `ir` and the templates only."""
+def goes_in_lanes(ir: StepIR) -> bool:
+    """Whether there is a module with a member in each lane."""
+    small = ir.lattice is None and ir.D <= LARGEST_IN_LANES
+    return small and all(one.kind in IN_LANES for one in ir.programs)
+
+
+def emit_steps(ir: StepIR, *, lanes: bool = False) -> Source:
+    """Write the Cython module; it depends on `ir` and the templates only.
+
+    That of `lanes` takes ensembles with a member in each lane, and has no tangents.
+    """
     name = "_".join(ir.public) if len(ir.public) <= 2 else f"{len(ir.public)} methods"
-    text = _plain(ir) if ir.lattice is None else _lattice(ir, ir.lattice)
-    return Source.of(module_name(ir.model, name), re.sub(r"\n{4,}", "\n\n\n", text))
+    text = _plain(ir, lanes=lanes) if ir.lattice is None else _lattice(ir, ir.lattice)
+    stem = module_name(ir.model, f"{name} lanes" if lanes else name)
+    return Source.of(stem, re.sub(r"\n{4,}", "\n\n\n", text))
 
 
 def _lattice(ir: StepIR, lattice: LatticeIR) -> str:
@@ -98,16 +110,10 @@ def _common(ir: StepIR) -> dict[str, object]:
     }
 
 
-def _plain(ir: StepIR) -> str:
-    lanes = ir.D <= LARGEST_IN_LANES and all(
-        one.kind in ("explicit", "splitting", "composition") for one in ir.programs
-    )
-    bodies = {one.name: format_body(one, dialect=POINTERS) for one in ir.routines}
-    meanings = MEANINGS
-    if lanes:
-        plain = [one for one in ir.routines if one.name not in dict(ir.jacobians)]
-        bodies |= {f"lanes_{one.name}": format_body(one, dialect=MEMBERS) for one in plain}
-        meanings = meanings | {f"lanes_{name}": text for name, text in meanings.items()}
+def _plain(ir: StepIR, *, lanes: bool) -> str:
+    jacobians, own, dialect = ((), "lanes_", MEMBERS) if lanes else (ir.jacobians, "", POINTERS)
+    wanted = [one for one in ir.routines if not lanes or one.name not in dict(ir.jacobians)]
+    bodies = {f"{own}{one.name}": format_body(one, dialect=dialect) for one in wanted}
     tables = [_tables(one) for one in ir.programs if one.kind in ("implicit", "variational")]
     return (
         environment()
@@ -116,13 +122,14 @@ def _plain(ir: StepIR) -> str:
             ir=ir,
             lanes=lanes,
             bodies=bodies,
-            meanings=meanings,
+            jacobians=jacobians,
+            meanings={f"{own}{name}": text for name, text in MEANINGS.items()},
             tables=tables,
             solved=bool(tables),
             table=lambda one, letter: f"{one.word}_{_kept(one, letter)}",
             rates=RATES,
             kept_rate=lambda one: _kept_rate(ir, one),
-            work=_work(ir),
+            work=max(1, ir.n) if lanes else _work(ir),
             tiny=RULES.tiny,
             rounding=RULES.rounding,
             slow=RULES.slow,

@@ -23,3 +23,5 @@ LANES: dict[str, object] = {
 }
 #: Most states of a model whose members go in lanes; of more, states fill the registers themselves.
 LARGEST_IN_LANES = 64
+#: States from which on one member alone does not go in a lane, where scalar code is twice as fast.
+LARGE_ALONE = 40

@@ -5,6 +5,7 @@ from __future__ import annotations
 from symda.anneal.starts.constant import Constant
 from symda.anneal.starts.from_paths import FromPaths
 from symda.anneal.starts.nudged import Nudged
+from symda.anneal.starts.shaken import Shaken
 from symda.anneal.starts.simulated import Simulated
 from symda.anneal.starts.start import Draw, Function, Point, Start, StartFunction
 from symda.anneal.starts.uniform import Uniform
@@ -25,6 +26,7 @@ __all__ = [
     "Function",
     "Nudged",
     "Point",
+    "Shaken",
     "Simulated",
     "Start",
     "StartFunction",

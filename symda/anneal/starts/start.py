@@ -94,9 +94,7 @@ class Draw:
         for one, segment in zip(problem.experiments, problem.segments, strict=True):
             _follow(one, path[segment.own_points])
         path = np.clip(path, problem.state_bounds[:, 0], problem.state_bounds[:, 1])
-        for segment, known in zip(problem.segments, problem.initial, strict=True):
-            path[segment.first_point] = _known(path[segment.first_point], known)
-        return path
+        return known_first(problem, path)
 
     def parameters(self) -> FloatArray:
         """Draw parameters, (P,): uniform in `Problem.parameter_start`, fixed ones at their values.
@@ -122,6 +120,13 @@ class Draw:
             if index >= 0 and rm[0, channel] > 0.0:
                 state[index] = y[0, channel]
         return _known(np.clip(state, *problem.state_bounds.T), problem.initial[0])
+
+
+def known_first(problem: Problem, path: FloatArray) -> FloatArray:
+    """Put the first states that are given into a path (M, D)."""
+    for segment, known in zip(problem.segments, problem.initial, strict=True):
+        path[segment.first_point] = _known(path[segment.first_point], known)
+    return path
 
 
 def _known(state: FloatArray, known: FloatArray) -> FloatArray:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.anneal.levels import HIT, expected_band
-from symda.anneal.starts import Simulated
+from symda.anneal.levels import GAP, HIT, RARE, expected_band, unseen
+from symda.anneal.starts import Shaken, Simulated
 from symda.anneal.strategies.full_window import FullWindow
 from symda.anneal.strategies.population import Population
 from symda.anneal.strategies.shooting import Shooting
@@ -30,8 +30,9 @@ ROUND = 16
 CANDIDATES = 20
 #: A kind that met the lowest level gets so many times the work of one that did not.
 FAVOUR = 4.0
-#: Where simulated paths begin: a model error as large as the state's spread costs so much.
-HIGH = 1e3
+#: Where simulated paths begin: a model error as large as the state's spread costs so much; and
+#: where shaken ones do.
+HIGH, SHAKEN = 1e3, 1e2
 #: Of so many solutions the best is one to shoot from.
 BEST = 100
 #: An iteration of shooting counts as so many of Newton's.
@@ -41,10 +42,11 @@ SHOT = 10.0
 TURNS, ALONE = 2, 8
 #: With fewer data than this share of a path's unknowns little is measured.
 SPARSE = 0.1
-#: Met so often, after every kind had its turn, a level is the lowest though the data disagree.
+#: Met so often, a level is the lowest though others are near; after every kind had its turn also
+#: though the data disagree.
 SURE = 20
 #: In the upper quarter of the band, a standard deviation above its middle, a level is to be met so
-#: many times as often: a lower one would be more likely.
+#: many times as often: a lower one would be more likely. So many rounds of shaken paths are a hit.
 DOUBT = 3
 #: Paths climb no further from this far above the lowest level, as a share of it and in its units.
 ABOVE, UNITS = 0.2, 20.0
@@ -61,6 +63,8 @@ class Kind:
     turns: int = 1  #: Rounds that it has before the next kind has its first.
     needed: int = 1  #: Rounds that it has before the run may end.
     once: int = 0  #: It has so many starts and no further ones, if not 0.
+    #: Whether it starts from the lowest path that was found, so that a round is one attempt.
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,13 +81,15 @@ class Auto:
     """Start paths of several kinds in turn, until the lowest level was met often enough.
 
     Rounds of 16 starts: uniform and constant ones, windows, nudged ones, nudged windows, a
-    population; where the model can be integrated also shooting and simulated starts, first where
-    little is measured. The kind that has had least work is next, and one that has met the lowest
-    level gets four times as much. Paths that are far above the lowest level climb no further, where
-    the noise is Gaussian with known variances.
+    population, and the lowest path with a stretch of it moved; where the model can be integrated
+    also shooting and simulated starts, first where little is measured. The kind that has had least
+    work is next, and one that has met the lowest level gets four times as much. Paths that are far
+    above the lowest level climb no further, where the noise is Gaussian with known variances.
 
     The run ends when the lowest level was met `met` times, or three times as often in the upper
-    quarter of what the noise lets expect, by two kinds at least or after every kind had its turn;
+    quarter of what the noise lets expect, by two kinds at least or after every kind had its turn,
+    a level near it that was not met yet is unlikely (`symda.anneal.levels.unseen`), and, unless all
+    kinds that had a turn met it, no path with a stretch of it moved ended lower;
     where it is not known what to expect, `met` times after every kind had its turn; where it is too
     high, 20 times after that; or at the limits of time and of paths. Where little is measured two
     rounds of shooting stand for the turn of every kind, with one of simulated and one of uniform
@@ -149,6 +155,10 @@ class Campaign:
     _work: dict[str, float] = field(default_factory=dict)
     _turns: dict[str, int] = field(default_factory=dict)
     _started: int = 0
+    #: Whether the run would end, but for a look beside the lowest path; and the lowest level that
+    #: such a look began at and found nothing below.
+    _look: bool = False
+    _looked: float = math.inf
 
     def rounds(self) -> Iterator[Round]:
         """Yield rounds; what each found is handed to `take` before the next is asked for."""
@@ -162,25 +172,35 @@ class Campaign:
             paths = tuple(range(self._started, self._started + size))
             self._started += size
             rungs = self.job.rungs[kind.first :]
-            job = replace(self.job, start=kind.start, rungs=rungs, bar=self._bar(), hurry=True)
+            start, lowest = kind.start, self.lowest
+            if kind.beside and lowest is not None:
+                start = Shaken(lowest.states, lowest.theta[lowest.last_beta])
+            job = replace(self.job, start=start, rungs=rungs, bar=self._bar(), hurry=True)
             yield Round(kind, job, paths)
 
     def take(self, one: Round, found: Mapping[int, PathResult]) -> None:
         """Enter what a round found."""
+        before = min(self.levels.values(), default=math.inf)
         for k, result in found.items():
             self.results[k] = result
             # paths that are given may be copies of one, or of one family
-            single = one.kind.strategy.pooled or one.kind.once
+            single = one.kind.strategy.pooled or one.kind.once or one.kind.beside
             self.attempts[k] = one.paths[0] if single else k
             self.named[k] = one.kind.name
         shot = SHOT if isinstance(one.kind.strategy, Shooting) else 1.0
         work = shot * float(sum(result.iterations.sum() for result in found.values()))
         self._turns[one.kind.name] = self._turns.get(one.kind.name, 0) + 1
-        before = self._work.get(one.kind.name, 0.0)
-        self._work[one.kind.name] = before + max(work, float(len(one.paths)))
+        spent = self._work.get(one.kind.name, 0.0)
+        self._work[one.kind.name] = spent + max(work, float(len(one.paths)))
         if one.kind.once or not any(r.last_beta >= 0 for r in found.values()):
             self._work[one.kind.name] = math.inf
+        scale = self.job.problem.measurement_scale
+        if one.kind.beside and min(self.levels.values()) >= before - GAP * scale:
+            self._looked = before
         self.reason = self._enough()
+        self._look = bool(self.reason) and self._started < self.most and self._unlooked()
+        if self._look:
+            self.reason = ""
 
     @property
     def levels(self) -> dict[int, float]:
@@ -215,6 +235,11 @@ class Campaign:
         """Whether the lowest level is above what a right answer's is; None: not known."""
         return None if self.band is None else self._value() > self.band[1]
 
+    def wanting(self) -> bool:
+        """Whether the lowest level is too high; if that is not known, whether it was seldom met."""
+        above = self.above()
+        return self._count() < self._wanted() if above is None else above
+
     def _value(self) -> float:
         """Return the lowest level without the prior, as chi-squared has it."""
         lowest = self.lowest
@@ -231,6 +256,12 @@ class Campaign:
         low, high = self.band
         return self.auto.met * (DOUBT if self._value() > high - 0.25 * (high - low) else 1)
 
+    def _count(self) -> int:
+        """How often the lowest level was met; from beside itself that counts for less."""
+        met = self.met()
+        beside = sum(met.get(kind.name, 0) for kind in self.kinds if kind.beside)
+        return sum(met.values()) - beside + beside // DOUBT
+
     def told(self) -> tuple[str, ...]:
         """Say in words what was done, and why it ended."""
         hits, lines = self._hits(), []
@@ -245,8 +276,21 @@ class Campaign:
                     list({self.attempts[k] for k in some}) for some in (mine, ended, met)
                 )
             told = f"{kind.name}: {len(mine)} started, {len(ended)} ran to the end, {len(met)} met"
-            lines.append(f"{told} the lowest level{', and count as one' if kind.once else ''}")
+            single = ", and count as one" if kind.once else ""
+            if kind.beside:
+                single = f", and count as {self._turns[kind.name]}"
+            lines.append(f"{told} the lowest level{single}")
         return (*lines, f"ended because {self.reason}")
+
+    def _rare(self) -> bool:
+        """Whether levels near the lowest that were not met yet are unlikely, or need no more."""
+        minima = {
+            self.attempts[k]: r.level
+            for k, r in sorted(self.results.items(), key=lambda one: -one[1].level)
+            if _ended(r) and r.status[-1] == Status.CONVERGED.code
+        }
+        share, _ = unseen(np.array(list(minima.values())), self.job.problem.measurement_scale)
+        return share <= RARE or self._count() >= SURE
 
     def _bar(self) -> float:
         # of a density the action is below 0 as well, and need not grow with the window
@@ -256,10 +300,12 @@ class Campaign:
         return level + max(ABOVE * abs(level), UNITS * scale)
 
     def _next(self) -> Kind | None:
-        met, kinds = self.met(), {k.name: k for k in self.kinds}
+        met, kinds = self.met(), {k.name: k for k in self.kinds if not k.beside or self.lowest}
         if self._leads():
             return self.kinds[0]
-        for kind in self.kinds:
+        if self._look:
+            return next(kind for kind in self.kinds if kind.beside)
+        for kind in kinds.values():
             if self._turns.get(kind.name, 0) < kind.turns and math.isfinite(
                 self._work.get(kind.name, 0.0)
             ):
@@ -269,6 +315,16 @@ class Campaign:
         }
         name = min(work, key=lambda name: work[name])
         return kinds[name] if math.isfinite(work[name]) else None
+
+    def _unlooked(self) -> bool:
+        """Whether kinds disagree, and nobody looked beside the lowest path."""
+        beside = [kind.name for kind in self.kinds if kind.beside]
+        if not beside or not math.isfinite(self._work.get(beside[0], 0.0)):
+            return False
+        met = self.met()
+        agree = all(name in met for name in self._turns if name not in beside)
+        least = min(self.levels.values()) + GAP * self.job.problem.measurement_scale
+        return not agree and self._looked > least
 
     def _leads(self) -> bool:
         """Whether shooting alone goes on: it met a level next to what the noise lets expect."""
@@ -285,17 +341,16 @@ class Campaign:
 
     def _enough(self) -> str:
         """Return why the run is to end, or an empty string."""
-        met, above = self.met(), self.above()
-        count = sum(met.values())
-        tried = self._tried()
+        met, above, count = self.met(), self.above(), self._count()
+        tried, beside = self._tried(), [kind.name for kind in self.kinds if kind.beside]
         every = all(kind.name in self._work for kind in self.kinds)
-        said = f"the lowest level was met {count} times"
+        said = f"the lowest level was met {sum(met.values())} times"
         turn = "every kind of start had its turn"
         # all paths of one kind may end in one wrong place
-        agreed = len(met) > 1 or tried
-        if count >= self._wanted() and above is False and agreed:
+        agreed = len({name for name in met if name not in beside}) > 1 or tried
+        if count >= self._wanted() and above is False and agreed and self._rare():
             return f"{said}, and that is within what the noise lets expect"
-        if count >= self.auto.met and above is None and tried:
+        if count >= self._wanted() and above is None and tried and self._rare():
             return f"{said}, {f'and {turn}' if every else 'and little is measured'}"
         if count >= self.auto.met and above and self._leads():
             return f"{said}, and little is measured; it is just above what the noise lets expect"
@@ -359,6 +414,9 @@ def kinds_of(
             turns = ALONE if known else TURNS
             solutions.insert(0, replace(one, turns=turns, needed=TURNS) if sparse else one)
     kinds = [*solutions, *ladders] if sparse else [*ladders, *solutions]
+    if not sparse:
+        first = _high(job, SHAKEN)
+        kinds.append(Kind("shaken", uniform, FullWindow(), first, needed=0, beside=True))
     if windows:
         kinds.append(Kind("population", uniform, Population()))
     if sparse and job.flow is not None and shoots:
@@ -371,12 +429,13 @@ def kinds_of(
     return kinds
 
 
-def _high(job: Job) -> int:
+def _high(job: Job, least: float = HIGH) -> int:
     """Return the rung at which a path that is nearly a solution is taken up.
 
-    Rungs where its errors are cheap would only lead it away.
+    Rungs where its errors are cheap would only lead it away: where one as large as the state's
+    spread costs `least`.
     """
     ruled = job.problem.ruled
     heights = job.rf[:, ruled] * job.problem.variances[ruled]
-    high = np.log(heights).mean(axis=1) + math.log(job.problem.step_unit) >= math.log(HIGH)
+    high = np.log(heights).mean(axis=1) + math.log(job.problem.step_unit) >= math.log(least)
     return int(np.argmax(high)) if high.any() else len(job.rf) - 1

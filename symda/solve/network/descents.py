@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from symda.build.network_layout import room
+from symda.build.network_layout import dot, room
 from symda.solve.network.minimum import NetworkMinimum
 from symda.solve.network.problem import NetworkProblem, Point
 from symda.status import Reason
@@ -124,7 +124,7 @@ class Forcing:
             V[inputs:, :M] = V[inputs:, :M] / root + xi
             data, free = p.input_cost(X)
             value = data + free + float(cost.sum()) + p.weight_cost(W)
-            value += 0.5 * float(np.vdot(xi, xi))
+            value += 0.5 * dot(xi, xi)
             return value, np.concatenate([V[:, :M].ravel(), G])
 
         z, done, calls, reason, slope = _lbfgsb(
@@ -178,7 +178,7 @@ class Blocks:
 
         z = np.concatenate([start.X[:, :M].ravel(), start.W])
         value, gradient = function(z)
-        first = float(np.linalg.norm(gradient))
+        first = float(np.sqrt(dot(gradient, gradient)))
         done = calls = 0
         reason = Reason.LIMIT
         while done < self.max_iter:
@@ -196,7 +196,7 @@ class Blocks:
                 reason = Reason.CREEPING if steps else Reason.STUCK
                 break
         point = point_of(z)
-        last = float(np.linalg.norm(gradient))
+        last = float(np.sqrt(dot(gradient, gradient)))
         slope = last / first if first > 0.0 else 0.0
         reason = _known(reason, slope)
         terms = problem.terms(point, rf)
@@ -289,12 +289,12 @@ def _lbfgs(
     for done in range(most):
         q, alphas = gradient.copy(), []
         for s, y, rho in reversed(pairs):
-            alphas.append(rho * float(np.vdot(s, q)))
+            alphas.append(rho * dot(s, q))
             q -= alphas[-1] * y
         step = precondition(q)
         for (s, y, rho), alpha in zip(pairs, reversed(alphas), strict=True):
-            step += (alpha - rho * float(np.vdot(y, step))) * s
-        descent = -float(np.vdot(gradient, step))
+            step += (alpha - rho * dot(y, step)) * s
+        descent = -dot(gradient, step)
         if not descent < 0.0:
             return z, value, gradient, done, calls
         length = 1.0
@@ -308,7 +308,7 @@ def _lbfgs(
         else:
             return z, value, gradient, done, calls
         s, y = trial - z, slope - gradient
-        bend = float(np.vdot(s, y))
+        bend = dot(s, y)
         if bend > 0.0:
             pairs = [*pairs[-memory + 1 :], (s, y, 1.0 / bend)]
         z, value, gradient = trial, new, slope
@@ -320,7 +320,7 @@ def _lbfgsb(
 ) -> tuple[FloatArray, int, int, Reason, float]:
     """SciPy's; where it ended, iterations, evaluations, why, and the slope over the first."""
     value, gradient = function(first)
-    start = float(np.linalg.norm(gradient))
+    start = float(np.sqrt(dot(gradient, gradient)))
     # values are brought to about 1, which SciPy's tolerances are for
     unit = max(abs(value), np.finfo(float).tiny)
 

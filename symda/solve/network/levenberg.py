@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from symda.build.network_layout import room
+from symda.build.network_layout import dot, room
 from symda.solve.network.minimum import NetworkMinimum
 from symda.solve.network.problem import NetworkProblem, Point
 from symda.status import Reason
@@ -147,7 +147,7 @@ class _Linearised:
     def slope(self) -> float:
         """Norm of the gradient."""
         _, GX, G = self.problem.gradient(self.point, self.rf)
-        return float(np.sqrt(np.vdot(GX, GX) + np.vdot(G, G)))
+        return float(np.sqrt(dot(GX, GX) + dot(G, G)))
 
     def gain(self, step: _Step, share: float = 1.0) -> float:
         """Return what a step gains, or a `share` of it; not positive where it leads nowhere.
@@ -218,13 +218,13 @@ class _Linearised:
         p, X = self.problem, self.point.X
         rest = p.y_out - X[p.outputs] - dX[p.outputs]
         before, _ = p.cost(p.y_out - X[p.outputs])
-        squares = float(np.vdot(self.q_out, rest**2)) / 2.0
+        squares = dot(self.q_out, rest**2) / 2.0
         if p.df is not None:
             squares += float(before.sum()) - 0.5 * float(
-                np.vdot(self.q_out, (p.y_out - X[p.outputs]) ** 2)
+                dot(self.q_out, (p.y_out - X[p.outputs]) ** 2)
             )
         data, free = p.input_cost(X + dX)
-        model = float(np.vdot(errors, errors)) / (2.0 * self.cf)
+        model = dot(errors, errors) / (2.0 * self.cf)
         return data + free + squares + model + p.weight_cost(self.point.W + dW)
 
     def _spread(self, V: FloatArray) -> None:
@@ -338,18 +338,18 @@ def _conjugate_gradients(
     """Solve apply(x) = right from 0, until the preconditioned residual is `tol` of the first."""
     x, r = np.zeros_like(right), right.copy()
     z = precondition(r)
-    p, old = z.copy(), float(np.vdot(r, z))
+    p, old = z.copy(), dot(r, z)
     end = tol * tol * old
     steps = 0
     while old > end and steps < most:
         q = apply(p)
-        bend = float(np.vdot(p, q))
+        bend = dot(p, q)
         if not bend > 0.0:
             break
         x += (old / bend) * p
         r -= (old / bend) * q
         z = precondition(r)
-        new = float(np.vdot(r, z))
+        new = dot(r, z)
         p *= new / old
         p += z
         old, steps = new, steps + 1

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from symda.build.network_layout import Passes, padded, room
+from symda.build.network_layout import Passes, dot, padded, room
 from symda.declare.network import Network
 from symda.observe.pairs import Pairs
 from symda.types import FloatArray, IntArray
@@ -156,13 +156,13 @@ class NetworkProblem:
 
     def input_cost(self, X: FloatArray) -> tuple[float, float]:
         """Cost of the inputs: their data, and the prior of those without."""
-        data = 0.5 * float(np.vdot(self.q_in, (X[self.inputs] - self.y_in) ** 2))
+        data = 0.5 * dot(self.q_in, (X[self.inputs] - self.y_in) ** 2)
         free = X[self.unmeasured, : self.M] - self.x0
-        return data, 0.5 * self.xd * float(np.vdot(free, free)) if self.xd else 0.0
+        return data, 0.5 * self.xd * dot(free, free) if self.xd else 0.0
 
     def weight_cost(self, W: FloatArray) -> float:
         """Cost of the weights' prior."""
-        return 0.5 * float(np.vdot(self.wd, (W - self.w0) ** 2))
+        return 0.5 * dot(self.wd, (W - self.w0) ** 2)
 
     def terms(self, point: Point, rf: float) -> Terms:
         """Return the action's terms at Rf."""
@@ -174,7 +174,7 @@ class NetworkProblem:
         """Return them with residuals that are known."""
         data, free = self.input_cost(point.X)
         cost, _ = self.cost(point.X[self.outputs] - self.y_out)
-        model = 0.5 * self.c_f * rf * float(np.vdot(R, R))
+        model = 0.5 * self.c_f * rf * dot(R, R)
         return Terms(data + float(cost.sum()), model, free + self.weight_cost(point.W))
 
     def gradient(self, point: Point, rf: float) -> tuple[float, FloatArray, FloatArray]:
