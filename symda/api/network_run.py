@@ -291,7 +291,9 @@ class NetworkRun:
         if not self.trained:
             lines.append("not compared with back-propagation (baseline=False)")
         if np.isnan(self.determined):
-            lines.append("directions that the data determine: not counted, too many weights")
+            lines.append(
+                "directions that the data determine: not counted, too many weights or pairs"
+            )
         else:
             lines.append(
                 f"the data determine {self.determined:.1f} of {self.network.weights} directions "
