@@ -208,6 +208,14 @@ def test_saved_and_read_again(small, tmp_path: Path) -> None:
     assert again.prediction_errors(new).equals(run.prediction_errors(new))
     with pytest.raises(sd.DataError, match="has pairs 40, expected 39"):
         action.load(tmp_path / "run.nc", pairs[:39])
+    others = (
+        (action, sd.Pairs(pairs.inputs, pairs.outputs, variance=0.1)),
+        (sd.Action(action.network.around(run.best.vector, 0.2)), pairs),
+        (sd.Action(action.network, noise=sd.StudentT(4.0, 0.0)), pairs),
+    )
+    for other, given in others:
+        with pytest.raises(sd.DataError, match="of other pairs, priors, activations or noise"):
+            other.load(tmp_path / "run.nc", given)
     with pytest.raises(sd.DataError, match="cannot be read as a run"):
         action.load(tmp_path / "none.nc", pairs)
 
@@ -293,6 +301,37 @@ def test_outputs_in_other_units_are_warned_of(uncompiled, unit: float) -> None:
     run, words = warned(network, other)
     assert len(words) == 1 and "the outputs vary by" in words[0]
     assert np.isfinite(run.best.action) and run.dataset.attrs["kind"] == "virtual machine"
+
+
+def test_levels_that_differ() -> None:
+    """No prior: each start its own minimum, which the table counts, the lowest first."""
+    _, pairs, new = twin_b(4, 4, 9, 50)
+    run, _ = warned(layered([4] * 4), pairs, paths=6)
+    last = np.sort(run.levels.values[:, -1])
+    table = run.table()
+    assert len(table) > 1 and table["paths"].sum() == 6
+    np.testing.assert_array_equal(run.levels.values[run.order, -1], last)
+    assert table["level"].is_monotonic_increasing
+    assert (table["level"].values[1:] > 1.001 * table["level"].values[:-1]).all()
+    parts = table[["measurement", "model", "prior"]].sum(axis=1)
+    np.testing.assert_allclose(parts, table["level"], rtol=1e-12)
+    assert run.second is not None and run.second.action == table["level"][1]
+    errors = run.prediction_errors(new)["error"]
+    y = run.second.predict(new.inputs)
+    assert errors["second level"] == pytest.approx(((y - new.outputs) ** 2).mean(), rel=1e-12)
+    assert f"second level {run.second.action:.6g}, " in run.summary()
+
+
+def test_predictions_take_the_mean_of_inputs_without_data() -> None:
+    _, pairs, _ = twin_b(3, 4, 9, 1)
+    some = sd.Pairs(pairs.inputs[:, :2], pairs.outputs, variance=VARIANCE)
+    prior = sd.Normal(0.0, 1.0)
+    network = layered([4, 4, 4], prior=prior, input_prior=sd.Normal(0.7, 1.0))
+    run, _ = warned(network, some)
+    y = np.column_stack([some.inputs, np.full((9, 2), 0.7)])
+    for matrix in run.best.weights:
+        y = logistic(y @ matrix.T)
+    np.testing.assert_allclose(run.best.predict(some.inputs), y, rtol=1e-12)
 
 
 def test_a_linear_layer_is_least_squares(uncompiled) -> None:

@@ -16,6 +16,8 @@ from networks import (
 )
 
 import symda as sd
+from symda.analyse.networks import determined, output_slopes
+from symda.build.network_layout import room
 from symda.solve.network import levenberg
 from symda.solve.network.descents import Blocks, Everything, Forcing
 from symda.solve.network.levenberg import Levenberg, _Linearised
@@ -271,3 +273,33 @@ def test_solvers_with_options() -> None:
     assert network_solver("block", {"renew": 7}) == Blocks(renew=7)
     assert network_solver("lbfgs", {"tol": 1}) == Everything(tol=1.0)
     assert network_solver(Levenberg(max_iter=3)) == Levenberg(max_iter=3)
+
+
+@pytest.mark.parametrize("df", [None, 4.0])
+@pytest.mark.parametrize("name", ["shared", "eq. 16", "eq. 17", "L = 8"])
+def test_slopes_of_outputs_are_tangents(name: str, df: float | None) -> None:
+    p = problem(*STEPS[name], df=df)
+    W = np.random.default_rng(0).normal(size=p.network.weights)
+    found = np.array(list(output_slopes(p, W)))
+    assert found.shape == (p.outputs.size, p.M, p.network.weights)
+    X, D, R = p.forward(W), room(p.slopes, p.wide), room(p.rows, p.wide)
+    p.passes.linearise(W, X, D, R, p.M)
+    e2 = (X[p.outputs] - p.y_out)[:, : p.M] ** 2
+    precision = 400.0 if df is None else 400.0 * 5.0 / (4.0 + 400.0 * e2)
+    for k in range(0, W.size, 7):
+        T, one = room(p.rows, p.wide), np.zeros(W.size)
+        one[k] = 1.0
+        p.passes.tangent(W, X, D, one, T, p.M)
+        exact = np.sqrt(precision) * T[p.outputs, : p.M]
+        np.testing.assert_allclose(found[:, :, k], exact, rtol=1e-10, atol=1e-12)
+
+
+def test_directions_by_weights_and_by_data_agree() -> None:
+    """Which Gram matrix is taken depends on the numbers of both."""
+    few, many = problem(*STEPS["L = 8"]), problem(*STEPS["many, L = 2"])
+    for p, in_weights in ((few, False), (many, True)):
+        W = np.random.default_rng(0).normal(size=p.network.weights)
+        assert (W.size <= p.outputs.size * p.M) == in_weights
+        J = np.concatenate(list(output_slopes(p, W))) * 0.7
+        s = np.linalg.svd(J, compute_uv=False)
+        assert determined(p, W) == pytest.approx((s**2 / (1 + s**2)).sum(), rel=1e-9)

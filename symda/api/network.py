@@ -201,6 +201,7 @@ class NetworkAction:
             "seconds": seconds,
             "pairs": len(pairs),
             "kind": problem.passes.kind,
+            "digest": problem.digest,
             "constant": _constant(problem),
             "time_limit": float("nan") if time_limit is None else time_limit,
         }
@@ -283,13 +284,19 @@ class NetworkAction:
                 dataset = opened.load()
         except (OSError, ValueError) as error:
             raise DataError(f"load: {path} cannot be read as a run: {error}.") from error
+        problem = self.problem(pairs)
         own = {"network": repr(self.network), "pairs": len(pairs), "averaging": self.averaging}
         for what, value in own.items():
             if dataset.attrs.get(what) != value:
                 raise DataError(
                     f"load: {path} has {what} {dataset.attrs.get(what)}, expected {value}."
                 )
-        return NetworkRun(dataset, self.network, self.problem(pairs))
+        if dataset.attrs.get("digest") != problem.digest:
+            raise DataError(
+                f"load: {path} was written of other pairs, priors, activations or noise of the "
+                "outputs. Declare network and action as they were, and pass the pairs fitted."
+            )
+        return NetworkRun(dataset, self.network, problem)
 
     def backpropagate(
         self, pairs: Pairs, weights: Sequence[ArrayLike] | FloatArray

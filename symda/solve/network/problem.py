@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -127,6 +128,15 @@ class NetworkProblem:
             loose = LOOSE / self.precision
             found[self.unmeasured, : self.M] = 1.0 / self.xd if self.xd else loose
         return found
+
+    @cached_property
+    def digest(self) -> str:
+        """What identifies data, priors and noise, in a run's file."""
+        words = (*self.network.activations, self.averaging, self.df, self.x0, self.xd)
+        known = hashlib.sha256(repr(words).encode())
+        for array in (self.w0, self.wd, self.y_in, self.q_in, self.y_out, self.q_out):
+            known.update(array.tobytes())
+        return known.hexdigest()[:16]
 
     def rf_at(self, ratio: float) -> float:
         """Return Rf at which c_f Rf is `ratio` times c_m Rm of a typical datum."""
