@@ -281,7 +281,8 @@ def test_unmeasured_inputs_without_a_prior_are_warned_of() -> None:
     _, pairs, _ = twin_b(3, 4, 6, 1)
     some = sd.Pairs(pairs.inputs[:, :2], pairs.outputs, variance=VARIANCE)
     prior = sd.Normal(0.0, 1.0)
-    run, words = warned(layered([4, 4, 4], prior=prior), some)
+    one = sd.Ladder(relative=10.0, rungs=1)
+    run, words = warned(layered([4, 4, 4], prior=prior), some, ladder=one)
     assert len(words) == 1 and "2 neurons of the input are not measured and have no" in words[0]
     assert "input_prior=sd.Normal(0.0, 1.0)" in words[0]
     assert (run.dataset["solver_used"].values == "block").all()
@@ -306,7 +307,10 @@ def test_outputs_in_other_units_are_warned_of(uncompiled, unit: float) -> None:
 def test_levels_that_differ() -> None:
     """No prior: each start its own minimum, which the table counts, the lowest first."""
     _, pairs, new = twin_b(4, 4, 9, 50)
-    run, _ = warned(layered([4] * 4), pairs, paths=6)
+    one = sd.Ladder(relative=10.0, rungs=1)
+    run, _ = warned(
+        layered([4] * 4), pairs, paths=6, ladder=one, options={"max_iter": 30, "rescue": 9}
+    )
     last = np.sort(run.levels.values[:, -1])
     table = run.table()
     assert len(table) > 1 and table["paths"].sum() == 6

@@ -31,7 +31,7 @@ SHARES = (1.0, 0.3, 0.1)
 #: A step is taken that gains so much of what it promised.
 LEAST = 0.01
 #: How much larger `tol` is on rungs before the last.
-LOOSER = 100.0
+LOOSER = 10.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Levenberg:
         So many steps refused in a row end it.
     """
 
-    tol: float = 1e-5
+    tol: float = 1e-4
     cg_tol: float = 1e-2
     least_cg_tol: float = 1e-4
     max_iter: int = 300
