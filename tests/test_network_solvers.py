@@ -129,6 +129,14 @@ def test_little_gained_is_no_minimum() -> None:
     assert short.reason is Reason.LIMIT and short.iterations == 5
 
 
+def test_little_of_a_slope_counts_in_activities_and_weights() -> None:
+    """Errors in place of activities are no unknowns for small Rf, which it does not hide."""
+    p = problem(*ENDS["layers"])
+    found, poor = ended(p, "newton", 1e-8), ended(p, "forcing", 1e-8)
+    assert found.status is Status.CONVERGED
+    assert poor.terms.total > 1e3 * found.terms.total and poor.reason is Reason.CREEPING
+
+
 def test_rescue_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all steps are refused blocks take over, and it says so."""
     p = problem(*ENDS["many pairs"])

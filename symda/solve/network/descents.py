@@ -66,11 +66,11 @@ class Everything:
             return value, np.concatenate([GX[:, :M].ravel(), G])
 
         first = np.concatenate([start.X[:, :M].ravel(), start.W])
-        z, done, calls, reason, slope = _lbfgsb(function, first, self, final=final)
+        z, reason, done, calls = _lbfgsb(function, first, self, final=final)
         X[:, :M] = z[:count].reshape(problem.rows, M)
-        point = Point(X, z[count:].copy())
-        terms = problem.terms(point, rf)
-        return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, self.name)
+        return _ended(
+            problem, start, Point(X, z[count:].copy()), rf, reason, done, calls, self.name
+        )
 
 
 @dataclass(frozen=True)
@@ -127,13 +127,11 @@ class Forcing:
             value += 0.5 * dot(xi, xi)
             return value, np.concatenate([V[:, :M].ravel(), G])
 
-        z, done, calls, reason, slope = _lbfgsb(
+        z, reason, done, calls = _lbfgsb(
             function, np.concatenate([first[:, :M].ravel(), start.W]), self, final=final
         )
         W = lead(z).copy()
-        point = Point(X, W)
-        terms = p.terms(point, rf)
-        return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, self.name)
+        return _ended(p, start, Point(X, W), rf, reason, done, calls, self.name)
 
 
 @dataclass(frozen=True)
@@ -178,7 +176,6 @@ class Blocks:
 
         z = np.concatenate([start.X[:, :M].ravel(), start.W])
         value, gradient = function(z)
-        first = float(np.sqrt(dot(gradient, gradient)))
         done = calls = 0
         reason = Reason.LIMIT
         while done < self.max_iter:
@@ -195,12 +192,7 @@ class Blocks:
             if before - value <= tol * abs(value) * max(steps, 1):
                 reason = Reason.CREEPING if steps else Reason.STUCK
                 break
-        point = point_of(z)
-        last = float(np.sqrt(dot(gradient, gradient)))
-        slope = last / first if first > 0.0 else 0.0
-        reason = _known(reason, slope)
-        terms = problem.terms(point, rf)
-        return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, self.name)
+        return _ended(problem, start, point_of(z), rf, reason, done, calls, self.name)
 
 
 class _Inverse:
@@ -317,10 +309,9 @@ def _lbfgs(
 
 def _lbfgsb(
     function: Function, first: FloatArray, options: Everything | Forcing, *, final: bool
-) -> tuple[FloatArray, int, int, Reason, float]:
-    """SciPy's; where it ended, iterations, evaluations, why, and the slope over the first."""
-    value, gradient = function(first)
-    start = float(np.sqrt(dot(gradient, gradient)))
+) -> tuple[FloatArray, Reason, int, int]:
+    """SciPy's; where it ended, why, iterations, and evaluations."""
+    value, _ = function(first)
     # values are brought to about 1, which SciPy's tolerances are for
     unit = max(abs(value), np.finfo(float).tiny)
 
@@ -356,12 +347,29 @@ def _lbfgsb(
     )
     if found.success or found.status == LOST:
         reason = Reason.STUCK
-    last = unit * float(np.linalg.norm(found.jac))
-    slope = last / start if start > 0.0 else 0.0
-    return found.x, int(found.nit), int(found.nfev), _known(reason, slope), slope
+    return found.x, reason, int(found.nit), int(found.nfev)
 
 
-def _known(reason: Reason, slope: float) -> Reason:
-    """Return converged where little is gained any more, and little of the slope is left."""
-    ended = reason in (Reason.CREEPING, Reason.STUCK)
-    return Reason.CONVERGED if ended and slope <= LEFT else reason
+def _ended(
+    problem: NetworkProblem,
+    start: Point,
+    point: Point,
+    rf: float,
+    reason: Reason,
+    done: int,
+    calls: int,
+    solver: str,
+) -> NetworkMinimum:
+    """Return where a solver ended; it converged where little of the slope is left.
+
+    The slope is that by activities and weights, whatever the solver's own unknowns.
+    """
+    slopes = []
+    for one in (start, point):
+        _, GX, G = problem.gradient(one, rf)
+        slopes.append(float(np.sqrt(dot(GX, GX) + dot(G, G))))
+    slope = slopes[1] / slopes[0] if slopes[0] > 0.0 else 0.0
+    if reason in (Reason.CREEPING, Reason.STUCK) and slope <= LEFT:
+        reason = Reason.CONVERGED
+    terms = problem.terms(point, rf)
+    return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, solver)
