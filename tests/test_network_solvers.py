@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from networks import (
@@ -18,6 +20,7 @@ from networks import (
 import symda as sd
 from symda.analyse.networks import determined, output_slopes
 from symda.build.network_layout import room
+from symda.declare.network import Normals
 from symda.solve.network import levenberg
 from symda.solve.network.descents import Blocks, Everything, Forcing
 from symda.solve.network.levenberg import Levenberg, _Linearised
@@ -49,6 +52,24 @@ STEPS = {
     "no hidden layer": (layered([3, 2]), 2, 3, 2),
     "one neuron": (layered([1, 1], bias=True), 1, 1, 1),
 }
+
+
+def test_noise_that_differs_from_datum_to_datum() -> None:
+    """Variances of each pair, and each place of a sequence, weigh what they are of."""
+    network, rng = recurrent([3, 4, 2], 3, prior=PRIOR), np.random.default_rng(4)
+    pairs, _ = twin(network, 5, 2, 2)
+    sizes = rng.uniform(0.001, 0.1, (5, 3, 2)), rng.uniform(0.001, 0.1, (3, 2))
+    unlike = sd.Pairs(pairs.inputs, pairs.outputs, variance=sizes[0], input_variance=sizes[1])
+    network = replace(network, input_prior=Normals(np.array(0.3), np.array(1.2)))
+    p = problem_of(network, unlike)
+    point, rf = random_point(p), 30.0
+    r = least_squares(p, rf, flat(point, p.M))
+    value, GX, G = p.gradient(point, rf)
+    assert value == pytest.approx(0.5 * r @ r, rel=1e-12)
+    exact = slopes_of(p, rf, flat(point, p.M)).T @ r
+    np.testing.assert_allclose(
+        np.concatenate([GX[:, : p.M].ravel(), G]), exact, rtol=1e-11, atol=1e-11
+    )
 
 
 @pytest.mark.parametrize("rf", [1.0, 1e6])
