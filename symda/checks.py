@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import math
 import operator
 import sys
 from collections.abc import Collection
 from pathlib import Path
 from reprlib import repr as short
+from types import ModuleType
 from typing import Literal, SupportsFloat, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -26,6 +28,23 @@ def outside() -> int:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame, level = frame.f_back, level + 1
     return level
+
+
+def package(name: str, where: str, extra: str) -> ModuleType:
+    """Import a package that comes with an extra of symda's.
+
+    Raises
+    ------
+    OptionError
+        If it cannot be imported.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise OptionError(
+            f"{where} needs the package {name}, which could not be imported ({error}): "
+            f"pip install 'symda[{extra}]'."
+        ) from error
 
 
 def number(

@@ -20,6 +20,7 @@ from symda.analyse.networks import (
     prediction_error,
     weight_posterior,
 )
+from symda.api.network_export import NumpyNetwork, layers_of, to_numpy, to_onnx, to_torch
 from symda.declare.network import Network
 from symda.errors import DataError, OptionError
 from symda.observe.pairs import Pairs
@@ -30,6 +31,7 @@ from symda.types import FloatArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from torch import nn
 
 #: Levels of which one differs from the next lower by less than this share of it are one.
 SAME = 1e-3
@@ -85,6 +87,42 @@ class NetworkPath:
             If the inputs have another shape, or numbers that are not finite.
         """
         return _predict(self.problem, self.vector, inputs)
+
+    def to_numpy(self) -> NumpyNetwork:
+        """Return what predicts with nothing but NumPy; ``.save("net.py")`` writes it as a module.
+
+        Raises
+        ------
+        OptionError
+            If an activation has a function that NumPy does not have.
+        """
+        p = self.problem
+        return to_numpy(self.network, p.pairs, p.x0, self.vector)
+
+    def to_torch(self) -> nn.Sequential:
+        """Return a PyTorch module, inputs (M, L) to outputs (M, L'), of 64-bit numbers.
+
+        Inputs that were not measured are at their prior's mean.
+
+        Raises
+        ------
+        OptionError
+            If the network is recurrent, an activation has no name, or PyTorch is not installed.
+        """
+        p = self.problem
+        return to_torch(layers_of(self.network, p.pairs, p.x0, self.vector, "to_torch"))
+
+    def to_onnx(self, path: str | Path) -> None:
+        """Write an ONNX file: input ``x`` (M, L), output ``y`` (M, L'), 32-bit numbers.
+
+        Raises
+        ------
+        OptionError
+            As `to_torch`, of the package onnx.
+        """
+        p = self.problem
+        layers = layers_of(self.network, p.pairs, p.x0, self.vector, "to_onnx")
+        to_onnx(layers, path, self.network.name)
 
 
 def _predict(problem: NetworkProblem, weights: FloatArray, inputs: ArrayLike) -> FloatArray:

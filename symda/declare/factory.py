@@ -8,7 +8,7 @@ from typing import Self, cast
 from sympy import Expr
 
 from symda.declare import layered as layers
-from symda.declare import mechanics, mechanics_lagrange, mechanics_sympy
+from symda.declare import mechanics, mechanics_lagrange, mechanics_sympy, torch_layers
 from symda.declare import model as base
 from symda.declare.equations import EquationModel
 from symda.declare.events import with_events
@@ -90,6 +90,7 @@ class Model(base.Model):
 
     layered = staticmethod(layers.layered)
     recurrent = staticmethod(layers.recurrent)
+    from_torch = staticmethod(torch_layers.from_torch)
     from_hamiltonian = staticmethod(mechanics.from_hamiltonian)
     from_lagrangian = staticmethod(mechanics_lagrange.from_lagrangian)
     from_mechanics = staticmethod(mechanics_sympy.from_mechanics)
