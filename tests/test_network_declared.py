@@ -131,16 +131,6 @@ def test_recurrent_by_plain_loops(within: str | None) -> None:
     np.testing.assert_allclose(outputs(network, W, x).T, exact, rtol=1e-12)
 
 
-def test_a_sequence_of_one_place_is_layered() -> None:
-    one, layers = recurrent([3, 4, 2], 1), layered([3, 4, 2])
-    rng = np.random.default_rng(0)
-    w2, w3, x = rng.normal(size=(4, 3)), rng.normal(size=(2, 4)), rng.normal(size=(5, 3))
-    # W(l) has nothing to act on
-    W = one.join([w2, rng.normal(size=(4, 4)), w3, rng.normal(size=(2, 2))])
-    exact = outputs(layers, layers.join([w2, w3]), x)
-    np.testing.assert_array_equal(outputs(one, W, x), exact)
-
-
 def test_one_prior_for_all() -> None:
     network = layered([3, 2, 4], bias=True, prior=sd.Normal(0.5, 0.2))
     assert [p.mean.shape for p in network.prior] == [(2, 3), (2,), (4, 2), (4,)]
@@ -249,7 +239,7 @@ def test_layers_that_are_refused(arguments: dict, words: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"sequence": 0}, "'recurrent': sequence must be a whole number of at least 1, got 0"),
+        ({"sequence": 1}, "'recurrent': sequence must be a whole number of at least 2, got 1"),
         ({"sequence": 2.5}, "sequence must be a whole number"),
         ({"within": "tan"}, "within: no activation is called 'tan'. Did you mean 'tanh'"),
         ({"within": ["tanh"] * 2}, "within: 2 activations for 1 layers"),
@@ -301,7 +291,6 @@ gap = np.where(np.arange(15).reshape(5, 3) == 7, np.nan, x)
         ("a", y, 1.0, "inputs must be an array of numbers"),
         (x * 1j, y, 1.0, "inputs must be an array of numbers: they are complex"),
         ([[1.0, 2.0], [1.0]], y, 1.0, "inputs must be an array of numbers"),
-        (x, 0 * y + 3.0, 1.0, "the outputs of all 5 pairs are the same"),
         (x, y, 0.0, "variance must be positive and finite everywhere"),
         (x, y, -1.0, "variance must be positive"),
         (x, y, np.nan, "variance must be positive"),
@@ -370,3 +359,10 @@ def test_actions_that_are_refused(arguments: dict, words: str) -> None:
         sd.Action(layered([3, 2]), **arguments)
     with pytest.raises(sd.OptionError, match=r"Action: .*got \['x'\]"):
         sd.Action(layered([3, 2]), ["x"])
+
+
+def test_outputs_that_are_all_the_same_cannot_be_fitted() -> None:
+    pairs = sd.Pairs(np.eye(3), np.ones((3, 2)), variance=1.0)
+    assert len(pairs[:2]) == 2
+    with pytest.raises(sd.DataError, match="the outputs of all 3 pairs are the same"):
+        pairs.check_fit()

@@ -13,6 +13,10 @@ EVERY = sorted(folder().rglob("*.j2"))
 MODULES = {"kernels", "newton_lanes", "lattice", "integrate", "flow", "network"}
 #: Other beginnings of names than the file's: what CasADi and `find_step` look for.
 BEGINNINGS = {
+    "network_calls": ("run_", "describe", "take"),
+    "network_matrices": (
+        *("product_", "mixture_", "transposed_", "lanes_sum", "outer", "share", "mult", "mix"),
+    ),
     "casadi": ("symda___DIGEST___", "casadi_"),
     "integrate_methods": ("step_", "tangent_"),
     "integrate_lattice": ("step_", "sign"),

@@ -30,10 +30,12 @@ from symda.types import FloatArray
 SHARES = (1.0, 0.3, 0.1)
 #: A step is taken that gains so much of what it promised.
 LEAST = 0.01
-#: So many steps in a row that promise little, the later with a hundredth of the damping, are an end.
+#: So many steps in a row that promise little, the last with a hundredth of the damping, end it.
 SMALL = 2
 #: Smallest damping, and the smallest curvature of a block, in units of the largest.
 LEAST_DAMPING, LEAST_CURVATURE = 1e-9, 1e-10
+#: What a step promises in units of the action, and a slope in units of the first, that is rounding.
+ROUNDING, FLAT = 1e-13, 1e-6
 #: How much larger `tol` is on rungs before the last.
 LOOSER = 10.0
 
@@ -91,6 +93,9 @@ class Levenberg:
             step, steps = work.step(mu, cg_tol, self.max_cg)
             inner += steps
             promised = work.terms.total - step.predicted
+            if 0.0 <= promised <= ROUNDING * work.terms.total:
+                reason = Reason.CONVERGED
+                break
             if not promised > 0.0 and cg_tol > self.least_cg_tol:
                 # conjugate gradients were not exact enough to gain anything
                 cg_tol = self.least_cg_tol
@@ -123,6 +128,9 @@ class Levenberg:
                 mu = max(mu * 0.2, LEAST_DAMPING)
             cg_tol = min(cg_tol, max(promised / before, self.least_cg_tol))
         last = work.slope()
+        if reason is Reason.STUCK and last <= FLAT * first:
+            # what is left to gain is rounding
+            reason = Reason.CONVERGED
         slope = last / first if first > 0.0 else 0.0
         return NetworkMinimum(
             work.point, work.terms, reason.status, reason, done, inner, slope, self.name
