@@ -33,6 +33,7 @@ PROGRAMS = {
     "neuron": "neuron.py",
     "integrate": "integrators.py",
     "simulate": "simulations.py",
+    "network": "networks.py",
     "complete": "complete.py",
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

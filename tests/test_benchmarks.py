@@ -84,6 +84,8 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         # a stiff system against SciPy and CVODES, slopes; a neuron against two, slopes;
         # ensembles against SciPy, and lanes against none
         "simulate": 7 + 4,
+        # the gradient against NumPy and JAX, the level against L-BFGS-B
+        "network": 2 + jax,
     }
     assert record["failures"] == []
     assert set(record["sections"]) == set(counts)

@@ -9,8 +9,8 @@ fitted. So every figure is made twice: as in the paper, and for weights that kee
 (orthogonal, gain 4.4, the mean of the activities taken out), with a prior around other weights
 of that kind.
 
-The ladder has factor 10 where the paper's has 1.1: the same levels in fewer rungs. `--starts` is the
-number of starts of each panel; the paper shows 100.
+The ladder has factor 10 where the paper's has 1.1: the same levels in fewer rungs. `--starts` is
+the number of starts of each panel; the paper shows 100.
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ class Twin:
     truth: list[np.ndarray]
 
 
-def twin(
-    layers: int, L: int, M: int, *, informative: bool, activation: str = "logistic"
-) -> Twin:
+def twin(layers: int, L: int, M: int, *, informative: bool, activation: str = "logistic") -> Twin:
     """Make the paper's twin, or one whose weights carry a signal."""
     rng = np.random.default_rng(0)
     prior = None if L == N else sd.Normal(0.0, 1.0)
@@ -112,7 +110,9 @@ def panels(
         errors = run.prediction_errors(made.new)
         table = run.table()
         print(f"{name} {title}: levels {table['level'].iloc[0]:.4g}", end=" ")
-        print(f"({len(table)} of {run.reached} paths), constant {run.dataset.attrs['constant']:.4g},")
+        print(
+            f"({len(table)} of {run.reached} paths), constant {run.dataset.attrs['constant']:.4g},"
+        )
         print(f"    determined {run.determined:.1f}, {time.perf_counter() - began:.1f} s")
         print("    " + "; ".join(f"{k} {v:.5f}" for k, v in errors["error"].items()), flush=True)
     figure.savefig(f"{name}{'-informative' if informative else ''}.png", dpi=110)
@@ -165,8 +165,7 @@ def main() -> None:
                 assert share < 0.5, "the informative twin is learned"
             elif not informative:
                 assert share > 0.95, "nothing is learned of the paper's twin"
-        made, run = by_M["M = 100"]
-        few, _ = by_M["M = 10"]
+
         if informative:
             errors = [
                 one.prediction_errors(twin_.new)["error"]["lowest level"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from symda.types import FloatArray
 
 #: Largest matrix, of weights or of data, whose eigenvalues are asked for.
 LARGEST = 2500
+#: Most multiplications that the matrix of determined directions may take: seconds.
+MOST = 5e10
 #: Samples of the bootstrap.
 RESAMPLED = 1000
 
@@ -49,23 +53,41 @@ def prediction_error(predicted: FloatArray, pairs: Pairs, seed: int = 0) -> Erro
     return Error(float(each.mean()), float(samples.std(ddof=1)))
 
 
-def output_slopes(problem: NetworkProblem, W: FloatArray) -> FloatArray:
-    """Return derivatives (M L', W) of the outputs by the weights, the equations exact.
+def output_slopes(problem: NetworkProblem, W: FloatArray) -> Iterator[FloatArray]:
+    """Give the derivatives (M, W) of each output by the weights, the equations exact.
 
-    Of that size is what is stored, so it is for networks whose weights and data allow it.
+    In units of the noise: divided by its standard deviation, and of a Student t by that of the
+    Gaussian that costs as much at the pair's error. A pass back for each output.
     """
     p = problem
     X = p.forward(W)
-    D, R, T = room(p.slopes, p.wide), room(p.rows, p.wide), room(p.rows, p.wide)
+    D, R, V = room(p.slopes, p.wide), room(p.rows, p.wide), room(p.rows, p.wide)
     p.passes.linearise(W, X, D, R, p.M)
-    found = np.empty((p.outputs.size * p.M, W.size))
-    change = np.zeros(W.size)
-    for k in range(W.size):
-        change[k] = 1.0
-        T.fill(0.0)
-        p.passes.tangent(W, X, D, change, T, p.M)
-        found[:, k] = T[p.outputs, : p.M].ravel()
-        change[k] = 0.0
+    _, precision = p.cost(X[p.outputs] - p.y_out)
+    sizes = np.sqrt(precision[:, : p.M] / p.c_m)
+    for row, size in zip(p.outputs, sizes, strict=True):
+        V.fill(0.0)
+        V[row, : p.M] = size
+        p.passes.adjoint(W, X, D, V, p.M, weights=False)
+        yield _by_weights(p, X[:, : p.M], D[:, : p.M], V[:, : p.M])
+
+
+def _by_weights(problem: NetworkProblem, X: FloatArray, D: FloatArray, V: FloatArray) -> FloatArray:
+    """Return D v x^T of each pair (M, W), added up over the uses of a weight."""
+    layout, network = problem.layout, problem.network
+    found = np.zeros((problem.M, network.weights))
+    slopes = iter(pairwise(layout.slopes))
+    for node, (first, last) in zip(network.nodes, pairwise(layout.rows), strict=True):
+        for term in node.terms:
+            start, end = next(slopes)
+            s = D[start:end] * V[first:last]
+            for one in term.connections:
+                x = X[layout.rows[one.source] : layout.rows[one.source + 1]]
+                place, size = layout.places[one.block], network.blocks[one.block].size
+                found[:, place : place + size] += np.einsum("im,jm->mij", s, x).reshape(-1, size)
+            if term.bias is not None:
+                place = layout.places[term.bias]
+                found[:, place : place + len(s)] += s.T
     return found
 
 
@@ -74,15 +96,18 @@ def determined(problem: NetworkProblem, W: FloatArray) -> float:
 
     sum s^2/(1 + s^2), s the singular values of the outputs' slopes in units of the noise and of the
     prior; without a prior directions count in which a weight of 1 changes outputs by the noise.
-    nan where neither weights nor data are fewer than `LARGEST`.
+    nan where that takes a matrix larger than `LARGEST`, or more than `MOST` multiplications.
     """
-    if min(W.size, problem.outputs.size * problem.M) > LARGEST or W.size > 20 * LARGEST:
+    data, least = problem.outputs.size * problem.M, min(W.size, problem.outputs.size * problem.M)
+    if least > LARGEST or data * W.size * least > MOST:
         return float("nan")
-    J = output_slopes(problem, W)
-    unit = np.where(problem.wd > 0.0, problem.wd, problem.c_m)
-    J *= np.sqrt(problem.q_out[:, : problem.M].ravel())[:, None]
-    J /= np.sqrt(unit)
-    gram = J.T @ J if J.shape[1] < J.shape[0] else J @ J.T
+    unit = np.sqrt(np.where(problem.wd > 0.0, problem.wd / problem.c_m, 1.0))
+    each = (J / unit for J in output_slopes(problem, W))
+    if W.size <= data:
+        gram = sum((J.T @ J for J in each), np.zeros((W.size, W.size)))
+    else:
+        J = np.concatenate(list(each))
+        gram = J @ J.T
     s = np.maximum(np.linalg.eigvalsh(gram), 0.0)
     return float((s / (1.0 + s)).sum())
 
@@ -91,7 +116,7 @@ def determined(problem: NetworkProblem, W: FloatArray) -> float:
 class WeightPosterior:
     """The Gaussian approximation of the weights, Laplace's with Gauss and Newton's Hessian.
 
-    The equations count as exact. `sd` (W,); `prediction(inputs)` comes from `NetworkPath`.
+    The equations count as exact, inputs as they were measured.
     """
 
     covariance: FloatArray
@@ -105,8 +130,7 @@ class WeightPosterior:
 
 def weight_posterior(problem: NetworkProblem, W: FloatArray) -> WeightPosterior:
     """Return it; every weight needs a prior, and there are to be at most `LARGEST`."""
-    J = output_slopes(problem, W)
-    J *= np.sqrt(problem.q_out[:, : problem.M].ravel() / problem.c_m)[:, None]
-    hessian = J.T @ J
-    hessian[np.diag_indices_from(hessian)] += problem.wd / problem.c_m
+    hessian = np.diag(problem.wd / problem.c_m)
+    for J in output_slopes(problem, W):
+        hessian += J.T @ J
     return WeightPosterior(np.asarray(np.linalg.inv(hessian), dtype=np.float64))

@@ -14,6 +14,7 @@ from symda.declare.network import Block, Network, gain
 from symda.errors import OptionError, nearest
 from symda.solve.network.minimum import NetworkMinimum, NetworkSolver
 from symda.solve.network.problem import NetworkProblem, Point
+from symda.status import Reason
 from symda.types import FloatArray
 
 #: What start weights may be: a name, or a function of a generator.
@@ -46,7 +47,14 @@ def climb(
 
     Not begun is a rung after `until`, a time of `time.perf_counter`.
     """
-    point = Point(problem.forward(weights), weights.copy())
+    with np.errstate(over="ignore", invalid="ignore"):
+        point = Point(problem.forward(weights), weights.copy())
+        terms = problem.terms(point, rungs[0])
+    if not np.isfinite(terms.total):
+        why = Reason.NO_VALUE
+        nothing = NetworkMinimum(point, terms, why.status, why, 0, 0, np.nan, solver.name)
+        yield Rung(rungs[0], nothing, 0.0)
+        return
     for b, rf in enumerate(rungs):
         began = time.perf_counter()
         if began > until:
@@ -125,7 +133,7 @@ def _drawn(
         q, r = np.linalg.qr(rng.normal(size=(n, n)))
         q *= np.sign(np.diag(r))
         matrix = q[: block.rows, : block.columns]
-        if shifted:
+        if shifted and block.columns > 1:
             # activities have a mean, of which nothing is to be sent on
             matrix = matrix - matrix.mean(axis=1, keepdims=True)
         found: FloatArray = size * np.sqrt(block.columns / block.fan_in) * matrix

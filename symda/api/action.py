@@ -98,10 +98,10 @@ class Action(Mathematics):
     def __new__(cls, *given: object, **options: object) -> Self:
         """Of a network it makes a `NetworkAction`."""
         if given and isinstance(given[0], Network):
-            from symda.api.network import NetworkAction
+            from symda.api.network import network_action
 
             # not of this class, so that what follows is not called
-            return NetworkAction(*given, **options)  # type: ignore[arg-type, return-value]
+            return network_action(*given, **options)  # type: ignore[arg-type, return-value]
         return super().__new__(cls)
 
     def __init__(

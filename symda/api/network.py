@@ -6,11 +6,11 @@ import json
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -27,6 +27,7 @@ from symda.anneal.networks import (
     start_weights,
 )
 from symda.api.network_run import NetworkRun
+from symda.api.network_warnings import warn_of
 from symda.build.network import network_passes
 from symda.build.network_layout import Layout
 from symda.checks import integer, number
@@ -48,10 +49,6 @@ if TYPE_CHECKING:
 
 #: The ladder of a run without one: c_f Rf from 10 to a million times the precision of the data.
 LADDER = Ladder(alpha=10.0, rungs=6)
-
-
-class NetworkWarning(UserWarning):
-    """A network whose levels mean less than they seem to."""
 
 
 class NetworkAction:
@@ -167,7 +164,7 @@ class NetworkAction:
         seed = integer(seed, f"{where}: seed", least=0)
         problem = self.problem(pairs, threads=integer(threads, f"{where}: threads"))
         chosen = network_solver(solver, options)
-        _warn(problem)
+        warn_of(problem)
         rungs = _rungs(problem, ladder)
         draw = _start(problem, start)
         fixed = isinstance(draw, np.ndarray)
@@ -204,6 +201,7 @@ class NetworkAction:
             "seconds": seconds,
             "pairs": len(pairs),
             "kind": problem.passes.kind,
+            "digest": problem.digest,
             "constant": _constant(problem),
             "time_limit": float("nan") if time_limit is None else time_limit,
         }
@@ -286,13 +284,19 @@ class NetworkAction:
                 dataset = opened.load()
         except (OSError, ValueError) as error:
             raise DataError(f"load: {path} cannot be read as a run: {error}.") from error
+        problem = self.problem(pairs)
         own = {"network": repr(self.network), "pairs": len(pairs), "averaging": self.averaging}
         for what, value in own.items():
             if dataset.attrs.get(what) != value:
                 raise DataError(
-                    f"load: {path} has {what} {dataset.attrs.get(what)!r}, expected {value!r}."
+                    f"load: {path} has {what} {dataset.attrs.get(what)}, expected {value}."
                 )
-        return NetworkRun(dataset, self.network, self.problem(pairs))
+        if dataset.attrs.get("digest") != problem.digest:
+            raise DataError(
+                f"load: {path} was written of other pairs, priors, activations or noise of the "
+                "outputs. Declare network and action as they were, and pass the pairs fitted."
+            )
+        return NetworkRun(dataset, self.network, problem)
 
     def backpropagate(
         self, pairs: Pairs, weights: Sequence[ArrayLike] | FloatArray
@@ -304,6 +308,23 @@ class NetworkAction:
         problem = self.problem(pairs)
         level, gradient = Loss(problem)(self.network.join(weights, "backpropagate"))
         return NetworkGradient(level, self.network.split(gradient))
+
+
+def network_action(network: Network, *rest: object, **options: Any) -> NetworkAction:
+    """Return what `sd.Action` makes of a network.
+
+    Raises
+    ------
+    OptionError
+        For an argument that only equations have.
+    """
+    known = list(signature(NetworkAction).parameters)[1:]
+    if rest or not options.keys() <= set(known):
+        said = [*map(repr, rest), *(f"{name}={value!r}" for name, value in options.items())]
+        raise OptionError(
+            f"Action: of a network there are {' and '.join(known)}, got {', '.join(said)}."
+        )
+    return NetworkAction(network, **options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,32 +349,6 @@ def _degrees(noise: object) -> float | None:
         f"Action: noise of a network's outputs is sd.StudentT(df, 0.0), its scale the pairs' own, "
         f"got {noise!r}."
     )
-
-
-def _warn(problem: NetworkProblem) -> None:
-    network = problem.network
-    if problem.unmeasured.size and not problem.xd:
-        warnings.warn(
-            f"{problem.unmeasured.size} neurons of the input are not measured and have no prior: "
-            "they are free to memorise the outputs, so that levels say nothing. Say how they are "
-            "spread, sd.Model.layered(..., input_prior=sd.Normal(0.0, 1.0)).",
-            NetworkWarning,
-            stacklevel=4,
-        )
-    data = problem.outputs.size * problem.M
-    free = sum(
-        block.size
-        for block, prior in zip(network.blocks, network.prior, strict=False)
-        if prior is None
-    )
-    if free and network.weights > data:
-        warnings.warn(
-            f"{network.weights} weights, {free} of them without a prior, against {data} measured "
-            "outputs: many weights fit them equally well, and the lowest level fits the noise. "
-            "Give weights a prior, sd.Model.layered(..., prior=sd.Normal(0.0, 0.5)).",
-            NetworkWarning,
-            stacklevel=4,
-        )
 
 
 def _rungs(problem: NetworkProblem, ladder: Ladder | None) -> list[float]:
@@ -388,7 +383,13 @@ def _start(
 
 
 def _draw(draw: Callable[[np.random.Generator], FloatArray], seed: int, k: int) -> FloatArray:
-    return np.asarray(draw(np.random.default_rng([seed, k])), dtype=np.float64)
+    given = draw(np.random.default_rng([seed, k]))
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"anneal: start must return a vector of weights, got {given!r}."
+        ) from error
 
 
 def _checked(problem: NetworkProblem, weights: FloatArray) -> FloatArray:

@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 SAME = 1e-3
 
 
+def _beside(level: float, lowest: float) -> str:
+    if level < 10.0 * lowest:
+        return f"{level / lowest - 1.0:+.2%} from the lowest"
+    return f"{level / lowest:.3g} times the lowest" if lowest > 0.0 else "where the lowest is 0"
+
+
 @dataclass(frozen=True, eq=False)
 class NetworkPath:
     """One path at one rung: weights, and what its action consists of.
@@ -201,9 +207,10 @@ class NetworkRun:
         Levels that differ by less than a thousandth are one.
         """
         rows: list[dict[str, float]] = []
+        nothing = self.problem.rounding(float(self.dataset["rf"][-1]))
         for k in self.order:
             one = self.at(k)
-            if rows and one.action <= rows[-1]["level"] * (1.0 + SAME):
+            if rows and one.action <= max(rows[-1]["level"] * (1.0 + SAME), nothing):
                 rows[-1]["paths"] += 1
                 continue
             rows.append(
@@ -312,17 +319,19 @@ class NetworkRun:
         )
         if len(table) > 1:
             second = float(table["level"].iloc[1])
-            lines.append(f"second level {second:.6g}, {second / best.action - 1.0:.2%} above")
+            lines.append(f"second level {second:.6g}, {_beside(second, best.action)}")
         lines.append(f"the constant network has {d.attrs['constant']:.6g}")
         for name, level in self.trained.items():
             lines.append(
                 f"back-propagation ({name}, same prior, start and time): level {level:.6g}, "
-                f"{level / best.action - 1.0:+.2%} from the lowest"
+                f"{_beside(level, best.action)}"
             )
         if not self.trained:
             lines.append("not compared with back-propagation (baseline=False)")
         if np.isnan(self.determined):
-            lines.append("directions that the data determine: not counted, too many weights")
+            lines.append(
+                "directions that the data determine: not counted, too many weights or pairs"
+            )
         else:
             lines.append(
                 f"the data determine {self.determined:.1f} of {self.network.weights} directions "
@@ -363,9 +372,14 @@ class NetworkRun:
         others = sum(codes[k] != converged for k in self.order[1:])
         if others:
             found.append(f"{others} other paths did not converge at the last rung")
-        lost = d.sizes["path"] - self.reached
-        if lost:
-            found.append(f"{lost} paths did not reach the last rung (time limit, or not finite)")
+        ran = d["status"].values != Status.NOT_RUN.code
+        broken = int((ran & ~np.isfinite(d["action"].values)).any(axis=1).sum())
+        if broken:
+            found.append(f"{broken} paths ended where the action is not finite")
+        late = d.sizes["path"] - self.reached - broken
+        if late:
+            within = f"within time_limit={d.attrs['time_limit']:g} s"
+            found.append(f"{late} paths did not reach the last rung {within}")
         return found
 
     def __repr__(self) -> str:

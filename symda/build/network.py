@@ -92,7 +92,7 @@ class CompiledPasses:
         self, W: FloatArray, X: FloatArray, D: FloatArray, V: FloatArray, M: int, *, weights: bool
     ) -> FloatArray | None:
         """See `Passes.adjoint`."""
-        G = np.zeros((self._parts(M)[1], W.size)) if weights else None
+        G = room(self._parts(M)[1], W.size) if weights else None
         self._run("adjoint", M, W, X, D, V, G)
         return None if G is None else _summed(G)
 
@@ -101,7 +101,7 @@ class CompiledPasses:
     ) -> tuple[float, FloatArray]:
         """See `Passes.gradient`."""
         parts = self._parts(M)[1]
-        G, value = np.zeros((parts, W.size)), np.zeros(parts)
+        G, value = room(parts, W.size), np.zeros(parts)
         self._run("gradient", M, W, X, cf, self.layout.terms, GX, G, value)
         return float(_summed(value)), _summed(G)
 
@@ -137,7 +137,7 @@ class CompiledPasses:
     ) -> FloatArray:
         """See `Passes.normal`."""
         L = self._outputs.size
-        G = np.zeros((self._parts(M)[1], W.size))
+        G = room(self._parts(M)[1], W.size)
         given = (D.shape[0], dW, self._outputs.ctypes.data, L, inverse, G)
         self._run("normal", M, W, X, D, *given)
         return _summed(G)
@@ -149,7 +149,7 @@ class CompiledPasses:
         L = self._outputs.size
         turned = room(L * L, X.shape[1])
         turned[:, :M] = inverse.reshape(M, L * L).T
-        diagonal = np.zeros((self._parts(M)[1], W.size))
+        diagonal = room(self._parts(M)[1], W.size)
         self._run("curvature", M, W, X, D, self._outputs.ctypes.data, L, turned, diagonal)
         return _summed(diagonal)
 
@@ -163,8 +163,10 @@ class CompiledPasses:
     def _run(self, what: str, M: int, *given: FloatArray | float | None) -> None:
         layout, wide = self.layout, padded(M)
         size, parts = self._parts(M)
-        W = given[0]
-        assert isinstance(W, np.ndarray)
+        W, X = given[:2]
+        assert isinstance(W, np.ndarray) and isinstance(X, np.ndarray)
+        if X.shape != (layout.rows[-1], wide):
+            raise TypeError(f"activities are {(layout.rows[-1], wide)} numbers, got {X.shape}")
         numbers = (len(layout.network.nodes), layout.rows[-1], W.size, wide, M, layout.widest)
         sizes = np.array(numbers, dtype=np.int64)
         fixed = [self._tables.ctypes.data, sizes.ctypes.data, *map(_passed, given)]
@@ -188,6 +190,8 @@ def _passed(one: FloatArray | float | None) -> float:
     if one.dtype != np.float64 or not one.flags.c_contiguous:
         raise TypeError("passes take C-contiguous float64 arrays only")
     address: int = one.__array_interface__["data"][0]
+    if one.ndim == 2 and address % (8 * WIDE):
+        raise TypeError("passes take rows of pairs from `room` only, which vectors are loaded from")
     return address
 
 

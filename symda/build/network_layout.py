@@ -153,7 +153,8 @@ class Passes(Protocol):
     ) -> FloatArray:
         """Covariance (M, L, L) of the outputs of each pair, the network linearised.
 
-        Errors of nodes have the variance `noise`, inputs `spread` (rows, pairs), weights `freedom`.
+        Errors of nodes have the variance `noise`, inputs `spread` (rows, pairs), weights `freedom`;
+        each use of a weight counts as one of its own, which matters where weights are shared.
         """
 
     def normal(
@@ -170,4 +171,7 @@ class Passes(Protocol):
     def curvature(
         self, W: FloatArray, X: FloatArray, D: FloatArray, inverse: FloatArray, M: int
     ) -> FloatArray:
-        """Diagonal of sum J^T inverse J by the weights; J the outputs' slopes."""
+        """Diagonal of sum J^T inverse J by the weights; J the outputs' slopes.
+
+        Each use of a weight counts as one of its own, as in `covariance`.
+        """

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import sympy as sp
 from sympy import Expr, Symbol
 
-from symda.declare.functions import known_names
+from symda.declare.check import check_expression
 from symda.errors import ModelError, nearest
 
 #: What a user may say: a name, or an expression in one symbol.
@@ -38,8 +38,9 @@ def know_activations(
     Raises
     ------
     ModelError
-        If one is no name and no expression in one symbol, if its slope is 0 wherever it has one
-        (what is in front of it could not be learned), or if there are not as many as layers.
+        If one is no name and no expression in one symbol, of functions that are known, if its slope
+        is 0 wherever it has one (what is in front of it could not be learned), or if there are not
+        as many as layers.
     """
     if isinstance(given, str | Expr):
         return [_known(given, where)] * count
@@ -77,6 +78,7 @@ def _known(given: object, where: str) -> Expr:
             f"{where}: the activation {given} must have one symbol, the sum that a neuron "
             f"receives; it has {named}."
         )
+    check_expression(given, f"{where}: the activation {given}")
     written = given.subs(symbols[0], Z)
     if _slope(written) == 0:
         raise ModelError(
@@ -88,13 +90,7 @@ def _known(given: object, where: str) -> Expr:
 
 def _slope(written: Expr) -> Expr:
     """Return the derivative, those of jumps left out."""
-    try:
-        slope = sp.diff(written, Z)
-    except (TypeError, ValueError) as error:
-        raise ModelError(
-            f"The activation {written} cannot be differentiated: {error}. Known functions are "
-            f"{known_names()}."
-        ) from error
+    slope = sp.diff(written.replace(sp.Mod, lambda a, b: a - b * sp.floor(a / b)), Z)
     jumps = {one: sp.S.Zero for one in slope.atoms(sp.DiracDelta)}
     jumps |= {one: sp.S.Zero for one in slope.atoms(sp.Derivative)}
     return sp.simplify(slope.xreplace(jumps))

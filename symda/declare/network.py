@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sympy import Expr
 
+from symda.checks import number
 from symda.declare.activations import Z
 from symda.declare.distributions import Normal
 from symda.errors import ModelError
@@ -138,6 +139,11 @@ class Network:
             if weights.shape != (self.weights,):
                 raise ModelError(f"{where}: expected {self.weights} weights, got {weights.size}.")
             weights = self.split(np.asarray(weights, dtype=np.float64))
+        if not isinstance(weights, Sequence | np.ndarray) or isinstance(weights, str):
+            raise ModelError(
+                f"{where}: expected a vector of {self.weights} weights, or a list of matrices, got "
+                f"{weights!r}."
+            )
         if len(weights) != len(self.blocks):
             raise ModelError(
                 f"{where}: {len(weights)} arrays for {len(self.blocks)} blocks of weights "
@@ -145,7 +151,12 @@ class Network:
             )
         made = []
         for block, given in zip(self.blocks, weights, strict=True):
-            one = np.asarray(given, dtype=np.float64)
+            try:
+                one = np.asarray(given, dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                raise ModelError(
+                    f"{where}: {block.name} is no array of numbers: {error}."
+                ) from error
             shape = (block.rows,) if block.bias else (block.rows, block.columns)
             if one.shape != shape:
                 raise ModelError(f"{where}: {block.name} has shape {shape}, got {one.shape}.")
@@ -164,9 +175,8 @@ class Network:
         """
         where = f"Network {self.name!r}, around"
         means = self.split(self.join(weights, where))
-        if not (isinstance(sd, int | float) and isfinite(sd) and sd > 0.0):
-            raise ModelError(f"{where}: sd must be a positive number, got {sd!r}.")
-        return replace(self, prior=tuple(Normals(m, np.full(m.shape, float(sd))) for m in means))
+        size = number(sd, f"{where}: sd", kind="positive", error=ModelError)
+        return replace(self, prior=tuple(Normals(m, np.full(m.shape, size)) for m in means))
 
     def __repr__(self) -> str:
         widths = "-".join(map(str, self.widths[:4])) + ("-.." if len(self.nodes) > 4 else "")
@@ -233,6 +243,6 @@ def gain(activation: Expr, fan_in: int) -> float:
     """
     slope = activation.diff(Z)
     # on both sides: a rectifier has its kink at 0
-    squares = [float(slope.subs(Z, side)) ** 2 for side in (-0.1, 0.1)]
+    squares = [abs(complex(slope.subs(Z, side))) ** 2 for side in (-0.1, 0.1)]
     size = sqrt(sum(squares) / 2.0)
     return 1.0 / ((size if isfinite(size) and size > 0.0 else 1.0) * sqrt(fan_in))

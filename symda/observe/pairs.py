@@ -119,6 +119,8 @@ class Pairs:
 
 def _numbers(given: ArrayLike, word: str) -> FloatArray:
     try:
+        if np.iscomplexobj(given):
+            raise TypeError("they are complex")
         array = np.array(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"Pairs: {word} must be an array of numbers: {error}.") from error

@@ -33,8 +33,10 @@ def network_equations(network: Network, averaging: str, df: float | None) -> Rea
         Section(
             "Back-propagation",
             _back(),
-            "p is the momentum of a node, e the slope of the cost "
-            "of its data; the strong limit has p from the outputs alone.",
+            "p is the slope of the action by a neuron of layer l, its momentum, D the slope of its "
+            "activation, e that of the cost of its data; i are the neurons that receive from it. "
+            "Where the action is least p is minus R_f r with its factor; in the strong limit it "
+            "comes from the outputs alone.",
         ),
     ]
     return Readable(tuple(sections))
@@ -75,7 +77,7 @@ def _action(averaging: str, df: float | None) -> Line:
         square = (df + 1) / 2 * sp.log(1 + Rm * (x[i, k] - y[i, k]) ** 2 / df)
     data = Sum(square, (i, 1, 2 * L), (k, 1, M))
     model = Sum(r[n, k] ** 2, (n, 1, size), (k, 1, M))
-    prior = Symbol("log_p", real=True)
+    prior = sp.log(Symbol("P"))
     if averaging == "eq14":
         right = (data - prior) / (L * M) + Rf / (M * size) * model
     else:
@@ -86,8 +88,8 @@ def _action(averaging: str, df: float | None) -> Line:
 def _words(df: float | None) -> str:
     words = (
         "The first sum is over measured neurons of input and output and over pairs; r is a node "
-        "less the sum of its terms, n_f the number of neurons behind the input, log_p the "
-        "logarithm of the priors of weights and of inputs that were not measured."
+        "less the sum of its terms, n_f the number of neurons behind the input, P the "
+        "density of the priors of weights and of inputs that were not measured."
     )
     if df is not None:
         words += " Outputs have a Student t; inputs are Gaussian."
@@ -95,14 +97,10 @@ def _words(df: float | None) -> str:
 
 
 def _back() -> tuple[Line, ...]:
-    p, e, l = IndexedBase("p"), IndexedBase("e"), Idx("l")
-    turned = Symbol("W^T[l]", commutative=False)
-    slope = Symbol("D[l+1]", commutative=False)
-    later = Symbol("p[l+1]", commutative=False)
+    p, e, x, D, W = (IndexedBase(name) for name in "p e x D W".split())
+    i, j, l = Idx("i"), Idx("j"), Idx("l")
+    sent = D[i, l + 1] * p[i, l + 1]
     return (
-        Line(p[l], e[l] + sp.Mul(turned, slope, later, evaluate=False)),
-        Line(
-            Symbol("dA/dW[l]"),
-            -sp.Mul(slope, later, Symbol("x^T[l]", commutative=False), evaluate=False),
-        ),
+        Line(p[j, l], e[j, l] + Sum(W[i, j, l] * sent, (i, 1, Symbol("N")))),
+        Line(IndexedBase("dA/dW")[i, j, l], sent * x[j, l]),
     )

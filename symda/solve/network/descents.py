@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from symda.build.network_layout import dot, room
 from symda.solve.network.minimum import NetworkMinimum
@@ -15,6 +15,10 @@ from symda.solve.network.problem import NetworkProblem, Point
 from symda.status import Reason
 from symda.types import FloatArray
 
+#: Where so little of the first slope is left that nothing gained any more is a minimum.
+LEFT = 1e-3
+#: SciPy's word for a search along a line that found nothing lower.
+LOST = 2
 #: A function of a vector: its value and gradient.
 Function = Callable[[FloatArray], tuple[float, FloatArray]]
 
@@ -62,11 +66,11 @@ class Everything:
             return value, np.concatenate([GX[:, :M].ravel(), G])
 
         first = np.concatenate([start.X[:, :M].ravel(), start.W])
-        z, done, calls, reason, slope = _lbfgsb(function, first, self, final=final)
+        z, reason, done, calls = _lbfgsb(function, first, self, final=final)
         X[:, :M] = z[:count].reshape(problem.rows, M)
-        point = Point(X, z[count:].copy())
-        terms = problem.terms(point, rf)
-        return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, self.name)
+        return _ended(
+            problem, start, Point(X, z[count:].copy()), rf, reason, done, calls, self.name
+        )
 
 
 @dataclass(frozen=True)
@@ -123,13 +127,11 @@ class Forcing:
             value += 0.5 * dot(xi, xi)
             return value, np.concatenate([V[:, :M].ravel(), G])
 
-        z, done, calls, reason, slope = _lbfgsb(
+        z, reason, done, calls = _lbfgsb(
             function, np.concatenate([first[:, :M].ravel(), start.W]), self, final=final
         )
         W = lead(z).copy()
-        point = Point(X, W)
-        terms = p.terms(point, rf)
-        return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, self.name)
+        return _ended(p, start, Point(X, W), rf, reason, done, calls, self.name)
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,6 @@ class Blocks:
 
         z = np.concatenate([start.X[:, :M].ravel(), start.W])
         value, gradient = function(z)
-        first = float(np.sqrt(dot(gradient, gradient)))
         done = calls = 0
         reason = Reason.LIMIT
         while done < self.max_iter:
@@ -185,14 +186,13 @@ class Blocks:
                 function, z, value, gradient, precondition, most, self.memory
             )
             done, calls = done + steps, calls + used
-            if before - value <= tol * abs(value) * max(steps, 1):
-                reason = Reason.CONVERGED if steps else Reason.STUCK
+            if value <= problem.rounding(rf):
+                reason = Reason.CONVERGED
                 break
-        point = point_of(z)
-        last = float(np.sqrt(dot(gradient, gradient)))
-        slope = last / first if first > 0.0 else 0.0
-        terms = problem.terms(point, rf)
-        return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, self.name)
+            if before - value <= tol * abs(value) * max(steps, 1):
+                reason = Reason.CREEPING if steps else Reason.STUCK
+                break
+        return _ended(problem, start, point_of(z), rf, reason, done, calls, self.name)
 
 
 class _Inverse:
@@ -231,9 +231,9 @@ class _Inverse:
         place = p.layout.places[number]
         prior = p.wd[place : place + block.size].reshape(block.rows, block.columns)
         eye = np.arange(block.columns)
-        # what neither data nor a prior holds is held a little, in units of the rest
-        floor = 1e-10 * np.trace(total, axis1=1, axis2=2)[:, None] + np.finfo(float).tiny
-        total[:, eye, eye] += prior + floor
+        # neurons that are saturated, or of more weights than pairs, would go far for nothing
+        held = 1e-4 * np.trace(total, axis1=1, axis2=2)[:, None] + 1e-3 * p.precision
+        total[:, eye, eye] += prior + held
         return np.asarray(np.linalg.inv(total), dtype=np.float64)
 
     def __call__(self, gradient: FloatArray) -> FloatArray:
@@ -309,10 +309,9 @@ def _lbfgs(
 
 def _lbfgsb(
     function: Function, first: FloatArray, options: Everything | Forcing, *, final: bool
-) -> tuple[FloatArray, int, int, Reason, float]:
-    """SciPy's; where it ended, iterations, evaluations, why, and the slope over the first."""
-    value, gradient = function(first)
-    start = float(np.sqrt(dot(gradient, gradient)))
+) -> tuple[FloatArray, Reason, int, int]:
+    """SciPy's; where it ended, why, iterations, and evaluations."""
+    value, _ = function(first)
     # values are brought to about 1, which SciPy's tolerances are for
     unit = max(abs(value), np.finfo(float).tiny)
 
@@ -320,19 +319,57 @@ def _lbfgsb(
         value, gradient = function(z)
         return value / unit, gradient / unit
 
+    before, reason = 1.0, Reason.LIMIT
+    tol = options.tol if final else LOOSER * options.tol
+
+    def enough(intermediate_result: OptimizeResult) -> None:
+        # SciPy's own test is a share of the first value, from which the action may fall a lot
+        nonlocal before, reason
+        now = float(intermediate_result.fun)
+        if before - now <= tol * abs(now):
+            reason = Reason.CREEPING
+            raise StopIteration
+        before = now
+
     found = minimize(
         scaled,
         first,
         jac=True,
         method="L-BFGS-B",
+        callback=enough,
         options={
             "maxiter": options.max_iter,
             "maxfun": 2 * options.max_iter,
             "maxcor": options.memory,
-            "ftol": options.tol if final else LOOSER * options.tol,
+            "ftol": 0.0,
             "gtol": 0.0,
         },
     )
-    reason = Reason.CONVERGED if found.success else Reason.LIMIT
-    last = unit * float(np.linalg.norm(found.jac))
-    return found.x, int(found.nit), int(found.nfev), reason, last / start if start > 0.0 else 0.0
+    if found.success or found.status == LOST:
+        reason = Reason.STUCK
+    return found.x, reason, int(found.nit), int(found.nfev)
+
+
+def _ended(
+    problem: NetworkProblem,
+    start: Point,
+    point: Point,
+    rf: float,
+    reason: Reason,
+    done: int,
+    calls: int,
+    solver: str,
+) -> NetworkMinimum:
+    """Return where a solver ended; it converged where little of the slope is left.
+
+    The slope is that by activities and weights, whatever the solver's own unknowns.
+    """
+    slopes = []
+    for one in (start, point):
+        _, GX, G = problem.gradient(one, rf)
+        slopes.append(float(np.sqrt(dot(GX, GX) + dot(G, G))))
+    slope = slopes[1] / slopes[0] if slopes[0] > 0.0 else 0.0
+    if reason in (Reason.CREEPING, Reason.STUCK) and slope <= LEFT:
+        reason = Reason.CONVERGED
+    terms = problem.terms(point, rf)
+    return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, solver)

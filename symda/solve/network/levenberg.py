@@ -73,6 +73,9 @@ class Levenberg:
         first = work.slope()
         done, reason, cg_tol = 0, Reason.LIMIT, self.cg_tol
         while done < self.max_iter:
+            if work.terms.total <= problem.rounding(rf):
+                reason = Reason.CONVERGED
+                break
             done += 1
             step, steps = work.step(mu, cg_tol, self.max_cg)
             inner += steps

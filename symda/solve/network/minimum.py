@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from symda.solve.network.problem import NetworkProblem, Point, Terms
 from symda.status import Reason, Status
@@ -25,6 +25,7 @@ class NetworkMinimum:
     solver: str
 
 
+@runtime_checkable
 class NetworkSolver(Protocol):
     """Minimises the action of a network at one Rf."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -128,9 +129,24 @@ class NetworkProblem:
             found[self.unmeasured, : self.M] = 1.0 / self.xd if self.xd else loose
         return found
 
+    @cached_property
+    def digest(self) -> str:
+        """What identifies data, priors and noise, in a run's file."""
+        words = (*self.network.activations, self.averaging, self.df, self.x0, self.xd)
+        known = hashlib.sha256(repr(words).encode())
+        for array in (self.w0, self.wd, self.y_in, self.q_in, self.y_out, self.q_out):
+            known.update(array.tobytes())
+        return known.hexdigest()[:16]
+
     def rf_at(self, ratio: float) -> float:
         """Return Rf at which c_f Rf is `ratio` times c_m Rm of a typical datum."""
         return ratio * self.precision / self.c_f
+
+    def rounding(self, rf: float) -> float:
+        """Return the action of errors that are rounding of doubles: below it there is nothing."""
+        sides = ((self.q_in, self.y_in), (self.q_out, self.y_out))
+        total = sum(float(np.vdot(q + self.c_f * rf, y**2)) for q, y in sides)
+        return total * float(np.finfo(float).eps) ** 2
 
     def cost(self, e: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Cost of errors of the outputs (L, pairs), and half the weight of e^2 there."""

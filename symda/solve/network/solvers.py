@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 
+from symda.checks import integer, number
 from symda.errors import OptionError, nearest
 from symda.solve.network.descents import Blocks, Everything, Forcing
 from symda.solve.network.levenberg import Levenberg
@@ -39,7 +40,7 @@ class Chosen(Levenberg):
             done = found.iterations + blocks.iterations
             return replace(found, iterations=done, inner=found.inner + blocks.inner)
         again = super().minimise(problem, blocks.point, rf, final=final)
-        lower = again if again.terms.total <= blocks.terms.total else blocks
+        lower = again if again.terms.total < blocks.terms.total else blocks
         done = found.iterations + blocks.iterations + again.iterations
         inner = found.inner + blocks.inner + again.inner
         slope = found.slope * blocks.slope * (again.slope if lower is again else 1.0)
@@ -59,23 +60,30 @@ def network_solver(
     Raises
     ------
     OptionError
-        If there is none of that name, or it has no such option.
+        If there is none of that name, or it has no such option or not with that value.
     """
-    if not isinstance(given, str):
-        if options:
+    if isinstance(given, NetworkSolver):
+        if options is not None:
             raise OptionError("anneal: options belong to a solver that is named, not made.")
         return given
-    if given not in SOLVERS:
+    if not isinstance(given, str) or given not in SOLVERS:
         raise OptionError(
             f"anneal: networks have no solver {given!r}.{nearest(given, SOLVERS)} There are "
             f"{', '.join(SOLVERS)}."
         )
     kind = SOLVERS[given]
-    known = [one.name for one in fields(kind) if one.name != "name"]  # type: ignore[arg-type]
-    for name in options or {}:
+    known = {one.name: one.type for one in fields(kind)}  # type: ignore[arg-type]
+    del known["name"]
+    if not isinstance(options, Mapping | None):
+        raise OptionError(f"anneal: options must be a mapping, {{'tol': 1e-6}}, got {options!r}.")
+    values: dict[str, float] = {}
+    for name, value in (options or {}).items():
         if name not in known:
             raise OptionError(
                 f"anneal: solver {given!r} has no option {name!r}.{nearest(name, known)} It has "
                 f"{', '.join(known)}."
             )
-    return kind(**(options or {}))
+        what = f"anneal: option {name!r}"
+        whole = known[name] == "int"
+        values[name] = integer(value, what) if whole else number(value, what, kind="positive")
+    return kind(**values)
