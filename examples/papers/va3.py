@@ -111,7 +111,8 @@ def panels(
         table = run.table()
         print(f"{name} {title}: levels {table['level'].iloc[0]:.4g}", end=" ")
         print(
-            f"({len(table)} of {run.reached} paths), constant {run.dataset.attrs['constant']:.4g},"
+            f"({len(table)} levels of {run.reached} paths), "
+            f"constant {run.dataset.attrs['constant']:.4g},"
         )
         print(f"    determined {run.determined:.1f}, {time.perf_counter() - began:.1f} s")
         print("    " + "; ".join(f"{k} {v:.5f}" for k, v in errors["error"].items()), flush=True)
@@ -125,9 +126,10 @@ def prediction_figure(name: str, done: dict[str, tuple[Twin, object]]) -> None:
     FigureCanvasAgg(figure)
     for ax, place in zip(figure.subplots(1, 2), (0, 1), strict=True):
         for title, (made, run) in done.items():
-            if len(run.order) <= place:
+            table = run.table()
+            if len(table) <= place:
                 continue
-            errors = errors_on_the_way(run, made.new, run.order[place])
+            errors = errors_on_the_way(run, made.new, int(table["path"].iloc[place]))
             ax.loglog(run.dataset["rf"].values, errors, marker=".", label=title)
         ax.set_xlabel("$R_f$")
         ax.set_ylabel("prediction error, eq. 15")

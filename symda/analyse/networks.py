@@ -50,24 +50,28 @@ def prediction_error(predicted: FloatArray, pairs: Pairs, seed: int = 0) -> Erro
     each = ((predicted - pairs.outputs.reshape(M, -1)) ** 2).mean(axis=1)
     rng = np.random.default_rng(seed)
     samples = each[rng.integers(0, M, (RESAMPLED, M))].mean(axis=1)
-    return Error(float(each.mean()), float(samples.std(ddof=1)))
+    return Error(float(each.mean()), float(samples.std(ddof=1)) if M > 1 else float("nan"))
 
 
 def output_slopes(problem: NetworkProblem, W: FloatArray) -> Iterator[FloatArray]:
     """Give the derivatives (M, W) of each output by the weights, the equations exact.
 
-    In units of the noise: divided by its standard deviation, and of a Student t by that of the
-    Gaussian that costs as much at the pair's error. A pass back for each output.
+    In units of the noise, that of the inputs carried through the network included: whitened, L^-1 J
+    with the outputs' covariance L L^T. Of a Student t the variance is that of the Gaussian which
+    costs as much at the pair's error. A pass back for each output.
     """
     p = problem
     X = p.forward(W)
     D, R, V = room(p.slopes, p.wide), room(p.rows, p.wide), room(p.rows, p.wide)
     p.passes.linearise(W, X, D, R, p.M)
     _, precision = p.cost(X[p.outputs] - p.y_out)
-    sizes = np.sqrt(precision[:, : p.M] / p.c_m)
-    for row, size in zip(p.outputs, sizes, strict=True):
+    S = p.passes.covariance(W, X, D, None, 0.0, p.spread, p.M)
+    each = np.arange(p.outputs.size)
+    S[:, each, each] += 1.0 / precision[:, : p.M].T
+    white = np.linalg.inv(np.linalg.cholesky(S * p.c_m))
+    for k in each:
         V.fill(0.0)
-        V[row, : p.M] = size
+        V[p.outputs, : p.M] = white[:, k].T
         p.passes.adjoint(W, X, D, V, p.M, weights=False)
         yield _by_weights(p, X[:, : p.M], D[:, : p.M], V[:, : p.M])
 
@@ -116,7 +120,7 @@ def determined(problem: NetworkProblem, W: FloatArray) -> float:
 class WeightPosterior:
     """The Gaussian approximation of the weights, Laplace's with Gauss and Newton's Hessian.
 
-    The equations count as exact, inputs as they were measured.
+    The equations count as exact; noise of the inputs adds to that of the outputs.
     """
 
     covariance: FloatArray

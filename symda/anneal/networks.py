@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -41,11 +41,10 @@ def climb(
     weights: FloatArray,
     rungs: Sequence[float],
     solver: NetworkSolver,
-    until: float,
 ) -> Iterator[Rung]:
     """Climb a ladder from start weights, activities by a forward pass; each rung as it ends.
 
-    Not begun is a rung after `until`, a time of `time.perf_counter`.
+    Not begun is a rung when the problem's clock is over. Seconds are those of the own thread.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         point = Point(problem.forward(weights), weights.copy())
@@ -56,12 +55,12 @@ def climb(
         yield Rung(rungs[0], nothing, 0.0)
         return
     for b, rf in enumerate(rungs):
-        began = time.perf_counter()
-        if began > until:
+        began = time.thread_time()
+        if problem.clock.over():
             return
         minimum = solver.minimise(problem, point, rf, final=b == len(rungs) - 1)
         point = minimum.point
-        yield Rung(rf, minimum, time.perf_counter() - began)
+        yield Rung(rf, minimum, time.thread_time() - began)
         if not np.isfinite(minimum.terms.total):
             return
 
@@ -108,12 +107,13 @@ def start_weights(
 def _drawn(
     network: Network, number: int, block: Block, start: str, spread: float
 ) -> Callable[[np.random.Generator], FloatArray]:
-    """Return what draws a block: of size by the activation of the term that uses it first."""
+    """Return what draws a block: of size by the activation of the term that uses it last."""
     if block.bias:
         return lambda _: np.zeros(block.rows)
+    # where weights are shared, all layers but the first receive activities
     term, source = next(
         (term, one.source)
-        for node in network.nodes
+        for node in reversed(network.nodes)
         for term in node.terms
         for one in term.connections
         if one.block == number
@@ -163,30 +163,48 @@ def climb_all(
     workers: int,
     time_limit: float | None,
     tell: Callable[[int, int], None],
-) -> list[list[Rung]]:
-    """Climb from each of the start weights; of a path that fails what it had is kept."""
-    until = np.inf if time_limit is None else time.perf_counter() + time_limit
-    count = len(weights)
+) -> tuple[list[list[Rung]], dict[int, str]]:
+    """Climb from each of the start weights; return rungs, and why a path failed.
 
-    def one(k: int) -> list[Rung]:
-        found: list[Rung] = []
-        for rung in climb(problem, weights[k], rungs, solver, until):
-            found.append(rung)
-            if len(found) > 1:
-                # of the rungs below their weights stay, activities would fill the memory
-                last = found[-2]
-                bare = Point(np.empty((0, 0)), last.minimum.point.W)
-                found[-2] = Rung(last.rf, _without(last.minimum, bare), last.seconds)
-        tell(k, count)
-        return found
+    Of a path that fails, and after Ctrl-C, what there is is kept.
+    """
+    if time_limit is not None:
+        problem.clock.until = time.perf_counter() + time_limit
+    climbed: list[list[Rung]] = [[] for _ in weights]
+    failed: dict[int, str] = {}
 
+    def one(k: int) -> None:
+        found = climbed[k]
+        try:
+            for rung in climb(problem, weights[k], rungs, solver):
+                found.append(rung)
+                if len(found) > 1:
+                    # of the rungs below weights stay; activities would fill the memory
+                    last = found[-2]
+                    bare = Point(np.empty((0, 0)), last.minimum.point.W)
+                    found[-2] = replace(last, minimum=replace(last.minimum, point=bare))
+        except (ArithmeticError, ValueError, np.linalg.LinAlgError, MemoryError) as error:
+            failed[k] = f"{type(error).__name__}: {error}"
+        tell(k, len(weights))
+
+    run_each(one, len(weights), workers, problem)
+    return climbed, failed
+
+
+def run_each(one: Callable[[int], None], count: int, workers: int, problem: NetworkProblem) -> None:
+    """Call for each number below `count`, in threads; Ctrl-C stops the problem's clock."""
     if workers == 1:
-        return [one(k) for k in range(count)]
+        try:
+            for k in range(count):
+                one(k)
+        except KeyboardInterrupt:
+            problem.clock.stop()
+        return
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(one, range(count)))
-
-
-def _without(minimum: NetworkMinimum, bare: Point) -> NetworkMinimum:
-    from dataclasses import replace
-
-    return replace(minimum, point=bare)
+        futures = [pool.submit(one, k) for k in range(count)]
+        try:
+            for future in futures:
+                future.result()
+        except KeyboardInterrupt:
+            problem.clock.stop()
+            pool.shutdown(cancel_futures=True)

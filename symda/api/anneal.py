@@ -296,7 +296,8 @@ def _of_network(action: NetworkAction, data: Any, given: Mapping[str, Any]) -> A
         if name not in known:
             raise OptionError(
                 f"anneal: a network has no use for {name}={said[name]!r}; there are "
-                f"{', '.join(name for name in known if name != 'pairs')}."
+                f"{', '.join(name for name in known if name in usual)}, and by "
+                "action.anneal(pairs, ...) also threads and baseline."
             )
     return action.anneal(data, **said)
 

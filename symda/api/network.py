@@ -20,12 +20,12 @@ from symda.analyse.networks import determined, predict
 from symda.anneal.ladder import Ladder
 from symda.anneal.networks import (
     FIRST,
-    Rung,
     WeightStart,
     climb_all,
     spread_of,
     start_weights,
 )
+from symda.api.network_dataset import constant_level, network_dataset, train_all
 from symda.api.network_run import NetworkRun
 from symda.api.network_warnings import warn_of
 from symda.build.network import network_passes
@@ -37,7 +37,7 @@ from symda.errors import DataError, OptionError
 from symda.observe.pairs import Pairs
 from symda.solve.network.problem import Averaging, NetworkProblem
 from symda.solve.network.solvers import network_solver
-from symda.solve.network.training import TRAINING, Loss
+from symda.solve.network.training import Loss
 from symda.types import FloatArray
 from symda.typeset.network import network_equations
 
@@ -157,12 +157,13 @@ class NetworkAction:
         threads : int
             Threads that share the pairs of one path; results do not depend on it.
         baseline : bool
-            Whether back-propagation is run beside it, Adam and L-BFGS, each from the start of the
-            lowest path, for as long as that took.
+            Whether back-propagation is run beside it, Adam and L-BFGS: from the same starts, from
+            each for as many seconds of a core as its path took.
         """
         where = "anneal"
         seed = integer(seed, f"{where}: seed", least=0)
         problem = self.problem(pairs, threads=integer(threads, f"{where}: threads"))
+        pairs.check_fit()
         chosen = network_solver(solver, options)
         warn_of(problem)
         rungs = _rungs(problem, ladder)
@@ -181,18 +182,19 @@ class NetworkAction:
             time_limit = number(time_limit, f"{where}: time_limit", kind="positive")
         many = min(count, (os.cpu_count() or 1) // threads or 1) if workers is None else workers
         began = time.perf_counter()
-        climbed = climb_all(
+        workers = integer(many, f"{where}: workers")
+        climbed, failed = climb_all(
             problem,
             weights,
             rungs,
             chosen,
-            workers=integer(many, f"{where}: workers"),
+            workers=workers,
             time_limit=time_limit,
             tell=_teller(progress),
         )
         seconds = time.perf_counter() - began
-        dataset = _dataset(problem, climbed, weights, rungs)
-        attrs = {
+        dataset = network_dataset(problem, climbed, weights, rungs)
+        dataset.attrs |= {
             "model": self.network.name,
             "network": repr(self.network),
             "averaging": self.averaging,
@@ -202,31 +204,18 @@ class NetworkAction:
             "pairs": len(pairs),
             "kind": problem.passes.kind,
             "digest": problem.digest,
-            "constant": _constant(problem),
+            "constant": constant_level(problem),
             "time_limit": float("nan") if time_limit is None else time_limit,
+            "failed": json.dumps(failed),
         }
-        dataset.attrs |= attrs
+        stopped = problem.clock.until == float("-inf")
+        problem.clock.until = float("inf")
         run = NetworkRun(dataset, self.network, problem)
-        if run.reached:
-            W = run.best.vector
-            dataset.attrs["determined"] = determined(problem, W)
-            own = float(dataset["seconds"].isel(path=run.order[0]).sum())
-            trained = (
-                {
-                    name: train(problem, weights[run.order[0]], max(own, 0.05))
-                    for name, train in TRAINING.items()
-                }
-                if baseline
-                else {}
-            )
-            dataset.attrs["baseline"] = json.dumps({k: t.level for k, t in trained.items()})
-            dataset["trained"] = (
-                ("training", "weight"),
-                np.array([t.weights for t in trained.values()]).reshape(len(trained), -1)
-                if trained
-                else np.empty((0, W.size)),
-            )
-            dataset.coords["training"] = list(trained)
+        if run.reached and not stopped:
+            dataset.attrs["determined"] = determined(problem, run.best.vector)
+            if baseline:
+                own = dataset["seconds"].sum("beta").values
+                run.add_training(train_all(problem, weights, own, workers))
         return run
 
     def outputs(self, weights: Sequence[ArrayLike] | FloatArray, inputs: ArrayLike) -> FloatArray:
@@ -303,7 +292,8 @@ class NetworkAction:
     ) -> NetworkGradient:
         """Return the level of weights with the equations exact, and its gradient.
 
-        The limit of the action as Rf goes to infinity, inputs as they were measured.
+        Inputs are as they were measured; the action lets them move within their noise, so that its
+        limit as Rf goes to infinity is this only where they are exact.
         """
         problem = self.problem(pairs)
         level, gradient = Loss(problem)(self.network.join(weights, "backpropagate"))
@@ -401,16 +391,6 @@ def _checked(problem: NetworkProblem, weights: FloatArray) -> FloatArray:
     return weights
 
 
-def _constant(problem: NetworkProblem) -> float:
-    """Level of the network whose output is the mean of the data, whatever the input."""
-    y = problem.y_out[:, : problem.M]
-    q = problem.q_out[:, : problem.M]
-    mean = (q * y).sum(axis=1, keepdims=True) / q.sum(axis=1, keepdims=True)
-    full = np.zeros_like(problem.y_out)
-    full[:, : problem.M] = y - mean
-    return float(problem.cost(full)[0].sum())
-
-
 def _teller(progress: bool | None) -> Callable[[int, int], None]:
     done = 0
 
@@ -421,51 +401,3 @@ def _teller(progress: bool | None) -> Callable[[int, int], None]:
             sys.stderr.write(f"\r{done} of {count} paths" + ("\n" if done == count else ""))
 
     return tell
-
-
-def _dataset(
-    problem: NetworkProblem,
-    climbed: Sequence[Sequence[Rung]],
-    starts: Sequence[FloatArray],
-    rungs: Sequence[float],
-) -> xr.Dataset:
-    shape = len(climbed), len(rungs)
-    numbers = {
-        name: np.full(shape, np.nan)
-        for name in ("action", "measurement_term", "model_term", "prior_term", "slope", "seconds")
-    }
-    codes = {name: np.zeros(shape, dtype=np.int64) for name in ("status", "reason")}
-    counts = {name: np.zeros(shape, dtype=np.int64) for name in ("iterations", "inner")}
-    solvers = np.full(shape, "", dtype="U16")
-    weights = np.full((*shape, problem.network.weights), np.nan)
-    for k, path in enumerate(climbed):
-        for b, rung in enumerate(path):
-            m = rung.minimum
-            for name, value in zip(
-                numbers,
-                (
-                    m.terms.total,
-                    m.terms.measurement,
-                    m.terms.model,
-                    m.terms.prior,
-                    m.slope,
-                    rung.seconds,
-                ),
-                strict=True,
-            ):
-                numbers[name][k, b] = value
-            codes["status"][k, b], codes["reason"][k, b] = m.status.code, m.reason.code
-            counts["iterations"][k, b], counts["inner"][k, b] = m.iterations, m.inner
-            solvers[k, b] = m.solver
-            weights[k, b] = m.point.W
-    made = {name: (("path", "beta"), v) for name, v in (numbers | codes | counts).items()}
-    return xr.Dataset(
-        {
-            **made,
-            "solver_used": (("path", "beta"), solvers),
-            "weights": (("path", "beta", "weight"), weights),
-            "start": (("path", "weight"), np.array(starts)),
-            "rf": (("beta",), np.array(rungs)),
-        },
-        coords={"path": np.arange(shape[0]), "beta": np.arange(shape[1])},
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from symda.declare.network import Network
 from symda.errors import DataError, OptionError
 from symda.observe.pairs import Pairs
 from symda.solve.network.problem import NetworkProblem
+from symda.solve.network.training import Training
 from symda.status import Reason, Status
 from symda.types import FloatArray
 
@@ -204,14 +206,17 @@ class NetworkRun:
     def table(self) -> pd.DataFrame:
         """Distinct levels at the last rung: level, its parts, how many paths, the lowest of them.
 
-        Levels that differ by less than a thousandth are one.
+        Levels that differ by less than a thousandth are one; `converged` is how many of its paths
+        are in a minimum as far as their solver can tell.
         """
+        ended = self.dataset["status"].values[:, -1] == Status.CONVERGED.code
         rows: list[dict[str, float]] = []
         nothing = self.problem.rounding(float(self.dataset["rf"][-1]))
         for k in self.order:
             one = self.at(k)
             if rows and one.action <= max(rows[-1]["level"] * (1.0 + SAME), nothing):
                 rows[-1]["paths"] += 1
+                rows[-1]["converged"] += int(ended[k])
                 continue
             rows.append(
                 {
@@ -220,11 +225,13 @@ class NetworkRun:
                     "model": one.model_term,
                     "prior": one.prior_term,
                     "paths": 1,
+                    "converged": int(ended[k]),
                     "path": k,
                 }
             )
-        columns = ["level", "measurement", "model", "prior", "paths", "path"]
-        return pd.DataFrame(rows, columns=columns).astype({"paths": int, "path": int})
+        whole = {"paths": int, "converged": int, "path": int}
+        columns = ["level", "measurement", "model", "prior", *whole]
+        return pd.DataFrame(rows, columns=columns).astype(whole)
 
     def prediction_errors(self, pairs: Pairs, seed: int = 0) -> pd.DataFrame:
         """Return mean square errors on new pairs, eq. 15 of Abarbanel et al. 2017.
@@ -264,6 +271,17 @@ class NetworkRun:
     def _error(self, weights: FloatArray, pairs: Pairs, seed: int) -> Error:
         predicted = _predict(self.problem, weights, pairs.inputs)
         return prediction_error(predicted.reshape(len(pairs), -1), pairs, seed)
+
+    def add_training(self, trained: Mapping[str, Training]) -> None:
+        """Keep what back-propagation came to beside the run."""
+        d = self.dataset
+        d.attrs["baseline"] = json.dumps({name: one.level for name, one in trained.items()})
+        if trained:
+            d["trained"] = (
+                ("training", "weight"),
+                np.array([one.weights for one in trained.values()]),
+            )
+            d.coords["training"] = list(trained)
 
     @property
     def trained(self) -> dict[str, float]:
@@ -323,11 +341,11 @@ class NetworkRun:
         lines.append(f"the constant network has {d.attrs['constant']:.6g}")
         for name, level in self.trained.items():
             lines.append(
-                f"back-propagation ({name}, same prior, start and time): level {level:.6g}, "
-                f"{_beside(level, best.action)}"
+                f"back-propagation ({name}; same prior, starts and time; then inputs moved as the "
+                f"action lets them): level {level:.6g}, {_beside(level, best.action)}"
             )
         if not self.trained:
-            lines.append("not compared with back-propagation (baseline=False)")
+            lines.append("not compared with back-propagation (baseline=False, or interrupted)")
         if np.isnan(self.determined):
             lines.append(
                 "directions that the data determine: not counted, too many weights or pairs"
@@ -342,6 +360,12 @@ class NetworkRun:
     def _cautions(self) -> list[str]:
         """Return what keeps the numbers from meaning what they seem to."""
         best, found = self.best, []
+        lower = {k: v for k, v in self.trained.items() if v < best.action * (1.0 - SAME)}
+        if lower:
+            found.append(
+                f"caution: back-propagation ({', '.join(lower)}) ended lower: the lowest level was "
+                "not found; try more paths, or another start or solver"
+            )
         if best.action >= self.dataset.attrs["constant"]:
             found.append("caution: a constant output fits no worse: nothing was learned")
         if self.problem.unmeasured.size and not self.problem.xd:
@@ -376,9 +400,12 @@ class NetworkRun:
         broken = int((ran & ~np.isfinite(d["action"].values)).any(axis=1).sum())
         if broken:
             found.append(f"{broken} paths ended where the action is not finite")
-        late = d.sizes["path"] - self.reached - broken
-        if late:
-            within = f"within time_limit={d.attrs['time_limit']:g} s"
+        failed: dict[str, str] = json.loads(d.attrs.get("failed", "{}"))
+        found += [f"path {k} failed, {why}" for k, why in failed.items()]
+        late = d.sizes["path"] - self.reached - broken - len(failed)
+        if late > 0:
+            limit = float(d.attrs["time_limit"])
+            within = "(interrupted)" if np.isnan(limit) else f"within time_limit={limit:g} s"
             found.append(f"{late} paths did not reach the last rung {within}")
         return found
 

@@ -68,6 +68,10 @@ class CompiledPasses:
         self._tables = np.array([one.ctypes.data for one in tables], dtype=np.uint64)
         self._outputs = layout.outputs.astype(np.int32)
 
+    def __reduce__(self) -> tuple[type[CompiledPasses], tuple[Path, Layout, int]]:
+        """Travel to other processes as what it was made of."""
+        return CompiledPasses, (self.library, self.layout, self.threads)
+
     def forward(self, W: FloatArray, X: FloatArray, D: FloatArray | None, M: int) -> None:
         """See `Passes.forward`."""
         self._run("forward", M, W, X, D)

@@ -139,7 +139,13 @@ def recurrent(
     """
     where = f"Model.recurrent {name!r}"
     sizes = _widths(widths, where)
-    places = integer(sequence, f"{where}: sequence", error=ModelError)
+    places = integer(
+        sequence,
+        f"{where}: sequence",
+        "With one place nothing is remembered: take sd.Model.layered.",
+        least=2,
+        error=ModelError,
+    )
     _check(name, {"bias": bias}, where)
     steps = len(sizes) - 1
     outer = know_activations(activation, steps, where)

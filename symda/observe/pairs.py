@@ -33,8 +33,8 @@ class Pairs:
     Raises
     ------
     DataError
-        For shapes that do not belong together, numbers that are not finite, outputs that are all
-        the same, or a variance that is not positive.
+        For shapes that do not belong together, numbers that are not finite, or a variance that is
+        not positive.
     """
 
     inputs: FloatArray
@@ -55,12 +55,6 @@ class Pairs:
             raise DataError(
                 f"Pairs: inputs {x.shape} and outputs {y.shape} do not belong together; expected "
                 "(M, L) and (M, L'), or (M, S, L) and (M, S, L') of sequences."
-            )
-        spread = y.reshape(len(y), -1)
-        if len(spread) > 1 and np.ptp(spread, axis=0).max() == 0.0:
-            raise DataError(
-                f"Pairs: the outputs of all {len(y)} pairs are the same, so nothing can be learned "
-                "from the inputs. Was the wrong array passed as outputs?"
             )
         object.__setattr__(self, "inputs", x)
         object.__setattr__(self, "outputs", y)
@@ -86,6 +80,21 @@ class Pairs:
     def places(self) -> int:
         """Places S of a sequence; 1 where a pair is none."""
         return int(self.inputs.shape[1]) if self.inputs.ndim == 3 else 1
+
+    def check_fit(self) -> None:
+        """Refuse pairs of which nothing can be learned.
+
+        Raises
+        ------
+        DataError
+            If the outputs of all pairs are the same.
+        """
+        spread = self.outputs.reshape(len(self), -1)
+        if len(self) > 1 and np.ptp(spread, axis=0).max() == 0.0:
+            raise DataError(
+                f"Pairs: the outputs of all {len(self)} pairs are the same, so nothing can be "
+                "learned from the inputs. Was the wrong array passed as outputs?"
+            )
 
     def check(self, network: Network) -> None:
         """Refuse pairs that are not of this network.

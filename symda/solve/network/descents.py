@@ -177,8 +177,8 @@ class Blocks:
         z = np.concatenate([start.X[:, :M].ravel(), start.W])
         value, gradient = function(z)
         done = calls = 0
-        reason = Reason.LIMIT
-        while done < self.max_iter:
+        reason = Reason.LIMIT if np.isfinite(value) else Reason.NO_VALUE
+        while reason is Reason.LIMIT and done < self.max_iter:
             precondition = _Inverse(problem, point_of(z), rf)
             most = min(self.renew, self.max_iter - done)
             before = value
@@ -189,7 +189,10 @@ class Blocks:
             if value <= problem.rounding(rf):
                 reason = Reason.CONVERGED
                 break
-            if before - value <= tol * abs(value) * max(steps, 1):
+            if problem.clock.over():
+                reason = Reason.TIME
+                break
+            if not before - value > tol * abs(value) * max(steps, 1):
                 reason = Reason.CREEPING if steps else Reason.STUCK
                 break
         return _ended(problem, start, point_of(z), rf, reason, done, calls, self.name)

@@ -30,6 +30,10 @@ from symda.types import FloatArray
 SHARES = (1.0, 0.3, 0.1)
 #: A step is taken that gains so much of what it promised.
 LEAST = 0.01
+#: So many steps in a row that promise little, the later with a hundredth of the damping, are an end.
+SMALL = 2
+#: Smallest damping, and the smallest curvature of a block, in units of the largest.
+LEAST_DAMPING, LEAST_CURVATURE = 1e-9, 1e-10
 #: How much larger `tol` is on rungs before the last.
 LOOSER = 10.0
 
@@ -48,7 +52,8 @@ class Levenberg:
     max_iter, max_cg : int
         Most steps, and most conjugate gradients of a step.
     damping : float
-        First mu in units of c_m Rm: small, since a large one makes small steps look like an end.
+        First mu, in units of the mean curvature of each block of weights, so that it does not
+        depend on their units.
     rejections : int
         So many steps refused in a row end it.
     """
@@ -68,11 +73,17 @@ class Levenberg:
         """Descend from a point; see `NetworkSolver.minimise`."""
         tol = self.tol if final else LOOSER * self.tol
         work = _Linearised(problem, start.copy(), rf)
-        mu, refused, inner = self.damping * problem.precision, 0, 0
-        least = 1e-9 * problem.precision
+        mu, refused, inner, small = self.damping, 0, 0, 0
         first = work.slope()
         done, reason, cg_tol = 0, Reason.LIMIT, self.cg_tol
-        while done < self.max_iter:
+        if not np.isfinite(work.terms.total):
+            reason = Reason.NO_VALUE
+        elif not np.isfinite(first):
+            reason = Reason.NO_SLOPE
+        while reason is Reason.LIMIT and done < self.max_iter:
+            if problem.clock.over():
+                reason = Reason.TIME
+                break
             if work.terms.total <= problem.rounding(rf):
                 reason = Reason.CONVERGED
                 break
@@ -99,13 +110,17 @@ class Levenberg:
             work.accept()
             refused = 0
             ratio = (before - work.terms.total) / promised
-            if share == 1.0 and ratio > 0.25 and promised <= tol * before:
-                reason = Reason.CONVERGED
-                break
-            if share < 1.0 or ratio < 0.25:
+            small = small + 1 if promised <= tol * before and share == 1.0 else 0
+            if small and ratio > 0.25:
+                # not until steps with less damping promise as little
+                if small >= SMALL or mu <= LEAST_DAMPING:
+                    reason = Reason.CONVERGED
+                    break
+                mu = max(mu * 0.01, LEAST_DAMPING)
+            elif share < 1.0 or ratio < 0.25:
                 mu *= 3.0
             elif ratio > 0.75:
-                mu = max(mu * 0.2, least)
+                mu = max(mu * 0.2, LEAST_DAMPING)
             cg_tol = min(cg_tol, max(promised / before, self.least_cg_tol))
         last = work.slope()
         slope = last / first if first > 0.0 else 0.0
@@ -134,6 +149,7 @@ class _Linearised:
         self._spare = room(*self.R.shape), room(*self.D.shape)
         self._trial = (room(*self.R.shape), room(*self.D.shape), point, self.terms)
         self._weigh()
+        self.unit = self._units()
 
     def _weigh(self) -> None:
         p = self.problem
@@ -143,6 +159,24 @@ class _Linearised:
             self.q_out > 0.0, 1.0 / np.where(self.q_out > 0.0, self.q_out, 1.0), 0
         )
         self.in_data_space = p.outputs.size * p.M <= self.point.W.size
+
+    def _units(self) -> FloatArray:
+        """Return the mean curvature (W,) of the weights of each block, the unit of damping."""
+        p = self.problem
+        if not np.isfinite(self.terms.total):
+            return np.full(p.network.weights, p.precision)
+        S = p.passes.covariance(
+            self.point.W, self.point.X, self.D, None, 1.0 / self.cf, p.spread, p.M
+        )
+        diagonal = p.wd + p.passes.curvature(
+            self.point.W, self.point.X, self.D, self._inverse(S), p.M
+        )
+        unit = np.concatenate(
+            [np.full(part.size, part.mean()) for part in p.network.split(diagonal)]
+        )
+        if not (np.isfinite(unit).all() and unit.max() > 0.0):
+            return np.full(p.network.weights, p.precision)
+        return np.asarray(np.maximum(unit, LEAST_CURVATURE * unit.max()))
 
     def slope(self) -> float:
         """Norm of the gradient."""
@@ -194,7 +228,7 @@ class _Linearised:
     def step(self, mu: float, tol: float, most: int) -> tuple[_Step, int]:
         """Return the step at this damping, and how many conjugate gradients it took."""
         p = self.problem
-        freedom = 1.0 / (p.wd + mu)
+        freedom = 1.0 / (p.wd + mu * self.unit)
         pull = p.wd * (p.w0 - self.point.W)
         source = p.towards(self.point.X)
         hidden = p.layout.every.size

@@ -12,6 +12,7 @@ import numpy as np
 from symda.build.network_layout import Passes, dot, padded, room
 from symda.declare.network import Network
 from symda.observe.pairs import Pairs
+from symda.solve.network.clock import Clock
 from symda.types import FloatArray, IntArray
 
 Averaging = Literal["eq14", "sum"]
@@ -74,6 +75,7 @@ class NetworkProblem:
         df: float | None = None,
     ) -> None:
         self.passes, self.pairs, self.averaging, self.df = passes, pairs, averaging, df
+        self.clock = Clock()
         self.layout = passes.layout
         self.network: Network = self.layout.network
         self.M, self.wide = len(pairs), padded(len(pairs))

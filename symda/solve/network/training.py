@@ -1,6 +1,8 @@
-"""Back-propagation: weights alone, the equations exact, which is the action as Rf goes to infinity.
+"""Back-propagation: weights alone, equations exact and inputs as they were measured.
 
-What every claim about an annealed network is compared with.
+What every claim about an annealed network is compared with. As Rf goes to infinity the action
+becomes the same but for the inputs, which it lets move within their noise: `strong_level` frees
+them, so that levels can be compared.
 """
 
 from __future__ import annotations
@@ -12,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from symda.build.network_layout import room
+from symda.build.network_layout import dot, room
 from symda.solve.network.problem import NetworkProblem
 from symda.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """Weights (W,), and the level they have: costs of the outputs and of the prior."""
+    """Weights (W,), and their loss: the costs of the outputs and of the prior."""
 
     weights: FloatArray
     level: float
@@ -28,7 +30,7 @@ class Training:
 
 
 class Loss:
-    """The level of weights at inputs as they were measured, and its gradient, by one pass back."""
+    """The cost of outputs and weights, and its gradient, by one pass back; inputs as measured."""
 
     def __init__(self, problem: NetworkProblem) -> None:
         self.problem = problem
@@ -36,11 +38,23 @@ class Loss:
         self._V = room(problem.rows, problem.wide)
 
     def __call__(self, W: FloatArray) -> tuple[float, FloatArray]:
-        """Return the level and its gradient (W,)."""
+        """Return the loss and its gradient (W,)."""
+        value, G, _ = self._passed(W, self._measured(), weights=True)
+        assert G is not None
+        return value, G + self.problem.wd * (W - self.problem.w0)
+
+    def _measured(self) -> FloatArray:
         p = self.problem
         X = room(p.rows, p.wide)
         X[p.unmeasured, : p.M] = p.x0
         X[p.inputs] = p.y_in
+        return X
+
+    def _passed(
+        self, W: FloatArray, X: FloatArray, *, weights: bool
+    ) -> tuple[float, FloatArray | None, FloatArray]:
+        """Return the loss from the inputs in X, and its gradient by weights and activities."""
+        p = self.problem
         with np.errstate(over="ignore", invalid="ignore"):
             p.passes.forward(W, X, self._D, p.M)
             X[:, p.M :] = 0.0
@@ -48,23 +62,54 @@ class Loss:
             cost, weight = p.cost(e)
             self._V.fill(0.0)
             self._V[p.outputs] = weight * e
-            G = p.passes.adjoint(W, X, self._D, self._V, p.M, weights=True)
-        assert G is not None
-        G += p.wd * (W - p.w0)
-        return float(cost.sum()) + p.weight_cost(W), G
+            G = p.passes.adjoint(W, X, self._D, self._V, p.M, weights=weights)
+        return float(cost.sum()) + p.weight_cost(W), G, self._V
+
+    def strong_level(self, W: FloatArray) -> float:
+        """Return the lowest action of these weights as Rf goes to infinity: inputs move.
+
+        Each within its own noise or prior, in units of which they are minimised over.
+        """
+        p, every = self.problem, self.problem.layout.every
+        sizes = np.sqrt(p.spread[every, : p.M])
+        held = np.isin(every, p.inputs)[:, None] | bool(p.xd)
+        first = self._measured()[every, : p.M]
+
+        def function(u: FloatArray) -> tuple[float, FloatArray]:
+            moved = u.reshape(sizes.shape)
+            X = room(p.rows, p.wide)
+            X[every, : p.M] = first + sizes * moved
+            value, _, V = self._passed(W, X, weights=False)
+            own = moved * held
+            return value + 0.5 * dot(own, moved), (V[every, : p.M] * sizes + own).ravel()
+
+        unit = max(abs(function(np.zeros(sizes.size))[0]), np.finfo(float).tiny)
+
+        def scaled(u: FloatArray) -> tuple[float, FloatArray]:
+            value, gradient = function(u)
+            return value / unit, gradient / unit
+
+        found = minimize(
+            scaled,
+            np.zeros(sizes.size),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 500, "ftol": 1e-9, "gtol": 0.0},
+        )
+        return float(found.fun) * unit
 
 
 def by_lbfgs(problem: NetworkProblem, start: FloatArray, seconds: float) -> Training:
     """Train by SciPy's L-BFGS-B for as many seconds, or until nothing is gained."""
     loss = Loss(problem)
-    began = time.perf_counter()
+    began = time.thread_time()
     best = _Best(start.copy(), loss(start)[0])
     unit = max(abs(best.level), np.finfo(float).tiny)
 
     def scaled(W: FloatArray) -> tuple[float, FloatArray]:
         value, gradient = loss(W)
         best.see(W, value)
-        if time.perf_counter() - began > seconds:
+        if time.thread_time() - began > seconds:
             raise _OutOfTimeError
         return value / unit, gradient / unit
 
@@ -78,7 +123,7 @@ def by_lbfgs(problem: NetworkProblem, start: FloatArray, seconds: float) -> Trai
         )
     except _OutOfTimeError:
         pass
-    return Training(best.weights, best.level, best.seen, time.perf_counter() - began)
+    return Training(best.weights, best.level, best.seen, time.thread_time() - began)
 
 
 def by_adam(
@@ -86,14 +131,18 @@ def by_adam(
 ) -> Training:
     """Train by Adam on all pairs for as many seconds; the lowest level it saw.
 
-    Kingma and Ba, ICLR 2015, with its usual numbers.
+    Kingma and Ba, ICLR 2015, with its usual numbers; `rate` is in units of the root mean square of
+    the start weights of each block.
     """
     loss, W = Loss(problem), start.copy()
-    began = time.perf_counter()
+    sizes = [np.sqrt((part**2).mean()) for part in problem.network.split(start)]
+    blocks = zip(problem.network.blocks, sizes, strict=True)
+    rates = rate * np.concatenate([np.full(b.size, s if s > 0.0 else 1.0) for b, s in blocks])
+    began = time.thread_time()
     best = _Best(start.copy(), loss(start)[0])
     mean, square = np.zeros_like(W), np.zeros_like(W)
     k = 0
-    while time.perf_counter() - began < seconds:
+    while time.thread_time() - began < seconds:
         k += 1
         value, gradient = loss(W)
         if not np.isfinite(value):
@@ -102,8 +151,8 @@ def by_adam(
         mean += 0.1 * (gradient - mean)
         square += 0.001 * (gradient**2 - square)
         size = np.sqrt(square / (1.0 - 0.999**k))
-        W = W - rate * (mean / (1.0 - 0.9**k)) / (size + 1e-8 * (size.max() + 1e-300))
-    return Training(best.weights, best.level, k, time.perf_counter() - began)
+        W = W - rates * (mean / (1.0 - 0.9**k)) / (size + 1e-8 * (size.max() + 1e-300))
+    return Training(best.weights, best.level, k, time.thread_time() - began)
 
 
 #: Ways to train by name.
