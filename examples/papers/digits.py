@@ -2,8 +2,8 @@
 
 1,797 images of 8 x 8 pixels, `sklearn.datasets.load_digits`; 1,297 are fitted, 500 are held out. 64
 inputs in 0..1, 20 and 10 logistic neurons with biases, outputs one-hot coded: 1,510 weights with a
-Gaussian prior. Back-propagation has the same prior, start and time. It takes inputs as they were
-measured, so that its levels compare with those of annealing only where the inputs' noise is small.
+Gaussian prior. Back-propagation has the same prior, start and time; it takes inputs as they were
+measured, and its level is the action's, with inputs moved as their noise allows.
 
 Cases: images as they are; with noise on them, which annealing is told or not; a fifth of the labels
 wrong, with Gaussian and with Student t outputs. Two tables, means over shuffles: what methods
@@ -84,7 +84,9 @@ def fit(images: np.ndarray, digits: np.ndarray, case: Case, seed: int, found: Fo
         variance=case.variance,
         input_variance=case.input_variance,
     )
-    run = sd.anneal(action, pairs, paths=1, seed=seed, ladder=LADDER)
+    # with the usual 1e-4 it takes four times as long and tells digits no better
+    options = {"tol": 1e-3}
+    run = sd.anneal(action, pairs, paths=1, seed=seed, ladder=LADDER, options=options)
 
     def accuracy(weights: np.ndarray, shown: np.ndarray) -> float:
         outputs = action.outputs(weights, shown[held])
@@ -109,7 +111,7 @@ def row(*cells: object) -> str:
 def main() -> None:
     """Print the tables of docs/digits.md, and check what is claimed there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shuffles", type=int, default=3)
+    parser.add_argument("--shuffles", type=int, default=1)
     shuffles = parser.parse_args().shuffles
     try:
         from sklearn.datasets import load_digits
