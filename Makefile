@@ -99,7 +99,10 @@ trial: $(VENV)/.installed
 	    $(BIN)/python -m pip install --quiet --no-deps "dysts==0.96"
 	$(BIN)/python benchmarks/trial $(ARGS)
 
+# The digits are scikit-learn's; without it they are left out.
 reproduce: $(VENV)/.installed
+	@$(BIN)/python -c "import sklearn" 2>/dev/null || \
+	    $(BIN)/python -m pip install --quiet "scikit-learn>=1.3" || echo "scikit-learn could not be installed."
 	@set -e; mkdir -p reproduce-output; for script in $(abspath $(wildcard examples/papers/*.py) examples/nakl.py); do \
 	    echo "$$script"; (cd reproduce-output && $(abspath $(BIN))/python "$$script"); \
 	done

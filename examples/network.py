@@ -3,8 +3,11 @@
 A twin of six layers of eight logistic neurons gives 60 noisy pairs. Weights and all activities are
 annealed together from ten starts, with a prior of the weights around a guess that is not the truth.
 What comes out stands beside the constant network and back-propagation with the same prior, start
-and time. Then a recurrent network, whose layers remember, learns from sequences.
+and time. The network is written as a module that needs only NumPy. Then a recurrent network, whose
+layers remember, learns from sequences.
 """
+
+import runpy
 
 import numpy as np
 
@@ -46,6 +49,11 @@ lowest = float(errors["error"]["lowest level"])
 assert lowest < 0.6 * float(errors["error"]["constant"]), "the network has learned something"
 assert run.reached == 10
 assert run.best.action < run.dataset.attrs["constant"]
+
+# A module, with its weights beside it, that predicts with NumPy alone.
+run.best.to_numpy().save("trained_network.py")
+alone = runpy.run_path("trained_network.py")["predict"](noisy_x[60:])
+assert np.allclose(alone, run.best.predict(noisy_x[60:]), rtol=1e-12)
 
 # Eq. 16 of the paper: x(l, s) = f[w(l) x(l-1, s) + W(l) x(l, s-1)], places s of a sequence.
 memory = sd.Model.recurrent([3, 5, 2], 4, activation="tanh", prior=sd.Normal(0.0, 0.6))

@@ -52,7 +52,7 @@ class NumpyNetwork:
     weights : dict of str to ndarray
         Matrices (rows, columns) and biases (rows,) by the names that blocks have.
     source : str
-        A Python module with the function ``network(x, W2, ..)``.
+        A Python module with the function ``network(x, W1, ..)``.
     """
 
     weights: dict[str, FloatArray]
@@ -247,18 +247,18 @@ def to_onnx(layers: list[Layer], path: str | Path, name: str) -> None:
     onnx = package("onnx", "to_onnx", "learn")
     helper, single = onnx.helper, onnx.TensorProto.FLOAT
     nodes, arrays, value = [], [], "x"
-    for number, layer in enumerate(layers, start=2):
+    for number, layer in enumerate(layers, start=1):
         parts = {f"W{number}": layer.matrix}
         if layer.bias is not None:
             parts[f"b{number}"] = layer.bias
         arrays += [
             onnx.numpy_helper.from_array(one.astype(np.float32), key) for key, one in parts.items()
         ]
-        nodes.append(helper.make_node("Gemm", [value, *parts], [f"z{number}"], transB=1))
-        value = f"z{number}"
+        nodes.append(helper.make_node("Gemm", [value, *parts], [f"z{number + 1}"], transB=1))
+        value = f"z{number + 1}"
         if layer.activation in ONNX:
-            nodes.append(helper.make_node(ONNX[layer.activation], [value], [f"x{number}"]))
-            value = f"x{number}"
+            nodes.append(helper.make_node(ONNX[layer.activation], [value], [f"x{number + 1}"]))
+            value = f"x{number + 1}"
     nodes[-1].output[0] = "y"
     inputs, outputs = layers[0].matrix.shape[1], layers[-1].matrix.shape[0]
     graph = helper.make_graph(
