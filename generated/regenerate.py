@@ -10,6 +10,7 @@ from pathlib import Path
 
 import symda as sd
 from symda.build import write_source
+from symda.emit import Source
 
 FOLDER = Path(__file__).resolve().parent
 EXAMPLES = ("henon", "lorenz63", "lorenz96", "neuron", "pendulum")
@@ -23,6 +24,11 @@ def action_of(example: str) -> sd.Action:
     return sd.Action(declared["model"], declared["measured"], scheme=declared["scheme"])
 
 
+def network() -> Source:
+    """Return the source of every layered or recurrent network of logistic neurons."""
+    return sd.Action(sd.Model.layered([10, 10])).source
+
+
 def writers() -> dict[str, str]:
     """Return the installed versions of what decides the text."""
     return {name: version(name) for name in WRITERS}
@@ -32,6 +38,7 @@ def regenerate(folder: Path = FOLDER) -> None:
     """Write every source, and ``versions.json``."""
     for example in EXAMPLES:
         write_source(action_of(example).emitted, folder)
+    write_source(network(), folder)
     text = json.dumps(writers(), indent=2, sort_keys=True) + "\n"
     (folder / "versions.json").write_text(text, encoding="utf-8")
 

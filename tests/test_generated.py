@@ -57,7 +57,8 @@ def problem_of(action: sd.Action, rng: np.random.Generator) -> Problem:
 
 
 def test_every_committed_source_belongs_to_an_example() -> None:
-    assert {path.name for path in FOLDER.glob("*.pyx")} == {committed(e).name for e in EXAMPLES}
+    names = {committed(e).name for e in EXAMPLES}
+    assert {path.name for path in FOLDER.glob("*.pyx")} == {*names, "network_passes.pyx"}
 
 
 def test_versions_name_what_decides_the_text() -> None:
@@ -78,6 +79,19 @@ def test_source_is_what_symda_writes(example: str) -> None:
         pytest.skip("other versions write other text; the numbers are compared all the same")
     fresh = action_of(example).emitted.text.encode()
     assert committed(example).read_bytes() == fresh, "run: python generated/regenerate.py"
+
+
+def test_network_is_what_symda_writes() -> None:
+    recorded = json.loads((FOLDER / "versions.json").read_text(encoding="utf-8"))
+    if recorded != REGENERATE["writers"]():
+        pytest.skip("other versions write other text; the numbers are compared all the same")
+    fresh = REGENERATE["network"]()
+    assert (FOLDER / f"{fresh.stem}.pyx").read_bytes() == fresh.text.encode()
+
+
+@pytest.mark.skipif(not toolchain().usable, reason="no compiler on this machine")
+def test_network_compiles_without_warnings() -> None:
+    build(REGENERATE["network"](), Options(flags=(*DEFAULT_FLAGS, *STRICT)))
 
 
 @pytest.mark.skipif(not toolchain().usable, reason="no compiler on this machine")
