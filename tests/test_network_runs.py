@@ -325,7 +325,7 @@ def test_levels_that_differ() -> None:
     )
     last = np.sort(run.levels.values[:, -1])
     table = run.table()
-    assert len(table) > 1 and table["paths"].sum() == 6
+    assert len(table) > 1 and table["paths"].sum() == run.dataset.sizes["path"] >= 6
     np.testing.assert_array_equal(run.levels.values[run.order, -1], last)
     assert table["level"].is_monotonic_increasing
     assert (table["level"].values[1:] > 1.001 * table["level"].values[:-1]).all()
@@ -477,3 +477,18 @@ def test_recurrent_runs(uncompiled, within: str | None) -> None:
     assert errors["error"]["constant"] == pytest.approx(mean, rel=1e-12)
     with pytest.raises(sd.DataError, match=r"shape \(M, 3, 2\), got \(20, 2\)"):
         run.best.predict(x[:, 0])
+
+
+def test_what_back_propagation_found_lower_is_taken_up() -> None:
+    """Paths that are ended early lie above it; then it is a path more, and said."""
+    action = sd.Action(layered([4] * 4, prior=sd.Normal(0.0, 1.0)))
+    _, pairs, _ = twin_b(4, 4, 30, 5)
+    given = {"paths": 2, "options": {"max_iter": 1, "rescue": 1}}
+    run = action.anneal(pairs, **given)
+    alone = action.anneal(pairs, baseline=False, **given)
+    extra = run.dataset.attrs["taken_up"]
+    assert extra > 0 and run.dataset.sizes["path"] == 2 + extra
+    assert run.order[0] >= 2 and run.best.action < 0.999 * alone.best.action
+    assert np.isnan(run.levels.values[2:, :-1]).all()
+    assert f"{extra} of the paths began on the last rung, at weights of back-" in run.summary()
+    assert "2 starts" in run.summary()

@@ -29,8 +29,9 @@ UNIFORM = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Rung:
-    """A rung: Rf, where it ended, how many seconds it took."""
+    """A rung: its number and Rf, where it ended, how many seconds it took."""
 
+    beta: int
     rf: float
     minimum: NetworkMinimum
     seconds: float
@@ -41,26 +42,28 @@ def climb(
     weights: FloatArray,
     rungs: Sequence[float],
     solver: NetworkSolver,
+    first: int = 0,
 ) -> Iterator[Rung]:
     """Climb a ladder from start weights, activities by a forward pass; each rung as it ends.
 
-    Not begun is a rung when the problem's clock is over. Seconds are those of the own thread.
+    The `first` rungs are left out. Not begun is a rung when the problem's clock is over. Seconds
+    are those of the own thread.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         point = Point(problem.forward(weights), weights.copy())
-        terms = problem.terms(point, rungs[0])
+        terms = problem.terms(point, rungs[first])
     if not np.isfinite(terms.total):
         why = Reason.NO_VALUE
         nothing = NetworkMinimum(point, terms, why.status, why, 0, 0, np.nan, solver.name)
-        yield Rung(rungs[0], nothing, 0.0)
+        yield Rung(first, rungs[first], nothing, 0.0)
         return
-    for b, rf in enumerate(rungs):
+    for b, rf in list(enumerate(rungs))[first:]:
         began = time.thread_time()
         if problem.clock.over():
             return
         minimum = solver.minimise(problem, point, rf, final=b == len(rungs) - 1)
         point = minimum.point
-        yield Rung(rf, minimum, time.thread_time() - began)
+        yield Rung(b, rf, minimum, time.thread_time() - began)
         if not np.isfinite(minimum.terms.total):
             return
 

@@ -21,12 +21,13 @@ from symda.anneal.ladder import Ladder
 from symda.anneal.networks import (
     FIRST,
     WeightStart,
+    climb,
     climb_all,
     spread_of,
     start_weights,
 )
-from symda.api.network_dataset import constant_level, network_dataset, train_all
-from symda.api.network_run import NetworkRun
+from symda.api.network_dataset import constant_level, lowest_level, network_dataset, train_all
+from symda.api.network_run import SAME, NetworkRun
 from symda.api.network_warnings import warn_of
 from symda.build.network import network_passes
 from symda.build.network_layout import Layout
@@ -158,7 +159,8 @@ class NetworkAction:
             Threads that share the pairs of one path; results do not depend on it.
         baseline : bool
             Whether back-propagation is run beside it, Adam and L-BFGS: from the same starts, from
-            each for as many seconds of a core as its path took.
+            each for as many seconds of a core as its path took. Weights that ended lower than all
+            paths are taken up as paths more, on the last rung.
         """
         where = "anneal"
         seed = integer(seed, f"{where}: seed", least=0)
@@ -193,7 +195,17 @@ class NetworkAction:
             tell=_teller(progress),
         )
         seconds = time.perf_counter() - began
-        dataset = network_dataset(problem, climbed, weights, rungs)
+        trained, extra = {}, []
+        if baseline and not problem.clock.over():
+            own = np.array([sum(rung.seconds for rung in path) for path in climbed])
+            trained = train_all(problem, weights, own, workers)
+            # what ended lower is taken up where the ladder ends
+            lowest = lowest_level(climbed, len(rungs))
+            above = (1.0 - SAME) * lowest if lowest > problem.rounding(rungs[-1]) else 0.0
+            extra = [one.weights for one in trained.values() if one.level < above]
+            last = len(rungs) - 1
+            climbed += [list(climb(problem, one, rungs, chosen, last)) for one in extra]
+        dataset = network_dataset(problem, climbed, [*weights, *extra], rungs)
         dataset.attrs |= {
             "model": self.network.name,
             "network": repr(self.network),
@@ -207,15 +219,14 @@ class NetworkAction:
             "constant": constant_level(problem),
             "time_limit": float("nan") if time_limit is None else time_limit,
             "failed": json.dumps(failed),
+            "taken_up": len(extra),
         }
         stopped = problem.clock.until == float("-inf")
         problem.clock.until = float("inf")
         run = NetworkRun(dataset, self.network, problem)
+        run.add_training(trained)
         if run.reached and not stopped:
             dataset.attrs["determined"] = determined(problem, run.best.vector)
-            if baseline:
-                own = dataset["seconds"].sum("beta").values
-                run.add_training(train_all(problem, weights, own, workers))
         return run
 
     def outputs(self, weights: Sequence[ArrayLike] | FloatArray, inputs: ArrayLike) -> FloatArray:

@@ -33,8 +33,8 @@ def network_dataset(
     solvers = np.full(shape, "", dtype="U16")
     weights = np.full((*shape, problem.network.weights), np.nan)
     for k, path in enumerate(climbed):
-        for b, rung in enumerate(path):
-            m = rung.minimum
+        for rung in path:
+            b, m = rung.beta, rung.minimum
             for name, value in zip(
                 numbers,
                 (
@@ -77,6 +77,13 @@ def constant_level(problem: NetworkProblem) -> float:
         cost, each = problem.cost(full)
         weight = each[:, : problem.M]
     return float(cost.sum())
+
+
+def lowest_level(climbed: Sequence[Sequence[Rung]], rungs: int) -> float:
+    """Return the lowest level at the last rung; infinite where no path got there."""
+    ends = [path[-1] for path in climbed if path and path[-1].beta == rungs - 1]
+    levels = [end.minimum.terms.total for end in ends]
+    return min([level for level in levels if np.isfinite(level)], default=float("inf"))
 
 
 def train_all(

@@ -319,10 +319,11 @@ class NetworkRun:
     def summary(self) -> str:
         """Return in words what was found, what it stands beside, and what was not checked."""
         d, p = self.dataset, self.problem
+        taken = int(d.attrs.get("taken_up", 0))
         lines = [
             f"{d.attrs['network']}, {len(p.pairs)} pairs: {p.pairs.inputs.shape[-1]} inputs, "
             f"{p.pairs.outputs.shape[-1]} outputs",
-            f"{d.sizes['path']} starts, {d.sizes['beta']} rungs, Rf from "
+            f"{d.sizes['path'] - taken} starts, {d.sizes['beta']} rungs, Rf from "
             f"{float(d['rf'][0]):.3g} to {float(d['rf'][-1]):.3g}, solver {d.attrs['solver']} "
             f"({d.attrs['kind']}), {d.attrs['seconds']:.2f} s",
         ]
@@ -343,6 +344,11 @@ class NetworkRun:
             lines.append(
                 f"back-propagation ({name}; same prior, starts and time; then inputs moved as the "
                 f"action lets them): level {level:.6g}, {_beside(level, best.action)}"
+            )
+        if taken:
+            lines.append(
+                f"{taken} of the paths began on the last rung, at weights of back-propagation, "
+                "which had ended lower than all others"
             )
         if not self.trained:
             lines.append("not compared with back-propagation (baseline=False, or interrupted)")
