@@ -19,6 +19,7 @@ TITLES = {
     "integrate": "Trajectories of Lorenz-96 by fixed steps",
     "simulate": "Trajectories by adaptive steps, one core",
     "neuron": "Hodgkin-Huxley neuron, 4 states, 18 parameters",
+    "network": "Layered networks, one core",
     "complete": "Figure 1 of the paper, 4 panels of 100 paths, builds included",
 }
 
