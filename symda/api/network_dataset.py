@@ -9,7 +9,7 @@ import xarray as xr
 
 from symda.anneal.networks import Rung, run_each
 from symda.solve.network.problem import NetworkProblem
-from symda.solve.network.training import TRAINING, Loss, Training
+from symda.solve.network.training import TRAINING, Loss, Train, Training
 from symda.types import FloatArray
 
 #: Least seconds that back-propagation has from a start.
@@ -97,7 +97,7 @@ def train_all(
     for name, train in TRAINING.items():
         made: list[Training | None] = [None] * len(weights)
 
-        def one(k: int, train=train, made=made) -> None:  # type: ignore[no-untyped-def]
+        def one(k: int, train: Train = train, made: list[Training | None] = made) -> None:
             made[k] = train(problem, weights[k], max(float(seconds[k]), BRIEF))
 
         run_each(one, len(weights), workers, problem)

@@ -306,9 +306,7 @@ class _Linearised:
         inverse = self._inverse(S)
 
         def precondition(r: FloatArray) -> FloatArray:
-            z = np.zeros_like(r)
-            z[:, : p.M] = np.matmul(inverse, r.T[: p.M, :, None])[:, :, 0].T
-            return z
+            return _each(inverse, r)
 
         alpha, steps = _conjugate_gradients(apply, precondition, e, tol, most)
         V.fill(0.0)
@@ -333,9 +331,7 @@ class _Linearised:
         V = room(p.rows, p.wide)
 
         def weighed(r: FloatArray) -> FloatArray:
-            z = np.zeros_like(r)
-            z[:, : p.M] = np.matmul(inverse, r.T[: p.M, :, None])[:, :, 0].T
-            return z
+            return _each(inverse, r)
 
         def outputs(dW: FloatArray) -> FloatArray:
             V.fill(0.0)
@@ -368,6 +364,13 @@ class _Linearised:
         L = S.shape[1]
         S[:, np.arange(L), np.arange(L)] += self.v_out[:, : self.problem.M].T
         return np.asarray(np.linalg.inv(S), dtype=np.float64)
+
+
+def _each(inverse: FloatArray, r: FloatArray) -> FloatArray:
+    """Multiply outputs (L, pairs) by each pair's matrix, inverse (M, L, L)."""
+    z, M = np.zeros_like(r), len(inverse)
+    z[:, :M] = np.matmul(inverse, r.T[:M, :, None])[:, :, 0].T
+    return z
 
 
 def _conjugate_gradients(

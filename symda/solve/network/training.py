@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from scipy.optimize import minimize
@@ -155,8 +156,11 @@ def by_adam(
     return Training(best.weights, best.level, k, time.thread_time() - began)
 
 
+#: Takes a problem, start weights, and how many seconds there are.
+Train: TypeAlias = Callable[[NetworkProblem, FloatArray, float], Training]
+
 #: Ways to train by name.
-TRAINING: dict[str, Callable[[NetworkProblem, FloatArray, float], Training]] = {
+TRAINING: dict[str, Train] = {
     "Adam": by_adam,
     "L-BFGS": by_lbfgs,
 }
