@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import h5py
 import numpy as np
 import pytest
 from networks import VARIANCE, logistic
 
 import symda as sd
+from symda.solve.network.levenberg import Levenberg
 
 layered = sd.Model.layered
 
@@ -127,3 +131,53 @@ def test_momenta_as_they_are_written() -> None:
     found = sd.Action(network).backpropagate(pairs, [W1, W2]).by_weights
     np.testing.assert_allclose(found[1], np.outer(D3 * p3, x2), rtol=1e-12)
     np.testing.assert_allclose(found[0], np.outer(D2 * p2, x1), rtol=1e-12)
+
+
+def small() -> tuple[object, sd.Pairs]:
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    action = sd.Action(layered([3, 2], prior=sd.Normal(0.0, 1.0)))
+    return action, sd.Pairs(x, logistic(x[:, :2]), variance=0.01)
+
+
+def test_a_file_that_was_changed_is_refused(uncompiled, tmp_path: Path) -> None:
+    action, pairs = small()
+    run = action.anneal(pairs, paths=1, baseline=False)
+    run.save(tmp_path / "run.nc")
+    with h5py.File(tmp_path / "run.nc", "r+") as file:
+        file["weights"][0, 0, 0] += 1.0
+    with pytest.raises(sd.DataError, match="was changed or damaged after it was written"):
+        action.load(tmp_path / "run.nc", pairs)
+    (tmp_path / "half.nc").write_bytes((tmp_path / "run.nc").read_bytes()[:3000])
+    with pytest.raises(sd.DataError, match="load: "):
+        action.load(tmp_path / "half.nc", pairs)
+    with pytest.raises(sd.DataError, match="there is no folder"):
+        run.save(tmp_path / "none" / "run.nc")
+
+
+class Ending:
+    """Newton, but the second path ends by an exception."""
+
+    name = "ending"
+
+    def __init__(self, error: type[BaseException]) -> None:
+        self.error, self.begun = error, 0
+
+    def minimise(self, problem, start, rf, *, final=True):  # type: ignore[no-untyped-def]
+        self.begun += 1
+        if self.begun == 2:
+            raise self.error("by the test")
+        return Levenberg().minimise(problem, start, rf, final=final)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, np.linalg.LinAlgError])
+def test_what_is_done_stays_when_a_path_ends_badly(uncompiled, error: type[BaseException]) -> None:
+    action, pairs = small()
+    given = {"ladder": sd.Ladder(relative=10.0, rungs=1), "paths": 3, "workers": 1}
+    run = action.anneal(pairs, solver=Ending(error), **given)
+    done = np.isfinite(run.levels.values[:3, 0])
+    interrupted = error is KeyboardInterrupt
+    assert done.tolist() == [True, False, not interrupted]
+    assert ("(interrupted)" in run.summary()) == interrupted
+    assert ("path 1 failed, LinAlgError: by the test" in run.summary()) != interrupted
+    # and the next run has its time
+    assert action.anneal(pairs, **given).reached == 3

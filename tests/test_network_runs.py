@@ -228,7 +228,7 @@ def test_saved_and_read_again(small, tmp_path: Path) -> None:
     for other, given in others:
         with pytest.raises(sd.DataError, match="of other pairs, priors, activations or noise"):
             other.load(tmp_path / "run.nc", given)
-    with pytest.raises(sd.DataError, match="cannot be read as a run"):
+    with pytest.raises(sd.DataError, match="load: there is no file"):
         action.load(tmp_path / "none.nc", pairs)
 
 
@@ -452,7 +452,7 @@ def test_runs_that_did_not_converge_say_so(small) -> None:
     text = short.summary()
     assert "caution: the lowest path did not converge: max_iter reached" in text
     assert "2 other paths did not converge at the last rung" in text
-    assert "not compared with back-propagation (baseline=False, or interrupted)" in text
+    assert "not compared with back-propagation (baseline=False, or there was no time)" in text
     assert short.best.action > run.best.action
 
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from symda.declare.activations import Z
 from symda.declare.network import Block, Network, gain
 from symda.errors import OptionError, nearest
 from symda.solve.network.minimum import NetworkMinimum, NetworkSolver
@@ -146,8 +147,6 @@ def _drawn(
 
 
 def _vanishes(network: Network, activation: int) -> bool:
-    from symda.declare.activations import Z
-
     return bool(network.activations[activation].subs(Z, 0) == 0)
 
 
@@ -163,23 +162,21 @@ def climb_all(
     rungs: Sequence[float],
     solver: NetworkSolver,
     *,
-    workers: int,
-    time_limit: float | None,
+    workers: int = 1,
+    first: int = 0,
     tell: Callable[[int, int], None],
 ) -> tuple[list[list[Rung]], dict[int, str]]:
     """Climb from each of the start weights; return rungs, and why a path failed.
 
     Of a path that fails, and after Ctrl-C, what there is is kept.
     """
-    if time_limit is not None:
-        problem.clock.until = time.perf_counter() + time_limit
     climbed: list[list[Rung]] = [[] for _ in weights]
     failed: dict[int, str] = {}
 
     def one(k: int) -> None:
         found = climbed[k]
         try:
-            for rung in climb(problem, weights[k], rungs, solver):
+            for rung in climb(problem, weights[k], rungs, solver, first):
                 found.append(rung)
                 if len(found) > 1:
                     # of the rungs below weights stay; activities would fill the memory

@@ -55,14 +55,14 @@ def save(dataset: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def load(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read the dataset of a saved run, all of it, into memory.
+def load_any(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read what `save` wrote, whatever it holds.
 
     Raises
     ------
     DataError
-        The file is missing, is not NetCDF, does not hold a run, was changed or damaged after it was
-        written, or needs anything outside itself.
+        The file is missing, is not NetCDF, was changed or damaged after it was written, or needs
+        anything outside itself.
     """
     source = _file("load", path)
     if not source.is_file():
@@ -75,6 +75,19 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
             f"{where} was changed or damaged after it was written: its checksum is that of other "
             "contents. Take a copy of the file that is not, or repeat the run."
         )
+    return dataset
+
+
+def load(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Read the dataset of a saved run, all of it, into memory.
+
+    Raises
+    ------
+    DataError
+        As `load_any`; or if it does not hold a run.
+    """
+    dataset = load_any(path)
+    where = f"load: {str(_file('load', path))!r}"
     absent = missing(dataset)
     if absent:
         more = f" and {len(absent) - LISTED} more" if len(absent) > LISTED else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import ArrayLike
 
 from symda.analyse.networks import determined, predict
@@ -21,11 +21,11 @@ from symda.anneal.ladder import Ladder
 from symda.anneal.networks import (
     FIRST,
     WeightStart,
-    climb,
     climb_all,
     spread_of,
     start_weights,
 )
+from symda.anneal.store import load_any
 from symda.api.network_dataset import constant_level, lowest_level, network_dataset, train_all
 from symda.api.network_run import SAME, NetworkRun
 from symda.api.network_warnings import warn_of
@@ -36,6 +36,7 @@ from symda.declare import StudentT
 from symda.declare.network import Network
 from symda.errors import DataError, OptionError
 from symda.observe.pairs import Pairs
+from symda.solve.network.clock import Clock
 from symda.solve.network.problem import Averaging, NetworkProblem
 from symda.solve.network.solvers import network_solver
 from symda.solve.network.training import Loss
@@ -184,6 +185,8 @@ class NetworkAction:
             time_limit = number(time_limit, f"{where}: time_limit", kind="positive")
         many = min(count, (os.cpu_count() or 1) // threads or 1) if workers is None else workers
         began = time.perf_counter()
+        if time_limit is not None:
+            problem.clock.until = began + time_limit
         workers = integer(many, f"{where}: workers")
         climbed, failed = climb_all(
             problem,
@@ -191,7 +194,6 @@ class NetworkAction:
             rungs,
             chosen,
             workers=workers,
-            time_limit=time_limit,
             tell=_teller(progress),
         )
         seconds = time.perf_counter() - began
@@ -203,8 +205,11 @@ class NetworkAction:
             lowest = lowest_level(climbed, len(rungs))
             above = (1.0 - SAME) * lowest if lowest > problem.rounding(rungs[-1]) else 0.0
             extra = [one.weights for one in trained.values() if one.level < above]
-            last = len(rungs) - 1
-            climbed += [list(climb(problem, one, rungs, chosen, last)) for one in extra]
+            more, lost = climb_all(
+                problem, extra, rungs, chosen, first=len(rungs) - 1, tell=lambda *_: None
+            )
+            failed |= {len(climbed) + k: why for k, why in lost.items()}
+            climbed += more
         dataset = network_dataset(problem, climbed, [*weights, *extra], rungs)
         dataset.attrs |= {
             "model": self.network.name,
@@ -221,12 +226,13 @@ class NetworkAction:
             "failed": json.dumps(failed),
             "taken_up": len(extra),
         }
-        stopped = problem.clock.until == float("-inf")
-        problem.clock.until = float("inf")
         run = NetworkRun(dataset, self.network, problem)
         run.add_training(trained)
-        if run.reached and not stopped:
-            dataset.attrs["determined"] = determined(problem, run.best.vector)
+        if run.reached and not problem.clock.stopped:
+            # Ctrl-C leaves it out, and the run stays
+            with contextlib.suppress(KeyboardInterrupt):
+                dataset.attrs["determined"] = determined(problem, run.best.vector)
+        problem.clock = Clock()
         return run
 
     def outputs(self, weights: Sequence[ArrayLike] | FloatArray, inputs: ArrayLike) -> FloatArray:
@@ -277,13 +283,9 @@ class NetworkAction:
         Raises
         ------
         DataError
-            If the file is of another network or number of pairs, or cannot be read.
+            If the file is of another network or other pairs, is damaged, or cannot be read.
         """
-        try:
-            with xr.open_dataset(path, engine="h5netcdf") as opened:
-                dataset = opened.load()
-        except (OSError, ValueError) as error:
-            raise DataError(f"load: {path} cannot be read as a run: {error}.") from error
+        dataset = load_any(path)
         problem = self.problem(pairs)
         own = {"network": repr(self.network), "pairs": len(pairs), "averaging": self.averaging}
         for what, value in own.items():

@@ -21,6 +21,7 @@ from symda.analyse.networks import (
     prediction_error,
     weight_posterior,
 )
+from symda.anneal.store import save
 from symda.api.network_export import NumpyNetwork, layers_of, to_numpy, to_onnx, to_torch
 from symda.declare.network import Network
 from symda.errors import DataError, OptionError
@@ -351,7 +352,9 @@ class NetworkRun:
                 "which had ended lower than all others"
             )
         if not self.trained:
-            lines.append("not compared with back-propagation (baseline=False, or interrupted)")
+            lines.append(
+                "not compared with back-propagation (baseline=False, or there was no time)"
+            )
         if np.isnan(self.determined):
             lines.append(
                 "directions that the data determine: not counted, too many weights or pairs"
@@ -397,7 +400,8 @@ class NetworkRun:
         codes = d["status"].values[:, -1]
         for k in self.order[:1]:
             if codes[k] != converged:
-                why = Reason.of(int(d["reason"].values[k, -1]))
+                reason = Reason.of(int(d["reason"].values[k, -1]))
+                why = "its steps gain too little" if reason is Reason.CREEPING else reason
                 found.append(f"caution: the lowest path did not converge: {why}")
         others = sum(codes[k] != converged for k in self.order[1:])
         if others:
@@ -425,5 +429,11 @@ class NetworkRun:
         return plot_levels(self.dataset, self.trained, path, ax)
 
     def save(self, path: str | Path) -> None:
-        """Write the dataset as NetCDF; ``action.load(path, pairs)`` makes a run of it again."""
-        self.dataset.to_netcdf(path, engine="h5netcdf")
+        """Write the dataset as NetCDF; ``action.load(path, pairs)`` makes a run of it again.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be written; what was there before stays.
+        """
+        save(self.dataset, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -74,8 +74,8 @@ class Layout:
                 for one in term.connections:
                     width = self.network.widths[one.source]
                     connections.append((self.rows[one.source], width, self.places[one.block]))
-        made = (np.array(one, dtype=np.int32) for one in (nodes, terms, connections))
-        return tuple(made)  # type: ignore[return-value]  # three of them
+        table = partial(np.array, dtype=np.int32)
+        return table(nodes), table(terms), table(connections)
 
     @property
     def widest(self) -> int:

@@ -16,6 +16,11 @@ class Clock:
         """Whether the time is over."""
         return time.perf_counter() > self.until
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was ended before its time."""
+        return self.until == float("-inf")
+
     def stop(self) -> None:
         """End it now."""
         self.until = float("-inf")

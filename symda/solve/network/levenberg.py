@@ -6,11 +6,12 @@ activities that minimise the linearised action follow from the outputs' innovati
 covariance S: all of that are passes through the network, nothing is stored but activities and
 slopes. What is left is least squares in dW,
 
-    1/2 (e - J dW)^T S^-1 (e - J dW) + 1/2 sum wd (W + dW - W0)^2 + mu/2 |dW|^2,
+    1/2 (e - J dW)^T S^-1 (e - J dW) + 1/2 sum wd (W + dW - W0)^2 + mu/2 sum u dW^2,
 
 solved by conjugate gradients in the space of the data, (S + J C J^T) alpha = e - J C wd (W0 - W),
-dW = C (J^T alpha + wd (W0 - W)) with C = 1/(wd + mu), or, where there are more data than weights,
-of the weights. The step is the exact one in all unknowns.
+dW = C (J^T alpha + wd (W0 - W)) with C = 1/(wd + mu u), or, where there are more data than weights,
+of the weights. The step is the exact one in all unknowns. The unit u of damping is the mean
+curvature of a block of weights.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from symda.types import FloatArray
 SHARES = (1.0, 0.3, 0.1)
 #: A step is taken that gains so much of what it promised.
 LEAST = 0.01
-#: So many steps in a row that promise little, the last with a hundredth of the damping, end it.
+#: So many steps in a row that promise little, the last with no more than the first damping, are a
+#: minimum. If steps with less damping than theirs were refused, and on rungs before the last, it
+#: creeps.
 SMALL = 2
 #: Smallest damping, and the smallest curvature of a block, in units of the largest.
 LEAST_DAMPING, LEAST_CURVATURE = 1e-9, 1e-10
@@ -47,7 +50,8 @@ class Levenberg:
     Parameters
     ----------
     tol : float
-        A minimum is where an accepted step promised less than this share of the action.
+        A minimum is where two accepted steps promised less than this share of the action, and the
+        damping did not make them small.
     cg_tol, least_cg_tol : float
         Conjugate gradients end at this share of the first residual; it falls to the least, as what
         a step promises falls in units of the action.
@@ -75,7 +79,7 @@ class Levenberg:
         """Descend from a point; see `NetworkSolver.minimise`."""
         tol = self.tol if final else LOOSER * self.tol
         work = _Linearised(problem, start.copy(), rf)
-        mu, refused, inner, small = self.damping, 0, 0, 0
+        mu, refused, inner, small, held = self.damping, 0, 0, 0, False
         first = work.slope()
         done, reason, cg_tol = 0, Reason.LIMIT, self.cg_tol
         if not np.isfinite(work.terms.total):
@@ -93,7 +97,7 @@ class Levenberg:
             step, steps = work.step(mu, cg_tol, self.max_cg)
             inner += steps
             promised = work.terms.total - step.predicted
-            if 0.0 <= promised <= ROUNDING * work.terms.total:
+            if 0.0 <= promised <= ROUNDING * work.terms.total and mu <= self.damping:
                 reason = Reason.CONVERGED
                 break
             if not promised > 0.0 and cg_tol > self.least_cg_tol:
@@ -107,6 +111,7 @@ class Levenberg:
             before = work.terms.total
             if not share:
                 refused += 1
+                held = small > 0
                 mu *= 8.0
                 if refused >= self.rejections:
                     reason = Reason.STUCK
@@ -116,10 +121,13 @@ class Levenberg:
             refused = 0
             ratio = (before - work.terms.total) / promised
             small = small + 1 if promised <= tol * before and share == 1.0 else 0
+            held = held and small > 0
             if small and ratio > 0.25:
-                # not until steps with less damping promise as little
-                if small >= SMALL or mu <= LEAST_DAMPING:
+                if small >= SMALL and mu <= self.damping:
                     reason = Reason.CONVERGED
+                    break
+                if held or (small >= SMALL and not final):
+                    reason = Reason.CREEPING
                     break
                 mu = max(mu * 0.01, LEAST_DAMPING)
             elif share < 1.0 or ratio < 0.25:
@@ -291,27 +299,17 @@ class _Linearised:
         p.passes.tangent(W, X, D, first, moved, p.M)
         e = (p.y_out - X[p.outputs] - moved[p.outputs]) * (self.q_out > 0.0)
         V = room(p.rows, p.wide)
-        back = np.zeros(W.size)
 
         def apply(alpha: FloatArray) -> FloatArray:
-            nonlocal back
-            V.fill(0.0)
-            V[p.outputs] = alpha
-            back = self._back(V)
+            back = self._back(V, alpha)
             self._spread(V)
             p.passes.tangent(W, X, D, freedom * back, V, p.M)
             return (V[p.outputs] + self.v_out * alpha) * (self.q_out > 0.0)
 
         S = p.passes.covariance(W, X, D, freedom, 1.0 / self.cf, p.spread, p.M)
         inverse = self._inverse(S)
-
-        def precondition(r: FloatArray) -> FloatArray:
-            return _each(inverse, r)
-
-        alpha, steps = _conjugate_gradients(apply, precondition, e, tol, most)
-        V.fill(0.0)
-        V[p.outputs] = alpha
-        return alpha, first + freedom * self._back(V), steps
+        alpha, steps = _conjugate_gradients(apply, lambda r: _each(inverse, r), e, tol, most)
+        return alpha, first + freedom * self._back(V, alpha), steps
 
     def _by_weights(
         self,
@@ -329,20 +327,6 @@ class _Linearised:
         S = p.passes.covariance(W, X, D, None, 1.0 / self.cf, p.spread, p.M)
         inverse = self._inverse(S)
         V = room(p.rows, p.wide)
-
-        def weighed(r: FloatArray) -> FloatArray:
-            return _each(inverse, r)
-
-        def outputs(dW: FloatArray) -> FloatArray:
-            V.fill(0.0)
-            p.passes.tangent(W, X, D, dW, V, p.M)
-            return V[p.outputs]
-
-        def back(alpha: FloatArray) -> FloatArray:
-            V.fill(0.0)
-            V[p.outputs] = alpha
-            return self._back(V)
-
         turned = room(inverse.shape[1] ** 2, p.wide)
         turned[:, : p.M] = inverse.reshape(p.M, -1).T
         diagonal = p.passes.curvature(W, X, D, inverse, p.M) + 1.0 / freedom
@@ -350,12 +334,17 @@ class _Linearised:
         def apply(dW: FloatArray) -> FloatArray:
             return p.passes.normal(W, X, D, dW, turned, p.M) + dW / freedom
 
-        right = back(weighed(e)) + pull
+        right = self._back(V, _each(inverse, e)) + pull
         dW, steps = _conjugate_gradients(apply, lambda r: r / diagonal, right, tol, most)
-        return weighed(e - outputs(dW)), dW, steps
+        V.fill(0.0)
+        p.passes.tangent(W, X, D, dW, V, p.M)
+        return _each(inverse, e - V[p.outputs]), dW, steps
 
-    def _back(self, V: FloatArray) -> FloatArray:
+    def _back(self, V: FloatArray, alpha: FloatArray) -> FloatArray:
+        """Send `alpha` back from the outputs: V holds what arrives; return J^T alpha."""
         p = self.problem
+        V.fill(0.0)
+        V[p.outputs] = alpha
         found = p.passes.adjoint(self.point.W, self.point.X, self.D, V, p.M, weights=True)
         assert found is not None
         return found

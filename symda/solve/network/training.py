@@ -110,7 +110,7 @@ def by_lbfgs(problem: NetworkProblem, start: FloatArray, seconds: float) -> Trai
     def scaled(W: FloatArray) -> tuple[float, FloatArray]:
         value, gradient = loss(W)
         best.see(W, value)
-        if time.thread_time() - began > seconds:
+        if time.thread_time() - began > seconds or problem.clock.over():
             raise _OutOfTimeError
         return value / unit, gradient / unit
 
@@ -143,7 +143,7 @@ def by_adam(
     best = _Best(start.copy(), loss(start)[0])
     mean, square = np.zeros_like(W), np.zeros_like(W)
     k = 0
-    while time.thread_time() - began < seconds:
+    while time.thread_time() - began < seconds and not problem.clock.over():
         k += 1
         value, gradient = loss(W)
         if not np.isfinite(value):
