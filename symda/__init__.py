@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from symda import models
+    from symda import learn, models
     from symda.anneal import Auto, Ladder, Nudged, Population, Shooting, Simulated, Window
     from symda.api import (
         Action,
@@ -131,6 +131,7 @@ __all__ = [
     "exprel",
     "forcing",
     "integrate",
+    "learn",
     "load",
     "measured",
     "models",
@@ -146,7 +147,7 @@ __all__ = [
 ]
 
 _NAMES = {
-    "symda": "models",
+    "symda": "learn models",
     "symda.anneal": "Auto Ladder Nudged Population Shooting Simulated Window",
     "symda.api": "Action BoundarySolution Run StepMap Trajectory anneal boundary_value integrate "
     "load simulate step_map twin",
@@ -163,7 +164,7 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names.spli
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name from the stage that defines it; the library of models is a stage."""
+    """Import a public name from the stage that defines it; `learn` and `models` are stages."""
     if name not in _HOME:
         raise AttributeError(f"module 'symda' has no attribute {name!r}")
     if _HOME[name] == __name__:

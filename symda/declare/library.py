@@ -1,0 +1,170 @@
+"""A library of candidate terms: a model that is linear in its coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING
+
+from sympy import Expr, Float, Mul, S, Symbol
+
+from symda.checks import integer
+from symda.declare.check import as_expression, check_expression, symbols_in
+from symda.declare.equations import EquationModel
+from symda.declare.factory import Model
+from symda.declare.parameters import parameter
+from symda.declare.symbols import Parameter, State
+from symda.errors import ModelError
+
+if TYPE_CHECKING:
+    from symda.types import FloatArray
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Library(EquationModel):
+    """Rates dx_i/dt = known_i(x) + sum_j C_ij theta_j(x), with the C_ij as parameters.
+
+    Attributes
+    ----------
+    terms : tuple of Expr, (T,)
+        The candidates theta_j, expressions in the states.
+    known : tuple of Expr, (D,)
+        The part of each rate that is not learned.
+    coefficients : tuple of tuple of Parameter, (D, T)
+        None where a state's rate has no such term.
+    """
+
+    terms: tuple[Expr, ...]
+    known: tuple[Expr, ...]
+    coefficients: tuple[tuple[Parameter | None, ...], ...]
+
+    def __init__(
+        self,
+        states: Sequence[State],
+        terms: Sequence[Expr],
+        *,
+        known: Mapping[State, Expr | float] | None = None,
+        only: Mapping[State, Sequence[Expr]] | None = None,
+        name: str = "library",
+    ) -> None:
+        given = dict(known or {})
+        for part, what in ((given, "known"), (dict(only or {}), "only")):
+            for state in part:
+                if state not in states:
+                    raise ModelError(
+                        f"Library {name!r}: {what} has {state}, which is none of the states "
+                        f"{', '.join(map(str, states))}."
+                    )
+        parts = tuple(as_expression(given.get(x, 0), f"Library {name!r}, known") for x in states)
+        for expression, what in (*((e, "known") for e in parts), *((e, "a term") for e in terms)):
+            _only_states(expression, states, f"Library {name!r}, {what}: {expression}")
+        rows = []
+        for x in states:
+            mine = terms if only is None or x not in only else [S(e) for e in only[x]]
+            strange = [e for e in mine if e not in terms]
+            if strange:
+                raise ModelError(
+                    f"Library {name!r}: only[{x}] has {strange[0]}, which is none of the terms."
+                )
+            rows.append(
+                tuple(
+                    parameter(f"c_{x.name}_{j}") if e in mine else None
+                    for j, e in enumerate(terms)
+                )
+            )
+        equations = {
+            x: part + sum((c * e for c, e in zip(row, terms, strict=True) if c is not None), S.Zero)
+            for x, part, row in zip(states, parts, rows, strict=True)
+        }
+        super().__init__(equations, name=name)
+        object.__setattr__(self, "terms", tuple(terms))
+        object.__setattr__(self, "known", parts)
+        object.__setattr__(self, "coefficients", tuple(rows))
+
+    def fitted(self, values: FloatArray, name: str = "learned") -> Model:
+        """Return the model with numbers (D, T) for coefficients; terms with 0 are left out."""
+        equations = {
+            x: part + sum((Float(c) * e for c, e in zip(row, self.terms, strict=True) if c), S.Zero)
+            for x, part, row in zip(self.states, self.known, values.tolist(), strict=True)
+        }
+        return Model(equations, name=name)
+
+
+def _only_states(expression: Expr, states: Sequence[State], where: str) -> None:
+    check_expression(expression, where)
+    for symbol in symbols_in([expression]):
+        if symbol not in states:
+            raise ModelError(
+                f"{where} uses {symbol}; terms are expressions in the states "
+                f"{', '.join(map(str, states))} only, since coefficients are all that is learned."
+            )
+
+
+def library(
+    states: Sequence[State],
+    degree: int = 2,
+    extra: Iterable[Expr] = (),
+    *,
+    constant: bool = True,
+    known: Mapping[State, Expr | float] | None = None,
+    only: Mapping[State, Sequence[Expr]] | None = None,
+    name: str = "library",
+) -> Library:
+    """Declare candidate terms: all monomials of the states up to a degree, and others.
+
+    Parameters
+    ----------
+    states : sequence of State, (D,)
+        The states whose rates are learned.
+    degree : int
+        Highest degree of the monomials; 0 leaves only the constant.
+    extra : iterable of Expr
+        Further terms, expressions in the states such as ``sin(x)``.
+    constant : bool
+        Whether 1 is a term.
+    known : mapping of State to Expr, optional
+        What is known of the rates; only the rest is learned.
+    only : mapping of State to sequence of Expr, optional
+        The terms that a state's rate may have, where not all: a state that is an integral,
+        ``{x: [v]}``.
+
+    Returns
+    -------
+    Library
+        A model like any other, whose parameters ``c_x_0, c_x_1, ...`` are the coefficients.
+
+    Raises
+    ------
+    ModelError
+        If a term uses anything but the states, occurs twice, or there is none.
+
+    Examples
+    --------
+    >>> import symda as sd
+    >>> x, y = sd.states("x y")
+    >>> sd.learn.library([x, y]).terms
+    (1, x, y, x**2, x*y, y**2)
+    """
+    states = list(states) if isinstance(states, Iterable) else [states]
+    for state in states:
+        if not isinstance(state, State):
+            raise ModelError(
+                f"library: states must be states, sd.states('x y'), got {type(state).__name__}."
+            )
+    integer(degree, "library: degree", "pass 0 or more", least=0)
+    monomials = [
+        Mul(*chosen)
+        for k in range(degree + 1)
+        for chosen in combinations_with_replacement(states, k)
+    ]
+    further = [as_expression(e, "library: extra") for e in extra]
+    terms = [*(monomials if constant else monomials[1:]), *further]
+    if not terms:
+        raise ModelError("library: there is no term; pass a degree of 1 or more, or extra terms.")
+    seen: dict[Expr, Symbol] = {}
+    for term in terms:
+        if term in seen:
+            raise ModelError(f"library: the term {term} occurs twice; leave one of them out.")
+        seen[term] = term
+    return Library(states, terms, known=known, only=only, name=name)

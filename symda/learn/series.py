@@ -1,0 +1,119 @@
+"""What a method of learning is given: recordings of all or some states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from symda.errors import DataError
+from symda.observe.observations import Observations
+from symda.types import FloatArray
+
+#: What `fit` takes.
+Recordings: TypeAlias = (
+    "Observations | Mapping[str, Observations] | Sequence[Observations] | ArrayLike"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One recording.
+
+    Attributes
+    ----------
+    times : (T,)
+        Strictly increasing.
+    values : (T, D)
+        nan where nothing was measured.
+    variance : (T, D)
+        Of the noise; nan where it was not given.
+    """
+
+    name: str
+    times: FloatArray
+    values: FloatArray
+    variance: FloatArray
+
+    @property
+    def step(self) -> float:
+        """The smallest distance of two times."""
+        return float(np.diff(self.times).min())
+
+
+def as_series(data: Recordings, t: object, where: str) -> tuple[list[Series], tuple[str, ...]]:
+    """Return recordings, and the names of their D columns.
+
+    Parameters
+    ----------
+    data
+        `symda.Observations`, several in a list, mapping or `symda.Experiments`; or an array (T, D)
+        or a list of arrays, nan at gaps, with `t`.
+    t : float, (T,), or a list of them
+        With arrays: the step, or the times.
+    where
+        How messages name the call.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than three times, times are not in order or repeat, a column is constant,
+        or recordings differ in their columns.
+    """
+    found = _recordings(data, t, where)
+    first = found[0]
+    for one in found[1:]:
+        if one.channels != first.channels or one.values.shape[1] != first.values.shape[1]:
+            raise DataError(f"{where}: recordings differ in their columns; give all the same ones.")
+    D = first.values.shape[1]
+    names = first.channels or tuple(f"x{i}" for i in range(D))
+    series = []
+    for k, one in enumerate(found):
+        if one.forcing:
+            raise DataError(
+                f"{where}: recording {k + 1} has a forcing, which methods of learning do not take."
+            )
+        if one.covariance is not None:
+            raise DataError(f"{where}: noise must be independent: pass variance, not covariance.")
+        if one.times.size < 3:
+            raise DataError(
+                f"{where}: recording {k + 1} has {one.times.size} times; at least 3 are needed."
+            )
+        if not (np.diff(one.times) > 0.0).all():
+            raise DataError(f"{where}: times of recording {k + 1} repeat; each may occur once.")
+        series.append(Series(str(k + 1), one.times, one.values, one.variance))
+    values = np.concatenate([one.values for one in series])
+    for name, column in zip(names, values.T, strict=True):
+        seen = column[np.isfinite(column)]
+        if seen.size and np.ptp(seen) <= 1e-12 * np.abs(seen).max():
+            raise DataError(
+                f"{where}: {name} is constant, {seen[0]:.6g}; nothing can be learned of its rate. "
+                "Leave it out, or make it a number in `known`."
+            )
+    return series, names
+
+
+def _recordings(data: Recordings, t: object, where: str) -> list[Observations]:
+    if isinstance(data, Observations):
+        data = [data]
+    elif isinstance(data, Mapping):
+        data = list(data.values())
+    elif not isinstance(data, list | tuple) or not data or np.ndim(data[0]) == 0:
+        data = [np.asarray(data)]
+    if all(isinstance(one, Observations) for one in data):
+        if t is not None:
+            raise DataError(f"{where}: t belongs to arrays; observations have their own times.")
+        return list(data)
+    arrays = [np.asarray(one, dtype=np.float64) for one in data]
+    if t is None:
+        raise DataError(f"{where}: arrays need t, a step or times: fit(values, t=0.01).")
+    times = list(t) if isinstance(t, list) and len(t) == len(arrays) else [t] * len(arrays)
+    found = []
+    for values, one in zip(arrays, times, strict=True):
+        when = np.arange(len(values)) * float(one) if np.ndim(one) == 0 else np.asarray(one)
+        column = values[:, None] if values.ndim == 1 else values
+        found.append(Observations(when, column, variance=np.full(column.shape, np.nan)))
+    return found
