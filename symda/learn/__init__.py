@@ -1,11 +1,26 @@
 """Learn unknown equations from noisy, gappy recordings.
 
 `library` declares candidate terms; `AnnealedTerms` finds states, coefficients and which terms
-there are. All methods have ``fit(data)``, ``predict(x0, times)`` and ``get_params()``.
+there are. All methods have ``fit(data)``, ``predict(x0, times)`` and ``get_params()``; `score`
+judges them by clean data.
 """
 
 from __future__ import annotations
 
+from symda.declare.fields import bilinear, tanh_field
 from symda.declare.library import Library, library
+from symda.declare.numbers import with_numbers
+from symda.learn.lyapunov import Spectrum, lyapunov_spectrum
+from symda.learn.score import Score, score
 
-__all__ = ["Library", "library"]
+__all__ = [
+    "Library",
+    "Score",
+    "Spectrum",
+    "bilinear",
+    "library",
+    "lyapunov_spectrum",
+    "score",
+    "tanh_field",
+    "with_numbers",
+]
