@@ -12,11 +12,14 @@ from symda.declare.library import Library, library
 from symda.declare.numbers import with_numbers
 from symda.learn.lyapunov import Spectrum, lyapunov_spectrum
 from symda.learn.score import Score, score
+from symda.learn.sparse import SparseRegression, WeakSparseRegression
 
 __all__ = [
     "Library",
     "Score",
+    "SparseRegression",
     "Spectrum",
+    "WeakSparseRegression",
     "bilinear",
     "library",
     "lyapunov_spectrum",
