@@ -10,11 +10,15 @@ from __future__ import annotations
 from symda.declare.fields import bilinear, tanh_field
 from symda.declare.library import Library, library
 from symda.declare.numbers import with_numbers
+from symda.learn.analogs import Analogs
 from symda.learn.lyapunov import Spectrum, lyapunov_spectrum
+from symda.learn.network import BiNN
 from symda.learn.score import Score, score
 from symda.learn.sparse import SparseRegression, WeakSparseRegression
 
 __all__ = [
+    "Analogs",
+    "BiNN",
     "Library",
     "Score",
     "SparseRegression",
