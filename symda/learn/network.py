@@ -26,6 +26,8 @@ FORMS = ("bilinear", "tanh")
 WEIGHT = 0.3
 #: In place of a loss that is not finite, so that a search along a line turns back.
 BEYOND = 1e100
+#: A start ends where this many iterations lower the loss by less than this share.
+CREEPS = 20, 1e-4
 
 
 class _Fitted(ModelLearner):
@@ -60,7 +62,7 @@ class BiNN(_Fitted):
     starts : int
         How many times weights are drawn; the lowest loss is taken.
     iterations : int
-        At most, of each start.
+        At most, of each start; one whose loss hardly falls any more ends before.
     seed : int
         Of the draws.
 
@@ -234,7 +236,7 @@ class _Loss:
         self, random: np.random.Generator, weight: float | None, iterations: int
     ) -> tuple[float, FloatArray]:
         """Return the loss at the end and its parameters; nan if it is not finite."""
-        from scipy.optimize import Bounds, minimize
+        from scipy.optimize import Bounds, OptimizeResult, minimize
 
         known = self._coordinates
         size = known.size
@@ -246,11 +248,20 @@ class _Loss:
                 return BEYOND, np.zeros_like(z)
             return value, gradient * known.slope(z * size) * size
 
+        lowest: list[float] = []
+
+        def creeps(intermediate_result: OptimizeResult) -> None:
+            lowest.append(float(intermediate_result.fun))
+            count, share = CREEPS
+            if len(lowest) > count and lowest[-1 - count] - lowest[-1] < share * lowest[-1]:
+                raise StopIteration
+
         found = minimize(
             scaled,
             first / size,
             jac=True,
             method="L-BFGS-B",
+            callback=creeps,
             bounds=Bounds(*(known.bounds / size[:, None]).T),
             options={"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 0.0, "gtol": 1e-12},
         )
