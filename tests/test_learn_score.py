@@ -145,6 +145,21 @@ def test_terms_are_compared_written_out_and_by_position() -> None:
     assert "missed dy/dt: y" in repr(found) and len(found.found or ()) == 6
 
 
+def test_states_of_the_same_names_are_found_in_any_order() -> None:
+    turned = sd.Model({z: x * y - 8 * z / 3, x: 10 * (y - x), y: x * (28 - z) - y})
+    data = learning.clean(1, 1200)
+    observed = sd.Observations(
+        learning.H * np.arange(1200), data, variance=1.0, channels=["x", "y", "z"]
+    )
+    options = {"truth": learning.truth(), "starts": 5, "steps": 500}
+    found = sd.learn.score(turned, observed, **options)
+    plain = sd.learn.score(learning.truth(), data, learning.H, **options)
+    assert found.exact and found.errors == pytest.approx(plain.errors)
+    assert found.valid_time == plain.valid_time
+    # the exponent of the truth, of the same starts
+    assert found.valid_lyapunov == pytest.approx(plain.valid_lyapunov, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("data", "t", "options", "message"),
     [
@@ -168,6 +183,12 @@ def test_what_cannot_be_judged_is_refused() -> None:
         sd.learn.score("SINDy", learning.clean(1, 20), 0.1)
     with pytest.raises(sd.ModelError, match="numbers for parameters"):
         sd.learn.score(sd.models.lorenz63(), learning.clean(1, 20), 0.1)
+    for truth, message in (
+        (sd.Model({x: -x}), "truth 'model' has 1 states; 3 were learned"),
+        (sd.models.lorenz63(), "numbers for parameters"),
+    ):
+        with pytest.raises(sd.ModelError, match=message):
+            sd.learn.score(learning.truth(), learning.clean(1, 20), 0.1, truth=truth)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from sympy import Expr, Float
 from symda.checks import number
 from symda.declare.factory import Model
 from symda.declare.model import Model as Base
-from symda.declare.symbols import Parameter
+from symda.declare.symbols import Parameter, State
 from symda.errors import ModelError, nearest
 
 
@@ -90,12 +90,12 @@ def in_units(
     return Model(equations, name=model.name)
 
 
-def terms_of(model: Base, like: Base) -> list[dict[Expr, Expr]]:
+def terms_of(model: Base, states: Sequence[State]) -> list[dict[Expr, Expr]]:
     """Return for each state the terms of its rate and their coefficients, written out.
 
-    Terms are in the states of `like`, matched by position.
+    Terms are in `states`, (D,), in place of the model's own.
     """
-    table = dict(zip(model.states, like.states, strict=True))
+    table = dict(zip(model.states, states, strict=True))
     return [
         dict(equation.xreplace(table).expand().as_coefficients_dict())
         for equation in model.equations

@@ -8,10 +8,11 @@ import numpy as np
 
 from symda.declare.model import Model
 from symda.declare.numbers import terms_of
-from symda.errors import DataError
-from symda.learn.learner import Learner
+from symda.errors import DataError, ModelError
+from symda.learn.candidates import columns_of
+from symda.learn.learner import Learner, ModelLearner
 from symda.learn.series import Recordings, as_series
-from symda.types import FloatArray
+from symda.types import FloatArray, IntArray
 
 #: Sizes of a coefficient, as a share of the largest of its equation, that are rounding.
 ROUNDING = 1e-9
@@ -21,8 +22,12 @@ BLOCK = 100
 ENOUGH = 20_000
 
 
-def clean_runs(test: Recordings, t: object, D: int, most: int) -> tuple[list[FloatArray], float]:
+def clean_runs(
+    test: Recordings, t: object, learner: Learner, most: int
+) -> tuple[list[FloatArray], float]:
     """Return test data as arrays (T, D) of one step h, longer than `most` steps.
+
+    Columns that are called as the states of a model are in their order.
 
     Raises
     ------
@@ -30,8 +35,10 @@ def clean_runs(test: Recordings, t: object, D: int, most: int) -> tuple[list[Flo
         If they are anything else.
     """
     series, names = as_series(test, t, "score: test")
-    if len(names) != D:
-        raise DataError(f"score: the test data have {len(names)} columns; {D} states were learned.")
+    if len(names) != learner.D:
+        raise DataError(
+            f"score: the test data have {len(names)} columns; {learner.D} states were learned."
+        )
     h = series[0].step
     for one in series:
         if not np.isfinite(one.values).all():
@@ -46,6 +53,9 @@ def clean_runs(test: Recordings, t: object, D: int, most: int) -> tuple[list[Flo
                 f"score: recording {one.name} of the test data has {len(one.times)} times; "
                 f"{most + 1} are needed to forecast {most} steps."
             )
+    if isinstance(learner, ModelLearner):
+        columns = columns_of(learner.model, names, "score: test")
+        return [one.values[:, columns] for one in series], h
     return [one.values for one in series], h
 
 
@@ -125,15 +135,31 @@ def distance(one: FloatArray, other: FloatArray, size: FloatArray) -> float:
     return float(np.mean(np.array(apart) / size))
 
 
+def places_in(truth: Model, model: Model) -> IntArray:
+    """Return which state of the true model each state of another one is.
+
+    Raises
+    ------
+    ModelError
+        If it has not as many.
+    """
+    if len(truth.states) != len(model.states):
+        raise ModelError(
+            f"score: truth {truth.name!r} has {len(truth.states)} states; "
+            f"{len(model.states)} were learned."
+        )
+    return columns_of(model, [x.name for x in truth.states], "score: truth")
+
+
 def compared_terms(
     model: Model, truth: Model
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Return the terms of the true rates that a model has, those that it has not, and others."""
+    states = [truth.states[i] for i in places_in(truth, model)]
+    learned = dict(zip(states, terms_of(model, states), strict=True))
     found: tuple[list[str], list[str], list[str]] = ([], [], [])
-    for x, mine, true in zip(
-        truth.states, terms_of(model, truth), terms_of(truth, truth), strict=True
-    ):
-        sizes = {term: abs(float(value)) for term, value in mine.items()}
+    for x, true in zip(truth.states, terms_of(truth, truth.states), strict=True):
+        sizes = {term: abs(float(value)) for term, value in learned[x].items()}
         least = ROUNDING * max(sizes.values(), default=0.0)
         have = [term for term, value in sizes.items() if value > least]
         found[0].extend(f"d{x}/dt: {term}" for term in true if term in have)

@@ -19,6 +19,7 @@ from symda.learn.measures import (
     distance,
     forecast_errors,
     free_run,
+    places_in,
     valid_times,
 )
 from symda.learn.series import Recordings
@@ -170,8 +171,8 @@ def score(
     horizons : sequence of int
         Steps ahead at which the error is measured, from every point of the test data.
     truth : Model, optional
-        Without parameters: what terms are compared with (states by position), and whose exponent
-        counts Lyapunov times.
+        Without parameters: what terms are compared with, and whose exponent counts Lyapunov times.
+        States are the same by name if all names are, else by position.
     exponent : float, optional
         The true largest exponent, if known.
     starts : int
@@ -187,6 +188,8 @@ def score(
     ------
     DataError
         If the test data have gaps, too few or uneven times, or another number of states.
+    ModelError
+        If the truth has another number, or parameters.
     SolveError
         If nothing was fitted.
 
@@ -208,10 +211,18 @@ def score(
     steps, spin_up = integer(steps, "score: steps"), integer(spin_up, "score: spin_up", least=0)
     if exponent is not None:
         exponent = number(exponent, "score: exponent")
-    runs, h = clean_runs(test, t, learner.D, max(ahead))
+    runs, h = clean_runs(test, t, learner, max(ahead))
     points = np.concatenate(runs)
     size = points.std(axis=0)
     chosen = points[np.linspace(0, len(points) - 1, min(starts, len(points))).astype(int)]
+    terms: tuple[tuple[str, ...] | None, ...] = (None, None, None)
+    if truth is not None:
+        true, begin = Field(truth), chosen
+        if isinstance(learner, ModelLearner):
+            terms = compared_terms(learner.model, truth)
+            begin = chosen[:, np.argsort(places_in(truth, learner.model))]
+        if exponent is None:
+            exponent = lyapunov_spectrum(true, begin, h, steps, spin_up=spin_up).exponents[0]
     errors, lost = forecast_errors(learner, runs, h, ahead)
     valid, late = valid_times(learner, runs, h, size, starts, THRESHOLD)
     free, fell = free_run(learner, chosen, h, steps, spin_up)
@@ -224,19 +235,11 @@ def score(
         found = lyapunov_spectrum(learner.field, chosen, h, steps, spin_up=spin_up)
         exponents, errors_of_them = found.exponents, found.errors
         diverged["exponent_runs"] = (found.diverged, len(chosen))
-    if exponent is None and truth is not None:
-        true = lyapunov_spectrum(truth, chosen, h, steps, spin_up=spin_up)
-        exponent = float(true.exponents[0])
-    terms = (
-        compared_terms(learner.model, truth)
-        if isinstance(learner, ModelLearner) and truth is not None
-        else (None, None, None)
-    )
     return Score(
         name=learned.name,
         errors=errors,
         valid_time=float(np.median(valid)),
-        valid_lyapunov=np.nan if exponent is None else float(np.median(valid)) * exponent,
+        valid_lyapunov=np.nan if exponent is None else float(np.median(valid) * exponent),
         not_reached=late,
         exponents=exponents,
         exponent_errors=errors_of_them,
