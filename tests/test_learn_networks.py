@@ -160,6 +160,22 @@ def test_the_loss_is_that_of_steps_by_hand() -> None:
     assert method.losses[0] == pytest.approx(wrong / still, rel=1e-9)
 
 
+def test_the_network_fails_at_large_noise_as_the_paper_says() -> None:
+    test, data = [learning.clean(99, 1000)], learning.noisy(0, 64.0, 1500)
+    network, regression = (
+        forecast_errors(method.fit(data, learning.H), test, learning.H, (1,))[0][1]
+        for method in (BiNN(starts=1), sd.learn.SparseRegression(smooth=20))
+    )
+    assert network > 2.0 > 0.4 > regression
+
+
+def test_units_do_not_matter_to_analogs() -> None:
+    data, start, size = learning.noisy(0, 1.0, 600), learning.clean(1, 5), [1e-6, 40.0, 3e5]
+    first = Analogs().fit(data, learning.H).steps(start, learning.H, 3)
+    second = Analogs().fit(data * size, 36.0).steps(start * size, 36.0, 3)
+    np.testing.assert_allclose(second / size, first, rtol=1e-9)
+
+
 @pytest.fixture(scope="module")
 def learned() -> BiNN:
     return BiNN(starts=1, iterations=300).fit(learning.clean(1, 600), learning.H)
