@@ -5,6 +5,7 @@ from __future__ import annotations
 import learning
 import numpy as np
 import pytest
+from scipy.integrate import odeint
 from sympy import cos, log, sin
 
 import symda as sd
@@ -94,6 +95,23 @@ def test_the_true_terms_come_out_of_clean_data(make: type[SparseRegression]) -> 
         found, learning.clean(3, 500), learning.H, truth=learning.truth(), exponent=0.9, steps=50
     )
     assert score.exact
+
+
+def test_a_term_that_counts_for_little_needs_a_small_threshold() -> None:
+    """Roessler's system: 0.2 is a fortieth of the RMS of the third rate."""
+
+    def rates(x: FloatArray, t: float) -> list[float]:
+        return [-x[1] - x[2], x[0] + 0.2 * x[1], 0.2 + x[2] * (x[0] - 5.7)]
+
+    data = odeint(rates, [-6.0, 5.0, 0.0], 0.05 * np.arange(2000), rtol=1e-10, atol=1e-10)
+    found = WeakSparseRegression(threshold=0.02).fit(data, 0.05).coefficients
+    expected = np.zeros((3, 10))
+    expected[0, [2, 3]] = -1, -1
+    expected[1, [1, 2]] = 1, 0.2
+    expected[2, [0, 3, 6]] = 0.2, -5.7, 1
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert np.count_nonzero(found) == 7
+    assert WeakSparseRegression(threshold=0.1).fit(data, 0.05).coefficients[2, 0] == 0.0
 
 
 @pytest.mark.parametrize(

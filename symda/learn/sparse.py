@@ -60,7 +60,7 @@ class SparseRegression(_Regression):
 
     library: Library | None = None
     degree: int = 2
-    threshold: float = 0.1
+    threshold: float = 0.05
     smooth: int = 0
 
     name = "SR"
