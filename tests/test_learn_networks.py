@@ -189,6 +189,12 @@ def test_the_network_learns_clean_data(learned: BiNN) -> None:
     assert len(learned.parameters) == 69
 
 
+def test_the_network_learns_from_one_row_in_four() -> None:
+    data = learning.with_gaps(learning.clean(1, 1200), 4, regular=True)
+    found = BiNN(loss_steps=4, starts=1, iterations=200).fit(data, learning.H)
+    assert forecast_errors(found, [learning.clean(2, 500)], learning.H, (1,))[0][1] < 0.05
+
+
 def test_units_of_the_data_do_not_matter(learned: BiNN) -> None:
     size = np.array([1e-6, 40.0, 3e5])
     other = BiNN(starts=1, iterations=20).fit(learning.clean(1, 600) * size, learning.H * 3600)
@@ -229,6 +235,7 @@ x, y, z = sd.states("x y z")
         (BiNN(loss_steps=0), DATA, "loss_steps must be a whole number"),
         (BiNN(units=0), DATA, "units must be a whole number"),
         (BiNN(), learning.with_gaps(DATA, regular=True), "no complete row has data within 1 step"),
+        (BiNN(), DATA * [1, np.nan, 1], "x1 is never measured"),
         (BiNN(form=learning.truth()), DATA, "has no parameter that could be learned"),
         (BiNN(form=sd.models.henon()), DATA[:, :2], "expected rates of states"),
         (BiNN(form=sd.models.henon()), DATA, "has the states x, y, the data have columns x0"),

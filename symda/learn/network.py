@@ -17,7 +17,7 @@ from symda.errors import DataError, ModelError, OptionError, SolveError
 from symda.learn.candidates import columns_of, filled, states_of
 from symda.learn.field import Field
 from symda.learn.learner import ModelLearner
-from symda.learn.series import Recordings, Series, as_series
+from symda.learn.series import Recordings, as_series
 from symda.types import FloatArray
 
 #: The forms that have a name.
@@ -115,9 +115,14 @@ class BiNN(_Fitted):
         iterations = integer(self.iterations, f"{where}: iterations")
         seed = integer(self.seed, f"{where}: seed", least=0)
         series, names = as_series(data, t, where)
-        if self.interpolate:
-            series = [Series(one.name, *filled(one, names, where), one.variance) for one in series]
-        values = np.concatenate([one.values for one in series])
+        runs = [
+            filled(one, names, where) if self.interpolate else (one.times, one.values)
+            for one in series
+        ]
+        values = np.concatenate([one for _, one in runs])
+        for name, column in zip(names, values.T, strict=True):
+            if not np.isfinite(column).any():
+                raise DataError(f"{where}: {name} is never measured; learning needs every state.")
         centre, size = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
         own = isinstance(self.form, Model)
         if isinstance(self.form, Model):
@@ -129,13 +134,14 @@ class BiNN(_Fitted):
         else:
             model, columns = self._network(names, where), np.arange(len(names))
             shift, unit = centre, size
-        moved = [(one.times, (one.values[:, columns] - shift) / unit) for one in series]
+        moved = [(times, (one[:, columns] - shift) / unit) for times, one in runs]
         x, h, y, w = _windows(moved, S, size / unit, where, self.interpolate)
-        # the time in which a normalised state changes by its own size
-        still = float(np.sum((w * (y - np.tile(x, (S, 1)))) ** 2))
+        change = w * (y - np.tile(x, (S, 1)))
+        still = float(np.sum(change**2))
         time = 1.0
         if not own:
-            speed = w[: len(x)] * (y[: len(x)] - x) / h[0]
+            # in which a state changes by its own size
+            speed = (change / np.repeat(np.cumsum(h, axis=0), len(x), axis=0))[w > 0.0]
             time = 1.0 / max(float(np.sqrt(np.mean(speed**2))), np.finfo(float).tiny)
         loss = _Loss(model, (x, h / time, y, w), still)
         random = np.random.default_rng(seed)
