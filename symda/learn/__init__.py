@@ -7,5 +7,6 @@ there are. All methods have ``fit(data)``, ``predict(x0, times)`` and ``get_para
 from __future__ import annotations
 
 from symda.declare.library import Library, library
+from symda.learn.annealed import AnnealedTerms
 
-__all__ = ["Library", "library"]
+__all__ = ["AnnealedTerms", "Library", "library"]

@@ -13,7 +13,7 @@ from symda.types import BoolArray, FloatArray
 #: Smallest damping, and the factors by which it grows and shrinks.
 LEAST, GROW, SHRINK = 1e-12, 8.0, 0.1
 #: Most attempts at a step.
-ATTEMPTS = 12
+ATTEMPTS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,7 @@ class Joint:
                 lower = self.place(X, C, rf, max(damping * SHRINK, LEAST))
                 if lower.action < at.action:
                     return lower
-            damping = max(damping * GROW, 1e-9)
+            damping = max(damping * GROW, 1e-8)
         return None
 
     def _border(self, B: FloatArray, W: FloatArray, C: FloatArray, free: BoolArray) -> FloatArray:

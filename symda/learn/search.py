@@ -8,14 +8,14 @@ from math import inf
 
 import numpy as np
 
-from symda.learn.joint import Joint, Place, Profile
+from symda.learn.joint import Joint, Place
 from symda.learn.support import Prices
 from symda.types import BoolArray, FloatArray
 
 #: Rungs: rf = 4^b in units of the noise, and those from which terms are left out.
 FACTOR, FIRST, SELECT, LAST = 4.0, 1, 3, 12
 #: Rungs at which a changed support is fitted again, and those at which changes are priced.
-AGAIN, PRICED = (6, 9, 12), (12, 6)
+AGAIN, PRICED = (6, 8, 10, 12), (12, 6)
 #: Most rounds of leaving out on a rung, and of changes; changes that are fitted in each.
 ROUNDS, CHANGES, FITTED = 4, 20, 12
 #: A better evidence is better by this much.
@@ -100,10 +100,11 @@ class Search:
             there = self.joint.minimise(there, FACTOR**b, free)
         return Found(there, free, self.evidence(there, free, FACTOR ** rungs[-1]))
 
-    def improve(self, found: Found, tried: set[bytes]) -> Found:
-        """Change a support, a term in, out or for another, as long as the evidence rises.
+    def improve(self, found: Found, tried: dict[bytes, float]) -> Found:
+        """Change a support, a term or two at a time, as long as the evidence rises.
 
-        Changes are priced without fitting; the best ones that are not in `tried` are fitted.
+        Changes are priced without fitting; the best ones that were not `tried` are fitted, and
+        their evidence is kept there.
         """
         for _ in range(CHANGES):
             better = next(self._better(found, tried), None)
@@ -112,15 +113,15 @@ class Search:
             found = better
         return found
 
-    def _better(self, found: Found, tried: set[bytes]) -> Iterator[Found]:
-        tried.add(found.free.tobytes())
+    def _better(self, found: Found, tried: dict[bytes, float]) -> Iterator[Found]:
+        tried[found.free.tobytes()] = found.evidence
         for free in self._changes(found, tried):
-            tried.add(free.tobytes())
             one = self.again(found.place, free)
+            tried[free.tobytes()] = one.evidence
             if one.evidence < found.evidence - BETTER:
                 yield one
 
-    def _changes(self, found: Found, tried: set[bytes]) -> list[BoolArray]:
+    def _changes(self, found: Found, tried: dict[bytes, float]) -> list[BoolArray]:
         support = found.free[self.allowed]
         prices: dict[bytes, tuple[float, BoolArray]] = {}
         for b in PRICED:
@@ -136,7 +137,3 @@ class Search:
                     prices[key] = price, free
         return [free for _, free in sorted(prices.values(), key=lambda one: one[0])[:FITTED]]
 
-
-def error_bars(profile: Profile) -> FloatArray:
-    """Return the standard deviations of the coefficients, (p,)."""
-    return np.sqrt(np.diag(np.linalg.inv(profile.hessian)))
