@@ -82,6 +82,16 @@ class Library(EquationModel):
         object.__setattr__(self, "known", parts)
         object.__setattr__(self, "coefficients", tuple(rows))
 
+    @property
+    def degrees(self) -> tuple[int, ...]:
+        """How complicated each term is: its degree, or the operations of what is no polynomial."""
+        found = []
+        for term in self.terms:
+            polynomial = term.as_poly(*self.states)
+            plain = polynomial is not None
+            found.append(polynomial.total_degree() if plain else 1 + int(term.count_ops()))
+        return tuple(found)
+
     def fitted(self, values: FloatArray, name: str = "learned") -> Model:
         """Return the model with numbers (D, T) for coefficients; terms with 0 are left out."""
         equations = {

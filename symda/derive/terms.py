@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 
 def term_functions(library: Library) -> dict[str, ca.Function]:
-    """Return x -> values (T,) and slopes (T, D) of the terms, and the same of what is known (D,)."""
-    return {
-        "terms": _with_slopes("terms", library, library.terms),
-        "known": _with_slopes("known", library, library.known),
-    }
+    """Return x -> values, and x -> values, slopes, of the terms (T,) and of what is known (D,)."""
+    found = {}
+    for name, given in (("terms", library.terms), ("known", library.known)):
+        found[name] = _function(name, library, given, slopes=False)
+        both = f"{name}_and_slopes"
+        found[both] = _function(both, library, given, slopes=True)
+    return found
 
 
 def rate_function(model: Model) -> ca.Function:
@@ -36,15 +38,16 @@ def rate_function(model: Model) -> ca.Function:
             f"model {model.name!r}: expected rates of the states alone, with numbers for "
             "parameters; substitute them in the equations."
         )
-    return _with_slopes("rate", model, model.equations)
+    return _function("rate", model, model.equations, slopes=True)
 
 
-def _with_slopes(name: str, model: Model, expressions: tuple[Expr, ...]) -> ca.Function:
+def _function(name: str, model: Model, given: tuple[Expr, ...], *, slopes: bool) -> ca.Function:
     import casadi as ca
 
     x = ca.SX.sym("x", len(model.states))
     symbols = {s: x[i] for i, s in enumerate(model.states)}
-    values = ca.vertcat(*to_casadi(expressions, symbols, model.declarations))
-    slopes = ca.densify(ca.jacobian(values, x))
-    given = [ca.densify(values), slopes]
-    return ca.Function(name, [x], given, ["x"], ["values", "slopes"], {"cse": True})
+    values = ca.densify(ca.vertcat(*to_casadi(given, symbols, model.declarations)))
+    if not slopes:
+        return ca.Function(name, [x], [values], ["x"], ["values"], {"cse": True})
+    both = [values, ca.densify(ca.jacobian(values, x))]
+    return ca.Function(name, [x], both, ["x"], ["values", "slopes"], {"cse": True})

@@ -11,6 +11,7 @@ from symda.declare.fields import bilinear, tanh_field
 from symda.declare.library import Library, library
 from symda.declare.numbers import with_numbers
 from symda.learn.analogs import Analogs
+from symda.learn.annealed import AnnealedTerms
 from symda.learn.lyapunov import Spectrum, lyapunov_spectrum
 from symda.learn.network import BiNN
 from symda.learn.score import Score, score
@@ -18,6 +19,7 @@ from symda.learn.sparse import SparseRegression, WeakSparseRegression
 
 __all__ = [
     "Analogs",
+    "AnnealedTerms",
     "BiNN",
     "Library",
     "Score",

@@ -93,7 +93,8 @@ class SparseRegression(_Regression):
         series, names = as_series(data, t, where)
         library, columns = chosen_library(self.library, self.degree, names, where)
         functions = term_functions(library)
-        terms, known = Evaluated(functions["terms"]), Evaluated(functions["known"])
+        terms = Evaluated(functions["terms_and_slopes"])
+        known = Evaluated(functions["known_and_slopes"])
         rows, rates = [], []
         for one in series:
             times, values = filled(one, names, where)

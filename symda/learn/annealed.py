@@ -1,0 +1,240 @@
+"""`AnnealedTerms`: path, coefficients and terms found together as Rf grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+
+from symda.checks import integer, number
+from symda.declare.library import Library, library
+from symda.declare import states
+from symda.errors import DataError, OptionError, nearest
+from symda.learn.field import Field
+from symda.learn.identify import Identified, Rules, identify
+from symda.learn.learner import ModelLearner
+from symda.learn.series import Recordings, Series, as_series
+from symda.types import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(eq=False)
+class AnnealedTerms(ModelLearner):
+    """Find equations with few terms in noisy, gappy recordings.
+
+    States and coefficients of a library of terms are found together by raising Rf, the precision
+    of the model, from starts of different smoothness. On each rung terms that the data do not
+    support are left out, by Laplace's approximation of the evidence; then supports are changed, a
+    term or two at a time, as long as the evidence rises.
+
+    Parameters
+    ----------
+    degree : int
+        Highest degree of the candidates, all monomials of the states.
+    library : Library, optional
+        The candidates, in place of `degree`; see `symda.learn.library`.
+    variance : float or (D,), optional
+        Noise variance where the recordings do not say it; estimated if None.
+    step : float, optional
+        Longest step of the path's grid; by default as long as the data and their rates allow.
+    starts : int
+        How many starts.
+    complexity : float
+        What a degree above the first costs, in units of the logarithm of the evidence: a quadratic
+        term must make the data exp(complexity) times as likely as a linear one in its place.
+    prior : float
+        Standard deviation of each coefficient, in units in which its term alone makes up the rate.
+
+    Attributes
+    ----------
+    model : Model
+        The equations found, with numbers for coefficients.
+    terms : pandas.DataFrame
+        One row for each term found: state, term, coefficient, its standard deviation, and the
+        evidence for it, the logarithm of how many times less likely the data are without it.
+    alternatives : pandas.DataFrame
+        The other supports that were fitted, what they differ by, and how much less likely they are.
+    result : Identified
+        All of it as arrays: also the path, the noise and what limits the answer.
+    """
+
+    degree: int = 2
+    library: Library | None = None
+    variance: float | Sequence[float] | None = None
+    step: float | None = None
+    starts: int = 4
+    complexity: float = 3.0
+    prior: float = 10.0
+
+    name: ClassVar[str] = "annealed terms"
+    _result: Identified | None = field(default=None, init=False, repr=False)
+    _library: Library | None = field(default=None, init=False, repr=False)
+
+    def fit(self, data: Recordings, t: object = None) -> Self:
+        """Learn from recordings.
+
+        Parameters
+        ----------
+        data : Observations, several in a list, mapping or `symda.Experiments`, or array (T, D)
+            nan at gaps. With arrays `t` is the step, or the times (T,).
+
+        Raises
+        ------
+        DataError
+            If there are too few values for the terms asked, or none of a state.
+        OptionError
+            If an option is not what it may be.
+        """
+        where = "AnnealedTerms.fit"
+        series, names = as_series(data, t, where)
+        candidates = self._candidates(names)
+        series = by_state(series, names, [x.name for x in candidates.states], where)
+        self._result = identify(candidates, series, self._rules(len(candidates.states)))
+        self._library = candidates
+        self._field = Field(candidates.fitted(self._result.coefficients))
+        return self
+
+    def _candidates(self, names: tuple[str, ...]) -> Library:
+        if self.library is None:
+            return library(states(list(names)), self.degree)
+        if not isinstance(self.library, Library):
+            raise OptionError(
+                "AnnealedTerms: library must be a Library, sd.learn.library(states, degree=2), got "
+                f"{type(self.library).__name__}."
+            )
+        return self.library
+
+    def _rules(self, D: int) -> Rules:
+        variance = np.full(D, np.nan)
+        if self.variance is not None:
+            given = self.variance if isinstance(self.variance, Sequence) else [self.variance] * D
+            if len(given) != D:
+                raise OptionError(
+                    f"AnnealedTerms: variance must be a number or {D} of them, got {len(given)}."
+                )
+            variance = np.array(
+                [number(v, "AnnealedTerms: variance", kind="positive") for v in given]
+            )
+        step = self.step
+        if step is not None:
+            step = number(step, "AnnealedTerms: step", kind="positive")
+        return Rules(
+            variance,
+            step,
+            integer(self.starts, "AnnealedTerms: starts"),
+            number(self.complexity, "AnnealedTerms: complexity", kind="non-negative"),
+            number(self.prior, "AnnealedTerms: prior", kind="positive"),
+        )
+
+    @property
+    def result(self) -> Identified:
+        """What was found, as arrays."""
+        self.check_fitted("result")
+        assert self._result is not None
+        return self._result
+
+    @property
+    def terms(self) -> pd.DataFrame:
+        """The terms found; see the class."""
+        import pandas as pd
+
+        found, names = self.result, self._names()
+        rows = [
+            {
+                "state": names[0][i],
+                "term": names[1][j],
+                "coefficient": found.coefficients[i, j],
+                "standard deviation": found.spread[i, j],
+                "evidence": found.evidence[i, j],
+            }
+            for i, j in np.argwhere(found.free)
+        ]
+        columns = ["state", "term", "coefficient", "standard deviation", "evidence"]
+        return pd.DataFrame(rows, columns=columns)
+
+    @property
+    def alternatives(self) -> pd.DataFrame:
+        """The other supports that were fitted, the best first; see the class."""
+        import pandas as pd
+
+        found, names = self.result, self._names()
+
+        def said(which: FloatArray) -> str:
+            return ", ".join(f"{names[1][j]} in {names[0][i]}" for i, j in np.argwhere(which))
+
+        rows = [
+            {
+                "without": said(found.free & ~other),
+                "with": said(other & ~found.free),
+                "evidence": less,
+            }
+            for other, less in found.others
+        ]
+        return pd.DataFrame(rows, columns=["without", "with", "evidence"])
+
+    def _names(self) -> tuple[list[str], list[str]]:
+        assert self._library is not None
+        return [x.name for x in self._library.states], [str(e) for e in self._library.terms]
+
+    def summary(self) -> str:
+        """Return in words what was found, and what limits it."""
+        found, names = self.result, self._names()
+        lines = [
+            f"{found.free.sum()} of {found.allowed.sum()} candidate terms, from {found.count} "
+            f"values on {len(found.path)} points, {found.starts} starts"
+        ]
+        for x, equation in zip(self.model.states, self.model.equations, strict=True):
+            lines.append(f"d{x.name}/dt = {equation.evalf(5)}")
+        noise = ", ".join(
+            f"{x} {v:.4g}" for x, v in zip(names[0], found.noise, strict=True)
+        )
+        how = "estimated" if found.estimated else "given"
+        lines.append(f"noise variance ({how}): {noise}")
+        if found.others and found.others[0][1] < CERTAIN:
+            first = self.alternatives.iloc[0]
+            change = " and ".join(
+                f"{word} {first[word]}" for word in ("without", "with") if first[word]
+            )
+            lines.append(
+                f"not certain: {change} the data are only {np.exp(first['evidence']):.3g} times "
+                "less likely; see `alternatives`"
+            )
+        return "\n".join([*lines, *found.cautions])
+
+
+#: An alternative that is less likely by less than this (a logarithm) makes the answer uncertain.
+CERTAIN = 3.0
+
+
+def by_state(
+    series: Sequence[Series], names: Sequence[str], wanted: Sequence[str], where: str
+) -> list[Series]:
+    """Put columns in the order of the states, nan for states that have none.
+
+    Raises
+    ------
+    DataError
+        If a column belongs to no state.
+    """
+    if all(name.startswith("x") and name[1:].isdigit() for name in names) and (
+        len(names) == len(wanted)
+    ):
+        return list(series)
+    for name in names:
+        if name not in wanted:
+            raise DataError(
+                f"{where}: there is no state {name!r}.{nearest(name, wanted)} The library has "
+                f"{', '.join(wanted)}."
+            )
+    made = []
+    for one in series:
+        values, variance = np.full((2, one.times.size, len(wanted)), np.nan)
+        for k, name in enumerate(names):
+            values[:, wanted.index(name)] = one.values[:, k]
+            variance[:, wanted.index(name)] = one.variance[:, k]
+        made.append(replace(one, values=values, variance=variance))
+    return made

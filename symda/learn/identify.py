@@ -1,0 +1,310 @@
+"""Recordings and a library -> terms, coefficients, path: the driver of `AnnealedTerms`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from symda.build.terms import TermKernels, term_kernels
+from symda.declare.library import Library
+from symda.derive.terms import term_functions
+from symda.errors import DataError
+from symda.learn.field import Evaluated
+from symda.learn.joint import Joint
+from symda.learn.points import Points, make_points
+from symda.learn.search import FACTOR, LAST, Found, Search
+from symda.learn.series import Series
+from symda.learn.smooth import Smooth
+from symda.types import BoolArray, FloatArray
+
+#: How messages name the call.
+WHERE = "AnnealedTerms.fit"
+#: Starts: splines smoother by these factors than cross-validation says.
+FACTORS = (1.0, 0.1, 10.0, 0.01, 100.0, 3.0, 0.3, 30.0)
+#: A step is at most this share of the time in which a state changes by its size.
+RESOLVED = 0.1
+#: Supports that are improved: the best of the starts.
+KEPT = 3
+#: Noise variances are estimated again until they change by less than this share, or so often.
+SETTLED, AGAIN = 0.02, 5
+#: Terms depend on each other where a combination of unit size is below this.
+DEPENDENT = 1e-7
+#: Data that cost so many standard deviations more or less than they should are said.
+UNUSUAL = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Rules:
+    """Options of `AnnealedTerms`, checked; variance (D,) is nan where it is to be estimated."""
+
+    variance: FloatArray
+    step: float | None
+    starts: int
+    complexity: float
+    prior: float
+
+
+@dataclass(frozen=True, eq=False)
+class Identified:
+    """What was found.
+
+    Attributes
+    ----------
+    coefficients, spread, evidence : (D, T)
+        Coefficients, their standard deviations, and the evidence for each term; 0 where there is
+        none.
+    free, allowed : (D, T) of bool
+        Terms found, and those there might have been.
+    others : list of (support, evidence)
+        Other supports, and how much less likely the data are with them; the best first.
+    times, path : (M,), (M, D)
+        States at the points of the grid, recording after recording (`parts`).
+    noise : (D,)
+        Noise variances; `estimated` says whether any was not given.
+    count : int
+        Number of values.
+    cautions : list of str
+        What limits the answer, in words.
+    """
+
+    coefficients: FloatArray
+    spread: FloatArray
+    evidence: FloatArray
+    free: BoolArray
+    allowed: BoolArray
+    others: list[tuple[BoolArray, float]]
+    times: FloatArray
+    path: FloatArray
+    parts: tuple[slice, ...]
+    noise: FloatArray
+    estimated: bool
+    count: int
+    starts: int
+    cautions: list[str]
+
+
+def identify(candidates: Library, series: Sequence[Series], rules: Rules) -> Identified:
+    """Find terms, coefficients and path.
+
+    Raises
+    ------
+    DataError
+        If a state was never measured, there are fewer values than candidate terms, or terms depend
+        on each other.
+    """
+    allowed = np.array([[c is not None for c in row] for row in candidates.coefficients])
+    _check(candidates, series, allowed)
+    given = np.array(
+        [
+            [np.isfinite(one.variance[np.isfinite(one.values[:, i]), i]).all() for one in series]
+            for i in range(len(candidates.states))
+        ]
+    ).all(axis=1)
+    made = _Fit(candidates, series, rules, allowed, ~given & np.isnan(rules.variance))
+    return made.run()
+
+
+def _check(candidates: Library, series: Sequence[Series], allowed: BoolArray) -> None:
+    values = np.concatenate([one.values for one in series])
+    seen = np.isfinite(values)
+    for x, column in zip(candidates.states, seen.T, strict=True):
+        if not column.any():
+            raise DataError(
+                f"{WHERE}: {x.name} was never measured; every state of the library must "
+                "be, at some times."
+            )
+    if seen.sum() <= allowed.sum():
+        raise DataError(
+            f"{WHERE}: {int(seen.sum())} values cannot decide among {int(allowed.sum())} "
+            "terms; measure more, or take fewer terms (a lower degree, only=...)."
+        )
+
+
+class _Fit:
+    """One call of `identify`."""
+
+    def __init__(
+        self,
+        candidates: Library,
+        series: Sequence[Series],
+        rules: Rules,
+        allowed: BoolArray,
+        unknown: BoolArray,
+    ) -> None:
+        self.candidates, self.series, self.rules = candidates, series, rules
+        self.allowed, self.unknown = allowed, unknown
+        functions = term_functions(candidates)
+        self.theta = Evaluated(functions["terms_and_slopes"])
+        self.known = Evaluated(functions["known_and_slopes"])
+        self.kernels: TermKernels = term_kernels(candidates)
+
+    def run(self) -> Identified:
+        """See `identify`."""
+        D = len(self.candidates.states)
+        coarse = make_points(self.series, np.ones(D), None, WHERE)
+        smooth = Smooth.of(self.series, coarse)
+        noise = np.where(self.unknown, smooth.errors, self._given())
+        self.step = self._step(smooth)
+        points = make_points(self.series, noise, self.step, WHERE)
+        smooth = replace(smooth, points=points)
+        search = self._search(smooth, points, noise)
+        found = self._from_starts(search, smooth)
+        tried: dict[bytes, float] = {}
+        best = min((search.improve(one, tried) for one in found), key=lambda one: one.evidence)
+        if self.unknown.any():
+            search, best, tried = self._with_noise(search, best, tried)
+        return self._said(search, best, tried)
+
+    def _given(self) -> FloatArray:
+        """Typical noise variances as given, (D,); nan where they were not."""
+        given = np.concatenate([one.variance for one in self.series])
+        seen = np.isfinite(np.concatenate([one.values for one in self.series]))
+        typical = [
+            np.exp(np.log(v[s & np.isfinite(v)]).mean()) if (s & np.isfinite(v)).any() else np.nan
+            for v, s in zip(given.T, seen.T, strict=True)
+        ]
+        return np.where(np.isnan(self.rules.variance), typical, self.rules.variance)
+
+    def _step(self, smooth: Smooth) -> float:
+        if self.rules.step is not None:
+            return self.rules.step
+        X, rates = smooth.path()
+        fast = np.sqrt((rates**2).mean(axis=0)) / np.maximum(X.std(axis=0), 1e-300)
+        shortest = min(one.step for one in self.series)
+        return min(shortest, RESOLVED / float(fast.max())) if fast.max() > 0.0 else shortest
+
+    def _search(self, smooth: Smooth, points: Points, noise: FloatArray) -> Search:
+        X, rates = smooth.path()
+        theta = self.theta(X)
+        size = np.sqrt((theta**2).mean(axis=0))
+        _check_dependence(self.candidates, theta, self.allowed)
+        rate = np.sqrt(((rates - self.known(X)) ** 2).mean(axis=0))
+        prior = self.rules.prior * np.maximum(rate, 1e-300)[:, None] / np.maximum(size, 1e-300)
+        degrees = np.array(self.candidates.degrees, dtype=np.float64)
+        cost = np.log(prior) + self.rules.complexity * np.maximum(degrees - 1.0, 0.0)
+        joint = Joint(self.kernels, points, noise, prior)
+        return Search(joint, self.allowed, cost)
+
+    def _from_starts(self, search: Search, smooth: Smooth) -> list[Found]:
+        """Climb from each start; the best distinct supports, the best first."""
+        found: dict[bytes, Found] = {}
+        for factor in FACTORS[: self.rules.starts]:
+            X, rates = smooth.path(factor)
+            one = search.climb(X, self._coefficients(X, rates))
+            key = one.free.tobytes()
+            if key not in found or one.evidence < found[key].evidence:
+                found[key] = one
+        return sorted(found.values(), key=lambda one: one.evidence)[:KEPT]
+
+    def _coefficients(self, X: FloatArray, rates: FloatArray) -> FloatArray:
+        """Least squares of the rates along a path, (D, T)."""
+        theta, rest = self.theta(X), rates - self.known(X)
+        size = np.sqrt((theta**2).mean(axis=0)) + 1e-300
+        C = np.zeros(self.allowed.shape)
+        for i, mine in enumerate(self.allowed):
+            if mine.any():
+                C[i, mine] = np.linalg.lstsq(theta[:, mine] / size[mine], rest[:, i], rcond=1e-8)[0]
+                C[i, mine] /= size[mine]
+        return C
+
+    def _with_noise(
+        self, search: Search, best: Found, tried: dict[bytes, float]
+    ) -> tuple[Search, Found, dict[bytes, float]]:
+        """Estimate the noise from what is left of the data, fit again, and look around again."""
+        for _ in range(AGAIN):
+            noise = self._estimated(search, best)
+            change = np.abs(noise / search.joint.noise - 1.0).max()
+            points = make_points(self.series, noise, self.step, WHERE)
+            search = replace(search, joint=replace(search.joint, points=points, noise=noise))
+            best = search.again(best.place, best.free)
+            tried = {}
+            best = search.improve(best, tried)
+            if change < SETTLED:
+                break
+        return search, best, tried
+
+    def _estimated(self, search: Search, best: Found) -> FloatArray:
+        p = search.joint.points
+        seen = p.seen
+        squares = np.where(seen, (best.place.X - p.y) ** 2, 0.0).sum(axis=0)
+        fitted = best.free.sum() + len(p.parts) * self.allowed.shape[0]
+        left = seen.sum(axis=0) * max(1.0 - fitted / seen.sum(), 0.1)
+        return np.where(self.unknown, squares / left, search.joint.noise)
+
+    def _said(self, search: Search, best: Found, tried: dict[bytes, float]) -> Identified:
+        rf, joint = FACTOR**LAST, search.joint
+        evidence, spread = np.zeros(self.allowed.shape), np.zeros(self.allowed.shape)
+        for i, j in np.argwhere(best.free):
+            without = best.free.copy()
+            without[i, j] = False
+            one = search.again(best.place, without)
+            tried[without.tobytes()] = one.evidence
+            evidence[i, j] = one.evidence - best.evidence
+        profile = joint.profile(best.place, rf, best.free)
+        cautions = []
+        if profile is None:
+            spread[best.free] = np.nan
+            cautions.append("caution: the fit did not converge; error bars are not known")
+        elif best.free.any():
+            spread[best.free] = np.sqrt(np.diag(np.linalg.inv(profile.hessian)))
+        cautions += self._cautions(search, best)
+        others = [
+            (np.frombuffer(key, dtype=bool).reshape(best.free.shape), value - best.evidence)
+            for key, value in tried.items()
+            if key != best.free.tobytes() and np.isfinite(value)
+        ]
+        p = joint.points
+        return Identified(
+            coefficients=np.where(best.free, best.place.C, 0.0),
+            spread=spread,
+            evidence=evidence,
+            free=best.free,
+            allowed=self.allowed,
+            others=sorted(others, key=lambda one: one[1]),
+            times=p.times,
+            path=best.place.X,
+            parts=p.parts,
+            noise=joint.noise,
+            estimated=bool(self.unknown.any()),
+            count=p.count,
+            starts=self.rules.starts,
+            cautions=cautions,
+        )
+
+    def _cautions(self, search: Search, best: Found) -> list[str]:
+        found, joint = [], search.joint
+        if not np.isfinite(best.evidence):
+            found.append("caution: no fit of these terms was found in which the data agree")
+        if not self.unknown.any():
+            n = joint.points.count - int(best.free.sum()) - self.allowed.shape[0]
+            off = (2.0 * joint.data_term(best.place.X) - n) / np.sqrt(2.0 * n)
+            if off > UNUSUAL:
+                found.append(
+                    f"caution: the data cost {off:.1f} standard deviations more than their noise "
+                    "explains: terms are missing, or the variances are too small"
+                )
+            elif off < -UNUSUAL:
+                found.append(
+                    f"caution: the data cost {-off:.1f} standard deviations less than their noise "
+                    "should: the variances are too large, or there are too many terms"
+                )
+        return found
+
+
+def _check_dependence(candidates: Library, theta: FloatArray, allowed: BoolArray) -> None:
+    size = np.sqrt((theta**2).mean(axis=0))
+    for i, mine in enumerate(allowed):
+        if not mine.any():
+            continue
+        some = theta[:, mine] / np.where(size[mine] > 0.0, size[mine], 1.0)
+        _, values, rows = np.linalg.svd(some, full_matrices=False)
+        if values[-1] < DEPENDENT * values[0]:
+            names = [str(e) for e, m in zip(candidates.terms, mine, strict=True) if m]
+            who = [n for n, w in zip(names, rows[-1], strict=True) if abs(w) > 1e-3]
+            raise DataError(
+                f"{WHERE}: the terms {', '.join(who)} depend on each other along these "
+                f"data, so that the rate of {candidates.states[i].name} cannot tell them apart; "
+                "leave one of them out."
+            )

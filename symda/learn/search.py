@@ -1,0 +1,139 @@
+"""The search for terms: a climb in Rf that leaves terms out, then changes judged by evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+
+import numpy as np
+
+from symda.learn.joint import Joint, Place
+from symda.learn.support import Prices
+from symda.types import BoolArray, FloatArray
+
+#: Rungs: rf = 4^b in units of the noise, and those from which terms are left out.
+FACTOR, FIRST, SELECT, LAST = 4.0, 1, 3, 12
+#: Rungs at which a changed support is fitted again, and those at which changes are priced.
+AGAIN, PRICED = (6, 8, 10, 12), (12, 6)
+#: Most rounds of leaving out on a rung, and of changes; changes that are fitted in each.
+ROUNDS, CHANGES, FITTED = 4, 20, 12
+#: A better evidence is better by this much.
+BETTER = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A support, its place at the last rung, and minus the logarithm of its evidence."""
+
+    place: Place
+    free: BoolArray
+    evidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What is searched: a `Joint` and the costs of its terms.
+
+    Attributes
+    ----------
+    allowed : (D, T) of bool
+        Terms that there may be.
+    cost : (D, T)
+        See `Prices`.
+    """
+
+    joint: Joint
+    allowed: BoolArray
+    cost: FloatArray
+
+    def climb(self, X: FloatArray, C: FloatArray) -> Found:
+        """Raise rf from a start, and leave out what the data do not support."""
+        at, free = self.joint.place(X, C, FACTOR**FIRST), self.allowed
+        for b in range(FIRST, LAST + 1):
+            at = self.joint.minimise(at, FACTOR**b, free)
+            if b >= SELECT:
+                at, free = self._leave_out(at, free, FACTOR**b)
+        return Found(at, free, self.evidence(at, free, FACTOR**LAST))
+
+    def _leave_out(
+        self, at: Place, free: BoolArray, rf: float
+    ) -> tuple[Place, BoolArray]:
+        for _ in range(ROUNDS):
+            prices = self.prices(at, rf)
+            if prices is None:
+                break
+            chosen = self._placed(prices.best(free[self.allowed]))
+            if (chosen == free).all():
+                break
+            start = self.joint.place(at.X, np.where(chosen, at.C, 0.0), rf)
+            there = self.joint.minimise(start, rf, chosen)
+            if not self.evidence(there, chosen, rf) < self.evidence(at, free, rf):
+                break
+            at, free = there, chosen
+        return at, free
+
+    def prices(self, at: Place, rf: float) -> Prices | None:
+        """Price supports at a place; None where its Hessian is not positive definite."""
+        profile = self.joint.profile(at, rf, self.allowed)
+        return None if profile is None else Prices(profile, self.cost)
+
+    def _placed(self, support: BoolArray) -> BoolArray:
+        free = np.zeros_like(self.allowed)
+        free[self.allowed] = support
+        return free
+
+    def evidence(self, at: Place, free: BoolArray, rf: float) -> float:
+        """Return minus the logarithm of the evidence of a support, up to what all share."""
+        if not free.any():
+            return at.action
+        profile = self.joint.profile(at, rf, free)
+        if profile is None:
+            return inf
+        sign, size = np.linalg.slogdet(profile.hessian)
+        return float(at.action + 0.5 * size + self.cost[free].sum()) if sign > 0 else inf
+
+    def again(self, at: Place, free: BoolArray, rungs: Sequence[int] = AGAIN) -> Found:
+        """Fit a support from a place nearby."""
+        there = replace(at, C=np.where(free, at.C, 0.0), damping=1e-3)
+        for b in rungs:
+            there = self.joint.minimise(there, FACTOR**b, free)
+        return Found(there, free, self.evidence(there, free, FACTOR ** rungs[-1]))
+
+    def improve(self, found: Found, tried: dict[bytes, float]) -> Found:
+        """Change a support, a term or two at a time, as long as the evidence rises.
+
+        Changes are priced without fitting; the best ones that were not `tried` are fitted, and
+        their evidence is kept there.
+        """
+        for _ in range(CHANGES):
+            better = next(self._better(found, tried), None)
+            if better is None:
+                break
+            found = better
+        return found
+
+    def _better(self, found: Found, tried: dict[bytes, float]) -> Iterator[Found]:
+        tried[found.free.tobytes()] = found.evidence
+        for free in self._changes(found, tried):
+            one = self.again(found.place, free)
+            tried[free.tobytes()] = one.evidence
+            if one.evidence < found.evidence - BETTER:
+                yield one
+
+    def _changes(self, found: Found, tried: dict[bytes, float]) -> list[BoolArray]:
+        support = found.free[self.allowed]
+        prices: dict[bytes, tuple[float, BoolArray]] = {}
+        for b in PRICED:
+            at = self.joint.minimise(found.place, FACTOR**b, found.free)
+            here = self.prices(at, FACTOR**b)
+            if here is None:
+                continue
+            now = here.price(support)
+            for other in here.neighbours(support):
+                free = self._placed(other)
+                key, price = free.tobytes(), here.price(other) - now
+                if key not in tried and price < prices.get(key, (inf, free))[0]:
+                    prices[key] = price, free
+        return [free for _, free in sorted(prices.values(), key=lambda one: one[0])[:FITTED]]
+

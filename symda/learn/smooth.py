@@ -1,0 +1,119 @@
+"""Smooth paths through recordings, to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symda.learn.points import Points
+from symda.learn.series import Series
+from symda.types import FloatArray
+
+if TYPE_CHECKING:
+    from scipy.interpolate import BSpline
+
+#: Fewest values that a smoothing spline is made of.
+FEWEST = 5
+#: How smooth they may be, logarithms in units of the mean distance of times.
+RANGE = (-2.0, 8.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Smooth:
+    """Smoothing splines of recordings, each state by itself.
+
+    Attributes
+    ----------
+    logs : list of (D,)
+        For each recording the logarithm (base 10) of how smooth each state's spline is, chosen so
+        that every second value predicts the others best; nan where there are too few.
+    errors : (D,)
+        Mean square of those predictions: a little above the variance of the noise.
+    """
+
+    series: Sequence[Series]
+    points: Points
+    logs: list[FloatArray]
+    errors: FloatArray
+
+    @classmethod
+    def of(cls, series: Sequence[Series], points: Points) -> Smooth:
+        """Choose how smooth the splines are."""
+        from scipy.optimize import minimize_scalar
+
+        D = points.y.shape[1]
+        logs, totals, counts = [], np.zeros(D), np.zeros(D)
+        for one in series:
+            mine = np.full(D, np.nan)
+            for i in range(D):
+                t, y, _, size = _in_units(one, i)
+                if t.size >= 2 * FEWEST:
+                    found = minimize_scalar(
+                        lambda log, t=t, y=y: _halves(t, y, log),
+                        bounds=RANGE,
+                        method="bounded",
+                        options={"xatol": 0.1},
+                    )
+                    mine[i] = found.x
+                    totals[i] += t.size * found.fun * size**2
+                    counts[i] += t.size
+            logs.append(mine)
+        with np.errstate(invalid="ignore"):
+            return cls(series, points, logs, totals / counts)
+
+    def path(self, factor: float = 1.0) -> tuple[FloatArray, FloatArray]:
+        """Return the splines X (M, D) and their rates (M, D), smoother by a factor.
+
+        Where there are too few values they are joined by straight lines; 0 where there is none.
+        """
+        X, rates = np.zeros_like(self.points.y), np.zeros_like(self.points.y)
+        for one, part, logs in zip(self.series, self.points.parts, self.logs, strict=True):
+            when = self.points.times[part]
+            for i, log in enumerate(logs):
+                t, y, start, size = _in_units(one, i)
+                if not t.size:
+                    continue
+                at = np.clip((when - start[0]) / start[1], t[0], t[-1])
+                if np.isnan(log):
+                    value = np.interp(at, t, y)
+                    slope = np.gradient(value, at) if np.ptp(at) > 0 and at.size > 2 else 0.0 * at
+                    slope = np.nan_to_num(slope, posinf=0.0, neginf=0.0)
+                else:
+                    spline = _spline(t, y, log + np.log10(factor))
+                    value, slope = spline(at), spline.derivative()(at)
+                X[part, i] = start[2] + size * value
+                rates[part, i] = size / start[1] * slope
+        return X, rates
+
+
+def _in_units(
+    one: Series, i: int
+) -> tuple[FloatArray, FloatArray, tuple[float, float, float], float]:
+    """Times and values of a state in units of their own; start, unit of time, mean; size."""
+    seen = np.isfinite(one.values[:, i])
+    t, y = one.times[seen], one.values[seen, i]
+    if t.size < 2:
+        return 0.0 * t, 0.0 * y, (0.0, 1.0, float(y.sum())), 1.0
+    unit, mean, size = float(np.diff(t).mean()), float(y.mean()), float(y.std()) or 1.0
+    return (t - t[0]) / unit, (y - mean) / size, (float(t[0]), unit, mean), size
+
+
+def _spline(t: FloatArray, y: FloatArray, log: float) -> BSpline:
+    from scipy.interpolate import make_smoothing_spline
+
+    return make_smoothing_spline(t, y, lam=10.0**log)
+
+
+def _halves(t: FloatArray, y: FloatArray, log: float) -> float:
+    """Mean square error with which each half of the values predicts the other."""
+    total = 0.0
+    for k in (0, 1):
+        # half the values weigh half as much against smoothness
+        spline = _spline(t[k::2], y[k::2], log - np.log10(2.0))
+        inside = slice(1 - k, None, 2)
+        total += float(np.sum((spline(t[inside]) - y[inside]) ** 2))
+    return total / t.size
