@@ -261,6 +261,7 @@ def test_forecasts_of_analogs_are_at_multiples_of_their_step() -> None:
 
 def test_options_are_listed_and_what_is_fitted_is_none() -> None:
     assert set(Analogs().get_params()) == {"neighbours", "local", "interpolate"}
+    assert not [name for name in sd.learn.AnnealedTerms().get_params() if name.startswith("_")]
     assert set(BiNN().get_params()) == {
         *("form", "units", "loss_steps", "interpolate", "starts", "iterations", "seed")
     }

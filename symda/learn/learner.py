@@ -78,7 +78,8 @@ class Learner(ABC):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the options by name."""
         del deep  # no option is a method of learning itself
-        return {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
+        options = [one.name for one in fields(self) if one.init]  # type: ignore[arg-type]
+        return {name: getattr(self, name) for name in options}
 
     def set_params(self, **options: Any) -> Self:
         """Change options.
