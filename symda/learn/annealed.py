@@ -67,8 +67,8 @@ class AnnealedTerms(ModelLearner):
     variance: float | Sequence[float] | None = None
     step: float | None = None
     starts: int = 4
-    complexity: float = 3.0
-    prior: float = 10.0
+    complexity: float = 4.0
+    prior: float = 3.0
 
     name: ClassVar[str] = "annealed terms"
     _result: Identified | None = field(default=None, init=False, repr=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 
@@ -29,6 +30,8 @@ RESOLVED = 0.1
 KEPT = 3
 #: Noise variances are estimated again until they change by less than this share, or so often.
 SETTLED, AGAIN = 0.02, 5
+#: Two fits of a support whose evidences differ by less are one.
+SAME = 0.1
 #: Terms depend on each other where a combination of unit size is below this.
 DEPENDENT = 1e-7
 #: Data that cost so many standard deviations more or less than they should are said.
@@ -139,6 +142,7 @@ class _Fit:
         self.theta = Evaluated(functions["terms_and_slopes"])
         self.known = Evaluated(functions["known_and_slopes"])
         self.kernels: TermKernels = term_kernels(candidates)
+        self.begun = 0
 
     def run(self) -> Identified:
         """See `identify`."""
@@ -188,14 +192,20 @@ class _Fit:
         return Search(joint, self.allowed, cost)
 
     def _from_starts(self, search: Search, smooth: Smooth) -> list[Found]:
-        """Climb from each start; the best distinct supports, the best first."""
+        """Climb from one start after the other until the best support is met twice.
+
+        Returns the best distinct supports, the best first.
+        """
         found: dict[bytes, Found] = {}
-        for factor in FACTORS[: self.rules.starts]:
+        for self.begun, factor in enumerate(FACTORS[: self.rules.starts], start=1):
             X, rates = smooth.path(factor)
             one = search.climb(X, self._coefficients(X, rates))
-            key = one.free.tobytes()
+            key, best = one.free.tobytes(), min((f.evidence for f in found.values()), default=inf)
+            met = key in found and max(one.evidence, found[key].evidence) < best + SAME
             if key not in found or one.evidence < found[key].evidence:
                 found[key] = one
+            if met:
+                break
         return sorted(found.values(), key=lambda one: one.evidence)[:KEPT]
 
     def _coefficients(self, X: FloatArray, rates: FloatArray) -> FloatArray:
@@ -269,7 +279,7 @@ class _Fit:
             noise=joint.noise,
             estimated=bool(self.unknown.any()),
             count=p.count,
-            starts=self.rules.starts,
+            starts=self.begun,
             cautions=cautions,
         )
 
