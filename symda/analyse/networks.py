@@ -95,16 +95,16 @@ def _by_weights(problem: NetworkProblem, X: FloatArray, D: FloatArray, V: FloatA
     return found
 
 
-def determined(problem: NetworkProblem, W: FloatArray) -> float:
-    """Count the directions among the weights that the data determine rather than the prior.
+def directions(problem: NetworkProblem, W: FloatArray) -> FloatArray | None:
+    """Return how far the data, rather than the prior, determine each direction among the weights.
 
-    sum s^2/(1 + s^2), s the singular values of the outputs' slopes in units of the noise and of the
+    s^2/(1 + s^2), s the singular values of the outputs' slopes in units of the noise and of the
     prior; without a prior directions count in which a weight of 1 changes outputs by the noise.
-    nan where that takes a matrix larger than `LARGEST`, or more than `MOST` multiplications.
+    None where that takes a matrix larger than `LARGEST`, or more than `MOST` multiplications.
     """
     data, least = problem.outputs.size * problem.M, min(W.size, problem.outputs.size * problem.M)
     if least > LARGEST or data * W.size * least > MOST:
-        return float("nan")
+        return None
     unit = np.sqrt(np.where(problem.wd > 0.0, problem.wd / problem.c_m, 1.0))
     each = (J / unit for J in output_slopes(problem, W))
     if W.size <= data:
@@ -113,7 +113,14 @@ def determined(problem: NetworkProblem, W: FloatArray) -> float:
         J = np.concatenate(list(each))
         gram = J @ J.T
     s = np.maximum(np.linalg.eigvalsh(gram), 0.0)
-    return float((s / (1.0 + s)).sum())
+    shares: FloatArray = s / (1.0 + s)
+    return shares
+
+
+def determined(problem: NetworkProblem, W: FloatArray) -> float:
+    """Count the directions that the data determine: the sum of `directions`, nan: too many."""
+    shares = directions(problem, W)
+    return float("nan") if shares is None else float(shares.sum())
 
 
 @dataclass(frozen=True, eq=False)

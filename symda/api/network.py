@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symda.analyse.networks import determined, predict
+from symda.analyse.network_levels import SAME
+from symda.analyse.networks import determined, directions, predict
 from symda.anneal.ladder import Ladder
 from symda.anneal.networks import (
     FIRST,
@@ -27,7 +28,7 @@ from symda.anneal.networks import (
 )
 from symda.anneal.store import load_any
 from symda.api.network_dataset import constant_level, lowest_level, network_dataset, train_all
-from symda.api.network_run import SAME, NetworkRun
+from symda.api.network_run import NetworkRun
 from symda.api.network_warnings import warn_of
 from symda.build.network import network_passes
 from symda.build.network_layout import Layout
@@ -231,7 +232,7 @@ class NetworkAction:
         if run.reached and not problem.clock.stopped:
             # Ctrl-C leaves it out, and the run stays
             with contextlib.suppress(KeyboardInterrupt):
-                dataset.attrs["determined"] = determined(problem, run.best.vector)
+                run.add_directions(directions(problem, run.best.vector))
         problem.clock = Clock()
         return run
 

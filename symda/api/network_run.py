@@ -13,6 +13,8 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from symda.analyse.network_levels import SAME, beside, climbed, levels_of
+from symda.analyse.network_verdict import network_verdict
 from symda.analyse.networks import (
     LARGEST,
     Error,
@@ -21,6 +23,7 @@ from symda.analyse.networks import (
     prediction_error,
     weight_posterior,
 )
+from symda.analyse.verdict import Verdict
 from symda.anneal.store import save
 from symda.api.network_export import NumpyNetwork, layers_of, to_numpy, to_onnx, to_torch
 from symda.declare.network import Network
@@ -28,22 +31,13 @@ from symda.errors import DataError, OptionError
 from symda.observe.pairs import Pairs
 from symda.solve.network.problem import NetworkProblem
 from symda.solve.network.training import Training
-from symda.status import Reason, Status
+from symda.status import Status
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from torch import nn
-
-#: Levels of which one differs from the next lower by less than this share of it are one.
-SAME = 1e-3
-
-
-def _beside(level: float, lowest: float) -> str:
-    if level < 10.0 * lowest:
-        return f"{level / lowest - 1.0:+.2%} from the lowest"
-    return f"{level / lowest:.3g} times the lowest" if lowest > 0.0 else "where the lowest is 0"
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,8 +159,7 @@ class NetworkRun:
     @property
     def order(self) -> list[int]:
         """Paths that climbed the whole ladder, the lowest first."""
-        last = self.dataset["action"].values[:, -1]
-        return [int(k) for k in np.argsort(last, kind="stable") if np.isfinite(last[k])]
+        return climbed(self.dataset)
 
     def __getitem__(self, path: int) -> NetworkPath:
         """Return a path at the last rung."""
@@ -210,29 +203,7 @@ class NetworkRun:
         Levels that differ by less than a thousandth are one; `converged` is how many of its paths
         are in a minimum as far as their solver can tell.
         """
-        ended = self.dataset["status"].values[:, -1] == Status.CONVERGED.code
-        rows: list[dict[str, float]] = []
-        nothing = self.problem.rounding(float(self.dataset["rf"][-1]))
-        for k in self.order:
-            one = self.at(k)
-            if rows and one.action <= max(rows[-1]["level"] * (1.0 + SAME), nothing):
-                rows[-1]["paths"] += 1
-                rows[-1]["converged"] += int(ended[k])
-                continue
-            rows.append(
-                {
-                    "level": one.action,
-                    "measurement": one.measurement_term,
-                    "model": one.model_term,
-                    "prior": one.prior_term,
-                    "paths": 1,
-                    "converged": int(ended[k]),
-                    "path": k,
-                }
-            )
-        whole = {"paths": int, "converged": int, "path": int}
-        columns = ["level", "measurement", "model", "prior", *whole]
-        return pd.DataFrame(rows, columns=columns).astype(whole)
+        return levels_of(self.dataset, self.problem)
 
     def prediction_errors(self, pairs: Pairs, seed: int = 0) -> pd.DataFrame:
         """Return mean square errors on new pairs, eq. 15 of Abarbanel et al. 2017.
@@ -284,6 +255,14 @@ class NetworkRun:
             )
             d.coords["training"] = list(trained)
 
+    def add_directions(self, shares: FloatArray | None) -> None:
+        """Keep how far the data determine each direction among the weights; None: not counted."""
+        if shares is not None:
+            self.dataset.attrs |= {
+                "determined": float(shares.sum()),
+                "determined_squares": float((shares**2).sum()),
+            }
+
     @property
     def trained(self) -> dict[str, float]:
         """Levels of back-propagation, by method; empty where it was not run."""
@@ -317,11 +296,24 @@ class NetworkRun:
             )
         return weight_posterior(self.problem, self.best.vector)
 
+    def verdict(self) -> Verdict:
+        """Judge the run by its lowest path, by what it stands beside, and by how often it was met.
+
+        Print it, or read its `findings`, one for each question: whether the path converged; whether
+        back-propagation ended lower; whether more was learned than a constant; what errors of the
+        equations are left; whether data cost what their noise lets expect; what the data determine;
+        how often the level was met.
+        """
+        return network_verdict(self.dataset, self.problem)
+
     def summary(self) -> str:
-        """Return in words what was found, what it stands beside, and what was not checked."""
+        """Return in words the verdict, what was found, and what it stands beside."""
         d, p = self.dataset, self.problem
         taken = int(d.attrs.get("taken_up", 0))
+        first, *rest = self.verdict().lines()
         lines = [
+            f"verdict: {first}",
+            *rest,
             f"{d.attrs['network']}, {len(p.pairs)} pairs: {p.pairs.inputs.shape[-1]} inputs, "
             f"{p.pairs.outputs.shape[-1]} outputs",
             f"{d.sizes['path'] - taken} starts, {d.sizes['beta']} rungs, Rf from "
@@ -329,7 +321,7 @@ class NetworkRun:
             f"({d.attrs['kind']}), {d.attrs['seconds']:.2f} s",
         ]
         if not self.reached:
-            return "\n".join([*lines, "No path reached the last rung.", *self._ends()])
+            return "\n".join([*lines, *self.ends()])
         table, best = self.table(), self.best
         low = table.iloc[0]
         lines.append(
@@ -339,70 +331,25 @@ class NetworkRun:
         )
         if len(table) > 1:
             second = float(table["level"].iloc[1])
-            lines.append(f"second level {second:.6g}, {_beside(second, best.action)}")
+            lines.append(f"second level {second:.6g}, {beside(second, best.action)}")
         lines.append(f"the constant network has {d.attrs['constant']:.6g}")
         for name, level in self.trained.items():
             lines.append(
                 f"back-propagation ({name}; same prior, starts and time; then inputs moved as the "
-                f"action lets them): level {level:.6g}, {_beside(level, best.action)}"
+                f"action lets them): level {level:.6g}, {beside(level, best.action)}"
             )
         if taken:
             lines.append(
                 f"{taken} of the paths began on the last rung, at weights of back-propagation, "
                 "which had ended lower than all others"
             )
-        if not self.trained:
-            lines.append(
-                "not compared with back-propagation (baseline=False, or there was no time)"
-            )
-        if np.isnan(self.determined):
-            lines.append(
-                "directions that the data determine: not counted, too many weights or pairs"
-            )
-        else:
-            lines.append(
-                f"the data determine {self.determined:.1f} of {self.network.weights} directions "
-                "among the weights"
-            )
-        return "\n".join([*lines, *self._cautions(), *self._ends()])
+        return "\n".join([*lines, *self.ends()])
 
-    def _cautions(self) -> list[str]:
-        """Return what keeps the numbers from meaning what they seem to."""
-        best, found = self.best, []
-        lower = {k: v for k, v in self.trained.items() if v < best.action * (1.0 - SAME)}
-        if lower:
-            found.append(
-                f"caution: back-propagation ({', '.join(lower)}) ended lower: the lowest level was "
-                "not found; try more paths, or another start or solver"
-            )
-        if best.action >= self.dataset.attrs["constant"]:
-            found.append("caution: a constant output fits no worse: nothing was learned")
-        if self.problem.unmeasured.size and not self.problem.xd:
-            found.append(
-                "caution: inputs without data or prior can memorise the outputs: levels say nothing"
-            )
-        if (self.problem.wd == 0.0).any() and self.network.weights > self.problem.outputs.size * (
-            self.problem.M
-        ):
-            found.append("caution: more weights than outputs, and not all have a prior")
-        if best.model_term > 0.1 * best.action:
-            share = best.model_term / best.action
-            found.append(
-                f"caution: {share:.0%} of the level are errors of the equations; predictions are "
-                "made without them, so a higher last Rf may predict better"
-            )
-        return found
-
-    def _ends(self) -> list[str]:
-        """Return how paths ended that did not converge at the last rung."""
+    def ends(self) -> list[str]:
+        """Return in words how paths ended that did not converge, the lowest left to the verdict."""
         d, found = self.dataset, []
         converged = Status.CONVERGED.code
         codes = d["status"].values[:, -1]
-        for k in self.order[:1]:
-            if codes[k] != converged:
-                reason = Reason.of(int(d["reason"].values[k, -1]))
-                why = "its steps gain too little" if reason is Reason.CREEPING else reason
-                found.append(f"caution: the lowest path did not converge: {why}")
         others = sum(codes[k] != converged for k in self.order[1:])
         if others:
             found.append(f"{others} other paths did not converge at the last rung")
