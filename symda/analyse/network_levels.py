@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,3 +65,24 @@ def beside(level: float, lowest: float) -> str:
     if level < 10.0 * lowest:
         return f"{level / lowest - 1.0:+.2%} from the lowest"
     return f"{level / lowest:.3g} times the lowest" if lowest > 0.0 else "where the lowest is 0"
+
+
+def ends(dataset: xr.Dataset) -> list[str]:
+    """Return in words how paths ended that did not converge, the lowest left to the verdict."""
+    found = []
+    codes, order = dataset["status"].values[:, -1], climbed(dataset)
+    others = sum(codes[k] != Status.CONVERGED.code for k in order[1:])
+    if others:
+        found.append(f"{others} other paths did not converge at the last rung")
+    ran = dataset["status"].values != Status.NOT_RUN.code
+    broken = int((ran & ~np.isfinite(dataset["action"].values)).any(axis=1).sum())
+    if broken:
+        found.append(f"{broken} paths ended where the action is not finite")
+    failed: dict[str, str] = json.loads(dataset.attrs.get("failed", "{}"))
+    found += [f"path {k} failed, {why}" for k, why in failed.items()]
+    late = dataset.sizes["path"] - len(order) - broken - len(failed)
+    if late > 0:
+        limit = float(dataset.attrs["time_limit"])
+        within = "(interrupted)" if np.isnan(limit) else f"within time_limit={limit:g} s"
+        found.append(f"{late} paths did not reach the last rung {within}")
+    return found

@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from symda.analyse.network_levels import SAME, beside, climbed, levels_of
+from symda.analyse.network_levels import SAME, beside, climbed, ends, levels_of
 from symda.analyse.network_verdict import network_verdict
 from symda.analyse.networks import (
     LARGEST,
@@ -31,7 +31,6 @@ from symda.errors import DataError, OptionError
 from symda.observe.pairs import Pairs
 from symda.solve.network.problem import NetworkProblem
 from symda.solve.network.training import Training
-from symda.status import Status
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -321,7 +320,7 @@ class NetworkRun:
             f"({d.attrs['kind']}), {d.attrs['seconds']:.2f} s",
         ]
         if not self.reached:
-            return "\n".join([*lines, *self.ends()])
+            return "\n".join([*lines, *ends(d)])
         table, best = self.table(), self.best
         low = table.iloc[0]
         lines.append(
@@ -343,31 +342,42 @@ class NetworkRun:
                 f"{taken} of the paths began on the last rung, at weights of back-propagation, "
                 "which had ended lower than all others"
             )
-        return "\n".join([*lines, *self.ends()])
-
-    def ends(self) -> list[str]:
-        """Return in words how paths ended that did not converge, the lowest left to the verdict."""
-        d, found = self.dataset, []
-        converged = Status.CONVERGED.code
-        codes = d["status"].values[:, -1]
-        others = sum(codes[k] != converged for k in self.order[1:])
-        if others:
-            found.append(f"{others} other paths did not converge at the last rung")
-        ran = d["status"].values != Status.NOT_RUN.code
-        broken = int((ran & ~np.isfinite(d["action"].values)).any(axis=1).sum())
-        if broken:
-            found.append(f"{broken} paths ended where the action is not finite")
-        failed: dict[str, str] = json.loads(d.attrs.get("failed", "{}"))
-        found += [f"path {k} failed, {why}" for k, why in failed.items()]
-        late = d.sizes["path"] - self.reached - broken - len(failed)
-        if late > 0:
-            limit = float(d.attrs["time_limit"])
-            within = "(interrupted)" if np.isnan(limit) else f"within time_limit={limit:g} s"
-            found.append(f"{late} paths did not reach the last rung {within}")
-        return found
+        return "\n".join([*lines, *ends(d)])
 
     def __repr__(self) -> str:
         return f"<NetworkRun\n{self.summary()}\n>"
+
+    def report(self, path: str | Path, *, new: Pairs | None = None) -> Path:
+        """Write all there is to read of this run.
+
+        Verdict, levels beside those of the constant network and of back-propagation, how rungs
+        ended, the directions that the data determine, the network and its equations, how to repeat
+        it, settings, versions, times, and the emitted source.
+
+        Parameters
+        ----------
+        path : str or Path
+            ``.html``: one page that needs nothing else; ``.md`` or ``.tex`` with figures in a
+            folder beside it.
+        new : Pairs, optional
+            Pairs that were not fitted: prediction errors on them are given beside the levels.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        OptionError
+            If the suffix is another, or the file cannot be written.
+        DataError
+            If the new pairs are not of this network.
+        """
+        from symda.api.report import report_network_run
+
+        errors = None if new is None or not self.reached else self.prediction_errors(new)
+        return report_network_run(self.dataset, self.problem, path, errors)
 
     def plot_levels(self, path: str | Path | None = None, ax: Axes | None = None) -> Figure:
         """Plot the level of every path against Rf; see `symda.show.networks.plot_levels`."""
@@ -375,7 +385,7 @@ class NetworkRun:
 
         return plot_levels(self.dataset, self.trained, path, ax)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path) -> Path:
         """Write the dataset as NetCDF; ``action.load(path, pairs)`` makes a run of it again.
 
         Raises
@@ -383,4 +393,4 @@ class NetworkRun:
         DataError
             If the file cannot be written; what was there before stays.
         """
-        save(self.dataset, path)
+        return save(self.dataset, path)
