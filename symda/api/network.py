@@ -119,7 +119,7 @@ class NetworkAction:
         return report_network(self.network, self.averaging, self.df, path)
 
     @property
-    def source(self) -> Source:
+    def emitted(self) -> Source:
         """The emitted Cython: passes through any network with these activations."""
         from symda.build.network import network_source
 

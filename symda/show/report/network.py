@@ -275,8 +275,8 @@ def _found_weights(
         square = "s\N{SUPERSCRIPT TWO}"
         text = (
             f"The data determine {counted:.1f} of {network.weights:,} directions among the "
-            f"weights, sum {square}/(1 + {square}) of the singular values s of the outputs' slopes in units "
-            "of noise and prior."
+            f"weights, sum {square}/(1 + {square}) of the singular values s of the outputs' slopes "
+            "in units of noise and prior."
         )
     yield Paragraph(text)
     vector = dataset["weights"].values[best, -1]
