@@ -102,6 +102,7 @@ def test_the_band_is_that_of_a_linear_network_solved_exactly() -> None:
     assert cost == pytest.approx(((keep @ e) ** 2).sum() / 2.0, rel=1e-4)
     assert low == pytest.approx((np.trace(keep @ keep) - around) / 2.0, rel=1e-4)
     assert high == pytest.approx((left + around) / 2.0, rel=1e-4)
+    assert run.dataset.attrs["linearised"] == pytest.approx(cost, rel=1e-4)
     shares = directions(run.problem, run.best.vector)
     np.testing.assert_allclose(np.sort(shares), 1.0 - np.linalg.eigvalsh(keep)[7::-1], rtol=1e-6)
 
@@ -139,6 +140,17 @@ def test_another_network_is_not_consistent() -> None:
     short = {"max_iter": 30}
     run = action.anneal(other, ladder=ONE, start=centre, options=short, baseline=False)
     assert finding(run, "chi-squared")[0] is False and run.verdict().mood == "bad"
+
+
+def test_noise_of_inputs_that_bends_the_network_is_not_judged() -> None:
+    """Inputs of N(0, 1) with noise of sd 0.4: many pairs cost less than linear ones would."""
+    action, pairs, centre = twin(0, M=1000, variance=0.16)
+    run = action.anneal(pairs, ladder=ONE, start=centre, baseline=False)
+    holds, text = finding(run, "chi-squared")
+    assert holds is None and "the network is not linear over the noise of the inputs" in text
+    small, pairs, centre = twin(0, M=1000, variance=0.16, factor=0.3)
+    run = small.anneal(pairs, ladder=ONE, start=centre, baseline=False)
+    assert finding(run, "chi-squared")[0] is False
 
 
 def test_pure_noise_is_not_learned() -> None:

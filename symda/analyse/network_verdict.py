@@ -10,7 +10,10 @@ of 2 tr (I - H)^2, at most 2 (n - p). Whatever d is, it is not less than tr (I -
 sum h^2 on average, what weights at the priors' means give; below that the noise is being fitted.
 Inputs that were measured are unknowns with a datum each and change no number. What equations that
 err still pay is counted in: at exact equations data cost more by what the errors pay, to first
-order, so the cost lies between the two.
+order, so the cost lies between the two. Where the noise of the inputs is so large that the network
+is not linear in it, inputs take up more than that (twins: never less), so that a cost above the
+band still says that something is wrong, and one within it nothing; this is asked by what the
+linearised network costs.
 """
 
 from __future__ import annotations
@@ -70,6 +73,7 @@ class _Lowest:
         self.weights, self.outputs = problem.network.weights, problem.outputs.size * problem.M
         self.count = float(dataset.attrs.get("determined", math.nan))
         self.squares = float(dataset.attrs.get("determined_squares", math.nan))
+        self.linear = float(dataset.attrs.get("linearised", math.nan))
         self.free = bool((problem.wd == 0.0).any())
 
     def minimum(self) -> Finding:
@@ -163,6 +167,13 @@ class _Lowest:
                 "holds the weights elsewhere, or the lowest level was not found"
             )
             return Finding(about, False, text)
+        bent = abs(self.linear - self.cost)
+        if bent > unit * around:
+            text += (
+                f", not above {band}; what lies below is not known: the network is not linear over "
+                f"the noise of the inputs, and would cost {self.linear:.6g} if it were"
+            )
+            return Finding(about, None, text)
         if self.cost + self.model < low:
             text += f", below {band}: the noise is being fitted, since the variances are too large"
             return Finding(about, False, text)

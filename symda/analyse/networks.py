@@ -76,6 +76,28 @@ def output_slopes(problem: NetworkProblem, W: FloatArray) -> Iterator[FloatArray
         yield _by_weights(p, X[:, : p.M], D[:, : p.M], V[:, : p.M])
 
 
+def _linearised(
+    problem: NetworkProblem, W: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return activities from the data, slopes, and L^-1 (M, L', L') of the outputs' noise."""
+    p = problem
+    X, D, R = p.forward(W), room(p.slopes, p.wide), room(p.rows, p.wide)
+    p.passes.linearise(W, X, D, R, p.M)
+    _, precision = p.cost(X[p.outputs] - p.y_out)
+    S = p.passes.covariance(W, X, D, None, 0.0, p.spread, p.M)
+    each = np.arange(p.outputs.size)
+    S[:, each, each] += 1.0 / precision[:, : p.M].T
+    return X, D, np.linalg.inv(np.linalg.cholesky(S * p.c_m))
+
+
+def linearised_cost(problem: NetworkProblem, W: FloatArray) -> float:
+    """Return what outputs and inputs cost, the equations exact and linear in the inputs' noise."""
+    p = problem
+    X, _, white = _linearised(p, W)
+    e = (X[p.outputs] - p.y_out)[:, : p.M]
+    return 0.5 * p.c_m * float((np.einsum("mkl,lm->mk", white, e) ** 2).sum())
+
+
 def _by_weights(problem: NetworkProblem, X: FloatArray, D: FloatArray, V: FloatArray) -> FloatArray:
     """Return D v x^T of each pair (M, W), added up over the uses of a weight."""
     layout, network = problem.layout, problem.network

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symda.analyse.network_levels import SAME
-from symda.analyse.networks import determined, directions, predict
+from symda.analyse.networks import determined, predict
 from symda.anneal.ladder import Ladder
 from symda.anneal.networks import (
     FIRST,
@@ -269,7 +269,7 @@ class NetworkAction:
         if run.reached and not problem.clock.stopped:
             # Ctrl-C leaves it out, and the run stays
             with contextlib.suppress(KeyboardInterrupt):
-                run.add_directions(directions(problem, run.best.vector))
+                run.add_directions()
         problem.clock = Clock()
         return run
 

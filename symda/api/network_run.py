@@ -19,6 +19,8 @@ from symda.analyse.networks import (
     LARGEST,
     Error,
     WeightPosterior,
+    directions,
+    linearised_cost,
     predict,
     prediction_error,
     weight_posterior,
@@ -254,12 +256,15 @@ class NetworkRun:
             )
             d.coords["training"] = list(trained)
 
-    def add_directions(self, shares: FloatArray | None) -> None:
-        """Keep how far the data determine each direction among the weights; None: not counted."""
+    def add_directions(self) -> None:
+        """Keep what the data determine at the lowest level, unless that takes too long."""
+        vector = self.best.vector
+        shares = directions(self.problem, vector)
         if shares is not None:
             self.dataset.attrs |= {
                 "determined": float(shares.sum()),
                 "determined_squares": float((shares**2).sum()),
+                "linearised": linearised_cost(self.problem, vector),
             }
 
     @property
