@@ -7,7 +7,7 @@ means. The fit leaves (I - H) e, H = J (J^T J + I)^-1 J^T, whose eigenvalues h =
 what `directions` has and of which the sum, p, is the number of directions that data determine. So
 twice what outputs and inputs cost has the mean tr (I - H) = n - p, n outputs in all, and a variance
 of 2 tr (I - H)^2, at most 2 (n - p). Whatever d is, it is not less than tr (I - H)^2 = n - 2 p +
-sum h^2 on average, what weights at the priors' means give; below that the noise is being fitted.
+sum h^2 on average, what weights at the priors' means give; below that variances are too large.
 Inputs that were measured are unknowns with a datum each and change no number. What equations that
 err still pay is counted in: at exact equations data cost more by what the errors pay, to first
 order, so the cost lies between the two. Where the noise of the inputs is so large that the network
@@ -175,7 +175,7 @@ class _Lowest:
             )
             return Finding(about, None, text)
         if self.cost + self.model < low:
-            text += f", below {band}: the noise is being fitted, since the variances are too large"
+            text += f", below {band}: the variances of inputs or outputs are too large"
             return Finding(about, False, text)
         return Finding(about, True, f"{text}, within {band}")
 
