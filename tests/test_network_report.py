@@ -72,6 +72,7 @@ def test_right_where_all_is_right(fitted) -> None:
     assert [f.about for f in verdict.findings] == QUESTIONS
     assert verdict.consistent and verdict.mood == "good"
     assert str(verdict).startswith("consistent with the data: data cost ")
+    assert run.table().attrs["verdict"] == str(verdict)
     first, *others = run.summary().splitlines()
     assert first == f"verdict: {verdict}" and others[:7] == verdict.lines()[1:]
 

@@ -202,9 +202,12 @@ class NetworkRun:
         """Distinct levels at the last rung: level, its parts, how many paths, the lowest of them.
 
         Levels that differ by less than a thousandth are one; `converged` is how many of its paths
-        are in a minimum as far as their solver can tell.
+        are in a minimum as far as their solver can tell. ``attrs["verdict"]`` is the verdict in a
+        sentence.
         """
-        return levels_of(self.dataset, self.problem)
+        table = levels_of(self.dataset, self.problem)
+        table.attrs["verdict"] = str(self.verdict())
+        return table
 
     def prediction_errors(self, pairs: Pairs, seed: int = 0) -> pd.DataFrame:
         """Return mean square errors on new pairs, eq. 15 of Abarbanel et al. 2017.
