@@ -3,8 +3,8 @@
 A twin of six layers of eight logistic neurons gives 60 noisy pairs. Weights and all activities are
 annealed together from ten starts, with a prior of the weights around a guess that is not the truth.
 What comes out stands beside the constant network and back-propagation with the same prior, start
-and time, in words, in numbers and on a page. The network is written as a module that needs only NumPy. Then a recurrent network, whose
-layers remember, learns from sequences.
+and time, in words, in numbers and on a page. The network is written as a module that needs only
+NumPy. Then a recurrent network, whose layers remember, learns from sequences.
 """
 
 import runpy

@@ -7,7 +7,8 @@ means. The fit leaves (I - H) e, H = J (J^T J + I)^-1 J^T, whose eigenvalues h =
 what `directions` has and of which the sum, p, is the number of directions that data determine. So
 twice what outputs and inputs cost has the mean tr (I - H) = n - p, n outputs in all, and a variance
 of 2 tr (I - H)^2, at most 2 (n - p). Whatever d is, it is not less than tr (I - H)^2 = n - 2 p +
-sum h^2 on average, what weights at the priors' means give; below that variances are too large.
+sum h^2 on average, what weights at the priors' means give. Below that variances are too large, or
+the network, which is not linear, fits more noise than its p directions.
 Inputs that were measured are unknowns with a datum each and change no number. What equations that
 err still pay is counted in: at exact equations data cost more by what the errors pay, to first
 order, so the cost lies between the two. Where the noise of the inputs is so large that the network
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Share of the level from which on errors of the equations matter.
 MODEL = 0.1
+#: Evidence is strong from here on, 2 log B = 10 of Kass and Raftery, J. Am. Stat. Assoc. 90 (1995).
+STRONG = 5.0
 #: Standard deviations on both sides of what is expected.
 SDS = 2.0
 
@@ -73,7 +76,9 @@ class _Lowest:
         self.weights, self.outputs = problem.network.weights, problem.outputs.size * problem.M
         self.count = float(dataset.attrs.get("determined", math.nan))
         self.squares = float(dataset.attrs.get("determined_squares", math.nan))
-        self.linear = float(dataset.attrs.get("linearised", math.nan))
+        self.volume = float(dataset.attrs.get("determined_volume", math.nan))
+        self.linear = float(dataset.attrs.get("carried_cost", math.nan))
+        self.carried = float(dataset.attrs.get("carried_volume", math.nan))
         self.free = bool((problem.wd == 0.0).any())
 
     def minimum(self) -> Finding:
@@ -107,13 +112,15 @@ class _Lowest:
             yield Finding("inputs", False, text)
 
     def learned(self) -> Finding:
-        """Ask whether more was gained over a constant than fitting noise gains.
+        """Ask whether the evidence is for the network rather than for a constant output.
 
-        Of outputs that are a constant and noise the fit takes away tr (I - (I - H)^2) =
-        2 p - sum h^2 on average, of any weights without a prior at most one each.
+        Laplace's approximation, MacKay, Neural Comp. 4 (1992) 448: what the network costs with its
+        priors, half of sum log(1 + s^2) for the weights that the data determine, and half the
+        logarithm by which noise of the inputs widens the outputs'. Weights without a prior cost
+        log(n)/2 each, Schwarz, Ann. Stat. 6 (1978) 461. The constant pays for nothing but its fit.
         """
         about, constant = "learned", float(self.dataset.attrs["constant"])
-        own = self.problem.outputs.size
+        own, unit = self.problem.outputs.size, self.problem.c_m
         if self.action >= constant:
             text = "a constant output fits no worse: nothing was learned"
             return Finding(about, False, text)
@@ -123,17 +130,20 @@ class _Lowest:
                 f"weights, no more than the {own} numbers of a constant output: nothing was learned"
             )
             return Finding(about, False, text)
-        gain = 2.0 * (constant - self.cost) / self.problem.c_m
-        known = not (self.free or math.isnan(self.squares))
-        most = 2.0 * self.count - self.squares if known else float(min(self.weights, self.outputs))
-        chance = max(most - own, 0.0) + SDS * math.sqrt(2.0 * most)
-        text = (
-            f"twice the logarithm of the likelihood is {gain:,.0f} above that of a constant "
-            f"output; fitting noise gains up to {chance:,.0f}"
-        )
-        if gain > chance:
+        if math.isnan(self.carried):
+            text = "not compared with a constant output: too many outputs"
+            return Finding(about, None, text)
+        known = not (self.free or math.isnan(self.volume))
+        paid = self.action / unit + self.volume
+        if not known:
+            paid = self.cost / unit + 0.5 * self.weights * math.log(self.outputs)
+        evidence = constant / unit - paid - self.carried
+        text = f"the logarithm of the evidence is {evidence:+,.1f} against a constant output"
+        if evidence > STRONG:
             return Finding(about, True, text)
-        return Finding(about, False if known else None, text)
+        if known and evidence < 0.0:
+            return Finding(about, False, f"{text}: nothing was learned but noise")
+        return Finding(about, None, f"{text}: whether more than noise was learned is not known")
 
     def solution(self) -> Finding:
         said = f"{percent(self.share)} of the level are errors of the equations"
@@ -175,7 +185,10 @@ class _Lowest:
             )
             return Finding(about, None, text)
         if self.cost + self.model < low:
-            text += f", below {band}: the variances of inputs or outputs are too large"
+            text += (
+                f", below {band}: the variances of inputs or outputs are too large, or noise is "
+                "being fitted"
+            )
             return Finding(about, False, text)
         return Finding(about, True, f"{text}, within {band}")
 
@@ -189,7 +202,7 @@ class _Lowest:
             return "not all weights have a prior, and how much noise they fit is not known"
         if self.share > MODEL:
             return "the equations err, by an Rf that is not that of the data"
-        if math.isnan(self.squares):
+        if math.isnan(self.squares) or math.isnan(self.linear):
             return "directions that the data determine were not counted, too many weights or pairs"
         return ""
 

@@ -76,26 +76,47 @@ def output_slopes(problem: NetworkProblem, W: FloatArray) -> Iterator[FloatArray
         yield _by_weights(p, X[:, : p.M], D[:, : p.M], V[:, : p.M])
 
 
-def _linearised(
+def _noise(
     problem: NetworkProblem, W: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return activities from the data, slopes, and L^-1 (M, L', L') of the outputs' noise."""
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return activities, slopes, covariance (M, L', L') of the outputs, own precision (M, L')."""
     p = problem
     X, D, R = p.forward(W), room(p.slopes, p.wide), room(p.rows, p.wide)
     p.passes.linearise(W, X, D, R, p.M)
     _, precision = p.cost(X[p.outputs] - p.y_out)
+    own = precision[:, : p.M].T
     S = p.passes.covariance(W, X, D, None, 0.0, p.spread, p.M)
     each = np.arange(p.outputs.size)
-    S[:, each, each] += 1.0 / precision[:, : p.M].T
-    return X, D, np.linalg.inv(np.linalg.cholesky(S * p.c_m))
+    S[:, each, each] += 1.0 / own
+    return X, D, S, own
 
 
-def linearised_cost(problem: NetworkProblem, W: FloatArray) -> float:
-    """Return what outputs and inputs cost, the equations exact and linear in the inputs' noise."""
+@dataclass(frozen=True)
+class Carried:
+    """What the noise of inputs does at the outputs, the equations exact and linear in it.
+
+    Attributes
+    ----------
+    cost : float
+        What outputs and inputs cost.
+    volume : float
+        Half the logarithm of the determinant of the outputs' covariance over that of their own.
+    """
+
+    cost: float
+    volume: float
+
+
+def carried(problem: NetworkProblem, W: FloatArray) -> Carried | None:
+    """Return it; None where that takes more than `MOST` multiplications."""
     p = problem
-    X, _, white = _linearised(p, W)
-    e = (X[p.outputs] - p.y_out)[:, : p.M]
-    return 0.5 * p.c_m * float((np.einsum("mkl,lm->mk", white, e) ** 2).sum())
+    if p.M * p.outputs.size**3 > MOST:
+        return None
+    X, _, S, own = _noise(p, W)
+    e = (X[p.outputs] - p.y_out)[:, : p.M].T
+    cost = 0.5 * float((e * np.linalg.solve(S, e[..., None])[..., 0]).sum())
+    volume = 0.5 * float((np.linalg.slogdet(S)[1] + np.log(own).sum(axis=1)).sum())
+    return Carried(cost, volume)
 
 
 def _by_weights(problem: NetworkProblem, X: FloatArray, D: FloatArray, V: FloatArray) -> FloatArray:

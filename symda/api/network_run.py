@@ -19,8 +19,8 @@ from symda.analyse.networks import (
     LARGEST,
     Error,
     WeightPosterior,
+    carried,
     directions,
-    linearised_cost,
     predict,
     prediction_error,
     weight_posterior,
@@ -261,14 +261,15 @@ class NetworkRun:
 
     def add_directions(self) -> None:
         """Keep what the data determine at the lowest level, unless that takes too long."""
-        vector = self.best.vector
-        shares = directions(self.problem, vector)
+        vector, attrs = self.best.vector, self.dataset.attrs
+        shares, noise = directions(self.problem, vector), carried(self.problem, vector)
         if shares is not None:
-            self.dataset.attrs |= {
-                "determined": float(shares.sum()),
-                "determined_squares": float((shares**2).sum()),
-                "linearised": linearised_cost(self.problem, vector),
-            }
+            attrs["determined"] = float(shares.sum())
+            attrs["determined_squares"] = float((shares**2).sum())
+            # 1 + s^2 is 1/(1 - h)
+            attrs["determined_volume"] = -0.5 * float(np.log1p(-shares).sum())
+        if noise is not None:
+            attrs["carried_cost"], attrs["carried_volume"] = noise.cost, noise.volume
 
     @property
     def trained(self) -> dict[str, float]:
