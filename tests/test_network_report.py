@@ -321,6 +321,9 @@ def test_the_page_holds_what_the_run_says(fitted, page: str) -> None:
     beside = {row[0]: row[1:] for row in rows_of(page, "Levels, and errors on new pairs")}
     errors = run.prediction_errors(pairs[:20])
     assert list(beside) == list(errors.index)
+    lowest = errors.loc["lowest level"]
+    said = f"new pairs: lowest level {lowest['error']:.4g} +- {lowest['standard error']:.2g}, const"
+    assert said in run.summary(pairs[:20]) and "new pairs" not in run.summary()
     for name, (level, error, standard) in beside.items():
         assert float(error) == pytest.approx(errors["error"][name], rel=1e-3)
         assert float(standard) == pytest.approx(errors["standard error"][name], rel=0.05)

@@ -314,8 +314,14 @@ class NetworkRun:
         """
         return network_verdict(self.dataset, self.problem)
 
-    def summary(self) -> str:
-        """Return in words the verdict, what was found, and what it stands beside."""
+    def summary(self, new: Pairs | None = None) -> str:
+        """Return in words the verdict, what was found, and what it stands beside.
+
+        Parameters
+        ----------
+        new : Pairs, optional
+            Pairs that were not fitted: prediction errors on them are given too.
+        """
         d, p = self.dataset, self.problem
         taken = int(d.attrs.get("taken_up", 0))
         first, *rest = self.verdict().lines()
@@ -351,6 +357,10 @@ class NetworkRun:
                 f"{taken} of the paths began on the last rung, at weights of back-propagation, "
                 "which had ended lower than all others"
             )
+        if new is not None:
+            errors = self.prediction_errors(new).itertuples(name=None)
+            said = ", ".join(f"{name} {error:.4g} +- {sd:.2g}" for name, error, sd in errors)
+            lines.append(f"mean square error on {len(new)} new pairs: {said}")
         return "\n".join([*lines, *ends(d)])
 
     def __repr__(self) -> str:
