@@ -138,7 +138,8 @@ class _Lowest:
         if not known:
             paid = self.cost / unit + 0.5 * self.weights * math.log(self.outputs)
         evidence = constant / unit - paid - self.carried
-        text = f"the logarithm of the evidence is {evidence:+,.1f} against a constant output"
+        how = f"{abs(evidence):,.1f} {'above' if evidence >= 0.0 else 'below'}"
+        text = f"the logarithm of the evidence is {how} that of a constant output"
         if evidence > STRONG:
             return Finding(about, True, text)
         if known and evidence < 0.0:
