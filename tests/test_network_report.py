@@ -111,9 +111,8 @@ def test_the_band_is_that_of_a_linear_network_solved_exactly() -> None:
     both = np.eye(2 * M) + J @ J.T
     evidence = -(e @ np.linalg.solve(both, e) + np.linalg.slogdet(both)[1]) / 2.0
     constant = ((y - y.mean(axis=0)) ** 2).sum() / VARIANCE / 2.0
-    said = float(
-        re.findall(r"([+-][\d,.]+) against", finding(run, "learned")[1])[0].replace(",", "")
-    )
+    words = finding(run, "learned")[1].replace(",", "")
+    said = float(re.findall(r"is ([\d.]+) above that of a constant", words)[0])
     assert said == pytest.approx(evidence + constant, abs=0.1)
     shares = directions(run.problem, run.best.vector)
     np.testing.assert_allclose(np.sort(shares), 1.0 - np.linalg.eigvalsh(keep)[7::-1], rtol=1e-6)
