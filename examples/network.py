@@ -3,8 +3,8 @@
 A twin of six layers of eight logistic neurons gives 60 noisy pairs. Weights and all activities are
 annealed together from ten starts, with a prior of the weights around a guess that is not the truth.
 What comes out stands beside the constant network and back-propagation with the same prior, start
-and time. The network is written as a module that needs only NumPy. Then a recurrent network, whose
-layers remember, learns from sequences.
+and time, in words, in numbers and on a page. The network is written as a module that needs only
+NumPy. Then a recurrent network, whose layers remember, learns from sequences.
 """
 
 import runpy
@@ -44,11 +44,14 @@ print(run.summary())
 errors = run.prediction_errors(new)
 print(errors.round(5))
 run.plot_levels("network-levels.png")
+run.report("network.html", new=new)
 
 lowest = float(errors["error"]["lowest level"])
 assert lowest < 0.6 * float(errors["error"]["constant"]), "the network has learned something"
 assert run.reached >= 10
 assert run.best.action < run.dataset.attrs["constant"]
+holds = {finding.about: finding.holds for finding in run.verdict().findings}
+assert holds["learned"] and holds["solution"], "a constant explains less, and the equations hold"
 
 # A module, with its weights beside it, that predicts with NumPy alone.
 run.best.to_numpy().save("trained_network.py")

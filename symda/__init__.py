@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         step_map,
         twin,
     )
+    from symda.api.network import NetworkAction
+    from symda.api.network_run import NetworkRun
     from symda.declare import (
         Binomial,
         Censored,
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
         time,
     )
     from symda.declare.factory import Model
+    from symda.declare.network import Network
     from symda.discretise import INTEGRATORS, SCHEMES, Scheme, Tableau
     from symda.errors import (
         BuildError,
@@ -102,6 +105,9 @@ __all__ = [
     "Model",
     "ModelError",
     "NegativeBinomial",
+    "Network",
+    "NetworkAction",
+    "NetworkRun",
     "Normal",
     "Nudged",
     "Observations",
@@ -151,10 +157,13 @@ _NAMES = {
     "symda.anneal": "Auto Ladder Nudged Population Shooting Simulated Window",
     "symda.api": "Action BoundarySolution Run StepMap Trajectory anneal boundary_value integrate "
     "load simulate step_map twin",
+    "symda.api.network": "NetworkAction",
+    "symda.api.network_run": "NetworkRun",
     "symda.declare": "Binomial Censored Density Distribution Gamma HalfNormal Huber LogNormal "
     "Measurement MechanicalModel NegativeBinomial Normal Poisson StudentT Uniform control exprel "
     "forcing measured parameter parameters site state states time",
     "symda.declare.factory": "Model",
+    "symda.declare.network": "Network",
     "symda.discretise": "INTEGRATORS SCHEMES Scheme Tableau",
     "symda.errors": "BuildError DataError InputError ModelError OptionError SolveError SymdaError",
     "symda.observe": "Experiments Grid Observations Pairs Pulses Samples",

@@ -76,6 +76,49 @@ def output_slopes(problem: NetworkProblem, W: FloatArray) -> Iterator[FloatArray
         yield _by_weights(p, X[:, : p.M], D[:, : p.M], V[:, : p.M])
 
 
+def _noise(
+    problem: NetworkProblem, W: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return activities, slopes, covariance (M, L', L') of the outputs, own precision (M, L')."""
+    p = problem
+    X, D, R = p.forward(W), room(p.slopes, p.wide), room(p.rows, p.wide)
+    p.passes.linearise(W, X, D, R, p.M)
+    _, precision = p.cost(X[p.outputs] - p.y_out)
+    own = precision[:, : p.M].T
+    S = p.passes.covariance(W, X, D, None, 0.0, p.spread, p.M)
+    each = np.arange(p.outputs.size)
+    S[:, each, each] += 1.0 / own
+    return X, D, S, own
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What the noise of inputs does at the outputs, the equations exact and linear in it.
+
+    Attributes
+    ----------
+    cost : float
+        What outputs and inputs cost.
+    volume : float
+        Half the logarithm of the determinant of the outputs' covariance over that of their own.
+    """
+
+    cost: float
+    volume: float
+
+
+def carried(problem: NetworkProblem, W: FloatArray) -> Carried | None:
+    """Return it; None where that takes more than `MOST` multiplications."""
+    p = problem
+    if p.M * p.outputs.size**3 > MOST:
+        return None
+    X, _, S, own = _noise(p, W)
+    e = (X[p.outputs] - p.y_out)[:, : p.M].T
+    cost = 0.5 * float((e * np.linalg.solve(S, e[..., None])[..., 0]).sum())
+    volume = 0.5 * float((np.linalg.slogdet(S)[1] + np.log(own).sum(axis=1)).sum())
+    return Carried(cost, volume)
+
+
 def _by_weights(problem: NetworkProblem, X: FloatArray, D: FloatArray, V: FloatArray) -> FloatArray:
     """Return D v x^T of each pair (M, W), added up over the uses of a weight."""
     layout, network = problem.layout, problem.network
@@ -95,16 +138,16 @@ def _by_weights(problem: NetworkProblem, X: FloatArray, D: FloatArray, V: FloatA
     return found
 
 
-def determined(problem: NetworkProblem, W: FloatArray) -> float:
-    """Count the directions among the weights that the data determine rather than the prior.
+def directions(problem: NetworkProblem, W: FloatArray) -> FloatArray | None:
+    """Return how far the data, rather than the prior, determine each direction among the weights.
 
-    sum s^2/(1 + s^2), s the singular values of the outputs' slopes in units of the noise and of the
+    s^2/(1 + s^2), s the singular values of the outputs' slopes in units of the noise and of the
     prior; without a prior directions count in which a weight of 1 changes outputs by the noise.
-    nan where that takes a matrix larger than `LARGEST`, or more than `MOST` multiplications.
+    None where that takes a matrix larger than `LARGEST`, or more than `MOST` multiplications.
     """
     data, least = problem.outputs.size * problem.M, min(W.size, problem.outputs.size * problem.M)
     if least > LARGEST or data * W.size * least > MOST:
-        return float("nan")
+        return None
     unit = np.sqrt(np.where(problem.wd > 0.0, problem.wd / problem.c_m, 1.0))
     each = (J / unit for J in output_slopes(problem, W))
     if W.size <= data:
@@ -113,7 +156,14 @@ def determined(problem: NetworkProblem, W: FloatArray) -> float:
         J = np.concatenate(list(each))
         gram = J @ J.T
     s = np.maximum(np.linalg.eigvalsh(gram), 0.0)
-    return float((s / (1.0 + s)).sum())
+    shares: FloatArray = s / (1.0 + s)
+    return shares
+
+
+def determined(problem: NetworkProblem, W: FloatArray) -> float:
+    """Count the directions that the data determine: the sum of `directions`, nan: too many."""
+    shares = directions(problem, W)
+    return float("nan") if shares is None else float(shares.sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,7 +46,8 @@ class Finding:
     ----------
     about : str
         ``minimum``, ``stiff``, ``solution``, ``scheme``, ``chi-squared``, ``residuals``, ``free
-        run``, ``smooth``, ``bounds``, ``determined`` or ``level``.
+        run``, ``smooth``, ``bounds``, ``determined`` or ``level``; of networks also
+        ``back-propagation``, ``inputs`` and ``learned``.
     holds : bool or None
         Whether all is well; None: it could not be looked at.
     text : str

@@ -129,8 +129,8 @@ def anneal(
                 "interrupted": int(interrupted),
                 **({"coarse": 1} if found.coarse else {}),
                 "provenance": provenance(
-                    problem=problem,
-                    source=kernels_payload.source,
+                    problem=problem.digest,
+                    source=kernels_payload.source.digest,
                     seconds=time.monotonic() - began,
                     climb_seconds=found.seconds,
                     settings={

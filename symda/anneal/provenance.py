@@ -8,32 +8,27 @@ import os
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from symda.emit.source import Source
-    from symda.observe import Problem
 
 PACKAGES = ("symda", "numpy", "scipy", "sympy", "casadi", "cython", "xarray", "loky")
 
 
 def provenance(
     *,
-    problem: Problem,
-    source: Source,
+    problem: str,
+    source: str | None,
     seconds: float,
     climb_seconds: float,
     settings: Mapping[str, object],
 ) -> str:
-    """Return JSON: digests of problem and source, versions, settings, machine and times.
+    """Return JSON: the digests of problem and source, versions, settings, machine and times.
 
     Versions come from package metadata, so nothing is imported for them.
     """
     record = {
-        "problem": problem.digest,
-        "source": source.digest,
+        "problem": problem,
+        "source": source,
         "versions": {"python": platform.python_version(), **_versions()},
         "settings": settings,
         "platform": platform.platform(),

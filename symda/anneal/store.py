@@ -88,6 +88,12 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     """
     dataset = load_any(path)
     where = f"load: {str(_file('load', path))!r}"
+    if "network" in dataset.attrs:
+        raise DataError(
+            f"{where} is the run of a network, which is read with the pairs it was fitted to: "
+            "sd.Action(network).load(path, pairs); in a shell symda report RUN --model MODEL.py, "
+            "with `model` and `pairs` in MODEL.py."
+        )
     absent = missing(dataset)
     if absent:
         more = f" and {len(absent) - LISTED} more" if len(absent) > LISTED else ""

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from symda.analyse.network_levels import SAME
 from symda.analyse.networks import determined, predict
 from symda.anneal.ladder import Ladder
 from symda.anneal.networks import (
@@ -25,9 +26,10 @@ from symda.anneal.networks import (
     spread_of,
     start_weights,
 )
+from symda.anneal.provenance import provenance
 from symda.anneal.store import load_any
 from symda.api.network_dataset import constant_level, lowest_level, network_dataset, train_all
-from symda.api.network_run import SAME, NetworkRun
+from symda.api.network_run import NetworkRun
 from symda.api.network_warnings import warn_of
 from symda.build.network import network_passes
 from symda.build.network_layout import Layout
@@ -36,6 +38,7 @@ from symda.declare import StudentT
 from symda.declare.network import Network
 from symda.errors import DataError, OptionError
 from symda.observe.pairs import Pairs
+from symda.registry import changed_options
 from symda.solve.network.clock import Clock
 from symda.solve.network.problem import Averaging, NetworkProblem
 from symda.solve.network.solvers import network_solver
@@ -98,8 +101,25 @@ class NetworkAction:
         """Return the network, its action and the gradient by back-propagation, to read."""
         return network_equations(self.network, self.averaging, self.df)
 
+    def report(self, path: str | Path) -> Path:
+        """Write all there is to read of this action: network, equations, emitted source.
+
+        Parameters
+        ----------
+        path : str or Path
+            ``.html``: one page that needs nothing else; ``.md`` or ``.tex``.
+
+        Raises
+        ------
+        OptionError
+            If the suffix is another, or the file cannot be written.
+        """
+        from symda.api.report import report_network
+
+        return report_network(self.network, self.averaging, self.df, path)
+
     @property
-    def source(self) -> Source:
+    def emitted(self) -> Source:
         """The emitted Cython: passes through any network with these activations."""
         from symda.build.network import network_source
 
@@ -225,13 +245,31 @@ class NetworkAction:
             "time_limit": float("nan") if time_limit is None else time_limit,
             "failed": json.dumps(failed),
             "taken_up": len(extra),
+            "provenance": provenance(
+                problem=problem.digest,
+                source=None,
+                seconds=time.perf_counter() - began,
+                climb_seconds=seconds,
+                settings={
+                    **({} if ladder is None else asdict(ladder)),
+                    "paths": count,
+                    "seed": seed,
+                    "solver": chosen.name,
+                    "solver_options": changed_options(chosen),
+                    "start": start if start is None or isinstance(start, str) else "given",
+                    "workers": workers,
+                    "threads": threads,
+                    "time_limit": time_limit,
+                    "baseline": baseline,
+                },
+            ),
         }
         run = NetworkRun(dataset, self.network, problem)
         run.add_training(trained)
         if run.reached and not problem.clock.stopped:
             # Ctrl-C leaves it out, and the run stays
             with contextlib.suppress(KeyboardInterrupt):
-                dataset.attrs["determined"] = determined(problem, run.best.vector)
+                run.add_directions()
         problem.clock = Clock()
         return run
 

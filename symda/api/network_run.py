@@ -13,14 +13,19 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from symda.analyse.network_levels import SAME, beside, climbed, ends, levels_of
+from symda.analyse.network_verdict import network_verdict
 from symda.analyse.networks import (
     LARGEST,
     Error,
     WeightPosterior,
+    carried,
+    directions,
     predict,
     prediction_error,
     weight_posterior,
 )
+from symda.analyse.verdict import Verdict
 from symda.anneal.store import save
 from symda.api.network_export import NumpyNetwork, layers_of, to_numpy, to_onnx, to_torch
 from symda.declare.network import Network
@@ -28,22 +33,12 @@ from symda.errors import DataError, OptionError
 from symda.observe.pairs import Pairs
 from symda.solve.network.problem import NetworkProblem
 from symda.solve.network.training import Training
-from symda.status import Reason, Status
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from torch import nn
-
-#: Levels of which one differs from the next lower by less than this share of it are one.
-SAME = 1e-3
-
-
-def _beside(level: float, lowest: float) -> str:
-    if level < 10.0 * lowest:
-        return f"{level / lowest - 1.0:+.2%} from the lowest"
-    return f"{level / lowest:.3g} times the lowest" if lowest > 0.0 else "where the lowest is 0"
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,8 +160,7 @@ class NetworkRun:
     @property
     def order(self) -> list[int]:
         """Paths that climbed the whole ladder, the lowest first."""
-        last = self.dataset["action"].values[:, -1]
-        return [int(k) for k in np.argsort(last, kind="stable") if np.isfinite(last[k])]
+        return climbed(self.dataset)
 
     def __getitem__(self, path: int) -> NetworkPath:
         """Return a path at the last rung."""
@@ -208,31 +202,12 @@ class NetworkRun:
         """Distinct levels at the last rung: level, its parts, how many paths, the lowest of them.
 
         Levels that differ by less than a thousandth are one; `converged` is how many of its paths
-        are in a minimum as far as their solver can tell.
+        are in a minimum as far as their solver can tell. ``attrs["verdict"]`` is the verdict in a
+        sentence.
         """
-        ended = self.dataset["status"].values[:, -1] == Status.CONVERGED.code
-        rows: list[dict[str, float]] = []
-        nothing = self.problem.rounding(float(self.dataset["rf"][-1]))
-        for k in self.order:
-            one = self.at(k)
-            if rows and one.action <= max(rows[-1]["level"] * (1.0 + SAME), nothing):
-                rows[-1]["paths"] += 1
-                rows[-1]["converged"] += int(ended[k])
-                continue
-            rows.append(
-                {
-                    "level": one.action,
-                    "measurement": one.measurement_term,
-                    "model": one.model_term,
-                    "prior": one.prior_term,
-                    "paths": 1,
-                    "converged": int(ended[k]),
-                    "path": k,
-                }
-            )
-        whole = {"paths": int, "converged": int, "path": int}
-        columns = ["level", "measurement", "model", "prior", *whole]
-        return pd.DataFrame(rows, columns=columns).astype(whole)
+        table = levels_of(self.dataset, self.problem)
+        table.attrs["verdict"] = str(self.verdict())
+        return table
 
     def prediction_errors(self, pairs: Pairs, seed: int = 0) -> pd.DataFrame:
         """Return mean square errors on new pairs, eq. 15 of Abarbanel et al. 2017.
@@ -284,6 +259,18 @@ class NetworkRun:
             )
             d.coords["training"] = list(trained)
 
+    def add_directions(self) -> None:
+        """Keep what the data determine at the lowest level, unless that takes too long."""
+        vector, attrs = self.best.vector, self.dataset.attrs
+        shares, noise = directions(self.problem, vector), carried(self.problem, vector)
+        if shares is not None:
+            attrs["determined"] = float(shares.sum())
+            attrs["determined_squares"] = float((shares**2).sum())
+            # 1 + s^2 is 1/(1 - h)
+            attrs["determined_volume"] = -0.5 * float(np.log1p(-shares).sum())
+        if noise is not None:
+            attrs["carried_cost"], attrs["carried_volume"] = noise.cost, noise.volume
+
     @property
     def trained(self) -> dict[str, float]:
         """Levels of back-propagation, by method; empty where it was not run."""
@@ -317,11 +304,30 @@ class NetworkRun:
             )
         return weight_posterior(self.problem, self.best.vector)
 
-    def summary(self) -> str:
-        """Return in words what was found, what it stands beside, and what was not checked."""
+    def verdict(self) -> Verdict:
+        """Judge the run by its lowest path, by what it stands beside, and by how often it was met.
+
+        Print it, or read its `findings`, one for each question: whether the path converged; whether
+        back-propagation ended lower; whether more was learned than a constant; what errors of the
+        equations are left; whether data cost what their noise lets expect; what the data determine;
+        how often the level was met.
+        """
+        return network_verdict(self.dataset, self.problem)
+
+    def summary(self, new: Pairs | None = None) -> str:
+        """Return in words the verdict, what was found, and what it stands beside.
+
+        Parameters
+        ----------
+        new : Pairs, optional
+            Pairs that were not fitted: prediction errors on them are given too.
+        """
         d, p = self.dataset, self.problem
         taken = int(d.attrs.get("taken_up", 0))
+        first, *rest = self.verdict().lines()
         lines = [
+            f"verdict: {first}",
+            *rest,
             f"{d.attrs['network']}, {len(p.pairs)} pairs: {p.pairs.inputs.shape[-1]} inputs, "
             f"{p.pairs.outputs.shape[-1]} outputs",
             f"{d.sizes['path'] - taken} starts, {d.sizes['beta']} rungs, Rf from "
@@ -329,7 +335,7 @@ class NetworkRun:
             f"({d.attrs['kind']}), {d.attrs['seconds']:.2f} s",
         ]
         if not self.reached:
-            return "\n".join([*lines, "No path reached the last rung.", *self._ends()])
+            return "\n".join([*lines, *ends(d)])
         table, best = self.table(), self.best
         low = table.iloc[0]
         lines.append(
@@ -339,88 +345,58 @@ class NetworkRun:
         )
         if len(table) > 1:
             second = float(table["level"].iloc[1])
-            lines.append(f"second level {second:.6g}, {_beside(second, best.action)}")
+            lines.append(f"second level {second:.6g}, {beside(second, best.action)}")
         lines.append(f"the constant network has {d.attrs['constant']:.6g}")
         for name, level in self.trained.items():
             lines.append(
                 f"back-propagation ({name}; same prior, starts and time; then inputs moved as the "
-                f"action lets them): level {level:.6g}, {_beside(level, best.action)}"
+                f"action lets them): level {level:.6g}, {beside(level, best.action)}"
             )
         if taken:
             lines.append(
                 f"{taken} of the paths began on the last rung, at weights of back-propagation, "
                 "which had ended lower than all others"
             )
-        if not self.trained:
-            lines.append(
-                "not compared with back-propagation (baseline=False, or there was no time)"
-            )
-        if np.isnan(self.determined):
-            lines.append(
-                "directions that the data determine: not counted, too many weights or pairs"
-            )
-        else:
-            lines.append(
-                f"the data determine {self.determined:.1f} of {self.network.weights} directions "
-                "among the weights"
-            )
-        return "\n".join([*lines, *self._cautions(), *self._ends()])
-
-    def _cautions(self) -> list[str]:
-        """Return what keeps the numbers from meaning what they seem to."""
-        best, found = self.best, []
-        lower = {k: v for k, v in self.trained.items() if v < best.action * (1.0 - SAME)}
-        if lower:
-            found.append(
-                f"caution: back-propagation ({', '.join(lower)}) ended lower: the lowest level was "
-                "not found; try more paths, or another start or solver"
-            )
-        if best.action >= self.dataset.attrs["constant"]:
-            found.append("caution: a constant output fits no worse: nothing was learned")
-        if self.problem.unmeasured.size and not self.problem.xd:
-            found.append(
-                "caution: inputs without data or prior can memorise the outputs: levels say nothing"
-            )
-        if (self.problem.wd == 0.0).any() and self.network.weights > self.problem.outputs.size * (
-            self.problem.M
-        ):
-            found.append("caution: more weights than outputs, and not all have a prior")
-        if best.model_term > 0.1 * best.action:
-            share = best.model_term / best.action
-            found.append(
-                f"caution: {share:.0%} of the level are errors of the equations; predictions are "
-                "made without them, so a higher last Rf may predict better"
-            )
-        return found
-
-    def _ends(self) -> list[str]:
-        """Return how paths ended that did not converge at the last rung."""
-        d, found = self.dataset, []
-        converged = Status.CONVERGED.code
-        codes = d["status"].values[:, -1]
-        for k in self.order[:1]:
-            if codes[k] != converged:
-                reason = Reason.of(int(d["reason"].values[k, -1]))
-                why = "its steps gain too little" if reason is Reason.CREEPING else reason
-                found.append(f"caution: the lowest path did not converge: {why}")
-        others = sum(codes[k] != converged for k in self.order[1:])
-        if others:
-            found.append(f"{others} other paths did not converge at the last rung")
-        ran = d["status"].values != Status.NOT_RUN.code
-        broken = int((ran & ~np.isfinite(d["action"].values)).any(axis=1).sum())
-        if broken:
-            found.append(f"{broken} paths ended where the action is not finite")
-        failed: dict[str, str] = json.loads(d.attrs.get("failed", "{}"))
-        found += [f"path {k} failed, {why}" for k, why in failed.items()]
-        late = d.sizes["path"] - self.reached - broken - len(failed)
-        if late > 0:
-            limit = float(d.attrs["time_limit"])
-            within = "(interrupted)" if np.isnan(limit) else f"within time_limit={limit:g} s"
-            found.append(f"{late} paths did not reach the last rung {within}")
-        return found
+        if new is not None:
+            errors = self.prediction_errors(new).itertuples(name=None)
+            said = ", ".join(f"{name} {error:.4g} +- {sd:.2g}" for name, error, sd in errors)
+            lines.append(f"mean square error on {len(new)} new pairs: {said}")
+        return "\n".join([*lines, *ends(d)])
 
     def __repr__(self) -> str:
         return f"<NetworkRun\n{self.summary()}\n>"
+
+    def report(self, path: str | Path, *, new: Pairs | None = None) -> Path:
+        """Write all there is to read of this run.
+
+        Verdict, levels beside those of the constant network and of back-propagation, how rungs
+        ended, the directions that the data determine, the network and its equations, how to repeat
+        it, settings, versions, times, and the emitted source.
+
+        Parameters
+        ----------
+        path : str or Path
+            ``.html``: one page that needs nothing else; ``.md`` or ``.tex`` with figures in a
+            folder beside it.
+        new : Pairs, optional
+            Pairs that were not fitted: prediction errors on them are given beside the levels.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        OptionError
+            If the suffix is another, or the file cannot be written.
+        DataError
+            If the new pairs are not of this network.
+        """
+        from symda.api.report import report_network_run
+
+        errors = None if new is None or not self.reached else self.prediction_errors(new)
+        return report_network_run(self.dataset, self.problem, path, errors)
 
     def plot_levels(self, path: str | Path | None = None, ax: Axes | None = None) -> Figure:
         """Plot the level of every path against Rf; see `symda.show.networks.plot_levels`."""
@@ -428,7 +404,7 @@ class NetworkRun:
 
         return plot_levels(self.dataset, self.trained, path, ax)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path) -> Path:
         """Write the dataset as NetCDF; ``action.load(path, pairs)`` makes a run of it again.
 
         Raises
@@ -436,4 +412,4 @@ class NetworkRun:
         DataError
             If the file cannot be written; what was there before stays.
         """
-        save(self.dataset, path)
+        return save(self.dataset, path)

@@ -11,16 +11,22 @@ import numpy as np
 import sympy as sp
 
 from symda.analyse import best_path, free_parameters, last_rung
+from symda.analyse.network_levels import climbed
+from symda.analyse.networks import LARGEST as LARGEST_POSTERIOR
+from symda.analyse.networks import weight_posterior
 from symda.api.mathematics import Mathematics
 from symda.api.same import check_equations
 from symda.declare import LatticeModel, MechanicalModel, Model
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
+    from symda.declare.network import Network
     from symda.show.report import Part, Picture
     from symda.show.states import Truth
+    from symda.solve.network.problem import NetworkProblem
     from symda.typeset.display import Section
 
 #: Sections of an action's equations that say what was declared, before given initial values; the
@@ -83,6 +89,58 @@ def report_run(
     )
     document = Document(str(dataset.attrs["model"]), subtitle, tuple(parts), _colophon())
     return write(document, path)
+
+
+def report_network(network: Network, averaging: str, df: float | None, path: str | Path) -> Path:
+    """Write the report of a network's action; see `NetworkAction.report`."""
+    from symda.show.report import Document, check_target, count, write
+
+    check_target(path)
+    subtitle = (
+        f"Network of {count(len(network.nodes), 'node')} with {count(network.weights, 'weight')}."
+    )
+    parts = _network(network, averaging, df)
+    return write(Document(network.name, subtitle, parts, _colophon()), path)
+
+
+def report_network_run(
+    dataset: xr.Dataset, problem: NetworkProblem, path: str | Path, errors: pd.DataFrame | None
+) -> Path:
+    """Write the report of a network's run; see `NetworkRun.report`."""
+    from symda.show.report import Document, check_target, network_found, network_history, write
+
+    check_target(path)
+    network = problem.network
+    posterior = None
+    counted = np.isfinite(dataset.attrs.get("determined", np.nan))
+    if counted and network.weights <= LARGEST_POSTERIOR and (problem.wd > 0.0).all():
+        vector = dataset["weights"].values[climbed(dataset)[0], -1]
+        posterior = weight_posterior(problem, vector)
+    declared = _network(network, problem.averaging, problem.df)
+    parts = (
+        *network_found(dataset, problem, errors, posterior),
+        *declared,
+        *network_history(dataset),
+    )
+    finished = json.loads(dataset.attrs["provenance"])["finished"]
+    subtitle = (
+        f"Annealing run of a network, {dataset.sizes['path']} paths over {dataset.sizes['beta']} "
+        f"values of Rf; solver {dataset.attrs['solver']}; "
+        f"finished {finished[:16].replace('T', ' ')} UTC."
+    )
+    return write(Document(network.name, subtitle, parts, _colophon()), path)
+
+
+def _network(network: Network, averaging: str, df: float | None) -> tuple[Part, ...]:
+    from symda.build.network import network_source
+    from symda.show.report import emitted, network_declared
+    from symda.typeset.network import network_equations
+
+    sections = network_equations(network, averaging, df).sections
+    source = emitted(
+        [("Passes through any network with these activations", network_source(network))]
+    )
+    return network_declared(network, averaging, df, sections), source
 
 
 def run_latex(dataset: xr.Dataset, best: Mapping[str, float] | None) -> str:

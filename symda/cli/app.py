@@ -27,7 +27,8 @@ ModelArgument = Annotated[
     typer.Argument(
         metavar="MODEL.py",
         help="Python file that defines `model`, and may define `measured`, `scheme`, "
-        "`model_error`, `averaging`, `matrix_free`, `exact_initial`, `variance` or `covariance`.",
+        "`model_error`, `averaging`, `matrix_free`, `exact_initial`, `variance` or `covariance`; "
+        "of a network `averaging`, `noise` and `pairs`.",
         show_default=False,
     ),
 ]
@@ -90,16 +91,25 @@ def derive(
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX (amsmath).")] = False,
 ) -> None:
     """Print the mathematics of a model."""
+    from symda.api import Action
     from symda.cli.console import say
     from symda.cli.files import action_to_read
+    from symda.errors import OptionError
 
     action = action_to_read(model)
     shown: list[Readable] = []
-    if continuous:
-        shown += [action.lagrangian(), action.euler_lagrange()]
-        shown += [action.hamiltonian(), action.hamilton()]
-    if discrete:
-        shown.append(action.discrete_euler_lagrange())
+    if not isinstance(action, Action):
+        if continuous or discrete:
+            raise OptionError(
+                f"derive: {model.name} declares a network, which has no equations of motion; leave "
+                "out --continuous and --discrete."
+            )
+    else:
+        if continuous:
+            shown += [action.lagrangian(), action.euler_lagrange()]
+            shown += [action.hamiltonian(), action.hamilton()]
+        if discrete:
+            shown.append(action.discrete_euler_lagrange())
     text = [part.latex() if latex else str(part) for part in shown or [action.equations()]]
     say(("" if latex else "\n\n").join(text), verbatim=True)
 
@@ -259,7 +269,7 @@ def anneal(
     """Find the paths and parameters of least action for your data."""
     from symda import api
     from symda.anneal import Settings
-    from symda.cli import files
+    from symda.cli import files, parse
     from symda.cli import output as written
     from symda.cli.console import note, say, show_levels
 
@@ -267,13 +277,13 @@ def anneal(
     # what can be checked without running the model's file is checked before
     chosen = {
         "ladder": ladder_of(given),
-        "options": files.parse_options(option or [], "--option"),
+        "options": parse.parse_options(option or [], "--option"),
         **given,
     }
     Settings.of(chosen)
-    fixed = files.parse_fixed(fix or [], free or [])
-    known = files.parse_initial(initial or [])
-    noise = None if variance is None else files.parse_variance(variance)
+    fixed = parse.parse_fixed(fix or [], free or [])
+    known = parse.parse_initial(initial or [])
+    noise = None if variance is None else parse.parse_variance(variance)
     file = files.read_model(model)
     action = file.action
     observations = files.read_experiments(data, action, file.noise(noise), separator, experiment)
@@ -339,7 +349,8 @@ def report(
         Path | None,
         typer.Option(
             metavar="MODEL.py",
-            help="The model of a run, for its equations and source.",
+            help="The model of a run, for its equations and source; the run of a network needs it, "
+            "and in it `pairs`.",
             show_default=False,
         ),
     ] = None,

@@ -1,16 +1,15 @@
-"""What the command line reads: MODEL.py, DATA, and options that name things."""
+"""What the command line reads: MODEL.py and DATA."""
 
 from __future__ import annotations
 
 import ast
 import csv
 import difflib
-import json
 import math
 import runpy
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,8 +20,10 @@ from numpy.typing import ArrayLike
 from sympy import Expr
 
 from symda.api import Action
+from symda.api.network import NetworkAction, network_action
 from symda.cli.console import note
 from symda.declare import Model
+from symda.declare.network import Network
 from symda.errors import DataError, ModelError, OptionError, nearest
 from symda.observe import Experiments, Observations
 from symda.observe.forcing import ForcingInput
@@ -46,6 +47,9 @@ ACTION = {
 
 #: What else it may define, in the order of `ModelFile`.
 FURTHER = ("variance", "initial", "parameters", "forcing", "energy", "covariance")
+
+#: What a file whose model is a network may define: options of its action, and what it is fitted to.
+NETWORK = ("averaging", "noise", "pairs")
 
 #: Likeness from which on a name is taken for a slip, as `difflib` measures it.
 NEAR = 0.75
@@ -117,20 +121,52 @@ class ModelFile:
         return Action(self.model, self.measured, **self.options)
 
 
-def action_to_read(path: Path) -> Action:
-    """Return the action of a model file, every state measured if the file does not say what is."""
-    file = read_model(path)
+@dataclass(frozen=True)
+class NetworkFile:
+    """What a MODEL.py defines whose model is a network."""
+
+    path: Path  #: The file.
+    action: NetworkAction  #: Of its `model`, `averaging` and `noise`.
+    pairs: object  #: Its `pairs`, unchecked; None if it does not say.
+
+
+def action_to_read(path: Path) -> Action | NetworkAction:
+    """Return the action of a model file, as `action_of_all` where it has no network."""
+    file = read_any(path)
+    return file.action if isinstance(file, NetworkFile) else action_of_all(file)
+
+
+def action_of_all(file: ModelFile) -> Action:
+    """Return the action of a model file, every state measured if it does not say what is."""
     if file.covariance is not None:
         file = replace(file, options={**file.options, "correlated": True})
     if file.measured is not None:
         return file.action
     action = Action(file.model, file.model.states, **file.options)
-    note(f"{path.name} does not define `measured`; every state is taken as measured.")
+    note(f"{file.path.name} does not define `measured`; every state is taken as measured.")
     return action
 
 
 def read_model(path: Path) -> ModelFile:
-    """Run a Python file that defines `model`, and perhaps what else a `ModelFile` has.
+    """Read a model file as `read_any`, and refuse one whose model is a network.
+
+    Raises
+    ------
+    DataError, ModelError
+        As `read_any`; or if the model is a network.
+    """
+    file = read_any(path)
+    if isinstance(file, NetworkFile):
+        raise ModelError(
+            f"{path.name}: `model` is a network, which the commands derive, generate and report "
+            "know. To fit it write in Python: run = sd.anneal(sd.Action(model), pairs); "
+            "run.save('net.nc'); what it predicts, run.best.predict(inputs)."
+        )
+    return file
+
+
+def read_any(path: Path) -> ModelFile | NetworkFile:
+    """Run a Python file that defines `model`, and perhaps what else its kind of file has.
 
     It runs under the name ``symda_model``, so what it keeps behind ``if __name__ ==
     "__main__"`` does not run; it can import its neighbours.
@@ -166,32 +202,35 @@ def read_model(path: Path) -> ModelFile:
         )
         raise ModelError(f"{path.name} defines no `model`.{hint}")
     model = names["model"]
+    if isinstance(model, Network):
+        _refuse_misspelt(path, names, NETWORK)
+        options = {name: names[name] for name in NETWORK[:-1] if name in names}
+        return NetworkFile(path, network_action(model, **options), names.get("pairs"))
     if not isinstance(model, Model):
         raise ModelError(
             f"{path.name}: `model` is {_article(type(model).__name__)}, expected a symda.Model. "
             "Write model = sd.Model({x: dx/dt, ...})."
         )
-    _refuse_misspelt(path, names)
+    _refuse_misspelt(path, names, ("measured", *ACTION, *FURTHER))
     options = {option: names[name] for name, option in ACTION.items() if name in names}
     return ModelFile(
         path, model, names.get("measured"), options, *(names.get(name) for name in FURTHER)
     )
 
 
-def _refuse_misspelt(path: Path, names: Mapping[str, object]) -> None:
+def _refuse_misspelt(path: Path, names: Mapping[str, object], looked_for: Sequence[str]) -> None:
     """Refuse a name that is nearly one that is looked for, and that the file itself never uses.
 
     A variable that helps to write the model is used somewhere; what only looks like `scheme` and
     is not used does nothing at all, while its author believes that it does.
     """
-    wanted = [name for name in ("measured", *ACTION, *FURTHER) if name not in names]
+    wanted = [name for name in looked_for if name not in names]
     tree = ast.parse(path.read_bytes())
     used = {
         node.id
         for node in ast.walk(tree)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
-    looked_for = {"measured", *ACTION, *FURTHER}
     for name, value in names.items():
         if (
             name in looked_for
@@ -321,14 +360,6 @@ def read_experiments(
     return Experiments(pairs)
 
 
-def parse_initial(texts: Iterable[str]) -> dict[str, float | None]:
-    """Read ``state=number`` or ``state=free`` each."""
-    return {
-        name: None if value == "free" else _number(value, f"--initial {name}")
-        for name, value in _pairs(texts, "--initial")
-    }
-
-
 def with_initial(
     data: Observations | Experiments, given: Mapping[str, float | None], action: Action
 ) -> Observations | Experiments:
@@ -409,60 +440,3 @@ def _by_channel(variance: Variance, channels: tuple[str, ...]) -> float | list[f
             )
     # binding names a channel whose noise needs one
     return [named.get(name, math.nan) for name in channels]
-
-
-def parse_variance(text: str) -> float | dict[str, float]:
-    """Read ``0.2`` or ``x0=0.2,x3=0.1``."""
-    if "=" not in text:
-        return _number(text, "--variance")
-    return parse_values(text.split(","), "--variance")
-
-
-def parse_values(texts: Iterable[str], option: str) -> dict[str, float]:
-    """Read ``name=number`` each."""
-    return {name: _number(value, f"{option} {name}") for name, value in _pairs(texts, option)}
-
-
-def parse_fixed(fix: Sequence[str], free: Sequence[str]) -> dict[str, float | None]:
-    """Read the parameters to hold at a value, and those to estimate: None.
-
-    Raises
-    ------
-    OptionError
-        If one is among both.
-    """
-    held = parse_values(fix, "--fix")
-    both = [name for name in free if name in held]
-    if both:
-        raise OptionError(f"--fix and --free: {both[0]} is given with both; leave one of them out.")
-    return {**dict.fromkeys(free), **held}
-
-
-def parse_options(texts: Iterable[str], option: str) -> dict[str, object]:
-    """Read ``name=value`` each; numbers and true or false become what they mean."""
-    values: dict[str, object] = {}
-    for name, value in _pairs(texts, option):
-        try:
-            values[name] = json.loads(value)
-        except (ValueError, RecursionError):
-            values[name] = value
-    return values
-
-
-def _pairs(texts: Iterable[str], option: str) -> Iterable[tuple[str, str]]:
-    seen: set[str] = set()
-    for text in texts:
-        name, equals, value = (part.strip() for part in text.partition("="))
-        if not (name and equals and value):
-            raise OptionError(f"{option}: expected name=value, got {text!r}.")
-        if name in seen:
-            raise OptionError(f"{option}: {name} is given twice; leave one of them out.")
-        seen.add(name)
-        yield name, value
-
-
-def _number(text: str, option: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise OptionError(f"{option}: expected a number, got {text!r}.") from None

@@ -16,8 +16,9 @@ from symda.api.adaptive import ADAPTIVE
 from symda.api.flow import integrate
 from symda.checks import choice, number
 from symda.cli.console import note, say
-from symda.cli.files import ModelFile, parse_values, read_model
+from symda.cli.files import ModelFile, read_model
 from symda.cli.output import make_folder, writing
+from symda.cli.parse import parse_values
 from symda.declare import MechanicalModel, Model
 from symda.errors import DataError, ModelError, OptionError, nearest
 from symda.observe.forcing import as_forcing

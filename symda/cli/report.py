@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from symda.api import load
+from symda.api import Run, load
+from symda.api.network_run import NetworkRun
 from symda.cli.console import say
-from symda.cli.files import PYTHON, action_to_read
+from symda.cli.files import PYTHON, NetworkFile, action_of_all, action_to_read, read_any
 from symda.errors import OptionError
+from symda.observe import Pairs
 
 
 def report(file: Path, into: Path | None, model: Path | None) -> None:
@@ -30,8 +32,23 @@ def report(file: Path, into: Path | None, model: Path | None) -> None:
             )
         say(f"wrote {action_to_read(file).report(target)}")
         return
-    run = load(file)
-    action = None if model is None else action_to_read(model)
-    written = run.report(target, action=action)
+    of = None if model is None else read_any(model)
+    written: Path
+    run: Run | NetworkRun
+    if isinstance(of, NetworkFile):
+        run = _network(file, of)
+        written = run.report(target)
+    else:
+        run = load(file)
+        written = run.report(target, action=None if of is None else action_of_all(of))
     say(run.summary())
     say(f"wrote {written}")
+
+
+def _network(file: Path, model: NetworkFile) -> NetworkRun:
+    if not isinstance(model.pairs, Pairs):
+        raise OptionError(
+            f"report: {model.path.name} must define `pairs`, the sd.Pairs that the network of "
+            f"{str(file)!r} was fitted to, got {model.pairs!r}."
+        )
+    return model.action.load(file, model.pairs)

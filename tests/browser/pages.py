@@ -47,6 +47,17 @@ def failed() -> sd.Run:
         )
 
 
+def network() -> sd.NetworkRun:
+    """Names that are long beside each other, and paths that end on several levels."""
+    rng = np.random.default_rng(0)
+    model = sd.Model.recurrent([3, 5, 2], 4, activation="tanh", prior=sd.Normal(0.0, 0.6))
+    action = sd.Action(model)
+    x = rng.normal(size=(40, 4, 3))
+    y = action.outputs(rng.normal(0.0, 0.6, model.weights), x)
+    y += 0.05 * rng.normal(size=y.shape)
+    return action.anneal(sd.Pairs(x, y, variance=0.0025), paths=4)
+
+
 def nakl() -> sd.Action:
     model = sd.models.nakl()
     return sd.Action(model, [model["V"]])
@@ -58,5 +69,6 @@ PAGES = {
     "nakl": nakl,
     "lattice": lattice,
     "map": henon,
+    "network": network,
     "failed": failed,
 }

@@ -1,6 +1,7 @@
 """One self-contained page about a model or a run: parts -> `Document` -> HTML, Markdown or LaTeX.
 
 declared, mathematics, structure, source, found, repeat     parts, each of plain blocks
+network                                                     those of networks
 document                                                    what they are put together to
 write                                                       the file, by its suffix
 """
@@ -10,6 +11,7 @@ from symda.show.report.document import Block, Document, Part, count
 from symda.show.report.found import found, history
 from symda.show.report.jupyter import action_html, run_html
 from symda.show.report.mathematics import mathematics
+from symda.show.report.network import network_declared, network_found, network_history
 from symda.show.report.repeat import repeat
 from symda.show.report.source import emitted
 from symda.show.report.structure import (
@@ -36,6 +38,9 @@ __all__ = [
     "found",
     "history",
     "mathematics",
+    "network_declared",
+    "network_found",
+    "network_history",
     "repeat",
     "run_html",
     "step_jacobian",

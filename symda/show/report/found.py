@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symda.analyse import (
     Assessment,
+    Verdict,
     assessment,
     best_path,
     chi_squared,
@@ -40,6 +41,7 @@ from symda.show.report.document import (
     Figure,
     Gallery,
     Judgement,
+    Leaf,
     Part,
     Table,
     Topic,
@@ -85,18 +87,25 @@ def found(
 def history(dataset: xr.Dataset) -> Part:
     """Return times, settings, versions and digests of a run."""
     record = json.loads(dataset.attrs["provenance"])
-    settings = dict(record.get("settings", {}))
     own = ("averaging", "model_error", "error_correlations", "kernels")
     names = ("scheme", "solver", "start", "strategy", *own)
-    chosen = [(name, dataset.attrs[name]) for name in names if name in dataset.attrs]
+    chosen = {name: dataset.attrs[name] for name in names if name in dataset.attrs}
+    return recorded(record, chosen, _timings(dataset, record))
+
+
+def recorded(
+    record: Mapping[str, Any], chosen: Mapping[str, object], timings: Iterable[Leaf]
+) -> Part:
+    """Return a part of times, settings and what was `chosen`, versions, the rest of a record."""
+    settings = dict(record.get("settings", {}))
     rest = {k: v for k, v in record.items() if not isinstance(v, Mapping)}
     for timed in ("seconds", "climb_seconds"):
         rest.pop(timed, None)
     return Part(
         "Record",
         (
-            Topic("Timings", tuple(_timings(dataset, record))),
-            Topic("Settings", (Facts(tuple(_facts(dict(chosen) | settings)), True),)),
+            Topic("Timings", tuple(timings)),
+            Topic("Settings", (Facts(tuple(_facts({**chosen, **settings})), True),)),
             Topic("Versions", (Facts(tuple(_facts(record.get("versions", {}))), True),)),
             Topic("Provenance", (Facts(tuple(_facts(rest))),)),
         ),
@@ -157,15 +166,20 @@ def _messages(dataset: xr.Dataset, which: BoolArray, one: str, many: str) -> Ite
         yield Table(caption, ("path", "why"), rows[:LEVELS], left_out)
 
 
-def _judgement(dataset: xr.Dataset) -> Iterator[Block]:
-    judged = verdict(dataset)
-    text = str(judged)
-    yield Judgement(f"{text[0].upper()}{text[1:]}.", judged.mood)
+def judged(given: Verdict) -> Iterator[Block]:
+    """Yield a verdict, and each of its findings."""
+    text = str(given)
+    yield Judgement(f"{text[0].upper()}{text[1:]}.", given.mood)
     marks = {True: "yes", False: "no", None: "not known"}
-    rows = tuple((f.about, marks[f.holds], f.text) for f in judged.findings)
+    rows = tuple((f.about, marks[f.holds], f.text) for f in given.findings)
     yield Table("What was asked of it", ("question", "holds", "because"), rows, 0)
+
+
+def _judgement(dataset: xr.Dataset) -> Iterator[Block]:
+    given = verdict(dataset)
+    yield from judged(given)
     remark = str(dataset["message"].values[best_path(dataset)])
-    if remark and remark not in text:
+    if remark and remark not in str(given):
         yield Judgement(f"The lowest path: {remark}", "open")
 
 
@@ -226,7 +240,7 @@ def _levels(dataset: xr.Dataset) -> Iterator[Block]:
     )
     yield Figure("levels", figure, alt, f"Action of every path against {against}.", "wide")
     rows = tuple(
-        tuple(_cell(value) for value in row)
+        tuple(cell(value) for value in row)
         for row in table.head(LEVELS).itertuples(index=False, name=None)
     )
     note = (
@@ -246,7 +260,8 @@ def _levels(dataset: xr.Dataset) -> Iterator[Block]:
     )
 
 
-def _cell(value: float) -> str:
+def cell(value: float) -> str:
+    """Write a number for a table; nothing for one that is not finite."""
     return f"{value:.6g}" if np.isfinite(value) else ""
 
 
