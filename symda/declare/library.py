@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
-from sympy import Expr, Float, Mul, S, Symbol
+import numpy as np
+from sympy import Expr, Float, Mul, S, Symbol, lambdify
 
 from symda.checks import integer
 from symda.declare.check import as_expression, check_expression, symbols_in
@@ -177,4 +178,34 @@ def library(
         if term in seen:
             raise ModelError(f"library: the term {term} occurs twice; leave one of them out.")
         seen[term] = term
-    return Library(states, terms, known=known, only=only, name=name)
+    found = Library(states, terms, known=known, only=only, name=name)
+    for row in found.coefficients:
+        _check_independent(
+            states, [e for e, c in zip(terms, row, strict=True) if c is not None]
+        )
+    return found
+
+
+#: Terms depend on each other where a combination of unit size is below this, at random states.
+DEPENDENT = 1e-10
+
+
+def _check_independent(states: Sequence[State], terms: Sequence[Expr]) -> None:
+    """Refuse terms of which a combination is 0, by their values at random states."""
+    if not terms:
+        return
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0.3, 1.7, size=(len(states), 4 * len(terms)))
+    values = [np.broadcast_to(f, x.shape[1]) for f in lambdify(list(states), list(terms))(*x)]
+    table = np.array(values, dtype=np.float64).T
+    table = table[:, np.isfinite(table).all(axis=0)]
+    if table.shape[1] < len(terms):
+        return
+    table = table / np.sqrt((table**2).mean(axis=0))
+    _, sizes, rows = np.linalg.svd(table, full_matrices=False)
+    if sizes[-1] < DEPENDENT * sizes[0]:
+        who = [str(e) for e, w in zip(terms, rows[-1], strict=True) if abs(w) > 1e-6]
+        raise ModelError(
+            f"library: the terms {', '.join(sorted(who))} depend on each other, so that no data "
+            "can tell their coefficients apart; leave one of them out."
+        )
