@@ -23,7 +23,8 @@ from symda.build.network_layout import room
 from symda.declare.network import Normals
 from symda.solve.network import levenberg
 from symda.solve.network.descents import Blocks, Everything, Forcing
-from symda.solve.network.levenberg import Levenberg, _Linearised
+from symda.solve.network.levenberg import Levenberg
+from symda.solve.network.linearised import Inverse, Linearised
 from symda.solve.network.problem import NetworkProblem, Point
 from symda.solve.network.solvers import SOLVERS, Chosen, network_solver
 from symda.solve.network.training import Loss, by_adam, by_lbfgs
@@ -77,20 +78,23 @@ def test_noise_that_differs_from_datum_to_datum() -> None:
 def test_step_is_that_of_dense_least_squares(name: str, rf: float) -> None:
     p = problem(*STEPS[name])
     start, mu = random_point(p), 0.1
-    work = _Linearised(p, start, rf)
-    step, _ = work.step(mu, 1e-15, 5000)
+    work = Linearised(p, start, rf)
+    unit = work.unit()
+    step = -Inverse(work, mu * unit, 1e-15, 5000)(work.gradient)
+    moved, (_, weights, _) = work.activities(step), work.parts(step)
     z = flat(start, p.M)
     r, J = least_squares(p, rf, z), slopes_of(p, rf, z)
-    assert work.terms.total == pytest.approx(0.5 * r @ r, rel=1e-12)
+    assert work.action == pytest.approx(0.5 * r @ r, rel=1e-12)
     damped = np.zeros((p.network.weights, z.size))
-    damped[:, p.rows * p.M :] = np.diag(np.sqrt(mu * work.unit))
+    damped[:, p.rows * p.M :] = np.diag(np.sqrt(mu * unit))
     full = np.concatenate([J, damped])
     exact = np.linalg.lstsq(full, np.concatenate([-r, np.zeros(len(damped))]), rcond=None)[0]
     dX, dW = exact[: p.rows * p.M].reshape(p.rows, p.M), exact[p.rows * p.M :]
-    np.testing.assert_allclose(step.weights, dW, rtol=0, atol=1e-9 * np.abs(dW).max())
-    np.testing.assert_allclose(step.activities[:, : p.M], dX, rtol=0, atol=1e-9 * np.abs(dX).max())
-    left = r + J @ exact
-    assert step.predicted == pytest.approx(0.5 * left @ left, rel=1e-8)
+    np.testing.assert_allclose(weights, dW, rtol=0, atol=1e-9 * np.abs(dW).max())
+    np.testing.assert_allclose(moved[:, : p.M], dX, rtol=0, atol=1e-9 * np.abs(dX).max())
+    left = np.concatenate([r, np.zeros(len(damped))]) + full @ exact
+    promised = -0.5 * work.gradient @ step
+    assert promised == pytest.approx(0.5 * r @ r - 0.5 * left @ left, rel=1e-8)
 
 
 def ended(p: NetworkProblem, solver: str, rf: float, seed: int = 3, **options: float):
