@@ -107,13 +107,18 @@ class Levenberg:
                 cg_tol = self.least_cg_tol
                 continue
             trial = work.trials(step)
-            tried = ((share, trial(share)) for share in SHARES if promised > 0.0)
+            # an action is not negative, and what promises more than all of it is no model
+            sound = 0.0 < promised <= before
+            tried = ((share, trial(share)) for share in SHARES if sound)
             share, (place, straight) = next(
                 (one for one in tried if before - one[1][0].action > LEAST * one[0] * promised),
                 (0.0, (work.place, False)),
             )
             if not share:
-                secants.age()
+                if secants:
+                    # it may be the corrections that are wrong
+                    secants.forget()
+                    continue
                 if held:
                     mu, held = held, 0.0
                     continue

@@ -30,9 +30,9 @@ class Secants:
         if bend > 0.0:
             self._kept = [*self._kept, (step, change, 1.0 / bend)][-self.memory :]
 
-    def age(self) -> None:
-        """Keep less than half, the younger: the older were of somewhere else."""
-        self._kept = self._kept[len(self._kept) // 2 + 1 :]
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._kept)
 
     def forget(self) -> None:
         """Keep none."""
