@@ -10,9 +10,9 @@ from networks import compiled_passes, numpy_passes, problem_of, random_point, tw
 import symda as sd
 from symda.build.network import CompiledPasses, network_passes, network_source
 from symda.build.network_layout import Layout, padded, room
-from symda.solve.network import neurons
 from symda.build.network_numpy import NumpyPasses
 from symda.declare.network import Network
+from symda.solve.network import neurons
 
 layered, recurrent = sd.Model.layered, sd.Model.recurrent
 

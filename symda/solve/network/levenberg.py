@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from symda.build.network_layout import dot
 from symda.solve.network.linearised import Inverse, Linearised
 from symda.solve.network.minimum import NetworkMinimum
 from symda.solve.network.problem import NetworkProblem, Point
 from symda.solve.network.secants import Secants
 from symda.status import Reason
-
-import numpy as np
 
 #: Shares of a step that are tried one after the other.
 SHARES = (1.0, 0.3, 0.1)
@@ -145,7 +145,8 @@ class Levenberg:
                     reason = Reason.CONVERGED
                     break
                 if small >= SMALL and not final:
-                    reason = Reason.CREEPING
+                    free = mu <= self.damping
+                    reason = Reason.CONVERGED if free else Reason.CREEPING
                     break
                 held, mu = mu, max(0.01 * mu, NONE)
             else:

@@ -84,7 +84,7 @@ class Linearised:
     def vector(self) -> FloatArray:
         """Return zeros in place of the unknowns, at an address that passes take."""
         p = self.problem
-        return room(1, (p.rows + p.outputs.size) * p.wide + p.network.weights)[0]
+        return room(1, (p.rows + p.outputs.size) * p.wide + p.network.weights).ravel()
 
     def parts(self, v: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return rows (rows, pairs), weights (weights,), slopes by outputs; none is copied."""

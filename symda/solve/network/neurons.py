@@ -67,7 +67,7 @@ class Neurons:
             k = np.arange(index.shape[1])
             more = share * np.trace(total, axis1=1, axis2=2)[:, None]
             total[:, k, k] += more + held[index]
-            self.inverses.append(np.linalg.inv(total))
+            self.inverses.append(np.asarray(np.linalg.inv(total), dtype=np.float64))
 
     @staticmethod
     def _gram(p: NetworkProblem, index: IntArray, X: FloatArray, weight: FloatArray) -> FloatArray:
@@ -81,7 +81,10 @@ class Neurons:
                 here = slice(p.layout.slopes[term_number], p.layout.slopes[term_number + 1])
                 term_number += 1
                 parts = [
-                    (places[one.block], X[p.layout.rows[one.source] : p.layout.rows[one.source + 1]])
+                    (
+                        places[one.block],
+                        X[p.layout.rows[one.source] : p.layout.rows[one.source + 1]],
+                    )
                     for one in term.connections
                 ]
                 if term.bias is not None:

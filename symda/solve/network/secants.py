@@ -38,9 +38,7 @@ class Secants:
         """Keep none."""
         self._kept = []
 
-    def step(
-        self, gradient: FloatArray, inverse: Callable[[FloatArray], FloatArray]
-    ) -> FloatArray:
+    def step(self, gradient: FloatArray, inverse: Callable[[FloatArray], FloatArray]) -> FloatArray:
         """Return minus a step, by an `inverse` that leaves what it is given as it is."""
         q, shares = gradient.copy(), []
         for s, y, rho in reversed(self._kept):
