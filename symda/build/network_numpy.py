@@ -193,7 +193,7 @@ class NumpyPasses:
         """See `Passes.curvature`."""
         P = self._outputs(W, D)[:, :, :M]
         each = np.einsum("ram,mab,rbm->rm", P, inverse, P)
-        found = np.zeros_like(D)
+        found = np.zeros((len(D), X.shape[1]))
         for n in range(len(self.layout.network.nodes)):
             for _, slopes in self._terms(n):
                 found[slopes, :M] = D[slopes, :M] ** 2 * each[self._rows(n)]

@@ -62,7 +62,7 @@ class Levenberg:
     tol: float = 1e-4
     cg_tol: float = 0.1
     least_cg_tol: float = 1e-4
-    max_iter: int = 500
+    max_iter: int = 300
     max_cg: int = 500
     damping: float = 1e-3
     rejections: int = 8

@@ -30,7 +30,7 @@ class Chosen(Levenberg):
     ) -> NetworkMinimum:
         """Descend from a point; see `NetworkSolver.minimise`."""
         if problem.unmeasured.size and not problem.xd:
-            free = Blocks(max_iter=6 * self.max_iter, tol=1e-3 * self.tol)
+            free = Blocks(max_iter=10 * self.max_iter, tol=1e-3 * self.tol)
             return free.minimise(problem, start, rf, final=final)
         found = super().minimise(problem, start, rf, final=final)
         if found.reason is not Reason.STUCK:
