@@ -29,6 +29,11 @@ LEAST = 0.01
 SMALL = 2
 #: So many steps that gain little, all of them together, end the last rung.
 CREEP = 20
+#: Share of `tol` that a minimum promises no more than: near a saddle steps promise little as well.
+SURE = 0.1
+#: Where there are more data than weights, second derivatives matter near a minimum only: where a
+#: step promises no more than this share of the action.
+NEAR = 1e-2
 #: Damping that holds nothing.
 NONE = 1e-6
 #: What a step promises in units of the action, and a slope in units of the first, that is rounding.
@@ -44,7 +49,8 @@ class Levenberg:
     Parameters
     ----------
     tol : float
-        A minimum is where a step without damping promises less than this share of the action.
+        Steps that promise less than this share of the action gain little. A minimum is where one
+        without damping promises a tenth of it.
     cg_tol, least_cg_tol : float
         Conjugate gradients end at this share of the first residual; it falls to the least, as what
         a step promises falls in units of the action.
@@ -131,17 +137,17 @@ class Levenberg:
             refused = 0
             v, gradient = work.unknowns(), work.gradient
             work.go(place)
-            if straight:
+            if straight and (problem.fewer_data or promised <= NEAR * before):
                 secants.add(work.unknowns() - v, work.gradient - gradient)
             else:
-                # it is in other coordinates that steps are straight
+                # it is in other coordinates that steps are straight, or there is far to go
                 secants.forget()
             levels.append(work.action)
             ratio = (before - work.action) / promised
             good = share == 1.0 and ratio > 0.25
             if good and promised <= tol * before:
                 small += 1
-                if mu <= NONE:
+                if mu <= NONE and promised <= SURE * tol * before:
                     reason = Reason.CONVERGED
                     break
                 if small >= SMALL and not final:

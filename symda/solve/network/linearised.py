@@ -242,7 +242,7 @@ class Inverse:
         self.noise = at.noise()
         self.known = self.noise > 0.0
         self.freedom = 1.0 / (p.wd + damping)
-        self.in_data_space = p.outputs.size * p.M <= p.network.weights
+        self.in_data_space = p.fewer_data
         self.pairs = at.covariance(self.freedom if self.in_data_space else None, self.noise)
 
     def __call__(self, gradient: FloatArray) -> FloatArray:
