@@ -163,7 +163,7 @@ def times_to_level(layers: int, ratio: float, goals: dict[float, float]) -> list
     return [
         Row(
             SECTION,
-            f"to {share - 1.0:.2g} of it above the lowest level, {layers} layers",
+            f"to {share - 1.0:.1%} above the lowest level, {layers} layers",
             "s",
             seconds_to(problem, start, rf, share * found),
             at_most=asked,
