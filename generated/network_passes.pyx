@@ -189,10 +189,9 @@ ctypedef real* row_t
 
 cdef void activation_0(source_t z, row_t g, row_t slope) noexcept nogil:
     """g(z) and its slope."""
-    cdef real v0 = 1.0 + lanes_exp(-z[0])
-    cdef real v1 = splat(1.0)/v0
-    g[0] = v1
-    slope[0] = (1.0 - v1)/v0
+    cdef real v0 = splat(1.0)/(1.0 + lanes_exp(-z[0]))
+    g[0] = v0
+    slope[0] = v0 - v0*v0
 
 
 cdef struct node_t:
@@ -1090,37 +1089,29 @@ cdef void outputs_by_states(const network_t* c, const int* measured, Py_ssize_t 
 
 
 cdef void curvature(const network_t* c, const int* measured, Py_ssize_t L, Py_ssize_t b, real* P, real* s, real* weight, const real* inverse,
-                    real* diagonal) noexcept nogil:
-    """Add the diagonal of J^T inverse J by the weights, J the outputs' derivatives, inverse (L, L) of each pair."""
+                    real* found) noexcept nogil:
+    """Curvature of e^T inverse e/2 by what each neuron receives in each term, inverse (L, L) of each pair; as slopes stand."""
     cdef Py_ssize_t n, t, a, k
-    cdef int i, j
+    cdef int i
     cdef real x, w, y
     cdef const node_t* node
     cdef const term_t* term
-    cdef const connection_t* one
     outputs_by_states(c, measured, L, b, P, s, weight, NULL, 0.0, c.X, NULL)
     for n in range(c.count):
         node = &c.nodes[n]
-        for t in range(node.first, node.first + node.terms):
-            term = &c.terms[t]
-            for i in range(node.width):
-                w = splat(0.0)
-                for a in range(L):
-                    x = splat(0.0)
-                    for k in range(L):
-                        x += inverse[(a*L + k)*c.S + b]*P[(node.row + i)*L + k]
-                    w += x*P[(node.row + i)*L + a]
+        for i in range(node.width):
+            w = splat(0.0)
+            for a in range(L):
+                x = splat(0.0)
+                for k in range(L):
+                    x += inverse[(a*L + k)*c.S + b]*P[(node.row + i)*L + k]
+                w += x*P[(node.row + i)*L + a]
+            if (b + 1)*LANES > c.M:
+                blank(c, b, &w)
+            for t in range(node.first, node.first + node.terms):
+                term = &c.terms[t]
                 y = c.D[(term.slope + i)*c.S + b]
-                w *= y*y
-                if (b + 1)*LANES > c.M:
-                    blank(c, b, &w)
-                if term.bias >= 0:
-                    diagonal[term.bias + i] += w
-                for k in range(term.first, term.first + term.connections):
-                    one = &c.connections[k]
-                    for j in range(one.width):
-                        x = c.X[(one.row + j)*c.S + b]
-                        diagonal[one.weights + i*one.width + j] += w*x*x
+                found[(term.slope + i)*c.S + b] = w*y*y
 
 
 cdef network_t describe(size_t tables, size_t sizes, size_t W, size_t X, size_t D) noexcept nogil:
@@ -1227,23 +1218,17 @@ def run_covariance(size_t tables, size_t sizes, size_t W, size_t X, size_t D, si
     return P != NULL
 
 
-def run_curvature(size_t tables, size_t sizes, size_t W, size_t X, size_t D, size_t measured, Py_ssize_t L, size_t inverse, size_t diagonal,
+def run_curvature(size_t tables, size_t sizes, size_t W, size_t X, size_t D, size_t measured, Py_ssize_t L, size_t inverse, size_t found,
                   Py_ssize_t part, Py_ssize_t begin, Py_ssize_t end):
-    """diagonal (parts, weights): of J^T inverse J; inverse (L L, pairs)."""
+    """found (slopes, pairs): curvatures by what neurons receive; inverse (L L, pairs)."""
     cdef network_t c = describe(tables, sizes, W, X, D)
-    cdef Py_ssize_t p, b, i, size = part//LANES
+    cdef Py_ssize_t b, size = part//LANES
     cdef real* P
-    cdef real* sums
     with nogil:
-        P = reals(c.rows*L + c.widest*(L + 1) + c.weights)
+        P = reals(c.rows*L + c.widest*(L + 1))
         if P != NULL:
-            sums = &P[c.rows*L + c.widest*(L + 1)]
-            for p in range(begin, end):
-                memset(sums, 0, c.weights*sizeof(real))
-                for b in range(p*size, min((p + 1)*size, c.S)):
-                    curvature(&c, <const int*> measured, L, b, P, &P[c.rows*L], &P[c.rows*L + c.widest*L], <const real*> inverse, sums)
-                for i in range(c.weights):
-                    (<double*> diagonal)[p*c.weights + i] += lanes_sum(&sums[i])
+            for b in range(begin*size, min(end*size, c.S)):
+                curvature(&c, <const int*> measured, L, b, P, &P[c.rows*L], &P[c.rows*L + c.widest*L], <const real*> inverse, <real*> found)
             free(P)
     return P != NULL
 

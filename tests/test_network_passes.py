@@ -12,6 +12,7 @@ from symda.build.network import CompiledPasses, network_passes, network_source
 from symda.build.network_layout import Layout, padded, room
 from symda.build.network_numpy import NumpyPasses
 from symda.declare.network import Network
+from symda.solve.network import neurons
 
 layered, recurrent = sd.Model.layered, sd.Model.recurrent
 
@@ -221,19 +222,41 @@ def test_covariance_is_that_of_samples() -> None:
     )
 
 
-def test_curvature_is_the_diagonal_of_slopes() -> None:
-    network, *sizes = NETWORKS["layers"]
+@pytest.mark.parametrize("most", [neurons.MOST, 2])
+@pytest.mark.parametrize("name", ["layers", "fewer measured"])
+def test_curvature_makes_the_blocks_of_neurons(
+    name: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Hessian of the weights, neuron by neuron, against slopes of the outputs, one by one."""
+    monkeypatch.setattr(neurons, "MOST", most)
+    network, *sizes = NETWORKS[name]
     g, passes = Given(network, *sizes, 9), numpy_passes(network, *sizes)
-    exact = np.zeros(network.weights)
+    J = []
     for k in range(network.weights):
         T, one = room(g.rows, g.wide), np.zeros(network.weights)
         one[k] = 1.0
         passes.tangent(g.W, g.X, g.D, one, T, g.M)
-        J = T[passes.layout.outputs, : g.M].T
-        exact[k] = np.einsum("ma,mab,mb->", J, g.inverse, J)
-    np.testing.assert_allclose(
-        passes.curvature(g.W, g.X, g.D, g.inverse, g.M), exact, rtol=1e-12, atol=1e-14
-    )
+        J.append(T[passes.layout.outputs, : g.M].T)
+    exact = np.einsum("kma,mab,lmb->kl", np.array(J), g.inverse, np.array(J))
+    exact += np.diag(g.freedom)
+    found = np.zeros_like(exact)
+    for index in neurons.weights_of_neurons(network):
+        for own in index:
+            block = exact[np.ix_(own, own)]
+            large = own.size > most
+            found[np.ix_(own, own)] = np.linalg.inv(np.diag(np.diag(block)) if large else block)
+    pairs, _ = twin(network, 9, *sizes)
+    weight = passes.curvature(g.W, g.X, g.D, g.inverse, g.M)
+    blocks = neurons.Neurons(problem_of(network, pairs), g.X, weight, g.freedom)
+    np.testing.assert_allclose(blocks(g.dW), found @ g.dW, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_each_weight_is_a_neurons(name: str) -> None:
+    network, *_ = NETWORKS[name]
+    groups = neurons.weights_of_neurons(network)
+    numbers = np.concatenate([one.ravel() for one in groups])
+    assert sorted(numbers) == list(range(network.weights))
 
 
 def test_text_depends_on_activations_only() -> None:

@@ -19,6 +19,7 @@ import argparse
 import time
 import warnings
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -69,7 +70,16 @@ def twin(layers: int, L: int, M: int, *, informative: bool, activation: str = "l
     return Twin(action, pairs, sd.Pairs(x[M:, :L], y[M:, :L], variance=VARIANCE), truth)
 
 
-def annealed(made: Twin, starts: int) -> object:
+@cache
+def fitted(
+    layers: int, L: int, M: int, starts: int, informative: bool
+) -> tuple[Twin, sd.NetworkRun]:
+    """Anneal a case; figures share some of them."""
+    made = twin(layers, L, M, informative=informative)
+    return made, annealed(made, starts)
+
+
+def annealed(made: Twin, starts: int) -> sd.NetworkRun:
     """Anneal from the paper's starts, on the paper's ladder."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is said here
@@ -82,7 +92,7 @@ def annealed(made: Twin, starts: int) -> object:
         )
 
 
-def errors_on_the_way(run: object, new: sd.Pairs, path: int) -> list[float]:
+def errors_on_the_way(run: sd.NetworkRun, new: sd.Pairs, path: int) -> list[float]:
     """Prediction errors of a path at each rung, eq. 15."""
     found = []
     for beta in range(run.dataset.sizes["beta"]):
@@ -93,7 +103,7 @@ def errors_on_the_way(run: object, new: sd.Pairs, path: int) -> list[float]:
 
 def panels(
     name: str, cases: dict[str, tuple[int, int, int]], starts: int, *, informative: bool
-) -> dict[str, tuple[Twin, object]]:
+) -> dict[str, tuple[Twin, sd.NetworkRun]]:
     """Anneal each case (layers, L, M), draw its levels, and print what they are worth."""
     figure = Figure(figsize=(4.6 * len(cases), 3.8), layout="constrained")
     FigureCanvasAgg(figure)
@@ -102,8 +112,7 @@ def panels(
         np.atleast_1d(figure.subplots(1, len(cases))), cases.items(), strict=True
     ):
         began = time.perf_counter()
-        made = twin(layers, L, M, informative=informative)
-        run = annealed(made, starts)
+        made, run = fitted(layers, L, M, starts, informative)
         run.plot_levels(ax=ax)
         ax.set_title(f"{title}, {starts} starts", fontsize=9)
         done[title] = (made, run)
@@ -120,7 +129,7 @@ def panels(
     return done
 
 
-def prediction_figure(name: str, done: dict[str, tuple[Twin, object]]) -> None:
+def prediction_figure(name: str, done: dict[str, tuple[Twin, sd.NetworkRun]]) -> None:
     """Draw the prediction error against Rf of the lowest and the second lowest level: figure 6."""
     figure = Figure(figsize=(9.2, 3.8), layout="constrained")
     FigureCanvasAgg(figure)

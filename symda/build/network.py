@@ -153,9 +153,9 @@ class CompiledPasses:
         L = self._outputs.size
         turned = room(L * L, X.shape[1])
         turned[:, :M] = inverse.reshape(M, L * L).T
-        diagonal = room(self._parts(M)[1], W.size)
-        self._run("curvature", M, W, X, D, self._outputs.ctypes.data, L, turned, diagonal)
-        return _summed(diagonal)
+        found = room(*D.shape)
+        self._run("curvature", M, W, X, D, self._outputs.ctypes.data, L, turned, found)
+        return found
 
     @staticmethod
     def _parts(M: int) -> tuple[int, int]:

@@ -171,7 +171,8 @@ class Passes(Protocol):
     def curvature(
         self, W: FloatArray, X: FloatArray, D: FloatArray, inverse: FloatArray, M: int
     ) -> FloatArray:
-        """Diagonal of sum J^T inverse J by the weights; J the outputs' slopes.
+        """Curvature (slopes, pairs) of e^T inverse e/2 by what each neuron receives in each term.
 
-        Each use of a weight counts as one of its own, as in `covariance`.
+        With e the errors of a pair's outputs and inverse (M, L, L). That by two weights of a neuron
+        is the sum over pairs of it times what they multiply.
         """

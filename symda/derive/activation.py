@@ -27,7 +27,8 @@ def activation_function(expression: Expr, number: int) -> ca.Function:
     if expression == ACTIVATIONS["logistic"]:
         # exp is the cheapest of functions
         value = 1.0 / (1.0 + ca.exp(-z))
-        slope = value * (1.0 - value)
+        # value (1 - value) would become a second division
+        slope = value - value**2
     else:
         value = to_casadi([expression], {Z: z})[0]
         slope = ca.gradient(value, z)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from symda.build.network_layout import dot, room
 from symda.solve.network.minimum import NetworkMinimum
+from symda.solve.network.neurons import Neurons
 from symda.solve.network.problem import NetworkProblem, Point
+from symda.solve.network.secants import Secants
 from symda.status import Reason
 from symda.types import FloatArray
 
@@ -25,13 +26,6 @@ Function = Callable[[FloatArray], tuple[float, FloatArray]]
 
 #: How much larger `tol` is on rungs before the last.
 LOOSER = 10.0
-
-
-class Preconditioner(Protocol):
-    """Multiplies gradients by an inverse of what the Hessian is about."""
-
-    def __call__(self, gradient: FloatArray) -> FloatArray:
-        """Return a step."""
 
 
 @dataclass(frozen=True)
@@ -212,32 +206,9 @@ class _Inverse:
         L = S.shape[1]
         S[:, np.arange(L), np.arange(L)] += 1.0 / q[:, : p.M].T
         self.S = np.linalg.inv(S)
-        self.blocks = [self._neurons(k) for k in range(len(p.network.blocks))]
-
-    def _neurons(self, number: int) -> FloatArray:
-        """Inverse Hessians (rows, columns, columns) of the weights of each neuron of a block."""
-        p, block = self.problem, self.problem.network.blocks[number]
-        total = np.zeros((block.rows, block.columns, block.columns))
-        slope = 0
-        for node in p.network.nodes:
-            for term in node.terms:
-                D2 = self.D[p.layout.slopes[slope] : p.layout.slopes[slope + 1], : p.M] ** 2
-                slope += 1
-                if term.bias == number:
-                    total[:, 0, 0] += D2.sum(axis=1)
-                for one in term.connections:
-                    if one.block == number:
-                        rows = slice(p.layout.rows[one.source], p.layout.rows[one.source + 1])
-                        x = self.point.X[rows, : p.M]
-                        total += np.matmul(D2[:, None, :] * x[None], x.T)
-        total *= self.cf
-        place = p.layout.places[number]
-        prior = p.wd[place : place + block.size].reshape(block.rows, block.columns)
-        eye = np.arange(block.columns)
         # neurons that are saturated, or of more weights than pairs, would go far for nothing
-        held = 1e-4 * np.trace(total, axis1=1, axis2=2)[:, None] + 1e-3 * p.precision
-        total[:, eye, eye] += prior + held
-        return np.asarray(np.linalg.inv(total), dtype=np.float64)
+        held = p.wd + 1e-3 * p.precision
+        self.neurons = Neurons(p, point.X, self.cf * self.D**2, held, share=1e-4)
 
     def __call__(self, gradient: FloatArray) -> FloatArray:
         """Return minus the step."""
@@ -249,11 +220,7 @@ class _Inverse:
         V.fill(0.0)
         V[p.outputs, :M] = np.matmul(self.S, x[p.outputs].T[:M, :, None])[:, :, 0].T
         x -= self._free(V)
-        steps = [
-            np.matmul(inverse, part.reshape(inverse.shape[0], inverse.shape[1], 1)).ravel()
-            for inverse, part in zip(self.blocks, p.network.split(gradient[count:]), strict=True)
-        ]
-        return np.concatenate([x[:, :M].ravel(), *steps])
+        return np.concatenate([x[:, :M].ravel(), self.neurons(gradient[count:])])
 
     def _free(self, V: FloatArray) -> FloatArray:
         """Multiply by the covariance that activities have without the outputs' data."""
@@ -274,21 +241,15 @@ def _lbfgs(
     z: FloatArray,
     value: float,
     gradient: FloatArray,
-    precondition: Preconditioner,
+    precondition: Callable[[FloatArray], FloatArray],
     most: int,
     memory: int,
 ) -> tuple[FloatArray, float, FloatArray, int, int]:
     """Nocedal's method with an inverse Hessian to begin with; steps are halved until they gain."""
-    pairs: list[tuple[FloatArray, FloatArray, float]] = []
+    secants = Secants(memory)
     calls = 0
     for done in range(most):
-        q, alphas = gradient.copy(), []
-        for s, y, rho in reversed(pairs):
-            alphas.append(rho * dot(s, q))
-            q -= alphas[-1] * y
-        step = precondition(q)
-        for (s, y, rho), alpha in zip(pairs, reversed(alphas), strict=True):
-            step += (alpha - rho * dot(y, step)) * s
+        step = secants.step(gradient, precondition)
         descent = -dot(gradient, step)
         if not descent < 0.0:
             return z, value, gradient, done, calls
@@ -302,10 +263,7 @@ def _lbfgs(
             length *= 0.5
         else:
             return z, value, gradient, done, calls
-        s, y = trial - z, slope - gradient
-        bend = dot(s, y)
-        if bend > 0.0:
-            pairs = [*pairs[-memory + 1 :], (s, y, 1.0 / bend)]
+        secants.add(trial - z, slope - gradient)
         z, value, gradient = trial, new, slope
     return z, value, gradient, most, calls
 

@@ -121,6 +121,11 @@ class NetworkProblem:
         both = np.concatenate([self.q_in[:, : self.M].ravel(), self.q_out[:, : self.M].ravel()])
         return float(np.exp(np.log(both).mean()))
 
+    @property
+    def fewer_data(self) -> bool:
+        """Whether there are no more data than weights."""
+        return self.outputs.size * self.M <= self.network.weights
+
     @cached_property
     def spread(self) -> FloatArray:
         """Variance (rows, pairs) of the inputs by themselves, in units of the action; else 0."""
