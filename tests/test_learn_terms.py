@@ -23,9 +23,7 @@ KINDS = ("compiled", "numpy")
 def of_kind(kind: str, library: sd.learn.Library) -> TermKernels:
     if kind == "compiled":
         return term_kernels(library)
-    return NumpyTerms(
-        serial(term_functions(library)), len(library.states), len(library.terms)
-    )
+    return NumpyTerms(serial(term_functions(library)), len(library.states), len(library.terms))
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +129,7 @@ def test_the_emitted_text_depends_on_the_terms_only(mixed: sd.learn.Library) -> 
     assert terms_source(other).digest != terms_source(mixed).digest
 
 
-def linear_recording(
-    seed: int, N: int
-) -> tuple[sd.learn.Library, Series, np.ndarray, np.ndarray]:
+def linear_recording(seed: int, N: int) -> tuple[sd.learn.Library, Series, np.ndarray, np.ndarray]:
     x, y = sd.states("x y")
     library = sd.learn.library([x, y], 1, constant=False, name="linear")
     true = np.array([[-0.3, 1.0], [-1.0, -0.2]])

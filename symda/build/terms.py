@@ -160,9 +160,7 @@ class CompiledTerms:
 class _Swept:
     """The factor, point after point."""
 
-    def __init__(
-        self, kernels: CompiledTerms, L: FloatArray, U: FloatArray, V: FloatArray
-    ) -> None:
+    def __init__(self, kernels: CompiledTerms, L: FloatArray, U: FloatArray, V: FloatArray) -> None:
         self._kernels, self._L, self._U, self._V = kernels, L, U, V
         rows = V.reshape(-1, V.shape[2])
         self.lost = rows.T @ rows
@@ -190,9 +188,7 @@ class NumpyTerms:
         """Travel to other processes as what it was made of."""
         return NumpyTerms, (self.functions, self.D, self.T)
 
-    def _rates(
-        self, x: FloatArray, C: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _rates(self, x: FloatArray, C: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return terms (K, T), rates (K, D) and their slopes (K, D, D) at states (K, D)."""
         K, D = x.shape
         theta, slopes = (np.asarray(one) for one in self._terms(x.T))

@@ -70,8 +70,7 @@ class Library(EquationModel):
                 )
             rows.append(
                 tuple(
-                    parameter(f"c_{x.name}_{j}") if e in mine else None
-                    for j, e in enumerate(terms)
+                    parameter(f"c_{x.name}_{j}") if e in mine else None for j, e in enumerate(terms)
                 )
             )
         equations = {
@@ -180,9 +179,7 @@ def library(
         seen[term] = term
     found = Library(states, terms, known=known, only=only, name=name)
     for row in found.coefficients:
-        _check_independent(
-            states, [e for e, c in zip(terms, row, strict=True) if c is not None]
-        )
+        _check_independent(states, [e for e, c in zip(terms, row, strict=True) if c is not None])
     return found
 
 

@@ -11,7 +11,7 @@ from symda.checks import choice, integer
 from symda.errors import DataError, OptionError, SolveError
 from symda.learn.candidates import filled
 from symda.learn.learner import Learner
-from symda.learn.series import Recordings, as_series
+from symda.learn.series import Recordings, Times, as_series
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Analogs(Learner):
 
     name = "AF"
 
-    def fit(self, data: Recordings, t: object = None) -> Self:
+    def fit(self, data: Recordings, t: Times = None) -> Self:
         """Remember all pairs of successive states.
 
         Parameters

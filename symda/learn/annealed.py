@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from symda.checks import integer, number
-from symda.declare.library import Library, library
-from symda.declare import states
-from symda.errors import DataError, OptionError, nearest
+from symda.declare.library import Library
+from symda.errors import OptionError
+from symda.learn.candidates import chosen_library
 from symda.learn.field import Field
 from symda.learn.identify import Identified, Rules, identify
 from symda.learn.learner import ModelLearner
-from symda.learn.series import Recordings, Series, as_series
-from symda.types import FloatArray
+from symda.learn.series import Recordings, Times, as_series
+from symda.types import BoolArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,11 +70,11 @@ class AnnealedTerms(ModelLearner):
     complexity: float = 4.0
     prior: float = 3.0
 
-    name: ClassVar[str] = "annealed terms"
+    name = "annealed terms"
     _result: Identified | None = field(default=None, init=False, repr=False)
     _library: Library | None = field(default=None, init=False, repr=False)
 
-    def fit(self, data: Recordings, t: object = None) -> Self:
+    def fit(self, data: Recordings, t: Times = None) -> Self:
         """Learn from recordings.
 
         Parameters
@@ -91,22 +91,15 @@ class AnnealedTerms(ModelLearner):
         """
         where = "AnnealedTerms.fit"
         series, names = as_series(data, t, where)
-        candidates = self._candidates(names)
-        series = by_state(series, names, [x.name for x in candidates.states], where)
+        candidates, columns = chosen_library(self.library, self.degree, names, where)
+        series = [
+            replace(one, values=one.values[:, columns], variance=one.variance[:, columns])
+            for one in series
+        ]
         self._result = identify(candidates, series, self._rules(len(candidates.states)))
         self._library = candidates
         self._field = Field(candidates.fitted(self._result.coefficients))
         return self
-
-    def _candidates(self, names: tuple[str, ...]) -> Library:
-        if self.library is None:
-            return library(states(list(names)), self.degree)
-        if not isinstance(self.library, Library):
-            raise OptionError(
-                "AnnealedTerms: library must be a Library, sd.learn.library(states, degree=2), got "
-                f"{type(self.library).__name__}."
-            )
-        return self.library
 
     def _rules(self, D: int) -> Rules:
         variance = np.full(D, np.nan)
@@ -163,7 +156,7 @@ class AnnealedTerms(ModelLearner):
 
         found, names = self.result, self._names()
 
-        def said(which: FloatArray) -> str:
+        def said(which: BoolArray) -> str:
             return ", ".join(f"{names[1][j]} in {names[0][i]}" for i, j in np.argwhere(which))
 
         rows = [
@@ -189,9 +182,7 @@ class AnnealedTerms(ModelLearner):
         ]
         for x, equation in zip(self.model.states, self.model.equations, strict=True):
             lines.append(f"d{x.name}/dt = {equation.evalf(5)}")
-        noise = ", ".join(
-            f"{x} {v:.4g}" for x, v in zip(names[0], found.noise, strict=True)
-        )
+        noise = ", ".join(f"{x} {v:.4g}" for x, v in zip(names[0], found.noise, strict=True))
         how = "estimated" if found.estimated else "given"
         lines.append(f"noise variance ({how}): {noise}")
         if found.others and found.others[0][1] < CERTAIN:
@@ -208,33 +199,3 @@ class AnnealedTerms(ModelLearner):
 
 #: An alternative that is less likely by less than this (a logarithm) makes the answer uncertain.
 CERTAIN = 3.0
-
-
-def by_state(
-    series: Sequence[Series], names: Sequence[str], wanted: Sequence[str], where: str
-) -> list[Series]:
-    """Put columns in the order of the states, nan for states that have none.
-
-    Raises
-    ------
-    DataError
-        If a column belongs to no state.
-    """
-    if all(name.startswith("x") and name[1:].isdigit() for name in names) and (
-        len(names) == len(wanted)
-    ):
-        return list(series)
-    for name in names:
-        if name not in wanted:
-            raise DataError(
-                f"{where}: there is no state {name!r}.{nearest(name, wanted)} The library has "
-                f"{', '.join(wanted)}."
-            )
-    made = []
-    for one in series:
-        values, variance = np.full((2, one.times.size, len(wanted)), np.nan)
-        for k, name in enumerate(names):
-            values[:, wanted.index(name)] = one.values[:, k]
-            variance[:, wanted.index(name)] = one.variance[:, k]
-        made.append(replace(one, values=values, variance=variance))
-    return made

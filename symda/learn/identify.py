@@ -197,7 +197,8 @@ class _Fit:
         Returns the best distinct supports, the best first.
         """
         found: dict[bytes, Found] = {}
-        for self.begun, factor in enumerate(FACTORS[: self.rules.starts], start=1):
+        for factor in FACTORS[: self.rules.starts]:
+            self.begun += 1
             X, rates = smooth.path(factor)
             one = search.climb(X, self._coefficients(X, rates))
             key, best = one.free.tobytes(), min((f.evidence for f in found.values()), default=inf)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from symda.declare.model import Model
 from symda.errors import DataError, OptionError, SolveError, nearest
 from symda.learn.field import Field
-from symda.learn.series import Recordings
+from symda.learn.series import Recordings, Times
 from symda.types import FloatArray
 
 
@@ -23,7 +23,7 @@ class Learner(ABC):
     name: str
 
     @abstractmethod
-    def fit(self, data: Recordings, t: object = None) -> Self:
+    def fit(self, data: Recordings, t: Times = None) -> Self:
         """Learn from recordings; see `symda.learn.series.as_series` for what may be given."""
 
     @abstractmethod

@@ -11,7 +11,7 @@ from symda.declare.numbers import terms_of
 from symda.errors import DataError, ModelError
 from symda.learn.candidates import columns_of
 from symda.learn.learner import Learner, ModelLearner
-from symda.learn.series import Recordings, as_series
+from symda.learn.series import Recordings, Times, as_series
 from symda.types import FloatArray, IntArray
 
 #: Sizes of a coefficient, as a share of the largest of its equation, that are rounding.
@@ -23,7 +23,7 @@ ENOUGH = 20_000
 
 
 def clean_runs(
-    test: Recordings, t: object, learner: Learner, most: int
+    test: Recordings, t: Times, learner: Learner, most: int
 ) -> tuple[list[FloatArray], float]:
     """Return test data as arrays (T, D) of one step h, longer than `most` steps.
 

@@ -17,7 +17,7 @@ from symda.errors import DataError, ModelError, OptionError, SolveError
 from symda.learn.candidates import columns_of, filled, states_of
 from symda.learn.field import Field
 from symda.learn.learner import ModelLearner
-from symda.learn.series import Recordings, as_series
+from symda.learn.series import Recordings, Times, as_series
 from symda.types import FloatArray
 
 #: The forms that have a name.
@@ -84,7 +84,7 @@ class BiNN(_Fitted):
 
     name = "BiNN"
 
-    def fit(self, data: Recordings, t: object = None) -> Self:
+    def fit(self, data: Recordings, t: Times = None) -> Self:
         """Learn from recordings.
 
         Parameters

@@ -87,5 +87,5 @@ def make_points(
         rm.append(weight)
         parts.append(slice(first, first + M))
         first += M
-    joined = (np.concatenate(some) for some in (times, h, y, rm))
-    return Points(*joined, tuple(parts))
+    joined = np.concatenate
+    return Points(joined(times), joined(h), joined(y), joined(rm), tuple(parts))

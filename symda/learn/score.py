@@ -22,7 +22,7 @@ from symda.learn.measures import (
     places_in,
     valid_times,
 )
-from symda.learn.series import Recordings
+from symda.learn.series import Recordings, Times
 from symda.types import FloatArray
 
 #: A forecast is valid while its error is below this share of the attractor's size.
@@ -134,7 +134,7 @@ class _Given(ModelLearner):
 
     name = "model"
 
-    def fit(self, data: Recordings, t: object = None) -> _Given:
+    def fit(self, data: Recordings, t: Times = None) -> _Given:
         """Return itself: there is nothing to learn."""
         del data, t
         return self
@@ -149,7 +149,7 @@ class _Given(ModelLearner):
 def score(
     learned: Learner | Model,
     test: Recordings,
-    t: object = None,
+    t: Times = None,
     *,
     horizons: Sequence[int] = (1, 4),
     truth: Model | None = None,

@@ -56,9 +56,7 @@ class Search:
                 at, free = self._leave_out(at, free, FACTOR**b)
         return Found(at, free, self.evidence(at, free, FACTOR**LAST))
 
-    def _leave_out(
-        self, at: Place, free: BoolArray, rf: float
-    ) -> tuple[Place, BoolArray]:
+    def _leave_out(self, at: Place, free: BoolArray, rf: float) -> tuple[Place, BoolArray]:
         for _ in range(ROUNDS):
             prices = self.prices(at, rf)
             if prices is None:
@@ -136,4 +134,3 @@ class Search:
                 if key not in tried and price < prices.get(key, (inf, free))[0]:
                     prices[key] = price, free
         return [free for _, free in sorted(prices.values(), key=lambda one: one[0])[:FITTED]]
-

@@ -18,6 +18,9 @@ Recordings: TypeAlias = (
     "Observations | Mapping[str, Observations] | Sequence[Observations] | ArrayLike"
 )
 
+#: A step, times, or times of each of several arrays.
+Times: TypeAlias = "float | ArrayLike | list[ArrayLike] | None"
+
 
 @dataclass(frozen=True, eq=False)
 class Series:
@@ -44,7 +47,7 @@ class Series:
         return float(np.diff(self.times).min())
 
 
-def as_series(data: Recordings, t: object, where: str) -> tuple[list[Series], tuple[str, ...]]:
+def as_series(data: Recordings, t: Times, where: str) -> tuple[list[Series], tuple[str, ...]]:
     """Return recordings, and the names of their D columns.
 
     Parameters
@@ -96,7 +99,7 @@ def as_series(data: Recordings, t: object, where: str) -> tuple[list[Series], tu
     return series, names
 
 
-def _recordings(data: Recordings, t: object, where: str) -> list[Observations]:
+def _recordings(data: Recordings, t: Times, where: str) -> list[Observations]:
     if isinstance(data, Observations):
         data = [data]
     elif isinstance(data, Mapping):
@@ -113,7 +116,8 @@ def _recordings(data: Recordings, t: object, where: str) -> list[Observations]:
     times = list(t) if isinstance(t, list) and len(t) == len(arrays) else [t] * len(arrays)
     found = []
     for values, one in zip(arrays, times, strict=True):
-        when = np.arange(len(values)) * float(one) if np.ndim(one) == 0 else np.asarray(one)
+        given = np.asarray(one, dtype=np.float64)
+        when = np.arange(len(values)) * float(given) if given.ndim == 0 else given
         column = values[:, None] if values.ndim == 1 else values
         found.append(Observations(when, column, variance=np.full(column.shape, np.nan)))
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,7 +92,7 @@ class Smooth:
 def _in_units(
     one: Series, i: int
 ) -> tuple[FloatArray, FloatArray, tuple[float, float, float], float]:
-    """Times and values of a state in units of their own; start, unit of time, mean; size."""
+    """Return times and values of a state in units of their own: start, unit of time, mean; size."""
     seen = np.isfinite(one.values[:, i])
     t, y = one.times[seen], one.values[seen, i]
     if t.size < 2:

@@ -15,7 +15,7 @@ from symda.errors import DataError
 from symda.learn.candidates import chosen_library, filled
 from symda.learn.field import Evaluated, Field
 from symda.learn.learner import ModelLearner
-from symda.learn.series import Recordings, as_series
+from symda.learn.series import Recordings, Times, as_series
 from symda.types import BoolArray, FloatArray
 
 #: Columns whose smallest singular value, as a share of the largest, is below are dependent.
@@ -65,7 +65,7 @@ class SparseRegression(_Regression):
 
     name = "SR"
 
-    def fit(self, data: Recordings, t: object = None) -> Self:
+    def fit(self, data: Recordings, t: Times = None) -> Self:
         """Learn from recordings.
 
         Parameters

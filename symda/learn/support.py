@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import chain, combinations, product
 
 import numpy as np
 
@@ -143,22 +143,16 @@ class Prices:
 
         Where there are many coefficients, two are changed only as a swap within a state's rate.
         """
-        every, p = np.arange(support.size), support.size
-        for k in every:
-            yield _changed(support, [k])
-        if p <= PAIRS:
-            pairs = combinations(range(p), 2)
-        else:
+        p = support.size
+        pairs: Iterator[tuple[int, int]] = combinations(range(p), 2)
+        if p > PAIRS:
+            inside, outside = (np.flatnonzero(one).tolist() for one in (support, ~support))
             pairs = (
                 (k, other)
-                for k in np.flatnonzero(support)
-                for other in np.flatnonzero(~support & (self.states == self.states[k]))
+                for k, other in product(inside, outside)
+                if self.states[k] == self.states[other]
             )
-        for two in pairs:
-            yield _changed(support, list(two))
-
-
-def _changed(support: BoolArray, which: list[int]) -> BoolArray:
-    found = support.copy()
-    found[which] = ~found[which]
-    return found
+        for some in chain(combinations(range(p), 1), pairs):
+            changed = support.copy()
+            changed[list(some)] = ~changed[list(some)]
+            yield changed
