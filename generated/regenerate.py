@@ -10,6 +10,7 @@ from pathlib import Path
 
 import symda as sd
 from symda.build import write_source
+from symda.build.terms import terms_source
 from symda.emit import Source
 
 FOLDER = Path(__file__).resolve().parent
@@ -26,7 +27,12 @@ def action_of(example: str) -> sd.Action:
 
 def network() -> Source:
     """Return the source of every layered or recurrent network of logistic neurons."""
-    return sd.Action(sd.Model.layered([10, 10])).source
+    return sd.Action(sd.Model.layered([10, 10])).emitted
+
+
+def terms() -> Source:
+    """Return the source of a quadratic library of three states."""
+    return terms_source(sd.learn.library(sd.states("x y z"), 2, name="quadratic"))
 
 
 def writers() -> dict[str, str]:
@@ -39,6 +45,7 @@ def regenerate(folder: Path = FOLDER) -> None:
     for example in EXAMPLES:
         write_source(action_of(example).emitted, folder)
     write_source(network(), folder)
+    write_source(terms(), folder)
     text = json.dumps(writers(), indent=2, sort_keys=True) + "\n"
     (folder / "versions.json").write_text(text, encoding="utf-8")
 

@@ -23,6 +23,8 @@ from symda.observe import Problem
 
 FOLDER = Path(__file__).parents[1] / "generated"
 REGENERATE = runpy.run_path(str(FOLDER / "regenerate.py"))
+#: Sources of a network and of a library of terms.
+BESIDE = ("network", "terms")
 EXAMPLES = REGENERATE["EXAMPLES"]
 
 # Helpers that a model has no use for are left to the compiler to drop.
@@ -58,7 +60,10 @@ def problem_of(action: sd.Action, rng: np.random.Generator) -> Problem:
 
 def test_every_committed_source_belongs_to_an_example() -> None:
     names = {committed(e).name for e in EXAMPLES}
-    assert {path.name for path in FOLDER.glob("*.pyx")} == {*names, "network_passes.pyx"}
+    assert {path.name for path in FOLDER.glob("*.pyx")} == {
+        *names,
+        *(f"{REGENERATE[one]().stem}.pyx" for one in BESIDE),
+    }
 
 
 def test_versions_name_what_decides_the_text() -> None:
@@ -81,17 +86,19 @@ def test_source_is_what_symda_writes(example: str) -> None:
     assert committed(example).read_bytes() == fresh, "run: python generated/regenerate.py"
 
 
-def test_network_is_what_symda_writes() -> None:
+@pytest.mark.parametrize("beside", BESIDE)
+def test_what_no_example_declares_is_what_symda_writes(beside: str) -> None:
     recorded = json.loads((FOLDER / "versions.json").read_text(encoding="utf-8"))
     if recorded != REGENERATE["writers"]():
         pytest.skip("other versions write other text; the numbers are compared all the same")
-    fresh = REGENERATE["network"]()
+    fresh = REGENERATE[beside]()
     assert (FOLDER / f"{fresh.stem}.pyx").read_bytes() == fresh.text.encode()
 
 
 @pytest.mark.skipif(not toolchain().usable, reason="no compiler on this machine")
-def test_network_compiles_without_warnings() -> None:
-    build(REGENERATE["network"](), Options(flags=(*DEFAULT_FLAGS, *STRICT)))
+@pytest.mark.parametrize("beside", BESIDE)
+def test_what_no_example_declares_compiles_without_warnings(beside: str) -> None:
+    build(REGENERATE[beside](), Options(flags=(*DEFAULT_FLAGS, *STRICT)))
 
 
 @pytest.mark.skipif(not toolchain().usable, reason="no compiler on this machine")

@@ -177,7 +177,7 @@ MISTAKES: list[tuple[dict[str, Any], Any, str]] = [
     ({"variance": -1.0}, np.random.default_rng(0).normal(size=(40, 2)), "variance"),
     ({"variance": [1.0]}, np.random.default_rng(0).normal(size=(40, 2)), "2 of them, got 1"),
     ({"step": 0.0}, np.random.default_rng(0).normal(size=(40, 2)), "step"),
-    ({"library": "quadratic"}, np.random.default_rng(0).normal(size=(40, 2)), "must be a Library"),
+    ({"library": "quadratic"}, np.random.default_rng(0).normal(size=(40, 2)), "must be one of symda.learn.library"),
 ]
 
 
@@ -205,6 +205,10 @@ def test_terms_that_depend_on_each_other_are_named() -> None:
     x, y = sd.states(["x0", "x1"])
     with pytest.raises(sd.ModelError, match=r"the terms 1, cos\(x0\)\*\*2, sin\(x0\)\*\*2 depend"):
         sd.learn.library([x, y], 1, [sp.sin(x) ** 2, sp.cos(x) ** 2])
+    t = 0.05 * np.arange(100)
+    twice = np.column_stack([np.sin(t), 2.0 * np.sin(t)])
+    with pytest.raises(sd.DataError, match="the terms x0, x1 depend on each other along these data"):
+        sd.learn.AnnealedTerms(degree=1, variance=1e-6).fit(twice, t=0.05)
     with pytest.raises(sd.ModelError, match="occurs twice"):
         sd.learn.library([x, y], 2, [x * y])
     with pytest.raises(sd.ModelError, match="expressions in the states"):

@@ -206,10 +206,9 @@ def test_bad_input(method: SparseRegression, data: FloatArray, message: str) -> 
 def test_dependent_terms_are_named() -> None:
     a, b, c = sd.states("a b c")
 
-    terms = sd.learn.library([a, b, c], 1, [sin(a) ** 2, cos(a) ** 2])
-    message = r"the terms 1, (sin|cos)\(a\)\*\*2, (sin|cos)\(a\)\*\*2 are linearly dependent"
-    with pytest.raises(sd.DataError, match=message):
-        SparseRegression(library=terms).fit(DATA, learning.H)
+    twice = np.column_stack([DATA[:, 0], DATA[:, 1], 2.0 * DATA[:, 0]])
+    with pytest.raises(sd.DataError, match=r"the terms a, c are linearly dependent"):
+        SparseRegression(library=sd.learn.library([a, b, c], 1)).fit(twice, learning.H)
     with pytest.raises(sd.DataError, match=r"the term log\(a\) has no value at some of the data"):
         SparseRegression(library=sd.learn.library([a, b, c], 1, [log(a)])).fit(DATA, learning.H)
 
