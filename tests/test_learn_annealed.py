@@ -177,7 +177,11 @@ MISTAKES: list[tuple[dict[str, Any], Any, str]] = [
     ({"variance": -1.0}, np.random.default_rng(0).normal(size=(40, 2)), "variance"),
     ({"variance": [1.0]}, np.random.default_rng(0).normal(size=(40, 2)), "2 of them, got 1"),
     ({"step": 0.0}, np.random.default_rng(0).normal(size=(40, 2)), "step"),
-    ({"library": "quadratic"}, np.random.default_rng(0).normal(size=(40, 2)), "must be one of symda.learn.library"),
+    (
+        {"library": "quadratic"},
+        np.random.default_rng(0).normal(size=(40, 2)),
+        "must be one of symda.learn.library",
+    ),
 ]
 
 
@@ -207,7 +211,9 @@ def test_terms_that_depend_on_each_other_are_named() -> None:
         sd.learn.library([x, y], 1, [sp.sin(x) ** 2, sp.cos(x) ** 2])
     t = 0.05 * np.arange(100)
     twice = np.column_stack([np.sin(t), 2.0 * np.sin(t)])
-    with pytest.raises(sd.DataError, match="the terms x0, x1 depend on each other along these data"):
+    with pytest.raises(
+        sd.DataError, match="the terms x0, x1 depend on each other along these data"
+    ):
         sd.learn.AnnealedTerms(degree=1, variance=1e-6).fit(twice, t=0.05)
     with pytest.raises(sd.ModelError, match="occurs twice"):
         sd.learn.library([x, y], 2, [x * y])

@@ -329,6 +329,52 @@ def anneal(
 
 
 @app.command()
+def learn(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA", help="CSV or NetCDF file of the states.", show_default=False
+        ),
+    ],
+    degree: Annotated[int, typer.Option(help="Highest degree of the candidate terms.")] = 2,
+    states: Annotated[
+        str | None,
+        typer.Option(help="Columns to take, with commas; by default all.", show_default=False),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(help="Column of times; by default t, else the first.", show_default=False),
+    ] = None,
+    variance: Annotated[
+        float | None,
+        typer.Option(help="Noise variance; by default it is estimated.", show_default=False),
+    ] = None,
+    step: Annotated[
+        float | None, typer.Option(help="Longest step of the path.", show_default=False)
+    ] = None,
+    starts: Annotated[int, typer.Option(help="Most starts.")] = 4,
+    separator: Annotated[str, typer.Option(help="Between columns of a CSV file.")] = ",",
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw data and path into this file.", show_default=False)
+    ] = None,
+) -> None:
+    """Find the equations of recorded states, terms and coefficients."""
+    from symda.cli.learn import learn as find
+
+    find(
+        data,
+        degree,
+        states=states,
+        time=time,
+        variance=variance,
+        step=step,
+        starts=starts,
+        separator=separator,
+        figure=figure,
+    )
+
+
+@app.command()
 def report(
     file: Annotated[
         Path,

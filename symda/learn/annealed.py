@@ -19,7 +19,10 @@ from symda.learn.series import Recordings, Times, as_series
 from symda.types import BoolArray
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 @dataclass(eq=False)
@@ -172,6 +175,16 @@ class AnnealedTerms(ModelLearner):
     def _names(self) -> tuple[list[str], list[str]]:
         assert self._library is not None
         return [x.name for x in self._library.states], [str(e) for e in self._library.terms]
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Plot the data and the path through them; see `symda.show.learned.plot_learned`."""
+        from symda.show.learned import plot_learned
+
+        found = self.result
+        names = self._names()[0]
+        return plot_learned(
+            names, found.times, found.path, found.parts, found.seen, found.noise, path
+        )
 
     def summary(self) -> str:
         """Return in words what was found, and what limits it."""

@@ -64,6 +64,8 @@ class Identified:
         Other supports, and how much less likely the data are with them; the best first.
     times, path : (M,), (M, D)
         States at the points of the grid, recording after recording (`parts`).
+    seen : (M, D)
+        The data at these points; nan where there is none.
     noise : (D,)
         Noise variances; `estimated` says whether any was not given.
     count : int
@@ -81,6 +83,7 @@ class Identified:
     times: FloatArray
     path: FloatArray
     parts: tuple[slice, ...]
+    seen: FloatArray
     noise: FloatArray
     estimated: bool
     count: int
@@ -277,6 +280,7 @@ class _Fit:
             times=p.times,
             path=best.place.X,
             parts=p.parts,
+            seen=np.where(p.seen, p.y, np.nan),
             noise=joint.noise,
             estimated=bool(self.unknown.any()),
             count=p.count,
