@@ -55,7 +55,7 @@ def lorenz(symda: Shell) -> tuple[str, str]:
 def test_version_and_help(symda: Shell) -> None:
     assert symda("--version") == Done(0, f"symda {sd.__version__}\n", "")
     help_ = symda("--help")
-    for command in "demo derive generate integrate anneal report doctor cache".split():
+    for command in "demo derive generate integrate anneal learn report doctor cache".split():
         assert f" {command} " in help_.out
     assert help_.code == 0
 
@@ -324,3 +324,17 @@ def test_letters_that_an_output_lacks_are_spelled_out(symda: Shell) -> None:
         check=True,
     )
     assert rb"dgr\xf6\xdfe/dt = -gr\xf6\xdfe" in done.stdout
+
+
+def test_learn_prints_the_equations_of_a_file(symda: Shell, uncompiled: None) -> None:
+    t = 0.1 * np.arange(60)
+    noise = 0.02 * np.random.default_rng(0).normal(size=(2, 60))
+    rows = zip(t, np.cos(t) + noise[0], np.sin(t) + noise[1], strict=True)
+    lines = ["t,a,b", *(",".join(map(repr, map(float, row))) for row in rows)]
+    file = symda.write("circle.csv", "\n".join(lines))
+    done = symda("learn", file, "--degree", "1", "--figure", "circle.png")
+    assert done.code == 0, done.err
+    assert "2 of 6 candidate terms" in done.out and "da/dt = -" in done.out
+    assert "wrote circle.png" in done.out
+    wrong = symda("learn", file, "--states", "a,c")
+    assert wrong.code != 0 and "'c'" in wrong.err and "Traceback" not in wrong.err

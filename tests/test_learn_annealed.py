@@ -159,6 +159,14 @@ def test_noise_that_is_too_small_is_said(recording: np.ndarray) -> None:
     assert "less than their noise should" in fit.summary()
 
 
+def test_residuals_that_are_not_noise_are_said() -> None:
+    """A circle with a slow wave beside it: linear equations leave a residual that is smooth."""
+    t = 0.1 * np.arange(300)
+    wave = np.column_stack([np.cos(t) + 0.3 * np.cos(0.05 * t**1.5), np.sin(t)])
+    fit = sd.learn.AnnealedTerms(degree=1, starts=1).fit(noisy(wave, 1e-4, 0), t=0.1)
+    assert "residuals of x0 next to each other" in fit.summary()
+
+
 def test_options_are_those_of_scikit_learn() -> None:
     fit = sd.learn.AnnealedTerms(degree=3)
     assert fit.get_params()["degree"] == 3 and "_result" not in fit.get_params()

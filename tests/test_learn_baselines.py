@@ -6,7 +6,7 @@ import learning
 import numpy as np
 import pytest
 from scipy.integrate import odeint
-from sympy import cos, log, sin
+from sympy import log
 
 import symda as sd
 from symda.learn import SparseRegression, WeakSparseRegression

@@ -34,6 +34,8 @@ SETTLED, AGAIN = 0.02, 5
 SAME = 0.1
 #: Terms depend on each other where a combination of unit size is below this.
 DEPENDENT = 1e-7
+#: Residuals are correlated from so many standard deviations on; of fewer products nothing is said.
+CORRELATED, FEW = 3.0, 10
 #: Data that cost so many standard deviations more or less than they should are said.
 UNUSUAL = 4.0
 
@@ -304,6 +306,25 @@ class _Fit:
                 found.append(
                     f"caution: the data cost {-off:.1f} standard deviations less than their noise "
                     "should: the variances are too large, or there are too many terms"
+                )
+        return found + self._correlated(search, best)
+
+    def _correlated(self, search: Search, best: Found) -> list[str]:
+        """Say which states have residuals that are not independent of their neighbours."""
+        p, found = search.joint.points, []
+        left = np.where(p.seen, best.place.X - p.y, np.nan)
+        for x, column in zip(self.candidates.states, left.T, strict=True):
+            parts = [column[part][np.isfinite(column[part])] for part in p.parts]
+            products = np.concatenate([one[1:] * one[:-1] for one in parts])
+            total = np.concatenate(parts)
+            if products.size < FEW:
+                continue
+            correlation = products.mean() / (total**2).mean()
+            if correlation > CORRELATED / np.sqrt(products.size):
+                found.append(
+                    f"caution: residuals of {x.name} next to each other are alike (correlation "
+                    f"{correlation:.2f}): something is missing in the equations, or the noise is "
+                    "not independent; error bars are too small"
                 )
         return found
 

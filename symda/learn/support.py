@@ -132,7 +132,7 @@ class Prices:
         with np.errstate(all="ignore"):
             found[S] = 0.5 * theta**2 / spread + 0.5 * np.log(spread) - self._unit[S]
             across = F[np.ix_(R, S)]
-            stiffness = np.diag(F)[R] - np.einsum("rs,st,rt->r", across, inverse, across)
+            stiffness = np.diag(F)[R] - ((across @ inverse) * across).sum(axis=1)
             pull = b[R] - across @ theta
             gain = -0.5 * pull**2 / stiffness + 0.5 * np.log(stiffness)
         found[R] = np.where(stiffness > 1e-12 * np.diag(F)[R], gain + self._unit[R], np.inf)
