@@ -12,6 +12,7 @@ from symda.declare.library import Library, library
 from symda.declare.numbers import with_numbers
 from symda.learn.analogs import Analogs
 from symda.learn.annealed import AnnealedTerms
+from symda.learn.enks import EnKSEM
 from symda.learn.lyapunov import Spectrum, lyapunov_spectrum
 from symda.learn.network import BiNN
 from symda.learn.score import Score, score
@@ -21,6 +22,7 @@ __all__ = [
     "Analogs",
     "AnnealedTerms",
     "BiNN",
+    "EnKSEM",
     "Library",
     "Score",
     "SparseRegression",
