@@ -12,6 +12,7 @@ from symda.declare.library import Library, library
 from symda.declare.numbers import with_numbers
 from symda.learn.analogs import Analogs
 from symda.learn.annealed import AnnealedTerms
+from symda.learn.enks import EnKSEM
 from symda.learn.learner import Learner
 from symda.learn.lyapunov import Spectrum, lyapunov_spectrum
 from symda.learn.network import BiNN
@@ -22,6 +23,7 @@ __all__ = [
     "Analogs",
     "AnnealedTerms",
     "BiNN",
+    "EnKSEM",
     "Learner",
     "Library",
     "Score",

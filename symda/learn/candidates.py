@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from symda.checks import choice
+from symda.declare.fields import bilinear
 from symda.declare.library import Library, library
 from symda.declare.model import Model
 from symda.declare.symbols import State, state
@@ -35,6 +37,24 @@ def chosen_library(
             f"{where}: library must be one of symda.learn.library, got {type(given).__name__}."
         )
     return given, columns_of(given, names, where)
+
+
+def chosen_field(
+    form: str, given: Library | None, degree: int, names: Sequence[str], where: str
+) -> tuple[Model, IntArray]:
+    """Return rates with parameters, and the column of the data of each of their states.
+
+    Raises
+    ------
+    OptionError, DataError
+        If there is no such form, or as for `chosen_library`.
+    """
+    choice(form, f"{where}: form", ("library", "bilinear"))
+    if form == "library":
+        return chosen_library(given, degree, names, where)
+    if given is not None:
+        raise OptionError(f"{where}: a library has the form 'library', got form={form!r}.")
+    return bilinear(states_of(names), len(names), len(names)), np.arange(len(names))
 
 
 def states_of(names: Sequence[str]) -> list[State]:

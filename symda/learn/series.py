@@ -104,7 +104,9 @@ def _recordings(data: Recordings, t: Times, where: str) -> list[Observations]:
         data = [data]
     elif isinstance(data, Mapping):
         data = list(data.values())
-    elif not isinstance(data, list | tuple) or not data or np.ndim(data[0]) == 0:
+    elif not isinstance(data, list | tuple) or not data:
+        data = [np.asarray(data)]
+    elif not isinstance(data[0], Observations) and np.ndim(data[0]) == 0:
         data = [np.asarray(data)]
     if all(isinstance(one, Observations) for one in data):
         if t is not None:

@@ -202,7 +202,7 @@ def thresholded(
     for i, mine in enumerate(allowed):
         kept = np.flatnonzero(mine)
         table, goal = triangle[:, :T], triangle[:, T + i]
-        _independent(table[:, kept], [labels[j] for j in kept], where)
+        check_independent(table[:, kept], [labels[j] for j in kept], where)
         whole = None
         while kept.size:
             c = np.linalg.lstsq(table[:, kept], goal, rcond=None)[0]
@@ -216,7 +216,8 @@ def thresholded(
     return found
 
 
-def _independent(table: FloatArray, labels: list[str], where: str) -> None:
+def check_independent(table: FloatArray, labels: list[str], where: str) -> None:
+    """Raise `DataError` if columns (R, T), of comparable size, depend on each other."""
     if not labels:
         return
     sizes, directions = np.linalg.svd(table)[1:]
