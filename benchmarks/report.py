@@ -20,6 +20,7 @@ TITLES = {
     "simulate": "Trajectories by adaptive steps, one core",
     "neuron": "Hodgkin-Huxley neuron, 4 states, 18 parameters",
     "network": "Layered networks, one core",
+    "learn": "Learned equations, one core",
     "complete": "Figure 1 of the paper, 4 panels of 100 paths, builds included",
 }
 

@@ -34,6 +34,7 @@ PROGRAMS = {
     "integrate": "integrators.py",
     "simulate": "simulations.py",
     "network": "networks.py",
+    "learn": "learning.py",
     "complete": "complete.py",
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

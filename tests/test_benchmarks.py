@@ -86,6 +86,8 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         "simulate": 7 + 4,
         # the gradient against NumPy and JAX, the level against L-BFGS-B
         "network": 2 + jax,
+        # a step on two machines, a whole fit
+        "learn": 2,
     }
     assert record["failures"] == []
     assert set(record["sections"]) == set(counts)

@@ -19,7 +19,7 @@ from symda.learn.ensemble import Ensemble, Prior, Rules, smoothed
 from symda.learn.field import Evaluated, Field
 from symda.learn.learner import ModelLearner
 from symda.learn.points import make_points
-from symda.learn.series import Recordings, Series, as_series
+from symda.learn.series import Recordings, Series, Times, as_series
 from symda.learn.smooth import Smooth
 from symda.learn.sparse import check_independent
 from symda.learn.transitions import Pairs, Transitions
@@ -127,7 +127,7 @@ class EnKSEM(_Smoothed):
 
     name = "EnKS-EM"
 
-    def fit(self, data: Recordings, t: object = None) -> Self:
+    def fit(self, data: Recordings, t: Times = None) -> Self:
         """Learn from recordings.
 
         Parameters
