@@ -13,6 +13,7 @@ from symda.declare.numbers import with_numbers
 from symda.learn.analogs import Analogs
 from symda.learn.annealed import AnnealedTerms
 from symda.learn.enks import EnKSEM
+from symda.learn.field import Field
 from symda.learn.learner import Learner
 from symda.learn.lyapunov import Spectrum, lyapunov_spectrum
 from symda.learn.network import BiNN
@@ -24,6 +25,7 @@ __all__ = [
     "AnnealedTerms",
     "BiNN",
     "EnKSEM",
+    "Field",
     "Learner",
     "Library",
     "Score",

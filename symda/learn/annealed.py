@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from symda.checks import integer, number
 from symda.declare.library import Library
@@ -175,6 +176,27 @@ class AnnealedTerms(ModelLearner):
     def _names(self) -> tuple[list[str], list[str]]:
         assert self._library is not None
         return [x.name for x in self._library.states], [str(e) for e in self._library.terms]
+
+    def compared(self, coefficients: ArrayLike, path: ArrayLike) -> float:
+        """Return by how much less likely the data are with other terms: a logarithm.
+
+        The terms are fitted again, from their coefficients and a path nearby. Below 0 they are a
+        better answer, which the search missed; above 0 the data prefer what was found, even where
+        the others are the truth.
+
+        Parameters
+        ----------
+        coefficients : (D, T)
+            Of the library's terms, 0 where there is none.
+        path : (M, D)
+                States at `result.times`.
+
+        Raises
+        ------
+        DataError
+            If the shapes are not these.
+        """
+        return self.result.compared(np.asarray(coefficients), np.asarray(path))
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """Plot the data and the path through them; see `symda.show.learned.plot_learned`."""

@@ -32,6 +32,8 @@ KEPT = 3
 SETTLED, AGAIN = 0.02, 5
 #: Two fits of a support whose evidences differ by less are one.
 SAME = 0.1
+#: Rungs of a fit that stays near where it starts, and of one that looks farther.
+STAY, NEARBY = (LAST, LAST, LAST), ((6, 8, 10, LAST, LAST),)
 #: Terms depend on each other where a combination of unit size is below this.
 DEPENDENT = 1e-7
 #: Residuals are correlated from so many standard deviations on; of fewer products nothing is said.
@@ -74,6 +76,8 @@ class Identified:
         Number of values.
     cautions : list of str
         What limits the answer, in words.
+    search, value
+        What was searched, and minus the logarithm of the evidence found.
     """
 
     coefficients: FloatArray
@@ -91,6 +95,20 @@ class Identified:
     count: int
     starts: int
     cautions: list[str]
+    search: Search
+    value: float
+
+    def compared(self, coefficients: FloatArray, path: FloatArray) -> float:
+        """Return how much less likely the data are with other terms; see `AnnealedTerms`."""
+        if coefficients.shape != self.free.shape or path.shape != self.path.shape:
+            raise DataError(
+                f"compared: coefficients must be {self.free.shape} and the path {self.path.shape}, "
+                f"got {coefficients.shape} and {path.shape}."
+            )
+        free = coefficients != 0.0
+        at = self.search.joint.place(path, coefficients, FACTOR**LAST)
+        fits = (self.search.again(at, free, rungs) for rungs in (STAY, *NEARBY))
+        return min(one.evidence for one in fits) - self.value
 
 
 def identify(candidates: Library, series: Sequence[Series], rules: Rules) -> Identified:
@@ -288,6 +306,8 @@ class _Fit:
             count=p.count,
             starts=self.begun,
             cautions=cautions,
+            search=search,
+            value=best.evidence,
         )
 
     def _cautions(self, search: Search, best: Found) -> list[str]:
