@@ -131,6 +131,27 @@ def test_what_is_known_is_not_learned(recording: np.ndarray) -> None:
     assert fit.model.equations[0] == 10 * (x[1] - x[0])
 
 
+def test_a_state_that_is_never_measured_is_the_rate_of_one_that_is() -> None:
+    """Lorenz's system without y: with v = dx/dt it is quadratic in x, v and z."""
+    x, v, z = sd.states("x v z")
+    library = sd.learn.library([x, v, z], 2, known={x: v}, only={x: []})
+    seen = noisy(clean(300), 0.01, 3)[:, [0, 2]]
+    data = sd.Observations(0.01 * np.arange(300), seen, variance=0.01, channels=["x", "z"])
+    fit = sd.learn.AnnealedTerms(library=library, starts=1).fit(data)
+    learned = found(fit)
+    truth = {
+        ("v", "x"): 270.0,
+        ("v", "v"): -11.0,
+        ("v", "x*z"): -10.0,
+        ("z", "z"): -8 / 3,
+        ("z", "x**2"): 1.0,
+        ("z", "v*x"): 0.1,
+    }
+    assert learned.keys() == truth.keys()
+    assert list(learned.values()) == pytest.approx(list(truth.values()), rel=0.05)
+    assert "v was not measured" in fit.summary()
+
+
 def test_one_state_and_a_term_of_ones_own() -> None:
     import sympy as sp
 
@@ -204,8 +225,10 @@ def test_a_state_that_is_never_measured_is_named(recording: np.ndarray) -> None:
     data = sd.Observations(
         0.01 * np.arange(400), recording, variance=1.0, channels=["x0", "x1", "x2"]
     )
-    with pytest.raises(sd.DataError, match="there must be one of each"):
+    with pytest.raises(sd.DataError, match="v was never measured"):
         sd.learn.AnnealedTerms(library=sd.learn.library(x, 1)).fit(data)
+    with pytest.raises(sd.DataError, match="there must be one of each"):
+        sd.learn.AnnealedTerms(library=sd.learn.library(x[2:], 1)).fit(data)
     unseen = np.column_stack([recording, np.full(400, np.nan)])
     with pytest.raises(sd.DataError, match="v was never measured"):
         sd.learn.AnnealedTerms(library=sd.learn.library(x, 1)).fit(unseen, t=0.01)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -95,11 +95,8 @@ class AnnealedTerms(ModelLearner):
         """
         where = "AnnealedTerms.fit"
         series, names = as_series(data, t, where)
-        candidates, columns = chosen_library(self.library, self.degree, names, where)
-        series = [
-            replace(one, values=one.values[:, columns], variance=one.variance[:, columns])
-            for one in series
-        ]
+        candidates, columns = chosen_library(self.library, self.degree, names, where, hidden=True)
+        series = [one.of_columns(columns) for one in series]
         self._result = identify(candidates, series, self._rules(len(candidates.states)))
         self._library = candidates
         self._field = Field(candidates.fitted(self._result.coefficients))
@@ -217,7 +214,11 @@ class AnnealedTerms(ModelLearner):
         ]
         for x, equation in zip(self.model.states, self.model.equations, strict=True):
             lines.append(f"d{x.name}/dt = {equation.evalf(5)}")
-        noise = ", ".join(f"{x} {v:.4g}" for x, v in zip(names[0], found.noise, strict=True))
+        seen = np.isfinite(found.seen).any(axis=0)
+        noise = ", ".join(
+            f"{x} {v:.4g}" if measured else f"{x} was not measured"
+            for x, v, measured in zip(names[0], found.noise, seen, strict=True)
+        )
         how = "estimated" if found.estimated else "given"
         lines.append(f"noise variance ({how}): {noise}")
         if found.others and found.others[0][1] < CERTAIN:

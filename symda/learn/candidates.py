@@ -17,11 +17,17 @@ from symda.types import FloatArray, IntArray
 
 
 def chosen_library(
-    given: Library | None, degree: int, names: Sequence[str], where: str
+    given: Library | None,
+    degree: int,
+    names: Sequence[str],
+    where: str,
+    *,
+    hidden: bool = False,
 ) -> tuple[Library, IntArray]:
     """Return a library, and the column of the data of each of its states.
 
-    Without one it has all monomials of states that are called as the columns are.
+    Without one it has all monomials of states that are called as the columns are. Where states may
+    be `hidden`, those that no column is called as have the number -1.
 
     Raises
     ------
@@ -36,6 +42,9 @@ def chosen_library(
         raise OptionError(
             f"{where}: library must be one of symda.learn.library, got {type(given).__name__}."
         )
+    states = [x.name for x in given.states]
+    if hidden and set(names) < set(states):
+        return given, np.array([names.index(x) if x in names else -1 for x in states])
     return given, columns_of(given, names, where)
 
 

@@ -132,14 +132,27 @@ def identify(candidates: Library, series: Sequence[Series], rules: Rules) -> Ide
     return made.run()
 
 
+def _rate_of(candidates: Library, seen: BoolArray) -> dict[object, int]:
+    """Return the states that are, by what is known, the rate of a measured one: its number."""
+    return {
+        known: i
+        for i, (known, row) in enumerate(
+            zip(candidates.known, candidates.coefficients, strict=True)
+        )
+        if known.is_Symbol and seen[i] and not any(row)
+    }
+
+
 def _check(candidates: Library, series: Sequence[Series], allowed: BoolArray) -> None:
     values = np.concatenate([one.values for one in series])
     seen = np.isfinite(values)
+    rate_of = _rate_of(candidates, seen.any(axis=0))
     for x, column in zip(candidates.states, seen.T, strict=True):
-        if not column.any():
+        if not column.any() and x not in rate_of:
             raise DataError(
-                f"{WHERE}: {x.name} was never measured; every state of the library must "
-                "be, at some times."
+                f"{WHERE}: {x.name} was never measured, so that any function of it would do as "
+                "well. Measure it at some times, or let it be the rate of a state that was: "
+                f"library(..., known={{x: {x.name}}}, only={{x: []}})."
             )
     if seen.sum() <= allowed.sum():
         raise DataError(
@@ -172,7 +185,9 @@ class _Fit:
         D = len(self.candidates.states)
         coarse = make_points(self.series, np.ones(D), None, WHERE)
         smooth = Smooth.of(self.series, coarse)
-        noise = np.where(self.unknown, smooth.errors, self._given())
+        noise = self._with_hidden(
+            np.where(self.unknown, smooth.errors, self._given()), *self._path(smooth)
+        )
         self.step = self._step(smooth)
         points = make_points(self.series, noise, self.step, WHERE)
         smooth = replace(smooth, points=points)
@@ -183,6 +198,31 @@ class _Fit:
         if self.unknown.any():
             search, best, tried = self._with_noise(search, best, tried)
         return self._said(search, best, tried)
+
+    def _path(self, smooth: Smooth, factor: float = 1.0) -> tuple[FloatArray, FloatArray]:
+        """Return a smooth path and its rates; states that were not measured are others' rates."""
+        X, rates = smooth.path(factor)
+        p = smooth.points
+        seen = np.asarray(p.seen.any(axis=0))
+        for x, i in _rate_of(self.candidates, seen).items():
+            k = self.candidates.states.index(x)
+            if not seen[k]:
+                X[:, k] = rates[:, i]
+                for part in p.parts:
+                    rates[part, k] = np.gradient(X[part, k], p.times[part])
+        return X, rates
+
+    def _with_hidden(self, noise: FloatArray, X: FloatArray, rates: FloatArray) -> FloatArray:
+        """Give states that were not measured a noise variance: the unit of their equations' errors.
+
+        It is that of the state whose rate they are, in their own units.
+        """
+        found = noise.copy()
+        for x, i in _rate_of(self.candidates, np.isfinite(noise)).items():
+            k = self.candidates.states.index(x)
+            if np.isnan(found[k]):
+                found[k] = noise[i] * rates[:, i].var() / X[:, i].var()
+        return found
 
     def _given(self) -> FloatArray:
         """Typical noise variances as given, (D,); nan where they were not."""
@@ -197,13 +237,13 @@ class _Fit:
     def _step(self, smooth: Smooth) -> float:
         if self.rules.step is not None:
             return self.rules.step
-        X, rates = smooth.path()
+        X, rates = self._path(smooth)
         fast = np.sqrt((rates**2).mean(axis=0)) / np.maximum(X.std(axis=0), 1e-300)
         shortest = min(one.step for one in self.series)
         return min(shortest, RESOLVED / float(fast.max())) if fast.max() > 0.0 else shortest
 
     def _search(self, smooth: Smooth, points: Points, noise: FloatArray) -> Search:
-        X, rates = smooth.path()
+        X, rates = self._path(smooth)
         theta = self.theta(X)
         size = np.sqrt((theta**2).mean(axis=0))
         _check_dependence(self.candidates, theta, self.allowed)
@@ -222,7 +262,7 @@ class _Fit:
         found: dict[bytes, Found] = {}
         for factor in FACTORS[: self.rules.starts]:
             self.begun += 1
-            X, rates = smooth.path(factor)
+            X, rates = self._path(smooth, factor)
             one = search.climb(X, self._coefficients(X, rates))
             key, best = one.free.tobytes(), min((f.evidence for f in found.values()), default=inf)
             met = key in found and max(one.evidence, found[key].evidence) < best + SAME

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from symda.errors import DataError
 from symda.observe.observations import Observations
-from symda.types import FloatArray
+from symda.types import FloatArray, IntArray
 
 #: What `fit` takes.
 Recordings: TypeAlias = (
@@ -45,6 +45,14 @@ class Series:
     def step(self) -> float:
         """The smallest distance of two times."""
         return float(np.diff(self.times).min())
+
+    def of_columns(self, columns: IntArray) -> Series:
+        """Return a recording with these columns; nan for the number -1."""
+
+        def chosen(values: FloatArray) -> FloatArray:
+            return np.where(columns >= 0, values[:, columns], np.nan)
+
+        return replace(self, values=chosen(self.values), variance=chosen(self.variance))
 
 
 def as_series(data: Recordings, t: Times, where: str) -> tuple[list[Series], tuple[str, ...]]:
