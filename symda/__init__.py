@@ -4,7 +4,7 @@ Declare a system with SymPy symbols; get its action and derivatives to read, com
 for exactly that system, and an annealer that finds the path and parameters of least action::
 
     declare -> observe -> discretise -> derive -> typeset -> lower -> emit -> build -> solve
-            -> anneal -> analyse -> show -> api
+            -> anneal -> analyse -> show -> api -> learn
 
 Every name below is imported when it is first used, so ``import symda`` itself stays cheap.
 """
