@@ -12,7 +12,7 @@ from symda.build.terms import TermKernels, term_kernels
 from symda.declare.library import Library
 from symda.derive.terms import term_functions
 from symda.errors import DataError
-from symda.learn.field import Evaluated
+from symda.learn.field import Evaluated, Field
 from symda.learn.joint import Joint
 from symda.learn.points import Points, make_points
 from symda.learn.search import FACTOR, LAST, Found, Search
@@ -34,6 +34,10 @@ SETTLED, AGAIN = 0.02, 5
 SAME = 0.1
 #: Rungs of a fit that stays near where it starts, and of one that looks farther.
 STAY, NEARBY = (LAST, LAST, LAST), ((6, 8, 10, LAST, LAST),)
+#: Noise is at least this share of a state's standard deviation.
+LEAST = 1e-7
+#: Terms that change a step by less than so many times its error are said.
+LARGER = 10.0
 #: Terms depend on each other where a combination of unit size is below this.
 DEPENDENT = 1e-7
 #: Residuals are correlated from so many standard deviations on; of fewer products nothing is said.
@@ -179,6 +183,14 @@ class _Fit:
         self.known = Evaluated(functions["known_and_slopes"])
         self.kernels: TermKernels = term_kernels(candidates)
         self.begun = 0
+        values = np.concatenate([one.values for one in series])
+        #: Noise variances are not estimated to be less.
+        self.least = np.array(
+            [
+                (LEAST * v[np.isfinite(v)].std()) ** 2 if np.isfinite(v).any() else 0.0
+                for v in values.T
+            ]
+        )
 
     def run(self) -> Identified:
         """See `identify`."""
@@ -186,7 +198,8 @@ class _Fit:
         coarse = make_points(self.series, np.ones(D), None, WHERE)
         smooth = Smooth.of(self.series, coarse)
         noise = self._with_hidden(
-            np.where(self.unknown, smooth.errors, self._given()), *self._path(smooth)
+            np.where(self.unknown, np.maximum(smooth.errors, self.least), self._given()),
+            *self._path(smooth),
         )
         self.step = self._step(smooth)
         points = make_points(self.series, noise, self.step, WHERE)
@@ -305,7 +318,8 @@ class _Fit:
         squares = np.where(seen, (best.place.X - p.y) ** 2, 0.0).sum(axis=0)
         fitted = best.free.sum() + len(p.parts) * self.allowed.shape[0]
         left = seen.sum(axis=0) * max(1.0 - fitted / seen.sum(), 0.1)
-        return np.where(self.unknown, squares / left, search.joint.noise)
+        found = np.maximum(squares / left, self.least)
+        return np.where(self.unknown, found, search.joint.noise)
 
     def _said(self, search: Search, best: Found, tried: dict[bytes, float]) -> Identified:
         rf, joint = FACTOR**LAST, search.joint
@@ -367,7 +381,27 @@ class _Fit:
                     f"caution: the data cost {-off:.1f} standard deviations less than their noise "
                     "should: the variances are too large, or there are too many terms"
                 )
-        return found + self._correlated(search, best)
+        return found + self._correlated(search, best) + self._made_up(search, best)
+
+    def _made_up(self, search: Search, best: Found) -> list[str]:
+        """Say which terms are no larger than the error of the path's steps."""
+        p, C = search.joint.points, np.where(best.free, best.place.C, 0.0)
+        at, h = np.flatnonzero(p.h), float(np.median(p.h[p.h > 0.0]))
+        field, x = Field(self.candidates.fitted(C)), best.place.X[at]
+        twice = field.step(field.step(x, h / 2.0), h / 2.0)
+        error = np.sqrt(((field.step(x, h) - twice) ** 2).mean(axis=0))
+        part = h * np.abs(C) * np.sqrt((self.theta(x) ** 2).mean(axis=0))
+        small = best.free & (part < LARGER * error[:, None])
+        if not small.any():
+            return []
+        names = ", ".join(
+            f"{self.candidates.terms[j]} in {self.candidates.states[i]}"
+            for i, j in np.argwhere(small)
+        )
+        return [
+            f"caution: {names} are no larger than the error of steps of {h:.3g}, and may only make "
+            f"up for it: pass step={h / 4.0:.3g}"
+        ]
 
     def _correlated(self, search: Search, best: Found) -> list[str]:
         """Say which states have residuals that are not independent of their neighbours."""
