@@ -214,7 +214,7 @@ class AnnealedTerms(ModelLearner):
         ]
         for x, equation in zip(self.model.states, self.model.equations, strict=True):
             lines.append(f"d{x.name}/dt = {equation.evalf(5)}")
-        seen = np.isfinite(found.seen).any(axis=0).tolist()
+        seen = [bool(column.any()) for column in np.isfinite(found.seen).T]
         noise = ", ".join(
             f"{x} {v:.4g}" if measured else f"{x} was not measured"
             for x, v, measured in zip(names[0], found.noise, seen, strict=True)
