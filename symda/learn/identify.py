@@ -132,8 +132,13 @@ def identify(candidates: Library, series: Sequence[Series], rules: Rules) -> Ide
             for i in range(len(candidates.states))
         ]
     ).all(axis=1)
-    made = _Fit(candidates, series, rules, allowed, ~given & np.isnan(rules.variance))
-    return made.run()
+    unknown = ~given & np.isnan(rules.variance)
+    made = _Fit(candidates, series, rules, allowed, unknown)
+    found = made.run()
+    if rules.step is not None or np.isnan(made.finer):
+        return found
+    # terms may make up for the error of the steps
+    return _Fit(candidates, series, replace(rules, step=made.finer), allowed, unknown).run()
 
 
 def _rate_of(candidates: Library, seen: BoolArray) -> dict[object, int]:
@@ -183,6 +188,8 @@ class _Fit:
         self.known = Evaluated(functions["known_and_slopes"])
         self.kernels: TermKernels = term_kernels(candidates)
         self.begun = 0
+        #: A step of which the error is smaller, where it matters.
+        self.finer = np.nan
         values = np.concatenate([one.values for one in series])
         #: Noise variances are not estimated to be less.
         self.least = np.array(
@@ -394,13 +401,14 @@ class _Fit:
         small = best.free & (part < LARGER * error[:, None])
         if not small.any():
             return []
+        self.finer = h / 4.0
         names = ", ".join(
             f"{self.candidates.terms[j]} in {self.candidates.states[i]}"
             for i, j in np.argwhere(small)
         )
         return [
             f"caution: {names} are no larger than the error of steps of {h:.3g}, and may only make "
-            f"up for it: pass step={h / 4.0:.3g}"
+            f"up for it: pass step={self.finer:.3g}"
         ]
 
     def _correlated(self, search: Search, best: Found) -> list[str]:
