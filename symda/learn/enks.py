@@ -117,7 +117,7 @@ class EnKSEM(_Smoothed):
     library: Library | None = None
     form: str = "library"
     members: int = 50
-    iterations: int = 40
+    iterations: int = 80
     lag: int | None = 100
     inflation: float = 1.0
     localisation: float | None = None
