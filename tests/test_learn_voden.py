@@ -66,14 +66,14 @@ def test_rates_and_their_gradients(model: sd.Model) -> None:
 
 def test_the_losses_are_those_by_hand() -> None:
     pytest.importorskip("torch")
-    from symda.learn.training import Rules, Training
+    from symda.learn.training import AlternatingFit, TrainingOptions
 
     model = sd.learn.bilinear(sd.states("x y z"))
     random = np.random.default_rng(0)
     y, seen = random.normal(size=(3, 9, 3)), random.random((3, 9, 3)) < 0.6
     h = random.uniform(0.1, 0.3, (3, 9))
-    rules = Rules(2, 3, 1, 4, 3, 1, 1, 10, data_weight=0.3, rate=1e-300, decay=0.5)
-    training = Training(model, np.where(seen, y, 7.0), seen, h, rules, 0)
+    options = TrainingOptions(2, 3, 1, 4, 3, 1, 1, 10, data_weight=0.3, rate=1e-300, decay=0.5)
+    training = AlternatingFit(model, np.where(seen, y, 7.0), seen, h, options, 0)
     mu, theta, steps = training.states(), training.parameters(), Transitions(model)
     once = steps.step(mu[:, :-1].reshape(-1, 3).T, theta, h[:, :-1].ravel()).T.reshape(3, 8, 3)
     twice = steps.step(once[:, :-1].reshape(-1, 3).T, theta, h[:, 1:-1].ravel()).T

@@ -18,7 +18,7 @@ WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
-class Rules:
+class TrainingOptions:
     """Options of `VODEN`, checked; its docstring says what they are."""
 
     loss_steps: int
@@ -34,7 +34,7 @@ class Rules:
     decay: float
 
 
-class Training:
+class AlternatingFit:
     """Weights of the network that makes states of data, and parameters of rates.
 
     Parameters
@@ -48,28 +48,34 @@ class Training:
     """
 
     def __init__(
-        self, model: Model, y: FloatArray, seen: BoolArray, h: FloatArray, rules: Rules, seed: int
+        self,
+        model: Model,
+        y: FloatArray,
+        seen: BoolArray,
+        h: FloatArray,
+        options: TrainingOptions,
+        seed: int,
     ) -> None:
         torch = self._torch = package("torch", "VODEN.fit", "learn")
-        self._rules, self._rates = rules, torch_rates(model)
+        self._options, self._rates = options, torch_rates(model)
         self._y, self._h = torch.tensor(y), torch.tensor(h)
         self._seen = torch.tensor(seen.astype(np.float64))
         self._random = np.random.default_rng(seed)
         first = WEIGHT * self._random.normal(size=len(model.parameters))
         self._theta = torch.tensor(first, requires_grad=True)
-        D, n = y.shape[2], rules.size
-        self._encoder = _one_layer(torch, D, rules.hidden, n)
+        D, n = y.shape[2], options.size
+        self._encoder = _one_layer(torch, D, options.hidden, n)
         self._memory = torch.nn.LSTM(
-            n, n, rules.layers, batch_first=True, bidirectional=True, dtype=torch.float64
+            n, n, options.layers, batch_first=True, bidirectional=True, dtype=torch.float64
         )
-        self._decoder = _one_layer(torch, 2 * n, rules.hidden, D)
+        self._decoder = _one_layer(torch, 2 * n, options.hidden, D)
         parts = (self._encoder, self._memory, self._decoder)
         weights = [weight for part in parts for weight in part.parameters()]
         self._minimisers = [
-            torch.optim.RMSprop(some, lr=rules.rate) for some in (weights, [self._theta])
+            torch.optim.RMSprop(some, lr=options.rate) for some in (weights, [self._theta])
         ]
         self._schedules = [
-            torch.optim.lr_scheduler.StepLR(one, rules.decay_epochs, rules.decay)
+            torch.optim.lr_scheduler.StepLR(one, options.decay_epochs, options.decay)
             for one in self._minimisers
         ]
 
@@ -79,16 +85,16 @@ class Training:
         for some in self._batches():
             y, seen, h = self._y[some], self._seen[some], self._h[some]
             infer, learn = self._minimisers
-            for _ in range(self._rules.e_steps):
+            for _ in range(self._options.e_steps):
                 mu = self._infer(y)
                 data = (seen * (y - mu) ** 2).sum() / seen.sum().clamp(min=1.0)
-                e_loss = self._rules.data_weight * data + self._steps_loss(mu, h)
+                e_loss = self._options.data_weight * data + self._steps_loss(mu, h)
                 infer.zero_grad()
                 e_loss.backward()
                 infer.step()
             with self._torch.no_grad():
                 mu = self._infer(y)
-            for _ in range(self._rules.m_steps):
+            for _ in range(self._options.m_steps):
                 m_loss = self._steps_loss(mu, h)
                 learn.zero_grad()
                 m_loss.backward()
@@ -112,8 +118,8 @@ class Training:
 
     def _batches(self) -> Iterator[Tensor]:
         order = self._random.permutation(len(self._y))
-        for first in range(0, order.size, self._rules.batch):
-            yield self._torch.from_numpy(order[first : first + self._rules.batch])
+        for first in range(0, order.size, self._options.batch):
+            yield self._torch.from_numpy(order[first : first + self._options.batch])
 
     def _infer(self, y: Tensor) -> Tensor:
         return self._decoder(self._memory(self._encoder(y))[0])
@@ -121,7 +127,7 @@ class Training:
     def _steps_loss(self, mu: Tensor, h: Tensor) -> Tensor:
         """Mean square of the errors of forecasts of 1 to `loss_steps` steps."""
         later, total = mu, 0.0
-        S = self._rules.loss_steps
+        S = self._options.loss_steps
         for s in range(1, S + 1):
             later = torch_step(self._rates, later[:, :-1], self._theta, h[:, s - 1 : -1])
             total = total + ((mu[:, s:] - later) ** 2).mean()

@@ -19,7 +19,7 @@ from symda.learn.learner import ModelLearner
 from symda.learn.points import make_points
 from symda.learn.series import Recordings, Series, as_series
 from symda.learn.smooth import Smooth
-from symda.learn.training import Rules, Training
+from symda.learn.training import AlternatingFit, TrainingOptions
 from symda.types import BoolArray, FloatArray
 
 
@@ -128,7 +128,7 @@ class VODEN(_Inferred):
         """
         where = "VODEN.fit"
         torch = package("torch", where, "learn")
-        rules = self._rules(where)
+        options = self._options(where)
         epochs = integer(self.epochs, f"{where}: epochs")
         seed = integer(self.seed, f"{where}: seed", least=0)
         series, names = as_series(data, t, where)
@@ -140,13 +140,13 @@ class VODEN(_Inferred):
         values = np.concatenate([run.values for run in runs])
         centre, size = values.mean(axis=0), values.std(axis=0)
         time = 1.0 / float(np.sqrt(np.mean((rates / size) ** 2)))
-        windows = _windows(runs, self.window, rules.loss_steps, where)
+        windows = _windows(runs, self.window, options.loss_steps, where)
         y, w, h = (
             np.stack([getattr(runs[k], what)[first:last] for k, first, last in windows])
             for what in ("values", "seen", "steps")
         )
         with _settled(torch, seed):
-            training = Training(model, (y - centre) / size, w, h / time, rules, seed)
+            training = AlternatingFit(model, (y - centre) / size, w, h / time, options, seed)
             self.losses = np.array([training.epoch() for _ in range(epochs)])
             mu, theta = training.states() * size + centre, training.parameters()
         if not (np.isfinite(self.losses).all() and np.isfinite(theta).all()):
@@ -161,7 +161,7 @@ class VODEN(_Inferred):
         self._field = Field(in_units(found, centre.tolist(), size.tolist(), time, expand=True))
         return self
 
-    def _rules(self, where: str) -> Rules:
+    def _options(self, where: str) -> TrainingOptions:
         whole = {
             name: integer(getattr(self, name), f"{where}: {name}")
             for name in (
@@ -170,7 +170,7 @@ class VODEN(_Inferred):
             )
         }
         integer(self.window, f"{where}: window", least=3)
-        return Rules(
+        return TrainingOptions(
             **whole,
             data_weight=number(self.data_weight, f"{where}: data_weight", kind="positive"),
             rate=number(self.rate, f"{where}: rate", kind="positive"),
