@@ -87,7 +87,7 @@ class AlternatingFit:
             infer, learn = self._minimisers
             for _ in range(self._options.e_steps):
                 mu = self._infer(y)
-                data = (seen * (y - mu) ** 2).sum() / seen.sum().clamp(min=1.0)
+                data = (seen * (y - mu) ** 2).mean()
                 e_loss = self._options.data_weight * data + self._steps_loss(mu, h)
                 infer.zero_grad()
                 e_loss.backward()

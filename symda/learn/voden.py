@@ -41,9 +41,9 @@ class VODEN(_Inferred):
 
         data_weight mean |y - mu|^2 + mean |mu_k+1 - f(mu_k)|^2,
 
-    the first mean over what was measured (E-step), and the parameters of the rates, by which f
-    steps with the classic method of Runge and Kutta, lower the second (M-step). Data have mean 0
-    and standard deviation 1. Needs PyTorch: ``pip install 'symda[learn]'``.
+    where what was not measured counts 0 (E-step), and the parameters of the rates, by which f steps
+    with the classic method of Runge and Kutta, lower the second mean (M-step). Data have mean 0 and
+    standard deviation 1. Needs PyTorch: ``pip install 'symda[learn]'``.
 
     Attributes
     ----------
