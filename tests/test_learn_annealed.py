@@ -199,6 +199,16 @@ def test_terms_that_make_up_for_the_steps_are_said_and_go_with_finer_steps() -> 
     assert (fine.result.noise > 0.0).all()
 
 
+def test_rows_of_a_list_are_times_and_arrays_in_a_list_recordings() -> None:
+    from symda.learn.series import as_series
+
+    rows = [[1.0, 2.0], [2.0, 1.0], [4.0, 3.0]]
+    series, names = as_series(rows, 0.1, "fit")
+    assert len(series) == 1 and names == ("x0", "x1") and series[0].values.tolist() == rows
+    series, _ = as_series([np.array(rows), np.array(rows)], 0.1, "fit")
+    assert len(series) == 2
+
+
 def test_options_are_those_of_scikit_learn() -> None:
     fit = sd.learn.AnnealedTerms(degree=3)
     assert fit.get_params()["degree"] == 3 and "_result" not in fit.get_params()

@@ -10,11 +10,11 @@ import pytest
 
 import symda as sd
 from symda.learn import EnKSEM
-from symda.learn.ensemble import Ensemble, Prior, Rules, smoothed
+from symda.learn.ensemble import Ensemble, EnsembleOptions, StatePrior, smoothed
 from symda.learn.measures import forecast_errors
 from symda.learn.points import make_points
 from symda.learn.series import Series
-from symda.learn.transitions import Pairs, Transitions
+from symda.learn.transitions import StatePairs, Transitions
 from symda.types import FloatArray
 
 A = np.array([[-0.4, 2.0], [-2.0, -0.3]])
@@ -60,7 +60,7 @@ class Exact:
     log_likelihood: float
 
 
-def kalman(one: Series, prior: Prior, matrix: FloatArray = A, inflation: float = 1.0) -> Exact:
+def kalman(one: Series, prior: StatePrior, matrix: FloatArray = A, inflation: float = 1.0) -> Exact:
     """Kalman's filter, and the smoother of Rauch, Tung and Striebel."""
     m, P, total = prior.mean, np.diag(prior.variance), 0.0
     before, after = [], []
@@ -90,15 +90,15 @@ def kalman(one: Series, prior: Prior, matrix: FloatArray = A, inflation: float =
     return Exact(filtered, np.array(mean[::-1]), spread, total)
 
 
-PRIOR = Prior(np.array([0.5, 0.5]), np.array([1.0, 2.0]), Q)
+PRIOR = StatePrior(np.array([0.5, 0.5]), np.array([1.0, 2.0]), Q)
 
 
 def smooth(one: Series, members: int, seed: int, lag: int | None = None) -> Ensemble:
     library, theta = oscillator()
     points = make_points([one], R, 10.0, "test")
-    rules = Rules(members, lag, 1.0, None)
+    options = EnsembleOptions(members, lag, 1.0, None)
     random = np.random.default_rng(seed)
-    return smoothed(Transitions(library), theta, points, PRIOR, rules, random)
+    return smoothed(Transitions(library), theta, points, PRIOR, options, random)
 
 
 def test_the_smoother_is_kalmans_within_an_error_that_falls_like_one_over_the_root() -> None:
@@ -134,7 +134,9 @@ def test_members_go_on_from_member_to_member() -> None:
     library, theta = oscillator()
     X = found.mean[:, :, None] + found.members
     x, y = X[:-1].transpose(1, 0, 2).reshape(2, -1), X[1:].transpose(1, 0, 2).reshape(2, -1)
-    errors = Transitions(library).errors(Pairs(x, y, np.repeat(np.diff(one.times), 2000)), theta)
+    errors = Transitions(library).errors(
+        StatePairs(x, y, np.repeat(np.diff(one.times), 2000)), theta
+    )
     # at the true parameters an iteration of EM leaves Q as it is, within the data's own scatter
     np.testing.assert_allclose(errors @ errors.T / errors.shape[1], Q, atol=0.12)
 
@@ -148,12 +150,12 @@ def test_localisation_helps_few_members_of_many_states() -> None:
     times, values = 0.1 * np.arange(30), random.normal(size=(30, D))
     one = Series("1", times, values, np.full((30, D), np.nan))
     points = make_points([one], np.ones(D), 10.0, "test")
-    prior = Prior(np.zeros(D), np.ones(D), np.eye(D))
+    prior = StatePrior(np.zeros(D), np.ones(D), np.eye(D))
     steps = Transitions(library)
 
     def run(members: int, radius: float | None) -> FloatArray:
-        rules = Rules(members, None, 1.0, radius)
-        return smoothed(steps, theta, points, prior, rules, np.random.default_rng(1)).mean
+        options = EnsembleOptions(members, None, 1.0, radius)
+        return smoothed(steps, theta, points, prior, options, np.random.default_rng(1)).mean
 
     exact = run(2000, 0.4)  # zero from the nearest neighbour on: each state by itself
     plain, local = (np.sqrt(np.mean((run(12, r) - exact) ** 2)) for r in (None, 1.0))
@@ -163,9 +165,9 @@ def test_localisation_helps_few_members_of_many_states() -> None:
 def test_inflation_is_of_the_forecasts_spread() -> None:
     one = recording(40)
     library, theta = oscillator()
-    points, rules = make_points([one], R, 10.0, "test"), Rules(3000, 0, 1.2, None)
+    points, options = make_points([one], R, 10.0, "test"), EnsembleOptions(3000, 0, 1.2, None)
     random = np.random.default_rng(0)
-    found = smoothed(Transitions(library), theta, points, PRIOR, rules, random).mean
+    found = smoothed(Transitions(library), theta, points, PRIOR, options, random).mean
     exact = kalman(one, PRIOR, inflation=1.2).filtered
     np.testing.assert_allclose(found, exact, atol=0.1)
     assert np.abs(exact - kalman(one, PRIOR).filtered).max() > 0.2
@@ -183,7 +185,7 @@ def test_slopes_and_parameters_of_steps(form: str) -> None:
     np.testing.assert_allclose(
         np.tensordot(way, slopes, 1), (later[0] - later[1]) / 2e-5, rtol=1e-5, atol=1e-8
     )
-    pairs = Pairs(states, steps.step(states, theta, h), h)
+    pairs = StatePairs(states, steps.step(states, theta, h), h)
     first = theta + 0.1 * way
     found = steps.fitted(pairs, first, np.diag([1e-8, 1.0, 1e8]), 50)
     if form == "library":
@@ -204,7 +206,7 @@ def test_the_exact_likelihood_rises() -> None:
         names = [[f"c_x{i}_{j}" for j in range(2)] for i in range(2)]
         C = np.array([[method.parameters[name] for name in row] for row in names])
         first = np.nanmean(one.values, axis=0), np.nanvar(one.values, axis=0)
-        found = kalman(one, Prior(*first, best.Q), C).log_likelihood
+        found = kalman(one, StatePrior(*first, best.Q), C).log_likelihood
         assert best.log_likelihood == pytest.approx(found, abs=3.0)
         return found
 
@@ -300,6 +302,12 @@ x, y, z = sd.states("x0 x1 x2")
 def test_bad_input(method: EnKSEM, data: FloatArray, message: str) -> None:
     with pytest.raises(sd.InputError, match=message):
         method.fit(data, learning.H)
+
+
+def test_a_first_model_that_diverges_is_said() -> None:
+    data = np.random.default_rng(0).normal(size=(60, 1)) * 5.0
+    with pytest.raises(sd.SolveError, match="the members diverge at the first estimate"):
+        EnKSEM(degree=9, variance=1e4).fit(data, 0.5)
 
 
 def test_options_are_listed_and_what_is_fitted_is_none() -> None:

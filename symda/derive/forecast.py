@@ -37,7 +37,7 @@ def forecast_loss(model: Model, steps: int, count: int) -> ca.Function:
     """
     import casadi as ca
 
-    rate = _rate(model)
+    rate = parametric_rate(model)
     D, P = len(model.states), len(model.parameters)
     x, theta = ca.SX.sym("x", D), ca.SX.sym("theta", P)
     h, y, w = ca.SX.sym("h", steps), ca.SX.sym("y", steps * D), ca.SX.sym("w", steps * D)
@@ -72,7 +72,7 @@ def step_functions(model: Model) -> tuple[ca.Function, ca.Function]:
     """
     import casadi as ca
 
-    rate = _rate(model)
+    rate = parametric_rate(model)
     D, P = len(model.states), len(model.parameters)
     x, theta, h = ca.SX.sym("x", D), ca.SX.sym("theta", P), ca.SX.sym("h")
     later = ca.densify(_stepped(rate, x, theta, h))
@@ -82,7 +82,14 @@ def step_functions(model: Model) -> tuple[ca.Function, ca.Function]:
     return step, both
 
 
-def _rate(model: Model) -> ca.Function:
+def parametric_rate(model: Model) -> ca.Function:
+    """Return (x (D,), theta (P,)) -> rates (D,).
+
+    Raises
+    ------
+    ModelError
+        As for `forecast_loss`.
+    """
     import casadi as ca
 
     if model.forcing or model.time is not None or model.discrete or model.per_step:
@@ -96,7 +103,7 @@ def _rate(model: Model) -> ca.Function:
     symbols = {s: x[i] for i, s in enumerate(model.states)}
     symbols |= {p: theta[i] for i, p in enumerate(model.parameters)}
     rates = ca.vertcat(*to_casadi(model.equations, symbols, model.declarations))
-    return ca.Function("rate", [x, theta], [rates], {"cse": True})
+    return ca.Function("rate", [x, theta], [ca.densify(rates)], {"cse": True})
 
 
 def _stepped(rate: ca.Function, x: ca.SX, theta: ca.SX, h: ca.SX) -> ca.SX:

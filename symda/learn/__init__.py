@@ -19,8 +19,10 @@ from symda.learn.lyapunov import Spectrum, lyapunov_spectrum
 from symda.learn.network import BiNN
 from symda.learn.score import Score, score
 from symda.learn.sparse import SparseRegression, WeakSparseRegression
+from symda.learn.voden import VODEN
 
 __all__ = [
+    "VODEN",
     "Analogs",
     "AnnealedTerms",
     "BiNN",

@@ -15,14 +15,14 @@ from symda.declare.numbers import in_units, with_numbers
 from symda.derive.terms import term_functions
 from symda.errors import DataError, OptionError, SolveError
 from symda.learn.candidates import chosen_field
-from symda.learn.ensemble import Ensemble, Prior, Rules, smoothed
+from symda.learn.ensemble import Ensemble, EnsembleOptions, StatePrior, smoothed
 from symda.learn.field import Evaluated, Field
 from symda.learn.learner import ModelLearner
 from symda.learn.points import make_points
 from symda.learn.series import Recordings, Series, Times, as_series
 from symda.learn.smooth import Smooth
 from symda.learn.sparse import check_independent
-from symda.learn.transitions import Pairs, Transitions
+from symda.learn.transitions import StatePairs, Transitions
 from symda.types import BoolArray, FloatArray
 
 #: Steps that a regression takes of all members' steps, about.
@@ -117,7 +117,7 @@ class EnKSEM(_Smoothed):
     library: Library | None = None
     form: str = "library"
     members: int = 50
-    iterations: int = 40
+    iterations: int = 80
     lag: int | None = 100
     inflation: float = 1.0
     localisation: float | None = None
@@ -152,7 +152,7 @@ class EnKSEM(_Smoothed):
             If the members diverge at the first estimate of the model.
         """
         where = "EnKSEM.fit"
-        rules = self._rules(where)
+        options = self._options(where)
         iterations = integer(self.iterations, f"{where}: iterations")
         seed = integer(self.seed, f"{where}: seed", least=0)
         step = None if self.step is None else number(self.step, f"{where}: step", kind="positive")
@@ -165,7 +165,7 @@ class EnKSEM(_Smoothed):
             replace(one, values=one.values[:, columns], variance=one.variance[:, columns])
             for one in series
         ]
-        fit = _Fit(model, series, given, step, rules, where)
+        fit = _Fit(model, series, given, step, options, where)
         if isinstance(model, Library):
             fit.check_terms(model)
         random = np.random.default_rng(seed)
@@ -179,8 +179,8 @@ class EnKSEM(_Smoothed):
         self._field = Field(found)
         return self
 
-    def _rules(self, where: str) -> Rules:
-        return Rules(
+    def _options(self, where: str) -> EnsembleOptions:
+        return EnsembleOptions(
             integer(self.members, f"{where}: members", least=3),
             None if self.lag is None else integer(self.lag, f"{where}: lag", least=0),
             number(self.inflation, f"{where}: inflation", kind="positive"),
@@ -202,10 +202,10 @@ class _Fit:
         series: Sequence[Series],
         given: FloatArray,
         step: float | None,
-        rules: Rules,
+        options: EnsembleOptions,
         where: str,
     ) -> None:
-        self.where, self.rules = where, rules
+        self.where, self.options = where, options
         D = len(model.states)
         longest = min(one.step for one in series) if step is None else step
         coarse = make_points(series, np.ones(D), longest, where)
@@ -256,8 +256,7 @@ class _Fit:
         history: list[Iteration] = []
         best, since = -np.inf, 0
         for _ in range(iterations):
-            prior = Prior(*self.first, Q)
-            found = smoothed(self.steps, theta, self.points, prior, self.rules, random)
+            found = self._smoothed(theta, Q, random)
             if not np.isfinite(found.log_likelihood):
                 break
             history.append(self._said(found, Q))
@@ -278,7 +277,7 @@ class _Fit:
             )
         return history
 
-    def _started(self, pairs: Pairs, Q: FloatArray, random: np.random.Generator) -> FloatArray:
+    def _started(self, pairs: StatePairs, Q: FloatArray, random: np.random.Generator) -> FloatArray:
         """Fit the steps of the first path."""
         if self.own:
             return self.steps.fitted(pairs, np.zeros(self.steps.P), Q, FIRST)
@@ -286,7 +285,8 @@ class _Fit:
             self.steps.fitted(pairs, WEIGHT * random.normal(size=self.steps.P), Q, FIRST)
             for _ in range(STARTS)
         ]
-        return min(ends, key=lambda theta: float(np.linalg.det(self._covariance(pairs, theta))))
+        sizes = [np.linalg.det(self._covariance(pairs, theta)) for theta in ends]
+        return ends[int(np.argmin(np.nan_to_num(sizes, nan=np.inf)))]
 
     def _first_errors(self, theta: FloatArray, random: np.random.Generator) -> FloatArray:
         """Return the Q, as a share of the noise, of the highest likelihood.
@@ -297,14 +297,18 @@ class _Fit:
         best, chosen = -np.inf, np.diag(self.variance / h)
         for power in range(SMOOTHEST + 1):
             Q = np.diag(self.variance / h) * 10.0**-power + np.diag(self.least)
-            prior = Prior(*self.first, Q)
-            found = smoothed(self.steps, theta, self.points, prior, self.rules, random)
+            found = self._smoothed(theta, Q, random)
             if best > found.log_likelihood:
                 break
             best, chosen = found.log_likelihood, Q
         return chosen
 
-    def _pairs(self, X: FloatArray) -> Pairs:
+    def _smoothed(self, theta: FloatArray, Q: FloatArray, random: np.random.Generator) -> Ensemble:
+        prior = StatePrior(*self.first, Q)
+        with np.errstate(all="ignore"):
+            return smoothed(self.steps, theta, self.points, prior, self.options, random)
+
+    def _pairs(self, X: FloatArray) -> StatePairs:
         """Return steps of paths X (M, D, N), of some members by turns if there are many."""
         k, N = self._behind, X.shape[2]
         each = min(N, max(1, SAMPLED // k.size))
@@ -314,9 +318,9 @@ class _Fit:
             for at in (k, k + 1)
         )
         D = X.shape[1]
-        return Pairs(x.reshape(D, -1), y.reshape(D, -1), np.repeat(self.points.h[k], each))
+        return StatePairs(x.reshape(D, -1), y.reshape(D, -1), np.repeat(self.points.h[k], each))
 
-    def _covariance(self, pairs: Pairs, theta: FloatArray) -> FloatArray:
+    def _covariance(self, pairs: StatePairs, theta: FloatArray) -> FloatArray:
         e = self.steps.errors(pairs, theta)
         found: FloatArray = e @ e.T / e.shape[1] + np.diag(self.least)
         return found

@@ -12,7 +12,7 @@ from symda.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
-class Prior:
+class StatePrior:
     """What is assumed before any datum: the first state, and the errors of the model.
 
     Attributes
@@ -29,7 +29,7 @@ class Prior:
 
 
 @dataclass(frozen=True, eq=False)
-class Rules:
+class EnsembleOptions:
     """Members N, how many steps back a datum counts (None: all), inflation, radius of the taper."""
 
     members: int
@@ -60,8 +60,8 @@ def smoothed(
     steps: Transitions,
     theta: FloatArray,
     points: Points,
-    prior: Prior,
-    rules: Rules,
+    prior: StatePrior,
+    options: EnsembleOptions,
     random: np.random.Generator,
 ) -> Ensemble:
     """Run the smoother through all recordings.
@@ -75,10 +75,10 @@ def smoothed(
     mean 0 over the members.
     """
     M, D = points.y.shape
-    N = rules.members
+    N = options.members
     mean, members = np.empty((M, D)), np.empty((M, D, N))
     root = root_of(prior.Q) * np.sqrt(N / (N - 1))
-    taper = None if rules.localisation is None else _taper(D, rules.localisation)
+    taper = None if options.localisation is None else _taper(D, options.localisation)
     total = 0.0
     for part in points.parts:
         draw = _centred(random, D, N) * np.sqrt(N / (N - 1))
@@ -91,9 +91,9 @@ def smoothed(
             mean[k] = state.mean(axis=1)
             members[k] = state
             members[k] -= mean[k, :, None]
-            if rules.inflation != 1.0:
-                members[k] *= rules.inflation
-            first = part.start if rules.lag is None else max(part.start, k - rules.lag)
+            if options.inflation != 1.0:
+                members[k] *= options.inflation
+            first = part.start if options.lag is None else max(part.start, k - options.lag)
             for i in np.flatnonzero(points.rm[k]):
                 total += _assimilate(
                     mean[first : k + 1],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -112,9 +112,7 @@ def _recordings(data: Recordings, t: Times, where: str) -> list[Observations]:
         data = [data]
     elif isinstance(data, Mapping):
         data = list(data.values())
-    elif not isinstance(data, list | tuple) or not data:
-        data = [np.asarray(data)]
-    elif not isinstance(data[0], Observations) and np.ndim(data[0]) == 0:
+    elif not isinstance(data, list | tuple) or not data or not _is_recording(data[0]):
         data = [np.asarray(data)]
     if all(isinstance(one, Observations) for one in data):
         if t is not None:
@@ -131,3 +129,8 @@ def _recordings(data: Recordings, t: Times, where: str) -> list[Observations]:
         column = values[:, None] if values.ndim == 1 else values
         found.append(Observations(when, column, variance=np.full(column.shape, np.nan)))
     return found
+
+
+def _is_recording(one: Any) -> bool:
+    """Whether an entry of a list is a recording, and no number or row of numbers."""
+    return isinstance(one, Observations | np.ndarray) or np.ndim(one) > 1

@@ -23,7 +23,7 @@ ATTEMPTS, CLOSE = 12, 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class StatePairs:
     """States x (D, K) and those y (D, K) that a step h (K,) leads to."""
 
     x: FloatArray
@@ -79,12 +79,12 @@ class Transitions:
             self._batches[key] = _Batch(self._functions[what], x.shape[1])
         return self._batches[key](x, theta, h)
 
-    def errors(self, pairs: Pairs, theta: FloatArray) -> FloatArray:
+    def errors(self, pairs: StatePairs, theta: FloatArray) -> FloatArray:
         """Return what the steps are wrong by, for the root of a unit of time, (D, K)."""
         found: FloatArray = (pairs.y - self.step(pairs.x, theta, pairs.h)) / np.sqrt(pairs.h)
         return found
 
-    def fitted(self, pairs: Pairs, theta: FloatArray, Q: FloatArray, count: int) -> FloatArray:
+    def fitted(self, pairs: StatePairs, theta: FloatArray, Q: FloatArray, count: int) -> FloatArray:
         """Lower the sum of e' Q^-1 e over all errors e by Levenberg and Marquardt's method.
 
         It ends after `count` steps, or where one lowers the sum by less than a share `CLOSE`.
@@ -111,13 +111,13 @@ class Transitions:
                 break
         return theta
 
-    def _sum(self, pairs: Pairs, theta: FloatArray, white: FloatArray) -> float:
+    def _sum(self, pairs: StatePairs, theta: FloatArray, white: FloatArray) -> float:
         with np.errstate(all="ignore"):
             found = float(np.sum((white @ self.errors(pairs, theta)) ** 2))
         return found if np.isfinite(found) else np.inf
 
     def _normal(
-        self, pairs: Pairs, theta: FloatArray, white: FloatArray
+        self, pairs: StatePairs, theta: FloatArray, white: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Return sum J' Q^-1 J (P, P) and sum J' Q^-1 e (P,)."""
         curvature, slope = np.zeros((self.P, self.P)), np.zeros(self.P)
