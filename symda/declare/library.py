@@ -49,6 +49,12 @@ class Library(EquationModel):
         only: Mapping[State, Sequence[Expr]] | None = None,
         name: str = "library",
     ) -> None:
+        for part, what in ((known, "known"), (only, "only")):
+            if part is not None and not isinstance(part, Mapping):
+                raise ModelError(
+                    f"Library {name!r}: {what} must be a mapping of states, {{x: ...}}, got "
+                    f"{type(part).__name__}."
+                )
         given = dict(known or {})
         for part, what in ((given, "known"), (dict(only or {}), "only")):
             for state in part:
@@ -62,7 +68,10 @@ class Library(EquationModel):
             _only_states(expression, states, f"Library {name!r}, {what}: {expression}")
         rows = []
         for x in states:
-            mine = terms if only is None or x not in only else [S(e) for e in only[x]]
+            chosen = None if only is None else only.get(x)
+            if chosen is not None and not isinstance(chosen, Iterable):
+                raise ModelError(f"Library {name!r}: only[{x}] must be a list of terms.")
+            mine = terms if chosen is None else [S(e) for e in chosen]
             strange = [e for e in mine if e not in terms]
             if strange:
                 raise ModelError(
@@ -193,7 +202,9 @@ def _check_independent(states: Sequence[State], terms: Sequence[Expr]) -> None:
         return
     rng = np.random.default_rng(0)
     x = rng.uniform(0.3, 1.7, size=(len(states), 4 * len(terms)))
-    values = [np.broadcast_to(f, x.shape[1]) for f in lambdify(list(states), list(terms))(*x)]
+    with np.errstate(all="ignore"):
+        found = lambdify(list(states), list(terms))(*x)
+    values = [np.broadcast_to(f, x.shape[1]) for f in found]
     table = np.array(values, dtype=np.float64).T
     table = table[:, np.isfinite(table).all(axis=0)]
     if table.shape[1] < len(terms):

@@ -14,10 +14,10 @@ from symda.declare.library import Library
 from symda.errors import OptionError
 from symda.learn.candidates import chosen_library
 from symda.learn.field import Field
-from symda.learn.identify import Identified, Rules, identify
+from symda.learn.identify import FACTORS, Identified, Rules, identify
 from symda.learn.learner import ModelLearner
 from symda.learn.series import Recordings, Times, as_series
-from symda.types import BoolArray
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ class AnnealedTerms(ModelLearner):
     step : float, optional
         Longest step of the path's grid; by default as long as the data and their rates allow.
     starts : int
-        How many starts.
+        Most starts, up to 8.
     complexity : float
         What a degree above the first costs, in units of the logarithm of the evidence: a quadratic
         term must make the data exp(complexity) times as likely as a linear one in its place.
@@ -68,7 +68,7 @@ class AnnealedTerms(ModelLearner):
 
     degree: int = 2
     library: Library | None = None
-    variance: float | Sequence[float] | None = None
+    variance: float | Sequence[float] | FloatArray | None = None
     step: float | None = None
     starts: int = 4
     complexity: float = 4.0
@@ -105,7 +105,11 @@ class AnnealedTerms(ModelLearner):
     def _rules(self, D: int) -> Rules:
         variance = np.full(D, np.nan)
         if self.variance is not None:
-            given = self.variance if isinstance(self.variance, Sequence) else [self.variance] * D
+            given = list(
+                np.broadcast_to(self.variance, D)
+                if np.ndim(self.variance) == 0
+                else np.asarray(self.variance)
+            )
             if len(given) != D:
                 raise OptionError(
                     f"AnnealedTerms: variance must be a number or {D} of them, got {len(given)}."
@@ -119,7 +123,7 @@ class AnnealedTerms(ModelLearner):
         return Rules(
             variance,
             step,
-            integer(self.starts, "AnnealedTerms: starts"),
+            integer(self.starts, "AnnealedTerms: starts", most=len(FACTORS)),
             number(self.complexity, "AnnealedTerms: complexity", kind="non-negative"),
             number(self.prior, "AnnealedTerms: prior", kind="positive"),
         )
@@ -193,7 +197,9 @@ class AnnealedTerms(ModelLearner):
         DataError
             If the shapes are not these.
         """
-        return self.result.compared(np.asarray(coefficients), np.asarray(path))
+        return self.result.compared(
+            np.asarray(coefficients, dtype=np.float64), np.asarray(path, dtype=np.float64)
+        )
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """Plot the data and the path through them; see `symda.show.learned.plot_learned`."""

@@ -87,6 +87,11 @@ def columns_of(model: Model, names: Sequence[str], where: str) -> IntArray:
         )
     if set(states) == set(names):
         return np.array([list(names).index(one) for one in states])
+    if set(states) & set(names):
+        raise DataError(
+            f"{where}: the data have columns {', '.join(names)}, the states are called "
+            f"{', '.join(states)}; call all of them alike, or none, then they go by position."
+        )
     return np.arange(len(states))
 
 

@@ -12,12 +12,13 @@ from symda.build.terms import TermKernels, term_kernels
 from symda.declare.library import Library
 from symda.derive.terms import term_functions
 from symda.errors import DataError
+from symda.learn.doubts import Doubts, fitted_numbers
 from symda.learn.field import Evaluated, Field
 from symda.learn.joint import Joint
 from symda.learn.points import Points, make_points
 from symda.learn.search import FACTOR, LAST, Found, Search
 from symda.learn.series import Series
-from symda.learn.smooth import Smooth
+from symda.learn.smooth import FEWEST, Smooth
 from symda.types import BoolArray, FloatArray
 
 #: How messages name the call.
@@ -33,17 +34,15 @@ SETTLED, AGAIN = 0.02, 5
 #: Two fits of a support whose evidences differ by less are one.
 SAME = 0.1
 #: Rungs of a fit that stays near where it starts, and of one that looks farther.
-STAY, NEARBY = (LAST, LAST, LAST), ((6, 8, 10, LAST, LAST),)
+STAY, NEARBY = (LAST, LAST, LAST), (6, 8, 10, LAST, LAST)
 #: Noise is at least this share of a state's standard deviation.
 LEAST = 1e-7
-#: Terms that change a step by less than so many times its error are said.
-LARGER = 10.0
+#: Coefficients so many standard deviations of their prior ask for a wider one, so often at most.
+LARGE, WIDER = 3.0, 3
+#: Where a spline misses more than this share of the variance the noise may be less: so little.
+RARE, LITTLE = 0.05, 0.01
 #: Terms depend on each other where a combination of unit size is below this.
 DEPENDENT = 1e-7
-#: Residuals are correlated from so many standard deviations on; of fewer products nothing is said.
-CORRELATED, FEW = 3.0, 10
-#: Data that cost so many standard deviations more or less than they should are said.
-UNUSUAL = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +110,7 @@ class Identified:
             )
         free = coefficients != 0.0
         at = self.search.joint.place(path, coefficients, FACTOR**LAST)
-        fits = (self.search.again(at, free, rungs) for rungs in (STAY, *NEARBY))
+        fits = (self.search.again(at, free, rungs) for rungs in (STAY, NEARBY))
         return min(one.evidence for one in fits) - self.value
 
 
@@ -163,11 +162,33 @@ def _check(candidates: Library, series: Sequence[Series], allowed: BoolArray) ->
                 "well. Measure it at some times, or let it be the rate of a state that was: "
                 f"library(..., known={{x: {x.name}}}, only={{x: []}})."
             )
+    if not allowed.any():
+        raise DataError(
+            f"{WHERE}: the library has no candidate term; every rate is known, or only=[]."
+        )
+    variance = np.concatenate([one.variance for one in series])
+    for x, has, mine in zip(candidates.states, seen.T, np.isfinite(variance).T, strict=True):
+        if 0 < (mine & has).sum() < has.sum():
+            raise DataError(
+                f"{WHERE}: some values of {x.name} have a variance and others have none; give it "
+                "for all of them, or for none."
+            )
     if seen.sum() <= allowed.sum():
         raise DataError(
             f"{WHERE}: {int(seen.sum())} values cannot decide among {int(allowed.sum())} "
             "terms; measure more, or take fewer terms (a lower degree, only=...)."
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """Terms found from one start of the noise, and minus the logarithm of its evidence."""
+
+    search: Search
+    best: Found
+    evidence: FloatArray
+    tried: dict[bytes, float]
+    value: float
 
 
 class _Fit:
@@ -188,36 +209,89 @@ class _Fit:
         self.known = Evaluated(functions["known_and_slopes"])
         self.kernels: TermKernels = term_kernels(candidates)
         self.begun = 0
+        #: Sizes of the rates, (D,), which priors are relative to.
+        self.rate = np.ones(len(candidates.states))
         #: A step of which the error is smaller, where it matters.
         self.finer = np.nan
         values = np.concatenate([one.values for one in series])
-        #: Noise variances are not estimated to be less.
-        self.least = np.array(
-            [
-                (LEAST * v[np.isfinite(v)].std()) ** 2 if np.isfinite(v).any() else 0.0
-                for v in values.T
-            ]
+        #: Of the data, (D,).
+        self.variance = np.array(
+            [v[np.isfinite(v)].var() if np.isfinite(v).any() else 0.0 for v in values.T]
         )
+        #: Noise variances are not estimated to be less.
+        self.least = LEAST**2 * self.variance
 
     def run(self) -> Identified:
         """See `identify`."""
         D = len(self.candidates.states)
-        coarse = make_points(self.series, np.ones(D), None, WHERE)
+        coarse = make_points(self.series, np.ones(D), self.rules.step, WHERE)
         smooth = Smooth.of(self.series, coarse)
-        noise = self._with_hidden(
-            np.where(self.unknown, np.maximum(smooth.errors, self.least), self._given()),
-            *self._path(smooth),
-        )
+        self._check_noise(smooth)
         self.step = self._step(smooth)
+        smooth = replace(smooth, points=make_points(self.series, np.ones(D), self.step, WHERE))
+        answers = [self._answer(smooth, noise) for noise in self._noises(smooth)]
+        return self._said(min(answers, key=lambda one: one.value))
+
+    def _check_noise(self, smooth: Smooth) -> None:
+        for x, unknown, error in zip(
+            self.candidates.states, self.unknown, smooth.errors, strict=True
+        ):
+            if unknown and not np.isfinite(error):
+                raise DataError(
+                    f"{WHERE}: the noise of {x.name} cannot be estimated from fewer than "
+                    f"{2 * FEWEST} values in every recording; pass its variance=."
+                )
+
+    def _noises(self, smooth: Smooth) -> list[FloatArray]:
+        """Return noise variances to begin with: as splines say, and less where data are rare.
+
+        Where a spline misses most of what it should predict, its error is the signal itself.
+        """
+        path = self._path(smooth)
+        first = np.where(self.unknown, np.maximum(smooth.errors, self.least), self._given())
+        found = [self._with_hidden(first, *path)]
+        if (self.unknown & (smooth.errors > RARE * self.variance)).any():
+            less = np.where(self.unknown, np.minimum(first, LITTLE * self.variance), first)
+            found.append(self._with_hidden(less, *path))
+        return found
+
+    def _answer(self, smooth: Smooth, noise: FloatArray) -> _Answer:
+        """Find terms from these noise variances."""
         points = make_points(self.series, noise, self.step, WHERE)
-        smooth = replace(smooth, points=points)
         search = self._search(smooth, points, noise)
-        found = self._from_starts(search, smooth)
-        tried: dict[bytes, float] = {}
-        best = min((search.improve(one, tried) for one in found), key=lambda one: one.evidence)
+        for _ in range(WIDER):
+            tried: dict[bytes, float] = {}
+            found = self._from_starts(search, smooth)
+            best = min((search.improve(one, tried) for one in found), key=lambda one: one.evidence)
+            wider = self._wider(search, best)
+            if wider is None:
+                break
+            search = wider
         if self.unknown.any():
             search, best, tried = self._with_noise(search, best, tried)
-        return self._said(search, best, tried)
+        best, evidence = search.settled(best, tried)
+        counts = search.joint.points.seen.sum(axis=0)
+        value = best.evidence + 0.5 * float(counts @ np.log(search.joint.noise))
+        return _Answer(search, best, evidence, tried, value)
+
+    def _wider(self, search: Search, best: Found) -> Search | None:
+        """Return a search with wider priors, where those were set by rates that were too small."""
+        prior = search.joint.prior
+        if not np.isfinite(best.evidence) or not best.free.any():
+            return None
+        field = Field(self.candidates.fitted(np.where(best.free, best.place.C, 0.0)))
+        with np.errstate(all="ignore"):
+            rates = field.rate(best.place.X) - self.known(best.place.X)
+            faster = np.sqrt((rates**2).mean(axis=0)) / self.rate
+        largest = (np.abs(best.place.C) * best.free / prior).max(axis=1)
+        factor = np.maximum(
+            np.where(largest > LARGE, largest, 1.0),
+            np.where(np.isfinite(faster) & (faster > 2.0), faster, 1.0),
+        )
+        if (factor == 1.0).all():
+            return None
+        self.rate = self.rate * factor
+        return self._with_prior(search.joint, prior * factor[:, None])
 
     def _path(self, smooth: Smooth, factor: float = 1.0) -> tuple[FloatArray, FloatArray]:
         """Return a smooth path and its rates; states that were not measured are others' rates."""
@@ -252,7 +326,7 @@ class _Fit:
             np.exp(np.log(v[s & np.isfinite(v)]).mean()) if (s & np.isfinite(v)).any() else np.nan
             for v, s in zip(given.T, seen.T, strict=True)
         ]
-        return np.where(np.isnan(self.rules.variance), typical, self.rules.variance)
+        return np.where(np.isnan(typical), self.rules.variance, typical)
 
     def _step(self, smooth: Smooth) -> float:
         if self.rules.step is not None:
@@ -265,14 +339,33 @@ class _Fit:
     def _search(self, smooth: Smooth, points: Points, noise: FloatArray) -> Search:
         X, rates = self._path(smooth)
         theta = self.theta(X)
+        self._check_values(theta, X)
         size = np.sqrt((theta**2).mean(axis=0))
         _check_dependence(self.candidates, theta, self.allowed)
         rate = np.sqrt(((rates - self.known(X)) ** 2).mean(axis=0))
-        prior = self.rules.prior * np.maximum(rate, 1e-300)[:, None] / np.maximum(size, 1e-300)
+        self.rate = np.maximum(rate, 1e-300)
+        prior = self.rules.prior * self.rate[:, None] / np.maximum(size, 1e-300)
+        return self._with_prior(Joint(self.kernels, points, noise, prior), prior)
+
+    def _check_values(self, theta: FloatArray, X: FloatArray) -> None:
+        fine = np.isfinite(theta).all(axis=0) | ~self.allowed.any(axis=0)
+        if not fine.all():
+            term = self.candidates.terms[int(np.flatnonzero(~fine)[0])]
+            ranges = ", ".join(
+                f"{x.name} {low:.3g} .. {high:.3g}"
+                for x, low, high in zip(
+                    self.candidates.states, X.min(axis=0), X.max(axis=0), strict=True
+                )
+            )
+            raise DataError(
+                f"{WHERE}: the term {term} has no value at some states of the data ({ranges}); "
+                "leave it out, or learn in other units or states."
+            )
+
+    def _with_prior(self, joint: Joint, prior: FloatArray) -> Search:
         degrees = np.array(self.candidates.degrees, dtype=np.float64)
         cost = np.log(prior) + self.rules.complexity * np.maximum(degrees - 1.0, 0.0)
-        joint = Joint(self.kernels, points, noise, prior)
-        return Search(joint, self.allowed, cost)
+        return Search(replace(joint, prior=prior), self.allowed, cost)
 
     def _from_starts(self, search: Search, smooth: Smooth) -> list[Found]:
         """Climb from one start after the other until the best support is met twice.
@@ -313,7 +406,7 @@ class _Fit:
             points = make_points(self.series, noise, self.step, WHERE)
             search = replace(search, joint=replace(search.joint, points=points, noise=noise))
             best = search.again(best.place, best.free)
-            tried = {}
+            tried.clear()
             best = search.improve(best, tried)
             if change < SETTLED:
                 break
@@ -323,45 +416,40 @@ class _Fit:
         p = search.joint.points
         seen = p.seen
         squares = np.where(seen, (best.place.X - p.y) ** 2, 0.0).sum(axis=0)
-        fitted = best.free.sum() + len(p.parts) * self.allowed.shape[0]
-        left = seen.sum(axis=0) * max(1.0 - fitted / seen.sum(), 0.1)
+        left = np.maximum(seen.sum(axis=0), 1) * max(
+            1.0 - fitted_numbers(p, best) / seen.sum(), 0.1
+        )
         found = np.maximum(squares / left, self.least)
         return np.where(self.unknown, found, search.joint.noise)
 
-    def _said(self, search: Search, best: Found, tried: dict[bytes, float]) -> Identified:
-        rf, joint = FACTOR**LAST, search.joint
-        evidence, spread = np.zeros(self.allowed.shape), np.zeros(self.allowed.shape)
-        for i, j in np.argwhere(best.free):
-            without = best.free.copy()
-            without[i, j] = False
-            one = search.again(best.place, without)
-            tried[without.tobytes()] = one.evidence
-            evidence[i, j] = one.evidence - best.evidence
-        profile = joint.profile(best.place, rf, best.free)
-        cautions = []
+    def _said(self, answer: _Answer) -> Identified:
+        search, best = answer.search, answer.best
+        joint, spread = search.joint, np.zeros(self.allowed.shape)
+        profile = joint.profile(best.place, FACTOR**LAST, best.free)
         if profile is None:
             spread[best.free] = np.nan
-            cautions.append("caution: the fit did not converge; error bars are not known")
         elif best.free.any():
             spread[best.free] = np.sqrt(np.diag(np.linalg.inv(profile.hessian)))
-        cautions += self._cautions(search, best)
         others = [
             (np.frombuffer(key, dtype=bool).reshape(best.free.shape), value - best.evidence)
-            for key, value in tried.items()
+            for key, value in answer.tried.items()
             if key != best.free.tobytes() and np.isfinite(value)
         ]
         p = joint.points
+        seen = np.where(p.seen, p.y, np.nan)
+        doubts = Doubts(self.candidates, search, best, self.unknown, self.variance)
+        cautions, self.finer = doubts.said(self.theta)
         return Identified(
             coefficients=np.where(best.free, best.place.C, 0.0),
             spread=spread,
-            evidence=evidence,
+            evidence=answer.evidence,
             free=best.free,
             allowed=self.allowed,
             others=sorted(others, key=lambda one: one[1]),
             times=p.times,
             path=best.place.X,
             parts=p.parts,
-            seen=np.where(p.seen, p.y, np.nan),
+            seen=seen,
             noise=joint.noise,
             estimated=bool(self.unknown.any()),
             count=p.count,
@@ -370,65 +458,6 @@ class _Fit:
             search=search,
             value=best.evidence,
         )
-
-    def _cautions(self, search: Search, best: Found) -> list[str]:
-        found, joint = [], search.joint
-        if not np.isfinite(best.evidence):
-            found.append("caution: no fit of these terms was found in which the data agree")
-        if not self.unknown.any():
-            n = joint.points.count - int(best.free.sum()) - self.allowed.shape[0]
-            off = (2.0 * joint.data_term(best.place.X) - n) / np.sqrt(2.0 * n)
-            if off > UNUSUAL:
-                found.append(
-                    f"caution: the data cost {off:.1f} standard deviations more than their noise "
-                    "explains: terms are missing, or the variances are too small"
-                )
-            elif off < -UNUSUAL:
-                found.append(
-                    f"caution: the data cost {-off:.1f} standard deviations less than their noise "
-                    "should: the variances are too large, or there are too many terms"
-                )
-        return found + self._correlated(search, best) + self._made_up(search, best)
-
-    def _made_up(self, search: Search, best: Found) -> list[str]:
-        """Say which terms are no larger than the error of the path's steps."""
-        p, C = search.joint.points, np.where(best.free, best.place.C, 0.0)
-        at, h = np.flatnonzero(p.h), float(np.median(p.h[p.h > 0.0]))
-        field, x = Field(self.candidates.fitted(C)), best.place.X[at]
-        twice = field.step(field.step(x, h / 2.0), h / 2.0)
-        error = np.sqrt(((field.step(x, h) - twice) ** 2).mean(axis=0))
-        part = h * np.abs(C) * np.sqrt((self.theta(x) ** 2).mean(axis=0))
-        small = best.free & (part < LARGER * error[:, None])
-        if not small.any():
-            return []
-        self.finer = h / 4.0
-        names = ", ".join(
-            f"{self.candidates.terms[j]} in {self.candidates.states[i]}"
-            for i, j in np.argwhere(small)
-        )
-        return [
-            f"caution: {names} are no larger than the error of steps of {h:.3g}, and may only make "
-            f"up for it: pass step={self.finer:.3g}"
-        ]
-
-    def _correlated(self, search: Search, best: Found) -> list[str]:
-        """Say which states have residuals that are not independent of their neighbours."""
-        p, found = search.joint.points, []
-        left = np.where(p.seen, best.place.X - p.y, np.nan)
-        for x, column in zip(self.candidates.states, left.T, strict=True):
-            parts = [column[part][np.isfinite(column[part])] for part in p.parts]
-            products = np.concatenate([one[1:] * one[:-1] for one in parts])
-            total = np.concatenate(parts)
-            if products.size < FEW:
-                continue
-            correlation = products.mean() / (total**2).mean()
-            if correlation > CORRELATED / np.sqrt(products.size):
-                found.append(
-                    f"caution: residuals of {x.name} next to each other are alike (correlation "
-                    f"{correlation:.2f}): something is missing in the equations, or the noise is "
-                    "not independent; error bars are too small"
-                )
-        return found
 
 
 def _check_dependence(candidates: Library, theta: FloatArray, allowed: BoolArray) -> None:

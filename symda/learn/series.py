@@ -75,6 +75,8 @@ def as_series(data: Recordings, t: Times, where: str) -> tuple[list[Series], tup
         or recordings differ in their columns.
     """
     found = _recordings(data, t, where)
+    if not found:
+        raise DataError(f"{where}: there is no recording.")
     first = found[0]
     for one in found[1:]:
         if one.channels != first.channels or one.values.shape[1] != first.values.shape[1]:
@@ -86,6 +88,11 @@ def as_series(data: Recordings, t: Times, where: str) -> tuple[list[Series], tup
         if one.forcing:
             raise DataError(
                 f"{where}: recording {k + 1} has a forcing, which methods of learning do not take."
+            )
+        if one.initial:
+            raise DataError(
+                f"{where}: recording {k + 1} has known initial values, which methods of learning "
+                "do not take; give them as data with a small variance."
             )
         if one.covariance is not None:
             raise DataError(f"{where}: noise must be independent: pass variance, not covariance.")
@@ -118,7 +125,15 @@ def _recordings(data: Recordings, t: Times, where: str) -> list[Observations]:
         if t is not None:
             raise DataError(f"{where}: t belongs to arrays; observations have their own times.")
         return list(data)
-    arrays = [np.asarray(one, dtype=np.float64) for one in data]
+    try:
+        arrays = [np.asarray(one, dtype=np.float64) for one in data]
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{where}: expected numbers (T, D), nan at gaps, or observations, and not both in one "
+            f"list: {error}"
+        ) from error
+    if any(one.ndim not in (1, 2) for one in arrays):
+        raise DataError(f"{where}: expected arrays (T,) or (T, D), got {arrays[0].shape}.")
     if t is None:
         raise DataError(f"{where}: arrays need t, a step or times: fit(values, t=0.01).")
     times = list(t) if isinstance(t, list) and len(t) == len(arrays) else [t] * len(arrays)

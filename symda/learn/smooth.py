@@ -67,14 +67,18 @@ class Smooth:
     def path(self, factor: float = 1.0) -> tuple[FloatArray, FloatArray]:
         """Return the splines X (M, D) and their rates (M, D), smoother by a factor.
 
-        Where there are too few values they are joined by straight lines; 0 where there is none.
+        Where there are too few values they are joined by straight lines; where there is none, it is
+        the mean of the other recordings.
         """
         X, rates = np.zeros_like(self.points.y), np.zeros_like(self.points.y)
+        values = np.concatenate([one.values for one in self.series])
+        means = [float(v[np.isfinite(v)].mean()) if np.isfinite(v).any() else 0.0 for v in values.T]
         for one, part, logs in zip(self.series, self.points.parts, self.logs, strict=True):
             when = self.points.times[part]
             for i, log in enumerate(logs):
                 t, y, start, size = _in_units(one, i)
                 if not t.size:
+                    X[part, i] = means[i]
                     continue
                 at = np.clip((when - start[0]) / start[1], t[0], t[-1])
                 if np.isnan(log):
