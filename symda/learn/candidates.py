@@ -87,7 +87,8 @@ def columns_of(model: Model, names: Sequence[str], where: str) -> IntArray:
         )
     if set(states) == set(names):
         return np.array([list(names).index(one) for one in states])
-    if set(states) & set(names):
+    unnamed = [f"x{i}" for i in range(len(names))]
+    if set(states) & set(names) and list(names) != unnamed:
         raise DataError(
             f"{where}: the data have columns {', '.join(names)}, the states are called "
             f"{', '.join(states)}; call all of them alike, or none, then they go by position."

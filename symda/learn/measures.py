@@ -105,7 +105,9 @@ def valid_times(
         for i, forecast in zip(which, later.transpose(1, 0, 2), strict=True):
             r, k = chosen[i]
             true = runs[r][k + done + 1 : k + done + 1 + len(forecast)]
-            wrong = np.sqrt(np.mean(((forecast[: len(true)] - true) / size) ** 2, axis=1))
+            with np.errstate(over="ignore"):
+                off = (forecast[: len(true)] - true) / size
+                wrong = np.sqrt(np.mean(off**2, axis=1))
             beyond = np.flatnonzero(~(wrong <= threshold))
             if beyond.size:
                 valid[i], going[i] = done + beyond[0], False
