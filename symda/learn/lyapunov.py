@@ -106,7 +106,7 @@ def lyapunov_spectrum(
             alive &= np.isfinite(x).all(axis=1) & np.isfinite(slopes).all(axis=(1, 2))
             x = np.where(alive[:, None], x, 0.0)
             with np.errstate(all="ignore"):
-            Q = np.where(alive[:, None, None], slopes @ Q, np.eye(D))
+                Q = np.where(alive[:, None, None], slopes @ Q, np.eye(D))
         Q, R = np.linalg.qr(Q)
         if k >= before:
             with np.errstate(divide="ignore"):
