@@ -141,7 +141,7 @@ def panels(
         began = time.process_time()
         made, run = fitted(layers, L, M, starts, informative)
         seconds = time.process_time() - began
-        draw(ax, f"{title}, {starts} starts", made, run)
+        draw(ax, f"lF = {layers}, L = {L}, M = {M}", made, run)
         done[title] = (made, run)
         table, best = run.table(), run.best
         print(
@@ -207,17 +207,14 @@ def main() -> None:
     assert 9.0 < count < 11.0
 
     deep = {f"lF = {lF}": (lF, N, 100) for lF in (20, 30, 50, 100)}
-    many = {f"L = {L}": (50, L, 100) for L in (1, 5, 10)}
-    pairs = {f"M = {M}": (50, N, M) for M in (1, 10, 100)}
+    many = {f"L = {L}, M = 100": (50, L, 100) for L in (1, 5, 10)}
+    pairs = {f"L = 10, M = {M}": (50, N, M) for M in (1, 10, 100)}
     for informative in (False, True):
         kind = "-informative" if informative else ""
         by_depth = panels("va3", deep, starts, informative=informative)
         by_L = panels("va4", many, starts, informative=informative)
         by_M = panels("va5", pairs, starts, informative=informative)
-        cases = {**by_L, **by_M}
-        cases["L = 10, M = 100"] = cases.pop("L = 10")  # the same run
-        del cases["M = 100"]
-        prediction_figure(f"va6{kind}", cases)
+        prediction_figure(f"va6{kind}", {**by_L, **by_M})
         for title, (made, run) in by_depth.items():
             errors = run.prediction_errors(made.new)["error"]
             share = errors["lowest level"] / errors["constant"]
@@ -230,7 +227,7 @@ def main() -> None:
         if informative:
             errors = [
                 one.prediction_errors(twin_.new)["error"]["lowest level"]
-                for twin_, one in (by_M["M = 10"], by_M["M = 100"])
+                for twin_, one in (by_M["L = 10, M = 10"], by_M["L = 10, M = 100"])
             ]
             assert errors[1] < errors[0], "the error falls with the number of pairs"
 
