@@ -162,35 +162,37 @@ def panels(
 
 
 def prediction_figure(name: str, done: dict[str, tuple[Twin, sd.NetworkRun]]) -> None:
-    """Draw the prediction error against Rf of the lowest and the second lowest level: figure 6."""
-    figure = Figure(figsize=(9.2, 4.4), layout="constrained")
+    """Draw the prediction error against Rf of the lowest and the second lowest level: figure 6.
+
+    Where no case has a second level there is one panel.
+    """
+    tables = {title: run.table() for title, (_, run) in done.items()}
+    places = min(2, max(map(len, tables.values())))
+    figure = Figure(figsize=(4.6 * places + 0.6, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, 2, sharey=True)
+    axes = figure.subplots(1, places, sharey=True, squeeze=False)[0]
     for place, ax in enumerate(axes):
         ax.axhline(VARIANCE, color="k", lw=0.8, label="noise")
-        single = []
         for number, (title, (made, run)) in enumerate(done.items()):
-            table = run.table()
-            colour = f"C{number}"
-            if len(table) <= place:
-                single.append(title)
+            if len(tables[title]) <= place:
                 continue
-            errors = errors_on_the_way(run, made.new, int(table["path"].iloc[place]))
+            errors = errors_on_the_way(run, made.new, int(tables[title]["path"].iloc[place]))
             # later lines lie above earlier ones and are thinner, so that both are seen
-            style = {"color": colour, "lw": 3.5 - 0.7 * number, "marker": "osDv^"[number]}
+            style = {"color": f"C{number}", "lw": 3.5 - 0.7 * number, "marker": "osDv^"[number]}
             ax.loglog(run.dataset["rf"], errors, ms=4, label=title, **style)
             constant = run.prediction_errors(made.new)["error"]["constant"]
-            ax.axhline(constant, color=colour, ls="--", lw=0.8)
-        ax.plot([], [], color="0.5", ls="--", lw=0.8, label="constant, in the case's colour")
-        if single:
-            said = "one level only: " + "; ".join(single)
-            ax.text(0.5, 0.97, said, transform=ax.transAxes, ha="center", va="top", size=7)
-        ax.set_xscale("log")
+            ax.axhline(constant, color=f"C{number}", ls="--", lw=0.8)
+        ax.plot([], [], color="0.5", ls="--", lw=0.8, label="constant, same colour")
         ax.set_xlabel(f"$R_f$ ($R_m$ = {1.0 / VARIANCE:g})")
         ax.set_title(("lowest", "second lowest")[place] + " level", fontsize=9)
+    single = [title for title, table in tables.items() if len(table) == 1]
+    if places == 1:
+        axes[0].set_title("the only level", fontsize=9)
+    elif single:
+        axes[1].set_title(f"second lowest level (none: {'; '.join(single)})", fontsize=9)
     axes[0].set_ylabel("prediction error, eq. 15")
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2 * places, fontsize=8)
     figure.savefig(f"{name}.png", dpi=110)
 
 
@@ -234,7 +236,7 @@ def main() -> None:
     soft = twin(20, N, 100, informative=False, activation="softplus")
     run = annealed(soft, min(starts, 5))
     run.plot_levels("va7.png")
-    print("va7, softplus:\n" + run.summary())
+    print("va7, softplus:\n" + run.summary(soft.new))
 
 
 if __name__ == "__main__":
