@@ -409,7 +409,7 @@ def test_a_run_without_its_settings_has_no_page(symda: Shell, fitted) -> None:
     old.save(symda.folder / "old.nc")
     loaded = action.load(symda.folder / "old.nc", pairs)
     assert loaded.summary() == run.summary()
-    with pytest.raises(sd.DataError, match="no record of its settings.*Anneal again"):
+    with pytest.raises(sd.DataError, match=r"no record of its settings.*Anneal again"):
         loaded.report(symda.folder / "old.html")
     _, _, centre = twin(3)
     for name, array in (("centre", centre), ("x", pairs.inputs), ("y", pairs.outputs)):
