@@ -26,7 +26,7 @@ def action_of(example: str) -> sd.Action:
 
 def network() -> Source:
     """Return the source of every layered or recurrent network of logistic neurons."""
-    return sd.Action(sd.Model.layered([10, 10])).source
+    return sd.Action(sd.Model.layered([10, 10])).emitted
 
 
 def writers() -> dict[str, str]:
