@@ -84,7 +84,7 @@ def fit(images: np.ndarray, digits: np.ndarray, case: Case, seed: int, found: Fo
         variance=case.variance,
         input_variance=case.input_variance,
     )
-    # with the usual 1e-4 it takes four times as long and tells digits no better
+    # with the usual 1e-4 it takes twice as long and tells digits no better
     options = {"tol": 1e-3}
     run = sd.anneal(action, pairs, paths=1, seed=seed, ladder=LADDER, options=options)
 
