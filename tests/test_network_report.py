@@ -402,6 +402,23 @@ def test_pages_of_other_forms_and_runs(fitted, tmp_path: Path) -> None:
         run.report(tmp_path / "net.html", new=fewer)
 
 
+def test_a_run_without_its_settings_has_no_page(symda: Shell, fitted) -> None:
+    action, pairs, run = fitted
+    old = sd.NetworkRun(run.dataset.copy(), run.network, run.problem)
+    del old.dataset.attrs["provenance"]
+    old.save(symda.folder / "old.nc")
+    loaded = action.load(symda.folder / "old.nc", pairs)
+    assert loaded.summary() == run.summary()
+    with pytest.raises(sd.DataError, match=r"no record of its settings.*Anneal again"):
+        loaded.report(symda.folder / "old.html")
+    _, _, centre = twin(3)
+    for name, array in (("centre", centre), ("x", pairs.inputs), ("y", pairs.outputs)):
+        np.save(symda.folder / f"{name}.npy", array)
+    done = symda("report", "old.nc", "--model", symda.write("net.py", MODEL + PAIRS))
+    assert done.code == 2 and "no record of its settings" in done.err
+    assert not (symda.folder / "old.html").exists()
+
+
 def test_a_recurrent_network_has_a_page(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     network = sd.Model.recurrent(

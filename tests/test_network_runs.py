@@ -492,3 +492,6 @@ def test_what_back_propagation_found_lower_is_taken_up() -> None:
     assert np.isnan(run.levels.values[2:, :-1]).all()
     assert f"{extra} of the paths began on the last rung, at weights of back-" in run.summary()
     assert "2 starts" in run.summary()
+    legend = run.plot_levels().axes[0].get_legend().get_texts()
+    words = [text.get_text() for text in legend]
+    assert words[:2] == ["paths (2)", f"taken up from back-propagation ({extra})"]

@@ -391,7 +391,8 @@ class NetworkRun:
         OptionError
             If the suffix is another, or the file cannot be written.
         DataError
-            If the new pairs are not of this network.
+            If the new pairs are not of this network, or the run was saved before runs recorded
+            their settings.
         """
         from symda.api.report import report_network_run
 

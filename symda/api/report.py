@@ -17,7 +17,7 @@ from symda.analyse.networks import weight_posterior
 from symda.api.mathematics import Mathematics
 from symda.api.same import check_equations
 from symda.declare import LatticeModel, MechanicalModel, Model
-from symda.errors import OptionError
+from symda.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,6 +110,12 @@ def report_network_run(
     from symda.show.report import Document, check_target, network_found, network_history, write
 
     check_target(path)
+    if "provenance" not in dataset.attrs:
+        raise DataError(
+            "report: the run has no record of its settings, versions and times, as files saved "
+            "before runs of networks kept one; expected a run of sd.anneal, or its file. Anneal "
+            "again, sd.anneal(action, pairs), and report that."
+        )
     network = problem.network
     posterior = None
     counted = np.isfinite(dataset.attrs.get("determined", np.nan))

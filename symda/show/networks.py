@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = (VERMILLION, GREY)
+#: Colours and dashes of training methods: of levels that are one, dashes fill each other's gaps.
+TRAINED = ((VERMILLION, (0, (4, 4))), (GREY, (4, (4, 4))))
 
 
 def plot_levels(
@@ -26,7 +27,8 @@ def plot_levels(
 ) -> Figure:
     """Plot the action of every path against Rf, both logarithmic.
 
-    Lines across: the level of the constant network, and those of back-propagation.
+    Lines across: the level of the constant network, and those of back-propagation. Dots on the last
+    rung: paths that were taken up from back-propagation.
 
     Raises
     ------
@@ -40,14 +42,21 @@ def plot_levels(
     else:
         figure = ax.figure.canvas.figure
     rf, action = dataset["rf"].values, dataset["action"].values
+    starts = len(action) - int(dataset.attrs.get("taken_up", 0))
     alpha = float(np.clip(10 / len(action), 0.25, 0.9))
     marker = "." if len(rf) == 1 else "None"
-    for k, one in enumerate(action):
-        label = f"paths ({len(action)})" if k == 0 else "_path"
+    for k, one in enumerate(action[:starts]):
+        label = f"paths ({starts})" if k == 0 else "_path"
         ax.plot(rf, one, color=BLUE, lw=0.9, alpha=alpha, marker=marker, label=label)
-    ax.axhline(dataset.attrs["constant"], color=OLIVE, ls="--", lw=1.2, label="constant output")
-    for colour, (name, level) in zip(COLOURS, trained.items(), strict=False):
-        ax.axhline(level, color=colour, ls=":", lw=1.4, label=f"back-propagation, {name}")
+    taken = action[starts:, -1]
+    if len(taken):
+        last = np.full(len(taken), rf[-1])
+        label = f"taken up from back-propagation ({len(taken)})"
+        ax.plot(last, taken, color=VERMILLION, ls="None", marker="o", ms=4, label=label)
+    constant = dataset.attrs["constant"]
+    ax.axhline(constant, color=OLIVE, lw=3.0, alpha=0.4, zorder=1, label="constant output")
+    for (colour, dashes), (name, level) in zip(TRAINED, trained.items(), strict=False):
+        ax.axhline(level, color=colour, ls=dashes, lw=1.2, label=f"back-propagation, {name}")
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlabel("$R_f$")
