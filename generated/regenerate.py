@@ -28,14 +28,11 @@ def action_of(example: str) -> sd.Action:
 def network() -> Source:
     """Return the source of every layered or recurrent network of logistic neurons."""
     return sd.Action(sd.Model.layered([10, 10])).emitted
-<<<<<<< HEAD
 
 
 def terms() -> Source:
     """Return the source of a quadratic library of three states."""
     return terms_source(sd.learn.library(sd.states("x y z"), 2, name="quadratic"))
-=======
->>>>>>> main
 
 
 def writers() -> dict[str, str]:
