@@ -22,13 +22,7 @@ layered = sd.Model.layered
 VARIANCE = 0.0025
 ONE = sd.Ladder(relative=1e5, rungs=1)
 QUESTIONS = [
-    "minimum",
-    "back-propagation",
-    "learned",
-    "solution",
-    "chi-squared",
-    "determined",
-    "level",
+    *("minimum", "back-propagation", "learned", "solution", "chi-squared", "determined", "level")
 ]
 
 
