@@ -107,9 +107,8 @@ def draw(rows: pd.DataFrame) -> None:
     axes = figure.subplots(len(shown), 2, width_ratios=(2.2, 1.0), squeeze=False)
     times = H * np.arange(800)
     for (left, right), method in zip(axes, shown, strict=True):
-        fit = METHODS[method](64.0, 0).fit(
-            sd.Observations(H * np.arange(SAMPLES), y, variance=64.0)
-        )
+        seen = sd.Observations(H * np.arange(SAMPLES), y, variance=64.0)
+        fit = fitted(method, seen, 0)
         forecast = fit.predict(test[0], times)
         left.plot(times, test[:800, 0], color="0.6", lw=2.5, label="truth")
         left.plot(times, forecast[:, 0], color="#D55E00", lw=1.1, label="forecast")
