@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.build.terms import STAGES
 from symda.declare.model import Model
 from symda.derive.terms import rate_function
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
     import casadi as ca
-
-#: Weights of the classic method: where each stage is, and what it counts.
-STAGES = ((0.0, 1.0), (0.5, 2.0), (0.5, 2.0), (1.0, 1.0))
 
 
 class Evaluated:

@@ -30,7 +30,7 @@ RESOLVED = 0.1
 #: Supports that are improved: the best of the starts.
 KEPT = 3
 #: Noise variances are estimated again until they change by less than this share, or so often.
-SETTLED, AGAIN = 0.02, 5
+SETTLED, TIMES = 0.02, 5
 #: Two fits of a support whose evidences differ by less are one.
 SAME = 0.1
 #: Rungs of a fit that stays near where it starts, and of one that looks farther.
@@ -400,7 +400,7 @@ class _Fit:
         self, search: Search, best: Found, tried: dict[bytes, float]
     ) -> tuple[Search, Found, dict[bytes, float]]:
         """Estimate the noise from what is left of the data, fit again, and look around again."""
-        for _ in range(AGAIN):
+        for _ in range(TIMES):
             noise = self._estimated(search, best)
             change = np.abs(noise / search.joint.noise - 1.0).max()
             points = make_points(self.series, noise, self.step, WHERE)
