@@ -216,7 +216,7 @@ class AnnealedTerms(ModelLearner):
         found, names = self.result, self._names()
         lines = [
             f"{found.free.sum()} of {found.allowed.sum()} candidate terms, from {found.count} "
-            f"values on {len(found.path)} points, {found.starts} starts"
+            f"values on {len(found.path)} points, {found.climbs} climbs"
         ]
         for x, equation in zip(self.model.states, self.model.equations, strict=True):
             lines.append(f"d{x.name}/dt = {equation.evalf(5)}")

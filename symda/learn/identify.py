@@ -77,6 +77,8 @@ class Identified:
         Noise variances; `estimated` says whether any was not given.
     count : int
         Number of values.
+    climbs : int
+        How often Rf was raised from a start.
     cautions : list of str
         What limits the answer, in words.
     search, value
@@ -96,7 +98,7 @@ class Identified:
     noise: FloatArray
     estimated: bool
     count: int
-    starts: int
+    climbs: int
     cautions: list[str]
     search: Search
     value: float
@@ -189,6 +191,7 @@ class _Answer:
     evidence: FloatArray
     tried: dict[bytes, float]
     value: float
+    unsettled: bool
 
 
 class _Fit:
@@ -211,6 +214,8 @@ class _Fit:
         self.begun = 0
         #: Sizes of the rates, (D,), which priors are relative to.
         self.rate = np.ones(len(candidates.states))
+        #: Whether estimates of the noise still changed when they were given up.
+        self.unsettled = False
         #: A step of which the error is smaller, where it matters.
         self.finer = np.nan
         values = np.concatenate([one.values for one in series])
@@ -258,21 +263,26 @@ class _Fit:
     def _answer(self, smooth: Smooth, noise: FloatArray) -> _Answer:
         """Find terms from these noise variances."""
         points = make_points(self.series, noise, self.step, WHERE)
-        search = self._search(smooth, points, noise)
+        search, self.unsettled = self._search(smooth, points, noise), False
+        best, tried = self._climbed(search, smooth)
         for _ in range(WIDER):
-            tried: dict[bytes, float] = {}
-            found = self._from_starts(search, smooth)
-            best = min((search.improve(one, tried) for one in found), key=lambda one: one.evidence)
             wider = self._wider(search, best)
             if wider is None:
                 break
             search = wider
+            best, tried = self._climbed(search, smooth)
         if self.unknown.any():
             search, best, tried = self._with_noise(search, best, tried)
         best, evidence = search.settled(best, tried)
         counts = search.joint.points.seen.sum(axis=0)
         value = best.evidence + 0.5 * float(counts @ np.log(search.joint.noise))
-        return _Answer(search, best, evidence, tried, value)
+        return _Answer(search, best, evidence, tried, value, self.unsettled)
+
+    def _climbed(self, search: Search, smooth: Smooth) -> tuple[Found, dict[bytes, float]]:
+        """Climb from all starts and improve what they found; the best, and all that was fitted."""
+        tried: dict[bytes, float] = {}
+        found = [search.improve(one, tried) for one in self._from_starts(search, smooth)]
+        return min(found, key=lambda one: one.evidence), tried
 
     def _wider(self, search: Search, best: Found) -> Search | None:
         """Return a search with wider priors, where those were set by rates that were too small."""
@@ -409,7 +419,8 @@ class _Fit:
             tried.clear()
             best = search.improve(best, tried)
             if change < SETTLED:
-                break
+                return search, best, tried
+        self.unsettled = True
         return search, best, tried
 
     def _estimated(self, search: Search, best: Found) -> FloatArray:
@@ -439,6 +450,8 @@ class _Fit:
         seen = np.where(p.seen, p.y, np.nan)
         doubts = Doubts(self.candidates, search, best, self.unknown, self.variance)
         cautions, self.finer = doubts.said(self.theta)
+        if answer.unsettled:
+            cautions.append(f"caution: the noise still changed after {TIMES} estimates of it")
         return Identified(
             coefficients=np.where(best.free, best.place.C, 0.0),
             spread=spread,
@@ -453,7 +466,7 @@ class _Fit:
             noise=joint.noise,
             estimated=bool(self.unknown.any()),
             count=p.count,
-            starts=self.begun,
+            climbs=self.begun,
             cautions=cautions,
             search=search,
             value=best.evidence,
