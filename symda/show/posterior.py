@@ -1,0 +1,99 @@
+"""Error bars in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symda.types import BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+#: States and parameters that are listed.
+LISTED = 24
+#: Relative spread of a combination from which on it is named.
+WIDE = 1.0
+
+
+def posterior_text(
+    levels: pd.DataFrame,
+    parameters: pd.DataFrame,
+    directions: pd.DataFrame,
+    sd: xr.DataArray,
+    rf: FloatArray,
+    held: BoolArray,
+    notes: Sequence[str],
+) -> str:
+    """Say how well a run knows states and parameters.
+
+    Parameters
+    ----------
+    levels : DataFrame
+        As `PathPosterior.table` has it.
+    parameters : DataFrame
+        As `PathPosterior.parameters`.
+    directions : DataFrame
+        Combinations of parameters, as `Posterior.directions`.
+    sd : DataArray, dims (time, state)
+    rf : (D,)
+    held : (M, D) bool
+        Values of the path that a bound holds at the heaviest level.
+    notes : sequence of str
+    """
+    lines = [_heading(levels, rf)]
+    if len(levels) > 1:
+        lines += [
+            f"  level {row.action:.6g} (path {row.path}): weight {row.weight:.3g}"
+            for row in levels.itertuples()
+        ]
+    for row in parameters[:LISTED].itertuples():
+        if row.at_bound:
+            lines.append(f"{row.Index} = {row.value:.6g}, on a bound: no error bar")
+        else:
+            lines.append(
+                f"{row.Index} = {row.value:.6g} +- {row.sd:.3g}, 95 %: "
+                f"{row.low:.6g} to {row.high:.6g}"
+            )
+    if len(parameters) > LISTED:
+        lines.append(f"and {len(parameters) - LISTED} more parameters")
+    for k, name in enumerate(sd["state"].values[:LISTED]):
+        lines.append(_state(str(name), sd.values[:, k], held[:, k]))
+    if sd.sizes["state"] > LISTED:
+        lines.append(f"and {sd.sizes['state'] - LISTED} more states")
+    spreads = directions["relative_sd"].to_numpy(dtype=float)
+    for spread, components in zip(spreads, directions["components"], strict=True):
+        if not spread < WIDE:
+            much = f", to {spread:.2g} of itself" * bool(np.isfinite(spread))
+            lines.append(f"hardly determined{much}: {components}")
+    lines += list(notes)
+    lines.append("Laplace's approximation: the action is taken for a quadratic about each level.")
+    return "\n".join(lines)
+
+
+def _heading(levels: pd.DataFrame, rf: FloatArray) -> str:
+    count = len(levels)
+    what = f"{count} level{'s' * (count > 1)}, the heaviest of action {levels['action'][0]:.6g}"
+    if np.isinf(rf).all():
+        return f"error bars about {what}; the model is taken as exact"
+    known = rf[np.isfinite(rf)]
+    low, high = known.min(), known.max()
+    size = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+    return f"error bars about {what}; errors of the model of precision Rf = {size} a step included"
+
+
+def _state(name: str, sd: FloatArray, held: BoolArray) -> str:
+    if np.isinf(sd).all():
+        return f"{name}: not determined, nothing measured depends on it"
+    known = sd[np.isfinite(sd)]
+    words = (
+        f"{name}: sd {np.median(known):.3g} (median), {known.max():.3g} at most"
+        if known.size
+        else f"{name}: no error bars"
+    )
+    loose = int(np.isinf(sd).sum())
+    words += f", not determined at {loose} of {sd.size} points" * bool(loose)
+    return words + f", on a bound at {int(held.sum())} points" * bool(held.any())
