@@ -217,7 +217,7 @@ def test_of_a_linear_model_it_is_the_exact_distribution(D: int, N: int, rf: floa
 
 def test_of_a_solution_it_is_what_an_endless_precision_tends_to() -> None:
     action = pendulum("rk4")
-    data = recorded(action)
+    data = recorded(action, steps=12)
     solved = sd.anneal(action, data, finish="strong", **ladder(1e4) | {"paths": 1})
     exact = solved.posterior()
     assert np.isinf(exact.rf).all()

@@ -7,6 +7,7 @@ from symda.api.boundary import BoundarySolution, boundary_value
 from symda.api.flow import StepMap, integrate, step_map
 from symda.api.flow_run import IntegrationWarning
 from symda.api.kernels import ActionKernels
+from symda.api.lyapunov import Lyapunov, lyapunov
 from symda.api.machine import VirtualMachineWarning
 from symda.api.preflight import ProblemWarning
 from symda.api.run import Run, load
@@ -20,6 +21,7 @@ __all__ = [
     "Best",
     "BoundarySolution",
     "IntegrationWarning",
+    "Lyapunov",
     "ProblemWarning",
     "Run",
     "StepMap",
@@ -29,6 +31,7 @@ __all__ = [
     "boundary_value",
     "integrate",
     "load",
+    "lyapunov",
     "simulate",
     "step_map",
     "twin",
