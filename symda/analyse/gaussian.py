@@ -193,6 +193,28 @@ class Gaussian:
         found[at, at] = np.where(held, np.nan, np.where(undefined, np.inf, np.diag(found)))
         return found
 
+    def draw(self, m: int, count: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Draw the states at a grid point, (K, D), with the parameters, (K, P).
+
+        Raises
+        ------
+        SolveError
+            If nothing determines one of them.
+        """
+        p = self.problem
+        loose = [p.states[a] for a in np.flatnonzero(self.open[m])]
+        loose += [p.parameters[i] for i in np.flatnonzero(self._open_parameters)]
+        if loose:
+            raise SolveError(
+                f"{', '.join(loose)}: nothing determines {'these' if len(loose) > 1 else 'this'}"
+                f", so that no value can be drawn at t = {p.times[m]:.6g}."
+            )
+        common = rng.normal(size=(count, self.modes.shape[1]))
+        sizes, axes = np.linalg.eigh(self._blocks[0][m])
+        own = rng.normal(size=(count, p.D)) @ (axes * np.sqrt(np.maximum(sizes, 0.0))).T
+        states = self.path[m] + common @ self._spread[m].T + own
+        return states, self.theta + common @ self._theta.T
+
     def variances_along(self, by_state: FloatArray, by_parameter: FloatArray) -> FloatArray:
         """Return the variance of a function of the states and parameters, at each point, (M,).
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Unpack
 
 from symda.api.mathematics import Mathematics
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from symda.analyse.model_precision import ModelPrecision
     from symda.analyse.posterior import Posterior
     from symda.analyse.profile import Profile
+    from symda.api.forecast import Forecast
     from symda.api.path_posterior import PathPosterior
     from symda.api.run import Run
     from symda.api.specification import Data, GridOptions
     from symda.declare import Parameter
-    from symda.observe import Problem
+    from symda.observe import Observations, Problem
+    from symda.observe.forcing import ForcingInput
 
 
 class Inference(Mathematics):
@@ -128,6 +133,49 @@ class Inference(Mathematics):
         problem = self._asked("profile", run, data, grid)
         specification = self.specification.of(problem)
         return profile(specification, run, problem, str(parameter), share)
+
+    def forecast(
+        self,
+        run: Run,
+        times: ArrayLike | None = None,
+        data: Data | None = None,
+        *,
+        new_data: Observations | None = None,
+        forcing: Mapping[str, ForcingInput] | None = None,
+        draws: int = 400,
+        seed: int = 0,
+        experiment: str | None = None,
+        exponent: float | None = None,
+        **grid: Unpack[GridOptions],
+    ) -> Forecast:
+        """Say what comes after a run's window; see `Run.forecast`, which calls this.
+
+        Parameters
+        ----------
+        run : Run
+            Of this action.
+        times, new_data, forcing, draws, seed, experiment, exponent
+            As for `Run.forecast`.
+        data : Observations, Experiments or Problem, optional
+            What was measured in the window; a run that `anneal` returned knows.
+        **grid
+            As for `bind`; what `anneal` was given.
+        """
+        from symda.api.forecast import forecast
+
+        problem = self._asked("forecast", run, data, grid)
+        return forecast(
+            self.specification.of(problem),
+            run,
+            problem,
+            times,
+            new_data,
+            forcing,
+            draws=draws,
+            seed=seed,
+            experiment=experiment,
+            exponent=exponent,
+        )
 
     def model_precision(self, run: Run, data: Data, **grid: Unpack[GridOptions]) -> ModelPrecision:
         """Estimate the model's precision Rf: where the data are most probable.

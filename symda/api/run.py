@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
     from symda.analyse.profile import Profile
+    from symda.api.forecast import Forecast
     from symda.api.path_posterior import PathPosterior
     from symda.api.specification import Data
     from symda.declare import Parameter
-    from symda.observe import Problem
+    from symda.observe import Observations, Problem
+    from symda.observe.forcing import ForcingInput
 
 
 #: The truth behind a run, as far as it is known; of several experiments by their names.
@@ -55,6 +58,11 @@ class Source(Protocol):
         self, run: Run, parameter: str, data: Data | None = None, *, share: float = 0.95
     ) -> Profile:
         """See `Run.profile`."""
+
+    def forecast(
+        self, run: Run, times: ArrayLike | None = None, data: Data | None = None, **how: Any
+    ) -> Forecast:
+        """See `Run.forecast`."""
 
 
 class Run:
@@ -306,6 +314,70 @@ class Run:
         """
         name = str(parameter)
         return self._source("profile", action, data).profile(self, name, data, share=share)
+
+    def forecast(
+        self,
+        times: ArrayLike | None = None,
+        *,
+        new_data: Observations | None = None,
+        forcing: Mapping[str, ForcingInput] | None = None,
+        draws: int = 400,
+        seed: int = 0,
+        experiment: str | None = None,
+        exponent: float | None = None,
+        action: Source | None = None,
+        data: Data | None = None,
+    ) -> Forecast:
+        """Say what comes after the window, with bands, and how well it was right.
+
+        Last states and parameters are drawn from `posterior`, of every level by its weight, and led
+        forward by the equations. Where Rf is finite the model's errors of that precision are added
+        at the end of each step, of the length of the window's last; the bands then answer what
+        comes if the model errs by so much. A band of the best path alone would be far too narrow.
+
+        Parameters
+        ----------
+        times : array_like, shape (T,), optional
+            From the end of the window on; of maps whole numbers.
+        new_data : Observations, optional
+            What was measured then: their times are taken, or added, and the forecast is scored.
+        forcing : mapping of str to forcing, optional
+            From the end of the window on; that of `new_data` when left out.
+        draws : int
+            How many, K.
+        seed : int
+            For draws.
+        experiment : str, optional
+            Which of several.
+        exponent : float, optional
+            The largest Lyapunov exponent, for valid times in Lyapunov times.
+        action, data : optional
+            As for `posterior`.
+
+        Returns
+        -------
+        Forecast
+            Print or `plot()` it; `interval()` of the states, `data_interval()`, `scores`.
+
+        Raises
+        ------
+        DataError
+            If times begin before the window ends, new data have other channels, or a forcing ends
+            before the forecast does.
+        OptionError
+            As `posterior`; or of parameters per step, which have no values later.
+        SolveError
+            If something at the window's end is not determined, or most draws cannot be followed.
+        """
+        how = {
+            "new_data": new_data,
+            "forcing": forcing,
+            "draws": draws,
+            "seed": seed,
+            "experiment": experiment,
+            "exponent": exponent,
+        }
+        return self._source("forecast", action, data).forecast(self, times, data, **how)
 
     def _source(self, call: str, action: Source | None, data: Data | None) -> Source:
         """Return the action that a question of this run goes to."""

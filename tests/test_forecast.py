@@ -1,0 +1,185 @@
+"""Forecasts: exact ones of linear models, scores, what is refused."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import symda as sd
+from symda.analyse.scores import crps, valid_time
+from symda.errors import DataError, OptionError, SolveError
+
+QUIET = {"progress": False, "executor": "serial", "seed": 0, "solver": "newton"}
+
+
+def ladder(rf: float) -> dict[str, object]:
+    return {"ladder": sd.Ladder(rf, 1.0, 1), "paths": 2, **QUIET}
+
+
+def cascade() -> tuple[sd.Action, sd.Observations]:
+    """x_n+1 = 0.9 x_n + 0.2 v_n + b, v_n+1 = 0.7 v_n: linear in everything."""
+    x, v = sd.states("x v", start=(-5.0, 5.0))
+    b = sd.parameter("b", start=(-2.0, 2.0))
+    model = sd.Model({x: 0.9 * x + 0.2 * v + b, v: 0.7 * v}, name="cascade", discrete=True)
+    action = sd.Action(model, {"x": x, "both": x + v})
+    values = np.random.default_rng(0).normal(size=(13, 2))
+    return action, sd.Observations(np.arange(13.0), values, variance=[0.2, 0.5])
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("rf", [2.0, 1e3])
+def test_of_a_linear_map_it_is_the_exact_one(rf: float) -> None:
+    action, data = cascade()
+    run = sd.anneal(action, data, **ladder(rf))
+    posterior = run.posterior()
+    g = posterior.levels[0].gaussian
+    joint = np.zeros((3, 3))
+    joint[:2, :2], joint[2, 2] = g.covariance[-1], g.of_parameters[0, 0]
+    joint[:2, 2] = joint[2, :2] = g.with_parameters[-1, :, 0]
+    mean = np.array([*run.best.states.values[-1], run.best.parameters["b"]])
+    A = np.array([[0.9, 0.2, 1.0], [0.0, 0.7, 0.0], [0.0, 0.0, 1.0]])
+    noise = np.diag([1.0 / rf, 1.0 / rf, 0.0])
+    found = run.forecast([12.0, 13.0, 16.0], draws=1600)
+    assert found.rf == pytest.approx(rf)
+    k = 0
+    for n in range(5):
+        if n in (0, 1, 4):
+            assert found.mean.values[k] == pytest.approx(
+                mean[:2], abs=5 * math.sqrt(joint[0, 0] / 1600)
+            )
+            got = np.cov(found.states.values[:, k].T)
+            assert got == pytest.approx(joint[:2, :2], rel=0.2, abs=0.1 * joint[0, 0])
+            h = found.data.values[:, k, 1]
+            exact = joint[:2, :2].sum() + 0.5
+            assert h.var() == pytest.approx(exact, rel=0.15)
+            assert found.measured.values[:, k, 1].var() == pytest.approx(exact - 0.5, rel=0.15)
+            k += 1
+        mean, joint = A @ mean, A @ joint @ A.T + noise
+    assert f"Rf = {rf:.4g}" in str(found)
+
+
+def decay(**declared: object) -> sd.Action:
+    x = sd.state("x", start=(0.1, 5.0), **declared)
+    k = sd.parameter("k", bounds=(0.1, 5.0))
+    u = sd.forcing("u")
+    return sd.Action(sd.Model({x: -k * x + u}, name="decay"), [x])
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("declared", [{}, {"scale": "log"}])
+def test_of_a_solution_the_model_is_exact(declared: dict[str, object], tmp_path: object) -> None:
+    """x = 3 exp(-t): its band is that of the fit of x0 and k."""
+    action = decay(**declared)
+    times = np.linspace(0.0, 2.0, 21)
+    rng = np.random.default_rng(3)
+    later = np.linspace(2.0, 4.0, 11)
+    data, new = (
+        sd.Observations(
+            t, 3.0 * np.exp(-t) + 0.02 * rng.normal(size=t.size), variance=4e-4, forcing={"u": 0.0}
+        )
+        for t in (times, later[1:])
+    )
+    run = sd.anneal(action, data, finish="strong", **ladder(1e4))
+    found = run.forecast(new_data=new, draws=400)
+    assert np.isinf(found.rf).all()
+    estimate = run.best.states.values[0, 0], run.best.parameters["k"]
+    J = np.stack([np.exp(-times), -3.0 * times * np.exp(-times)], axis=1)
+    C = np.linalg.inv(J.T @ J) * 4e-4
+    t = found.states["time"].values
+    slopes = np.stack([np.exp(-t), -3.0 * t * np.exp(-t)], axis=1)
+    exact = np.sqrt(np.einsum("ti,ij,tj->t", slopes, C, slopes))
+    assert found.sd.values[:, 0] == pytest.approx(exact, rel=0.15)
+    mean = estimate[0] * np.exp(-estimate[1] * t)
+    assert found.best.values[:, 0] == pytest.approx(mean, rel=1e-5)
+    assert found.mean.values[:, 0] == pytest.approx(mean, rel=1e-2)
+    band = found.data_interval(0.9)
+    width = (band["high"] - band["low"]).values[:, 0] / 3.2897
+    assert width == pytest.approx(np.sqrt(exact**2 + 4e-4), rel=0.25)
+    row = found.scores.loc["x"]
+    assert row["count"] == 10 and row["covered"] >= 0.6
+    rms = math.sqrt(np.mean((found.measured.values.mean(axis=0)[:, 0] - new.values[:, 0]) ** 2))
+    assert row["rmse"] == pytest.approx(rms)
+    assert 0.005 < row["crps"] < 0.03
+    assert row["valid_time"] == pytest.approx(2.0)
+    figure = found.plot(tmp_path / "forecast.png")
+    assert len(figure.axes) == 1 and (tmp_path / "forecast.png").stat().st_size > 5000
+    again = run.forecast(new_data=new, draws=400)
+    assert (again.states.values == found.states.values).all()
+    assert "model taken as exact" in str(found)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_what_cannot_be_forecast_is_refused(tmp_path: object) -> None:
+    action, data = cascade()
+    run = sd.anneal(action, data, **ladder(10.0))
+    with pytest.raises(OptionError, match="pass times, or new_data"):
+        run.forecast()
+    with pytest.raises(DataError, match="the window ends at t = 12, and the first time is 3"):
+        run.forecast([3.0, 13.0])
+    with pytest.raises(OptionError, match="draws"):
+        run.forecast([13.0], draws=1)
+    with pytest.raises(OptionError, match="no experiment 'one'"):
+        run.forecast([13.0], experiment="one")
+    with pytest.raises(DataError, match="new_data has 1 columns"):
+        run.forecast(new_data=sd.Observations([13.0, 14.0], np.zeros(2), variance=1.0))
+    other = sd.Observations([13.0, 14.0], np.zeros((2, 2)), variance=1.0, channels=["x", "y"])
+    with pytest.raises(DataError, match="no channel 'both'"):
+        run.forecast(new_data=other)
+    with pytest.raises(OptionError, match="exponent"):
+        run.forecast([13.0], exponent=-1.0)
+    loaded = sd.load(run.save(tmp_path / "run.nc"))
+    with pytest.raises(OptionError, match=r"run\.forecast\(action=action, data=data\)"):
+        loaded.forecast([13.0])
+    assert loaded.forecast([13.0], action=action, data=data).states.sizes["draw"] == 400
+    x, z = sd.states("x z", start=(-2.0, 2.0))
+    blind = sd.Action(sd.Model({x: x / 2, z: x - z / 2}, name="pair", discrete=True), [x])
+    one = sd.Observations(data.times, data.values[:, 0], variance=0.1)
+    with pytest.raises(SolveError, match=r"forecast: z: nothing determines this"):
+        sd.anneal(blind, one, **ladder(10.0)).forecast([13.0])
+    w = sd.parameter("w", per="step", start=(0.0, 1.0), process_variance=0.1)
+    stepped = sd.Action(sd.Model({x: x / 2 + w}, name="stepped", discrete=True), [x])
+    with pytest.raises(OptionError, match="w has a value of its own at each step"):
+        sd.anneal(stepped, one, **ladder(10.0)).forecast([13.0])
+
+
+@pytest.mark.compiled
+def test_a_forcing_has_to_reach_as_far() -> None:
+    action = decay()
+    times = np.linspace(0.0, 2.0, 21)
+    drive = sd.Samples(times, np.ones(21))
+    data = sd.Observations(times, np.exp(-times) + 1.0, variance=0.01, forcing={"u": drive})
+    run = sd.anneal(action, data, **ladder(1e3))
+    with pytest.raises(DataError, match="forcing 'u'"):
+        run.forecast([3.0], forcing={"u": drive}, draws=10)
+    with pytest.raises(DataError, match="u"):
+        run.forecast([3.0], draws=10)
+    later = sd.Samples([2.0, 3.0], [1.0, 1.0])
+    found = run.forecast([2.0, 3.0], forcing={"u": later}, draws=200)
+    # a datum between two times of the grid: part of a step has part of its errors
+    part = run.forecast([2.03], forcing={"u": later}, draws=200)
+    assert part.sd.values[0, 0] < found.sd.values[1, 0]
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_each_experiment_ends_where_it_ends() -> None:
+    action, data = cascade()
+    short = sd.Observations(data.times[:6], data.values[:6], variance=[0.2, 0.5])
+    run = sd.anneal(action, {"long": data, "short": short}, **ladder(10.0))
+    with pytest.raises(OptionError, match="experiment= one of long, short"):
+        run.forecast([13.0])
+    found = run.forecast([5.0, 8.0], experiment="short")
+    assert found.start == 5.0
+    assert found.best.values[0] == pytest.approx(run.best.experiments["short"].states.values[-1])
+
+
+def test_scores_are_those_of_their_formulas() -> None:
+    draws = np.random.default_rng(0).normal(size=(4000, 3))
+    # of a standard normal at y, see Hersbach (2000)
+    exact = [(math.sqrt(2.0) - 1.0) / math.sqrt(math.pi), 1.4581, 0.6024]
+    assert crps(draws, np.array([0.0, 2.0, 1.0])) == pytest.approx(exact, abs=0.03)
+    assert crps(np.array([[3.0]]), np.array([1.0]))[0] == 2.0
+    times = np.array([1.0, 2.0, 3.0])
+    assert valid_time(times, 0.5, np.array([0.1, 0.5, 0.9]), 1.0) == 1.5
+    assert valid_time(times, 0.5, np.array([0.1, np.nan, 0.3]), 1.0) == 2.5
