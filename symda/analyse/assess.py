@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.analyse.assessment import ATTRIBUTE, Assessment
-from symda.analyse.gaussian import by_hessian
+from symda.analyse.expand import by_hessian
 from symda.analyse.laplace import laplace
 from symda.analyse.levels import best_path, last_rung, reached
 from symda.analyse.places import places

@@ -19,7 +19,8 @@ from symda.analyse.assess import (
     with_residuals,
 )
 from symda.analyse.assessment import ATTRIBUTE, Assessment
-from symda.analyse.gaussian import Gaussian, by_hessian, by_tangents
+from symda.analyse.expand import by_hessian, by_tangents
+from symda.analyse.gaussian import Gaussian
 from symda.analyse.laplace import laplace
 from symda.analyse.levels import best_path, last_rung
 from symda.analyse.posterior import Posterior, posterior
@@ -141,21 +142,34 @@ def about_solution(
     if not (strong.unstable(v) if unstable is None else unstable):
         bars = exact_posterior(strong, v, held, theta, unseen=unseen)
         return bars, by_tangents(strong, v, unseen=unseen)
-    judges, problem = judge(evaluator), evaluator.problem
-    if judges is None:
-        raise SolveError("The window is too long for a Hessian.")
-    # the scheme's own solution is another one, and stiff errors between the two are costly
-    beside = BandedNewton(evaluator.kernels, problem, BESIDE).minimise(X, theta, rf)
-    here = judges.at(beside.path, beside.theta, rf)
-    if not here.minimum:
-        raise SolveError("The action has no minimum beside the solution.")
-    path, parameters, here = settled(judges, problem, beside.path, beside.theta, rf, here)
-    path, parameters = evaluator.split(path, parameters)
-    fixed = here.held | on_edge(judges, problem, path, parameters, rf)
+    path, parameters, fixed = beside(evaluator, X, theta, rf)
     bars, _ = laplace(evaluator, path, parameters, rf, held=fixed, unseen=unseen)
     gaussian = by_hessian(evaluator, path, parameters, rf, held=fixed, unseen=unseen)
     # the estimate is the solution
     return bars, replace(gaussian, path=X, theta=theta)
+
+
+def beside(
+    evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray, rf: FloatArray
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return the action's minimum at Rf beside a solution, and what bounds hold there.
+
+    Raises
+    ------
+    SolveError
+        If there is none.
+    """
+    judges, problem = judge(evaluator), evaluator.problem
+    if judges is None:
+        raise SolveError("The window is too long for a Hessian.")
+    # the scheme's own solution is another one, and stiff errors between the two are costly
+    found = BandedNewton(evaluator.kernels, problem, BESIDE).minimise(X, theta, rf)
+    here = judges.at(found.path, found.theta, rf)
+    if not here.minimum:
+        raise SolveError("The action has no minimum beside the solution.")
+    path, parameters, here = settled(judges, problem, found.path, found.theta, rf, here)
+    path, parameters = evaluator.split(path, parameters)
+    return path, parameters, here.held | on_edge(judges, problem, path, parameters, rf)
 
 
 def exact_posterior(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse.posterior import no_minimum, principal
 from symda.errors import SolveError
-from symda.solve import Strong
 from symda.solve.conditional import Conditional
-from symda.solve.derivatives import Derivatives
 from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from symda.build.kernels import BlockEvaluator
     from symda.observe import Problem
 
 
@@ -145,7 +141,7 @@ class Gaussian:
     def natural_sd(self) -> FloatArray:
         """Standard deviation of each state in the user's units, (M, D), by the delta method."""
         slopes = self.problem.slopes(self.path, self.theta)[0]
-        found: FloatArray = np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2)) * slopes
+        found: FloatArray = np.sqrt(self.variances_of_path) * slopes
         return found
 
     def bars(self, share: float = 0.95) -> dict[str, tuple[tuple[str, str], FloatArray]]:
@@ -154,9 +150,7 @@ class Gaussian:
         `state_sd`, and `state_low` and `state_high`, between which a state is with a probability.
         """
         p = self.problem
-        reach = NormalDist().inv_cdf(0.5 + 0.5 * share) * np.sqrt(
-            np.diagonal(self.covariance, axis1=1, axis2=2)
-        )
+        reach = NormalDist().inv_cdf(0.5 + 0.5 * share) * np.sqrt(self.variances_of_path)
         ends = (p.natural(self.path + side * reach, self.theta)[0] for side in (-1.0, 1.0))
         named = zip(("state_sd", "state_low", "state_high"), (self.natural_sd, *ends), strict=True)
         return {name: (("time", "state"), values) for name, values in named}
@@ -238,6 +232,67 @@ class Gaussian:
         loose |= (self.unseen & (by_state != 0.0)).any(axis=1)
         return np.where(loose, np.inf, found)
 
+    def product(self, gradient: FloatArray) -> FloatArray:
+        """Return the covariance of all unknowns times a vector, (M D + P,).
+
+        0 for unknowns on a bound, and along what nothing determines.
+        """
+        p, on_path = self.problem, self.problem.unknowns.on_path
+        at = np.where(self._free[:on_path], gradient[:on_path], 0.0)
+        along = np.einsum("mdq,md->q", self.tangent, gradient[:on_path].reshape(p.M, p.D))
+        known = self.places >= 0
+        along[known] += gradient[on_path:][self.places[known]]
+        common = self.modes.T @ along
+        path = (self._spread @ common).reshape(-1)
+        if self.own is not None:
+            path += np.where(self._free[:on_path], self.own.solve(at), 0.0)
+        return np.append(path, self._theta @ common)
+
+    @property
+    def variances_of_path(self) -> FloatArray:
+        """Variance of each value of the path, (M, D); as `covariance` has it."""
+        return np.diagonal(self.covariance, axis1=1, axis2=2)
+
+    def of_points(self) -> Callable[[IntArray, IntArray], FloatArray]:
+        """Return a function that gives the covariance of points (R,) with parameters (R, p).
+
+        Its result is (R, D + p, D + p), without what nothing determines, or a bound holds.
+        """
+        own, p = self._blocks[0], self.problem
+
+        def covariance(points: IntArray, parameters: IntArray) -> FloatArray:
+            spread = np.concatenate([self._spread[points], self._theta[parameters]], axis=1)
+            found: FloatArray = spread @ spread.transpose(0, 2, 1)
+            found[:, : p.D, : p.D] += own[points]
+            return found
+
+        return covariance
+
+    def of_windows(self) -> FloatArray:
+        """Return the covariance of what each step sees, its points and parameters, (N, W, W).
+
+        Without what nothing determines, or a bound holds.
+        """
+        p, E = self.problem, self.problem.E
+        W = E + p.D
+        found = np.zeros((p.N, W + p.use.shape[1], W + p.use.shape[1]))
+        spread = np.zeros((p.N, W + p.use.shape[1], self.modes.shape[1]))
+        theta, flat = self._theta, self._spread.reshape(p.M * p.D, self.modes.shape[1])
+        at = p.windows[:, None] + np.arange(W)
+        spread[:, :W] = flat[at]
+        spread[:, W:] = theta[p.use[p.step_experiments]]
+        if self.own is not None:
+            for segment, (own, below) in zip(p.segments, self.own.blocks(E), strict=True):
+                n = segment.own_steps
+                found[n, :E, :E] = own[:-1]
+                found[n, E:W, :E] = below[:, : p.D]
+                found[n, :E, E:W] = below[:, : p.D].transpose(0, 2, 1)
+                found[n, E:W, E:W] = own[1:, : p.D, : p.D]
+            free = self._free[at]
+            found[:, :W, :W] *= free[:, :, None] & free[:, None, :]
+        found += spread @ spread.transpose(0, 2, 1)
+        return found
+
     def variance(self, gradient: FloatArray) -> float:
         """Return the variance of a function of all unknowns with this gradient, (M D + P,).
 
@@ -293,175 +348,3 @@ class Gaussian:
         )
         found[self.places[known]] = moved
         return found
-
-
-def by_hessian(
-    evaluator: BlockEvaluator,
-    path: FloatArray,
-    theta: FloatArray,
-    rf: FloatArray,
-    *,
-    held: BoolArray,
-    unseen: Sequence[str] = (),
-) -> Gaussian:
-    """Return the Gaussian at a minimum of the action, from its Hessian's factor.
-
-    Parameters
-    ----------
-    path : (M, D)
-    theta : (P,)
-    rf : (D,)
-    held : (M D + P,)
-        Unknowns that a bound holds, or that are no variables.
-    unseen : sequence of str
-        States that nothing measured depends on: they are left out, as of `laplace`.
-
-    Raises
-    ------
-    SolveError
-        If the action has no minimum there.
-    """
-    p = evaluator.problem
-    on_path, variable = p.unknowns.on_path, p.unknowns.free
-    left_out, seen = hidden(p, unseen)
-    x = p.unknowns.join(path, theta)
-    point = Derivatives(evaluator, exact=True).at(x, evaluator.precision(np.where(seen, rf, 0.0)))
-    if not np.isfinite(point.hessian).all():
-        raise SolveError("The posterior needs a finite Hessian; the action has none at this path.")
-    out = held | ~variable | np.append(left_out.reshape(-1), np.zeros(p.P, dtype=bool))
-    own = point.pattern.conditional(point.hessian, out)
-    if own is None:
-        raise no_minimum("along the path")
-    tangent = own.follows.reshape(p.M, p.D, p.P)
-    tangent[out[:on_path].reshape(p.M, p.D)] = 0.0
-    for s, segment in enumerate(p.segments):
-        # first states that are functions of the parameters follow them exactly
-        tangent[segment.first_point][:, p.use[s]] += evaluator.given.slopes(theta, s)
-    free = np.flatnonzero(~out[on_path:])
-    units = _units(p, theta)[free]
-    diagonal = point.pattern.diagonal(point.hessian)
-    schur = own.schur[np.ix_(free, free)]
-    modes, flat, log_det = _modes(schur, diagonal[on_path:][free], units)
-    log_det += own.log_determinant
-    on_bound = held & variable
-    return Gaussian(
-        problem=p,
-        path=path,
-        theta=theta,
-        action=point.action,
-        log_mass=-point.action - 0.5 * log_det + _cut(point.gradient, diagonal, on_bound),
-        tangent=np.ascontiguousarray(tangent[:, :, free]),
-        places=free,
-        modes=modes,
-        flat=flat,
-        held=on_bound,
-        unseen=np.tile(np.isin(p.states, list(unseen)), (p.M, 1)),
-        fixed=~variable,
-        own=own,
-        curved=lambda z: float(z @ point.pattern.product(point.hessian, z)),
-    )
-
-
-def by_tangents(strong: Strong, v: FloatArray, *, unseen: Sequence[str] = ()) -> Gaussian:
-    """Return the Gaussian about a solution of the equations, of first states and parameters.
-
-    Parameters
-    ----------
-    v : (n,)
-        Where `strong` has its minimum.
-    unseen : sequence of str
-        States that nothing measured depends on.
-
-    Raises
-    ------
-    SolveError
-        If the action has no minimum there.
-    """
-    p = strong.problem
-    on_path = p.unknowns.on_path
-    path, theta, tangent = strong.tangent(v)
-    gradient, hessian = strong.gradient(v), strong.hessian(v) / p.measurement_scale
-    on_bound = strong.held(v, gradient)
-    blind = np.isin(p.states, list(unseen))
-    first = strong.places < on_path
-    nowhere = first & blind[strong.places % p.D]
-    kept = np.flatnonzero(~(on_bound | nowhere))
-    every = np.concatenate([np.tile(p.magnitudes(path, theta)[: p.D], p.M), _units(p, theta)])
-    units = every[strong.places][kept]
-    modes, flat, log_det = _modes(hessian[np.ix_(kept, kept)], np.diag(hessian)[kept], units)
-    held = np.zeros(p.unknowns.count, dtype=bool)
-    held[strong.places] = on_bound
-    diagonal = np.diag(hessian)
-    return Gaussian(
-        problem=p,
-        path=path,
-        theta=theta,
-        action=strong.value(v) / p.measurement_scale,
-        log_mass=-strong.value(v) / p.measurement_scale
-        - 0.5 * log_det
-        + _cut(gradient / p.measurement_scale, diagonal, on_bound),
-        tangent=np.ascontiguousarray(tangent[:, :, kept]),
-        places=np.where(first, -1, strong.places - on_path)[kept],
-        modes=modes,
-        flat=flat,
-        held=held,
-        unseen=np.tile(blind, (p.M, 1)),
-        fixed=~p.unknowns.free,
-        own=None,
-        curved=lambda z: float(z[strong.places] @ hessian @ z[strong.places]),
-    )
-
-
-def hidden(problem: Problem, unseen: Sequence[str]) -> tuple[BoolArray, BoolArray]:
-    """Return which values of the path to leave out, (M, D), and whose Rf counts, (D,).
-
-    States that nothing measured depends on can follow their equations whatever the others are.
-    Where the errors of equations go together, it is the first value of each that says nothing.
-    """
-    seen = np.array([name not in unseen for name in problem.states])
-    out = np.tile(~seen, (problem.M, 1))
-    if problem.correlations:
-        out[:] = False
-        out[[one.first_point for one in problem.segments]] = ~seen
-        seen = np.ones(problem.D, dtype=bool)
-    return out, seen
-
-
-def _units(problem: Problem, theta: FloatArray) -> FloatArray:
-    """Return the size of each parameter, (P,), as solvers move it: 1 where it has a scale."""
-    own = problem.scaled[problem.D :]
-    found: FloatArray = np.where(np.abs(theta) > 0.0, np.abs(theta), problem.typical)
-    return np.where(own, 1.0, found)
-
-
-def _modes(
-    schur: FloatArray, plain: FloatArray, units: FloatArray
-) -> tuple[FloatArray, FloatArray, float]:
-    """Return modes (Q, q), flat directions (Q, r) and log det of a Hessian (Q, Q).
-
-    Raises
-    ------
-    SolveError
-        If it is not positive definite, but for flat directions.
-    """
-    axes, variances, flat = principal(schur * np.outer(units, units), plain * units**2)
-    modes = units[:, None] * axes[:, ~flat] * np.sqrt(variances[~flat])
-    if flat.any():
-        return modes, units[:, None] * axes[:, flat], math.nan
-    log_det = -float(np.log(variances).sum() + 2.0 * np.log(units).sum())
-    return modes, np.zeros((units.size, 0)), log_det
-
-
-def _cut(gradient: FloatArray, diagonal: FloatArray, held: BoolArray) -> float:
-    """Return the log of what half Gaussians cut off at bounds hold, over that of a whole one's.
-
-    Each is the integral of exp(-g s - h s^2/2) over s > 0, divided by sqrt(2 pi), with slope g and
-    curvature h of the unknown alone.
-    """
-    from scipy.special import erfcx
-
-    g, h = np.abs(gradient[held]), diagonal[held]
-    with np.errstate(all="ignore"):
-        curved = np.log(erfcx(g / np.sqrt(2.0 * h)) / 2.0) - 0.5 * np.log(h)
-        straight = -np.log(g * math.sqrt(2.0 * math.pi))
-    return float(np.where(h > 0.0, curved, straight).sum())

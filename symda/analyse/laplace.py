@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse.gaussian import hidden
+from symda.analyse.expand import hidden
 from symda.analyse.posterior import Posterior, posterior
 from symda.errors import SolveError
 from symda.types import BoolArray, FloatArray

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -76,9 +76,11 @@ class PathPosterior:
         levels: Sequence[PosteriorLevel],
         rf: FloatArray,
         notes: Sequence[str],
+        shift: FloatArray | None = None,
     ) -> None:
         self._specification, self._template = specification, template
         self.levels, self.rf, self.notes = tuple(levels), rf, tuple(notes)
+        self._shift = shift
 
     def __repr__(self) -> str:
         count = len(self.levels)
@@ -90,7 +92,14 @@ class PathPosterior:
         heaviest = self.levels[0].gaussian
         held = heaviest.held[: self._problem.unknowns.on_path].reshape(heaviest.path.shape)
         return posterior_text(
-            self.table(), self.parameters, self.directions(), self.sd, self.rf, held, self.notes
+            self.table(),
+            self.parameters,
+            self.directions(),
+            self.sd,
+            self.rf,
+            held,
+            self.notes,
+            self.nonlinearity,
         )
 
     @property
@@ -194,6 +203,42 @@ class PathPosterior:
             }
         )
 
+    @cached_property
+    def shift(self) -> xr.DataArray | None:
+        """By how much expected states lie beside the heaviest level's path, dims (time, state).
+
+        The next order of Laplace's method, in the user's units; about a solution that of the action
+        at the last Rf. None where it is not known: initial values that are functions of parameters,
+        windows that are too large.
+        """
+        if self._shift is None:
+            return None
+        heaviest = self.levels[0].gaussian
+        own = self._problem.unknowns.split(self._shift)[0] * self._slopes(heaviest)[0]
+        return self._template.copy(data=own).rename("shift")
+
+    @cached_property
+    def parameter_shift(self) -> Mapping[str, float]:
+        """The same of the free parameters; nan where it is not known."""
+        p, heaviest = self._problem, self.levels[0].gaussian
+        if self._shift is None:
+            return dict.fromkeys(self._names, np.nan)
+        own = p.unknowns.split(self._shift)[1] * self._slopes(heaviest)[1]
+        return dict(zip(self._names, own[self._free].tolist(), strict=True))
+
+    @cached_property
+    def nonlinearity(self) -> float:
+        """Largest shift of a state or parameter, in its standard deviations; nan if not known.
+
+        Up to 0.3 the approximation is good; from 0.5 on it is none.
+        """
+        if self._shift is None:
+            return np.nan
+        one = self.levels[0].gaussian
+        variances = np.append(one.variances_of_path.reshape(-1), np.diag(one.of_parameters))
+        known = np.isfinite(variances) & (variances > 0.0) & np.isfinite(self._shift)
+        return float((np.abs(self._shift[known]) / np.sqrt(variances[known])).max(initial=0.0))
+
     def directions(self, count: int = 3) -> pd.DataFrame:
         """Tabulate what the data determine least at the heaviest level, `Posterior.directions`."""
         return self.levels[0].parameters.directions(count)
@@ -296,7 +341,7 @@ class PathPosterior:
         return self._problem.slopes(one.path, one.theta)
 
     def _diagonal(self, one: Gaussian) -> FloatArray:
-        return np.diagonal(one.covariance, axis1=1, axis2=2)
+        return one.variances_of_path
 
     def _matrix(
         self,

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse.exact import about_solution
-from symda.analyse.gaussian import Gaussian, by_hessian
+from symda.analyse.exact import about_solution, beside
+from symda.analyse.expand import by_hessian
+from symda.analyse.gaussian import Gaussian
 from symda.analyse.laplace import laplace
 from symda.analyse.levels import chosen_solution, last_rung, level_members
 from symda.analyse.mixture import weights_of
+from symda.analyse.nonlinear import mean_shift
 from symda.analyse.posterior import Posterior
 from symda.api.checked_run import check_run
 from symda.api.machine import machine, strong_of
@@ -101,6 +103,21 @@ class Expansion:
                 gaussian = by_hessian(matrices, X, theta, rf, held=held, unseen=self._unseen)
         return replace(found, values=values[p.free]), gaussian
 
+    def shift(self, path: int, gaussian: Gaussian) -> FloatArray | None:
+        """Return the first correction of the expected unknowns about the end of a path.
+
+        About a solution that of the action beside it, at the last Rf; None where there is none.
+        """
+        matrices, rf = matrices_of(self._evaluator, "Hessian"), self.rf(path)
+        if path not in self.solutions:
+            return mean_shift(matrices, gaussian, rf)
+        try:
+            X, theta, held = beside(matrices, gaussian.path, gaussian.theta, rf)
+            near = by_hessian(matrices, X, theta, rf, held=held, unseen=self._unseen)
+        except SolveError:
+            return None
+        return mean_shift(matrices, near, rf)
+
     def _about_solution(
         self, X: FloatArray, theta: FloatArray, rf: FloatArray
     ) -> tuple[Posterior, Gaussian]:
@@ -176,7 +193,8 @@ def path_posterior(specification: Specification, run: Run, problem: Problem) -> 
         )
     solution = best.path in expansion.solutions
     rf = np.full(problem.D, np.inf) if solution else problem.precision(expansion.rf(best.path))
-    return PathPosterior(specification, best.states, levels, rf, notes)
+    shift = expansion.shift(heaviest.path, heaviest.gaussian)
+    return PathPosterior(specification, best.states, levels, rf, notes, shift)
 
 
 def _candidates(run: Run, expansion: Expansion, notes: list[str]) -> Iterator[int]:

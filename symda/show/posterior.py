@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 #: States and parameters that are listed.
 LISTED = 24
+#: Shifts of expected values, in standard deviations, up to which Laplace's approximation is good,
+#: and up to which it is rough.
+GOOD, POOR = 0.3, 0.5
 #: Relative spread of a combination from which on it is named.
 WIDE = 1.0
 
@@ -27,6 +30,7 @@ def posterior_text(
     rf: FloatArray,
     held: BoolArray,
     notes: Sequence[str],
+    nonlinearity: float,
 ) -> str:
     """Say how well a run knows states and parameters.
 
@@ -43,6 +47,8 @@ def posterior_text(
     held : (M, D) bool
         Values of the path that a bound holds at the heaviest level.
     notes : sequence of str
+    nonlinearity : float
+        As `PathPosterior.nonlinearity`.
     """
     lines = [_heading(levels, rf)]
     if len(levels) > 1:
@@ -69,9 +75,22 @@ def posterior_text(
         if not spread < WIDE:
             much = f", to {spread:.2g} of itself" * bool(np.isfinite(spread))
             lines.append(f"hardly determined{much}: {components}")
-    lines += list(notes)
-    lines.append("Laplace's approximation: the action is taken for a quadratic about each level.")
-    return "\n".join(lines)
+    return "\n".join([*lines, *notes, _trust(nonlinearity)])
+
+
+def _trust(nonlinearity: float) -> str:
+    """Say how far the action is a quadratic."""
+    much = f"the next order moves expected values by up to {nonlinearity:.2g} sd"
+    if np.isnan(nonlinearity):
+        return "Laplace's approximation; how good it is was not checked"
+    if nonlinearity <= GOOD:
+        return f"Laplace's approximation is good: {much}"
+    if nonlinearity <= POOR:
+        return f"Laplace's approximation is rough: {much}"
+    return (
+        f"Laplace's approximation is not to be trusted: {much}. The distribution is no Gaussian; "
+        "profiles of the parameters (run.profile) say more"
+    )
 
 
 def _heading(levels: pd.DataFrame, rf: FloatArray) -> str:

@@ -63,6 +63,13 @@ class Conditional:
         found, _ = dtbtrs(self.factor, right, uplo="L")
         return np.asarray(found)
 
+    def solve(self, right: FloatArray) -> FloatArray:
+        """Return A^-1 g; g is (n,)."""
+        from scipy.linalg.lapack import dpbtrs
+
+        found, _ = dpbtrs(self.factor, right, lower=1)
+        return np.asarray(found).reshape(right.shape)
+
     def blocks(self, size: int) -> list[tuple[FloatArray, FloatArray]]:
         """Return the blocks of A^-1 where A, a block tridiagonal matrix, has its own.
 
