@@ -21,7 +21,7 @@ RF = 300.0
 
 
 def ring(size: Size) -> list[Row]:
-    """Selected inversion of Lorenz-96 against the factor, and against the dense inverse."""
+    """Time selected inversion of Lorenz-96 against the factor and the dense inverse."""
     x, nu = sd.states("x", size.D, start=(-10.0, 10.0)), sd.parameter("nu", bounds=(0.0, 20.0))
     D = size.D
     model = sd.Model(
@@ -87,7 +87,7 @@ def ring(size: Size) -> list[Row]:
 
 
 def neuron(size: Size) -> Row:
-    """Error bars of a neuron's states at all times."""
+    """Time the error bars of a neuron's states at all times."""
     model = sd.models.nakl()
     action = sd.Action(model, [model["V"]])
     steps = 6000 if size.D == STANDARD.D else 40
@@ -114,7 +114,8 @@ def neuron(size: Size) -> Row:
     gaussian = by_hessian(evaluator, at.path, at.theta, rf, held=held)
     assert np.isfinite(gaussian.variances_of_path).all()
     seconds = time.perf_counter() - began
-    what = f"error bars of a neuron, N = {steps:,}, {int(problem.free.sum())} of {problem.P} parameters free"
+    free = int(problem.free.sum())
+    what = f"error bars of a neuron, N = {steps:,}, {free} of {problem.P} parameters free"
     return Row(SECTION, what, "s", seconds, at_most=2.0 if real else None, main=True)
 
 

@@ -41,8 +41,8 @@ def main() -> None:
     mean = posterior.expected((x**2 + y**2 + z**2) / 2, over="mean")
     exact = float(((truth.states.values[:201] ** 2).sum(axis=1) / 2).mean())
     print(
-        f"energy: between {float(energy['mean'].min()):.4g} and {float(energy['mean'].max()):.4g}; "
-        f"mean over the window {float(mean['mean']):.5g} +- {float(mean['sd']):.2g}, true {exact:.5g}"
+        f"energy: {float(energy['mean'].min()):.4g} to {float(energy['mean'].max()):.4g}; its mean "
+        f"over the window {float(mean['mean']):.5g} +- {float(mean['sd']):.2g}, true {exact:.5g}"
     )
 
     profile = run.profile("rho")
