@@ -96,10 +96,8 @@ def next_order() -> pd.DataFrame:
         run = sd.anneal(action, data, ladder=ladder, paths=10, strategy="ladder", progress=False)
         posterior = run.posterior()
         relative = posterior.shift / posterior.sd
-        rms = float(np.sqrt((relative**2).mean()))
-        rows.append(
-            {"beta": beta, "Rf": 0.01 * 2.0**beta, "rms": rms, "most": posterior.nonlinearity}
-        )
+        sizes = {"rms": float(np.sqrt((relative**2).mean())), "most": posterior.nonlinearity}
+        rows.append({"beta": beta, "Rf": 0.01 * 2.0**beta} | sizes)
     return pd.DataFrame(rows)
 
 
@@ -155,9 +153,8 @@ def main() -> None:
     print(every.groupby("system")["verdict"].apply(lambda v: v.str[:40].value_counts()))
     columns = [c for c in every.columns if any(c.endswith(str(s)) for s in SHARES)]
     mean, error = good.groupby("system")[columns].mean(), good.groupby("system")[columns].sem()
-    print(
-        pd.concat({"mean": mean, "error": error}, axis=0).T.to_string(float_format="{:.3f}".format)
-    )
+    both = pd.concat({"mean": mean, "error": error}, axis=0).T
+    print(both.to_string(float_format="{:.3f}".format))
     print(good.groupby("system")["nonlinearity"].describe().to_string())
 
 

@@ -24,9 +24,9 @@ def mean_shift(evaluator: BlockEvaluator, at: Gaussian, rf: FloatArray) -> Float
     """Return the first correction of the expected unknowns, (M D + P,), of what solvers move.
 
     <x> - x* = -C t / 2 with t_b = sum_cd A_bcd C_cd, C the covariance: the next order of Laplace's
-    method, which falls as 1/Rf where the action becomes quadratic (section 6 of Abarbanel, Rozdeba
-    and Shirman 2017). Its size in standard deviations is the warning: from 0.5 on the distribution
-    is no Gaussian.
+    method (section 6 of Abarbanel, Rozdeba and Shirman 2017). It falls as Rf grows, down to what
+    the solutions' own curvature leaves. Its size in standard deviations is the warning: from 0.5 on
+    the distribution is no Gaussian.
 
     Parameters
     ----------
