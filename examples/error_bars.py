@@ -60,7 +60,7 @@ def main() -> None:
     given = {"parameters": sd.models.LORENZ63, "initial": [1.0, 2.0, 20.0], "time": 100.0}
     print("nothing measured:", sd.lyapunov(model, **given))
     for measured in (x, y, z):
-        found = sd.lyapunov(model, coupled=[measured], **given)
+        found = sd.lyapunov(model, coupled=[measured], coupling=20.0, **given)
         print(f"{measured} measured: largest conditional exponent {found.exponents[0]:.3g}")
     assert np.isfinite(found.exponents).all()
 

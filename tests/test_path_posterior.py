@@ -7,24 +7,16 @@ import math
 import numpy as np
 import pytest
 import sympy as sp
+from error_bars import dense, ladder, pendulum, recorded, walk
 from hypothesis import given
 from hypothesis import strategies as st
 
 import symda as sd
-from symda.analyse.gaussian import Gaussian
 from symda.analyse.mixture import quantile
-from symda.api.machine import machine
 from symda.errors import OptionError, SolveError
 from symda.solve.bordered import Bordered
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
-
-QUIET = {"progress": False, "executor": "serial", "seed": 0}
-
-
-def ladder(rf: float, rungs: int = 1) -> dict[str, object]:
-    """Options of a run that ends at one precision, not finished as a solution."""
-    return {"ladder": sd.Ladder(rf, 1.0, rungs), "paths": 2, "solver": "newton", **QUIET}
 
 
 @given(st.data())
@@ -71,41 +63,6 @@ def test_blocks_of_the_inverse_are_those_of_the_dense_one(data: st.DataObject) -
     assert found.log_determinant + (np.linalg.slogdet(found.schur)[1] if P else 0.0) == (
         pytest.approx(np.linalg.slogdet(H[np.ix_(free, free)])[1], abs=1e-10)
     )
-
-
-def pendulum(scheme: str, **declared: object) -> sd.Action:
-    x, v = sd.states("x v", start=(-3.0, 3.0))
-    k = sd.parameter("k", bounds=(0.5, 8.0), **declared)
-    c = sd.parameter("c", bounds=(0.0, 1.0))
-    e = sd.parameter("e", bounds=(-1.0, 1.0), value=0.2)
-    model = sd.Model({x: v, v: -k * sp.sin(x) - c * v + e}, name="pendulum")
-    return sd.Action(model, {"x": x, "gap": x * v + c}, scheme=scheme)
-
-
-TRUE = {"k": 4.0, "c": 0.2, "e": 0.2}
-
-
-def recorded(action: sd.Action, steps: int = 40, seed: int = 1) -> sd.Observations:
-    start = {"x": 1.0, "v": 0.0}
-    made = sd.twin(
-        action, parameters=TRUE, initial=start, dt=0.1, steps=steps, variance=0.01, seed=seed
-    )
-    values = made[1].values.copy()
-    values[2] = np.nan
-    return sd.Observations(made[1].times, values, variance=0.01)
-
-
-def dense(
-    action: sd.Action, run: sd.Run, at: Gaussian, rf: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the Hessian of all unknowns, and the inverse of it where they are free."""
-    p = run.problem
-    kernels = machine(action.specification.of(p)).at(p)
-    H = kernels.hessian(at.path, at.theta, rf).toarray()
-    free = np.ix_(p.unknowns.free, p.unknowns.free)
-    C = np.zeros_like(H)
-    C[free] = np.linalg.inv(H[free])
-    return H, C
 
 
 @pytest.mark.parametrize("scheme", ["rk4", "hermite-simpson", "gauss4", "radau5"])
@@ -163,19 +120,6 @@ def test_an_integral_takes_errors_of_different_times_together() -> None:
         # the pendulum's velocity adds up to the way it went
         x = run.best.states.sel(state="x").values
         assert float(whole["mean"]) == pytest.approx(factor * (x[-1] - x[0]), abs=5e-2)
-
-
-def walk(rng: np.random.Generator, D: int) -> sd.Action:
-    """x_n+1 = A x_n + b with unknown b of the states that are measured, every second one."""
-    x = sd.states("x", D, start=(-5.0, 5.0))
-    b = [sd.parameter(f"b{i}", start=(-5.0, 5.0)) if i % 2 == 0 else 0 for i in range(D)]
-    A = rng.normal(size=(D, D)) / (2.0 * math.sqrt(D)) + 0.5 * np.eye(D)
-    model = sd.Model(
-        {x[i]: sum(A[i, j] * x[j] for j in range(D)) + b[i] for i in range(D)},
-        name="walk",
-        discrete=True,
-    )
-    return sd.Action(model, {f"y{i}": x[i] - b[i] / 3 for i in range(0, D, 2)})
 
 
 @pytest.mark.parametrize(("D", "N", "rf"), [(1, 1, 1.0), (1, 6, 1e4), (3, 9, 10.0), (4, 12, 0.3)])
@@ -429,103 +373,3 @@ def test_quantiles_of_a_mixture() -> None:
     assert quantile(weights, means, sds, 0.125)[0] == pytest.approx(0.0, abs=1e-5)
     assert quantile(weights, means, sds, 0.625)[0] == pytest.approx(10.0, abs=1e-5)
     assert math.isinf(quantile(weights, means, sds * math.inf, 0.9)[0])
-
-
-def well() -> sd.Action:
-    """x_n+1 = x_n + (x_n - x_n^3 + c)/10: two wells, tilted by c."""
-    x = sd.state("x", start=(-2.0, 2.0))
-    c = sd.parameter("c", start=(-2.0, 2.0))
-    return sd.Action(sd.Model({x: x + (x - x**3 + c) / 10}, name="well", discrete=True), {"x": x})
-
-
-def exact_chain(
-    data: sd.Observations, rf: float, grid: np.ndarray, cs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Return means and standard deviations of x_n (N + 1,), then of c: forward and backward."""
-    total, firsts, seconds = [], [], []
-    for c in cs:
-        step = np.exp(-0.5 * rf * (grid[None] - (grid + (grid - grid**3 + c) / 10)[:, None]) ** 2)
-        likely = [
-            np.exp(-0.5 * (grid - y) ** 2 / 0.05) if np.isfinite(y) else np.ones_like(grid)
-            for y in data.values[:, 0]
-        ]
-        forward, log = [likely[0]], 0.0
-        for own in likely[1:]:
-            forward.append((forward[-1] @ step) * own)
-            log += math.log(forward[-1].sum())
-            forward[-1] /= forward[-1].sum()
-        backward = [np.ones_like(grid)]
-        for own in likely[:0:-1]:
-            backward.append(step @ (own * backward[-1]))
-            backward[-1] /= backward[-1].sum()
-        marginals = np.stack([a * b for a, b in zip(forward, backward[::-1], strict=True)])
-        marginals /= marginals.sum(axis=1, keepdims=True)
-        total.append(log)
-        firsts.append(marginals @ grid)
-        seconds.append(marginals @ grid**2)
-    weight = np.exp(np.array(total) - max(total))
-    weight /= weight.sum()
-    assert weight[[0, -1]].max() < 1e-5
-    mean, square = weight @ np.array(firsts), weight @ np.array(seconds)
-    of_c = float(weight @ cs)
-    return mean, np.sqrt(square - mean**2), of_c, math.sqrt(weight @ (cs - of_c) ** 2)
-
-
-def test_the_next_order_is_that_of_the_exact_distribution() -> None:
-    """Of a Markov chain with two wells, by forward and backward sums on a grid."""
-    rng = np.random.default_rng(5)
-    x = [0.8]
-    for _ in range(40):
-        x.append(x[-1] + (x[-1] - x[-1] ** 3 + 0.1) / 10 + rng.normal() / math.sqrt(20.0))
-    values = np.array(x) + math.sqrt(0.05) * rng.normal(size=41)
-    values[np.arange(41) % 5 != 0] = np.nan
-    data = sd.Observations(np.arange(41.0), values, variance=0.05)
-    found = sd.anneal(well(), data, **ladder(20.0)).posterior()
-    grid, cs = np.linspace(-2.6, 2.6, 261), np.linspace(-2.5, 4.0, 81)
-    mean, spread, c, c_sd = exact_chain(data, 20.0, grid, cs)
-    off = (found.mean.values[:, 0] - mean) / spread
-    corrected = (found.mean.values[:, 0] + found.shift.values[:, 0] - mean) / spread
-    assert np.sqrt(np.mean(corrected**2)) < 0.05
-    assert np.sqrt(np.mean(corrected**2)) < 0.4 * np.sqrt(np.mean(off**2))
-    row = found.parameters.loc["c"]
-    assert abs(row["value"] + found.parameter_shift["c"] - c) < 0.06 * c_sd
-    assert found.sd.values[:, 0] == pytest.approx(spread, rel=0.12)
-    size = np.abs(found.shift.values[:, 0] / found.sd.values[:, 0]).max()
-    assert found.nonlinearity == pytest.approx(
-        max(size, abs(found.parameter_shift["c"]) / row["sd"])
-    )
-    rough = sd.Observations(data.times, values, variance=2.0)
-    poor = sd.anneal(well(), rough, **ladder(20.0)).posterior()
-    assert poor.nonlinearity > 0.5 and "not to be trusted" in str(poor)
-
-
-def test_of_a_linear_model_there_is_no_next_order() -> None:
-    action = walk(np.random.default_rng(1), 3)
-    y = np.random.default_rng(2).normal(size=(8, 2))
-    data = sd.Observations(np.arange(8.0), y, variance=0.3)
-    found = sd.anneal(action, data, **ladder(3.0)).posterior()
-    assert found.nonlinearity < 1e-7 and "is good" in str(found)
-
-
-@pytest.mark.parametrize("scheme", ["rk4", "hermite-simpson"])
-def test_the_next_order_by_every_third_derivative(scheme: str) -> None:
-    """Against differences of the dense Hessian, one unknown after the other."""
-    action = pendulum(scheme)
-    run = sd.anneal(action, recorded(action, steps=9), **ladder(10.0))
-    found = run.posterior()
-    g, p = found.levels[0].gaussian, run.problem
-    _, C = dense(action, run, g, found.rf)
-    kernels = machine(action.specification.of(p)).at(p)
-    z = p.unknowns.join(g.path, g.theta)
-    slope = np.zeros(z.size)
-    for b in np.flatnonzero(p.unknowns.free):
-        change = np.zeros(z.size)
-        change[b] = 1e-3 * math.sqrt(C[b, b])
-        sides = [
-            kernels.hessian(*p.unknowns.split(z + side * change), found.rf).toarray()
-            for side in (1.0, -1.0)
-        ]
-        slope[b] = ((sides[0] - sides[1]) * C).sum() / (2.0 * change[b])
-    exact = p.unknowns.split(-0.5 * C @ slope)
-    assert found.shift.values == pytest.approx(exact[0], rel=1e-5, abs=1e-8)
-    assert [*found.parameter_shift.values()] == pytest.approx(exact[1][p.free], rel=1e-5)

@@ -161,7 +161,7 @@ class Inference(Mathematics):
         **grid
             As for `bind`; what `anneal` was given.
         """
-        from symda.api.forecast import forecast
+        from symda.api.forecasting import forecast
 
         problem = self._asked("forecast", run, data, grid)
         return forecast(

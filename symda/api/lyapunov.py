@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from sympy import Float
 
 from symda.api.adaptive import Found, Tolerances, Way, follow, tolerances, way_through
+from symda.api.exponents import Lyapunov
 from symda.api.simulate import initial_state, parameter_vector
 from symda.checks import integer, number
 from symda.declare import EquationModel, Event, Model, Parameter, State, parameter, state
@@ -19,7 +20,6 @@ from symda.errors import DataError, ModelError, OptionError, SolveError, nearest
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
-    import pandas as pd
     from sympy import Expr, Symbol
 
     from symda.api.forced import Values
@@ -39,117 +39,6 @@ STRENGTHS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 PART = 0.25
 #: Distance between starts that are drawn about one, as a share of it.
 APART = 1e-3
-#: An exponent is positive, or not, if it is so many standard errors from 0.
-ERRORS = 2.0
-
-
-@dataclass(frozen=True, eq=False)
-class Lyapunov:
-    """Lyapunov exponents, averages over starts.
-
-    Attributes
-    ----------
-    exponents : (D,)
-        The largest first, per unit of time. With coupled states conditional ones: those of the
-        difference of a copy that is nudged to the trajectory, at the strength of `table` with the
-        lowest largest one, or at that which was given.
-    errors : (D,)
-        Standard errors over starts; nan with one start.
-    by_start : (K, D)
-        Those of each start.
-    time : float
-        Length that each was followed for.
-    coupled : tuple of str
-        States that are given.
-    coupling : float
-        Strength, per unit of time; nan without coupled states, or in their place the data.
-    substituted : Lyapunov or None
-        Those of the states that are not coupled, the others being replaced by the data: an endless
-        strength. None without coupled states.
-    scan : tuple of Lyapunov
-        Those of each strength that was tried, followed for a quarter of the time.
-    """
-
-    exponents: FloatArray
-    errors: FloatArray
-    by_start: FloatArray
-    time: float
-    coupled: tuple[str, ...] = ()
-    coupling: float = math.nan
-    substituted: Lyapunov | None = None
-    scan: tuple[Lyapunov, ...] = ()
-
-    @property
-    def positive(self) -> int:
-        """How many exponents are positive by more than two standard errors."""
-        error = np.nan_to_num(self.errors)
-        return int((self.exponents > ERRORS * error).sum())
-
-    @property
-    def undecided(self) -> int:
-        """How many are within two standard errors of 0; of a flow without coupling one has to be.
-
-        With one start, which has no errors, none.
-        """
-        error = np.nan_to_num(self.errors)
-        return int((np.abs(self.exponents) < ERRORS * error).sum())
-
-    @property
-    def dimension(self) -> float:
-        """Dimension of the attractor by Kaplan and Yorke (1979); nan with coupled states."""
-        if self.coupled:
-            return math.nan
-        sums = np.cumsum(self.exponents)
-        if sums[0] < 0.0:
-            return 0.0
-        k = int(np.flatnonzero(sums >= 0.0)[-1])
-        if k + 1 == sums.size:
-            return float(sums.size)
-        return k + 1 + float(sums[k] / abs(self.exponents[k + 1]))
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """By `coupling` (inf: substituted): `largest`, its `error`, `positive`, `undecided`."""
-        import pandas as pd
-
-        others = [one for one in self.scan if one.coupling != self.coupling]
-        every = sorted([*others, self], key=lambda one: one.coupling)
-        rows = [(one.coupling, one) for one in every]
-        if self.substituted is not None:
-            rows.append((math.inf, self.substituted))
-        return pd.DataFrame(
-            {
-                "coupling": [strength for strength, _ in rows],
-                "largest": [float(one.exponents[0]) for _, one in rows],
-                "error": [float(one.errors[0]) for _, one in rows],
-                "positive": [one.positive for _, one in rows],
-                "undecided": [one.undecided for _, one in rows],
-            }
-        )
-
-    def __str__(self) -> str:
-        listed = ", ".join(
-            f"{value:.4g}" + f" +- {error:.1g}" * bool(np.isfinite(error))
-            for value, error in zip(self.exponents, self.errors, strict=True)
-        )
-        over = f"over {self.time:.4g} units of time from {len(self.by_start)} starts"
-        signs = f"{self.positive} positive"
-        if self.undecided:
-            signs += f", {self.undecided} within two errors of 0"
-        if not self.coupled:
-            return f"{listed}, {over}; {signs}, dimension {self.dimension:.4g}"
-        names = ", ".join(self.coupled)
-        how = f"nudged to {names} with strength {self.coupling:.3g}"
-        if math.isnan(self.coupling):
-            how = f"with data in place of {names}"
-        lines = [f"{how}: {listed}, {over}; {signs}"]
-        other = self.substituted
-        if other is not None and other.exponents.size:
-            lines.append(
-                f"with the data in their place: largest {other.exponents[0]:.4g} "
-                f"+- {other.errors[0]:.1g}, {other.positive} positive"
-            )
-        return "\n".join(lines)
 
 
 def lyapunov(
