@@ -75,6 +75,7 @@ def by_hessian(
         theta=theta,
         action=point.action,
         log_mass=-point.action - 0.5 * log_det + _cut(point.gradient, diagonal, on_bound),
+        log_determinant=log_det,
         tangent=np.ascontiguousarray(tangent[:, :, free]),
         places=free,
         modes=modes,
@@ -125,6 +126,7 @@ def by_tangents(strong: Strong, v: FloatArray, *, unseen: Sequence[str] = ()) ->
         log_mass=-strong.value(v) / p.measurement_scale
         - 0.5 * log_det
         + _cut(gradient / p.measurement_scale, diagonal, on_bound),
+        log_determinant=log_det,
         tangent=np.ascontiguousarray(tangent[:, :, kept]),
         places=np.where(first, -1, strong.places - on_path)[kept],
         modes=modes,

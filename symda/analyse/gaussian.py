@@ -41,6 +41,8 @@ class Gaussian:
     log_mass : float
         -A - 1/2 log det H, the log of what lies under exp(-A) but for a constant. An unknown on a
         bound counts as half a Gaussian cut off by its slope. nan where a direction is open.
+    log_determinant : float
+        Of the Hessian; nan where a direction is open.
     tangent : (M, D, Q)
         Derivatives of the path by u.
     places : (Q,)
@@ -66,6 +68,7 @@ class Gaussian:
     theta: FloatArray
     action: float
     log_mass: float
+    log_determinant: float
     tangent: FloatArray
     places: IntArray
     modes: FloatArray

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Unpack
 
+import numpy as np
+
 from symda.api.mathematics import Mathematics
 from symda.errors import OptionError
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+    from pandas import DataFrame
+    from sympy import Expr
 
     from symda.analyse.model_precision import ModelPrecision
     from symda.analyse.posterior import Posterior
@@ -133,6 +138,45 @@ class Inference(Mathematics):
         problem = self._asked("profile", run, data, grid)
         specification = self.specification.of(problem)
         return profile(specification, run, problem, str(parameter), share)
+
+    def design(
+        self,
+        run: Run,
+        candidates: Mapping[str, tuple[Expr, float]],
+        data: Data | None = None,
+        **grid: Unpack[GridOptions],
+    ) -> DataFrame:
+        """Say which further measurement would tell most, and when.
+
+        One more datum of a quantity with the variance v at the estimate, and noise of variance s2,
+        is expected to tell 1/2 log(1 + v/s2) nats of path and parameters, by Laplace's
+        approximation (`Run.posterior`).
+
+        Parameters
+        ----------
+        run : Run
+            Of this action.
+        candidates : mapping of str to (Expr, float)
+            Name -> a quantity of states and parameters, and the variance of its noise.
+        data : Observations, Experiments or Problem, optional
+            What was measured; a run that `anneal` returned knows.
+        **grid
+            As for `bind`; what `anneal` was given.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By candidate, the best first: `time` of the best datum and its `information`, and the
+            `mean` over the window. ``.attrs["by_time"]`` has all, dims (candidate, time).
+        """
+        from symda.api.information import gains, ranked
+
+        posterior = self.path_posterior(run, data, **grid)
+
+        def sd_of(quantity: Expr) -> FloatArray:
+            return np.asarray(posterior.expected(quantity)["sd"])
+
+        return ranked(gains(candidates, sd_of, posterior.sd["time"]))
 
     def forecast(
         self,

@@ -77,10 +77,12 @@ class PathPosterior:
         rf: FloatArray,
         notes: Sequence[str],
         shift: FloatArray | None = None,
+        last_rf: FloatArray | None = None,
     ) -> None:
         self._specification, self._template = specification, template
         self.levels, self.rf, self.notes = tuple(levels), rf, tuple(notes)
         self._shift = shift
+        self._rf = rf if last_rf is None else last_rf
 
     def __repr__(self) -> str:
         count = len(self.levels)
@@ -310,6 +312,37 @@ class PathPosterior:
         return xr.Dataset(
             {"mean": (dims, mean), "sd": (dims, np.sqrt(variance))}, coords, {"G": str(quantity)}
         )
+
+    def information(self) -> pd.DataFrame:
+        """Tabulate how much each channel tells of path and parameters, in nats.
+
+        The conditional mutual information of eq. 5, by the Gaussian of the heaviest level: how many
+        nats less would be known without the data, all others being there. Of a datum whose value
+        has the variance v and its noise the precision Rm it is -1/2 log(1 - v Rm).
+
+        Returns
+        -------
+        pandas.DataFrame
+            By channel: `data`, how many; `each`, the mean of what one tells; `together`, what all
+            tell, which is more where they stand in for each other, and infinite where without them
+            something is not determined.
+
+        Raises
+        ------
+        OptionError
+            Where noise is not Gaussian, or correlated.
+        """
+        from symda.api.information import of_channels
+
+        by_datum = self.information_by_time.values
+        return of_channels(self._specification, self.levels[0].gaussian, by_datum, self._rf)
+
+    @cached_property
+    def information_by_time(self) -> xr.DataArray:
+        """What each datum tells, in nats, dims (time, channel); nan where nothing was measured."""
+        from symda.api.information import each
+
+        return each(self._specification, self.levels[0].gaussian, self._template["time"])
 
     @property
     def _problem(self) -> Problem:

@@ -194,7 +194,8 @@ def path_posterior(specification: Specification, run: Run, problem: Problem) -> 
     solution = best.path in expansion.solutions
     rf = np.full(problem.D, np.inf) if solution else problem.precision(expansion.rf(best.path))
     shift = expansion.shift(heaviest.path, heaviest.gaussian)
-    return PathPosterior(specification, best.states, levels, rf, notes, shift)
+    last = expansion.rf(heaviest.path)
+    return PathPosterior(specification, best.states, levels, rf, notes, shift, last)
 
 
 def _candidates(run: Run, expansion: Expansion, notes: list[str]) -> Iterator[int]:
