@@ -88,17 +88,6 @@ def test_a_further_datum_tells_what_was_expected_of_it() -> None:
         action.design(run, {"x1": (x[1], -1.0)})
 
 
-def test_of_a_solution_it_is_what_an_endless_precision_tends_to() -> None:
-    action = pendulum("rk4")
-    data = recorded(action, steps=12)
-    solved = sd.anneal(action, data, finish="strong", **ladder(1e4) | {"paths": 1})
-    start = solved.best.states.values, solved.best.parameters
-    climbed = sd.anneal(action, data, start=start, **ladder(1e9) | {"paths": 1})
-    one, other = (run.posterior().information() for run in (solved, climbed))
-    assert one["each"].to_numpy() == pytest.approx(other["each"].to_numpy(), rel=0.05)
-    assert one.loc["x", "together"] == pytest.approx(other.loc["x", "together"], rel=0.1)
-
-
 def test_other_noise_is_refused() -> None:
     x = sd.state("x", start=(-2.0, 2.0))
     model = sd.Model({x: x / 2}, name="half", discrete=True)

@@ -180,6 +180,9 @@ def test_of_a_solution_it_is_what_an_endless_precision_tends_to() -> None:
         float(climbed.expected(x, over="mean")["sd"]), rel=2e-2
     )
     assert "taken as exact" in str(exact)
+    told, other = exact.information(), climbed.information()
+    assert told["each"].to_numpy() == pytest.approx(other["each"].to_numpy(), rel=0.05)
+    assert told.loc["x", "together"] == pytest.approx(other.loc["x", "together"], rel=0.1)
     stored = solved.dataset["state_sd"].values
     assert stored == pytest.approx(exact.sd.values, rel=1e-6)
 
