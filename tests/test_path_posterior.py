@@ -159,32 +159,52 @@ def test_of_a_linear_model_it_is_the_exact_distribution(D: int, N: int, rf: floa
     assert z / np.sqrt(np.diag(C)[:n]) == pytest.approx(1.6448536269514722, rel=1e-6)
 
 
-def test_of_a_solution_it_is_what_an_endless_precision_tends_to() -> None:
-    action = pendulum("rk4")
-    data = recorded(action, steps=12)
-    solved = sd.anneal(action, data, finish="strong", **ladder(1e4) | {"paths": 1})
-    exact = solved.posterior()
-    assert np.isinf(exact.rf).all()
-    climbed = sd.anneal(
+def test_of_a_solution_it_is_that_of_first_states_and_parameters() -> None:
+    """Of a linear map, against the regression of the data on both."""
+    action = walk(np.random.default_rng(1), 3)
+    y = np.random.default_rng(2).normal(size=(10, 2))
+    run = sd.anneal(
         action,
-        data,
-        start=(solved.best.states.values, solved.best.parameters),
-        **ladder(1e9) | {"paths": 1},
-    ).posterior()
-    assert exact.sd.values == pytest.approx(climbed.sd.values, rel=2e-2)
-    assert exact.parameters["sd"].to_numpy() == pytest.approx(
-        climbed.parameters["sd"].to_numpy(), rel=2e-2
+        sd.Observations(np.arange(10.0), y, variance=[0.3, 0.7]),
+        finish="strong",
+        **ladder(1e4) | {"paths": 1},
     )
-    x = action.model["x"]
-    assert float(exact.expected(x, over="mean")["sd"]) == pytest.approx(
-        float(climbed.expected(x, over="mean")["sd"]), rel=2e-2
-    )
-    assert "taken as exact" in str(exact)
-    told, other = exact.information(), climbed.information()
-    assert told["each"].to_numpy() == pytest.approx(other["each"].to_numpy(), rel=0.05)
-    assert told.loc["x", "together"] == pytest.approx(other.loc["x", "together"], rel=0.1)
-    stored = solved.dataset["state_sd"].values
-    assert stored == pytest.approx(exact.sd.values, rel=1e-6)
+    found = run.posterior()
+    assert np.isinf(found.rf).all() and "taken as exact" in str(found)
+    A = np.array([[float(e.coeff(x)) for x in action.model.states] for e in action.model.equations])
+    into = np.zeros((3, 5))
+    into[:, :3] = np.eye(3)
+    tangent = [into]
+    for _ in range(9):
+        after = A @ tangent[-1]
+        after[[0, 2], [3, 4]] += 1.0
+        tangent.append(after)
+    T = np.array(tangent)
+    own = T[:, [0, 2]].copy()
+    own[:, [0, 1], [3, 4]] -= 1.0 / 3.0
+    J = own.reshape(-1, 5)
+    weight = np.tile([1.0 / 0.3, 1.0 / 0.7], 10)
+    F = J.T @ (weight[:, None] * J)
+    C = np.linalg.inv(F)
+    mean = C @ (J.T @ (weight * y.reshape(-1)))
+    # solutions are known to a hundred-thousandth in the action
+    assert found.mean.values == pytest.approx(T @ mean, abs=2e-3)
+    exact = T @ C @ T.transpose(0, 2, 1)
+    assert found.covariance.values == pytest.approx(exact, rel=1e-5, abs=1e-9)
+    between = T[1:] @ C @ T[:-1].transpose(0, 2, 1)
+    assert found.neighbouring.values == pytest.approx(between, rel=1e-5, abs=1e-8)
+    assert found.parameters["sd"].to_numpy() ** 2 == pytest.approx(np.diag(C)[3:], rel=1e-5)
+    assert run.dataset["state_sd"].values == pytest.approx(found.sd.values, rel=1e-6)
+    x = action.model.states
+    over = np.full(10, 1.0 / 9.0)
+    over[[0, -1]] = 0.5 / 9.0
+    along = over @ T[:, 1]
+    whole = found.expected(x[1], over="mean")
+    assert float(whole["sd"]) ** 2 == pytest.approx(along @ C @ along, rel=1e-5)
+    # one datum, and half a channel's worth of them
+    left = F - np.outer(J[4], J[4]) / 0.3
+    each = 0.5 * (np.linalg.slogdet(F)[1] - np.linalg.slogdet(left)[1])
+    assert found.information_by_time.values[2, 0] == pytest.approx(each, rel=1e-4)
 
 
 def square(noise: float, tilt: float) -> tuple[sd.Action, sd.Observations]:
