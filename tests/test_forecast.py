@@ -165,6 +165,49 @@ def test_a_forcing_has_to_reach_as_far() -> None:
 
 
 @pytest.mark.usefixtures("uncompiled")
+def test_times_of_a_map_may_have_gaps() -> None:
+    x, g = sd.state("x", start=(-5.0, 5.0)), sd.parameter("g", bounds=(0.5, 2.0))
+    model = sd.Model({x: 0.9 * x + 0.1}, name="slow", discrete=True)
+    # the gain is the measurement's only
+    action = sd.Action(model, {"y": g * x, "x": x})
+    n = np.arange(21.0)
+    path = 1.0 + 0.9**n
+    data = sd.Observations(n, np.stack([1.5 * path, path], axis=1), variance=1e-4)
+    run = sd.anneal(action, data, finish="strong", **ladder(1e6) | {"paths": 1})
+    found = run.forecast([22.0, 25.0, 30.0], draws=50)
+    assert found.best.values[:, 0] == pytest.approx(1.0 + 0.9 ** np.array([22, 25, 30]), abs=1e-3)
+    with pytest.raises(DataError, match=r"whole numbers; got 22\.5"):
+        run.forecast([22.5])
+    with pytest.raises(OptionError, match=r"new_data is symda\.Observations, got dict"):
+        run.forecast(new_data={"x": 1.0})
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_bounds_hold_after_the_window_and_are_said() -> None:
+    x = sd.state("x", start=(0.5, 2.0), bounds=(0.0, 3.0))
+    k = sd.parameter("k", bounds=(0.0, 0.5))
+    action = sd.Action(sd.Model({x: (1 - k) * x}, name="fall", discrete=True), [x])
+    data = sd.Observations(np.arange(6.0), 0.3 ** np.arange(6.0), variance=0.01)
+    run = sd.anneal(action, data, **ladder(4.0))
+    found = run.forecast(np.arange(6.0, 12.0), draws=100)
+    assert found.states.values.min() == 0.0
+    words = str(found)
+    assert "beyond a bound of a state" in words
+    run = sd.anneal(action, data, **ladder(1e4))
+    assert "k: on a bound, and taken as known" in str(run.forecast([6.0], draws=10))
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_noise_that_goes_together_goes_together_after_the_window() -> None:
+    action, data = cascade()
+    noise = [[0.2, 0.25], [0.25, 0.5]]
+    joint = sd.Observations(data.times, data.values, covariance=noise)
+    found = sd.anneal(action, joint, **ladder(10.0)).forecast([13.0], draws=3000)
+    own = (found.data - found.measured).values[:, 0]
+    assert np.cov(own.T) == pytest.approx(np.array(noise), rel=0.15)
+
+
+@pytest.mark.usefixtures("uncompiled")
 def test_each_experiment_ends_where_it_ends() -> None:
     action, data = cascade()
     short = sd.Observations(data.times[:6], data.values[:6], variance=[0.2, 0.5])

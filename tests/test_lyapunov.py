@@ -90,6 +90,14 @@ def test_what_has_no_exponents_is_refused() -> None:
         sd.lyapunov(model, coupled=["z"], **given)
     with pytest.raises(OptionError, match="needs coupled="):
         sd.lyapunov(model, coupling=1.0, **given)
+    with pytest.raises(OptionError, match="forcing is a mapping"):
+        sd.lyapunov(model, parameters={"k": 1.0}, forcing=3.0)
+    with pytest.raises(OptionError, match="seed"):
+        sd.lyapunov(model, seed=-1, **given)
+    with pytest.raises(OptionError, match="no state 'xy'"):
+        sd.lyapunov(model, coupled="xy", **given)
+    with pytest.raises(OptionError, match="201 states; there are 200 at most"):
+        sd.lyapunov(ring(201), parameters={"nu": 1.0})
     with pytest.raises(OptionError, match="a state twice"):
         sd.lyapunov(model, coupled=[x, "x"], **given)
     with pytest.raises(DataError, match=r"\(K, 2\)"):
@@ -102,6 +110,22 @@ def test_what_has_no_exponents_is_refused() -> None:
     with pytest.raises(ModelError, match="per step"):
         w = sd.parameter("w", per="step", start=(0.0, 1.0))
         sd.lyapunov(sd.Model({x: -x + w}, name="stepped"))
+
+
+@pytest.mark.compiled
+def test_what_grows_as_a_power_of_time_is_not_positive() -> None:
+    x, y = sd.states("x y")
+    swing = sd.lyapunov(
+        sd.Model({x: y, y: -x + x**3 / 6}, name="swing"), initial=[1.0, 0.0], time=100.0
+    )
+    assert swing.positive == 0 and swing.undecided == 2
+    assert "2 not told from 0" in str(swing)
+    rest = sd.lyapunov(sd.Model({x: x - x**3}, name="rest"), initial=[1.0], time=20.0)
+    assert rest.exponents == pytest.approx([-2.0], rel=1e-3)
+    stable = sd.Model({x: -x + 3 * y, y: -2 * y}, name="stable")
+    found = sd.lyapunov(stable, initial=[1.0, 1.0], time=400.0, starts=1)
+    assert found.exponents == pytest.approx([-1.0, -2.0], rel=1e-2)
+    assert "+-" not in str(found)
 
 
 #: J. C. Sprott, Phys. Rev. E 50 (1994) R647, table I: rates, largest and least exponent.

@@ -287,6 +287,66 @@ def test_what_nothing_measures_is_not_determined() -> None:
     assert math.isfinite(float(found.expected(x, over="mean")["sd"]))
 
 
+@pytest.mark.parametrize("known", ["given", "prior"])
+def test_a_start_that_is_known_determines_what_nothing_measures(known: str) -> None:
+    """z' = x - z from a known z0, beside a measured x: z0 e^-t plus what x adds."""
+    prior = {"prior": sd.Normal(0.3, 0.1)} if known == "prior" else {}
+    x, z = sd.state("x", start=(-2.0, 2.0)), sd.state("z", start=(-2.0, 2.0), **prior)
+    model = sd.Model({x: -x, z: x - z}, name="pair")
+    action = sd.Action(model, [x], initial={z: 0.3} if known == "given" else None)
+    times = np.linspace(0.0, 1.0, 11)
+    data = sd.Observations(times, np.exp(-times), variance=0.01)
+    found = sd.anneal(action, data, **ladder(1e8)).posterior()
+    first = 0.1 if prior else 0.0
+    assert found.sd.values[0, 1] == pytest.approx(first, rel=1e-3, abs=1e-12)
+    # x = x0 e^-t, so that z = (z0 + x0 t) e^-t
+    of_x0 = 0.01 / float(np.exp(-2.0 * times).sum())
+    exact = np.exp(-times) * np.sqrt(first**2 + of_x0 * times**2)
+    assert found.sd.values[1:, 1] == pytest.approx(exact[1:], rel=1e-2)
+
+
+def test_averaging_does_not_change_the_bands_of_plots() -> None:
+    """eq. 2 divides both sums by what is one number here: the same minimum, the same bars."""
+    model = pendulum("rk4").model
+    both = recorded(pendulum("rk4"), steps=20)
+    values = both.values[:, 0].copy()
+    values[2] = both.values[1:4:2, 0].mean()
+    data = sd.Observations(both.times, values, variance=0.01)
+    found = []
+    for averaging in ("sum", "eq2"):
+        action = sd.Action(model, {"x": model["x"]}, averaging=averaging)
+        problem = action.bind(data)
+        # the model's sum has a factor of its own: the same weight beside the data's
+        rf = 1e3 * problem.measurement_scale / float(problem.weight[0])
+        run = sd.anneal(action, data, **ladder(rf))
+        found.append(run.dataset["state_sd"].values)
+    assert found[1] == pytest.approx(found[0], rel=1e-3)
+
+
+def test_what_may_change_freely_and_is_not_felt_is_not_determined() -> None:
+    x = sd.state("x", start=(-2.0, 2.0))
+    u = sd.parameter("u", per="step", start=(-1.0, 1.0))
+    action = sd.Action(sd.Model({x: x / 2 + u}, name="pushed", discrete=True), [x])
+    data = sd.Observations(np.arange(6.0), np.ones(6), variance=0.01)
+    found = sd.anneal(action, data, **ladder(100.0)).posterior()
+    of_u = found.sd.sel(state="u").values
+    assert math.isinf(of_u[-1]) and np.isfinite(of_u[:-1]).all()
+    assert math.isnan(found.rf[1]) and "Rf = 100 a step" in str(found)
+
+
+def test_on_a_log_scale_values_are_medians_and_that_is_said() -> None:
+    x = sd.state("x", start=(0.5, 4.0), scale="log")
+    action = sd.Action(
+        sd.Model({x: x}, name="level", discrete=True), {"y": sd.LogNormal(sp.log(x), 1.0)}
+    )
+    data = sd.Observations([0.0, 1.0], [2.0, np.nan])
+    found = sd.anneal(action, data, **ladder(1e8)).posterior()
+    assert found.mean.values[0, 0] == pytest.approx(2.0, rel=1e-4)
+    ends = [float(found.interval(0.6827)[name].values[0, 0]) for name in ("low", "high")]
+    assert ends == pytest.approx([2.0 / math.e, 2.0 * math.e], rel=1e-3)
+    assert "of which values are medians" in str(found)
+
+
 def test_initial_values_that_are_parameters_vary_with_them() -> None:
     x = sd.state("x", start=(-5.0, 5.0))
     a = sd.parameter("a", bounds=(0.0, 5.0))
@@ -340,6 +400,8 @@ def test_a_profile_is_the_least_action_at_each_value() -> None:
         [run.best.parameters["k"] + side * 1.959964 * sd_k for side in (-1, 1)], rel=2e-3
     )
     assert found.interval(0.5)[0] > low
+    with pytest.raises(OptionError, match=r"beyond this profile's 0\.95"):
+        found.interval(0.99)
     assert found.rises.min() == 0.0
     assert "95 % by its profile" in str(found)
 
@@ -365,6 +427,12 @@ def test_bad_questions_are_refused(tmp_path: object) -> None:
         run.profile("kk")
     with pytest.raises(OptionError, match="it has q"):
         found.expected(sp.Symbol("q"))
+    with pytest.raises(OptionError, match="a quantity is one expression, got list"):
+        found.expected([action.model["x"]])
+    with pytest.raises(OptionError, match="a finite weight for each"):
+        found.expected(action.model["x"], over=["mean"])
+    with pytest.raises(OptionError, match=r"action is a symda\.Action, got int"):
+        run.posterior(action=3)
     with pytest.raises(OptionError, match="over is one of 'mean', 'integral'"):
         found.expected(action.model["x"], over="max")
     with pytest.raises(OptionError, match="a finite weight for each of 41"):

@@ -74,6 +74,8 @@ class ModelEquations:
     forcing: StepForcing | None = None
     #: States and parameters that nothing measured depends on.
     unseen: Sequence[str] = ()
+    #: States that nothing determines, not even a start that is known.
+    adrift: Sequence[str] = ()
     unconstrained: Sequence[str] = ()
     #: What the noise says; None: it is Gaussian, with the data's variances.
     noise: NoiseNumbers | None = None
@@ -196,7 +198,8 @@ def _look(
     try:
         unseen = tuple(equations.unseen)
         bars, spread = laplace(evaluator, X, theta, rf, held=fixed, unseen=unseen)
-        variables = by_hessian(evaluator, X, theta, rf, held=fixed, unseen=unseen).bars()
+        adrift = tuple(equations.adrift)
+        variables = by_hessian(evaluator, X, theta, rf, held=fixed, unseen=adrift).bars()
     except SolveError:
         notes.append("error bars: there is no minimum in all directions")
     else:

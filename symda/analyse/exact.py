@@ -92,8 +92,9 @@ def assess_exact(
     notes: tuple[str, ...] = ()
     try:
         rf = dataset["rf"].values[rung]
-        unseen = tuple(equations.unseen)
-        bars, gaussian = about_solution(strong, evaluator, (v, held, X, theta), rf, unseen=unseen)
+        unseen, adrift = tuple(equations.unseen), tuple(equations.adrift)
+        at = v, held, X, theta
+        bars, gaussian = about_solution(strong, evaluator, at, rf, unseen=unseen, adrift=adrift)
     except SolveError:
         notes = ("error bars: there is no minimum in all directions",)
     else:
@@ -117,6 +118,7 @@ def about_solution(
     rf: FloatArray,
     *,
     unseen: tuple[str, ...],
+    adrift: tuple[str, ...],
     unstable: bool | None = None,
 ) -> tuple[Posterior, Gaussian]:
     """Return the distribution of the parameters about a solution, and of everything.
@@ -130,6 +132,8 @@ def about_solution(
         First states and parameters v (n,), which of them a bound holds, the path (M, D) and all
         parameters (P,).
     rf : (D,)
+    unseen, adrift : tuple of str
+        States that nothing measured depends on, and those that nothing at all determines.
     unstable : bool, optional
         Whether it does, if known.
 
@@ -141,10 +145,10 @@ def about_solution(
     v, held, X, theta = at
     if not (strong.unstable(v) if unstable is None else unstable):
         bars = exact_posterior(strong, v, held, theta, unseen=unseen)
-        return bars, by_tangents(strong, v, unseen=unseen)
+        return bars, by_tangents(strong, v, unseen=adrift)
     path, parameters, fixed = beside(evaluator, X, theta, rf)
     bars, _ = laplace(evaluator, path, parameters, rf, held=fixed, unseen=unseen)
-    gaussian = by_hessian(evaluator, path, parameters, rf, held=fixed, unseen=unseen)
+    gaussian = by_hessian(evaluator, path, parameters, rf, held=fixed, unseen=adrift)
     # the estimate is the solution
     return bars, replace(gaussian, path=X, theta=theta)
 

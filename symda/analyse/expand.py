@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +40,7 @@ def by_hessian(
     held : (M D + P,)
         Unknowns that a bound holds, or that are no variables.
     unseen : sequence of str
-        States that nothing measured depends on: they are left out, as of `laplace`.
+        States that nothing measured depends on and whose start is not known: they are left out.
 
     Raises
     ------
@@ -51,6 +52,14 @@ def by_hessian(
     left_out, seen = hidden(p, unseen)
     x = p.unknowns.join(path, theta)
     point = Derivatives(evaluator, exact=True).at(x, evaluator.precision(np.where(seen, rf, 0.0)))
+    # in units of a negative log probability, whatever the averaging option
+    scale = p.measurement_scale
+    point = replace(
+        point,
+        action=point.action / scale,
+        gradient=point.gradient / scale,
+        hessian=point.hessian / scale,
+    )
     if not np.isfinite(point.hessian).all():
         raise SolveError("The posterior needs a finite Hessian; the action has none at this path.")
     out = held | ~variable | np.append(left_out.reshape(-1), np.zeros(p.P, dtype=bool))

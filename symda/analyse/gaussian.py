@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 #: A state that an open direction moves by less than this share of its size is not moved by it.
 UNMOVED = 1e-6
+#: A parameter per step that may change freely is not determined where its standard deviation is so
+#: many of its sizes.
+LOOSE = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +101,18 @@ class Gaussian:
         sizes = self.problem.magnitudes(self.path, self.theta)[: self.problem.D]
         moved = np.abs(self.tangent @ self.flat).max(axis=2, initial=0.0) > UNMOVED * sizes
         found: BoolArray = self.unseen | moved
+        # what may change freely from step to step is tied a little, which is no knowledge
+        free = (
+            np.diagonal(self._raw, axis1=1, axis2=2)
+            > (LOOSE * self.problem.sizes[: self.problem.D]) ** 2
+        )
+        found |= free & self.problem.untied
+        return found
+
+    @cached_property
+    def _raw(self) -> FloatArray:
+        """Covariance of the states at each point, (M, D, D), without what nothing determines."""
+        found: FloatArray = self._blocks[0] + self._spread @ self._spread.transpose(0, 2, 1)
         return found
 
     @cached_property
@@ -131,7 +146,7 @@ class Gaussian:
         Infinite variances where nothing determines a value, nan beside them, and where a bound
         holds it.
         """
-        found = self._blocks[0] + self._spread @ self._spread.transpose(0, 2, 1)
+        found = self._raw.copy()
         undefined = self.open | self._held_path
         found[undefined[:, :, None] | undefined[:, None, :]] = np.nan
         at = np.arange(self.problem.D)

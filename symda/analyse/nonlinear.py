@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from symda.build.kernels import BlockEvaluator
 
 
-#: Change of an unknown that third derivatives are differences over, in standard deviations: what is
-#: left out is a millionth of them, and rounding less.
-STEP = 1e-3
+#: Changes of an unknown that third derivatives are differences over, in standard deviations: what
+#: is left out is a millionth of them. Where the two do not agree only rounding is left.
+STEPS = (1e-3, 1e-2)
+#: They agree to this share of the largest, or if they differ by so many standard deviations.
+SAME, LITTLE = 0.1, 0.05
 #: Most numbers of the covariances that are held at once.
 MOST = 50_000_000
 
@@ -37,21 +39,33 @@ def mean_shift(evaluator: BlockEvaluator, at: Gaussian, rf: FloatArray) -> Float
     Returns
     -------
     ndarray or None
-        None where initial values are functions of parameters, or the window is too large.
+        None where initial values are functions of parameters, the window is too large, or Rf so
+        large that only rounding is left.
 
     Notes
     -----
     The third derivatives are central differences of exact Hessians. Unknowns that no step sees
-    together are changed at once, so that it takes 4 E + 2 P of them, whatever N is.
+    together are changed at once, so that it takes 8 E + 4 P of them, whatever N is.
     """
     p, layout = evaluator.problem, evaluator.layout
     windows = layout.step_unknowns.shape
     if at.own is None or p.tied.any() or windows[0] * windows[1] ** 2 > MOST:
         return None
     parts = _Parts(evaluator, at, evaluator.precision(rf))
-    on_path = p.unknowns.on_path
     size = np.sqrt(np.append(at.variances_of_path.reshape(-1), np.diag(at.of_parameters)))
-    step = STEP * np.where(np.isfinite(size), size, 0.0)
+    size = np.where(np.isfinite(size), size, 0.0)
+    one, other = (-at.product(_slope(evaluator, parts, at, step * size)) for step in STEPS)
+    most = float(np.abs(one).max(initial=0.0))
+    if not np.allclose(one[size > 0.0], other[size > 0.0], rtol=0.0, atol=SAME * most):
+        relative = np.abs(one - other)[size > 0.0] / size[size > 0.0]
+        if relative.max(initial=0.0) > LITTLE:
+            return None
+    return one
+
+
+def _slope(evaluator: BlockEvaluator, parts: _Parts, at: Gaussian, step: FloatArray) -> FloatArray:
+    """Return the derivatives of half the trace of the Hessian times the covariance."""
+    p = evaluator.problem
     slope = np.zeros(p.unknowns.count)
     for together in _classes(evaluator):
         change = np.where(together, step, 0.0)
@@ -67,9 +81,7 @@ def mean_shift(evaluator: BlockEvaluator, at: Gaussian, rf: FloatArray) -> Float
             row = np.flatnonzero(own.any(axis=1))
             unknown = seen[row, which[row]]
             np.add.at(slope, unknown, (up - down)[row] / (2.0 * step[unknown]))
-    found = -at.product(slope)
-    found[:on_path] = np.where(np.isfinite(size[:on_path]), found[:on_path], np.nan)
-    return found
+    return slope
 
 
 class _Parts:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.checks import share as probability
+from symda.errors import OptionError
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class Profile:
             nan where the profile ends before.
         """
         share = self.share if share is None else probability(share, "interval: share")
+        if share > self.share:
+            raise OptionError(
+                f"interval: share={share:g} is beyond this profile's {self.share:g}; make it with "
+                f"run.profile({self.parameter!r}, share={share:g})."
+            )
         limit, rises = rise_of(share), self.rises
         least = int(rises.argmin())
         below = _crossing(self.values[least::-1], rises[least::-1], limit)

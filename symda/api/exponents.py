@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: An exponent is positive, or not, if it is so many standard errors from 0.
 ERRORS = 2.0
+#: Exponents that are printed.
+LISTED = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,9 @@ class Lyapunov:
         Those of each start.
     time : float
         Length that each was followed for.
+    resolution : float
+        What cannot be told from 0 in that time: log(1 + time/unit)/time, by which differences that
+        grow as powers of time, along a limit cycle or in an integrable system, seem to grow.
     coupled : tuple of str
         States that are given.
     coupling : float
@@ -48,6 +53,7 @@ class Lyapunov:
     errors: FloatArray
     by_start: FloatArray
     time: float
+    resolution: float = 0.0
     coupled: tuple[str, ...] = ()
     coupling: float = math.nan
     substituted: Lyapunov | None = None
@@ -55,18 +61,18 @@ class Lyapunov:
 
     @property
     def positive(self) -> int:
-        """How many exponents are positive by more than two standard errors."""
-        error = np.nan_to_num(self.errors)
-        return int((self.exponents > ERRORS * error).sum())
+        """How many exponents are positive: beyond two standard errors and the resolution."""
+        return int((self.exponents > self._least).sum())
 
     @property
     def undecided(self) -> int:
-        """How many are within two standard errors of 0; of a flow without coupling one has to be.
+        """How many cannot be told from 0; of a flow without coupling one has to be 0."""
+        return int((np.abs(self.exponents) <= self._least).sum())
 
-        With one start, which has no errors, none.
-        """
-        error = np.nan_to_num(self.errors)
-        return int((np.abs(self.exponents) < ERRORS * error).sum())
+    @property
+    def _least(self) -> FloatArray:
+        """What each exponent has to be beyond, (D,)."""
+        return np.maximum(ERRORS * np.nan_to_num(self.errors), self.resolution)
 
     @property
     def dimension(self) -> float:
@@ -104,12 +110,13 @@ class Lyapunov:
     def __str__(self) -> str:
         listed = ", ".join(
             f"{value:.4g}" + f" +- {error:.1g}" * bool(np.isfinite(error))
-            for value, error in zip(self.exponents, self.errors, strict=True)
+            for value, error in zip(self.exponents[:LISTED], self.errors, strict=False)
         )
+        listed += f" and {len(self.exponents) - LISTED} more" * (len(self.exponents) > LISTED)
         over = f"over {self.time:.4g} units of time from {len(self.by_start)} starts"
         signs = f"{self.positive} positive"
         if self.undecided:
-            signs += f", {self.undecided} within two errors of 0"
+            signs += f", {self.undecided} not told from 0"
         if not self.coupled:
             return f"{listed}, {over}; {signs}, dimension {self.dimension:.4g}"
         names = ", ".join(self.coupled)
@@ -119,8 +126,9 @@ class Lyapunov:
         lines = [f"{how}: {listed}, {over}; {signs}"]
         other = self.substituted
         if other is not None and other.exponents.size:
+            error = f" +- {other.errors[0]:.1g}" * bool(np.isfinite(other.errors[0]))
             lines.append(
-                f"with the data in their place: largest {other.exponents[0]:.4g} "
-                f"+- {other.errors[0]:.1g}, {other.positive} positive"
+                f"with the data in their place: largest {other.exponents[0]:.4g}{error}, "
+                f"{other.positive} positive"
             )
         return "\n".join(lines)

@@ -68,7 +68,8 @@ def forecast(
         )
     last = segment.first_point + segment.points - 1
     start = float(problem.times[last])
-    t = _times(times, new_data, start)
+    t = _times(times, new_data, start, specification.model.discrete)
+    seed = integer(seed, f"{where}: seed", least=0)
     if new_data is not None:
         _columns(problem, new_data)
     if exponent is not None:
@@ -87,6 +88,13 @@ def forecast(
     length = float(problem.h[segment.first_step + segment.steps - 1])
     advance = _Advance(specification, problem, use, sources)
     states, failed = advance.through(t, start, length, x, theta, errors, rng)
+    if advance.beyond.any():
+        count = int(advance.beyond.sum())
+        notes.append(
+            f"errors of the model led {count} of {draws} draws beyond a bound of a state, on which "
+            "they were put"
+        )
+    notes += _known(posterior, problem)
     if failed:
         notes.append(f"{failed} of {draws} draws could not be followed to the end")
     if failed > draws // 2:
@@ -139,6 +147,8 @@ class _Advance:
         self._given = tolerances(None, None, specification.model.states, where="forecast")
         #: Why the first draw failed.
         self.why = ""
+        #: Draws that errors of the model led beyond a bound, and that were put on it, (K,).
+        self.beyond = np.zeros(0, dtype=bool)
 
     def through(
         self,
@@ -155,9 +165,13 @@ class _Advance:
         With errors (D, D), the covariance of a step of `length`, they are added at the end of each.
         """
         K, D = x.shape
+        self.beyond = np.zeros(K, dtype=bool)
         found = np.full((K, t.size, D), np.nan)
         alive = np.ones(K, dtype=bool)
-        natural = self._problem.natural(np.zeros(D), theta)[1][:, self._use]
+        # those of measured quantities only are not the model's
+        own = self._use[: len(self._model.parameters)]
+        natural = self._problem.natural(np.zeros(D), theta)[1][:, own]
+        low, high = (side[:D] for side in self._problem.ends)
         if errors is None:
             stops = np.unique(np.append(t, start))
             pieces = [stops]
@@ -178,6 +192,9 @@ class _Advance:
             if root is not None:
                 share = np.sqrt((piece[1] - piece[0]) / length)
                 after[:, -1] += share * rng.normal(size=(len(after), D)) @ root.T
+                inside = np.clip(after[:, -1], low, high)
+                self.beyond[np.flatnonzero(alive)] |= (inside != after[:, -1]).any(axis=1) & going
+                after[:, -1] = inside
             for k, time in enumerate(piece[1:], 1):
                 same = np.isclose(t, time, rtol=1e-12, atol=1e-9 * length)
                 found[np.ix_(np.flatnonzero(alive), np.flatnonzero(same))] = after[:, k : k + 1]
@@ -188,9 +205,10 @@ class _Advance:
 
     def _piece(self, times: FloatArray, x: FloatArray, theta: FloatArray) -> FloatArray:
         p = self._problem
+        stops = times
         if self._model.discrete:
-            times = np.arange(times[0], times[-1] + 0.5)
-        way = way_through(self._model, self._sources, times, {}, where="forecast")
+            stops = np.arange(times[0], times[-1] + 0.5)
+        way = way_through(self._model, self._sources, stops, {}, where="forecast")
         first = p.natural(x, np.zeros((len(x), p.P)))[0]
         together = len(x) > 1 and not self._model.discrete
         found = follow(
@@ -255,7 +273,13 @@ def _measured(
     measurement = specification.measurement.paid(specification.model)
     noisy = np.empty((len(flat), L))
     variances = _variances(problem, s, new_data, t)
-    for l in range(L):
+    joint = problem.experiments[s].covariance
+    if joint is not None:
+        # one recording's noise goes together as it did in the window
+        seen = joint[np.isfinite(joint).all(axis=(1, 2))]
+        root = np.linalg.cholesky(np.median(seen, axis=0) if len(seen) else np.diag(variances[0]))
+        noisy[:] = eta[:, :L] + rng.normal(size=(len(flat), L)) @ root.T
+    for l in range(L if joint is None else 0):
         each = np.tile(variances[:, l], K)
         known = np.isfinite(eta).all(axis=1)
         noisy[:, l] = np.nan
@@ -354,7 +378,25 @@ def _experiment(problem: Problem, name: str | None) -> int:
     return names.index(name)
 
 
-def _times(times: ArrayLike | None, new_data: Observations | None, start: float) -> FloatArray:
+def _known(posterior: PathPosterior, problem: Problem) -> list[str]:
+    """Say which parameters a bound holds: they are not drawn."""
+    held = posterior.levels[0].gaussian.held[problem.unknowns.on_path :]
+    names = [problem.parameters[i] for i in np.flatnonzero(held)]
+    if not names:
+        return []
+    return [
+        f"{', '.join(names)}: on a bound, and taken as known, so that bands are too narrow; widen "
+        "bounds="
+    ]
+
+
+def _times(
+    times: ArrayLike | None, new_data: Observations | None, start: float, discrete: bool
+) -> FloatArray:
+    if new_data is not None and not isinstance(new_data, Observations):
+        raise OptionError(
+            f"forecast: new_data is symda.Observations, got {type(new_data).__name__}."
+        )
     if times is None:
         if new_data is None:
             raise OptionError("forecast: pass times, or new_data, whose times are taken.")
@@ -363,6 +405,10 @@ def _times(times: ArrayLike | None, new_data: Observations | None, start: float)
         t = as_times(times, "times of forecast")
         if new_data is not None:
             t = np.union1d(t, new_data.times)
+    if discrete and (t != np.rint(t)).any():
+        raise DataError(
+            f"forecast: times of a map are whole numbers; got {t[t != np.rint(t)][0]:.6g}."
+        )
     if t[0] < start:
         raise DataError(
             f"forecast: the window ends at t = {start:.6g}, and the first time is {t[0]:.6g}; a "

@@ -14,8 +14,18 @@ from sympy import Float
 from symda.api.adaptive import Found, Tolerances, Way, follow, tolerances, way_through
 from symda.api.exponents import Lyapunov
 from symda.api.simulate import initial_state, parameter_vector
+from symda.build.course import LARGEST
 from symda.checks import integer, number
-from symda.declare import EquationModel, Event, Model, Parameter, State, parameter, state
+from symda.declare import (
+    EquationModel,
+    Event,
+    Measurement,
+    Model,
+    Parameter,
+    State,
+    parameter,
+    state,
+)
 from symda.errors import DataError, ModelError, OptionError, SolveError, nearest
 from symda.types import FloatArray
 
@@ -37,6 +47,8 @@ MOST = 12.0
 STRENGTHS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
 #: Share of the length that each of them is followed for; the best is followed for all of it.
 PART = 0.25
+#: A state that has fallen to this share of its first value is 0.
+NOTHING = 1e-60
 #: Distance between starts that are drawn about one, as a share of it.
 APART = 1e-3
 
@@ -73,7 +85,8 @@ def lyapunov(
     forcing : mapping of str to float, optional
         A constant for each channel.
     initial : array_like (D,) or (K, D), or mapping of str to float, optional
-        Where to start; of one state K are taken nearby. Left out: drawn from the start ranges.
+        Where to start; of one state K are taken nearby, K of them say how many `starts` there are.
+        Left out: drawn from the start ranges.
     coupled : sequence of State or str
         States that are given.
     coupling : float, optional
@@ -104,9 +117,17 @@ def lyapunov(
     """
     where = "lyapunov"
     starts = integer(starts, f"{where}: starts")
-    plain = _constant(model, forcing or {})
+    seed = integer(seed, f"{where}: seed", least=0)
+    plain = _constant(model, forcing)
+    if len(plain.states) > LARGEST:
+        raise OptionError(
+            f"{where}: {model.name!r} has {len(plain.states)} states; there are {LARGEST} at most."
+        )
     given = tolerances(rtol, None, plain.states, where=where)
-    theta = parameter_vector(plain.declarations, parameters, where=where)
+    # a forcing that is 0 may leave parameters without a place
+    every = parameter_vector(model.declarations, parameters, where=where)
+    places = {p.name: k for k, p in enumerate(model.parameters)}
+    theta = every[[places[p.name] for p in plain.parameters]]
     x = _starts(plain, initial, starts, seed)
     names = _coupled(plain, coupled)
     if coupling is not None:
@@ -147,6 +168,7 @@ def lyapunov(
         best.errors,
         best.by_start,
         best.time,
+        best.resolution,
         best.coupled,
         best.coupling,
         left,
@@ -185,7 +207,7 @@ class _Walk:
         if not count:
             return Lyapunov(np.empty(0), np.empty(0), np.empty((K, 0)), self.length)
         Q = np.broadcast_to(np.eye(count), (K, count, count))
-        total, t = np.zeros((K, count)), 0.0
+        total, t, nothing = np.zeros((K, count)), 0.0, NOTHING * np.abs(x).max(axis=0)
         end, chunk = self.before + self.length, self.unit
         thetas = np.tile(theta, (K, 1))
         every = slice(D if copied is not None else 0, (D if copied is not None else 0) + count)
@@ -194,7 +216,8 @@ class _Walk:
             span = min(chunk, stop - t)
             first = x if copied is None else np.concatenate([x, x[:, copied]], axis=1)
             found = _followed(model, first, thetas, t, span, self.given)
-            x = found.states[:, -1, :D]
+            # squares of what dies away would not be numbers
+            x = np.where(np.abs(found.states[:, -1, :D]) > nothing, found.states[:, -1, :D], 0.0)
             assert found.slopes is not None
             Q, R = np.linalg.qr(found.slopes[:, -1, every, every] @ Q)
             with np.errstate(divide="ignore"):
@@ -212,7 +235,8 @@ class _Walk:
         error = np.full(count, np.nan)
         if K > 1:
             error = by_start.std(axis=0, ddof=1) / math.sqrt(K)
-        return Lyapunov(by_start.mean(axis=0), error, by_start, self.length)
+        resolution = math.log(1.0 + self.length / self.unit) / self.length
+        return Lyapunov(by_start.mean(axis=0), error, by_start, self.length, resolution)
 
     def conditional(
         self,
@@ -230,7 +254,7 @@ class _Walk:
         full = theta if strength is None else np.append(theta, strength)
         found = self.exponents(model, x, full, len(copied), copied)
         coupling = math.nan if strength is None else strength
-        parts = found.exponents, found.errors, found.by_start, found.time
+        parts = found.exponents, found.errors, found.by_start, found.time, found.resolution
         return Lyapunov(*parts, names, coupling)
 
 
@@ -265,7 +289,7 @@ def _followed(
     return found
 
 
-def _constant(model: Model, forcing: Mapping[str, float]) -> Model:
+def _constant(model: Model, forcing: Mapping[str, float] | None) -> Model:
     """Return the model with numbers in place of its forcing.
 
     Raises
@@ -284,6 +308,11 @@ def _constant(model: Model, forcing: Mapping[str, float]) -> Model:
             f"lyapunov: {model.name!r} has parameters per step; declare them as constants."
         )
     channels = [u.name for u in model.forcing]
+    if not isinstance(forcing, Mapping | None):
+        raise OptionError(
+            f"lyapunov: forcing is a mapping of channels to numbers, got {type(forcing).__name__}."
+        )
+    forcing = forcing or {}
     given = {str(name): value for name, value in forcing.items()}
     for name in given:
         if name not in channels:
@@ -334,6 +363,8 @@ def _starts(
 
 def _coupled(model: Model, coupled: Sequence[State | str]) -> tuple[str, ...]:
     states = [s.name for s in model.states]
+    # one state is meant as it is
+    coupled = (coupled,) if isinstance(coupled, str | State) else coupled
     names = tuple(str(one) for one in coupled)
     for name in names:
         if name not in states:
@@ -355,6 +386,8 @@ def _unit(model: Model, theta: FloatArray, x: FloatArray, given: Tolerances) -> 
         path = found.states[0]
         rate = _rate(path, span)
         if not rate > 0.0:
+            if _rests(path):
+                break
             span *= 10.0
             continue
         if span * rate > 0.3 * POINTS:
@@ -364,6 +397,9 @@ def _unit(model: Model, theta: FloatArray, x: FloatArray, given: Tolerances) -> 
             span *= 4.0
             continue
         break
+    if not rate > 0.0:
+        # it rests: the rates of what is near say how long a time is
+        return _near(model, theta, here)
     for _ in range(TRIES):
         span = 50.0 / rate
         found = _followed(model, here, thetas, 0.0, span, given, points=POINTS, slopes=False)
@@ -371,6 +407,22 @@ def _unit(model: Model, theta: FloatArray, x: FloatArray, given: Tolerances) -> 
         if again > 0.0:
             rate = again
     return 1.0 / rate
+
+
+def _rests(path: FloatArray) -> bool:
+    """Whether a path (T, D) does not move, or only as rounding does."""
+    return bool(np.ptp(path, axis=0).max() <= 1e-9 * np.abs(path).max(initial=0.0))
+
+
+def _near(model: Model, theta: FloatArray, x: FloatArray) -> float:
+    """Return one over the largest rate of the slopes at a state (1, D); 1 without any."""
+    from symda.derive.field import derive_field
+
+    field = derive_field(model, Measurement((), (), ()), natural=True)
+    nothing = np.zeros(len(model.forcing))
+    slopes = np.asarray(field.field_jacobian(x[0], nothing, theta, 0.0)[1].full())
+    rate = float(np.abs(np.linalg.eigvals(slopes[:, : x.shape[1]])).max(initial=0.0))
+    return 1.0 / rate if rate > 0.0 else 1.0
 
 
 def _rate(path: FloatArray, span: float) -> float:

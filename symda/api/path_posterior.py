@@ -64,7 +64,8 @@ class PathPosterior:
     levels : tuple of PosteriorLevel
         The heaviest first.
     rf : ndarray, shape (D,)
-        The model precision of each state; infinite where the path is a solution of the equations.
+        The model precision of each state; infinite where the path is a solution of the equations,
+        nan of parameters per step.
     notes : tuple of str
         What limits it.
     """
@@ -114,6 +115,8 @@ class PathPosterior:
         """Expected value of every state, dims (time, state).
 
         Of one level it is its path; of several their mean by weight, which need not be near any.
+        Where a scale was declared it is what solvers move, a logarithm say, that has this
+        expectation, so that the value is the median; see `interval`.
         """
         return self._template.copy(data=self._path_moments[0]).rename("mean")
 
@@ -121,7 +124,9 @@ class PathPosterior:
     def sd(self) -> xr.DataArray:
         """Standard deviation of every state, dims (time, state).
 
-        Infinite where nothing determines it, nan where a bound holds it; 0 of what was given.
+        With a scale that of the logarithm (say) times the derivative, a share of the value: where
+        it is no small one `interval` says more. Infinite where nothing determines a value, nan
+        where a bound holds it; 0 of what was given.
         """
         return self._template.copy(data=np.sqrt(self._path_moments[1])).rename("sd")
 
@@ -209,7 +214,8 @@ class PathPosterior:
     def shift(self) -> xr.DataArray | None:
         """By how much expected states lie beside the heaviest level's path, dims (time, state).
 
-        The next order of Laplace's method, in the user's units; about a solution that of the action
+        The next order of Laplace's method, in the user's units (with a scale by the derivative, as
+        `sd`); about a solution that of the action
         at the last Rf. None where it is not known: initial values that are functions of parameters,
         windows that are too large.
         """
@@ -293,6 +299,10 @@ class PathPosterior:
         """
         import xarray as xr
 
+        if not isinstance(quantity, sp.Basic | int | float):
+            raise OptionError(
+                f"expected: a quantity is one expression, got {type(quantity).__name__}."
+            )
         function = self._function(quantity)
         weights = None if over is None else self._over(over)
         means, variances = [], []
@@ -452,7 +462,10 @@ class PathPosterior:
                 weights[at[1:]] += 0.5 * steps
                 length += float(steps.sum())
             return weights / length if over == "mean" else weights
-        weights = np.asarray(over, dtype=float)
+        try:
+            weights = np.asarray(over, dtype=float)
+        except (TypeError, ValueError):
+            weights = np.empty(0)
         if weights.shape != (p.M,) or not np.isfinite(weights).all():
             raise OptionError(
                 f"expected: over has a finite weight for each of {p.M} grid points, whose times "

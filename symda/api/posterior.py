@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.analyse.assess import beyond_bounds
 from symda.analyse.exact import about_solution, beside
 from symda.analyse.expand import by_hessian
 from symda.analyse.gaussian import Gaussian
@@ -20,7 +21,7 @@ from symda.analyse.posterior import Posterior
 from symda.api.checked_run import check_run
 from symda.api.machine import machine, strong_of
 from symda.api.path_posterior import PathPosterior, PosteriorLevel
-from symda.api.preflight import loose
+from symda.api.preflight import adrift, loose
 from symda.api.run import Run
 from symda.build.kernels import matrices_of
 from symda.errors import OptionError, SolveError
@@ -58,6 +59,7 @@ class Expansion:
         self._evaluator = machine(specification).at(problem)
         unseen, _ = loose(specification.field, problem)
         self._unseen = tuple(unseen)
+        self._adrift = adrift(specification.field, problem)
         solved = chosen_solution(run.dataset) is not None
         self._unstable: bool | None = None
         #: Paths that hold a solution of the equations.
@@ -100,7 +102,7 @@ class Expansion:
             found, _ = laplace(matrices, X, theta, rf, held=held, unseen=self._unseen)
             gaussian = None
             if whole:
-                gaussian = by_hessian(matrices, X, theta, rf, held=held, unseen=self._unseen)
+                gaussian = by_hessian(matrices, X, theta, rf, held=held, unseen=self._adrift)
         return replace(found, values=values[p.free]), gaussian
 
     def shift(self, path: int, gaussian: Gaussian) -> FloatArray | None:
@@ -113,7 +115,7 @@ class Expansion:
             return mean_shift(matrices, gaussian, rf)
         try:
             X, theta, held = beside(matrices, gaussian.path, gaussian.theta, rf)
-            near = by_hessian(matrices, X, theta, rf, held=held, unseen=self._unseen)
+            near = by_hessian(matrices, X, theta, rf, held=held, unseen=self._adrift)
         except SolveError:
             return None
         return mean_shift(matrices, near, rf)
@@ -128,7 +130,15 @@ class Expansion:
             # the levels of one run are weighed by determinants of one kind
             self._unstable = strong.unstable(v)
         at = v, strong.held(v, strong.gradient(v)), X, theta
-        return about_solution(strong, exactly, at, rf, unseen=self._unseen, unstable=self._unstable)
+        return about_solution(
+            strong,
+            exactly,
+            at,
+            rf,
+            unseen=self._unseen,
+            adrift=self._adrift,
+            unstable=self._unstable,
+        )
 
     def _minimum(
         self, path: int, X: FloatArray, theta: FloatArray, rf: FloatArray
@@ -193,6 +203,8 @@ def path_posterior(specification: Specification, run: Run, problem: Problem) -> 
         )
     solution = best.path in expansion.solutions
     rf = np.full(problem.D, np.inf) if solution else problem.precision(expansion.rf(best.path))
+    rf = np.where(problem.ruled, rf, np.nan)
+    notes += _scaled(problem) + _beyond(problem, heaviest)
     shift = expansion.shift(heaviest.path, heaviest.gaussian)
     last = expansion.rf(heaviest.path)
     return PathPosterior(specification, best.states, levels, rf, notes, shift, last)
@@ -274,6 +286,21 @@ def _weighed(
         for (path, both), weight in zip(found.items(), weights, strict=True)
     ]
     return sorted(levels, key=lambda one: -one.weight)
+
+
+def _scaled(problem: Problem) -> list[str]:
+    """Say of which values the logarithm is Gaussian."""
+    names = np.array([*problem.states, *problem.parameters], dtype=str)[problem.scaled].tolist()
+    if not names:
+        return []
+    some = ", ".join(names[:8]) + f" and {len(names) - 8} more" * (len(names) > 8)
+    return [f"on scales, of which values are medians, and sd a share of them: {some}"]
+
+
+def _beyond(problem: Problem, level: PosteriorLevel) -> list[str]:
+    """Say which parameters' intervals of 95 % go beyond a bound."""
+    names = beyond_bounds(level.parameters, problem)
+    return [f"{name}: its interval goes beyond a bound" for name in names]
 
 
 def _check_asked(problem: Problem) -> None:

@@ -381,11 +381,14 @@ class Run:
 
     def _source(self, call: str, action: Source | None, data: Data | None) -> Source:
         """Return the action that a question of this run goes to."""
+        if action is not None and not isinstance(action, Source):
+            raise OptionError(f"{call}: action is a symda.Action, got {type(action).__name__}.")
         known = self.action if action is None else action
         if not isinstance(known, Source) or (data is None and self.problem is None):
             raise OptionError(
                 f"{call}: a run from a file knows neither its action nor its data. Pass what it "
-                f"was annealed with: run.{call}(action=action, data=data)."
+                f"was annealed with: run.{call}(action=action, data=data); with options of the "
+                "grid data=action.bind(data, steps=..., fixed=...)."
             )
         return known
 
