@@ -21,6 +21,7 @@ TITLES = {
     "neuron": "Hodgkin-Huxley neuron, 4 states, 18 parameters",
     "network": "Layered networks, one core",
     "learn": "Learned equations, one core",
+    "trust": "Error bars of every state, one core",
     "complete": "Figure 1 of the paper, 4 panels of 100 paths, builds included",
 }
 

@@ -35,6 +35,7 @@ PROGRAMS = {
     "simulate": "simulations.py",
     "network": "networks.py",
     "learn": "learning.py",
+    "trust": "trust.py",
     "complete": "complete.py",
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         boundary_value,
         integrate,
         load,
+        lyapunov,
         simulate,
         step_map,
         twin,
@@ -139,6 +140,7 @@ __all__ = [
     "integrate",
     "learn",
     "load",
+    "lyapunov",
     "measured",
     "models",
     "parameter",
@@ -156,7 +158,7 @@ _NAMES = {
     "symda": "learn models",
     "symda.anneal": "Auto Ladder Nudged Population Shooting Simulated Window",
     "symda.api": "Action BoundarySolution Run StepMap Trajectory anneal boundary_value integrate "
-    "load simulate step_map twin",
+    "load lyapunov simulate step_map twin",
     "symda.api.network": "NetworkAction",
     "symda.api.network_run": "NetworkRun",
     "symda.declare": "Binomial Censored Density Distribution Gamma HalfNormal Huber LogNormal "

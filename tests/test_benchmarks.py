@@ -88,6 +88,8 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         "network": 2 + jax,
         # a step on two machines, a whole fit
         "learn": 2,
+        # against the dense inverse and the factor, the next order, a neuron
+        "trust": 4,
     }
     assert record["failures"] == []
     assert set(record["sections"]) == set(counts)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from symda.analyse.assessment import ATTRIBUTE, Assessment
+from symda.analyse.expand import by_hessian
 from symda.analyse.laplace import laplace
 from symda.analyse.levels import best_path, last_rung, reached
 from symda.analyse.places import places
@@ -73,6 +74,8 @@ class ModelEquations:
     forcing: StepForcing | None = None
     #: States and parameters that nothing measured depends on.
     unseen: Sequence[str] = ()
+    #: States that nothing determines, not even a start that is known.
+    adrift: Sequence[str] = ()
     unconstrained: Sequence[str] = ()
     #: What the noise says; None: it is Gaussian, with the data's variances.
     noise: NoiseNumbers | None = None
@@ -107,9 +110,11 @@ def assess(
     best, rung = best_path(dataset), last_rung(dataset)
     rf = dataset["rf"].values[rung]
     with np.errstate(all="ignore"):
-        found = _look(dataset, evaluator, equations, best, rung, rf, own)
+        found, bars = _look(dataset, evaluator, equations, best, rung, rf, own)
         place = places(dataset, evaluator, rung)
         judged = dataset.assign(place=("path", place))
+        if bars is not None:
+            judged = judged.assign(bars)
         at = point_of(dataset, evaluator.problem, best, rung)
         if has_matrices(evaluator):
             found = replace(found, values=evaluator.prior_of_values(*at))
@@ -138,14 +143,15 @@ def _look(
     rung: int,
     rf: FloatArray,
     own: bool,
-) -> Assessment:
+) -> tuple[Assessment, Mapping[str, object] | None]:
+    """Return what is known of the best path, and the error bars of its states."""
     problem = evaluator.problem
     X, theta = point_of(dataset, problem, best, rung)
     judges = judge(evaluator)
     if judges is None:
         # the compiled solver's own test of a minimum is the same one
         converged = dataset["status"].values[best, rung] == Status.CONVERGED.code
-        return Assessment(
+        blind = Assessment(
             path=best,
             beta=int(dataset["beta"].values[rung]),
             minimum=bool(converged) if own else None,
@@ -155,6 +161,7 @@ def _look(
             p=int(problem.fitted) - _unseen(problem, equations),
             notes=("the window is too long for a Hessian",),
         )
+        return blind, None
     here = judges.at(X, theta, rf)
     decay = None
     if own and equations.jacobian is not None and not equations.damps:
@@ -177,7 +184,7 @@ def _look(
     left = NEARBY * problem.measurement_scale
     if not (here.minimum if own else here.convex and here.decrement <= left):
         # nothing can be said of errors about a point that is none
-        return found
+        return found, None
     X, theta, here = settled(judges, problem, X, theta, rf, here)
     X, theta = evaluator.split(X, theta)
     fixed = here.held | on_edge(judges, problem, X, theta, rf)
@@ -185,10 +192,14 @@ def _look(
     if expansion is None or not has_matrices(evaluator):
         if not has_matrices(evaluator):
             notes.append("error bars, and what errors move the estimate by: there are no matrices")
-        return replace(found, notes=tuple(notes))
+        return replace(found, notes=tuple(notes)), None
     bars: Posterior | None = None
+    variables: Mapping[str, object] | None = None
     try:
-        bars, spread = laplace(evaluator, X, theta, rf, held=fixed, unseen=tuple(equations.unseen))
+        unseen = tuple(equations.unseen)
+        bars, spread = laplace(evaluator, X, theta, rf, held=fixed, unseen=unseen)
+        adrift = tuple(equations.adrift)
+        variables = by_hessian(evaluator, X, theta, rf, held=fixed, unseen=adrift).bars()
     except SolveError:
         notes.append("error bars: there is no minimum in all directions")
     else:
@@ -199,7 +210,8 @@ def _look(
             beyond=tuple(beyond_bounds(bars, problem)),
             spread=spread,
         )
-    return _checked(found, evaluator, equations, X, theta, rf, expansion, bars, fixed, notes)
+    judged = _checked(found, evaluator, equations, X, theta, rf, expansion, bars, fixed, notes)
+    return judged, variables
 
 
 def with_residuals(

@@ -19,6 +19,8 @@ from symda.analyse.assess import (
     with_residuals,
 )
 from symda.analyse.assessment import ATTRIBUTE, Assessment
+from symda.analyse.expand import by_hessian, by_tangents
+from symda.analyse.gaussian import Gaussian
 from symda.analyse.laplace import laplace
 from symda.analyse.levels import best_path, last_rung
 from symda.analyse.posterior import Posterior, posterior
@@ -90,12 +92,13 @@ def assess_exact(
     notes: tuple[str, ...] = ()
     try:
         rf = dataset["rf"].values[rung]
-        bars = solution_posterior(
-            strong, evaluator, (v, held, X, theta), rf, unseen=tuple(equations.unseen)
-        )
+        unseen, adrift = tuple(equations.unseen), tuple(equations.adrift)
+        at = v, held, X, theta
+        bars, gaussian = about_solution(strong, evaluator, at, rf, unseen=unseen, adrift=adrift)
     except SolveError:
         notes = ("error bars: there is no minimum in all directions",)
     else:
+        dataset = dataset.assign(gaussian.bars())
         found = replace(
             found,
             loose=(*open_directions(bars), *wide_parameters(bars, problem)),
@@ -108,15 +111,17 @@ def assess_exact(
     return dataset
 
 
-def solution_posterior(
+def about_solution(
     strong: Strong,
     evaluator: BlockEvaluator,
     at: tuple[FloatArray, BoolArray, FloatArray, FloatArray],
     rf: FloatArray,
     *,
     unseen: tuple[str, ...],
-) -> Posterior:
-    """Return the distribution of the parameters about a solution.
+    adrift: tuple[str, ...],
+    unstable: bool | None = None,
+) -> tuple[Posterior, Gaussian]:
+    """Return the distribution of the parameters about a solution, and of everything.
 
     From its own Hessian, unless instability leaves that in rounding, `Strong.unstable`: then from
     the action's at Rf, at the minimum beside the solution, a band matrix that loses nothing.
@@ -127,6 +132,10 @@ def solution_posterior(
         First states and parameters v (n,), which of them a bound holds, the path (M, D) and all
         parameters (P,).
     rf : (D,)
+    unseen, adrift : tuple of str
+        States that nothing measured depends on, and those that nothing at all determines.
+    unstable : bool, optional
+        Whether it does, if known.
 
     Raises
     ------
@@ -134,20 +143,37 @@ def solution_posterior(
         If the action has no minimum there.
     """
     v, held, X, theta = at
-    if not strong.unstable(v):
-        return exact_posterior(strong, v, held, theta, unseen=unseen)
+    if not (strong.unstable(v) if unstable is None else unstable):
+        bars = exact_posterior(strong, v, held, theta, unseen=unseen)
+        return bars, by_tangents(strong, v, unseen=adrift)
+    path, parameters, fixed = beside(evaluator, X, theta, rf)
+    bars, _ = laplace(evaluator, path, parameters, rf, held=fixed, unseen=unseen)
+    gaussian = by_hessian(evaluator, path, parameters, rf, held=fixed, unseen=adrift)
+    # the estimate is the solution
+    return bars, replace(gaussian, path=X, theta=theta)
+
+
+def beside(
+    evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray, rf: FloatArray
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return the action's minimum at Rf beside a solution, and what bounds hold there.
+
+    Raises
+    ------
+    SolveError
+        If there is none.
+    """
     judges, problem = judge(evaluator), evaluator.problem
     if judges is None:
         raise SolveError("The window is too long for a Hessian.")
     # the scheme's own solution is another one, and stiff errors between the two are costly
-    beside = BandedNewton(evaluator.kernels, problem, BESIDE).minimise(X, theta, rf)
-    here = judges.at(beside.path, beside.theta, rf)
+    found = BandedNewton(evaluator.kernels, problem, BESIDE).minimise(X, theta, rf)
+    here = judges.at(found.path, found.theta, rf)
     if not here.minimum:
         raise SolveError("The action has no minimum beside the solution.")
-    path, parameters, here = settled(judges, problem, beside.path, beside.theta, rf, here)
+    path, parameters, here = settled(judges, problem, found.path, found.theta, rf, here)
     path, parameters = evaluator.split(path, parameters)
-    fixed = here.held | on_edge(judges, problem, path, parameters, rf)
-    return laplace(evaluator, path, parameters, rf, held=fixed, unseen=unseen)[0]
+    return path, parameters, here.held | on_edge(judges, problem, path, parameters, rf)
 
 
 def exact_posterior(

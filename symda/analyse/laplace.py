@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.analyse.expand import hidden
 from symda.analyse.posterior import Posterior, posterior
 from symda.errors import SolveError
 from symda.types import BoolArray, FloatArray
@@ -58,14 +59,7 @@ def laplace(
     from scipy.sparse import diags_array
 
     p = evaluator.problem
-    free = np.array([name not in unseen for name in p.states])
-    # what errors that go with others say holds for these only: then it is its first value that
-    # says nothing
-    out = np.tile(~free, (p.M, 1))
-    if p.correlations:
-        out[:] = False
-        out[[one.first_point for one in p.segments]] = ~free
-        free = np.ones(p.D, dtype=bool)
+    out, free = hidden(p, unseen)
     seen = np.where(free, rf, 0.0)
     # in units of a negative log probability, whatever the averaging option
     hessian: csc_array = (evaluator.hessian(X, theta, seen) / p.measurement_scale).tocsc()

@@ -261,15 +261,7 @@ def posterior(
     relative = relative[theta]
     plain = C * np.outer(relative, relative)
     schur = plain - _explained(A, B * relative)
-    schur = 0.5 * (schur + schur.T)
-    if not np.isfinite(schur).all():
-        raise SolveError("The posterior needs a finite Hessian; the action has none at this path.")
-    curvatures, axes = np.linalg.eigh(schur)
-    rounding = ROUNDING * float(np.abs(np.diag(plain)).max(initial=0.0))
-    if (curvatures < -rounding).any():
-        raise _no_minimum("along a combination of parameters")
-    flat = curvatures <= rounding
-    variances = np.where(flat, np.inf, 1.0 / np.where(flat, 1.0, curvatures))
+    axes, variances, flat = principal(schur, np.diag(plain))
     covariance = np.full((P, P), np.nan)
     spread = _spread_out(axes, variances, flat)
     covariance[np.ix_(theta, theta)] = spread * np.outer(scale[theta], scale[theta])
@@ -289,6 +281,41 @@ def posterior(
     )
 
 
+def principal(schur: FloatArray, plain: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return the principal directions of what the data say of parameters, the widest first.
+
+    Parameters
+    ----------
+    schur : (P, P)
+        The action's Hessian, everything else integrated out, in relative units.
+    plain : (P,)
+        The diagonal that it would have if everything else were known.
+
+    Returns
+    -------
+    axes : (P, P)
+        Directions, orthonormal columns.
+    variances : (P,)
+        Along each; infinite where it is flat.
+    flat : (P,) bool
+        Whether there is no curvature but rounding error.
+
+    Raises
+    ------
+    SolveError
+        If it is not finite, or the action falls along one.
+    """
+    schur = 0.5 * (schur + schur.T)
+    if not np.isfinite(schur).all():
+        raise SolveError("The posterior needs a finite Hessian; the action has none at this path.")
+    curvatures, axes = np.linalg.eigh(schur)
+    rounding = ROUNDING * float(np.abs(plain).max(initial=0.0))
+    if (curvatures < -rounding).any():
+        raise no_minimum("along a combination of parameters")
+    flat = curvatures <= rounding
+    return axes, np.where(flat, np.inf, 1.0 / np.where(flat, 1.0, curvatures)), flat
+
+
 def _explained(A: csc_array, B: FloatArray) -> FloatArray:
     """B^T A^-1 B of a banded, positive definite A, scaled to a unit diagonal first."""
     from scipy.linalg import LinAlgError, cholesky_banded, lapack
@@ -303,7 +330,7 @@ def _explained(A: csc_array, B: FloatArray) -> FloatArray:
     if not np.isfinite(data).all():
         raise SolveError("The posterior needs a finite Hessian; the action has none at this path.")
     if (diagonal <= 0.0).any():
-        raise _no_minimum("along the path")
+        raise no_minimum("along the path")
     root = np.sqrt(diagonal)
     width = int((row - column).max())
     band = np.zeros((width + 1, len(root)))
@@ -311,7 +338,7 @@ def _explained(A: csc_array, B: FloatArray) -> FloatArray:
     try:
         factor = cholesky_banded(band, lower=True)
     except LinAlgError:
-        raise _no_minimum("along the path") from None
+        raise no_minimum("along the path") from None
     half = lapack.dtbtrs(factor, B / root[:, None], uplo="L")[0]
     explained: FloatArray = half.T @ half
     return explained
@@ -328,7 +355,8 @@ def _spread_out(axes: FloatArray, variances: FloatArray, flat: BoolArray) -> Flo
     return covariance
 
 
-def _no_minimum(where: str) -> SolveError:
+def no_minimum(where: str) -> SolveError:
+    """Return what is said where the Hessian is not positive definite."""
     return SolveError(
         f"The action has no minimum here: its Hessian is not positive definite {where}. Anneal "
         "with a smaller tol or a larger max_iter, and look at the path's status."

@@ -190,6 +190,25 @@ def _step_blocks(
         yield some, full[:, :, : p.D], full[:, :, p.D :]
 
 
+def step_covariance(
+    evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray, rf: FloatArray, n: int
+) -> FloatArray:
+    """Return the covariance (D, D) of where step n ends, from a known beginning.
+
+    Errors of all its residuals of precision Rf add up to it; of an explicit scheme it is that of
+    the one residual, in independent components 1/Rf.
+    """
+    p = evaluator.problem
+    spread = np.linalg.inv(
+        evaluator.roots(rf)[n * p.E : (n + 1) * p.E][:, n * p.E : (n + 1) * p.E].toarray()
+    )
+    for some, _, after in _step_blocks(evaluator, X, theta):
+        if some.start <= n < some.stop:
+            moved = np.linalg.solve(after[n - some.start], spread)[p.E - p.D :]
+            return np.asarray(moved @ moved.T)
+    raise IndexError(n)
+
+
 def exact_jacobian(
     evaluator: BlockEvaluator, X: FloatArray, theta: FloatArray, tangents: FloatArray
 ) -> csr_array:

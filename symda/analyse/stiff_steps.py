@@ -51,7 +51,7 @@ class StiffSteps:
         self.rows = rows
         self._problem, self._u = problem, u
         self._A, self._c = np.array(method.A, float), np.array(method.c, float)
-        places, columns = (np.asarray(k) for k in jacobian.sparsity_out(1).get_triplet())
+        places, columns = (np.asarray(k, dtype=int) for k in jacobian.sparsity_out(1).get_triplet())
         self._kept = columns < problem.D
         self._places, self._columns = places[self._kept], columns[self._kept]
         self._field = jacobian.map(rows.size * self._c.size)

@@ -56,7 +56,7 @@ def fastest_decay(
     u = np.concatenate([problem.u[steps, 0], problem.u[steps, -1]])
     own = np.tile(theta[problem.use[problem.step_experiments[steps]]], (2, 1))
     slopes = jacobian.map(at.size)(path[at].T, u.T, own.T, times[None])[1]
-    rows, columns = (np.asarray(k) for k in jacobian.sparsity_out(1).get_triplet())
+    rows, columns = (np.asarray(k, dtype=int) for k in jacobian.sparsity_out(1).get_triplet())
     entries = np.asarray(slopes.nonzeros(), float).reshape(at.size, -1)
     kept = columns < problem.D
     rows, columns, entries = rows[kept], columns[kept], entries[:, kept]

@@ -2,13 +2,16 @@
 
 from symda.api.action import Action
 from symda.api.anneal import anneal
+from symda.api.best import Best
 from symda.api.boundary import BoundarySolution, boundary_value
+from symda.api.exponents import Lyapunov
 from symda.api.flow import StepMap, integrate, step_map
 from symda.api.flow_run import IntegrationWarning
 from symda.api.kernels import ActionKernels
+from symda.api.lyapunov import lyapunov
 from symda.api.machine import VirtualMachineWarning
 from symda.api.preflight import ProblemWarning
-from symda.api.run import Best, Run, load
+from symda.api.run import Run, load
 from symda.api.simulate import simulate
 from symda.api.trajectory import Trajectory
 from symda.api.twin import twin
@@ -19,6 +22,7 @@ __all__ = [
     "Best",
     "BoundarySolution",
     "IntegrationWarning",
+    "Lyapunov",
     "ProblemWarning",
     "Run",
     "StepMap",
@@ -28,6 +32,7 @@ __all__ = [
     "boundary_value",
     "integrate",
     "load",
+    "lyapunov",
     "simulate",
     "step_map",
     "twin",

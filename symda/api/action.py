@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
+from symda.api.inference import Inference
 from symda.api.kernels import ActionKernels
 from symda.api.machine import machine
 from symda.api.mathematics import Mathematics
@@ -34,10 +35,7 @@ if TYPE_CHECKING:
     from sympy import Expr
 
     from symda.analyse.backpropagation import Backpropagation
-    from symda.analyse.model_precision import ModelPrecision
-    from symda.analyse.posterior import Posterior
     from symda.api.check import Check
-    from symda.api.run import Run
     from symda.build import Options
     from symda.build.abstract import Kernels
     from symda.derive.lattice import MachineField
@@ -48,7 +46,7 @@ if TYPE_CHECKING:
 DENSE = 200
 
 
-class Action(Mathematics):
+class Action(Inference):
     """The action of a model, measured quantities and a scheme: eq. 10 of Abarbanel et al. 2017.
 
     A(X, theta) = sum_{t,l} Rm_tl/2 (h_l(x_t) - y_tl)^2 + sum_{n,a} Rf_a/2 r_na^2, r the scheme's
@@ -288,106 +286,6 @@ class Action(Mathematics):
 
         problem = self.bind(data, **grid)
         return check(self.specification.of(problem), problem)
-
-    def posterior(
-        self,
-        run: Run,
-        data: Data,
-        *,
-        path: int | None = None,
-        **grid: Unpack[GridOptions],
-    ) -> Posterior:
-        """Return standard deviations of the parameters, and directions that the data leave open.
-
-        Laplace's approximation at the last rung of a path: the inverse of the Hessian's Schur
-        complement of the path, with the model precision Rf of that rung. Parameters per step are
-        part of the path and integrated out with it; their values are those of `Run.best.states`.
-
-        Parameters
-        ----------
-        run : Run
-            Of this action and these data.
-        data : Observations, Experiments or Problem
-            What was measured.
-        path : int, optional
-            Which path; the one of lowest action when left out.
-        **grid
-            As for `bind`; what `anneal` was given.
-
-        Returns
-        -------
-        Posterior
-            Print its `table()` and its `directions()`.
-
-        Raises
-        ------
-        OptionError
-            If the run is of other data, the action is averaged, or only parameters per step are
-            free.
-        SolveError
-            If the action has no minimum at the path.
-        """
-        from symda.api.checked_run import as_annealed
-        from symda.api.posterior import posterior
-
-        problem = self.bind(data, **as_annealed(run, data, grid))
-        return posterior(self.specification.of(problem), run, problem, path)
-
-    def model_precision(self, run: Run, data: Data, **grid: Unpack[GridOptions]) -> ModelPrecision:
-        """Estimate the model's precision Rf: where the data are most probable.
-
-        Least is E(log Rf) = A - n/2 log Rf + 1/2 log det H - sum_n log|det J_n|: A is the least
-        action at this Rf, n the number of model errors, H the Hessian there, J_n the derivative of
-        a step's residuals by the points that it leads to, 1 for explicit schemes. exp(-E) is the
-        marginal likelihood by Laplace's method: path, first states and parameters are integrated
-        out, with flat densities of what solvers move where no prior is declared. That is exact for
-        linear models with Gaussian noise whose free parameters enter additively only. Other
-        parameters change det H; where that would move one by more than half of its standard
-        deviation there is no estimate (of more than 20 parameters it is not checked, which is
-        said). (The least action of path and Rf together has no minimum: -n/2 log Rf falls without
-        end.)
-
-        All states' Rf have the ratios of the ladder, and what is estimated is their common factor,
-        between the first rung and the last that the best path climbed, and beyond where E does not
-        rise up to there. Each Rf is solved with ``newton`` from the nearest one that is known,
-        beginning with the last rung. Where an unknown reaches or leaves a bound near the estimate
-        there is none.
-
-        Parameters
-        ----------
-        run : Run
-            Of this action and these data, of three rungs or more.
-        data : Observations, Experiments or Problem
-            What was measured.
-        **grid
-            As for `bind`; what `anneal` was given.
-
-        Returns
-        -------
-        ModelPrecision
-            Print it: Rf with its interval, or in words why there is no estimate.
-
-        Raises
-        ------
-        OptionError
-            If the run is of other data or of fewer rungs, or the action is averaged or matrix-free.
-        SolveError
-            If the action has no minimum at the last rung or where E is least, or its Hessian none
-            that is positive definite, since the data leave unknowns open.
-
-        Notes
-        -----
-        The number of model errors counts those of interior points of a scheme. E compares between
-        actions (correlations of errors, schemes, steps) on the same data that have the same free
-        parameters in the same units, the same priors and the same walks (parameters per step): the
-        normalisers of priors, walks and data are not in it, and each free parameter or first state
-        brings its unit. Of a nonlinear implicit scheme J_n is taken at the minimum.
-        """
-        from symda.api.checked_run import as_annealed
-        from symda.api.model_precision import model_precision
-
-        problem = self.bind(data, **as_annealed(run, data, grid))
-        return model_precision(self.specification.of(problem), run, problem)
 
     def backpropagate(
         self,

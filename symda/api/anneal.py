@@ -240,7 +240,7 @@ def _annealed(action: Action, data: Data, given: Mapping[str, Any], spent: float
 
     def judged(dataset: xr.Dataset) -> Run:
         known = name_kinks(dataset, action, problem)
-        return Run(assessed(known, action, kernels.at(problem), data, own=own), action)
+        return Run(assessed(known, action, kernels.at(problem), data, own=own), action, problem)
 
     def off(dataset: xr.Dataset) -> bool:
         return coarse(dataset, action, kernels.at(problem), data)
@@ -270,7 +270,7 @@ def _annealed(action: Action, data: Data, given: Mapping[str, Any], spent: float
         run = judged(dataset)
     except KeyboardInterrupt:
         # what is done is done, though not looked at
-        run = Run(dataset, action)
+        run = Run(dataset, action, problem)
         run.dataset.attrs["interrupted"] = 1
     if isinstance(settings.method, Auto) and divides:
         others = {**given, "strategy": settings.method}

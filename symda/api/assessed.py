@@ -71,6 +71,7 @@ def assessed(
         order=action.scheme.order,
         forcing=_forcing(action, problem, data),
         unseen=unseen,
+        adrift=preflight.adrift(action.field, problem),
         unconstrained=unconstrained,
         noise=None
         if problem.gaussian

@@ -119,6 +119,26 @@ def loose(field: MachineField, problem: Problem) -> tuple[tuple[str, ...], tuple
     )
 
 
+def adrift(field: MachineField, problem: Problem) -> tuple[str, ...]:
+    """Name the states that nothing determines: neither data nor a start that is known.
+
+    A state that no measurement sees follows its equation from a start that is given, a function of
+    parameters, or known by a prior, unless it follows one that nothing determines.
+    """
+    unseen, _ = loose(field, problem)
+    if not unseen or not isinstance(field, Field):
+        return unseen
+    declared = field.measurement.declarations(field.model)
+    known = problem.given.all(axis=0)
+    known |= np.array([declared[s].prior is not None for s in field.model.states], dtype=bool)
+    hidden = np.isin(problem.states, unseen)
+    uses = sparse_pattern(field.field_jacobian.sparsity_out(1)).toarray()[:, : problem.D] > 0.0
+    found = hidden & ~known
+    for _ in range(problem.D):
+        found |= hidden & (uses & found).any(axis=1)
+    return tuple(np.array(problem.states, dtype=str)[found].tolist())
+
+
 def reachable(
     field: MachineField, measured_channels: BoolArray | None = None
 ) -> tuple[BoolArray, BoolArray]:

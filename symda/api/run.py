@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -23,106 +22,47 @@ from symda.analyse import (
     verdict,
     wilson,
 )
-from symda.anneal.apart import apart
 from symda.anneal.levels import GAP, HIT
-from symda.api.estimates import Estimates
+from symda.api.best import Best, path_at
 from symda.api.mathematics import Mathematics
 from symda.api.trajectory import Trajectory
-from symda.covariance import whitened
 from symda.errors import OptionError
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
+
+    from symda.analyse.profile import Profile
+    from symda.api.forecast import Forecast
+    from symda.api.path_posterior import PathPosterior
+    from symda.api.specification import Data
+    from symda.declare import Parameter
+    from symda.observe import Observations, Problem
+    from symda.observe.forcing import ForcingInput
 
 
 #: The truth behind a run, as far as it is known; of several experiments by their names.
 Known: TypeAlias = "Trajectory | xr.DataArray | Mapping[str, Trajectory | xr.DataArray]"
 
 
-@dataclass(frozen=True, eq=False)
-class Experiment:
-    """One experiment of a path.
+@runtime_checkable
+class Source(Protocol):
+    """What answers a run's questions: the action that was annealed."""
 
-    Attributes
-    ----------
-    states : xarray.DataArray, dims (time, state)
-        The path.
-    parameters : mapping of str to float
-        All parameters by the names they were declared with, shared ones included.
-    momenta : xarray.DataArray, dims (step, component)
-        p_n = Rf r_n.
-    residuals : xarray.DataArray, dims (time, channel), or None
-        Its part of those of the path, see `Best`.
-    """
+    def path_posterior(self, run: Run, data: Data | None = None) -> PathPosterior:
+        """See `Run.posterior`."""
 
-    states: xr.DataArray
-    parameters: Mapping[str, float]
-    momenta: xr.DataArray
-    residuals: xr.DataArray | None
+    def profile(
+        self, run: Run, parameter: str, data: Data | None = None, *, share: float = 0.95
+    ) -> Profile:
+        """See `Run.profile`."""
 
-
-@dataclass(frozen=True, eq=False)
-class Best:
-    """One path at the last rung it reached.
-
-    Attributes
-    ----------
-    path : int
-        Its index in the run.
-    action, measurement_term, model_term, prior_term : float
-        The action and its parts.
-    states : xarray.DataArray, dims (time, state)
-        The path.
-    parameters : mapping of str to float
-        All parameters, fixed ones included.
-    momenta : xarray.DataArray, dims (step, component)
-        p_n = Rf r_n.
-    residuals : xarray.DataArray, dims (time, channel), or None
-        (y - h)/sd. Where the data have a covariance C = L L^T, L^-1 (y - h): each channel's
-        deviation from what those before it let expect, in units of the standard deviation that is
-        left. With other noise than the Gaussian of the data's variance randomised quantile
-        residuals of the run's best path, None of others. Standard normal and independent where
-        model and noise are right.
-    experiments : mapping of str to Experiment
-        Each experiment by name; of one recording there is one, ``"1"``. In `states` and `momenta`
-        one follows the other, and `parameters` calls the value of k in one of them
-        ``"k[sweep 1]"``.
-    """
-
-    path: int
-    action: float
-    measurement_term: float
-    model_term: float
-    prior_term: float
-    states: xr.DataArray
-    parameters: Mapping[str, float]
-    momenta: xr.DataArray
-    residuals: xr.DataArray | None
-    experiments: Mapping[str, Experiment]
-
-
-def _prior_term(rung: xr.Dataset) -> float:
-    """Return what the sums of data and model leave of the action, rounding taken away."""
-    action, data, model = (
-        float(rung[name]) for name in ("action", "measurement_term", "model_term")
-    )
-    left = action - data - model
-    return left if abs(left) > 1e-12 * (abs(action) + abs(data) + abs(model)) else 0.0
-
-
-def _residuals(dataset: xr.Dataset, path: xr.Dataset) -> xr.DataArray | None:
-    """Return a path's residuals in units of their noise."""
-    if dataset.attrs.get("gaussian", True):
-        found: xr.DataArray = dataset["observed"] - path["fit"]
-        if "covariance" in dataset:
-            found = found.copy(data=whitened(dataset["covariance"].values, found.values))
-        else:
-            found = found / dataset["variance"] ** 0.5
-        return found.rename("residuals")
-    best = int(path["path"]) == best_path(dataset)
-    return dataset["residuals"] if best and "residuals" in dataset else None
+    def forecast(
+        self, run: Run, times: ArrayLike | None = None, data: Data | None = None, **how: Any
+    ) -> Forecast:
+        """See `Run.forecast`."""
 
 
 class Run:
@@ -136,12 +76,20 @@ class Run:
     dataset : xarray.Dataset
         The dataset of a run.
     action : Action, optional
-        What was annealed, for reports; it is not saved.
+        What was annealed, for reports and error bars; it is not saved.
+    problem : Problem, optional
+        The data on their grid, for error bars; it is not saved.
     """
 
-    def __init__(self, dataset: xr.Dataset, action: Mathematics | None = None) -> None:
+    def __init__(
+        self,
+        dataset: xr.Dataset,
+        action: Mathematics | None = None,
+        problem: Problem | None = None,
+    ) -> None:
         self.dataset = dataset
         self.action = action
+        self.problem = problem
 
     def __repr__(self) -> str:
         a = self.dataset.attrs
@@ -186,40 +134,7 @@ class Run:
 
     def path(self, index: int) -> Best:
         """Return one path by its index, at the last rung it reached."""
-        d = self.dataset
-        if index not in d["path"].values:
-            raise OptionError(
-                f"There is no path {index} in this run; it has 0 to {d.sizes['path'] - 1}."
-            )
-        one = d.sel(path=index)
-        last = int(one["last_beta"])
-        if last < 0:
-            message = str(one["message"].values) or "it was not run"
-            raise OptionError(f"Path {index} reached no rung: {message}.")
-        rung = one.sel(beta=last)
-        residuals = _residuals(d, one)
-        whole = one if residuals is None else one.assign(residuals=residuals)
-        experiments = {
-            name: Experiment(
-                part["states"],
-                _estimates(part.sel(beta=last)),
-                part["momenta"],
-                None if residuals is None else part["residuals"],
-            )
-            for name, part in apart(whole)
-        }
-        return Best(
-            path=index,
-            action=float(rung["action"]),
-            measurement_term=float(rung["measurement_term"]),
-            model_term=float(rung["model_term"]),
-            prior_term=_prior_term(rung),
-            states=one["states"],
-            parameters=_estimates(rung),
-            momenta=one["momenta"],
-            residuals=residuals,
-            experiments=experiments,
-        )
+        return path_at(self.dataset, index)
 
     def table(self, beta: int | None = None, *, tolerance: float = GAP) -> pd.DataFrame:
         """Distinct action levels with their multiplicities, lowest first.
@@ -331,6 +246,152 @@ class Run:
 
         return plot_parameters(self.dataset, path, truth=truth)
 
+    def posterior(self, action: Source | None = None, data: Data | None = None) -> PathPosterior:
+        """Return error bars of every state at every time, and of the parameters.
+
+        Laplace's approximation at each level that carries a thousandth of the heaviest's weight or
+        more, among the minima that this run met. Of a level that was finished as a solution of the
+        equations the model is taken as exact; else errors of the model of precision Rf are part of
+        what is not known.
+
+        Parameters
+        ----------
+        action, data : optional
+            What was annealed; a run that `anneal` returned knows them, one from a file does not.
+
+        Returns
+        -------
+        PathPosterior
+            Print it; `mean`, `sd`, `interval()` of the states, `parameters`, `expected(G)`.
+
+        Raises
+        ------
+        OptionError
+            If the run is of other data, from a file without these, averaged, or matrix-free.
+        SolveError
+            If the action has no minimum at the best path.
+
+        See Also
+        --------
+        Action.posterior : The parameters about any one path.
+        """
+        return self._source("posterior", action, data).path_posterior(self, data)
+
+    def profile(
+        self,
+        parameter: str | Parameter,
+        *,
+        share: float = 0.95,
+        action: Source | None = None,
+        data: Data | None = None,
+    ) -> Profile:
+        """Return the least action for each value of a parameter: its profile likelihood.
+
+        From the best path outwards, everything else minimised at each value, until the action has
+        risen by what an interval of a probability takes, 1.92 for 95 % (Wilks' theorem). Unlike
+        error bars it needs no quadratic action, and says where an interval has no end.
+
+        Parameters
+        ----------
+        parameter : str or Parameter
+            A free one.
+        share : float
+            The probability.
+        action, data : optional
+            As for `posterior`.
+
+        Returns
+        -------
+        Profile
+            `table()`, `interval()`; print it.
+
+        Raises
+        ------
+        OptionError
+            As `posterior`, or if there is no such free parameter.
+        SolveError
+            If the action has no minimum at the best path.
+        """
+        name = str(parameter)
+        return self._source("profile", action, data).profile(self, name, data, share=share)
+
+    def forecast(
+        self,
+        times: ArrayLike | None = None,
+        *,
+        new_data: Observations | None = None,
+        forcing: Mapping[str, ForcingInput] | None = None,
+        draws: int = 400,
+        seed: int = 0,
+        experiment: str | None = None,
+        exponent: float | None = None,
+        action: Source | None = None,
+        data: Data | None = None,
+    ) -> Forecast:
+        """Say what comes after the window, with bands, and how well it was right.
+
+        Last states and parameters are drawn from `posterior`, of every level by its weight, and led
+        forward by the equations. Where Rf is finite the model's errors of that precision are added
+        at the end of each step, of the length of the window's last; the bands then answer what
+        comes if the model errs by so much. A band of the best path alone would be far too narrow.
+
+        Parameters
+        ----------
+        times : array_like, shape (T,), optional
+            From the end of the window on; of maps whole numbers.
+        new_data : Observations, optional
+            What was measured then: their times are taken, or added, and the forecast is scored.
+        forcing : mapping of str to forcing, optional
+            From the end of the window on; that of `new_data` when left out.
+        draws : int
+            How many, K.
+        seed : int
+            For draws.
+        experiment : str, optional
+            Which of several.
+        exponent : float, optional
+            The largest Lyapunov exponent, for valid times in Lyapunov times.
+        action, data : optional
+            As for `posterior`.
+
+        Returns
+        -------
+        Forecast
+            Print or `plot()` it; `interval()` of the states, `data_interval()`, `scores`.
+
+        Raises
+        ------
+        DataError
+            If times begin before the window ends, new data have other channels, or a forcing ends
+            before the forecast does.
+        OptionError
+            As `posterior`; or of parameters per step, which have no values later.
+        SolveError
+            If something at the window's end is not determined, or most draws cannot be followed.
+        """
+        how = {
+            "new_data": new_data,
+            "forcing": forcing,
+            "draws": draws,
+            "seed": seed,
+            "experiment": experiment,
+            "exponent": exponent,
+        }
+        return self._source("forecast", action, data).forecast(self, times, data, **how)
+
+    def _source(self, call: str, action: Source | None, data: Data | None) -> Source:
+        """Return the action that a question of this run goes to."""
+        if action is not None and not isinstance(action, Source):
+            raise OptionError(f"{call}: action is a symda.Action, got {type(action).__name__}.")
+        known = self.action if action is None else action
+        if not isinstance(known, Source) or (data is None and self.problem is None):
+            raise OptionError(
+                f"{call}: a run from a file knows neither its action nor its data. Pass what it "
+                f"was annealed with: run.{call}(action=action, data=data); with options of the "
+                "grid data=action.bind(data, steps=..., fixed=...)."
+            )
+        return known
+
     def report(
         self,
         path: str | Path,
@@ -403,12 +464,6 @@ def _states_of(truth: Known | None) -> xr.DataArray | Mapping[str, xr.DataArray]
             name: one.states if isinstance(one, Trajectory) else one for name, one in truth.items()
         }
     return truth.states if isinstance(truth, Trajectory) else truth
-
-
-def _estimates(rung: xr.Dataset) -> Estimates:
-    """Parameters of one path at one rung."""
-    names, values = rung["parameter"].values, rung["parameters"].values
-    return Estimates((str(name), float(v)) for name, v in zip(names, values, strict=True))
 
 
 def load(path: str | Path) -> Run:

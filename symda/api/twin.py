@@ -28,6 +28,7 @@ from symda.api.trajectory import Trajectory
 from symda.checks import integer, number
 from symda.covariance import correlations
 from symda.declare import Measurement, Model
+from symda.declare.noise import drawn_data
 from symda.errors import DataError, OptionError
 from symda.observe import Observations, Samples
 from symda.observe.arrays import dimensions
@@ -199,7 +200,9 @@ def twin(
         values = h + sd * (noise @ np.linalg.cholesky(related[0]).T)
     for l in (l for l, one in enumerate(action.measurement.noises) if not one.gaussian):
         own_rng = np.random.default_rng([seed, l])
-        values[:, l] = _drawn(action.measurement.paid(action.model), l, eta, sigma2[l], own_rng)
+        variances = np.full(len(eta), sigma2[l])
+        measured = action.measurement.paid(action.model)
+        values[:, l] = drawn_data(measured, l, eta, variances, own_rng)
     data = Observations(
         times[::every],
         values[::every],
@@ -267,17 +270,6 @@ def _variances(action: Action, variance: ArrayLike | None) -> FloatArray:
         error=OptionError,
     )
     return np.where(needed, found, np.nan)
-
-
-def _drawn(
-    measurement: Measurement, l: int, eta: FloatArray, variance: float, rng: np.random.Generator
-) -> FloatArray:
-    """Draw the values of channel l, whose predictors along the truth are `eta` (T, Q)."""
-    noise = measurement.noises[l]
-    values = {name: eta[:, k] for name, k in measurement.places[l].items()}
-    variances = np.full(len(eta), variance)
-    found = np.asarray(noise.frozen(values, variances).rvs(random_state=rng), dtype=float)
-    return np.broadcast_to(found, (len(eta),)).copy()
 
 
 def _field(action: Action, known: Model) -> MachineField:

@@ -144,6 +144,26 @@ class NoiseNumbers:
         return {name: eta[seen, k] for name, k in self.measurement.places[l].items()}
 
 
+def drawn_data(
+    measurement: Measurement,
+    l: int,
+    eta: FloatArray,
+    variances: FloatArray,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Draw values of channel l, (R,), where its predictors are `eta` (R, Q).
+
+    Parameters
+    ----------
+    variances : (R,)
+        Of the data, where the noise has no scale of its own.
+    """
+    noise = measurement.noises[l]
+    values = {name: eta[:, k] for name, k in measurement.places[l].items()}
+    found = np.asarray(noise.frozen(values, variances).rvs(random_state=rng), dtype=float)
+    return np.broadcast_to(found, (len(eta),)).copy()
+
+
 def cost_of(
     noise: Distribution, values: dict[str, FloatArray], y: FloatArray, rm: FloatArray
 ) -> FloatArray:

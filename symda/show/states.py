@@ -209,8 +209,15 @@ def _draw_panel(ax: Axes, shown_panel: _Panel, index: int) -> None:
             label="data, 1 sd",
             zorder=1.5,
         )
+    colour = BLUE if measured else VERMILLION
+    if shown_panel.state is not None and "state_low" in dataset and index == best_path(dataset):
+        low, high = (
+            dataset[name].values[:, shown_panel.state] for name in ("state_low", "state_high")
+        )
+        if np.isfinite(low).any() and np.isfinite(high).any():
+            ax.fill_between(time, low, high, color=colour, alpha=0.2, lw=0.0, label="95 %")
     label = "estimate" if measured else "estimate, unmeasured"
-    ax.plot(time, line, color=BLUE if measured else VERMILLION, lw=1.5, label=label)
+    ax.plot(time, line, color=colour, lw=1.5, label=label)
 
 
 def _panels(dataset: xr.Dataset) -> Iterator[_Panel]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from symda.solve.conditional import Conditional
 from symda.types import BoolArray, FloatArray, IntArray
 
 
@@ -62,6 +63,11 @@ class Bordered:
         left = np.where(off & (v[i] != 0.0), values * v[i], 0.0)
         product = np.bincount(i, right, size) + np.bincount(j, left, size)
         return np.asarray(product, dtype=float)
+
+    def diagonal(self, values: FloatArray) -> FloatArray:
+        """Return the diagonal of the matrix with these nonzeros, (n + P,)."""
+        on = self._rows == self._columns
+        return np.asarray(np.bincount(self._rows[on], values[on], self.n + self.P), dtype=float)
 
     def solve(
         self,
@@ -127,6 +133,32 @@ class Bordered:
         factor, _, corner, _ = found
         return 2.0 * float(np.log(factor[0]).sum() + np.log(np.diag(corner)).sum())
 
+    def conditional(self, values: FloatArray, held: BoolArray) -> Conditional | None:
+        """Return what the inverse of H is made of, the band's unknowns given the border's.
+
+        Parameters
+        ----------
+        values, held
+            As for `solve`.
+
+        Returns
+        -------
+        Conditional or None
+            None if the band is not positive definite.
+        """
+        from scipy.linalg.lapack import dtbtrs
+
+        nothing = np.zeros(self.n + self.P)
+        found = self._reduce(values, nothing, nothing, held)
+        if found is None:
+            return None
+        factor, sides, corner, _ = found
+        border = sides[:, :-1]
+        if border.size:
+            # LAPACK is not safe without right-hand sides
+            border, _ = dtbtrs(factor, border, uplo="L", trans="T")
+        return Conditional(factor, border, corner, self._ends, self._use)
+
     def _eliminate(
         self,
         values: FloatArray,
@@ -148,18 +180,35 @@ class Bordered:
         rest : (P,)
             What is left of the right-hand side for the corner.
         """
-        from scipy.linalg.lapack import dpbtrf, dpotrf, dtbtrs
+        from scipy.linalg.lapack import dpotrf
 
-        n, P = self.n, self.P
+        found = self._reduce(values, shift, right, held)
+        least = np.where(held, 0.0, least)
+        if found is None or not (found[0][0] ** 2 > least[: self.n]).all():
+            return None
+        factor, sides, corner, rest = found
+        if self.P:
+            corner, bad = dpotrf(corner, lower=1)
+            if bad or not (np.diag(corner) ** 2 > least[self.n :]).all():
+                return None
+        return factor, sides, corner, rest
+
+    def _reduce(
+        self, values: FloatArray, shift: FloatArray, right: FloatArray, held: BoolArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray] | None:
+        """Factorise the band and take it off the corner, which `_eliminate` factorises."""
+        from scipy.linalg.lapack import dpbtrf, dtbtrs
+
+        n = self.n
         if held.any():
             values = np.where(held[self._rows] | held[self._columns], 0.0, values)
-            right, least = np.where(held, 0.0, right), np.where(held, 0.0, least)
+            right = np.where(held, 0.0, right)
             shift = np.where(held, 1.0, shift)
         band = np.zeros((n, self.width + 1))
         band.reshape(-1)[self._band_at] = values[self._in_band]
         band[:, 0] += shift[:n]
         factor, bad = dpbtrf(band.T, lower=1, overwrite_ab=1)
-        if bad or not (factor[0] ** 2 > least[:n]).all():
+        if bad:
             return None
         seen = self._use.shape[1]
         sides = np.zeros((n, seen + 1), order="F")
@@ -168,14 +217,12 @@ class Bordered:
         sides, _ = dtbtrs(factor, sides, uplo="L", overwrite_b=1)
         border, path = sides[:, :seen], sides[:, seen]
         corner, rest = np.diag(shift[n:]), right[n:].copy()
-        if P:
+        if self.P:
+            # its lower triangle counts
             corner[self._corner_at] += values[self._in_corner]
             for piece, use in self._pieces():
                 corner[np.ix_(use, use)] -= border[piece].T @ border[piece]
                 rest[use] -= border[piece].T @ path[piece]
-            corner, bad = dpotrf(corner, lower=1)
-            if bad or not (np.diag(corner) ** 2 > least[n:]).all():
-                return None
         return factor, sides, corner, rest
 
     def _pieces(self) -> Iterator[tuple[slice, IntArray]]:

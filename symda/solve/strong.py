@@ -112,6 +112,8 @@ class Strong:
         self._at, self._engine = evaluator, engine
         self.problem = p = evaluator.problem
         self._integrations = 0
+        #: The last one that was asked for, which takes many integrations.
+        self._hessians: dict[bytes, FloatArray] = {}
         first = p.first_unknowns[~p.given]
         free = p.unknowns.on_path + np.flatnonzero(p.free)
         #: Where the unknowns stand among those of the whole problem, (n,).
@@ -263,6 +265,23 @@ class Strong:
         """Return the unknowns (n,) of a path (M, D) and parameters (P,)."""
         return self.problem.unknowns.join(path, theta)[self.places]
 
+    def tangent(self, v: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Integrate from unknowns v, to all points, with derivatives.
+
+        Returns
+        -------
+        path : (M, D)
+        theta : (P,)
+        tangent : (M, D, n)
+            Derivatives of the path by v; all nan where there is no solution.
+        """
+        p = self.problem
+        path, theta, parts, why = self._lead(v, slopes=True, every=True)
+        found = np.zeros((p.M * p.D, v.size))
+        for rows, columns, numbers in parts:
+            found[np.ix_(rows, columns)] = numbers
+        return path, theta, (found if not why else found * np.nan).reshape(p.M, p.D, v.size)
+
     def value(self, v: FloatArray) -> float:
         """Return the action of the solution from unknowns v; infinite where there is none."""
         X, values, _, why = self._lead(v)
@@ -283,6 +302,12 @@ class Strong:
         Along directions that change data next to nothing it is Gauss-Newton's: there differences
         are rounding errors. So it is where one of them is no solution, or all are rounding errors.
         """
+        key = v.tobytes()
+        if key not in self._hessians:
+            self._hessians = {key: self._second_derivatives(v)}
+        return self._hessians[key]
+
+    def _second_derivatives(self, v: FloatArray) -> FloatArray:
         point, _ = self._expand(v)
         if point is None:
             return np.full((v.size, v.size), np.nan)

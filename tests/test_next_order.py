@@ -1,0 +1,114 @@
+"""The next order of Laplace's method: exact sums, and every third derivative."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from error_bars import dense, ladder, pendulum, recorded, walk
+
+import symda as sd
+from symda.api.machine import machine
+
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
+
+def well() -> sd.Action:
+    """x_n+1 = x_n + (x_n - x_n^3 + c)/10: two wells, tilted by c."""
+    x = sd.state("x", start=(-2.0, 2.0))
+    c = sd.parameter("c", start=(-2.0, 2.0))
+    return sd.Action(sd.Model({x: x + (x - x**3 + c) / 10}, name="well", discrete=True), {"x": x})
+
+
+def exact_chain(
+    data: sd.Observations, rf: float, grid: np.ndarray, cs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Return means and standard deviations of x_n (N + 1,), then of c: forward and backward."""
+    total, firsts, seconds = [], [], []
+    for c in cs:
+        step = np.exp(-0.5 * rf * (grid[None] - (grid + (grid - grid**3 + c) / 10)[:, None]) ** 2)
+        likely = [
+            np.exp(-0.5 * (grid - y) ** 2 / 0.05) if np.isfinite(y) else np.ones_like(grid)
+            for y in data.values[:, 0]
+        ]
+        forward, log = [likely[0]], 0.0
+        for own in likely[1:]:
+            forward.append((forward[-1] @ step) * own)
+            log += math.log(forward[-1].sum())
+            forward[-1] /= forward[-1].sum()
+        backward = [np.ones_like(grid)]
+        for own in likely[:0:-1]:
+            backward.append(step @ (own * backward[-1]))
+            backward[-1] /= backward[-1].sum()
+        marginals = np.stack([a * b for a, b in zip(forward, backward[::-1], strict=True)])
+        marginals /= marginals.sum(axis=1, keepdims=True)
+        total.append(log)
+        firsts.append(marginals @ grid)
+        seconds.append(marginals @ grid**2)
+    weight = np.exp(np.array(total) - max(total))
+    weight /= weight.sum()
+    assert weight[[0, -1]].max() < 1e-5
+    mean, square = weight @ np.array(firsts), weight @ np.array(seconds)
+    of_c = float(weight @ cs)
+    return mean, np.sqrt(square - mean**2), of_c, math.sqrt(weight @ (cs - of_c) ** 2)
+
+
+def test_the_next_order_is_that_of_the_exact_distribution() -> None:
+    """Of a Markov chain with two wells, by forward and backward sums on a grid."""
+    rng = np.random.default_rng(5)
+    x = [0.8]
+    for _ in range(40):
+        x.append(x[-1] + (x[-1] - x[-1] ** 3 + 0.1) / 10 + rng.normal() / math.sqrt(20.0))
+    values = np.array(x) + math.sqrt(0.05) * rng.normal(size=41)
+    values[np.arange(41) % 5 != 0] = np.nan
+    data = sd.Observations(np.arange(41.0), values, variance=0.05)
+    found = sd.anneal(well(), data, **ladder(20.0)).posterior()
+    grid, cs = np.linspace(-2.6, 2.6, 261), np.linspace(-2.5, 4.0, 81)
+    mean, spread, c, c_sd = exact_chain(data, 20.0, grid, cs)
+    off = (found.mean.values[:, 0] - mean) / spread
+    corrected = (found.mean.values[:, 0] + found.shift.values[:, 0] - mean) / spread
+    assert np.sqrt(np.mean(corrected**2)) < 0.05
+    assert np.sqrt(np.mean(corrected**2)) < 0.4 * np.sqrt(np.mean(off**2))
+    row = found.parameters.loc["c"]
+    assert abs(row["value"] + found.parameter_shift["c"] - c) < 0.06 * c_sd
+    assert found.sd.values[:, 0] == pytest.approx(spread, rel=0.12)
+    size = np.abs(found.shift.values[:, 0] / found.sd.values[:, 0]).max()
+    assert found.nonlinearity == pytest.approx(
+        max(size, abs(found.parameter_shift["c"]) / row["sd"])
+    )
+    rough = sd.Observations(data.times, values, variance=2.0)
+    poor = sd.anneal(well(), rough, **ladder(20.0)).posterior()
+    assert poor.nonlinearity > 0.5 and "not to be trusted" in str(poor)
+
+
+def test_of_a_linear_model_there_is_no_next_order() -> None:
+    action = walk(np.random.default_rng(1), 3)
+    y = np.random.default_rng(2).normal(size=(8, 2))
+    data = sd.Observations(np.arange(8.0), y, variance=0.3)
+    found = sd.anneal(action, data, **ladder(3.0)).posterior()
+    assert found.nonlinearity < 1e-7 and "is good" in str(found)
+
+
+@pytest.mark.parametrize("scheme", ["rk4", "hermite-simpson"])
+def test_the_next_order_by_every_third_derivative(scheme: str) -> None:
+    """Against differences of the dense Hessian, one unknown after the other."""
+    action = pendulum(scheme)
+    run = sd.anneal(action, recorded(action, steps=9), **ladder(10.0))
+    found = run.posterior()
+    g, p = found.levels[0].gaussian, run.problem
+    _, C = dense(action, run, g, found.rf)
+    kernels = machine(action.specification.of(p)).at(p)
+    z = p.unknowns.join(g.path, g.theta)
+    slope = np.zeros(z.size)
+    for b in np.flatnonzero(p.unknowns.free):
+        change = np.zeros(z.size)
+        change[b] = 1e-3 * math.sqrt(C[b, b])
+        sides = [
+            kernels.hessian(*p.unknowns.split(z + side * change), found.rf).toarray()
+            for side in (1.0, -1.0)
+        ]
+        slope[b] = ((sides[0] - sides[1]) * C).sum() / (2.0 * change[b])
+    exact = p.unknowns.split(-0.5 * C @ slope)
+    assert found.shift.values == pytest.approx(exact[0], rel=1e-5, abs=1e-8)
+    assert [*found.parameter_shift.values()] == pytest.approx(exact[1][p.free], rel=1e-5)
