@@ -20,8 +20,9 @@ CORRELATED, FEW = 3.0, 10
 UNUSUAL = 4.0
 #: Estimated noise above this share of the data's variance is said.
 MOSTLY = 0.3
-#: What errors of the equations may cost, in units of the logarithm of the likelihood.
-ERRORS = 0.5
+#: What errors of the equations may cost, in units of the logarithm of the likelihood, and the rung
+#: to which Rf is raised to see whether it becomes so little.
+ERRORS, HIGHER = 0.5, LAST + 8
 #: Coefficients so many times their prior's standard deviation are said.
 FAR = 4.0
 
@@ -59,8 +60,7 @@ class Doubts:
         joint, place, found = self.search.joint, self.best.place, []
         if not np.isfinite(self.best.evidence):
             found.append("no fit of these terms was found in which the data agree")
-        r = joint.kernels.residuals(place.X, place.C, joint.points.h)
-        cost = 0.5 * FACTOR**LAST * float(np.sum(r * r / joint.noise))
+        cost = self._errors()
         if not cost < ERRORS:
             found.append(
                 f"the path is no solution of these equations: their errors still cost {cost:.3g}; "
@@ -74,6 +74,16 @@ class Doubts:
                 "a larger prior="
             )
         return found
+
+    def _errors(self) -> float:
+        """Return what errors of the equations cost; where that is much, at the next rungs."""
+        joint, at, b = self.search.joint, self.best.place, LAST
+        while True:
+            cost = joint.error_term(at, FACTOR**b)
+            if cost < ERRORS or b == HIGHER:
+                return cost
+            b += 1
+            at = joint.minimise(at, FACTOR**b, self.best.free)
 
     def _named(self, which: BoolArray) -> list[str]:
         c = self.candidates

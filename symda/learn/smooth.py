@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 #: Fewest values that a smoothing spline is made of.
 FEWEST = 5
+#: How smooth they are is decided by how well all but one value in so many predict that one.
+#: Of more than `MANY`, only `ENOUGH` such parts are predicted.
+FOLDS, MANY, ENOUGH = 5, 1000, 1
 #: How smooth they may be, logarithms in units of the mean distance of times.
 RANGE = (-2.0, 8.0)
 
@@ -29,7 +32,7 @@ class Smooth:
     ----------
     logs : list of (D,)
         For each recording the logarithm (base 10) of how smooth each state's spline is, chosen so
-        that every second value predicts the others best; nan where there are too few.
+        that it predicts values left out best; nan where there are too few.
     errors : (D,)
         Mean square of those predictions: a little above the variance of the noise.
     """
@@ -52,7 +55,7 @@ class Smooth:
                 t, y, _, size = _in_units(one, i)
                 if t.size >= 2 * FEWEST:
                     found = minimize_scalar(
-                        lambda log, t=t, y=y: _halves(t, y, log),
+                        lambda log, t=t, y=y: _predicted(t, y, log),
                         bounds=RANGE,
                         method="bounded",
                         options={"xatol": 0.1},
@@ -111,12 +114,12 @@ def _spline(t: FloatArray, y: FloatArray, log: float) -> BSpline:
     return make_smoothing_spline(t, y, lam=10.0**log)
 
 
-def _halves(t: FloatArray, y: FloatArray, log: float) -> float:
-    """Mean square error with which each half of the values predicts the other."""
-    total = 0.0
-    for k in (0, 1):
-        # half the values weigh half as much against smoothness
-        spline = _spline(t[k::2], y[k::2], log - np.log10(2.0))
-        inside = slice(1 - k, None, 2)
-        total += float(np.sum((spline(t[inside]) - y[inside]) ** 2))
-    return total / t.size
+def _predicted(t: FloatArray, y: FloatArray, log: float) -> float:
+    """Mean square error with which the other values predict each."""
+    errors, place = [], np.arange(t.size) % FOLDS
+    # fewer values weigh less against smoothness
+    log += np.log10(1.0 - 1.0 / FOLDS)
+    for k in range(FOLDS if t.size < MANY else ENOUGH):
+        out = place == k
+        errors.append(_spline(t[~out], y[~out], log)(t[out]) - y[out])
+    return float(np.mean(np.concatenate(errors) ** 2))
