@@ -469,7 +469,8 @@ class _Fit:
         ]
         p = joint.points
         seen = np.where(p.seen, p.y, np.nan)
-        doubts = Doubts(self.candidates, search, best, self.unknown, self.variance)
+        called = [one.name for one in self.series]
+        doubts = Doubts(self.candidates, search, best, self.unknown, self.variance, called)
         cautions, self.finer = doubts.said(self.theta)
         if answer.unsettled:
             cautions.append(f"caution: the noise still changed after {TIMES} estimates of it")

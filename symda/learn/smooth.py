@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 #: Fewest values that a smoothing spline is made of.
 FEWEST = 5
+#: Moments of other recordings that stand in for a state that was not measured.
+ALIKE = 10
 #: How smooth they are is decided by how well all but one value in so many predict that one.
 #: Of more than `MANY`, only `ENOUGH` such parts are predicted.
 FOLDS, MANY, ENOUGH = 5, 1000, 1
 #: How smooth they may be, logarithms in units of the mean distance of times.
-RANGE = (-2.0, 8.0)
+LOGS = np.arange(-2.0, 9.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +47,6 @@ class Smooth:
     @classmethod
     def of(cls, series: Sequence[Series], points: Points) -> Smooth:
         """Choose how smooth the splines are."""
-        from scipy.optimize import minimize_scalar
-
         D = points.y.shape[1]
         logs, totals, counts = [], np.zeros(D), np.zeros(D)
         for one in series:
@@ -54,14 +54,8 @@ class Smooth:
             for i in range(D):
                 t, y, _, size = _in_units(one, i)
                 if t.size >= 2 * FEWEST:
-                    found = minimize_scalar(
-                        lambda log, t=t, y=y: _predicted(t, y, log),
-                        bounds=RANGE,
-                        method="bounded",
-                        options={"xatol": 0.1},
-                    )
-                    mine[i] = found.x
-                    totals[i] += t.size * found.fun * size**2
+                    mine[i], error = _smoothness(t, y)
+                    totals[i] += t.size * error * size**2
                     counts[i] += t.size
             logs.append(mine)
         with np.errstate(invalid="ignore"):
@@ -70,18 +64,18 @@ class Smooth:
     def path(self, factor: float = 1.0) -> tuple[FloatArray, FloatArray]:
         """Return the splines X (M, D) and their rates (M, D), smoother by a factor.
 
-        Where there are too few values they are joined by straight lines; where there is none, it is
-        the mean of the other recordings.
+        Where there are too few values they are joined by straight lines. Of a state that a
+        recording does not have, they are those of other recordings where what was measured, and its
+        rates, were most alike; their mean where there is no such recording.
         """
-        X, rates = np.zeros_like(self.points.y), np.zeros_like(self.points.y)
         values = np.concatenate([one.values for one in self.series])
-        means = [float(v[np.isfinite(v)].mean()) if np.isfinite(v).any() else 0.0 for v in values.T]
+        means = [v[np.isfinite(v)].mean() if np.isfinite(v).any() else 0.0 for v in values.T]
+        X, rates = np.tile(means, (len(self.points.y), 1)), np.zeros_like(self.points.y)
         for one, part, logs in zip(self.series, self.points.parts, self.logs, strict=True):
             when = self.points.times[part]
             for i, log in enumerate(logs):
                 t, y, start, size = _in_units(one, i)
                 if not t.size:
-                    X[part, i] = means[i]
                     continue
                 at = np.clip((when - start[0]) / start[1], t[0], t[-1])
                 if np.isnan(log):
@@ -93,7 +87,27 @@ class Smooth:
                     value, slope = spline(at), spline.derivative()(at)
                 X[part, i] = start[2] + size * value
                 rates[part, i] = size / start[1] * slope
+        self._borrow(X, rates)
         return X, rates
+
+    def _borrow(self, X: FloatArray, rates: FloatArray) -> None:
+        """Fill in states that a recording does not have from moments of others that are alike."""
+        from scipy.spatial import cKDTree
+
+        parts = self.points.parts
+        seen = np.array([np.isfinite(one.values).any(axis=0) for one in self.series])
+        for part, mine in zip(parts, seen, strict=True):
+            for i in np.flatnonzero(~mine):
+                like = [p for p, s in zip(parts, seen, strict=True) if s[i] and s[mine].all()]
+                if not like or not mine.any():
+                    continue
+                at = np.concatenate([np.arange(p.start, p.stop) for p in like])
+                both = np.column_stack([X[:, mine], rates[:, mine]])
+                size = both[at].std(axis=0)
+                both = both / np.where(size > 0.0, size, 1.0)
+                near = cKDTree(both[at]).query(both[part], k=min(ALIKE, at.size))[1]
+                near = at[near.reshape(len(near), -1)]
+                X[part, i], rates[part, i] = X[near, i].mean(axis=1), rates[near, i].mean(axis=1)
 
 
 def _in_units(
@@ -112,6 +126,19 @@ def _spline(t: FloatArray, y: FloatArray, log: float) -> BSpline:
     from scipy.interpolate import make_smoothing_spline
 
     return make_smoothing_spline(t, y, lam=10.0**log)
+
+
+def _smoothness(t: FloatArray, y: FloatArray) -> tuple[float, float]:
+    """Return how smooth a spline predicts best, and the mean square error: there may be two minima."""
+    errors = np.array([_predicted(t, y, log) for log in LOGS])
+    k = int(errors.argmin())
+    if not 0 < k < len(LOGS) - 1:
+        return float(LOGS[k]), float(errors[k])
+    # the lowest point of a parabola through three
+    left, here, right = np.log(np.maximum(errors[k - 1 : k + 2], 1e-300))
+    curvature = left - 2.0 * here + right
+    shift = 0.5 * (left - right) / curvature if curvature > 0.0 else 0.0
+    return float(LOGS[k] + shift), float(errors[k])
 
 
 def _predicted(t: FloatArray, y: FloatArray, log: float) -> float:
