@@ -144,7 +144,7 @@ def check_independent(candidates: Library, theta: FloatArray, X: FloatArray, whe
     """
     size = np.sqrt((theta**2).mean(axis=0))
     # the triangle has the same singular values as the table
-    triangle = np.linalg.qr(theta / np.where(size > 0.0, size, 1.0), mode="r")
+    triangle = np.asarray(np.linalg.qr(theta / np.where(size > 0.0, size, 1.0), mode="r"))
     for x, row in zip(candidates.states, candidates.coefficients, strict=True):
         mine = np.array([c is not None for c in row])
         if not mine.any():

@@ -30,7 +30,8 @@ STARTS = ((1.0, -2), (0.1, 6), (10.0, 2), (0.01, 9))
 RESOLVED = 0.1
 #: Supports that are improved: the best of the starts.
 KEPT = 3
-#: Beside an answer that explains the data, what is less likely by so much (a logarithm) is left.
+#: What is less likely than the best by so much (a logarithm) is not improved: of the first starts
+#: where the best explains the data, of later ones always.
 FAR = 50.0
 #: Noise variances are estimated again until they change by less than this share, or so often.
 SETTLED, TIMES = 0.02, 5
@@ -298,7 +299,8 @@ class _Fit:
             allowed = self.allowed.copy()
             allowed[i, j] = False
             one = self._climb(replace(search, allowed=allowed), smooth, *STARTS[0])
-            best = min(best, search.improve(one, tried), key=lambda one: one.evidence)
+            if one.evidence < best.evidence + FAR:
+                best = min(best, search.improve(one, tried), key=lambda one: one.evidence)
         return best, tried
 
     def _climb(self, search: Search, smooth: Smooth, factor: float, first: int) -> Found:

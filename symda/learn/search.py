@@ -20,7 +20,7 @@ AGAIN, PRICED = (12, 16, 20, 24), (24, 12)
 ROUNDS, CHANGES, FITTED = 4, 20, 12
 #: Where an answer explains the data its action is at most so many standard deviations above that of
 #: noise, and errors of the equations cost at most so much of it.
-ABOVE, ERRORS = 1.5, 3.0
+ABOVE, ERRORS = 2.0, 3.0
 #: A better evidence is better by this much.
 BETTER = 1e-3
 

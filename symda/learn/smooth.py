@@ -106,7 +106,7 @@ class Smooth:
                 size = both[at].std(axis=0)
                 both = both / np.where(size > 0.0, size, 1.0)
                 near = cKDTree(both[at]).query(both[part], k=min(ALIKE, at.size))[1]
-                near = at[near.reshape(len(near), -1)]
+                near = at[np.reshape(near, (part.stop - part.start, -1))]
                 X[part, i], rates[part, i] = X[near, i].mean(axis=1), rates[near, i].mean(axis=1)
 
 
