@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import inf
 
 import numpy as np
@@ -158,7 +159,7 @@ class Search:
             if here is None:
                 continue
             now = here.price(support)
-            for other in here.neighbours(support):
+            for other in chain(here.neighbours(support), here.instead(support)):
                 free = self._placed(other)
                 key, price = free.tobytes(), here.price(other) - now
                 if key not in tried and price < prices.get(key, (inf, free))[0]:
