@@ -92,10 +92,9 @@ def test_exactly_the_true_terms_come_out(name: str) -> None:
     assert "no solution" not in fit.summary()
 
 
-@pytest.mark.parametrize("regular", [True, False])
-def test_one_sample_in_eight_in_noise_as_large_as_the_signal(regular: bool) -> None:
+def test_one_sample_in_eight_in_noise_as_large_as_the_signal() -> None:
     """Variance 64 of 4,000 samples: the data are explained, and forecasts are near the truth."""
-    seen = learning.with_gaps(learning.noisy(6, 64.0), regular=regular, seed=6)
+    seen = learning.with_gaps(learning.noisy(6, 64.0), regular=False, seed=6)
     keep = np.isfinite(seen).any(axis=1)
     data = sd.Observations(learning.H * np.flatnonzero(keep), seen[keep], variance=64.0)
     fit = sd.learn.AnnealedTerms(step=learning.H).fit(data)

@@ -129,7 +129,7 @@ def _spline(t: FloatArray, y: FloatArray, log: float) -> BSpline:
 
 
 def _smoothness(t: FloatArray, y: FloatArray) -> tuple[float, float]:
-    """Return the smoothness that predicts best, of perhaps two minima, and the mean square error."""
+    """Return the smoothness that predicts best, maybe of two minima, and its mean square error."""
     errors = np.array([_predicted(t, y, log) for log in LOGS])
     k = int(errors.argmin())
     if not 0 < k < len(LOGS) - 1:
