@@ -207,7 +207,7 @@ def test_dependent_terms_are_named() -> None:
     a, b, c = sd.states("a b c")
 
     twice = np.column_stack([DATA[:, 0], DATA[:, 1], 2.0 * DATA[:, 0]])
-    with pytest.raises(sd.DataError, match=r"the terms a, c are linearly dependent"):
+    with pytest.raises(sd.DataError, match=r"the terms a, c depend on each other"):
         SparseRegression(library=sd.learn.library([a, b, c], 1)).fit(twice, learning.H)
     with pytest.raises(sd.DataError, match=r"the term log\(a\) has no value at some of the data"):
         SparseRegression(library=sd.learn.library([a, b, c], 1, [log(a)])).fit(DATA, learning.H)

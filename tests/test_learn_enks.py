@@ -290,7 +290,7 @@ x, y, z = sd.states("x0 x1 x2")
         (
             EnKSEM(library=sd.learn.library([x, y, z], 1)),
             DATA[:, [0, 1, 0]],
-            "the terms .* are linearly dependent",
+            "the terms .* depend on each other",
         ),
         (
             EnKSEM(degree=0),

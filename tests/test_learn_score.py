@@ -24,8 +24,8 @@ class Frozen(Learner):
     columns: int = 1
     name = "frozen"
 
-    def fit(self, data: object, t: object = None) -> Frozen:
-        return self
+    def learn(self, series: object, names: object, where: str) -> None:
+        pass
 
     @property
     def D(self) -> int:

@@ -216,3 +216,15 @@ def test_single_changes_are_priced_as_supports_are(seed: int) -> None:
     found = prices.best(support)
     assert prices.price(found) <= now
     assert (prices._changed(found) > -1e-5).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_supports_without_a_coefficient_are_the_best_of_those(seed: int) -> None:
+    prices = random_prices(seed, 7, 1)
+    support = prices.best(np.ones(7, dtype=bool))
+    every = [np.array(one) for one in product([False, True], repeat=7)]
+    found = list(prices.instead(support))
+    assert len(found) == support.sum()
+    for k, other in zip(np.flatnonzero(support), found, strict=True):
+        lowest = min(prices.price(one) for one in every if not one[k])
+        assert not other[k] and prices.price(other) == pytest.approx(lowest, abs=1e-9)

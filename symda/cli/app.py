@@ -352,7 +352,7 @@ def learn(
     step: Annotated[
         float | None, typer.Option(help="Longest step of the path.", show_default=False)
     ] = None,
-    starts: Annotated[int, typer.Option(help="Most starts.")] = 4,
+    starts: Annotated[int, typer.Option(help="Most starts.")] = 12,
     separator: Annotated[str, typer.Option(help="Between columns of a CSV file.")] = ",",
     figure: Annotated[
         Path | None, typer.Option(help="Draw data and path into this file.", show_default=False)

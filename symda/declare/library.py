@@ -201,13 +201,15 @@ def _check_independent(states: Sequence[State], terms: Sequence[Expr]) -> None:
     if not terms:
         return
     rng = np.random.default_rng(0)
-    x = rng.uniform(0.3, 1.7, size=(len(states), 4 * len(terms)))
+    # of both signs: a logarithm may be of a state that is never positive
+    x = rng.uniform(0.3, 1.7, size=(len(states), 64 * len(terms)))
+    x *= rng.choice([-1.0, 1.0], size=x.shape)
     with np.errstate(all="ignore"):
         found = lambdify(list(states), list(terms))(*x)
     values = [np.broadcast_to(f, x.shape[1]) for f in found]
     table = np.array(values, dtype=np.float64).T
-    table = table[:, np.isfinite(table).all(axis=0)]
-    if table.shape[1] < len(terms):
+    table = table[np.isfinite(table).all(axis=1)][: 4 * len(terms)]
+    if len(table) < len(terms):
         return
     table = table / np.sqrt((table**2).mean(axis=0))
     _, sizes, rows = np.linalg.svd(table, full_matrices=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from symda.checks import choice, integer
 from symda.errors import DataError, OptionError, SolveError
 from symda.learn.candidates import filled
 from symda.learn.learner import Learner
-from symda.learn.series import Recordings, Times, as_series
+from symda.learn.series import Series
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -53,33 +54,12 @@ class Analogs(Learner):
 
     name = "AF"
 
-    def fit(self, data: Recordings, t: Times = None) -> Self:
-        """Remember all pairs of successive states.
-
-        Parameters
-        ----------
-        data : array (T, D), list of them, or observations
-            Of all states, nan at gaps.
-        t : float, (T,), or a list of them
-            With arrays: the step, or the times.
-
-        Returns
-        -------
-        Self
-
-        Raises
-        ------
-        DataError
-            If there are fewer pairs, one step apart, than neighbours.
-        OptionError
-            If an option is invalid.
-        """
+    def learn(self, series: Sequence[Series], names: Sequence[str], where: str) -> None:
+        """Remember all pairs of successive states; see `Learner`."""
         from scipy.spatial import cKDTree
 
-        where = "Analogs.fit"
         neighbours = integer(self.neighbours, f"{where}: neighbours")
         choice(self.local, f"{where}: local", LOCAL)
-        series, names = as_series(data, t, where)
         h = min(one.step for one in series)
         first, then = [], []
         for one in series:
@@ -103,7 +83,6 @@ class Analogs(Learner):
         self._size[self._size == 0.0] = 1.0
         self._tree: cKDTree = cKDTree(states / self._size)
         self._use = neighbours, self.local  # options may change after a fit
-        return self
 
     @property
     def D(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,9 +14,9 @@ from symda.declare.library import Library
 from symda.errors import OptionError
 from symda.learn.candidates import chosen_library
 from symda.learn.field import Field
-from symda.learn.identify import FACTORS, Identified, Rules, identify
+from symda.learn.identify import Identified, Rules, identify
 from symda.learn.learner import ModelLearner
-from symda.learn.series import Recordings, Times, as_series
+from symda.learn.series import Series
 from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class AnnealedTerms(ModelLearner):
     step : float, optional
         Longest step of the path's grid; by default as long as the data and their rates allow.
     starts : int
-        Most starts, up to 8.
+        Most starts: up to four from paths of different smoothness, then, where what was found does
+        not explain the data, without one of its terms.
     complexity : float
         What a degree above the first costs, in units of the logarithm of the evidence: a quadratic
         term must make the data exp(complexity) times as likely as a linear one in its place.
@@ -70,7 +71,7 @@ class AnnealedTerms(ModelLearner):
     library: Library | None = None
     variance: float | Sequence[float] | FloatArray | None = None
     step: float | None = None
-    starts: int = 4
+    starts: int = 12
     complexity: float = 4.0
     prior: float = 3.0
 
@@ -78,29 +79,13 @@ class AnnealedTerms(ModelLearner):
     _result: Identified | None = field(default=None, init=False, repr=False)
     _library: Library | None = field(default=None, init=False, repr=False)
 
-    def fit(self, data: Recordings, t: Times = None) -> Self:
-        """Learn from recordings.
-
-        Parameters
-        ----------
-        data : Observations, several in a list, mapping or `symda.Experiments`, or array (T, D)
-            nan at gaps. With arrays `t` is the step, or the times (T,).
-
-        Raises
-        ------
-        DataError
-            If there are too few values for the terms asked, or none of a state.
-        OptionError
-            If an option is not what it may be.
-        """
-        where = "AnnealedTerms.fit"
-        series, names = as_series(data, t, where)
+    def learn(self, series: Sequence[Series], names: Sequence[str], where: str) -> None:
+        """See `Learner.fit`."""
         candidates, columns = chosen_library(self.library, self.degree, names, where, hidden=True)
         series = [one.of_columns(columns) for one in series]
         self._result = identify(candidates, series, self._rules(len(candidates.states)))
         self._library = candidates
         self._field = Field(candidates.fitted(self._result.coefficients))
-        return self
 
     def _rules(self, D: int) -> Rules:
         variance = np.full(D, np.nan)
@@ -123,7 +108,7 @@ class AnnealedTerms(ModelLearner):
         return Rules(
             variance,
             step,
-            integer(self.starts, "AnnealedTerms: starts", most=len(FACTORS)),
+            integer(self.starts, "AnnealedTerms: starts"),
             number(self.complexity, "AnnealedTerms: complexity", kind="non-negative"),
             number(self.prior, "AnnealedTerms: prior", kind="positive"),
         )

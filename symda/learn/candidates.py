@@ -15,6 +15,11 @@ from symda.errors import DataError, OptionError
 from symda.learn.series import Series
 from symda.types import FloatArray, IntArray
 
+#: Terms depend on each other where a combination of them of unit size is below this.
+DEPENDENT = 1e-8
+#: A state is nearly constant if its standard deviation is below this share of its size.
+STILL = 1e-3
+
 
 def chosen_library(
     given: Library | None,
@@ -125,3 +130,39 @@ def filled(one: Series, names: Sequence[str], where: str) -> tuple[FloatArray, F
         for column, kept in zip(one.values.T, seen.T, strict=True)
     ]
     return one.times[first:last], np.column_stack(columns)[first:last]
+
+
+def check_independent(candidates: Library, theta: FloatArray, X: FloatArray, where: str) -> None:
+    """Raise `DataError` if terms of a rate depend on each other.
+
+    Parameters
+    ----------
+    theta : (R, T)
+        The terms along the data, or integrals of them.
+    X : (K, D)
+        States of the data.
+    """
+    size = np.sqrt((theta**2).mean(axis=0))
+    # the triangle has the same singular values as the table
+    triangle = np.asarray(np.linalg.qr(theta / np.where(size > 0.0, size, 1.0), mode="r"))
+    for x, row in zip(candidates.states, candidates.coefficients, strict=True):
+        mine = np.array([c is not None for c in row])
+        if not mine.any():
+            continue
+        _, sizes, directions = np.linalg.svd(triangle[:, mine])
+        if sizes.size == mine.sum() and sizes[-1] > DEPENDENT * sizes[0]:
+            continue
+        share = np.abs(directions[-1])
+        terms = [e for e, m in zip(candidates.terms, mine, strict=True) if m]
+        named = [e for e, s in zip(terms, share, strict=True) if s > 1e-3 * share.max()]
+        still = [
+            f"{one.name} is nearly constant ({column.mean():.6g}, standard deviation "
+            f"{column.std():.3g}); subtract its mean, or leave it out."
+            for one, column in zip(candidates.states, X.T, strict=True)
+            if column.std() < STILL * np.sqrt((column**2).mean()) and any(e.has(one) for e in named)
+        ]
+        raise DataError(
+            f"{where}: the terms {', '.join(map(str, named))} depend on each other along these "
+            f"data, so that the rate of {x.name} cannot tell them apart; "
+            + (" ".join(still) or "leave one of them out of the library.")
+        )

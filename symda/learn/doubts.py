@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +21,11 @@ CORRELATED, FEW = 3.0, 10
 UNUSUAL = 4.0
 #: Estimated noise above this share of the data's variance is said.
 MOSTLY = 0.3
-#: What errors of the equations may cost, in units of the logarithm of the likelihood.
-ERRORS = 0.5
+#: What errors of the equations may cost, in units of the logarithm of the likelihood, and the rung
+#: to which Rf is raised to see whether it becomes so little.
+ERRORS, HIGHER = 0.5, LAST + 8
+#: Gaps are said that are longer than so many times that in which a state changes by its size.
+LONG = 10.0
 #: Coefficients so many times their prior's standard deviation are said.
 FAR = 4.0
 
@@ -41,6 +45,8 @@ class Doubts:
         States whose noise was estimated.
     variance : (D,)
         Of the data.
+    recordings
+        What they are called.
     """
 
     candidates: Library
@@ -48,19 +54,19 @@ class Doubts:
     best: Found
     unknown: BoolArray
     variance: FloatArray
+    recordings: Sequence[str]
 
     def said(self, theta: Evaluated) -> tuple[list[str], float]:
         """Return cautions, and a finer step where that of the path matters, else nan."""
         made_up, finer = self._made_up(theta)
-        found = [*self._fit(), *self._noise(), *self._cost(), *self._correlated(), *made_up]
-        return [f"caution: {one}" for one in found], finer
+        found = [*self._fit(), *self._noise(), *self._cost(), *self._correlated(), *self._gaps()]
+        return [f"caution: {one}" for one in [*found, *made_up]], finer
 
     def _fit(self) -> list[str]:
         joint, place, found = self.search.joint, self.best.place, []
         if not np.isfinite(self.best.evidence):
             found.append("no fit of these terms was found in which the data agree")
-        r = joint.kernels.residuals(place.X, place.C, joint.points.h)
-        cost = 0.5 * FACTOR**LAST * float(np.sum(r * r / joint.noise))
+        cost = self._errors()
         if not cost < ERRORS:
             found.append(
                 f"the path is no solution of these equations: their errors still cost {cost:.3g}; "
@@ -74,6 +80,16 @@ class Doubts:
                 "a larger prior="
             )
         return found
+
+    def _errors(self) -> float:
+        """Return what errors of the equations cost; where that is much, at the next rungs."""
+        joint, at, b = self.search.joint, self.best.place, LAST
+        while True:
+            cost = joint.error_term(at, FACTOR**b)
+            if cost < ERRORS or b == HIGHER:
+                return cost
+            b += 1
+            at = joint.minimise(at, FACTOR**b, self.best.free)
 
     def _named(self, which: BoolArray) -> list[str]:
         c = self.candidates
@@ -132,6 +148,31 @@ class Doubts:
                     f"residuals of {x.name} next to each other are alike (correlation "
                     f"{correlation:.2f}): something is missing in the equations, or the noise is "
                     "not independent; error bars are too small"
+                )
+        return found
+
+    def _gaps(self) -> list[str]:
+        """Say where a state was not measured for longer than it takes to change by its size."""
+        p, X, found = self.search.joint.points, self.best.place.X, []
+        at = np.flatnonzero(p.h)
+        speed = np.sqrt((((X[at + 1] - X[at]) / p.h[at, None]) ** 2).mean(axis=0))
+        with np.errstate(divide="ignore"):
+            most = LONG * X.std(axis=0) / speed
+        for i, x in enumerate(self.candidates.states):
+            gaps = []
+            for part, name in zip(p.parts, self.recordings, strict=True):
+                times, seen = p.times[part], p.seen[part, i]
+                if not seen.any():
+                    continue
+                ends = np.concatenate([times[:1], times[seen], times[-1:]])
+                k = int(np.diff(ends).argmax())
+                gaps.append((ends[k + 1] - ends[k], ends[k], ends[k + 1], name))
+            long, begin, end, name = max(gaps, default=(0.0, 0.0, 0.0, ""))
+            if long > most[i]:
+                where = f" in recording {name}" if len(p.parts) > 1 else ""
+                found.append(
+                    f"no data of {x.name} between t={begin:.6g} and t={end:.6g}{where}: what was "
+                    "between them is known from the equations and other states only"
                 )
         return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 
@@ -14,14 +13,13 @@ from symda.declare.model import Model
 from symda.declare.numbers import in_units, with_numbers
 from symda.derive.terms import term_functions
 from symda.errors import DataError, OptionError, SolveError
-from symda.learn.candidates import chosen_field
+from symda.learn.candidates import check_independent, chosen_field
 from symda.learn.ensemble import Ensemble, EnsembleOptions, StatePrior, smoothed
 from symda.learn.field import Evaluated, Field
 from symda.learn.learner import ModelLearner
 from symda.learn.points import make_points
-from symda.learn.series import Recordings, Series, Times, as_series
+from symda.learn.series import Series
 from symda.learn.smooth import Smooth
-from symda.learn.sparse import check_independent
 from symda.learn.transitions import StatePairs, Transitions
 from symda.types import BoolArray, FloatArray
 
@@ -127,36 +125,12 @@ class EnKSEM(_Smoothed):
 
     name = "EnKS-EM"
 
-    def fit(self, data: Recordings, t: Times = None) -> Self:
-        """Learn from recordings.
-
-        Parameters
-        ----------
-        data : array (T, D), list of them, or observations
-            Of all states, nan at gaps.
-        t : float, (T,), or a list of them
-            With arrays: the step, or the times.
-
-        Returns
-        -------
-        Self
-
-        Raises
-        ------
-        DataError
-            If a state is never measured, there are fewer values than parameters, terms are linearly
-            dependent at the data, or there are too few values to estimate their noise.
-        OptionError
-            If an option is invalid.
-        SolveError
-            If the members diverge at the first estimate of the model.
-        """
-        where = "EnKSEM.fit"
+    def learn(self, series: Sequence[Series], names: Sequence[str], where: str) -> None:
+        """See `Learner.fit`."""
         options = self._options(where)
         iterations = integer(self.iterations, f"{where}: iterations")
         seed = integer(self.seed, f"{where}: seed", least=0)
         step = None if self.step is None else number(self.step, f"{where}: step", kind="positive")
-        series, names = as_series(data, t, where)
         model, columns = chosen_field(self.form, self.library, self.degree, names, where)
         P = len(model.parameters)
         _check(series, names, P, where)
@@ -177,7 +151,6 @@ class EnKSEM(_Smoothed):
             found = in_units(found, fit.shift.tolist(), fit.unit.tolist(), fit.time, expand=True)
         self.times, self.path = fit.points.times * fit.time, fit.best_path * fit.unit + fit.shift
         self._field = Field(found)
-        return self
 
     def _options(self, where: str) -> EnsembleOptions:
         return EnsembleOptions(
@@ -238,13 +211,7 @@ class _Fit:
     def check_terms(self, library: Library) -> None:
         """Raise `DataError` if terms are dependent along the first path."""
         table = Evaluated(term_functions(library)["terms_and_slopes"])(self.start)
-        size = np.sqrt(np.mean(table**2, axis=0))
-        size[size == 0.0] = 1.0
-        triangle: FloatArray = np.asarray(np.linalg.qr(table / size, mode="r"))
-        labels = [str(one) for one in library.terms]
-        for row in library.coefficients:
-            mine = [j for j, c in enumerate(row) if c is not None]
-            check_independent(triangle[:, mine], [labels[j] for j in mine], self.where)
+        check_independent(library, table, self.start * self.unit + self.shift, self.where)
 
     def run(self, random: np.random.Generator, iterations: int) -> list[Iteration]:
         """Smooth and fit in turn."""

@@ -12,6 +12,7 @@ from symda.build.terms import TermKernels, term_kernels
 from symda.declare.library import Library
 from symda.derive.terms import term_functions
 from symda.errors import DataError
+from symda.learn.candidates import check_independent
 from symda.learn.doubts import Doubts, fitted_numbers
 from symda.learn.field import Evaluated, Field
 from symda.learn.joint import Joint
@@ -23,26 +24,27 @@ from symda.types import BoolArray, FloatArray
 
 #: How messages name the call.
 WHERE = "AnnealedTerms.fit"
-#: Starts: splines smoother by these factors than cross-validation says.
-FACTORS = (1.0, 0.1, 10.0, 0.01, 100.0, 3.0, 0.3, 30.0)
+#: Starts: splines smoother by a factor than cross-validation says, and the first rung from there.
+STARTS = ((1.0, -2), (0.1, 6), (10.0, 2), (0.01, 9))
 #: A step is at most this share of the time in which a state changes by its size.
 RESOLVED = 0.1
 #: Supports that are improved: the best of the starts.
 KEPT = 3
+#: What is less likely than the best by so much (a logarithm) is not improved: of the first starts
+#: where the best explains the data, of later ones always.
+FAR = 50.0
 #: Noise variances are estimated again until they change by less than this share, or so often.
 SETTLED, TIMES = 0.02, 5
 #: Two fits of a support whose evidences differ by less are one.
 SAME = 0.1
 #: Rungs of a fit that stays near where it starts, and of one that looks farther.
-STAY, NEARBY = (LAST, LAST, LAST), (6, 8, 10, LAST, LAST)
+STAY, NEARBY = (LAST, LAST, LAST), (12, 16, 20, LAST, LAST)
 #: Noise is at least this share of a state's standard deviation.
 LEAST = 1e-7
 #: Coefficients so many standard deviations of their prior ask for a wider one, so often at most.
 LARGE, WIDER = 3.0, 3
 #: Where a spline misses more than this share of the variance the noise may be less: so little.
 RARE, LITTLE = 0.05, 0.01
-#: Terms depend on each other where a combination of unit size is below this.
-DEPENDENT = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,10 +281,33 @@ class _Fit:
         return _Answer(search, best, evidence, tried, value, self.unsettled)
 
     def _climbed(self, search: Search, smooth: Smooth) -> tuple[Found, dict[bytes, float]]:
-        """Climb from all starts and improve what they found; the best, and all that was fitted."""
+        """Climb from all starts and improve what they found; the best, and all that was fitted.
+
+        What nearly explains the data may be held by a term that took the place of others: then
+        without each of its terms in turn.
+        """
         tried: dict[bytes, float] = {}
-        found = [search.improve(one, tried) for one in self._from_starts(search, smooth)]
-        return min(found, key=lambda one: one.evidence), tried
+        first, *others = self._from_starts(search, smooth)
+        best = search.improve(first, tried)
+        for one in others:
+            if not search.explains(best) or one.evidence < best.evidence + FAR:
+                best = min(best, search.improve(one, tried), key=lambda one: one.evidence)
+        hopeless = best.place.action > search.joint.points.count
+        for i, j in np.argwhere(best.free):
+            if search.explains(best) or hopeless or self.begun >= self.rules.starts:
+                break
+            allowed = self.allowed.copy()
+            allowed[i, j] = False
+            one = self._climb(replace(search, allowed=allowed), smooth, *STARTS[0])
+            if one.evidence < best.evidence + FAR:
+                best = min(best, search.improve(one, tried), key=lambda one: one.evidence)
+        return best, tried
+
+    def _climb(self, search: Search, smooth: Smooth, factor: float, first: int) -> Found:
+        self.begun += 1
+        X, rates = self._path(smooth, factor)
+        C = np.where(search.allowed, self._coefficients(X, rates), 0.0)
+        return search.climb(X, C, first)
 
     def _wider(self, search: Search, best: Found) -> Search | None:
         """Return a search with wider priors, where those were set by rates that were too small."""
@@ -351,7 +376,7 @@ class _Fit:
         theta = self.theta(X)
         self._check_values(theta, X)
         size = np.sqrt((theta**2).mean(axis=0))
-        _check_dependence(self.candidates, theta, self.allowed)
+        check_independent(self.candidates, theta, X, WHERE)
         rate = np.sqrt(((rates - self.known(X)) ** 2).mean(axis=0))
         self.rate = np.maximum(rate, 1e-300)
         prior = self.rules.prior * self.rate[:, None] / np.maximum(size, 1e-300)
@@ -383,10 +408,8 @@ class _Fit:
         Returns the best distinct supports, the best first.
         """
         found: dict[bytes, Found] = {}
-        for factor in FACTORS[: self.rules.starts]:
-            self.begun += 1
-            X, rates = self._path(smooth, factor)
-            one = search.climb(X, self._coefficients(X, rates))
+        for factor, first in STARTS[: self.rules.starts]:
+            one = self._climb(search, smooth, factor, first)
             key, best = one.free.tobytes(), min((f.evidence for f in found.values()), default=inf)
             met = key in found and max(one.evidence, found[key].evidence) < best + SAME
             if key not in found or one.evidence < found[key].evidence:
@@ -448,7 +471,8 @@ class _Fit:
         ]
         p = joint.points
         seen = np.where(p.seen, p.y, np.nan)
-        doubts = Doubts(self.candidates, search, best, self.unknown, self.variance)
+        called = [one.name for one in self.series]
+        doubts = Doubts(self.candidates, search, best, self.unknown, self.variance, called)
         cautions, self.finer = doubts.said(self.theta)
         if answer.unsettled:
             cautions.append(f"caution: the noise still changed after {TIMES} estimates of it")
@@ -471,20 +495,3 @@ class _Fit:
             search=search,
             value=best.evidence,
         )
-
-
-def _check_dependence(candidates: Library, theta: FloatArray, allowed: BoolArray) -> None:
-    size = np.sqrt((theta**2).mean(axis=0))
-    for i, mine in enumerate(allowed):
-        if not mine.any():
-            continue
-        some = theta[:, mine] / np.where(size[mine] > 0.0, size[mine], 1.0)
-        _, values, rows = np.linalg.svd(some, full_matrices=False)
-        if values[-1] < DEPENDENT * values[0]:
-            names = [str(e) for e, m in zip(candidates.terms, mine, strict=True) if m]
-            who = [n for n, w in zip(names, rows[-1], strict=True) if abs(w) > 1e-3]
-            raise DataError(
-                f"{WHERE}: the terms {', '.join(who)} depend on each other along these "
-                f"data, so that the rate of {candidates.states[i].name} cannot tell them apart; "
-                "leave one of them out."
-            )

@@ -79,6 +79,11 @@ class Joint:
         """Return 1/2 sum rm (x - y)^2."""
         return 0.5 * float(np.sum(self.points.rm * (X - self.points.y) ** 2))
 
+    def error_term(self, at: Place, rf: float) -> float:
+        """Return rf/2 sum r^2 / s^2: what the path's errors of the equations cost."""
+        r = self.kernels.residuals(at.X, at.C, self.points.h)
+        return 0.5 * rf * float(np.sum(r * r / self.noise))
+
     def minimise(
         self, at: Place, rf: float, free: BoolArray, steps: int = 15, tol: float = 1e-3
     ) -> Place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from symda.declare.model import Model
 from symda.errors import DataError, OptionError, SolveError, nearest
 from symda.learn.field import Field
-from symda.learn.series import Recordings, Times
+from symda.learn.series import Recordings, Series, Times, as_series
 from symda.types import FloatArray
 
 
@@ -22,9 +23,37 @@ class Learner(ABC):
     #: How tables call the method.
     name: str
 
-    @abstractmethod
     def fit(self, data: Recordings, t: Times = None) -> Self:
-        """Learn from recordings; see `symda.learn.series.as_series` for what may be given."""
+        """Learn from recordings.
+
+        Parameters
+        ----------
+        data : Observations, several in a list, mapping or `symda.Experiments`, or array (T, D)
+            Or a list of arrays; nan at gaps.
+        t : float, (T,), or a list of them
+            With arrays: the step, or the times.
+
+        Returns
+        -------
+        Self
+
+        Raises
+        ------
+        DataError
+            If a recording is none, there is too little for the method, or terms cannot be told
+            apart.
+        OptionError
+            If an option is invalid, or a package that the method needs is not installed.
+        ModelError, SolveError
+            If a model of yours has no parameters to fit, or nothing that was found is finite.
+        """
+        where = f"{type(self).__name__}.fit"
+        self.learn(*as_series(data, t, where), where)
+        return self
+
+    @abstractmethod
+    def learn(self, series: Sequence[Series], names: Sequence[str], where: str) -> None:
+        """Learn from recordings with named columns, `where` being how messages name the call."""
 
     @abstractmethod
     def steps(self, x: FloatArray, h: float, count: int) -> FloatArray:

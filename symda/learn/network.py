@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from symda.errors import DataError, ModelError, OptionError, SolveError
 from symda.learn.candidates import columns_of, filled, states_of
 from symda.learn.field import Field
 from symda.learn.learner import ModelLearner
-from symda.learn.series import Recordings, Times, as_series
+from symda.learn.series import Series
 from symda.types import FloatArray
 
 #: The forms that have a name.
@@ -84,37 +83,12 @@ class BiNN(_Fitted):
 
     name = "BiNN"
 
-    def fit(self, data: Recordings, t: Times = None) -> Self:
-        """Learn from recordings.
-
-        Parameters
-        ----------
-        data : array (T, D), list of them, or observations
-            Of all states, nan at gaps.
-        t : float, (T,), or a list of them
-            With arrays: the step, or the times.
-
-        Returns
-        -------
-        Self
-
-        Raises
-        ------
-        DataError
-            If there is no datum behind a complete row within `loss_steps`.
-        ModelError
-            If a model of yours has no parameter, or anything but states and parameters.
-        OptionError
-            If an option is invalid.
-        SolveError
-            If no start has a finite loss.
-        """
-        where = "BiNN.fit"
+    def learn(self, series: Sequence[Series], names: Sequence[str], where: str) -> None:
+        """See `Learner.fit`."""
         S = integer(self.loss_steps, f"{where}: loss_steps")
         starts = integer(self.starts, f"{where}: starts")
         iterations = integer(self.iterations, f"{where}: iterations")
         seed = integer(self.seed, f"{where}: seed", least=0)
-        series, names = as_series(data, t, where)
         runs = [
             filled(one, names, where) if self.interpolate else (one.times, one.values)
             for one in series
@@ -158,7 +132,6 @@ class BiNN(_Fitted):
         if not own:
             found = in_units(found, shift, unit, time, expand=self.form == "bilinear")
         self._field = Field(found)
-        return self
 
     def _network(self, names: Sequence[str], where: str) -> Model:
         if not isinstance(self.form, str):

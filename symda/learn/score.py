@@ -22,7 +22,7 @@ from symda.learn.measures import (
     places_in,
     valid_times,
 )
-from symda.learn.series import Recordings, Times
+from symda.learn.series import Recordings, Series, Times
 from symda.types import FloatArray
 
 #: A forecast is valid while its error is below this share of the attractor's size.
@@ -134,10 +134,8 @@ class _Given(ModelLearner):
 
     name = "model"
 
-    def fit(self, data: Recordings, t: Times = None) -> _Given:
-        """Return itself: there is nothing to learn."""
-        del data, t
-        return self
+    def learn(self, series: Sequence[Series], names: Sequence[str], where: str) -> None:
+        """Do nothing: there is nothing to learn."""
 
     @classmethod
     def of(cls, model: Model) -> _Given:

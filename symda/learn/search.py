@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import inf
 
 import numpy as np
@@ -12,12 +13,15 @@ from symda.learn.joint import Joint, Place
 from symda.learn.support import Prices
 from symda.types import BoolArray, FloatArray
 
-#: Rungs: rf = 4^b in units of the noise, and those from which terms are left out.
-FACTOR, FIRST, SELECT, LAST = 4.0, 1, 3, 12
+#: Rungs: rf = 2^b in units of the noise, b up to the last.
+FACTOR, LAST = 2.0, 24
 #: Rungs at which a changed support is fitted again, and those at which changes are priced.
-AGAIN, PRICED = (6, 8, 10, 12), (12, 6)
+AGAIN, PRICED = (12, 16, 20, 24), (24, 12)
 #: Most rounds of leaving out on a rung, and of changes; changes that are fitted in each.
 ROUNDS, CHANGES, FITTED = 4, 20, 12
+#: Where an answer explains the data its action is at most so many standard deviations above that of
+#: noise, and errors of the equations cost at most so much of it.
+ABOVE, ERRORS = 2.0, 3.0
 #: A better evidence is better by this much.
 BETTER = 1e-3
 
@@ -47,13 +51,12 @@ class Search:
     allowed: BoolArray
     cost: FloatArray
 
-    def climb(self, X: FloatArray, C: FloatArray) -> Found:
-        """Raise rf from a start, and leave out what the data do not support."""
-        at, free = self.joint.place(X, C, FACTOR**FIRST), self.allowed
-        for b in range(FIRST, LAST + 1):
+    def climb(self, X: FloatArray, C: FloatArray, first: int) -> Found:
+        """Raise rf from a start and a first rung, and leave out what the data do not support."""
+        at, free = self.joint.place(X, C, FACTOR**first), self.allowed
+        for b in range(first, LAST + 1):
             at = self.joint.minimise(at, FACTOR**b, free)
-            if b >= SELECT:
-                at, free = self._leave_out(at, free, FACTOR**b)
+            at, free = self._leave_out(at, free, FACTOR**b)
         return Found(at, free, self.evidence(at, free, FACTOR**LAST))
 
     def _leave_out(self, at: Place, free: BoolArray, rf: float) -> tuple[Place, BoolArray]:
@@ -90,6 +93,12 @@ class Search:
             return inf
         sign, size = np.linalg.slogdet(profile.hessian)
         return float(at.action + 0.5 * size + self.cost[free].sum()) if sign > 0 else inf
+
+    def explains(self, found: Found) -> bool:
+        """Whether a path that solves the equations costs no more than the noise of the data."""
+        half = self.joint.points.count / 2.0
+        solved = self.joint.error_term(found.place, FACTOR**LAST) < ERRORS
+        return solved and found.place.action < half + ABOVE * half**0.5
 
     def again(self, at: Place, free: BoolArray, rungs: Sequence[int] = AGAIN) -> Found:
         """Fit a support from a place nearby."""
@@ -150,7 +159,7 @@ class Search:
             if here is None:
                 continue
             now = here.price(support)
-            for other in here.neighbours(support):
+            for other in chain(here.neighbours(support), here.instead(support)):
                 free = self._placed(other)
                 key, price = free.tobytes(), here.price(other) - now
                 if key not in tried and price < prices.get(key, (inf, free))[0]:

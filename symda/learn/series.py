@@ -74,35 +74,36 @@ def as_series(data: Recordings, t: Times, where: str) -> tuple[list[Series], tup
         If there are fewer than three times, times are not in order or repeat, a column is constant,
         or recordings differ in their columns.
     """
-    found = _recordings(data, t, where)
+    called, found = _recordings(data, t, where)
     if not found:
         raise DataError(f"{where}: there is no recording.")
     first = found[0]
-    for one in found[1:]:
-        if one.channels != first.channels or one.values.shape[1] != first.values.shape[1]:
-            raise DataError(f"{where}: recordings differ in their columns; give all the same ones.")
-    D = first.values.shape[1]
-    names = first.channels or tuple(f"x{i}" for i in range(D))
+    names = _columns(first)
     series = []
-    for k, one in enumerate(found):
+    for name, one in zip(called, found, strict=True):
+        if _columns(one) != names:
+            raise DataError(
+                f"{where}: recording {name} has columns {', '.join(_columns(one))}, recording "
+                f"{called[0]} has {', '.join(names)}; give all the same ones."
+            )
         if one.forcing:
             raise DataError(
-                f"{where}: recording {k + 1} has a forcing, which methods of learning do not take."
+                f"{where}: recording {name} has a forcing, which methods of learning do not take."
             )
         if one.initial:
             raise DataError(
-                f"{where}: recording {k + 1} has known initial values, which methods of learning "
+                f"{where}: recording {name} has known initial values, which methods of learning "
                 "do not take; give them as data with a small variance."
             )
         if one.covariance is not None:
             raise DataError(f"{where}: noise must be independent: pass variance, not covariance.")
         if one.times.size < 3:
             raise DataError(
-                f"{where}: recording {k + 1} has {one.times.size} times; at least 3 are needed."
+                f"{where}: recording {name} has {one.times.size} times; at least 3 are needed."
             )
         if not (np.diff(one.times) > 0.0).all():
-            raise DataError(f"{where}: times of recording {k + 1} repeat; each may occur once.")
-        series.append(Series(str(k + 1), one.times, one.values, one.variance))
+            raise DataError(f"{where}: times of recording {name} repeat; each may occur once.")
+        series.append(Series(name, one.times, one.values, one.variance))
     values = np.concatenate([one.values for one in series])
     for name, column in zip(names, values.T, strict=True):
         seen = column[np.isfinite(column)]
@@ -114,11 +115,23 @@ def as_series(data: Recordings, t: Times, where: str) -> tuple[list[Series], tup
     return series, names
 
 
-def _recordings(data: Recordings, t: Times, where: str) -> list[Observations]:
+def _columns(one: Observations) -> tuple[str, ...]:
+    return tuple(one.channels or (f"x{i}" for i in range(one.values.shape[1])))
+
+
+def _recordings(data: Recordings, t: Times, where: str) -> tuple[list[str], list[Observations]]:
+    """Return recordings and what they are called: by their keys, else by their numbers."""
+    if isinstance(data, Mapping):
+        return list(map(str, data)), _as_recordings(list(data.values()), t, where)
+    found = _as_recordings(data, t, where)
+    return [str(k + 1) for k in range(len(found))], found
+
+
+def _as_recordings(
+    data: Observations | Sequence[Observations] | ArrayLike, t: Times, where: str
+) -> list[Observations]:
     if isinstance(data, Observations):
         data = [data]
-    elif isinstance(data, Mapping):
-        data = list(data.values())
     elif not isinstance(data, list | tuple) or not data or not _is_recording(data[0]):
         data = [np.asarray(data)]
     if all(isinstance(one, Observations) for one in data):

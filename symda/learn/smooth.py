@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 #: Fewest values that a smoothing spline is made of.
 FEWEST = 5
+#: Moments of other recordings that stand in for a state that was not measured.
+ALIKE = 10
+#: How smooth they are is decided by how well all but one value in so many predict that one.
+#: Of more than `MANY`, only `ENOUGH` such parts are predicted.
+FOLDS, MANY, ENOUGH = 5, 1000, 1
 #: How smooth they may be, logarithms in units of the mean distance of times.
-RANGE = (-2.0, 8.0)
+LOGS = np.arange(-2.0, 9.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +34,7 @@ class Smooth:
     ----------
     logs : list of (D,)
         For each recording the logarithm (base 10) of how smooth each state's spline is, chosen so
-        that every second value predicts the others best; nan where there are too few.
+        that it predicts values left out best; nan where there are too few.
     errors : (D,)
         Mean square of those predictions: a little above the variance of the noise.
     """
@@ -42,8 +47,6 @@ class Smooth:
     @classmethod
     def of(cls, series: Sequence[Series], points: Points) -> Smooth:
         """Choose how smooth the splines are."""
-        from scipy.optimize import minimize_scalar
-
         D = points.y.shape[1]
         logs, totals, counts = [], np.zeros(D), np.zeros(D)
         for one in series:
@@ -51,14 +54,8 @@ class Smooth:
             for i in range(D):
                 t, y, _, size = _in_units(one, i)
                 if t.size >= 2 * FEWEST:
-                    found = minimize_scalar(
-                        lambda log, t=t, y=y: _halves(t, y, log),
-                        bounds=RANGE,
-                        method="bounded",
-                        options={"xatol": 0.1},
-                    )
-                    mine[i] = found.x
-                    totals[i] += t.size * found.fun * size**2
+                    mine[i], error = _smoothness(t, y)
+                    totals[i] += t.size * error * size**2
                     counts[i] += t.size
             logs.append(mine)
         with np.errstate(invalid="ignore"):
@@ -67,18 +64,18 @@ class Smooth:
     def path(self, factor: float = 1.0) -> tuple[FloatArray, FloatArray]:
         """Return the splines X (M, D) and their rates (M, D), smoother by a factor.
 
-        Where there are too few values they are joined by straight lines; where there is none, it is
-        the mean of the other recordings.
+        Where there are too few values they are joined by straight lines. Of a state that a
+        recording does not have, they are those of other recordings where what was measured, and its
+        rates, were most alike; their mean where there is no such recording.
         """
-        X, rates = np.zeros_like(self.points.y), np.zeros_like(self.points.y)
         values = np.concatenate([one.values for one in self.series])
-        means = [float(v[np.isfinite(v)].mean()) if np.isfinite(v).any() else 0.0 for v in values.T]
+        means = [v[np.isfinite(v)].mean() if np.isfinite(v).any() else 0.0 for v in values.T]
+        X, rates = np.tile(means, (len(self.points.y), 1)), np.zeros_like(self.points.y)
         for one, part, logs in zip(self.series, self.points.parts, self.logs, strict=True):
             when = self.points.times[part]
             for i, log in enumerate(logs):
                 t, y, start, size = _in_units(one, i)
                 if not t.size:
-                    X[part, i] = means[i]
                     continue
                 at = np.clip((when - start[0]) / start[1], t[0], t[-1])
                 if np.isnan(log):
@@ -90,7 +87,27 @@ class Smooth:
                     value, slope = spline(at), spline.derivative()(at)
                 X[part, i] = start[2] + size * value
                 rates[part, i] = size / start[1] * slope
+        self._borrow(X, rates)
         return X, rates
+
+    def _borrow(self, X: FloatArray, rates: FloatArray) -> None:
+        """Fill in states that a recording does not have from moments of others that are alike."""
+        from scipy.spatial import cKDTree
+
+        parts = self.points.parts
+        seen = np.array([np.isfinite(one.values).any(axis=0) for one in self.series])
+        for part, mine in zip(parts, seen, strict=True):
+            for i in np.flatnonzero(~mine):
+                like = [p for p, s in zip(parts, seen, strict=True) if s[i] and s[mine].all()]
+                if not like or not mine.any():
+                    continue
+                at = np.concatenate([np.arange(p.start, p.stop) for p in like])
+                both = np.column_stack([X[:, mine], rates[:, mine]])
+                size = both[at].std(axis=0)
+                both = both / np.where(size > 0.0, size, 1.0)
+                near = cKDTree(both[at]).query(both[part], k=min(ALIKE, at.size))[1]
+                near = at[np.reshape(near, (part.stop - part.start, -1))]
+                X[part, i], rates[part, i] = X[near, i].mean(axis=1), rates[near, i].mean(axis=1)
 
 
 def _in_units(
@@ -111,12 +128,25 @@ def _spline(t: FloatArray, y: FloatArray, log: float) -> BSpline:
     return make_smoothing_spline(t, y, lam=10.0**log)
 
 
-def _halves(t: FloatArray, y: FloatArray, log: float) -> float:
-    """Mean square error with which each half of the values predicts the other."""
-    total = 0.0
-    for k in (0, 1):
-        # half the values weigh half as much against smoothness
-        spline = _spline(t[k::2], y[k::2], log - np.log10(2.0))
-        inside = slice(1 - k, None, 2)
-        total += float(np.sum((spline(t[inside]) - y[inside]) ** 2))
-    return total / t.size
+def _smoothness(t: FloatArray, y: FloatArray) -> tuple[float, float]:
+    """Return the smoothness that predicts best, maybe of two minima, and its mean square error."""
+    errors = np.array([_predicted(t, y, log) for log in LOGS])
+    k = int(errors.argmin())
+    if not 0 < k < len(LOGS) - 1:
+        return float(LOGS[k]), float(errors[k])
+    # the lowest point of a parabola through three
+    left, here, right = np.log(np.maximum(errors[k - 1 : k + 2], 1e-300))
+    curvature = left - 2.0 * here + right
+    shift = 0.5 * (left - right) / curvature if curvature > 0.0 else 0.0
+    return float(LOGS[k] + shift), float(errors[k])
+
+
+def _predicted(t: FloatArray, y: FloatArray, log: float) -> float:
+    """Mean square error with which the other values predict each."""
+    errors, place = [], np.arange(t.size) % FOLDS
+    # fewer values weigh less against smoothness
+    log += np.log10(1.0 - 1.0 / FOLDS)
+    for k in range(FOLDS if t.size < MANY else ENOUGH):
+        out = place == k
+        errors.append(_spline(t[~out], y[~out], log)(t[out]) - y[out])
+    return float(np.mean(np.concatenate(errors) ** 2))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -12,14 +12,11 @@ from symda.checks import integer, number
 from symda.declare.library import Library
 from symda.derive.terms import term_functions
 from symda.errors import DataError
-from symda.learn.candidates import chosen_library, filled
+from symda.learn.candidates import check_independent, chosen_library, filled
 from symda.learn.field import Evaluated, Field
 from symda.learn.learner import ModelLearner
-from symda.learn.series import Recordings, Times, as_series
+from symda.learn.series import Series
 from symda.types import BoolArray, FloatArray
-
-#: Columns whose smallest singular value, as a share of the largest, is below are dependent.
-DEPENDENT = 1e-9
 
 
 class _Regression(ModelLearner):
@@ -65,37 +62,15 @@ class SparseRegression(_Regression):
 
     name = "SR"
 
-    def fit(self, data: Recordings, t: Times = None) -> Self:
-        """Learn from recordings.
-
-        Parameters
-        ----------
-        data : array (T, D), list of them, or observations
-            Of all states, nan at gaps.
-        t : float, (T,), or a list of them
-            With arrays: the step, or the times.
-
-        Returns
-        -------
-        Self
-
-        Raises
-        ------
-        DataError
-            If a state is never measured, there are fewer equations than candidate terms, or terms
-            are linearly dependent at the data.
-        OptionError
-            If an option is invalid.
-        """
-        where = f"{type(self).__name__}.fit"
+    def learn(self, series: Sequence[Series], names: Sequence[str], where: str) -> None:
+        """See `Learner.fit`."""
         threshold = number(self.threshold, f"{where}: threshold", kind="non-negative")
         smooth = integer(self.smooth, f"{where}: smooth", least=0)
-        series, names = as_series(data, t, where)
         library, columns = chosen_library(self.library, self.degree, names, where)
         functions = term_functions(library)
         terms = Evaluated(functions["terms_and_slopes"])
         known = Evaluated(functions["known_and_slopes"])
-        rows, rates = [], []
+        rows, rates, states = [], [], []
         for one in series:
             times, values = filled(one, names, where)
             if smooth:
@@ -108,14 +83,13 @@ class SparseRegression(_Regression):
             left, right = self._equations(times, values[:, columns], terms, known)
             rows.append(left)
             rates.append(right)
+            states.append(values[:, columns])
+        table = np.concatenate(rows)
+        _check(library, table, np.concatenate(states), where)
         allowed = np.array([[c is not None for c in row] for row in library.coefficients])
-        labels = [str(term) for term in library.terms]
-        self.coefficients = thresholded(
-            np.concatenate(rows), np.concatenate(rates), allowed, threshold, labels, where
-        )
+        self.coefficients = thresholded(table, np.concatenate(rates), allowed, threshold)
         self.candidates = library
         self._field = Field(library.fitted(self.coefficients))
-        return self
 
     def _equations(
         self, times: FloatArray, values: FloatArray, terms: Evaluated, known: Evaluated
@@ -170,31 +144,26 @@ class WeakSparseRegression(SparseRegression):
         return integral(phi, terms(values)), -integral(slope, values) - integral(phi, known(values))
 
 
-def thresholded(
-    terms: FloatArray,
-    rates: FloatArray,
-    allowed: BoolArray,
-    threshold: float,
-    labels: list[str],
-    where: str,
-) -> FloatArray:
-    """Return coefficients (D, T) of terms (R, T) that make rates (R, D), 0 for those left out.
-
-    Raises
-    ------
-    DataError
-        If there are fewer equations than terms, or terms are linearly dependent.
-    """
+def _check(library: Library, terms: FloatArray, X: FloatArray, where: str) -> None:
     R, T = terms.shape
     if R < T:
         raise DataError(
             f"{where}: the data give {R} equations for {T} candidate terms; measure longer, or "
             "pass a smaller library."
         )
-    size = np.sqrt(np.mean(terms**2, axis=0))
-    if not np.isfinite(size).all():
-        strange = labels[int(np.flatnonzero(~np.isfinite(size))[0])]
+    fine = np.isfinite(terms).all(axis=0)
+    if not fine.all():
+        strange = library.terms[int(np.flatnonzero(~fine)[0])]
         raise DataError(f"{where}: the term {strange} has no value at some of the data.")
+    check_independent(library, terms, X, where)
+
+
+def thresholded(
+    terms: FloatArray, rates: FloatArray, allowed: BoolArray, threshold: float
+) -> FloatArray:
+    """Return coefficients (D, T) of terms (R, T) that make rates (R, D), 0 for those left out."""
+    R, T = terms.shape
+    size = np.sqrt(np.mean(terms**2, axis=0))
     size[size == 0.0] = 1.0
     # the triangle has the same normal equations as the table
     triangle = np.linalg.qr(np.column_stack([terms / size, rates]), mode="r") / np.sqrt(R)
@@ -202,7 +171,6 @@ def thresholded(
     for i, mine in enumerate(allowed):
         kept = np.flatnonzero(mine)
         table, goal = triangle[:, :T], triangle[:, T + i]
-        check_independent(table[:, kept], [labels[j] for j in kept], where)
         whole = None
         while kept.size:
             c = np.linalg.lstsq(table[:, kept], goal, rcond=None)[0]
@@ -214,20 +182,6 @@ def thresholded(
                 break
             kept = kept[counts]
     return found
-
-
-def check_independent(table: FloatArray, labels: list[str], where: str) -> None:
-    """Raise `DataError` if columns (R, T), of comparable size, depend on each other."""
-    if not labels:
-        return
-    sizes, directions = np.linalg.svd(table)[1:]
-    if sizes[-1] <= DEPENDENT * sizes[0]:
-        share = np.abs(directions[-1])
-        named = [one for one, s in zip(labels, share, strict=True) if s > 1e-3 * share.max()]
-        raise DataError(
-            f"{where}: the terms {', '.join(named)} are linearly dependent at the data; leave one "
-            "of them out of the library."
-        )
 
 
 def _smoothed(times: FloatArray, values: FloatArray, width: int) -> tuple[FloatArray, FloatArray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, combinations, product
 
@@ -137,6 +137,19 @@ class Prices:
             gain = -0.5 * pull**2 / stiffness + 0.5 * np.log(stiffness)
         found[R] = np.where(stiffness > 1e-12 * np.diag(F)[R], gain + self._unit[R], np.inf)
         return found
+
+    def instead(self, support: BoolArray) -> Iterator[BoolArray]:
+        """Yield the best supports without each of the coefficients, however many change sides.
+
+        Where there are many coefficients there are none.
+        """
+        if support.size > PAIRS:
+            return
+        rows, columns = np.nonzero(self.profile.free)
+        for k in np.flatnonzero(support):
+            cost, without = self.cost.copy(), support.copy()
+            cost[rows[k], columns[k]], without[k] = np.inf, False
+            yield replace(self, cost=cost).best(without)
 
     def neighbours(self, support: BoolArray) -> Iterator[BoolArray]:
         """Yield supports in which one or two coefficients change sides.

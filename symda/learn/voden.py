@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Self
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from symda.learn.candidates import chosen_field, filled
 from symda.learn.field import Field
 from symda.learn.learner import ModelLearner
 from symda.learn.points import make_points
-from symda.learn.series import Recordings, Series, Times, as_series
+from symda.learn.series import Series
 from symda.learn.smooth import Smooth
 from symda.learn.training import AlternatingFit, TrainingOptions
 from symda.types import BoolArray, FloatArray
@@ -103,35 +102,12 @@ class VODEN(_Inferred):
 
     name = "VODEN"
 
-    def fit(self, data: Recordings, t: Times = None) -> Self:
-        """Learn from recordings.
-
-        Parameters
-        ----------
-        data : array (T, D), list of them, or observations
-            Of all states, nan at gaps.
-        t : float, (T,), or a list of them
-            With arrays: the step, or the times.
-
-        Returns
-        -------
-        Self
-
-        Raises
-        ------
-        DataError
-            If a state is never measured, or a recording is too short for a sequence.
-        OptionError
-            If an option is invalid, or PyTorch is not installed.
-        SolveError
-            If the losses are no longer finite.
-        """
-        where = "VODEN.fit"
+    def learn(self, series: Sequence[Series], names: Sequence[str], where: str) -> None:
+        """See `Learner.fit`."""
         torch = package("torch", where, "learn")
         options = self._options(where)
         epochs = integer(self.epochs, f"{where}: epochs")
         seed = integer(self.seed, f"{where}: seed", least=0)
-        series, names = as_series(data, t, where)
         model = chosen_field(self.form, None, self.degree, names, where)[0]
         D = len(names)
         points = make_points(series, np.ones(D), None, where)
@@ -159,7 +135,6 @@ class VODEN(_Inferred):
         self.parameters = dict(zip((p.name for p in model.parameters), theta.tolist(), strict=True))
         found = with_numbers(model, self.parameters)
         self._field = Field(in_units(found, centre.tolist(), size.tolist(), time, expand=True))
-        return self
 
     def _options(self, where: str) -> TrainingOptions:
         whole = {
