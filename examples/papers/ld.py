@@ -80,13 +80,13 @@ def judged(method: str, kind: str, variance: float, seed: int) -> dict[str, obje
     keep = np.isfinite(y).any(axis=1)
     seen = sd.Observations(H * np.flatnonzero(keep), y[keep], variance=max(variance, NONE))
     began = time.process_time()
+    truth = sd.learn.with_numbers(sd.models.lorenz63(), sd.models.LORENZ63)
     try:
         fit = fitted(method, seen, seed)
+        row["seconds"] = time.process_time() - began
+        score = sd.learn.score(fit, clean(seed + 1000), t=H, truth=truth, exponent=0.9056)
     except sd.SymdaError as error:
         return row | {"failed": str(error).splitlines()[0]}
-    row["seconds"] = time.process_time() - began
-    truth = sd.learn.with_numbers(sd.models.lorenz63(), sd.models.LORENZ63)
-    score = sd.learn.score(fit, clean(seed + 1000), t=H, truth=truth, exponent=0.9056)
     return row | score.table | {"exact": score.exact}
 
 
