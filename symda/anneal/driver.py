@@ -306,6 +306,9 @@ def _adaptive(
             if left is not None and left <= 0.0 and campaign.results:
                 campaign.reason = f"time limit of {settings.time_limit:g} s reached"
                 break
+            share = None if limit is None or one.share >= 1.0 else one.share * limit
+            if share is not None:
+                left = share if left is None else min(left, share)
             strategy, size = one.kind.strategy, len(one.paths)
             workers, own = _workers_of(one.job, settings, strategy, size, 1)
             name, count = workers.name, workers.count * own.workers
@@ -325,7 +328,8 @@ def _adaptive(
                 done=_done(reporter, 1),
             ).run()
             results = _complete(own, tasks, outcome, pooled=strategy.pooled)
-            campaign.take(one, {result.path: result for result in results})
+            cut = share is not None and time.monotonic() - began - spent >= share
+            campaign.take(one, {result.path: result for result in results}, cut=cut)
             interrupted = outcome.interrupted
             if interrupted:
                 campaign.reason = "interrupted"
