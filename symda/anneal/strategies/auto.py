@@ -89,9 +89,11 @@ class Auto:
 
     Rounds of 16 starts: uniform and constant ones, windows, nudged ones, nudged windows, a
     population, and the lowest path with a stretch of it moved; where the model can be integrated
-    also shooting and simulated starts, first where little is measured. The kind that has had least
-    work is next, and one that has met the lowest level gets four times as much. Paths that are far
-    above the lowest level climb no further, where the noise is Gaussian with known variances.
+    also shooting and simulated starts, first where little is measured, and with known noise shots
+    in windows that grow. What has its first round before these has a twentieth of the time limit
+    for it, or it comes again after them. The kind that has had least work is next, and one that has
+    met the lowest level gets four times as much. Paths that are far above the lowest level climb no
+    further, where the noise is Gaussian with known variances.
 
     The run ends when the lowest level was met `met` times, or three times as often in the upper
     quarter of what the noise lets expect, by two kinds at least or after every kind had its turn,

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from symda.observe import Problem
     from symda.solve import Solution, Strong
 
-#: The first window holds at least so many data for each fitted quantity, and observation times.
-DATA, TIMES = 2.0, 6
+#: The first window holds at least so many data for each fitted quantity, in turn, and observation
+#: times: a few may say too little, and many make too many minima.
+DATA, TIMES = (4.0, 2.0, 8.0), 6
 #: It grows by this share of itself; by half of that where a fit is lost, which is tried so often.
 GROWTH, HALVED = 0.3, 12
 #: After an extension that was fitted the next is so much longer, up to `GROWTH`.
@@ -34,7 +35,7 @@ SDS, UNITS = 3.0, 5.0
 #: What is so many times above that after some iterations is given up.
 HOPELESS = 20.0
 #: Draws of a first window for one path, until one grows to the end.
-TRIES = 5
+TRIES = 6
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ class Grown:
         own = [n for n in ends_of(problem) if n > 0]
         each = problem.data_count / max(len(own), 1)
         self._ends = sorted({*own, problem.N})
-        self._first = min(max(math.ceil(DATA * problem.fitted / each), TIMES), len(own)) - 1
+        self._lengths = [
+            min(max(math.ceil(data * problem.fitted / each), TIMES), len(own)) - 1 for data in DATA
+        ]
         self.iterations = 0.0  #: Of full windows: one in a tenth of the data costs a tenth.
         self.farthest = 0  #: Steps of the longest window that was fitted.
 
@@ -100,7 +103,7 @@ class Grown:
 
     def path(self, k: int, turn: int) -> Solution | None:
         """Return a solution through all data, None if none was reached from this start."""
-        at, last = self._first, len(self._ends) - 1
+        at, last = self._lengths[(k + turn) % len(self._lengths)], len(self._ends) - 1
         problem, strong = self._window(at)
         draw = Draw(problem, self.job.seed, k, turn, flow=lambda: strong)
         try:
