@@ -99,3 +99,38 @@ def test_windows_that_grow_lead_to_what_shots_miss(monkeypatch):
     # what did not grow says how far it came
     lost = np.isnan(grown.levels.values[:, -1])
     assert all("first windows grew" in str(m) for m in grown.dataset["message"].values[lost])
+
+
+@pytest.mark.compiled
+def test_without_gaps_the_gradient_is_that_of_the_whole_solution():
+    """Of two experiments with a dose, a parameter of their own and first values that are tied."""
+    x, y = sd.states("x y", start=(-2.0, 2.0))
+    a = sd.parameter("a", start=(0.5, 1.5), prior=sd.Normal(1.0, 0.5))
+    b = sd.parameter("b", per="experiment", start=(0.1, 0.5))
+    c, u = sd.parameter("c", start=(-1.0, 1.0)), sd.forcing("u")
+    model = sd.Model({x: a * y - x**3 / 9 + u, y: -x - b * y})
+    action = sd.Action(model, [x], initial={y: 2 * c})
+    rng, times = np.random.default_rng(3), np.linspace(0.0, 3.0, 7)
+    data = [
+        sd.Observations(
+            times, rng.normal(size=7), variance=0.2, forcing={"u": sd.Pulses([dose], [0.5])}
+        )
+        for dose in (1.0, 1.7)
+    ]
+    problem = action.bind(data)
+    at = pieces(action, problem)
+    v = rng.uniform(0.3, 0.9, at.places.size)
+    path, _, _, why = at._lead(v, every=True)
+    nodes = [
+        path[segment.own_points][points[at._breaks(len(points))[1:-1]]]
+        for segment, (_, points) in zip(problem.segments, at._courses, strict=True)
+    ]
+    here, linear = at._run(v, nodes, slopes=True)
+    assert why == "" and max(np.abs(gaps).max() for gaps in here.gaps) < 1e-7
+    _, gradient = at._at.value_and_gradient(here.path, here.theta, 0.0)
+    np.testing.assert_allclose(linear.slopes.T @ gradient, at.gradient(v), rtol=1e-5, atol=1e-7)
+    # and a solution is what it leads to from beside one
+    mended = at.mended(path + 0.05 * rng.standard_normal(path.shape), here.theta)
+    assert mended is not None
+    found, shot = at.minimise(*mended), at.minimise(path, here.theta)
+    assert found.action == pytest.approx(shot.action, abs=1e-4)
