@@ -266,6 +266,7 @@ def _adaptive(
     campaign = Campaign(auto, job, kinds, expected_band(job.problem), settings.most)
     name, count, interrupted = "", 1, False
     off: bool | None = None
+    apart = 0.0  # seconds of rounds that were cut, and of the first shots in windows
 
     def found() -> Found:
         numbers = sorted(campaign.results)
@@ -293,7 +294,7 @@ def _adaptive(
     try:
         for one in campaign.rounds():
             spent = time.monotonic() - began
-            late = limit is not None and spent > LOOK * limit
+            late = limit is not None and spent - apart > LOOK * limit
             if late and off is None and campaign.wanting():
                 off = asked()
                 if interrupted:
@@ -328,7 +329,9 @@ def _adaptive(
                 done=_done(reporter, 1),
             ).run()
             results = _complete(own, tasks, outcome, pooled=strategy.pooled)
-            cut = share is not None and time.monotonic() - began - spent >= share
+            took = time.monotonic() - began - spent
+            cut = share is not None and took >= share
+            apart += took * (cut or (share is not None and one.kind.rare))
             campaign.take(one, {result.path: result for result in results}, cut=cut)
             interrupted = outcome.interrupted
             if interrupted:

@@ -37,7 +37,7 @@ HIGH, SHAKEN = 1e3, 1e2
 #: Of so many solutions the best is one to shoot from, and of so many in a first window.
 BEST, FEW = 100, 20
 #: Shares of the time limit: of the first rounds before shots in windows, and of theirs.
-BRIEF, LONG = 0.05, 0.15
+BRIEF, LONG = 0.05, 0.1
 #: An iteration of shooting counts as so many of Newton's.
 SHOT = 10.0
 #: Where little is measured: rounds of shooting before the run may end, and before other kinds have
@@ -417,12 +417,12 @@ def kinds_of(
     ladders = [Kind("uniform", uniform, FullWindow())]
     if (problem.direct < 0).any() or np.unique(problem.direct).size < int(problem.ruled.sum()):
         ladders.append(Kind("constant", starts["constant"], FullWindow()))
+    if windows:
+        ladders.append(Kind("windows", uniform, Window()))
     known = expected_band(problem) is not None
     if job.flow is not None and shoots and known:
         grown = Simulated(best_of=FEW)
         ladders.append(Kind("shooting windows", grown, ShootingWindow(), rare=True, share=LONG))
-    if windows:
-        ladders.append(Kind("windows", uniform, Window()))
     if (problem.rm > 0.0).sum(axis=0).max(initial=0) > 1:
         ladders.append(Kind("nudged", nudged, FullWindow()))
         if windows:
