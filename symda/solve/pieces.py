@@ -74,8 +74,8 @@ class Pieces(Strong):
             path[segment.own_points][points[self._breaks(len(points))[1:-1]]].copy()
             for segment, (_, points) in zip(p.segments, self._courses, strict=True)
         ]
-        radius, weight = FIRST, 0.0
-        for _ in range(ITERATIONS):
+        radius, weight, iterations = FIRST, 0.0, 0
+        while True:
             if deadline is not None and time.time() >= deadline:
                 return None
             expanded = self._expand_pieces(v, nodes)
@@ -95,8 +95,13 @@ class Pieces(Strong):
                 return None
             apart = self._apart(here)
             left = self._lowers(point, self._step(v, point, FIRST))
-            if self._widest(here) <= CLOSED and left <= LEFT * p.measurement_scale:
+            # what is left to gain without gaps a single solution gains as well
+            enough = left <= LEFT * p.measurement_scale or iterations >= ITERATIONS
+            if self._widest(here) <= CLOSED and enough:
                 return here.path, here.theta
+            if iterations >= ITERATIONS:
+                return None
+            iterations += 1
             moved = False
             while not moved and radius > LEAST:
                 step = self._step(v, point, radius)
@@ -122,8 +127,7 @@ class Pieces(Strong):
                 else:
                     radius *= 0.1
             if not moved:
-                return None
-        return None
+                return (here.path, here.theta) if self._widest(here) <= CLOSED else None
 
     def _moved(
         self,
