@@ -156,7 +156,8 @@ class Strong:
         v = x[self.places]
         here, why = self._expand(v)
         iterations, decrement, message, crept = 0, np.nan, why, False
-        radius, actions = FIRST, []
+        radius = FIRST
+        actions: list[float] = []
         while here is not None:
             decrement = self._lowers(here, self._step(v, here, NEAR))
             gained = actions[-PACE] - here.action if iterations >= PACE else np.inf
