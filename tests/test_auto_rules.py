@@ -122,6 +122,22 @@ def test_above_the_band_it_goes_on_and_says_so(job):
     assert "not for want of starts" in at.reason
 
 
+def test_a_kind_that_takes_long_has_its_turn_after_shots_in_windows(job):
+    rare = replace(KINDS[1], name="shots", rare=True, share=0.15)
+    at = Campaign(sd.Auto(3), job, [replace(KINDS[0], share=0.05), rare], (50.0, 150.0), 1000)
+    names, shares = [], []
+    for one in at.rounds():
+        names.append(one.kind.name)
+        shares.append(one.share)
+        # what was cut led nowhere so far, and nor did the shots: both may have further turns
+        level = 100.0 if len(names) > 2 else None
+        found = {k: ended(job, k, level) for k in one.paths}
+        at.take(one, found, cut=len(names) == 1)
+    assert names == ["one", "shots", "one"] and shares == [0.05, 0.15, 1.0]
+    assert at.reason.startswith("the lowest level was met 16 times")
+    assert all(np.isfinite(work) for work in at._work.values())
+
+
 def test_without_a_band_every_kind_has_its_turn(job):
     at = campaign(job, band=None)
     assert play(at, {"one": [100.0] * 16, "two": [100.0] * 16}) == ["one", "two"]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
+import xarray as xr
 
 import symda as sd
 from symda.analyse import assessment
+from symda.analyse.rivals import unfinished
+from symda.status import Status
 
 QUIET = {"progress": False, "solver": "newton"}
 
@@ -56,3 +61,45 @@ def test_a_level_beside_few_hits_says_that_there_may_be_more() -> None:
     assert level.holds is None
     assert "2 levels lie within 5 of it" in level.text
     assert "at a new one with a probability of 33 %" in level.text
+
+
+def finished(level: float, errors: float, status: Status, *, gaussian: int = 1) -> xr.Dataset:
+    """Two levels that were finished; the second is the answer, 107, and the first is as given."""
+    values = {
+        "climbed": [level, 106.9],
+        "errors": [errors, 0.01],
+        "action": [299.0, 107.0],
+        "status": [status.code, Status.CONVERGED.code],
+    }
+    return xr.Dataset(
+        {f"solution_{name}": ("solution", np.array(each)) for name, each in values.items()},
+        attrs={"chosen_solution": 1, "measurement_scale": 1.0, "gaussian": gaussian},
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "errors", "status", "gaussian", "lost"),
+    [
+        (100.3, 0.01, Status.STOPPED, 1, True),
+        (100.3, 0.01, Status.FAILED, 1, True),
+        (100.3, 0.01, Status.CONVERGED, 1, False),  # its solution is another, and higher
+        (106.8, 0.01, Status.STOPPED, 1, False),  # no lower than the answer, to half a unit
+        (100.3, 40.0, Status.STOPPED, 1, False),  # far from any solution
+        (-3.0, 4.0, Status.STOPPED, 0, True),  # of a density no share says anything
+        (-3.0, 6.0, Status.STOPPED, 0, False),
+    ],
+)
+def test_a_lower_path_that_nearly_is_a_solution_but_led_to_none(
+    level: float, errors: float, status: Status, gaussian: int, lost: bool
+) -> None:
+    found = unfinished(finished(level, errors, status, gaussian=gaussian))
+    assert found == level if lost else np.isnan(found)
+
+
+def test_it_keeps_the_verdict_from_being_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = beside(6.0, 0.0)
+    assert run.verdict().consistent
+    module = sys.modules["symda.analyse.verdict"]  # the name is a function too
+    monkeypatch.setattr(module, "unfinished", lambda _: 12.5)
+    assert str(run.verdict()).startswith("not certain (level): ")
+    assert "a path at 12.5, which nearly is a solution itself, led to none" in str(run.verdict())

@@ -10,7 +10,7 @@ import numpy as np
 
 from symda.analyse.assessment import assessment
 from symda.analyse.levels import best_path, chosen_solution, climbed, last_rung, level_members
-from symda.anneal.levels import MINIMA, NEAR, unseen
+from symda.anneal.levels import HIT, MINIMA, NEAR, NEARLY, NEARLY_UNITS, unseen
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,6 +43,26 @@ def unseen_levels(dataset: xr.Dataset) -> tuple[float, int]:
     number = dataset["attempt"].values
     lowest = np.array([np.fmin.reduce(action[number == k]) for k in np.unique(number)])
     return unseen(lowest, float(dataset.attrs["measurement_scale"]))
+
+
+def unfinished(dataset: xr.Dataset) -> float:
+    """Return the lowest level below the answer that nearly is a solution, but led to none; or nan.
+
+    The answer is a solution of the equations, and so is that path but for small model errors: the
+    solution near it was not found, and is lower.
+    """
+    chosen = chosen_solution(dataset)
+    if chosen is None or "solution_errors" not in dataset:
+        return math.nan
+    level, errors, action, status = (
+        dataset[f"solution_{name}"].values for name in ("climbed", "errors", "action", "status")
+    )
+    scale = float(dataset.attrs["measurement_scale"])
+    share = NEARLY * np.abs(level)
+    if not dataset.attrs["gaussian"]:
+        share = np.full(level.shape, NEARLY_UNITS * scale)
+    lost = (status != CONVERGED) & (errors <= share) & (level < action[chosen] - HIT * scale)
+    return float(level[lost].min()) if lost.any() else math.nan
 
 
 def rivals(dataset: xr.Dataset) -> Rivals | None:

@@ -17,7 +17,7 @@ from symda.analyse.levels import (
     path_counts,
     reached,
 )
-from symda.analyse.rivals import rivals, unseen_levels
+from symda.analyse.rivals import rivals, unfinished, unseen_levels
 from symda.analyse.stiffness import FAST
 from symda.anneal.apart import apart
 from symda.anneal.levels import HIT, NEAR, RARE, STOPPED
@@ -422,6 +422,12 @@ def _beside(dataset: xr.Dataset, text: str) -> Finding:
             f"path that ends there is at a new one with a probability of {percent(share)}, and a "
             "lower one may not have been met; allow more time, or measure more"
         )
+    lost = unfinished(dataset)
+    if math.isfinite(lost):
+        text += (
+            f", but a path at {lost:.6g}, which nearly is a solution itself, led to none: there is "
+            "probably a lower one near it; allow more time"
+        )
     near = rivals(dataset)
     matter = near is not None and near.sds > SDS
     if near is not None and matter:
@@ -432,7 +438,8 @@ def _beside(dataset: xr.Dataset, text: str) -> Finding:
             f"probability and move it by {near.sds:.2g} standard deviations: error bars are those "
             "of the lowest alone"
         )
-    return Finding("level", None if share > RARE or matter else True, text)
+    open_ = share > RARE or matter or math.isfinite(lost)
+    return Finding("level", None if open_ else True, text)
 
 
 def equal_places(dataset: xr.Dataset) -> int:

@@ -73,6 +73,7 @@ OPTIONAL = {
     "kind": ("path", "U"),
     "solution_path": ("solution", "i"),
     "solution_climbed": ("solution", "f"),
+    "solution_errors": ("solution", "f"),
     "solution_place": ("solution", "i"),
     "solution_action": ("solution", "f"),
     "solution_status": ("solution", "i"),
@@ -80,8 +81,10 @@ OPTIONAL = {
     "solution_integrations": ("solution", "i"),
     "solution_seconds": ("solution", "f"),
 }
-#: Those of paths that were finished, all or none.
-SOLUTION = tuple(name for name in OPTIONAL if name.startswith("solution_"))
+#: Those of paths that were finished, all or none; what older files lack is not asked for.
+SOLUTION = tuple(
+    name for name in OPTIONAL if name.startswith("solution_") and name != "solution_errors"
+)
 KINDS = {"f": "floating-point numbers", "i": "whole numbers", "b": "truth values", "U": "text"}
 
 #: Attributes -> what they are.

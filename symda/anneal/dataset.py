@@ -145,6 +145,7 @@ def _solutions(results: Sequence[PathResult], finish: Finish) -> dict[str, objec
     every = {
         "path": np.array([places[k] for k in finish.paths]),
         "climbed": np.array(finish.climbed),
+        "errors": np.array(finish.errors),
         "place": np.array(finish.places, dtype=np.int64),
         "action": np.array([one.action for one in found]),
         "status": np.array([one.status.code for one in found], dtype=np.int8),

@@ -266,6 +266,7 @@ def _adaptive(
     campaign = Campaign(auto, job, kinds, expected_band(job.problem), settings.most)
     name, count, interrupted = "", 1, False
     off: bool | None = None
+    apart = 0.0  # seconds of rounds that were cut, and of the first shots in windows
 
     def found() -> Found:
         numbers = sorted(campaign.results)
@@ -293,7 +294,7 @@ def _adaptive(
     try:
         for one in campaign.rounds():
             spent = time.monotonic() - began
-            late = limit is not None and spent > LOOK * limit
+            late = limit is not None and spent - apart > LOOK * limit
             if late and off is None and campaign.wanting():
                 off = asked()
                 if interrupted:
@@ -306,6 +307,9 @@ def _adaptive(
             if left is not None and left <= 0.0 and campaign.results:
                 campaign.reason = f"time limit of {settings.time_limit:g} s reached"
                 break
+            share = None if limit is None or one.share >= 1.0 else one.share * limit
+            if share is not None:
+                left = share if left is None else min(left, share)
             strategy, size = one.kind.strategy, len(one.paths)
             workers, own = _workers_of(one.job, settings, strategy, size, 1)
             name, count = workers.name, workers.count * own.workers
@@ -325,7 +329,10 @@ def _adaptive(
                 done=_done(reporter, 1),
             ).run()
             results = _complete(own, tasks, outcome, pooled=strategy.pooled)
-            campaign.take(one, {result.path: result for result in results})
+            took = time.monotonic() - began - spent
+            cut = share is not None and took >= share
+            apart += took * (cut or (share is not None and one.kind.rare))
+            campaign.take(one, {result.path: result for result in results}, cut=cut)
             interrupted = outcome.interrupted
             if interrupted:
                 campaign.reason = "interrupted"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symda.anneal.levels import GAP
+from symda.anneal.levels import GAP, NEARLY, NEARLY_UNITS
 from symda.anneal.task import OF_RUNGS, Job, PathResult, workspace
 from symda.status import Status
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 LEVELS = 5
 #: Paths whose unknowns differ by less than this share of their sizes are one.
 CLOSE = 0.02
-#: A path whose model errors are a smaller share of its action is nearly a solution: one that is
-#: higher by so many units of the action was not found well.
-SHARE, UNITS = 0.05, 20.0
+#: A solution this far above a path that nearly is one, in units of the action, was not found well.
+UNITS = 20.0
+#: The solution from its first state follows a path if it is no higher by more.
+FOLLOWED = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Finish:
 
     paths: tuple[int, ...] = ()
     solutions: tuple[Solution, ...] = ()
-    climbed: tuple[float, ...] = ()  #: The level that each path had climbed to.
+    climbed: tuple[float, ...] = ()  #: The level that each path had climbed to,
+    errors: tuple[float, ...] = ()  #: and the part of it that its model errors cost.
     #: Numbers of the minima they are at, two of one valley being one; -1: none.
     places: tuple[int, ...] = ()
     chosen: int = -1  #: Place of the answer among them; -1: it is the lowest path itself.
@@ -96,8 +98,11 @@ def finish(
     def led(one: PathResult, bar: float = math.inf) -> Solution:
         if one.solution is not None and not (one.solution.crept and fresh):
             return one.solution
-        strong = workspace(job).strong(job)
-        return strong.minimise(one.states, one.theta[one.last_beta], deadline, bar=bar)
+        strong, at = workspace(job).strong(job), (one.states, one.theta[one.last_beta])
+        # else the solution from its first state goes another way, and the path would be lost
+        if not strong.value(strong.unknowns(*at)) <= one.level + FOLLOWED * scale:
+            at = strong.mended(*at, deadline) or at
+        return strong.minimise(*at, deadline, bar=bar)
 
     began = time.perf_counter()
     # a solution is no lower than the level it came from, but for what the scheme's error makes
@@ -116,7 +121,8 @@ def finish(
     many = f"{len(lowest)} levels" if len(lowest) > 1 else "the level"
     told = f"finished {many} as solutions of the equations in {seconds:.2g} s: {why}"
     climbed = tuple(one.level for one in lowest)
-    found = Finish(paths, solutions, climbed, _places(job, solutions), chosen, told)
+    errors = tuple(float(one.model_term[-1]) for one in lowest)
+    found = Finish(paths, solutions, climbed, errors, _places(job, solutions), chosen, told)
     if chosen < 0:
         return found, list(results)
     ends = dict(zip(paths, solutions, strict=True))
@@ -213,8 +219,7 @@ def _chosen(
     if found.status != Status.CONVERGED:
         said += f", though it is no minimum yet ({found.message})"
     weak = lowest[0]
-    # of a density, what its action is counted from depends on units
-    share = SHARE * abs(weak.level) if job.problem.gaussian else 0.25 * UNITS * scale
+    share = NEARLY * abs(weak.level) if job.problem.gaussian else NEARLY_UNITS * scale
     nearly = weak.model_term[-1] <= share
     whole = found.status == Status.CONVERGED
     # a shot is a solution, which going on with it lowers

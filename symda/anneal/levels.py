@@ -27,6 +27,9 @@ HIT = 0.5
 GAP = 0.01
 #: A level that is at most so far above the lowest is near it: at most e^5 times less probable.
 NEAR = 5.0
+#: A path whose model errors cost at most this share of its level nearly is a solution; of a
+#: density, whose zero depends on units, so many units of the action.
+NEARLY, NEARLY_UNITS = 0.05, 5.0
 #: Paths may end near the lowest level at one that was not met before with at most this probability.
 RARE = 0.1
 

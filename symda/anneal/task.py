@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from symda.build.abstract import Kernels, Payload
     from symda.build.flows import FlowEngine
     from symda.observe import Problem
-    from symda.solve import Climber, Judge, Minimiser, Minimum, Solution, Solver, Strong
+    from symda.solve import Climber, Judge, Minimiser, Minimum, Pieces, Solution, Solver
 
 
 #: What to do where the slope is infinite.
@@ -178,7 +178,7 @@ class Workspace(threading.local):
             self.kernels, self._make, self._make_judge = job.prepare(job)
         self._dynamics: dict[int, Dynamics] = {}
         self._judges: dict[int, Judge | None] = {}
-        self._strong: Strong | None = None
+        self._strong: Pieces | None = None
         self.minimiser(job)
 
     def minimiser(self, job: Job) -> Minimiser:
@@ -204,20 +204,24 @@ class Workspace(threading.local):
             self._judges[job.problem.N] = self._make_judge(job.problem)
         return self._judges[job.problem.N]
 
-    def strong(self, job: Job) -> Strong:
+    def strong(self, job: Job) -> Pieces:
         """Return the action of the model's own solutions; the job has a flow."""
-        from symda.build.kernels import matrices_of
-        from symda.solve import Strong
-
         if self._strong is None:
-            if job.flow is None:
-                raise OptionError(
-                    f"anneal: the start {job.start.name!r} integrates the model, and cannot: "
-                    f"{unfit(job.problem) or 'there is no flow'}. Take another start."
-                )
-            at = matrices_of(self.kernels.at(job.problem), "solution of the model's equations")
-            self._strong = Strong(at, job.flow)
+            self._strong = self.strong_of(job, job.problem)
         return self._strong
+
+    def strong_of(self, job: Job, problem: Problem) -> Pieces:
+        """Return the same of a window of the job's problem."""
+        from symda.build.kernels import matrices_of
+        from symda.solve import Pieces
+
+        if job.flow is None:
+            raise OptionError(
+                f"anneal: the start {job.start.name!r} integrates the model, and cannot: "
+                f"{unfit(job.problem) or 'there is no flow'}. Take another start."
+            )
+        at = matrices_of(self.kernels.at(problem), "solution of the model's equations")
+        return Pieces(at, job.flow)
 
     def dynamics(self, job: Job) -> Dynamics:
         """Return the forward steps of a job's problem, which may be a window of the whole."""
@@ -475,11 +479,7 @@ def dropped(result: PathResult, rung: int, bar: float) -> PathResult:
 
 def _finite(found: Minimum) -> bool:
     numbers = (found.action, found.measurement_term, found.model_term)
-    return bool(
-        np.isfinite(numbers).all()
-        and np.isfinite(found.path).all()
-        and np.isfinite(found.theta).all()
-    )
+    return all(bool(np.isfinite(one).all()) for one in (numbers, found.path, found.theta))
 
 
 def _enter_effort(result: PathResult, beta: int, found: Minimum) -> None:

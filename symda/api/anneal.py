@@ -132,6 +132,8 @@ def anneal(
         ``"population"``: the same for `paths` candidates of one attempt, with selection and
         perturbed copies; the paths of the run are its survivors. ``sd.Window(...)`` and
         ``sd.Population(...)`` take options; what is left out follows from the problem.
+        ``"shooting"``: no ladder; first states and parameters of the model's own solutions are
+        fitted. ``"shooting-window"``: these, to the first data, then to more of them.
     attempts : int
         Attempts of a population, each with `paths` candidates of its own.
     fixed : mapping of parameter to float or None

@@ -10,6 +10,7 @@ from symda.solve.lbfgs import Lbfgs
 from symda.solve.minimum import Climb, Climber, Minimiser, Minimum
 from symda.solve.newton import Newton
 from symda.solve.objective import Objective
+from symda.solve.pieces import Pieces
 from symda.solve.solver import Capability, Descent, Solver
 from symda.solve.stationary import Judge, Stationarity, on_edge, settled
 from symda.solve.strong import Solution, Strong
@@ -35,6 +36,7 @@ __all__ = [
     "Minimum",
     "Newton",
     "Objective",
+    "Pieces",
     "Solution",
     "Solver",
     "Stationarity",

@@ -32,6 +32,9 @@ SMALL = 0.01
 #: It is a minimum if a Newton step of at most this length, in units of the unknowns' sizes, would
 #: lower the action by less, in its own units: what is flat further on is no slope.
 NEAR, LEFT = 1.0, 1e-5
+#: Also if it would lower it by less than the first, and `PACE` iterations did so by less than the
+#: second: unstable equations enlarge what integration and rounding leave.
+SLIGHT, STILL = 1e-2, 1e-3
 #: Longest step at first, and that below which there is none, in units of the unknowns' sizes.
 FIRST, LEAST = 1.0, 1e-12
 #: A curvature of this share of one over the square of an unknown's size is none.
@@ -155,10 +158,13 @@ class Strong:
         v = x[self.places]
         here, why = self._expand(v)
         iterations, decrement, message, crept = 0, np.nan, why, False
-        radius, actions = FIRST, []
+        radius = FIRST
+        actions: list[float] = []
         while here is not None:
             decrement = self._lowers(here, self._step(v, here, NEAR))
-            if decrement <= LEFT * p.measurement_scale:
+            gained = actions[-PACE] - here.action if iterations >= PACE else np.inf
+            still = gained <= STILL * p.measurement_scale
+            if decrement <= (SLIGHT if still else LEFT) * p.measurement_scale:
                 message = ""
                 break
             if iterations >= ITERATIONS or radius < LEAST:

@@ -6,15 +6,25 @@ from symda.anneal.strategies.auto import Auto
 from symda.anneal.strategies.full_window import FullWindow
 from symda.anneal.strategies.population import Population
 from symda.anneal.strategies.shooting import Shooting
+from symda.anneal.strategies.shooting_window import ShootingWindow
 from symda.anneal.strategies.strategy import Strategy
 from symda.anneal.strategies.window import Window
 from symda.registry import Registry
 
 STRATEGIES: Registry[Strategy | Auto] = Registry(
     "strategy",
-    [Auto(), FullWindow(), Window(), Population(), Shooting()],
+    [Auto(), FullWindow(), Window(), Population(), Shooting(), ShootingWindow()],
     of=(Strategy, Auto),
     own="one with options, such as sd.Window(samples=20)",
 )
 
-__all__ = ["STRATEGIES", "Auto", "FullWindow", "Population", "Shooting", "Strategy", "Window"]
+__all__ = [
+    "STRATEGIES",
+    "Auto",
+    "FullWindow",
+    "Population",
+    "Shooting",
+    "ShootingWindow",
+    "Strategy",
+    "Window",
+]

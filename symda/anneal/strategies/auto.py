@@ -14,6 +14,7 @@ from symda.anneal.starts import Shaken, Simulated
 from symda.anneal.strategies.full_window import FullWindow
 from symda.anneal.strategies.population import Population
 from symda.anneal.strategies.shooting import Shooting
+from symda.anneal.strategies.shooting_window import ShootingWindow
 from symda.anneal.strategies.strategy import Strategy
 from symda.anneal.strategies.window import Window
 from symda.checks import integer
@@ -33,8 +34,10 @@ FAVOUR = 4.0
 #: Where simulated paths begin: a model error as large as the state's spread costs so much; and
 #: where shaken ones do.
 HIGH, SHAKEN = 1e3, 1e2
-#: Of so many solutions the best is one to shoot from.
-BEST = 100
+#: Of so many solutions the best is one to shoot from, and of so many in a first window.
+BEST, FEW = 100, 20
+#: Shares of the time limit: of the first rounds before shots in windows, and of theirs.
+BRIEF, LONG = 0.05, 0.1
 #: An iteration of shooting counts as so many of Newton's.
 SHOT = 10.0
 #: Where little is measured: rounds of shooting before the run may end, and before other kinds have
@@ -65,6 +68,9 @@ class Kind:
     once: int = 0  #: It has so many starts and no further ones, if not 0.
     #: Whether it starts from the lowest path that was found, so that a round is one attempt.
     beside: bool = False
+    rare: bool = False  #: Whether a round in vain is no reason to have no further one.
+    #: Share of the time limit that its first round may take: what is not done then comes later.
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class Round:
     kind: Kind
     job: Job
     paths: tuple[int, ...]
+    share: float = 1.0  #: Of the time limit, which it may take.
 
 
 @dataclass(frozen=True)
@@ -82,9 +89,11 @@ class Auto:
 
     Rounds of 16 starts: uniform and constant ones, windows, nudged ones, nudged windows, a
     population, and the lowest path with a stretch of it moved; where the model can be integrated
-    also shooting and simulated starts, first where little is measured. The kind that has had least
-    work is next, and one that has met the lowest level gets four times as much. Paths that are far
-    above the lowest level climb no further, where the noise is Gaussian with known variances.
+    also shooting and simulated starts, first where little is measured, and with known noise shots
+    in windows that grow. What has its first round before these has a twentieth of the time limit
+    for it, or it comes again after them. The kind that has had least work is next, and one that has
+    met the lowest level gets four times as much. Paths that are far above the lowest level climb no
+    further, where the noise is Gaussian with known variances.
 
     The run ends when the lowest level was met `met` times, or three times as often in the upper
     quarter of what the noise lets expect, by two kinds at least or after every kind had its turn,
@@ -176,10 +185,10 @@ class Campaign:
             if kind.beside and lowest is not None:
                 start = Shaken(lowest.states, lowest.theta[lowest.last_beta])
             job = replace(self.job, start=start, rungs=rungs, bar=self._bar(), hurry=True)
-            yield Round(kind, job, paths)
+            yield Round(kind, job, paths, 1.0 if kind.name in self._work else kind.share)
 
-    def take(self, one: Round, found: Mapping[int, PathResult]) -> None:
-        """Enter what a round found."""
+    def take(self, one: Round, found: Mapping[int, PathResult], *, cut: bool = False) -> None:
+        """Enter what a round found; `cut`: its share of the time was over before it was."""
         before = min(self.levels.values(), default=math.inf)
         for k, result in found.items():
             self.results[k] = result
@@ -189,10 +198,14 @@ class Campaign:
             self.named[k] = one.kind.name
         shot = SHOT if isinstance(one.kind.strategy, Shooting) else 1.0
         work = shot * float(sum(result.iterations.sum() for result in found.values()))
-        self._turns[one.kind.name] = self._turns.get(one.kind.name, 0) + 1
+        if cut and not one.kind.rare:
+            self._put_off(one.kind)
+        else:
+            self._turns[one.kind.name] = self._turns.get(one.kind.name, 0) + 1
         spent = self._work.get(one.kind.name, 0.0)
         self._work[one.kind.name] = spent + max(work, float(len(one.paths)))
-        if one.kind.once or not any(r.last_beta >= 0 for r in found.values()):
+        vain = not (one.kind.rare or cut) and not any(r.last_beta >= 0 for r in found.values())
+        if one.kind.once or vain:
             self._work[one.kind.name] = math.inf
         scale = self.job.problem.measurement_scale
         if one.kind.beside and min(self.levels.values()) >= before - GAP * scale:
@@ -201,6 +214,12 @@ class Campaign:
         self._look = bool(self.reason) and self._started < self.most and self._unlooked()
         if self._look:
             self.reason = ""
+
+    def _put_off(self, kind: Kind) -> None:
+        """Let a kind that takes long have its first turn after shots in windows had theirs."""
+        kinds = [other for other in self.kinds if other.name != kind.name]
+        after = next(i for i, other in enumerate(kinds) if other.rare) + 1
+        self.kinds = [*kinds[:after], kind, *kinds[after:]]
 
     @property
     def levels(self) -> dict[int, float]:
@@ -400,12 +419,16 @@ def kinds_of(
         ladders.append(Kind("constant", starts["constant"], FullWindow()))
     if windows:
         ladders.append(Kind("windows", uniform, Window()))
+    known = expected_band(problem) is not None
+    if job.flow is not None and shoots and known:
+        grown = Simulated(best_of=FEW)
+        ladders.append(Kind("shooting windows", grown, ShootingWindow(), rare=True, share=LONG))
     if (problem.rm > 0.0).sum(axis=0).max(initial=0) > 1:
         ladders.append(Kind("nudged", nudged, FullWindow()))
         if windows:
             ladders.append(Kind("nudged windows", nudged, Window()))
     few = problem.data_count < SPARSE * problem.M * int(problem.ruled.sum())
-    sparse, known = few and earlier is None, expected_band(problem) is not None
+    sparse = few and earlier is None
     solutions = []
     if job.flow is not None:
         solutions = [Kind("simulated", Simulated(), FullWindow(), _high(job))]
@@ -413,6 +436,9 @@ def kinds_of(
             one = Kind("shooting", Simulated(best_of=BEST), Shooting())
             turns = ALONE if known else TURNS
             solutions.insert(0, replace(one, turns=turns, needed=TURNS) if sparse else one)
+    shots = next((i for i, kind in enumerate(ladders) if kind.rare), 0)
+    if not sparse:
+        ladders[:shots] = [replace(kind, share=BRIEF) for kind in ladders[:shots]]
     kinds = [*solutions, *ladders] if sparse else [*ladders, *solutions]
     if not sparse:
         first = _high(job, SHAKEN)

@@ -15,7 +15,6 @@ from symda.status import Status
 
 if TYPE_CHECKING:
     from symda.anneal.group import Halt
-    from symda.anneal.starts import Point
 
 
 @dataclass(frozen=True)
@@ -47,21 +46,21 @@ class Shooting:
         def fit(k: int) -> PathResult:
             if deadline is not None and time.time() >= deadline:
                 return not_run(job, k, "the time limit was reached before it started")
-            starts, failed = first_points(job, [k])
-            return _fitted(job, k, starts[k], deadline, halt) if starts else failed[0]
+            return self._fit(job, k, deadline, halt)
 
         if job.workers == 1 or len(paths) == 1:
             return [fit(k) for k in paths]
         with ThreadPoolExecutor(job.workers) as pool:
             return list(pool.map(fit, paths))
 
-
-def _fitted(
-    job: Job, k: int, start: Point, deadline: float | None, halt: Halt | None
-) -> PathResult:
-    """Fit one path; of the ladder it has the last rung, as one that was finished has."""
-    # no bar: a shot that finds the way down late is still far above it after tens of iterations
-    found = workspace(job).strong(job).minimise(*start, deadline, halt, patient=False)
-    if found.status != Status.FAILED:
-        return ended(job, blank(job, k), found)
-    return not_run(job, k, found.message, failed=True)
+    def _fit(self, job: Job, k: int, deadline: float | None, halt: Halt | None) -> PathResult:
+        """Fit one path; of the ladder it has the last rung, as one that was finished has."""
+        starts, failed = first_points(job, [k])
+        if not starts:
+            return failed[0]
+        strong = workspace(job).strong(job)
+        # no bar: a shot that finds the way down late is still far above it after tens of iterations
+        found = strong.minimise(*starts[k], deadline, halt, patient=False)
+        if found.status != Status.FAILED:
+            return ended(job, blank(job, k), found)
+        return not_run(job, k, found.message, failed=True)

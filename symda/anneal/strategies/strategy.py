@@ -119,7 +119,7 @@ class Growing:
 
     def plan(self, problem: Problem, rf: FloatArray) -> Plan:
         """Return the windows of a problem and the rung of the ladder (B, D) they grow at."""
-        ends = _ends(problem)
+        ends = ends_of(problem)
         count = len(ends)
         numbers = problem.D * len(problem.segments) + int(problem.free.sum())
         each = max(problem.data_count / max(count, 1), 1.0)
@@ -144,8 +144,8 @@ class Growing:
         return int(np.argmin(np.abs(heights - wanted)))
 
 
-def _ends(problem: Problem) -> list[int]:
-    """For each observation time the steps a window needs to hold it, in ascending order."""
+def ends_of(problem: Problem) -> list[int]:
+    """Return for each observation time the steps a window needs to hold it, in ascending order."""
     seen = np.asarray((problem.rm > 0.0).any(axis=1))
     ends: list[int] = []
     for segment in problem.segments:
