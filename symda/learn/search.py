@@ -15,6 +15,8 @@ from symda.types import BoolArray, FloatArray
 
 #: Rungs: rf = 2^b in units of the noise, b up to the last.
 FACTOR, LAST = 2.0, 24
+#: Rung from which on every second one is enough while terms stay as they are.
+SETTLED = 8
 #: Rungs at which a changed support is fitted again, and those at which changes are priced.
 AGAIN, PRICED = (12, 16, 20, 24), (24, 12)
 #: Most rounds of leaving out on a rung, and of changes; changes that are fitted in each.
@@ -54,9 +56,16 @@ class Search:
     def climb(self, X: FloatArray, C: FloatArray, first: int) -> Found:
         """Raise rf from a start and a first rung, and leave out what the data do not support."""
         at, free = self.joint.place(X, C, FACTOR**first), self.allowed
-        for b in range(first, LAST + 1):
+        b, stride = first, 1
+        while True:
             at = self.joint.minimise(at, FACTOR**b, free)
+            before = free
             at, free = self._leave_out(at, free, FACTOR**b)
+            if b == LAST:
+                break
+            # where terms stay as they are rungs may be further apart
+            stride = 2 if b >= SETTLED and (free == before).all() else 1
+            b = min(b + stride, LAST)
         return Found(at, free, self.evidence(at, free, FACTOR**LAST))
 
     def _leave_out(self, at: Place, free: BoolArray, rf: float) -> tuple[Place, BoolArray]:
