@@ -272,14 +272,9 @@ class Strong:
         return self.problem.unknowns.join(path, theta)[self.places]
 
     def tangent(self, v: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Integrate from unknowns v, to all points, with derivatives.
+        """Return the path (M, D) from v, theta (P,) and the path's derivatives by v, (M, D, n).
 
-        Returns
-        -------
-        path : (M, D)
-        theta : (P,)
-        tangent : (M, D, n)
-            Derivatives of the path by v; all nan where there is no solution.
+        Where there is no solution the latter are nan.
         """
         p = self.problem
         path, theta, parts, why = self._lead(v, slopes=True, every=True)

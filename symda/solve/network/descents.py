@@ -18,6 +18,8 @@ from symda.types import FloatArray
 
 #: Where so little of the first slope is left that nothing gained any more is a minimum.
 LEFT = 1e-3
+#: The same at the limit of iterations: what is left is rounding.
+ROUNDING = 1e-12
 #: SciPy's word for a search along a line that found nothing lower.
 LOST = 2
 #: A function of a vector: its value and gradient.
@@ -331,6 +333,8 @@ def _ended(
         slopes.append(float(np.sqrt(dot(GX, GX) + dot(G, G))))
     slope = slopes[1] / slopes[0] if slopes[0] > 0.0 else 0.0
     if reason in (Reason.CREEPING, Reason.STUCK) and slope <= LEFT:
+        reason = Reason.CONVERGED
+    if reason is Reason.LIMIT and slope <= ROUNDING:
         reason = Reason.CONVERGED
     terms = problem.terms(point, rf)
     return NetworkMinimum(point, terms, reason.status, reason, done, calls, slope, solver)
