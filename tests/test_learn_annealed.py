@@ -188,6 +188,7 @@ def test_residuals_that_are_not_noise_are_said() -> None:
     assert "residuals of x0 next to each other" in fit.summary()
 
 
+@pytest.mark.smoke
 def test_terms_that_make_up_for_the_steps_are_said_and_go_with_finer_steps() -> None:
     """Without noise the error of the steps is all that there is to explain."""
     data = clean(150)

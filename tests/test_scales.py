@@ -409,6 +409,7 @@ def test_equations_have_what_is_stepped(discrete: bool) -> None:
     np.testing.assert_allclose(curvature, np.array(C), atol=1e-12)
 
 
+@pytest.mark.smoke
 def test_the_example_finds_rates_in_ten_decades(tmp_path, capsys) -> None:
     script = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "scales.py"))
     action, data, run = script["estimate"]()
