@@ -51,6 +51,12 @@ def main() -> None:
     row = posterior.parameters.loc["rho"]
     assert abs((high - low) - (row["high"] - row["low"])) < 0.2 * (row["high"] - row["low"])
 
+    print(posterior.information().to_string(float_format="{:.3g}".format))
+    further = action.design(run, {"x": (x, 1.0), "y": (y, 1.0), "z": (z, 1.0)})
+    print(further.to_string(float_format="{:.3g}".format))
+    # what was measured already tells least
+    assert further.index[-1] == "x"
+
     forecast = run.forecast(new_data=later, exponent=0.906)
     print(forecast)
     forecast.plot("forecast.png")
