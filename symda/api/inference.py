@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Unpack
 
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 class Inference(Mathematics):
     """How well a run knows its answer: error bars, profiles, the model's precision."""
 
+    @abstractmethod
     def bind(self, data: Data, **grid: Unpack[GridOptions]) -> Problem:
         """Put observations on this action's grid; see `Action.bind`."""
-        raise NotImplementedError
 
     def posterior(
         self,
