@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from symda.build.course import FINE, Course
-from symda.solve.strong import FIRST, LEAST, LEFT, STEPS, TOLERANCE, Point, Strong
+from symda.solve.strong import FIRST, LEAST, LEFT, Point, Strong
 from symda.types import FloatArray, IntArray
 
 #: Pieces of an experiment, at most, and iterations.
@@ -195,16 +195,8 @@ class Pieces(Strong):
                 by_theta = Z[on_path + p.use[s]]
                 T, c = self._first_slopes(s, theta, by_theta), np.zeros(D)
             for k, (first, last) in enumerate(pairwise(breaks.tolist())):
-                found = self._engine.run(
-                    begins[k : k + 1],
-                    theta[p.use[s]][None],
-                    _cut(course, first, last),
-                    rtol=TOLERANCE,
-                    atol=TOLERANCE * self._magnitudes(),
-                    sensitivities=slopes,
-                    most_steps=STEPS,
-                )
-                self._integrations += 1
+                part = _cut(course, first, last)
+                found = self._flow(begins[k : k + 1], theta[p.use[s]], part, slopes=slopes)
                 if found.codes[0] != FINE:
                     return None
                 kept[first : last + 1] = found.states[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -114,6 +114,8 @@ class Strong:
     def __init__(self, evaluator: BlockEvaluator, engine: FlowEngine) -> None:
         self._at, self._engine = evaluator, engine
         self.problem = p = evaluator.problem
+        atol = TOLERANCE * self._magnitudes()
+        self._integrate = partial(engine.run, rtol=TOLERANCE, atol=atol, most_steps=STEPS)
         self._integrations = 0
         #: The last one that was asked for, which takes many integrations.
         self._hessians: dict[bytes, FloatArray] = {}
@@ -431,16 +433,7 @@ class Strong:
         courses = self._every if every else self._courses
         for s, (segment, (course, points)) in enumerate(zip(p.segments, courses, strict=True)):
             own = path[segment.own_points]
-            found: Flows = self._engine.run(
-                own[:1],
-                theta[p.use[s]][None],
-                course,
-                rtol=TOLERANCE,
-                atol=TOLERANCE * self._magnitudes(),
-                sensitivities=slopes,
-                most_steps=STEPS,
-            )
-            self._integrations += 1
+            found = self._flow(own[:1], theta[p.use[s]], course, slopes=slopes)
             if found.codes[0] != FINE:
                 words = ENDS.get(int(found.codes[0]), "its steps cannot be solved")
                 at = float(course.t[min(int(found.where[0]) + 1, len(course.t) - 1)])
@@ -478,6 +471,11 @@ class Strong:
         kept = columns >= 0
         rows = ((segment.first_point + points)[:, None] * D + np.arange(D)).reshape(-1)
         return rows, columns[kept], every[:, :, kept].reshape(rows.size, -1)
+
+    def _flow(self, first: FloatArray, theta: FloatArray, course: Course, *, slopes: bool) -> Flows:
+        """Integrate from a state (1, D) with an experiment's parameters (p,)."""
+        self._integrations += 1
+        return self._integrate(first, theta[None], course, sensitivities=slopes)
 
     def _magnitudes(self) -> FloatArray:
         """Return the size of each state, (D,), that absolute errors go by."""
