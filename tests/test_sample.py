@@ -187,6 +187,85 @@ def test_large_precision_agrees_with_laplace(scheme: str) -> None:
     assert found.sd.values == pytest.approx(laplace.sd.values, rel=0.35)
 
 
+def test_bounds_beside_the_most_likely_values() -> None:
+    """y = x + c with x_n+1 = x_n/2 + b: two correlated parameters, each with a bound close by."""
+    x = sd.state("x", start=(-5.0, 5.0))
+    y = 0.5 + 0.3 * np.cos(2.0 * np.arange(9.0))
+    data = sd.Observations(np.arange(9.0), np.stack([y, y + 0.1], axis=1), variance=[0.05, 2.0])
+
+    def annealed(low: tuple[float, float]) -> sd.Run:
+        b = sd.parameter("b", start=(0.5, 1.0), bounds=(low[0], 20.0))
+        c = sd.parameter("c", start=(0.5, 1.0), bounds=(low[1], 20.0))
+        model = sd.Model({x: x / 2 + b}, name="cut", discrete=True)
+        return sd.anneal(sd.Action(model, {"y": x + c, "x": x}), data, **ladder(2.0))
+
+    free = annealed((-20.0, -20.0)).posterior()
+    centre, g = free.parameters["value"].to_numpy(), free.levels[0].gaussian
+    C = g.of_parameters
+    low = centre - 0.2 * np.sqrt(np.diag(C))
+    assert abs(C[0, 1]) > 0.6 * np.sqrt(C[0, 0] * C[1, 1])
+    draws = np.random.default_rng(0).multivariate_normal(centre, C, 400_000)
+    wanted = draws[(draws >= low).all(axis=1)].mean(axis=0)
+    found = annealed((float(low[0]), float(low[1]))).sample(1000, method="hmc", seed=1)
+    assert found.determined, found.notes
+    off = (found.parameters["value"].to_numpy() - wanted) / found.parameters["mcse"].to_numpy()
+    assert np.abs(off).max() < 3.5, off
+
+
+@pytest.mark.parametrize("method", ["rto", "hmc"])
+def test_a_well_that_a_bound_cuts_has_its_weight(method: str) -> None:
+    x = sd.state("x", start=(-3.0, 2.0), bounds=(-5.0, 2.06))
+    model = sd.Model({x: x}, name="still", discrete=True)
+    action = sd.Action(model, {"square": x**2, "tilt": x})
+    data = sd.Observations([0.0, 1.0], [[4.0, 0.3], [4.0, np.nan]], variance=[0.5, 4.0])
+    run = sd.anneal(action, data, **{**ladder(1e3), "paths": 12})
+    grid = np.linspace(-5.0, 2.06, 4001)
+    log = -0.5 * (2.0 * (grid**2 - 4.0) ** 2 / 0.5 + (grid - 0.3) ** 2 / 4.0)
+    weight = np.exp(log - log.max())
+    weight /= weight.sum()
+    means = [run.sample(300, method=method, seed=seed) for seed in range(3)]
+    for found in means:
+        assert found.determined, found.notes
+        off = float(found.mean.values[0, 0]) - weight @ grid
+        error = float(found.expected(x)["mcse"].values[0])
+        assert abs(off) < 4.0 * error and error < 0.2, (off, error)
+
+
+@pytest.mark.parametrize("scale", [None, "log"])
+def test_a_prior_is_of_values_whatever_the_scale(scale: str | None) -> None:
+    """Nothing is measured of k but k itself: prior times likelihood, summed."""
+    x = sd.state("x", start=(-5.0, 5.0))
+    prior = sd.LogNormal(0.0, 0.4)
+    k = sd.parameter("k", start=(0.5, 2.0), bounds=(1e-3, 50.0), prior=prior, scale=scale)
+    model = sd.Model({x: x}, name="still", discrete=True)
+    action = sd.Action(model, {"x": x, "k": k + x})
+    data = sd.Observations([0.0, 1.0], [[0.0, 1.5], [0.0, np.nan]], variance=[1e-4, 0.5])
+    run = sd.anneal(action, data, **ladder(1e2))
+    found = run.sample(1500, seed=2)
+    assert found.determined, found.notes
+    grid = np.linspace(1e-3, 12.0, 20_001)
+    log = -0.5 * (np.log(grid) / 0.4) ** 2 - np.log(grid) - 0.5 * (grid - 1.5) ** 2 / 0.5
+    weight = np.exp(log - log.max())
+    weight /= weight.sum()
+    row = found.parameters.loc["k"]
+    assert abs(row["value"] - weight @ grid) < 4.0 * row["mcse"], row
+
+
+def test_a_model_without_free_parameters() -> None:
+    x = sd.state("x", start=(-3.0, 3.0))
+    action = sd.Action(sd.Model({x: x - x**3 / 10}, name="cubic", discrete=True), [x])
+    run = sd.anneal(action, sd.Observations(np.arange(4.0), [0.1, 0.2, 0.1, 0.0], variance=0.1),
+                    **ladder(20.0))  # fmt: skip
+    found = run.sample(100, method="hmc", seed=1)
+    assert found.determined and found.parameters.empty and "path" in str(found)
+    with pytest.raises(sd.OptionError, match="equal: seed"):
+        found.equal(3, seed=-1)
+    with pytest.raises(sd.OptionError, match="has the states x"):
+        run.expected(sp.Symbol("w"))
+    said = found.expected(sp.log(x))
+    assert "not finite" in said.attrs["notes"]
+
+
 def test_two_wells_have_their_weights() -> None:
     """x'' pushed by nothing, measured as x^2: two minima that mirror each other, and a tilt."""
     x = sd.state("x", start=(-3.0, 3.0), bounds=(-5.0, 5.0))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from symda.analyse.profile import Profile
     from symda.api.forecast import Forecast
     from symda.api.path_posterior import PathPosterior
+    from symda.api.residuals import Residuals
     from symda.api.run import Run
     from symda.api.samples import Samples
     from symda.api.specification import Data, GridOptions
@@ -99,6 +100,25 @@ class Inference(Mathematics):
 
         problem = self._asked("posterior", run, data, grid)
         return path_posterior(self.specification.of(problem), run, problem)
+
+    def residuals(
+        self, run: Run, data: Data | None = None, **grid: Unpack[GridOptions]
+    ) -> Residuals:
+        """Say what of data and equations rejects the model; see `Run.residuals`, which calls this.
+
+        Parameters
+        ----------
+        run : Run
+            Of this action.
+        data : Observations, Experiments or Problem, optional
+            What was measured; a run that `anneal` returned knows.
+        **grid
+            As for `bind`; what `anneal` was given.
+        """
+        from symda.api.standardising import residuals
+
+        problem = self._asked("residuals", run, data, grid)
+        return residuals(self.specification.of(problem), run, problem)
 
     def sample(
         self,

@@ -75,10 +75,13 @@ class PathPosterior:
         notes: Sequence[str],
         shift: FloatArray | None = None,
         last_rf: FloatArray | None = None,
+        missing: tuple[str, ...] = (),
     ) -> None:
         self._specification, self._template = specification, template
         self.levels, self.rf, self.notes = tuple(levels), rf, tuple(notes)
         self._shift = shift
+        #: Which levels are not among these, and why.
+        self.missing = missing
         self._rf = rf if last_rf is None else last_rf
 
     def __repr__(self) -> str:

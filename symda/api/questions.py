@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from symda.api.mathematics import Mathematics
 from symda.api.source import Source
-from symda.errors import OptionError
+from symda.errors import OptionError, SolveError, SymdaError
 from symda.types import FloatArray
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from symda.analyse.profile import Profile
     from symda.api.forecast import Forecast
     from symda.api.path_posterior import PathPosterior
+    from symda.api.residuals import Residuals
     from symda.api.samples import Samples
     from symda.api.specification import Data
     from symda.declare import Parameter
@@ -36,6 +37,7 @@ class Questions:
 
     action: Mathematics | None
     problem: Problem | None
+    _posterior: PathPosterior | None = None
 
     def posterior(self, action: Source | None = None, data: Data | None = None) -> PathPosterior:
         """Return error bars of every state at every time, and of the parameters.
@@ -66,7 +68,56 @@ class Questions:
         --------
         Action.posterior : The parameters about any one path.
         """
-        return self._source("posterior", action, data).path_posterior(self, data)
+        source = self._source("posterior", action, data)
+        if action is not None or data is not None:
+            return source.path_posterior(self, data)
+        if self._posterior is None:
+            self._posterior = source.path_posterior(self)
+        return self._posterior
+
+    def _knowledge(self) -> list[str]:
+        """Return what error bars add to a summary, where they can be asked for."""
+        from symda.show.posterior import knowledge_lines
+
+        if self.problem is None or not isinstance(self.action, Source):
+            return []
+        try:
+            found = self.posterior()
+        except SymdaError as error:
+            return [f"error bars: none. {error}"]
+        try:
+            told = found.information_by_time
+        except SymdaError:
+            told = None
+        return knowledge_lines(found.table(), found.directions(), told, found.nonlinearity)
+
+    def residuals(self, action: Source | None = None, data: Data | None = None) -> Residuals:
+        """Say what is left of data and equations, and what of it rejects the model, and when.
+
+        Residuals of the data, and errors of each equation at each step, over the standard deviation
+        that estimates of them have if model, precision and noise are right (A. Harvey and S.
+        Koopman, J. Business and Economic Statistics 10, 1992, 377). What is larger than chance
+        allows is named with its time, and whether residuals of a channel are like their neighbours.
+
+        Parameters
+        ----------
+        action, data : optional
+            As for `posterior`.
+
+        Returns
+        -------
+        Residuals
+            Print it; `data`, `model`, and tables `channels` and `states`.
+
+        Raises
+        ------
+        OptionError
+            As `posterior`; where noise is not Gaussian or correlated, or errors of the model go
+            together.
+        SolveError
+            If the action has no minimum at the best path.
+        """
+        return self._source("residuals", action, data).residuals(self, data)
 
     def sample(
         self,
@@ -130,8 +181,20 @@ class Questions:
             See `Samples.expected`.
         **how
             Options of `sample`.
+
+        Raises
+        ------
+        OptionError
+            For symbols that are no states or parameters, or weights of another shape.
+        SolveError
+            If the draws do not agree: nothing is determined.
         """
-        return self.sample(**how).expected(quantity, over)
+        known = {name: how[name] for name in ("action", "data") if name in how}
+        self.posterior(**known).expected(quantity, over)  # refuses what is no quantity at once
+        samples = self.sample(**how)
+        if not samples.determined:
+            raise SolveError(f"expected: the draws do not agree. {'; '.join(samples.notes)}.")
+        return samples.expected(quantity, over)
 
     def profile(
         self,

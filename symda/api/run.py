@@ -189,10 +189,17 @@ class Run(Questions):
         return time_to_lowest(self.dataset, level, within)
 
     def summary(self) -> str:
-        """Say what was found, in a few lines."""
+        """Say what was found, in a few lines.
+
+        Of a run that `anneal` returned also what its error bars tell: weights of levels, what data
+        leave open, how much each channel told.
+        """
         from symda.show import summary
 
-        return summary(self.dataset)
+        lines = [summary(self.dataset)]
+        if path_counts(self.dataset).reached:
+            lines += self._knowledge()
+        return "\n".join(lines)
 
     def plot_levels(self, path: str | Path | None = None) -> Figure:
         """Plot action levels against Rf, with the band expected of the measurement term."""

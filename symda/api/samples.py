@@ -10,7 +10,7 @@ import numpy as np
 
 from symda.api.path_posterior import PathPosterior
 from symda.api.quantity import Quantity
-from symda.checks import package
+from symda.checks import integer, package
 from symda.checks import share as probability
 from symda.errors import SolveError
 from symda.sample.mixing import effective
@@ -88,7 +88,21 @@ class Samples:
             if one.doubts:
                 notes += [which + words for words in one.doubts]
                 determined &= bool(share <= LITTLE)
-        return (*notes, *self.posterior.notes), determined
+        return (*notes, *self._flat(), *self.posterior.missing), determined
+
+    def _flat(self) -> list[str]:
+        """Say what has a scale and no prior: the density is flat over the logarithm."""
+        p, declared = self._problem, self._specification.declarations
+        known = {str(one) for one, what in declared.items() if what.prior is not None}
+        names = [
+            name
+            for name, scaled in zip([*p.states, *p.parameters], p.scaled, strict=True)
+            if scaled and name not in known
+        ]
+        if not names:
+            return []
+        some = ", ".join(names[:8]) + f" and {len(names) - 8} more" * (len(names) > 8)
+        return [f"on a scale and without a prior, so that all logarithms are as likely: {some}"]
 
     @cached_property
     def levels(self) -> pd.DataFrame:
@@ -201,7 +215,7 @@ class Samples:
         -------
         xarray.Dataset
             `mean`, `sd`, and `mcse`, the standard deviation of `mean` from one set of draws to the
-            next; with the dimension `time`, or none.
+            next; with the dimension `time`, or none. ``attrs["notes"]`` say why some are nan.
 
         Raises
         ------
@@ -215,11 +229,15 @@ class Samples:
         values = made.along(*self._whole)
         if weights is not None:
             values = values @ weights
+        lost = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+        notes = list(self.notes) if not self.determined else []
+        if lost.any():
+            notes.append(f"G is not finite at {int(lost.sum())} of {lost.size} draws")
         mean, sd, error = self._moments(values)
         dims = ("time",) if weights is None else ()
         coords = {"time": self.posterior.mean["time"]} if dims else {}
         data: dict[str, Any] = {"mean": (dims, mean), "sd": (dims, sd), "mcse": (dims, error)}
-        return xr.Dataset(data, coords, {"G": str(quantity)})
+        return xr.Dataset(data, coords, {"G": str(quantity), "notes": "; ".join(notes)})
 
     def equal(self, count: int | None = None, seed: int = 0) -> IntArray:
         """Return numbers of draws (count,) that stand for all with equal weights, in any order.
@@ -233,7 +251,8 @@ class Samples:
         w = self.weights
         if count is None:
             count = max(1, int(1.0 / (w @ w) + 0.5))
-        rng = np.random.default_rng(seed)
+        count = integer(count, "equal: count", least=1)
+        rng = np.random.default_rng(integer(seed, "equal: seed", least=0))
         # one in each share of 1/count, so that no draw comes out more often than it has to
         at = (np.arange(count) + rng.random()) / count
         found = np.searchsorted(np.cumsum(w), at).clip(max=w.size - 1)
@@ -317,6 +336,10 @@ class Samples:
             own = flat[begin : begin + len(one.x)]
             begin += len(one.x)
             error += share**2 * _error(one, own)
+            if len(self._drawn) > 1:
+                # what is not known of the level's weight
+                away = one.weights @ own - mean
+                error += (share * away * np.nan_to_num(one.log_error)) ** 2
         found = (mean, np.sqrt(np.maximum(variance, 0.0)), np.sqrt(error))
         return found[0].reshape(shape), found[1].reshape(shape), found[2].reshape(shape)
 
@@ -339,7 +362,7 @@ def _error(one: Drawn, values: FloatArray) -> FloatArray:
     mean = w @ values
     if one.method == "hmc":
         m = int(one.blocks.max()) + 1
-        chains = values.reshape(m, -1, values.shape[1])
+        chains = values.reshape(m, len(values) // m, values.shape[1])
         if chains.shape[1] < 4:
             return np.full(values.shape[1], np.nan)
         with np.errstate(invalid="ignore", divide="ignore"):

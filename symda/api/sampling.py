@@ -21,9 +21,9 @@ from symda.sample.maps import Map
 from symda.sample.path_map import PathMap
 from symda.sample.plan import METHODS, Drawn, Level, sampled
 from symda.sample.solution import SolutionMap, SolutionTarget
-from symda.sample.target import PathTarget, Target
+from symda.sample.target import Change, PathTarget, Target
 from symda.sample.white import White
-from symda.types import FloatArray
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.api.run import Run
@@ -54,7 +54,7 @@ def sample(
     seed = integer(seed, "sample: seed", least=0)
     limit = number(time_limit, "sample: time_limit", kind="positive")
     choice(method, "sample: method", METHODS)
-    posterior = path_posterior(specification, run, problem)
+    posterior = path_posterior(specification, run, problem, wide=True)
     for level in posterior.levels:
         _check_determined(problem, level.gaussian)
     sampler = _Sampler(
@@ -89,6 +89,7 @@ class _Sampler:
     ) -> None:
         self._specification, self._run = specification, run
         self._at = matrices_of(machine(specification).at(_problem(posterior)), "Hessian")
+        self._change = _change(specification, _problem(posterior))
         self._solution = bool(np.isinf(posterior.rf).any())
         self._draws, self._chains, self._method, self._seed = draws, chains, method, seed
 
@@ -107,6 +108,7 @@ class _Sampler:
                 chains=self._chains,
                 method=self._method,
                 rng=rng,
+                alone=len(groups) == 1,
                 deadline=time.time() + share * max(end - time.time(), 0.0),
             )
             found.append((level.targets[0], drawn, tuple(one.path for one in group)))
@@ -139,7 +141,7 @@ class _Sampler:
 
     def _target(self, one: PosteriorLevel) -> SolutionTarget | PathTarget:
         if not self._solution:
-            return _of_path(self._at, one.gaussian, _rf(self._run, one.path))
+            return _of_path(self._at, one.gaussian, _rf(self._run, one.path), self._change)
         if one.gaussian.own is not None:
             raise SolveError(
                 "sample: these equations are so unstable that the action of their solutions cannot "
@@ -147,7 +149,34 @@ class _Sampler:
                 "finish='none'."
             )
         strong = strong_of(self._specification, self._at)
-        return SolutionTarget(strong, strong.unknowns(one.gaussian.path, one.gaussian.theta))
+        own = _among(self._change, strong.places)
+        return SolutionTarget(strong, strong.unknowns(one.gaussian.path, one.gaussian.theta), own)
+
+
+def _change(specification: Specification, p: Problem) -> Change | None:
+    """Return the change of variables of what has a prior and a scale; None if nothing has."""
+    declared = specification.declarations.items()
+    names = [str(one) for one, what in declared if what.prior is not None]
+    states = np.flatnonzero(p.scaled[: p.D] & np.isin(p.states, names))
+    found = [p.first_unknowns[:, states].reshape(-1)]
+    # parameters of the kernels, of which an experiment may have its own
+    known = np.isin(np.array(p.kernel_parameters, dtype=str), names)
+    own = np.unique(p.use[:, known])
+    found.append(p.unknowns.on_path + own[p.scaled[p.D + own]])
+    places = np.concatenate(found).astype(np.int64)
+    places = places[p.unknowns.free[places]]
+    if not places.size:
+        return None
+    which = np.where(places < p.unknowns.on_path, places % p.D, p.D + places - p.unknowns.on_path)
+    return Change(places, tuple(p.scales[k] for k in which.tolist()))
+
+
+def _among(change: Change | None, places: IntArray) -> Change | None:
+    """Return the same where the unknowns are only those at some places of all."""
+    if change is None:
+        return None
+    at = [int(np.flatnonzero(places == k)[0]) for k in change.places]
+    return Change(np.array(at, dtype=np.int64), change.scales)
 
 
 def _problem(posterior: PathPosterior) -> Problem:
@@ -213,7 +242,9 @@ def _rf(run: Run, path: int) -> FloatArray:
     return found
 
 
-def _of_path(evaluator: BlockEvaluator, g: Gaussian, rf: FloatArray) -> PathTarget:
+def _of_path(
+    evaluator: BlockEvaluator, g: Gaussian, rf: FloatArray, change: Change | None
+) -> PathTarget:
     p = evaluator.problem
     assert g.own is not None
     free = ~g.fixed
@@ -226,4 +257,5 @@ def _of_path(evaluator: BlockEvaluator, g: Gaussian, rf: FloatArray) -> PathTarg
         slope = evaluator.gradient(*at) / scale
         bend = evaluator.hessian(*at).diagonal() / scale
         alone[g.held] = 1.0 / np.sqrt(np.abs(bend) + slope**2)[g.held]
-    return PathTarget(evaluator, centre, White(g.own, free, alone), rf)
+    white = White(g.own, free, alone)
+    return PathTarget(evaluator, centre, white, rf, g.held, change)

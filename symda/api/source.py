@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from symda.analyse.profile import Profile
     from symda.api.forecast import Forecast
     from symda.api.path_posterior import PathPosterior
+    from symda.api.residuals import Residuals
     from symda.api.samples import Samples
     from symda.api.specification import Data
 
@@ -30,6 +31,9 @@ class Source(Protocol):
         self, run: Any, times: ArrayLike | None = None, data: Data | None = None, **how: Any
     ) -> Forecast:
         """See `Run.forecast`."""
+
+    def residuals(self, run: Any, data: Data | None = None) -> Residuals:
+        """See `Run.residuals`."""
 
     def sample(self, run: Any, data: Data | None = None, **how: Any) -> Samples:
         """See `Run.sample`."""

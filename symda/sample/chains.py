@@ -30,7 +30,7 @@ class Chain:
 
     exp(-q.q/2 - p.p/2) is followed exactly, by turning (q, p); the rest of A, A - q.q/2, kicks p
     between half turns (B. Shahbaba, S. Lan, W. Johnson and R. Neal, Statistics and Computing 24,
-    2014, 339). At a bound a path is reflected.
+    2014, 339). Moves beyond a bound are refused; where a bound holds an unknown it is mirrored.
 
     Attributes
     ----------
@@ -63,6 +63,8 @@ class Chain:
         """Return A and the derivatives of A - q.q/2 by q."""
         target = self.target
         x, signs = target.folded(target.centre + target.white.apart(q))
+        if not target.inside(x):
+            return math.inf, q
         with np.errstate(all="ignore"):
             value, gradient = target.value_and_gradient(x)
             return value, target.white.pull(gradient * signs) - q

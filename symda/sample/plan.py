@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from symda.sample.chains import Chain
+from symda.sample.evidence import bridge, gaussian_draws
 from symda.sample.maps import Map
 from symda.sample.mixing import effective, r_hat
 from symda.sample.proposal import Proposal
@@ -29,6 +30,8 @@ POINTS, REACHED = 100, 0.99
 MIXED, ENOUGH = 1.01, 400
 #: Importance draws go on until so many of those that are wanted count, or are so many times more.
 COUNTED, MOST = 0.5, 10
+#: Draws of chains that a level's weight is found from, and its largest error, of a logarithm.
+BRIDGE, WEIGHED = 200, 0.5
 #: A map that fails more often than this is of no use to chains either.
 USEFUL = 0.3
 #: Most numbers of chains that are kept.
@@ -73,8 +76,8 @@ class Drawn:
         Together 1.
     blocks : (S,)
         Which pair of opposite numbers a draw is of, or which chain.
-    log_mass : float
-        Log of the integral of exp(-A), but for sqrt(2 pi)^n.
+    log_mass, log_error : float
+        Log of the integral of exp(-A), but for sqrt(2 pi)^n, and its standard error.
     numbers : dict
         What was found out: effective draws, `spread` of log weights, `failed`, `r_hat`, `reached`.
     doubts : tuple of str
@@ -88,6 +91,7 @@ class Drawn:
     weights: FloatArray
     blocks: IntArray
     log_mass: float
+    log_error: float
     numbers: dict[str, float]
     doubts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -123,6 +127,7 @@ def sampled(
     method: str,
     rng: np.random.Generator,
     deadline: float,
+    alone: bool = True,
 ) -> Drawn:
     """Sample a level.
 
@@ -138,6 +143,8 @@ def sampled(
     method : str
         One of `METHODS`.
     rng : Generator
+    alone : bool
+        Whether there is no other level, so that its weight does not matter.
     deadline : float
         `time.time()` after which what there is has to do.
     """
@@ -159,7 +166,35 @@ def sampled(
                 return found
             doubts = list(found.doubts)
         notes.append(f"importance draws: {'; '.join(doubts)}")
-    return _by_chains(level, walk, count, notes, deadline)
+    found = _by_chains(level, walk, count, notes, deadline)
+    if alone or found.doubts:
+        return found
+    log_mass, error = _evidence(level, proposal, pilot, found, rng)
+    why = ("what lies under it could not be found",) * (not error <= WEIGHED)
+    return replace(found, log_mass=log_mass, log_error=error, doubts=why)
+
+
+def _evidence(
+    level: Level,
+    proposal: Proposal | None,
+    pilot: Weighted | None,
+    found: Drawn,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """Return the log of what lies under a level, and its error, by a bridge to a known density."""
+    target = level.targets[0]
+    places = found.x[:: max(1, len(found.x) // BRIDGE)]
+    values = np.array([-target.value(x) for x in places])
+    worth = min(found.numbers["effective"], float(len(places)))
+    ways = []
+    if proposal is not None and pilot is not None:
+        drawn = np.append(pilot.log_weights, np.full(pilot.failed, -np.inf))
+        own = values - np.array([proposal.density(x) for x in places])
+        ways.append(bridge(drawn, own, worth))
+    if len(level.targets) == 1:
+        drawn, density = gaussian_draws(target, rng)
+        ways.append(bridge(drawn, values - np.array([density(x) for x in places]), worth))
+    return min(ways, key=lambda way: way[1], default=(level.log_mass, math.inf))
 
 
 def _begun(
@@ -235,6 +270,7 @@ def _by_map(
         found.weights,
         found.pairs,
         found.log_evidence,
+        found.log_error,
         numbers,
         tuple(doubts),
         tuple(notes),
@@ -274,7 +310,8 @@ def _by_chains(level: Level, walk: _Chains, count: int, notes: list[str], deadli
     }
     weights = np.full(len(x), 1.0 / len(x))
     blocks = np.repeat(np.arange(m), at.size)
-    return Drawn("hmc", x, weights, blocks, level.log_mass, numbers, tuple(doubts), tuple(notes))
+    mass = level.log_mass
+    return Drawn("hmc", x, weights, blocks, mass, math.nan, numbers, tuple(doubts), tuple(notes))
 
 
 def _both(places: FloatArray) -> tuple[FloatArray, FloatArray]:

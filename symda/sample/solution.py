@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.sample.maps import Linear, Map
-from symda.sample.target import Target
+from symda.sample.target import Change, Target
 from symda.sample.white import White
 from symda.solve.conditional import Conditional
 from symda.solve.strong import Strong
@@ -26,10 +26,12 @@ class SolutionTarget(Target):
     strong : Strong
     centre : (n,)
         The minimum.
+    change : Change, optional
+        As of `PathTarget`, of these unknowns.
     """
 
-    def __init__(self, strong: Strong, centre: FloatArray) -> None:
-        self.strong, self.centre = strong, centre
+    def __init__(self, strong: Strong, centre: FloatArray, change: Change | None = None) -> None:
+        self.strong, self.centre, self._change = strong, centre, change
         self.lower, self.upper = strong.lower, strong.upper
         self._scale = strong.problem.measurement_scale
         slope = strong.gradient(centre) / self._scale
@@ -39,18 +41,22 @@ class SolutionTarget(Target):
         size = np.sqrt(np.abs(np.diag(hessian)) + slope**2)
         hessian = np.where(np.logical_or.outer(held, held), 0.0, hessian)
         hessian[held, held] = size[held] ** 2
-        self.white = whitened(hessian)
+        self.white, self.mirrored = whitened(hessian), held
 
     def value(self, x: FloatArray) -> float:
         """Return the action of the solution."""
-        return self.strong.value(x) / self._scale
+        found = self.strong.value(x) / self._scale
+        return found if self._change is None else found - self._change.value(x)
 
     def value_and_gradient(self, x: FloatArray) -> tuple[float, FloatArray]:
         """Return it with its gradient."""
         point, _ = self.strong.expand(x)
         if point is None:
             return np.inf, np.full(x.size, np.nan)
-        return point.action / self._scale, point.gradient / self._scale
+        found, slope = point.action / self._scale, point.gradient / self._scale
+        if self._change is not None:
+            found, slope = found - self._change.value(x), slope - self._change.slope(x)
+        return found, slope
 
     def whole(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the solution at all grid points, and the parameters."""

@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from symda.sample.white import White
-from symda.types import FloatArray
+from symda.scale import Scale
+from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import BlockEvaluator
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """The density of values against that of their logarithms or logits, log dk/dz.
+
+    A prior is a density of values k; solvers move z.
+
+    Attributes
+    ----------
+    places : (k,)
+        Unknowns that have a prior and a scale.
+    scales : tuple of Scale
+    """
+
+    places: IntArray
+    scales: tuple[Scale, ...]
+
+    def value(self, x: FloatArray) -> float:
+        """Return the sum of log dk/dz."""
+        with np.errstate(all="ignore"):
+            every = [one.slope(z) for one, z in zip(self.scales, x[self.places], strict=True)]
+            return float(np.log(every).sum())
+
+    def slope(self, x: FloatArray) -> FloatArray:
+        """Return its derivatives by all unknowns."""
+        found = np.zeros_like(x)
+        for k, one in zip(self.places.tolist(), self.scales, strict=True):
+            found[k] = 1.0 if one.name == "log" else -np.tanh(0.5 * x[k])
+        return found
 
 
 class Target(ABC):
@@ -25,12 +57,15 @@ class Target(ABC):
         Bounds; there is nothing beyond them.
     white : White
         Coordinates about the centre.
+    mirrored : (n,)
+        Unknowns that a bound holds at the centre; their coordinates go with no others.
     """
 
     centre: FloatArray
     lower: FloatArray
     upper: FloatArray
     white: White
+    mirrored: BoolArray
 
     @abstractmethod
     def value(self, x: FloatArray) -> float:
@@ -49,26 +84,18 @@ class Target(ABC):
         return bool(((x >= self.lower) & (x <= self.upper)).all())
 
     def folded(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return x reflected into its bounds, and what the derivatives by it are multiplied by.
+        """Return x with what a bound holds at the centre mirrored there, and signs of derivatives.
 
-        Over the folded line the density is as over the line within the bounds: nothing is lost at
-        a bound, and no move is refused there.
+        The mirror leaves the coordinates' numbers as they are but for the sign, since such an
+        unknown goes with no other: a density over the whole line is as good as one over half of it.
+        Other unknowns may not be mirrored: moves beyond their bounds are refused.
         """
-        below, above = x < self.lower, x > self.upper
-        if not (below | above).any():
+        below = self.mirrored & (x < self.lower) & (self.centre <= self.lower)
+        above = self.mirrored & (x > self.upper) & (self.centre >= self.upper)
+        turned = below | above
+        if not turned.any():
             return x, np.ones_like(x)
-        width = self.upper - self.lower
-        with np.errstate(invalid="ignore"):
-            both = np.isfinite(width)
-            turns = np.where(both, np.floor((x - self.lower) / np.where(width > 0, width, 1.0)), 0)
-            at = np.where(both, x - self.lower - turns * width, 0.0)
-            odd = turns % 2 == 1
-            found = np.where(both, self.lower + np.where(odd, width - at, at), x)
-        found = np.where(~both & below, 2.0 * self.lower - x, found)
-        found = np.where(~both & above, 2.0 * self.upper - x, found)
-        turned = np.where(both, odd, below | above)
-        moved = below | above
-        return np.where(moved, found, x), np.where(moved & turned, -1.0, 1.0)
+        return np.where(turned, 2.0 * self.centre - x, x), np.where(turned, -1.0, 1.0)
 
 
 class PathTarget(Target):
@@ -80,12 +107,23 @@ class PathTarget(Target):
     centre : (M D + P,)
     white : White
     rf : (D,)
+    mirrored : (M D + P,), optional
+    change : Change, optional
+        From what solvers move to what priors are densities of.
     """
 
     def __init__(
-        self, evaluator: BlockEvaluator, centre: FloatArray, white: White, rf: FloatArray
+        self,
+        evaluator: BlockEvaluator,
+        centre: FloatArray,
+        white: White,
+        rf: FloatArray,
+        mirrored: BoolArray | None = None,
+        change: Change | None = None,
     ) -> None:
         self.evaluator, self.white = evaluator, white
+        self.mirrored = np.zeros(centre.size, dtype=bool) if mirrored is None else mirrored
+        self._change = change
         self.precision = evaluator.precision(rf)
         self.problem = p = evaluator.problem
         self._scale = p.measurement_scale
@@ -108,7 +146,8 @@ class PathTarget(Target):
             found += engine.point_action(rows, own, packed.points).sum()
             if engine.has_prior:
                 found += at.prior(path, theta) - at.prior_of_values(path, theta)
-        return float(found) / self._scale
+        found = float(found) / self._scale
+        return found if self._change is None else found - self._change.value(x)
 
     def value_and_gradient(self, x: FloatArray) -> tuple[float, FloatArray]:
         """Return the action and its gradient."""
@@ -116,7 +155,10 @@ class PathTarget(Target):
             found, slope = self.evaluator.value_and_gradient(
                 *self.problem.unknowns.split(x), self.precision
             )
-        return found / self._scale, slope / self._scale
+        found, slope = found / self._scale, slope / self._scale
+        if self._change is not None:
+            found, slope = found - self._change.value(x), slope - self._change.slope(x)
+        return found, slope
 
     def whole(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return path and parameters, given initial values put in."""

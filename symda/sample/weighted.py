@@ -85,6 +85,17 @@ class Weighted:
         top = np.exp(logs[-count:] - logs[-1])
         return _shape(top - np.exp(logs[-count - 1] - logs[-1]))
 
+    @property
+    def log_error(self) -> float:
+        """Standard error of the logarithm of the mean weight."""
+        w = self.weights * len(self.log_weights)
+        if w.size < 2 or not w.any():
+            return math.inf
+        # opposite numbers go together
+        total = np.zeros(int(self.pairs.max()) + 1)
+        np.add.at(total, self.pairs, w - 1.0)
+        return float(np.sqrt((total**2).sum()) / w.size)
+
     def doubts(self) -> list[str]:
         """Say why they cannot be trusted; empty where they can."""
         found = []
