@@ -74,7 +74,7 @@ GRID = np.linspace(-2.8, 2.8, 281)
 
 
 @pytest.mark.parametrize(
-    ("rf", "variance", "method"), [(20.0, 0.05, "rto"), (20.0, 0.3, "hmc"), (200.0, 0.3, "auto")]
+    ("rf", "variance", "method"), [(20.0, 0.05, "rto"), (20.0, 0.3, "hmc"), (200.0, 0.3, "rto")]
 )
 def test_samples_are_those_of_the_exact_distribution(
     rf: float, variance: float, method: str
@@ -187,6 +187,7 @@ def test_large_precision_agrees_with_laplace(scheme: str) -> None:
     assert found.sd.values == pytest.approx(laplace.sd.values, rel=0.35)
 
 
+@pytest.mark.smoke
 def test_bounds_beside_the_most_likely_values() -> None:
     """y = x + c with x_n+1 = x_n/2 + b: two correlated parameters, each with a bound close by."""
     x = sd.state("x", start=(-5.0, 5.0))
@@ -206,12 +207,13 @@ def test_bounds_beside_the_most_likely_values() -> None:
     assert abs(C[0, 1]) > 0.6 * np.sqrt(C[0, 0] * C[1, 1])
     draws = np.random.default_rng(0).multivariate_normal(centre, C, 400_000)
     wanted = draws[(draws >= low).all(axis=1)].mean(axis=0)
-    found = annealed((float(low[0]), float(low[1]))).sample(1000, method="hmc", seed=1)
+    found = annealed((float(low[0]), float(low[1]))).sample(400, method="hmc", seed=1)
     assert found.determined, found.notes
     off = (found.parameters["value"].to_numpy() - wanted) / found.parameters["mcse"].to_numpy()
     assert np.abs(off).max() < 3.5, off
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("method", ["rto", "hmc"])
 def test_a_well_that_a_bound_cuts_has_its_weight(method: str) -> None:
     x = sd.state("x", start=(-3.0, 2.0), bounds=(-5.0, 2.06))

@@ -84,10 +84,16 @@ class Samples:
         several = len(self._drawn) > 1
         for share, (_, one, paths) in zip(self._shares, self._drawn, strict=True):
             which = f"level of path {paths[0]}: " if several else ""
+            if len(paths) > 1:
+                some = ", ".join(map(str, paths))
+                notes.append(
+                    f"the levels of paths {some} are not apart, and were drawn from together"
+                )
             notes += [which + words for words in one.notes]
             if one.doubts:
                 notes += [which + words for words in one.doubts]
-                determined &= bool(share <= LITTLE)
+                # what no draw was found of may have any weight
+                determined &= bool(share <= LITTLE and np.isfinite(one.log_mass))
         return (*notes, *self._flat(), *self.posterior.missing), determined
 
     def _flat(self) -> list[str]:

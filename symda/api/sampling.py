@@ -54,13 +54,13 @@ def sample(
     seed = integer(seed, "sample: seed", least=0)
     limit = number(time_limit, "sample: time_limit", kind="positive")
     choice(method, "sample: method", METHODS)
+    end = time.time() + limit
     posterior = path_posterior(specification, run, problem, wide=True)
     for level in posterior.levels:
         _check_determined(problem, level.gaussian)
     sampler = _Sampler(
         specification, run, posterior, draws=draws, chains=chains, method=method, seed=seed
     )
-    end = time.time() + limit
     groups = _groups(posterior)
     while True:
         found = sampler.drawn(groups, end)

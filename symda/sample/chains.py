@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,7 @@ class Chain:
             q, p = cos * q + sin * p, cos * p - sin * q
             value, slope = self._look(q)
             if not math.isfinite(value) or not np.isfinite(slope).all():
+                value = math.inf
                 break
             p = p - 0.5 * step * slope
         with np.errstate(over="ignore"):
@@ -113,10 +115,12 @@ class Chain:
         if math.log(max(self.rng.random(), 1e-300)) < weight + self.value + density:
             self._at(found.x)
 
-    def adapt(self, rounds: int) -> None:
+    def adapt(self, rounds: int, deadline: float = math.inf) -> None:
         """Find the angle of a step at which about `TAKEN` of the moves are taken."""
         log, mean = math.log(self.angle), math.log(self.angle)
         for k in range(1, rounds + 1):
+            if time.time() > deadline:
+                break
             self.move()
             log += (self._fit[-1] - TAKEN) / k**0.6
             log = min(max(log, math.log(LEAST)), math.log(MOST))
@@ -124,12 +128,17 @@ class Chain:
             self.angle = math.exp(log)
         self.angle = math.exp(mean)
 
-    def run(self, count: int) -> FloatArray:
-        """Return where it is after each of so many moves, (count, n)."""
-        found = np.empty((count, self.x.size))
+    def run(self, count: int, deadline: float = math.inf) -> FloatArray:
+        """Return where it is after each of so many moves, (count, n).
+
+        Or of as many as there is time for, at least one.
+        """
+        found = []
         for k in range(count):
+            if k and time.time() > deadline:
+                break
             self.move()
             if self.proposal is not None and (self.moves % EVERY) == 0:
                 self.jump()
-            found[k] = self.x
-        return found
+            found.append(self.x)
+        return np.array(found)

@@ -156,7 +156,7 @@ def sampled(
         if pilot.doubts():
             rest = min(max(MORE, count - PILOT), MOST_MORE)
             pilot = together([pilot, weighted(proposal, level.targets[0], rest, deadline)])
-    walk = _begun(level, proposal, pilot, chains, count, rng)
+    walk = _begun(level, proposal, pilot, chains, count, rng, deadline)
     if proposal is not None and pilot is not None and method != "hmc":
         doubts = pilot.doubts()
         if method == "rto" or not doubts:
@@ -204,31 +204,36 @@ def _begun(
     count: int,
     draws: int,
     rng: np.random.Generator,
+    deadline: float,
 ) -> _Chains:
     """Return chains that have found the length of their steps, and have settled."""
     target = level.targets[0]
-    starts: list[FloatArray] = []
+    # one at each minimum, so that chains that do not go from one to another disagree
+    starts: list[FloatArray] = [one.centre for one in level.targets]
+    count = max(count, len(starts) if len(starts) > 1 else 2)
+    if len(starts) == 1:
+        starts = []
     useful = proposal is not None and pilot is not None
     if useful and pilot is not None:
         # weights count: one that is alone in saying much is where the density is
         good = np.flatnonzero(np.isfinite(pilot.log_weights))
         order = good[np.argsort(-pilot.log_weights[good])][: max(len(good) // 2, 1)]
-        starts = [pilot.x[k] for k in rng.permutation(order)[:count]]
+        starts += [pilot.x[k] for k in rng.permutation(order)[: max(count - len(starts), 0)]]
         asked = len(pilot.x) + pilot.failed
         useful = pilot.failed <= USEFUL * asked and len(good) > 0
-    for one in level.targets[: max(count - len(starts), 0)]:
-        starts.append(one.centre)
+    if not starts:
+        starts = [target.centre]
     while len(starts) < count:
         free = target.white.free
         numbers = np.where(free, rng.normal(size=free.size), 0.0)
         x, _ = target.folded(target.centre + target.white.apart(0.5 * numbers))
         starts.append(x if math.isfinite(target.value(x)) else target.centre)
-    jumps = proposal if useful else None
+    jumps = Proposal(level.maps, level.masses, rng, pairs=False) if useful else None
     found = [Chain(target, x.copy(), rng, jumps) for x in starts]
-    found[0].adapt(ADAPT)
+    found[0].adapt(ADAPT, deadline)
     for chain in found:
         chain.angle = found[0].angle
-        chain.run(SETTLE)
+        chain.run(SETTLE, deadline)
     size = target.white.count * max(draws, ENOUGH) * 4
     return _Chains(found, max(1, math.ceil(size / KEPT)))
 
@@ -248,9 +253,17 @@ def _by_map(
         found = together([found, weighted(proposal, level.targets[0], rest, deadline)])
         # as many again as it takes until enough of them count
         rest = min(round(len(found.x) * (COUNTED * count / max(found.effective, 1.0) - 1.0)), count)
+    if not len(found.x):
+        # something has to stand there, if only to be doubted
+        nothing = replace(found, x=level.targets[0].centre[None], log_weights=np.zeros(1))
+        found = replace(nothing, pairs=np.zeros(1, dtype=int))
     places = walk.places().reshape(-1, pilot.x.shape[1])
     step = max(1, len(places) // POINTS)
-    seen = [math.isfinite(proposal.density(x)) for x in places[::step][:POINTS]]
+    seen: list[bool] = []
+    for x in places[::step][:POINTS]:
+        if seen and time.time() > deadline:
+            break
+        seen.append(math.isfinite(proposal.density(x)))
     reached = float(np.mean(seen))
     doubts = found.doubts()
     if reached < REACHED:
@@ -279,7 +292,7 @@ def _by_map(
 
 def _by_chains(level: Level, walk: _Chains, count: int, notes: list[str], deadline: float) -> Drawn:
     wanted = min(ENOUGH, count)
-    going, doubts = True, []
+    going, doubts = True, list[str]()
     goal = max(math.ceil(2.0 * count / len(walk.chains)), 100)
     while True:
         going = walk.run(goal - len(walk.kept), deadline)
@@ -289,10 +302,13 @@ def _by_chains(level: Level, walk: _Chains, count: int, notes: list[str], deadli
             break
         goal *= 2
         if len(walk.chains) * goal * places.shape[2] > 4 * KEPT:
+            doubts.append("chains are as long as fit into memory")
             break
-    if not worst <= MIXED:
+    if worst <= MIXED and least >= wanted:
+        doubts = []
+    elif not worst <= MIXED:
         doubts.append(f"chains have not mixed: R-hat is {worst:.3f}, {MIXED:g} is allowed")
-    elif least < wanted:
+    else:
         doubts.append(f"{least:.0f} effective draws of the worst unknown, {wanted} are wanted")
     if doubts and not going:
         doubts.append("the time was over")

@@ -39,10 +39,19 @@ class Proposal:
     masses : (K,)
         How much each is drawn from, together 1.
     rng : Generator
+    pairs : bool
+        Whether numbers come in pairs; draws of chains may not know of one another.
     """
 
-    def __init__(self, maps: Sequence[Map], masses: FloatArray, rng: np.random.Generator) -> None:
-        self.maps, self.masses, self._rng = maps, masses, rng
+    def __init__(
+        self,
+        maps: Sequence[Map],
+        masses: FloatArray,
+        rng: np.random.Generator,
+        *,
+        pairs: bool = True,
+    ) -> None:
+        self.maps, self.masses, self._rng, self._pairs = maps, masses, rng, pairs
         self._opposite: tuple[int, FloatArray] | None = None
         self.asked = self.failed = 0
 
@@ -54,7 +63,8 @@ class Proposal:
             which = int(self._rng.choice(len(self.maps), p=self.masses))
             free = self.maps[which].white.free
             numbers = np.where(free, self._rng.normal(size=free.size), 0.0)
-            self._opposite = which, -numbers
+            if self._pairs:
+                self._opposite = which, -numbers
         self.asked += 1
         found = self.maps[which].draw(numbers)
         if found is None:

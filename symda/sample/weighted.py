@@ -65,11 +65,15 @@ class Weighted:
 
     @property
     def log_evidence(self) -> float:
-        """Logarithm of the mean weight: of the integral of exp(-A), but for sqrt(2 pi)^n."""
+        """Logarithm of the mean weight: of the integral of exp(-A), but for sqrt(2 pi)^n.
+
+        What led nowhere weighs nothing.
+        """
         top = self.log_weights.max(initial=-math.inf)
         if not math.isfinite(top):
             return -math.inf
-        return float(top + np.log(np.exp(self.log_weights - top).mean()))
+        asked = len(self.log_weights) + self.failed
+        return float(top + np.log(np.exp(self.log_weights - top).sum() / asked))
 
     @property
     def shape(self) -> float:
