@@ -89,7 +89,7 @@ generated: $(VENV)/.installed
 
 # Without JAX its rows are left out.
 bench: $(VENV)/.installed-dev
-	@$(BIN)/python -c "import jax" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[bench]" \
+	@$(BIN)/python -c "import blackjax, jax" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[bench]" \
 	    || echo "JAX could not be installed: nothing is compared with it."
 	$(BIN)/python benchmarks/run.py $(ARGS)
 

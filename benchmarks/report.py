@@ -22,6 +22,7 @@ TITLES = {
     "network": "Layered networks, one core",
     "learn": "Learned equations, one core",
     "trust": "Error bars of every state, one core",
+    "sample": "Samples of 1,827 unknowns, one core",
     "complete": "Figure 1 of the paper, 4 panels of 100 paths, builds included",
 }
 

@@ -36,6 +36,7 @@ PROGRAMS = {
     "network": "networks.py",
     "learn": "learning.py",
     "trust": "trust.py",
+    "sample": "samples.py",
     "complete": "complete.py",
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

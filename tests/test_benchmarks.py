@@ -90,6 +90,7 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         "learn": 2,
         # against the dense inverse and the factor, the next order, a neuron
         "trust": 4,
+        "sample": 5,
     }
     assert record["failures"] == []
     assert set(record["sections"]) == set(counts)

@@ -31,7 +31,7 @@ ORDER = (
     ),
     *("rendering", "templates"),
     *("declare", "models", "observe", "discretise", "derive", "typeset", "lower", "emit", "build"),
-    *("solve", "anneal", "analyse", "show", "api", "learn"),
+    *("solve", "anneal", "analyse", "sample", "show", "api", "learn"),
     *("__init__", "cli", "__main__"),
 )
 SYMBOLIC = frozenset(

@@ -17,6 +17,7 @@ from symda.api.forecast import BAND, Forecast
 from symda.api.machine import machine
 from symda.api.path_posterior import PathPosterior
 from symda.api.posterior import path_posterior
+from symda.api.samples import Samples
 from symda.api.simulate import forcing_sources
 from symda.build.kernels import matrices_of
 from symda.checks import integer, number
@@ -49,6 +50,7 @@ def forecast(
     seed: int,
     experiment: str | None,
     exponent: float | None,
+    samples: Samples | None,
 ) -> Forecast:
     """Return the forecast of a run; see `Run.forecast`."""
     import xarray as xr
@@ -76,9 +78,15 @@ def forecast(
         exponent = number(exponent, f"{where}: exponent", kind="positive")
     model = specification.model
     sources = forcing_sources(model, _forcing(forcing, new_data), t, where=where)
-    posterior = path_posterior(specification, run, problem)
     rng = np.random.default_rng(seed)
-    x, theta, notes = _drawn(posterior, problem, last, draws, rng)
+    if samples is None:
+        posterior = path_posterior(specification, run, problem)
+        x, theta, notes = _drawn(posterior, problem, last, draws, rng)
+        notes += _known(posterior, problem)
+    else:
+        posterior = _of_run(samples, run)
+        x, theta = samples.ends(last, draws, seed)
+        notes = []
     errors = None
     if not np.isinf(posterior.rf).all():
         evaluator = matrices_of(machine(specification).at(problem), "Hessian")
@@ -94,7 +102,6 @@ def forecast(
             f"errors of the model led {count} of {draws} draws beyond a bound of a state, on which "
             "they were put"
         )
-    notes += _known(posterior, problem)
     if failed:
         notes.append(f"{failed} of {draws} draws could not be followed to the end")
     if failed > draws // 2:
@@ -251,6 +258,18 @@ def _of_level(
         return gaussian.draw(point, count, rng)
     except SolveError as error:
         raise SolveError(f"forecast: {error}") from error
+
+
+def _of_run(samples: Samples, run: Run) -> PathPosterior:
+    """Return what samples say Laplace's method says; refuse those of another run."""
+    if not isinstance(samples, Samples):
+        raise OptionError(
+            f"forecast: samples are what run.sample() returns, got {type(samples).__name__}."
+        )
+    own = samples.posterior
+    if not own.best.identical(run.best.states):
+        raise OptionError("forecast: these samples are of another run.")
+    return own
 
 
 def _measured(

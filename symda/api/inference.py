@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from symda.analyse.profile import Profile
     from symda.api.forecast import Forecast
     from symda.api.path_posterior import PathPosterior
+    from symda.api.residuals import Residuals
     from symda.api.run import Run
+    from symda.api.samples import Samples
     from symda.api.specification import Data, GridOptions
     from symda.declare import Parameter
     from symda.observe import Observations, Problem
@@ -98,6 +100,64 @@ class Inference(Mathematics):
 
         problem = self._asked("posterior", run, data, grid)
         return path_posterior(self.specification.of(problem), run, problem)
+
+    def residuals(
+        self, run: Run, data: Data | None = None, **grid: Unpack[GridOptions]
+    ) -> Residuals:
+        """Say what of data and equations rejects the model; see `Run.residuals`, which calls this.
+
+        Parameters
+        ----------
+        run : Run
+            Of this action.
+        data : Observations, Experiments or Problem, optional
+            What was measured; a run that `anneal` returned knows.
+        **grid
+            As for `bind`; what `anneal` was given.
+        """
+        from symda.api.standardising import residuals
+
+        problem = self._asked("residuals", run, data, grid)
+        return residuals(self.specification.of(problem), run, problem)
+
+    def sample(
+        self,
+        run: Run,
+        data: Data | None = None,
+        *,
+        draws: int = 400,
+        chains: int = 4,
+        method: str = "auto",
+        seed: int = 0,
+        time_limit: float = 300.0,
+        **grid: Unpack[GridOptions],
+    ) -> Samples:
+        """Draw paths and parameters from exp(-A); see `Run.sample`, which calls this.
+
+        Parameters
+        ----------
+        run : Run
+            Of this action.
+        data : Observations, Experiments or Problem, optional
+            What was measured; a run that `anneal` returned knows.
+        draws, chains, method, seed, time_limit
+            As for `Run.sample`.
+        **grid
+            As for `bind`; what `anneal` was given.
+        """
+        from symda.api.sampling import sample
+
+        problem = self._asked("sample", run, data, grid)
+        return sample(
+            self.specification.of(problem),
+            run,
+            problem,
+            draws=draws,
+            chains=chains,
+            method=method,
+            seed=seed,
+            time_limit=time_limit,
+        )
 
     def _asked(self, call: str, run: Run, data: Data | None, grid: GridOptions) -> Problem:
         """Return the problem a run is of: its own, or that of the data given."""
@@ -191,6 +251,7 @@ class Inference(Mathematics):
         seed: int = 0,
         experiment: str | None = None,
         exponent: float | None = None,
+        samples: Samples | None = None,
         **grid: Unpack[GridOptions],
     ) -> Forecast:
         """Say what comes after a run's window; see `Run.forecast`, which calls this.
@@ -199,7 +260,7 @@ class Inference(Mathematics):
         ----------
         run : Run
             Of this action.
-        times, new_data, forcing, draws, seed, experiment, exponent
+        times, new_data, forcing, draws, seed, experiment, exponent, samples
             As for `Run.forecast`.
         data : Observations, Experiments or Problem, optional
             What was measured in the window; a run that `anneal` returned knows.
@@ -220,6 +281,7 @@ class Inference(Mathematics):
             seed=seed,
             experiment=experiment,
             exponent=exponent,
+            samples=samples,
         )
 
     def model_precision(self, run: Run, data: Data, **grid: Unpack[GridOptions]) -> ModelPrecision:

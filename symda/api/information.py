@@ -116,6 +116,21 @@ def ranked(found: xr.DataArray) -> pd.DataFrame:
     return table
 
 
+def neighbours(specification: Specification, g: Gaussian) -> FloatArray:
+    """Return the correlation of each datum's residual with that at the grid point before, (M, L).
+
+    Fitted, they have the covariance of what is measured with the other sign; 0 where there is none.
+    """
+    p = g.problem
+    slopes, variances = _slopes(specification, g)[:, :, : p.D], _variances(specification, g)
+    found = np.zeros((p.M, p.L))
+    covariance = -np.einsum("mld,mde,mle->ml", slopes[1:], g.between, slopes[:-1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = np.where(p.rm > 0.0, 1.0 / p.rm - variances, np.nan)
+        found[1:] = covariance / np.sqrt(left[1:] * left[:-1])
+    return np.nan_to_num(found, posinf=0.0, neginf=0.0)
+
+
 def _variances(specification: Specification, g: Gaussian) -> FloatArray:
     """Return the variance of what is measured, (M, L)."""
     p = g.problem

@@ -13,20 +13,16 @@ import sympy as sp
 from symda.analyse.gaussian import Gaussian
 from symda.analyse.mixture import moments, quantile
 from symda.analyse.posterior import Posterior
+from symda.api.quantity import Quantity
 from symda.checks import share as probability
-from symda.errors import OptionError
 from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
-    import casadi as ca
     import pandas as pd
     import xarray as xr
 
     from symda.api.specification import Specification
     from symda.observe import Problem
-
-#: Functionals of the path that have a name.
-FUNCTIONALS = ("mean", "integral")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +75,13 @@ class PathPosterior:
         notes: Sequence[str],
         shift: FloatArray | None = None,
         last_rf: FloatArray | None = None,
+        missing: tuple[str, ...] = (),
     ) -> None:
         self._specification, self._template = specification, template
         self.levels, self.rf, self.notes = tuple(levels), rf, tuple(notes)
         self._shift = shift
+        #: Which levels are not among these, and why.
+        self.missing = missing
         self._rf = rf if last_rf is None else last_rf
 
     def __repr__(self) -> str:
@@ -104,6 +103,11 @@ class PathPosterior:
             self.notes,
             self.nonlinearity,
         )
+
+    @property
+    def best(self) -> xr.DataArray:
+        """The run's best path, dims (time, state)."""
+        return self._template
 
     @property
     def weights(self) -> FloatArray:
@@ -299,16 +303,12 @@ class PathPosterior:
         """
         import xarray as xr
 
-        if not isinstance(quantity, sp.Basic | int | float):
-            raise OptionError(
-                f"expected: a quantity is one expression, got {type(quantity).__name__}."
-            )
-        function = self._function(quantity)
-        weights = None if over is None else self._over(over)
+        made = Quantity(self._specification, self._problem, quantity)
+        weights = None if over is None else made.over(over)
         means, variances = [], []
         for level in self.levels:
             g = level.gaussian
-            values, by_state, by_parameter = self._evaluated(function, g)
+            values, by_state, by_parameter = made.with_slopes(g.path, g.theta)
             if weights is None:
                 means.append(values)
                 variances.append(g.variances_along(by_state, by_parameter))
@@ -408,67 +408,3 @@ class PathPosterior:
             dims=("time", "state", "other"),
             coords={"time": self._template["time"][rows], "state": states, "other": states},
         )
-
-    def _function(self, quantity: sp.Expr) -> ca.Function:
-        from symda.derive.quantity import quantity as derived
-
-        spec = self._specification
-        model = spec.model
-        expression = sp.sympify(quantity)
-        known = {*model.states, *spec.parameters} | ({model.time} if model.time else set())
-        other = sorted(str(s) for s in expression.free_symbols - known)
-        if other or not isinstance(expression, sp.Expr):
-            what = f"it has {', '.join(other)}" if other else f"got {quantity!r}"
-            raise OptionError(
-                "expected: a quantity is an expression of states and parameters of the model "
-                f"{model.name!r}: {what}. It has the states {', '.join(self._problem.states)}."
-            )
-        return derived(expression, model.states, spec.parameters, model.time)
-
-    def _evaluated(
-        self, function: ca.Function, one: Gaussian
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return values (M,) and derivatives by what solvers move, (M, D) and (M, P)."""
-        p = self._problem
-        path, theta = p.natural(one.path, one.theta)
-        slopes = p.slopes(one.path, one.theta)
-        values = np.empty(p.M)
-        by_state, by_parameter = np.empty((p.M, p.D)), np.zeros((p.M, p.P))
-        for segment, use in zip(p.segments, p.use, strict=True):
-            own = segment.own_points
-            count = segment.points
-            found, slope = function.map(count)(
-                path[own].T, np.tile(theta[use][:, None], (1, count)), p.times[own][None]
-            )
-            values[own] = np.asarray(found.full()).reshape(-1)
-            both = np.asarray(slope.full()).reshape(count, -1)
-            by_state[own] = both[:, : p.D]
-            by_parameter[np.ix_(np.arange(p.M)[own], use)] = both[:, p.D :]
-        return values, by_state * slopes[0], by_parameter * slopes[1]
-
-    def _over(self, over: str | FloatArray) -> FloatArray:
-        p = self._problem
-        if isinstance(over, str):
-            if over not in FUNCTIONALS:
-                raise OptionError(
-                    f"expected: over is one of {', '.join(map(repr, FUNCTIONALS))}, or a weight "
-                    f"for each of {p.M} grid points; got {over!r}."
-                )
-            weights, length = np.zeros(p.M), 0.0
-            for segment in p.segments:
-                at = np.arange(p.M)[segment.own_points]
-                steps = np.diff(p.times[at])
-                weights[at[:-1]] += 0.5 * steps
-                weights[at[1:]] += 0.5 * steps
-                length += float(steps.sum())
-            return weights / length if over == "mean" else weights
-        try:
-            weights = np.asarray(over, dtype=float)
-        except (TypeError, ValueError):
-            weights = np.empty(0)
-        if weights.shape != (p.M,) or not np.isfinite(weights).all():
-            raise OptionError(
-                f"expected: over has a finite weight for each of {p.M} grid points, whose times "
-                f"are posterior.mean['time']; got the shape {weights.shape}."
-            )
-        return weights

@@ -172,8 +172,17 @@ def posterior(
     return Expansion(specification, run, problem).at(best.path, whole=False)[0]
 
 
-def path_posterior(specification: Specification, run: Run, problem: Problem) -> PathPosterior:
-    """Distribution of everything, about the lowest levels of a run; see `Run.posterior`."""
+def path_posterior(
+    specification: Specification, run: Run, problem: Problem, *, wide: bool = False
+) -> PathPosterior:
+    """Distribution of everything, about the lowest levels of a run; see `Run.posterior`.
+
+    Parameters
+    ----------
+    wide : bool
+        Whether to keep levels of little weight where a bound holds something, since their weights
+        are rough.
+    """
     check_run("posterior", specification, run, problem)
     if specification.matrix_free:
         raise OptionError(
@@ -194,7 +203,9 @@ def path_posterior(specification: Specification, run: Run, problem: Problem) -> 
             continue
         assert gaussian is not None
         found[path] = bars, gaussian
-    levels = _weighed(found, best.path, notes)
+    missing = tuple(notes)
+    held = any(gaussian.held.any() for _, gaussian in found.values())
+    levels = _weighed(found, best.path, notes, HIGHEST if wide and held else WINDOW)
     heaviest = levels[0]
     if heaviest.path != best.path:
         notes.append(
@@ -207,7 +218,7 @@ def path_posterior(specification: Specification, run: Run, problem: Problem) -> 
     notes += _scaled(problem) + _beyond(problem, heaviest)
     shift = expansion.shift(heaviest.path, heaviest.gaussian)
     last = expansion.rf(heaviest.path)
-    return PathPosterior(specification, best.states, levels, rf, notes, shift, last)
+    return PathPosterior(specification, best.states, levels, rf, notes, shift, last, missing)
 
 
 def _candidates(run: Run, expansion: Expansion, notes: list[str]) -> Iterator[int]:
@@ -246,10 +257,13 @@ def _candidates(run: Run, expansion: Expansion, notes: list[str]) -> Iterator[in
 
 
 def _weighed(
-    found: dict[int, tuple[Posterior, Gaussian]], best: int, notes: list[str]
+    found: dict[int, tuple[Posterior, Gaussian]], best: int, notes: list[str], window: float
 ) -> list[PosteriorLevel]:
     """Return the levels that count with their weights, the heaviest first."""
     masses = {path: gaussian.log_mass for path, (_, gaussian) in found.items()}
+    held = [both[1].held for both in found.values()]
+    if any((one != held[0]).any() for one in held):
+        notes.append("bounds hold other unknowns at some levels than at others: weights are rough")
     if len(found) > 1 and not np.isfinite([*masses.values()]).all():
         notes.append(
             "levels cannot be weighed, since something is not determined at all: this is the "
@@ -258,13 +272,10 @@ def _weighed(
         found = {best: found[best]}
     else:
         top = max(masses.values())
-        kept = [path for path in found if not masses[path] < top - WINDOW]
+        kept = [path for path in found if not masses[path] < top - window]
         if best not in kept:
             notes.append(f"the lowest level, of path {best}, has a weight below a thousandth")
         found = {path: found[path] for path in kept}
-    held = [both[1].held for both in found.values()]
-    if any((one != held[0]).any() for one in held):
-        notes.append("bounds hold other unknowns at some levels than at others: weights are rough")
     near = [
         (one, other)
         for one in found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -25,47 +25,22 @@ from symda.analyse import (
 from symda.anneal.levels import GAP, HIT
 from symda.api.best import Best, path_at
 from symda.api.mathematics import Mathematics
+from symda.api.questions import Questions
 from symda.api.trajectory import Trajectory
-from symda.errors import OptionError
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
-    from numpy.typing import ArrayLike
 
-    from symda.analyse.profile import Profile
-    from symda.api.forecast import Forecast
-    from symda.api.path_posterior import PathPosterior
-    from symda.api.specification import Data
-    from symda.declare import Parameter
-    from symda.observe import Observations, Problem
-    from symda.observe.forcing import ForcingInput
+    from symda.observe import Problem
 
 
 #: The truth behind a run, as far as it is known; of several experiments by their names.
 Known: TypeAlias = "Trajectory | xr.DataArray | Mapping[str, Trajectory | xr.DataArray]"
 
 
-@runtime_checkable
-class Source(Protocol):
-    """What answers a run's questions: the action that was annealed."""
-
-    def path_posterior(self, run: Run, data: Data | None = None) -> PathPosterior:
-        """See `Run.posterior`."""
-
-    def profile(
-        self, run: Run, parameter: str, data: Data | None = None, *, share: float = 0.95
-    ) -> Profile:
-        """See `Run.profile`."""
-
-    def forecast(
-        self, run: Run, times: ArrayLike | None = None, data: Data | None = None, **how: Any
-    ) -> Forecast:
-        """See `Run.forecast`."""
-
-
-class Run:
+class Run(Questions):
     """The result of an annealing run.
 
     Everything is in `dataset`, whose variables and dimensions docs/architecture.md lists; a saved
@@ -214,10 +189,17 @@ class Run:
         return time_to_lowest(self.dataset, level, within)
 
     def summary(self) -> str:
-        """Say what was found, in a few lines."""
+        """Say what was found, in a few lines.
+
+        Of a run that `anneal` returned also what its error bars tell: weights of levels, what data
+        leave open, how much each channel told.
+        """
         from symda.show import summary
 
-        return summary(self.dataset)
+        lines = [summary(self.dataset)]
+        if path_counts(self.dataset).reached:
+            lines += self._knowledge()
+        return "\n".join(lines)
 
     def plot_levels(self, path: str | Path | None = None) -> Figure:
         """Plot action levels against Rf, with the band expected of the measurement term."""
@@ -245,152 +227,6 @@ class Run:
         from symda.show import plot_parameters
 
         return plot_parameters(self.dataset, path, truth=truth)
-
-    def posterior(self, action: Source | None = None, data: Data | None = None) -> PathPosterior:
-        """Return error bars of every state at every time, and of the parameters.
-
-        Laplace's approximation at each level that carries a thousandth of the heaviest's weight or
-        more, among the minima that this run met. Of a level that was finished as a solution of the
-        equations the model is taken as exact; else errors of the model of precision Rf are part of
-        what is not known.
-
-        Parameters
-        ----------
-        action, data : optional
-            What was annealed; a run that `anneal` returned knows them, one from a file does not.
-
-        Returns
-        -------
-        PathPosterior
-            Print it; `mean`, `sd`, `interval()` of the states, `parameters`, `expected(G)`.
-
-        Raises
-        ------
-        OptionError
-            If the run is of other data, from a file without these, averaged, or matrix-free.
-        SolveError
-            If the action has no minimum at the best path.
-
-        See Also
-        --------
-        Action.posterior : The parameters about any one path.
-        """
-        return self._source("posterior", action, data).path_posterior(self, data)
-
-    def profile(
-        self,
-        parameter: str | Parameter,
-        *,
-        share: float = 0.95,
-        action: Source | None = None,
-        data: Data | None = None,
-    ) -> Profile:
-        """Return the least action for each value of a parameter: its profile likelihood.
-
-        From the best path outwards, everything else minimised at each value, until the action has
-        risen by what an interval of a probability takes, 1.92 for 95 % (Wilks' theorem). Unlike
-        error bars it needs no quadratic action, and says where an interval has no end.
-
-        Parameters
-        ----------
-        parameter : str or Parameter
-            A free one.
-        share : float
-            The probability.
-        action, data : optional
-            As for `posterior`.
-
-        Returns
-        -------
-        Profile
-            `table()`, `interval()`; print it.
-
-        Raises
-        ------
-        OptionError
-            As `posterior`, or if there is no such free parameter.
-        SolveError
-            If the action has no minimum at the best path.
-        """
-        name = str(parameter)
-        return self._source("profile", action, data).profile(self, name, data, share=share)
-
-    def forecast(
-        self,
-        times: ArrayLike | None = None,
-        *,
-        new_data: Observations | None = None,
-        forcing: Mapping[str, ForcingInput] | None = None,
-        draws: int = 400,
-        seed: int = 0,
-        experiment: str | None = None,
-        exponent: float | None = None,
-        action: Source | None = None,
-        data: Data | None = None,
-    ) -> Forecast:
-        """Say what comes after the window, with bands, and how well it was right.
-
-        Last states and parameters are drawn from `posterior`, of every level by its weight, and led
-        forward by the equations. Where Rf is finite the model's errors of that precision are added
-        at the end of each step, of the length of the window's last; the bands then answer what
-        comes if the model errs by so much. A band of the best path alone would be far too narrow.
-
-        Parameters
-        ----------
-        times : array_like, shape (T,), optional
-            From the end of the window on; of maps whole numbers.
-        new_data : Observations, optional
-            What was measured then: their times are taken, or added, and the forecast is scored.
-        forcing : mapping of str to forcing, optional
-            From the end of the window on; that of `new_data` when left out.
-        draws : int
-            How many, K.
-        seed : int
-            For draws.
-        experiment : str, optional
-            Which of several.
-        exponent : float, optional
-            The largest Lyapunov exponent, for valid times in Lyapunov times.
-        action, data : optional
-            As for `posterior`.
-
-        Returns
-        -------
-        Forecast
-            Print or `plot()` it; `interval()` of the states, `data_interval()`, `scores`.
-
-        Raises
-        ------
-        DataError
-            If times begin before the window ends, new data have other channels, or a forcing ends
-            before the forecast does.
-        OptionError
-            As `posterior`; or of parameters per step, which have no values later.
-        SolveError
-            If something at the window's end is not determined, or most draws cannot be followed.
-        """
-        how = {
-            "new_data": new_data,
-            "forcing": forcing,
-            "draws": draws,
-            "seed": seed,
-            "experiment": experiment,
-            "exponent": exponent,
-        }
-        return self._source("forecast", action, data).forecast(self, times, data, **how)
-
-    def _source(self, call: str, action: Source | None, data: Data | None) -> Source:
-        """Return the action that a question of this run goes to."""
-        if action is not None and not isinstance(action, Source):
-            raise OptionError(f"{call}: action is a symda.Action, got {type(action).__name__}.")
-        known = self.action if action is None else action
-        if not isinstance(known, Source) or (data is None and self.problem is None):
-            raise OptionError(
-                f"{call}: a run from a file knows neither its action nor its data. Pass what it "
-                f"was annealed with: run.{call}(action=action, data=data); with options of the "
-                "grid data=action.bind(data, steps=..., fixed=...)."
-            )
-        return known
 
     def report(
         self,

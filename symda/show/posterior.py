@@ -70,12 +70,50 @@ def posterior_text(
         lines.append(_state(str(name), sd.values[:, k], held[:, k]))
     if sd.sizes["state"] > LISTED:
         lines.append(f"and {sd.sizes['state'] - LISTED} more states")
+    lines += _hardly(directions)
+    return "\n".join([*lines, *notes, _trust(nonlinearity)])
+
+
+def knowledge_lines(
+    levels: pd.DataFrame,
+    directions: pd.DataFrame,
+    information: xr.DataArray | None,
+    nonlinearity: float,
+) -> list[str]:
+    """Say what error bars add to a summary: level weights, what is open, what channels told.
+
+    Parameters
+    ----------
+    levels, directions, nonlinearity
+        As for `posterior_text`.
+    information : DataArray, dims (time, channel), or None
+        As `PathPosterior.information_by_time`; None where there is no formula.
+    """
+    lines = []
+    if len(levels) > 1:
+        shares = (f"{row.weight:.3g} (path {row.path})" for row in levels.itertuples())
+        lines.append(f"weights of {len(levels)} levels: {', '.join(shares)}")
+    lines += _hardly(directions)
+    if information is not None:
+        told = [
+            f"{name} {np.nansum(values):.3g} in {int(np.isfinite(values).sum())} data"
+            for name, values in zip(
+                information["channel"].values[:LISTED], information.values.T, strict=False
+            )
+        ]
+        lines.append(f"nats that data tell, given all others, by channel: {', '.join(told)}")
+    return [*lines, _trust(nonlinearity)]
+
+
+def _hardly(directions: pd.DataFrame) -> list[str]:
+    """Name combinations of parameters that data hardly determine."""
+    lines = []
     spreads = directions["relative_sd"].to_numpy(dtype=float)
     for spread, components in zip(spreads, directions["components"], strict=True):
         if not spread < WIDE:
             much = f", to {spread:.2g} of itself" * bool(np.isfinite(spread))
             lines.append(f"hardly determined{much}: {components}")
-    return "\n".join([*lines, *notes, _trust(nonlinearity)])
+    return lines
 
 
 def _trust(nonlinearity: float) -> str:
@@ -89,7 +127,7 @@ def _trust(nonlinearity: float) -> str:
         return f"Laplace's approximation is rough: {much}"
     return (
         f"Laplace's approximation is not to be trusted: {much}. The distribution is no Gaussian; "
-        "profiles of the parameters (run.profile) say more"
+        "samples (run.sample) and profiles of the parameters (run.profile) say more"
     )
 
 

@@ -158,7 +158,7 @@ class Strong:
         p = self.problem
         x = p.unknowns.inside(*self._at.split(path, theta))
         v = x[self.places]
-        here, why = self._expand(v)
+        here, why = self.expand(v)
         iterations, decrement, message, crept = 0, np.nan, why, False
         radius = FIRST
         actions: list[float] = []
@@ -196,7 +196,7 @@ class Strong:
             predicted = self._lowers(here, step)
             length = float(np.linalg.norm(step / self._sizes))
             ratio = (here.action - self.value(v + step)) / predicted if predicted > 0.0 else -1.0
-            after = self._expand(v + step)[0] if ratio > 0.0 else None
+            after = self.expand(v + step)[0] if ratio > 0.0 else None
             if after is None:
                 radius = 0.25 * min(length, radius)
                 continue
@@ -229,17 +229,11 @@ class Strong:
         )
 
     def solution(self, path: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray, str]:
-        """Integrate from the first states of a path (M, D) with parameters (P,), to all points.
+        """Return `led` from the first states of a path (M, D) with parameters (P,)."""
+        return self.led(self.problem.unknowns.inside(*self._at.split(path, theta))[self.places])
 
-        Returns
-        -------
-        path : (M, D)
-        theta : (P,)
-        why : str
-            Why there is no solution, empty where there is one.
-        """
-        p = self.problem
-        v = p.unknowns.inside(*self._at.split(path, theta))[self.places]
+    def led(self, v: FloatArray) -> tuple[FloatArray, FloatArray, str]:
+        """Return the solution from v at all points, (M, D), theta (P,), and why there is none."""
         X, values, _, why = self._lead(v, every=True)
         return X, values, why or "it leaves finite numbers" * (not np.isfinite(X).all())
 
@@ -296,7 +290,7 @@ class Strong:
 
     def gradient(self, v: FloatArray) -> FloatArray:
         """Return its gradient, (n,); not a number where there is no solution."""
-        point, _ = self._expand(v)
+        point, _ = self.expand(v)
         return np.full(v.size, np.nan) if point is None else point.gradient
 
     def hessian(self, v: FloatArray) -> FloatArray:
@@ -311,7 +305,7 @@ class Strong:
         return self._hessians[key]
 
     def _second_derivatives(self, v: FloatArray) -> FloatArray:
-        point, _ = self._expand(v)
+        point, _ = self.expand(v)
         if point is None:
             return np.full((v.size, v.size), np.nan)
         scale = np.sqrt(self._scale(point))
@@ -343,7 +337,7 @@ class Strong:
         So it is where the equations are so unstable that all unknowns are first of all the one
         direction that grows. Along a direction that nothing determines the action stays the same.
         """
-        point, _ = self._expand(v)
+        point, _ = self.expand(v)
         if point is None:
             return False
         free, scale = ~self.held(v, point.gradient), np.sqrt(self._scale(point))
@@ -390,7 +384,7 @@ class Strong:
         """Return what a step lowers the quadratic by."""
         return -float(point.gradient @ step + 0.5 * step @ point.hessian @ step)
 
-    def _expand(self, v: FloatArray) -> tuple[Point | None, str]:
+    def expand(self, v: FloatArray) -> tuple[Point | None, str]:
         """Return the action with derivatives at v; None and why where there is no solution."""
         X, theta, tangents, why = self._lead(v, slopes=True)
         if why:
