@@ -143,6 +143,7 @@ def test_a_bound_cuts_the_distribution_off(method: str) -> None:
     assert (found.parameter_draws["b"] >= 0.0).all() and row["low"] >= 0.0
 
 
+@pytest.mark.smoke
 def test_noise_that_is_not_gaussian() -> None:
     """Student's t with 3 degrees of freedom, against sums on a grid."""
     y = recording(20.0, 0.05, 7)
