@@ -51,6 +51,10 @@ def main() -> None:
     row = posterior.parameters.loc["rho"]
     assert abs((high - low) - (row["high"] - row["low"])) < 0.2 * (row["high"] - row["low"])
 
+    left = run.residuals()
+    print(left)
+    assert (left.channels["p"] > 1e-3).all()
+
     print(posterior.information().to_string(float_format="{:.3g}".format))
     further = action.design(run, {"x": (x, 1.0), "y": (y, 1.0), "z": (z, 1.0)})
     print(further.to_string(float_format="{:.3g}".format))
