@@ -109,3 +109,13 @@ def test_where_residuals_have_no_formula() -> None:
     run = sd.anneal(other, sd.Observations(np.arange(8.0), np.arange(8.0) % 3), **ladder(3.0))
     with pytest.raises(sd.SymdaError, match=r"independent Gaussian noise|minimum"):
         run.residuals()
+
+
+def test_a_summary_has_what_error_bars_tell() -> None:
+    action = pendulum("rk4")
+    run = sd.anneal(action, recorded(action, steps=20), **ladder(1e3))
+    plain, whole = run.summary(), run.summary(error_bars=True)
+    assert whole.startswith(plain) and "nats that data tell" in whole
+    assert "Laplace's approximation" in whole and run.posterior() is run.posterior()
+    told = float(np.nansum(run.posterior().information_by_time.sel(channel="gap")))
+    assert f"gap {told:.3g} in " in whole

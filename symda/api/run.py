@@ -188,16 +188,19 @@ class Run(Questions):
         """
         return time_to_lowest(self.dataset, level, within)
 
-    def summary(self) -> str:
+    def summary(self, *, error_bars: bool = False) -> str:
         """Say what was found, in a few lines.
 
-        Of a run that `anneal` returned also what its error bars tell: weights of levels, what data
-        leave open, how much each channel told.
+        Parameters
+        ----------
+        error_bars : bool
+            Whether to add what `posterior` tells: weights of levels, what data leave open, how much
+            each channel told. A run from a file does not know what it was made of, and adds none.
         """
         from symda.show import summary
 
         lines = [summary(self.dataset)]
-        if path_counts(self.dataset).reached:
+        if error_bars and path_counts(self.dataset).reached:
             lines += self._knowledge()
         return "\n".join(lines)
 
