@@ -123,7 +123,7 @@ def _in_units(
 
 
 def _spline(t: FloatArray, y: FloatArray, log: float) -> CubicSpline:
-    """Return the natural cubic spline f of least sum (y - f)^2 + 10^log times the integral of f''^2.
+    """Return the natural cubic spline f of least sum (y - f)^2 + 10^log integral of f''^2.
 
     By the equations of Reinsch (1967), Numerische Mathematik 10, 177, for f'' at the inner times;
     SciPy's `make_smoothing_spline` is the same spline, at twenty times the cost.
