@@ -22,7 +22,8 @@ from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
 from symda.anneal.starts import STARTS, Draw
 from symda.anneal.strategies import Window
-from symda.anneal.strategies.auto import Auto, Campaign, kinds_of
+from symda.anneal.strategies.auto import Auto, Campaign
+from symda.anneal.strategies.kinds import kinds_of
 from symda.anneal.task import Job, PathResult, Prepare, first_point, not_run, prepare, workspace
 from symda.errors import OptionError, SolveError, SymdaError
 from symda.status import Status

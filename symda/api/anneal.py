@@ -22,7 +22,7 @@ from symda.anneal.levels import HIT
 from symda.anneal.settings import LIMIT, Settings
 from symda.anneal.starts import Draw, Start
 from symda.anneal.strategies import Auto
-from symda.anneal.strategies.auto import ROUND
+from symda.anneal.strategies.kinds import ROUND
 from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
 from symda.api.assessed import assessed, coarse, moves_within
