@@ -170,7 +170,7 @@ def test_shots_in_windows_that_met_it_seldom_give_way(job):
 
 def test_rough_windows_are_for_what_is_above_the_band_and_go_on_while_they_gain(job):
     levels = {"one": [None, 900.0], "shots": [None], "rough": [400.0, 300.0, 300.0]}
-    at, names = in_windows(job, levels)
+    _, names = in_windows(job, levels)
     assert names[:6] == ["one", "shots", "rough", "rough", "rough", "one"]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from symda.anneal.levels import GAP, HIT, RARE, unseen
 from symda.anneal.starts import Shaken
-from symda.anneal.strategies.kinds import ROUND, Kind
+from symda.anneal.strategies.kinds import PART, ROUND, Kind
 from symda.anneal.strategies.shooting import Shooting
 from symda.checks import integer
 from symda.status import Status
@@ -142,6 +142,7 @@ class Campaign:
                 self.reason = "no kind of start leads anywhere"
                 return
             usual = kind.once or (CANDIDATES if kind.strategy.pooled else ROUND)
+            usual = PART if kind is self._ahead else usual
             size = min(usual, self.most - self._started)
             paths = tuple(range(self._started, self._started + size))
             self._started += size

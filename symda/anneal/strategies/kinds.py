@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from symda.anneal.task import Job
 
 
-#: Starts of a round: two for each lane of two threads.
-ROUND = 16
+#: Starts of a round: two for each lane of two threads; and of a further one of shots in windows.
+ROUND, PART = 16, 4
 #: Where simulated paths begin: a model error as large as the state's spread costs so much; and
 #: where shaken ones do.
 HIGH, SHAKEN = 1e3, 1e2
@@ -33,7 +33,7 @@ BEST, FEW = 100, 20
 #: Shares of the time limit: of the first rounds before shots in windows, and of theirs.
 BRIEF, LONG = 0.05, 0.1
 #: And of those that need not fit as well as the noise lets expect.
-LONGER = 0.35
+LONGER = 0.25
 #: Where little is measured: rounds of shooting before the run may end, and before other kinds have
 #: their first if it is known what to expect.
 TURNS, ALONE = 2, 8

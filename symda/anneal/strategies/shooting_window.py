@@ -56,9 +56,9 @@ class ShootingWindow(Shooting):
     ----------
     rough : bool
         Whether a window, but for the first, is also fitted if the solution leaves at most a
-        twentieth of the data's variance. So it is where the model is not quite right, or the noise larger than said: no
-        solution then follows the data as well as expected, but one that follows them to here is a
-        good start for what comes next.
+        twentieth of the data's variance. So it is where the model is not quite right, or the noise
+        larger than said: no solution then follows the data as well as expected, but one that
+        follows them to here is a good start for what comes next.
 
     Notes
     -----
