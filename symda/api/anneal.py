@@ -133,7 +133,8 @@ def anneal(
         perturbed copies; the paths of the run are its survivors. ``sd.Window(...)`` and
         ``sd.Population(...)`` take options; what is left out follows from the problem.
         ``"shooting"``: no ladder; first states and parameters of the model's own solutions are
-        fitted. ``"shooting-window"``: these, to the first data, then to more of them.
+        fitted. ``"shooting-window"``: these, to the first data, then to more of them;
+        ``sd.ShootingWindow(rough=True)`` where the model is not quite right.
     attempts : int
         Attempts of a population, each with `paths` candidates of its own.
     fixed : mapping of parameter to float or None

@@ -77,7 +77,7 @@ class ShootingWindow(Shooting):
         """Try some first windows, until one of them grows to the end."""
         grown, shots = Grown(job, deadline, halt, rough=self.rough), 0
         for turn in range(TRIES):
-            if grown.over:
+            if grown.over or time.time() >= job.until:
                 break
             shots += 1
             found = grown.path(k, turn)
@@ -85,7 +85,8 @@ class ShootingWindow(Shooting):
                 result = ended(job, blank(job, k), found)
                 result.iterations[job.rungs[-1]] += math.ceil(grown.iterations) - found.iterations
                 return result
-        why = "the time limit was reached" if grown.over else f"none of {shots} first windows grew"
+        late = grown.over or time.time() >= job.until
+        why = "the time limit was reached" if late else f"none of {shots} first windows grew"
         result = not_run(job, k, f"{why} to the end: the farthest to {grown.farthest} of its steps")
         result.iterations[job.rungs[-1]] = math.ceil(grown.iterations)
         return result
