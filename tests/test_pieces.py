@@ -115,7 +115,7 @@ def not_quite() -> tuple[sd.Action, sd.Observations]:
 
 @pytest.mark.compiled
 def test_rough_windows_grow_where_the_model_is_not_quite_right():
-    """No solution fits as well as the noise says; the best leaves two hundredths of the variance."""
+    """No solution fits as well as the noise says; the best leaves a fiftieth of the variance."""
     action, data = not_quite()
     options = {"paths": 3, "progress": False, "executor": "serial", "seed": 0, "finish": "strong"}
     start = sd.Simulated(best_of=20)
