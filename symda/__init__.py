@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from symda import learn, models
-    from symda.anneal import Auto, Ladder, Nudged, Population, Shooting, Simulated, Window
+    from symda.anneal import (
+        Auto,
+        Ladder,
+        Nudged,
+        Population,
+        Shooting,
+        ShootingWindow,
+        Simulated,
+        Window,
+    )
     from symda.api import (
         Action,
         BoundarySolution,
@@ -121,6 +130,7 @@ __all__ = [
     "Samples",
     "Scheme",
     "Shooting",
+    "ShootingWindow",
     "Simulated",
     "SolveError",
     "Solver",
@@ -156,7 +166,7 @@ __all__ = [
 
 _NAMES = {
     "symda": "learn models",
-    "symda.anneal": "Auto Ladder Nudged Population Shooting Simulated Window",
+    "symda.anneal": "Auto Ladder Nudged Population Shooting ShootingWindow Simulated Window",
     "symda.api": "Action BoundarySolution Run StepMap Trajectory anneal boundary_value integrate "
     "load lyapunov simulate step_map twin",
     "symda.api.network": "NetworkAction",

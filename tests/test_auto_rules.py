@@ -13,7 +13,8 @@ import symda as sd
 from symda.anneal.levels import unseen
 from symda.anneal.starts import Draw, Shaken, Uniform
 from symda.anneal.strategies import FullWindow
-from symda.anneal.strategies.auto import SURE, Campaign, Kind
+from symda.anneal.strategies.auto import SURE, Campaign
+from symda.anneal.strategies.kinds import Kind
 from symda.anneal.task import Job, blank
 from symda.solve import Newton, Solution
 from symda.status import Status
@@ -136,6 +137,41 @@ def test_a_kind_that_takes_long_has_its_turn_after_shots_in_windows(job):
     assert names == ["one", "shots", "one"] and shares == [0.05, 0.15, 1.0]
     assert at.reason.startswith("the lowest level was met 16 times")
     assert all(np.isfinite(work) for work in at._work.values())
+
+
+def in_windows(job, first):
+    """A campaign whose first kind takes long, and whose shots in windows come next."""
+    rare = replace(KINDS[1], name="shots", rare=True, share=0.1)
+    rough = replace(rare, name="rough", needed=0, doubts=True)
+    kinds = [replace(KINDS[0], share=0.05), rare, rough]
+    at, names = Campaign(sd.Auto(3), job, kinds, (50.0, 150.0), 16 * 12), []
+    for one in at.rounds():
+        name = one.kind.name
+        level = first[name].pop(0) if len(first[name]) > 1 else first[name][0]
+        hits = 0 if level is None else 4 if name != "one" else 16
+        found = {k: ended(job, k, level if i < hits else None) for i, k in enumerate(one.paths)}
+        at.take(one, found, cut=name == "one" and "one" not in names)
+        names.append(name)
+    return at, names
+
+
+def test_shots_in_windows_that_alone_meet_it_go_on_until_they_met_it_often(job):
+    """Else the others' turns, which lead nowhere, would take what is left of the time."""
+    at, names = in_windows(job, {"one": [None], "shots": [100.0], "rough": [90.0]})
+    assert names == ["one", "shots", "shots", "shots"] and at.met() == {"shots": 12}
+    assert at.reason.startswith("the lowest level was met 12 times, and that is within")
+
+
+def test_shots_in_windows_that_met_it_seldom_give_way(job):
+    levels = {"one": [None, 97.0], "shots": [100.0, None, 100.0], "rough": [90.0]}
+    at, names = in_windows(job, levels)
+    assert names == ["one", "shots", "shots", "one"] and at.met() == {"one": 16}
+
+
+def test_rough_windows_are_for_what_is_above_the_band_and_go_on_while_they_gain(job):
+    levels = {"one": [None, 900.0], "shots": [None], "rough": [400.0, 300.0, 300.0]}
+    _, names = in_windows(job, levels)
+    assert names[:6] == ["one", "shots", "rough", "rough", "rough", "one"]
 
 
 def test_without_a_band_every_kind_has_its_turn(job):

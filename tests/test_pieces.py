@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import symda as sd
+from symda.anneal.strategies.shooting_window import _spread
 from symda.api.machine import strong_of
 from symda.build.kernels import matrices_of
 from symda.solve.pieces import Pieces
@@ -99,6 +100,37 @@ def test_windows_that_grow_lead_to_what_shots_miss(monkeypatch):
     # what did not grow says how far it came
     lost = np.isnan(grown.levels.values[:, -1])
     assert all("first windows grew" in str(m) for m in grown.dataset["message"].values[lost])
+
+
+def not_quite() -> tuple[sd.Action, sd.Observations]:
+    """An oscillation, of which the data leave slowly what the model knows."""
+    x, y = sd.states("x y", bounds=(-3.0, 3.0))
+    w, c = sd.parameter("w", bounds=(2.0, 10.0)), sd.parameter("c", bounds=(1e-4, 0.1))
+    action = sd.Action(sd.Model({x: w * y, y: -w * x - c * y}, name="not_quite"), [x])
+    t = np.arange(0.0, 40.0, 0.25)
+    exact = np.exp(-0.005 * t) * np.cos(5.0 * t) + 0.15 * np.sin(0.04 * t) ** 2
+    noise = 0.02 * np.random.default_rng(4).standard_normal(t.size)
+    return action, sd.Observations(t, exact + noise, variance=4e-4)
+
+
+@pytest.mark.compiled
+def test_rough_windows_grow_where_the_model_is_not_quite_right():
+    """No solution fits as well as the noise says; the best leaves a fiftieth of the variance."""
+    action, data = not_quite()
+    options = {"paths": 3, "progress": False, "executor": "serial", "seed": 0, "finish": "strong"}
+    start = sd.Simulated(best_of=20)
+    rough = sd.anneal(action, data, strategy=sd.ShootingWindow(rough=True), start=start, **options)
+    assert rough.best.parameters["w"] == pytest.approx(5.0, abs=0.01)
+    assert rough.best.action < 0.03 * _spread(action.bind(data))
+    strict = sd.anneal(action, data, strategy="shooting-window", start=start, **options)
+    assert np.isnan(strict.levels.values[:, -1]).all()
+
+
+def test_what_a_constant_leaves_is_in_units_of_the_noise():
+    action, data = aliased()
+    values = data.values[:, 0]
+    own = 0.5 * ((values - values.mean()) ** 2).sum() / 4e-4
+    assert _spread(action.bind(data)) == pytest.approx(own, rel=1e-12)
 
 
 @pytest.mark.compiled

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pytest
 import sympy as sp
+from scipy.integrate import solve_ivp
 
 from symda.anneal.starts import Draw, Simulated
 from symda.api.machine import strong_of
@@ -92,6 +93,27 @@ def test_a_twin_is_the_same_again_and_true_to_its_tier(dysts: ModuleType, load: 
     )
     np.testing.assert_allclose(made.path(made.data.times[:50]), exact.states.values, rtol=1e-5)
     assert twins.twin(lorenz, "easy").data.values.shape[1] == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["InteriorSquirmer", "BlinkingVortex", "ForcedVanDerPol", "ThomasLabyrinth"]
+)
+def test_a_recording_is_a_solution_from_datum_to_datum(
+    dysts: ModuleType, load: Load, name: str
+) -> None:
+    """Though two integrations part, where equations are so unstable, none passes over a switch."""
+    system = dysts.system("flow", name)
+    count = 250
+    times = np.arange(count + 1.0) * (system.period / 50)
+    path = load("twins").true_path(system, times)(times)
+    worst = 0.0
+    for i in range(0, count, 10):
+        found = solve_ivp(
+            lambda t, x: system.rate(x, t), times[i : i + 2], path[i],
+            method="DOP853", rtol=1e-12, atol=1e-14, max_step=system.period / 400,
+        )  # fmt: skip
+        worst = max(worst, (np.abs(found.y[:, -1] - path[i + 1]) / path.std(axis=0)).max())
+    assert worst < 1e-7
 
 
 @pytest.mark.parametrize(

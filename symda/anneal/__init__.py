@@ -6,7 +6,7 @@ from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
 from symda.anneal.starts import STARTS, Nudged, Simulated
 from symda.anneal.store import load, save
-from symda.anneal.strategies import STRATEGIES, Auto, Population, Shooting, Window
+from symda.anneal.strategies import STRATEGIES, Auto, Population, Shooting, ShootingWindow, Window
 
 __all__ = [
     "STARTS",
@@ -18,6 +18,7 @@ __all__ = [
     "Reporter",
     "Settings",
     "Shooting",
+    "ShootingWindow",
     "Silent",
     "Simulated",
     "Window",

@@ -22,7 +22,8 @@ from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
 from symda.anneal.starts import STARTS, Draw
 from symda.anneal.strategies import Window
-from symda.anneal.strategies.auto import Auto, Campaign, kinds_of
+from symda.anneal.strategies.auto import Auto, Campaign
+from symda.anneal.strategies.kinds import kinds_of
 from symda.anneal.task import Job, PathResult, Prepare, first_point, not_run, prepare, workspace
 from symda.errors import OptionError, SolveError, SymdaError
 from symda.status import Status
@@ -41,6 +42,8 @@ LEAST_LEFT = 1.0
 LAST = 0.1
 #: After this share of the limit it is asked whether the scheme is why no level is low enough.
 LOOK = 0.2
+#: Rough shots that have begun may go on for so many times their share.
+FARTHER = 2.0
 
 
 def anneal(
@@ -310,8 +313,12 @@ def _adaptive(
             share = None if limit is None or one.share >= 1.0 else one.share * limit
             if share is not None:
                 left = share if left is None else min(left, share)
-            strategy, size = one.kind.strategy, len(one.paths)
-            workers, own = _workers_of(one.job, settings, strategy, size, 1)
+            strategy, size, part = one.kind.strategy, len(one.paths), one.job
+            if share is not None and one.kind.doubts:
+                # one that has come far goes on
+                part = replace(part, until=time.time() + share)
+                left = min(FARTHER * share, math.inf if until is None else until - spent)
+            workers, own = _workers_of(part, settings, strategy, size, 1)
             name, count = workers.name, workers.count * own.workers
             tasks = (
                 [one.paths]

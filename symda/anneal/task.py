@@ -39,9 +39,8 @@ DRAWS = 10
 ROUNDING = 1e-9
 
 #: What a record has of every rung.
-OF_RUNGS = (
-    *("action", "measurement_term", "model_term", "seconds", "iterations", "evaluations"),
-    *("status", "theta"),
+OF_RUNGS = tuple(
+    "action measurement_term model_term seconds iterations evaluations status theta".split()
 )
 
 #: Kernels, what makes a minimiser of a solver and a problem, and the judge of a problem.
@@ -59,10 +58,8 @@ class Job:
     ----------
     payload
         Plain data the kernels are rebuilt from.
-    problem
-        Data, grid, bounds and ranges.
-    solver
-        With its options.
+    problem, solver
+        Data, grid, bounds and ranges; with its options.
     rf
         The ladder, (B, D).
     seed
@@ -70,22 +67,23 @@ class Job:
     start
         Where paths start.
     keep
-        `"last"`, `"all"` for the states of every rung, or `"ends"`: of the path reached, no
-        momenta and no fit.
+        `"last"`, `"all"` for states of every rung, or `"ends"`: no momenta and no fit.
     prepare
         Makes the kernels of this job, and what makes its solvers, once in each worker.
     workers
         Workers that one task may use.
     turn
-        0 for the first start of each path; a strategy that starts paths again takes others.
+        0 for the first start of a path; a strategy that starts paths again takes others.
     rungs
         The rungs to climb, all by default; results have B of them whatever is climbed.
     flow
         What integrates the model, for those who ask for its own solutions.
     bar
-        Paths above this at a rung between climb no further: a minimum's action grows with Rf.
+        Paths above this between two rungs climb no further: a minimum's action grows with Rf.
     hurry
         Rungs before the last need not converge.
+    until
+        `time.time()` after which no shot begins, though one that did may go on.
     token
         Tells the jobs of different runs apart: two jobs are equal if their tokens are.
     """
@@ -104,6 +102,7 @@ class Job:
     flow: FlowEngine | None = None
     bar: float = math.inf
     hurry: bool = False
+    until: float = math.inf
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def __post_init__(self) -> None:

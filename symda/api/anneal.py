@@ -22,7 +22,7 @@ from symda.anneal.levels import HIT
 from symda.anneal.settings import LIMIT, Settings
 from symda.anneal.starts import Draw, Start
 from symda.anneal.strategies import Auto
-from symda.anneal.strategies.auto import ROUND
+from symda.anneal.strategies.kinds import ROUND
 from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
 from symda.api.assessed import assessed, coarse, moves_within
@@ -133,7 +133,8 @@ def anneal(
         perturbed copies; the paths of the run are its survivors. ``sd.Window(...)`` and
         ``sd.Population(...)`` take options; what is left out follows from the problem.
         ``"shooting"``: no ladder; first states and parameters of the model's own solutions are
-        fitted. ``"shooting-window"``: these, to the first data, then to more of them.
+        fitted. ``"shooting-window"``: these, to the first data, then to more of them;
+        ``sd.ShootingWindow(rough=True)`` where the model is not quite right.
     attempts : int
         Attempts of a population, each with `paths` candidates of its own.
     fixed : mapping of parameter to float or None

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-8
 #: Iterations at most, and those after which an action that is above the bar is given up.
 ITERATIONS, HOPE = 300, 40
-#: A search creeps if so many iterations lower the action by less than so much, in its own units.
-PACE, LITTLE = 20, 0.1
+#: A search creeps if so many iterations lower the action by less than so much, in its own units;
+#: in a hurry by less than a share of it.
+PACE, LITTLE, HARDLY = 20, 0.1, 0.05
 #: Data smaller than this share of their channel's root mean square count as it, not by logarithm.
 SMALL = 0.01
 #: It is a minimum if a Newton step of at most this length, in units of the unknowns' sizes, would
@@ -137,6 +138,7 @@ class Strong:
         bar: float = np.inf,
         *,
         patient: bool = True,
+        hurry: bool = False,
     ) -> Solution:
         """Minimise from the first states of a path (M, D) and parameters (P,).
 
@@ -153,6 +155,8 @@ class Strong:
             An action that is above this after `HOPE` iterations is not lowered further.
         patient : bool
             Whether to go on where `PACE` iterations hardly lower the action.
+        hurry : bool
+            Whether it is left where they lower it by a small share only.
         """
         began, self._integrations = time.perf_counter(), 0
         p = self.problem
@@ -183,13 +187,11 @@ class Strong:
                 message = "it was halted"
                 break
             actions.append(here.action)
-            crept = (
-                not patient
-                and iterations >= PACE
-                and (actions[-1 - PACE] - here.action < LITTLE * p.measurement_scale)
-            )
-            if crept:
-                message = f"left: {PACE} iterations lowered it by less than {LITTLE:g}"
+            little = -np.inf if patient else LITTLE * p.measurement_scale
+            if hurry:
+                little = max(little, HARDLY * here.action)
+            if crept := iterations >= PACE and actions[-1 - PACE] - here.action < little:
+                message = f"left: {PACE} iterations lowered it by less than {little:.2g}"
                 break
             iterations += 1
             step = self._step(v, here, radius)

@@ -9,42 +9,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.anneal.levels import GAP, HIT, RARE, expected_band, unseen
-from symda.anneal.starts import Shaken, Simulated
-from symda.anneal.strategies.full_window import FullWindow
-from symda.anneal.strategies.population import Population
+from symda.anneal.levels import GAP, HIT, RARE, unseen
+from symda.anneal.starts import Shaken
+from symda.anneal.strategies.kinds import PART, ROUND, Kind
 from symda.anneal.strategies.shooting import Shooting
-from symda.anneal.strategies.shooting_window import ShootingWindow
-from symda.anneal.strategies.strategy import Strategy
-from symda.anneal.strategies.window import Window
 from symda.checks import integer
 from symda.status import Status
 
 if TYPE_CHECKING:
-    from symda.anneal.starts import FromPaths, Start
     from symda.anneal.task import Job, PathResult
 
 
-#: Starts of a round: two for each lane of two threads.
-ROUND = 16
 #: Candidates of a population.
 CANDIDATES = 20
 #: A kind that met the lowest level gets so many times the work of one that did not.
 FAVOUR = 4.0
-#: Where simulated paths begin: a model error as large as the state's spread costs so much; and
-#: where shaken ones do.
-HIGH, SHAKEN = 1e3, 1e2
-#: Of so many solutions the best is one to shoot from, and of so many in a first window.
-BEST, FEW = 100, 20
-#: Shares of the time limit: of the first rounds before shots in windows, and of theirs.
-BRIEF, LONG = 0.05, 0.1
 #: An iteration of shooting counts as so many of Newton's.
 SHOT = 10.0
-#: Where little is measured: rounds of shooting before the run may end, and before other kinds have
-#: their first if it is known what to expect.
-TURNS, ALONE = 2, 8
-#: With fewer data than this share of a path's unknowns little is measured.
-SPARSE = 0.1
 #: Met so often, a level is the lowest though others are near; after every kind had its turn also
 #: though the data disagree.
 SURE = 20
@@ -53,24 +34,6 @@ SURE = 20
 DOUBT = 3
 #: Paths climb no further from this far above the lowest level, as a share of it and in its units.
 ABOVE, UNITS = 0.2, 20.0
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One way to start paths and to take them up the ladder."""
-
-    name: str
-    start: Start
-    strategy: Strategy
-    first: int = 0  #: The rung they start at.
-    turns: int = 1  #: Rounds that it has before the next kind has its first.
-    needed: int = 1  #: Rounds that it has before the run may end.
-    once: int = 0  #: It has so many starts and no further ones, if not 0.
-    #: Whether it starts from the lowest path that was found, so that a round is one attempt.
-    beside: bool = False
-    rare: bool = False  #: Whether a round in vain is no reason to have no further one.
-    #: Share of the time limit that its first round may take: what is not done then comes later.
-    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -168,6 +131,8 @@ class Campaign:
     #: such a look began at and found nothing below.
     _look: bool = False
     _looked: float = math.inf
+    #: Whether shots in windows alone lead on: the last round's, and no other kind as low.
+    _ahead: Kind | None = None
 
     def rounds(self) -> Iterator[Round]:
         """Yield rounds; what each found is handed to `take` before the next is asked for."""
@@ -177,6 +142,7 @@ class Campaign:
                 self.reason = "no kind of start leads anywhere"
                 return
             usual = kind.once or (CANDIDATES if kind.strategy.pooled else ROUND)
+            usual = PART if kind is self._ahead else usual
             size = min(usual, self.most - self._started)
             paths = tuple(range(self._started, self._started + size))
             self._started += size
@@ -210,15 +176,27 @@ class Campaign:
         scale = self.job.problem.measurement_scale
         if one.kind.beside and min(self.levels.values()) >= before - GAP * scale:
             self._looked = before
+        self._ahead = one.kind if self._leads_on(one, found, before) else None
         self.reason = self._enough()
         self._look = bool(self.reason) and self._started < self.most and self._unlooked()
         if self._look:
             self.reason = ""
 
+    def _leads_on(self, one: Round, found: Mapping[int, PathResult], before: float) -> bool:
+        """Whether a round of shots in windows lowered the lowest level, or met it in the band."""
+        if not (one.kind.rare and self._alone() and self.levels):
+            return False
+        lowered = min(self.levels.values()) < before - GAP * self.job.problem.measurement_scale
+        return lowered or (not self.above() and any(k in found for k in self._hits()))
+
+    def _alone(self) -> bool:
+        """Whether nothing but shots in windows met the lowest level."""
+        return {kind.name for kind in self.kinds if kind.rare}.issuperset(self.met())
+
     def _put_off(self, kind: Kind) -> None:
         """Let a kind that takes long have its first turn after shots in windows had theirs."""
         kinds = [other for other in self.kinds if other.name != kind.name]
-        after = next(i for i, other in enumerate(kinds) if other.rare) + 1
+        after = max(i for i, other in enumerate(kinds) if other.rare) + 1
         self.kinds = [*kinds[:after], kind, *kinds[after:]]
 
     @property
@@ -319,11 +297,18 @@ class Campaign:
         return level + max(ABOVE * abs(level), UNITS * scale)
 
     def _next(self) -> Kind | None:
-        met, kinds = self.met(), {k.name: k for k in self.kinds if not k.beside or self.lowest}
+        met, above = self.met(), self.above()
+        kinds = {
+            kind.name: kind
+            for kind in self.kinds
+            if (not kind.beside or self.lowest) and (not kind.doubts or above)
+        }
         if self._leads():
             return self.kinds[0]
         if self._look:
             return next(kind for kind in self.kinds if kind.beside)
+        if self._ahead is not None and self._ahead.name in kinds:
+            return self._ahead
         for kind in kinds.values():
             if self._turns.get(kind.name, 0) < kind.turns and math.isfinite(
                 self._work.get(kind.name, 0.0)
@@ -362,11 +347,12 @@ class Campaign:
         """Return why the run is to end, or an empty string."""
         met, above, count = self.met(), self.above(), self._count()
         tried, beside = self._tried(), [kind.name for kind in self.kinds if kind.beside]
-        every = all(kind.name in self._work for kind in self.kinds)
+        every = all(kind.name in self._work or kind.doubts for kind in self.kinds)
         said = f"the lowest level was met {sum(met.values())} times"
         turn = "every kind of start had its turn"
-        # all paths of one kind may end in one wrong place
+        # all paths of one kind may end in one wrong place; shots in windows have several ways there
         agreed = len({name for name in met if name not in beside}) > 1 or tried
+        agreed |= bool(met) and self._alone() and count >= DOUBT * self.auto.met
         if count >= self._wanted() and above is False and agreed and self._rare():
             return f"{said}, and that is within what the noise lets expect"
         if count >= self._wanted() and above is None and tried and self._rare():
@@ -387,81 +373,3 @@ def _ended(result: PathResult) -> bool:
     """Whether a path reached the last rung; a shot, which is there at once, a minimum."""
     shot = result.solution
     return math.isfinite(result.level) and (shot is None or shot.status == Status.CONVERGED)
-
-
-def kinds_of(
-    job: Job,
-    starts: Mapping[str, Start],
-    *,
-    windows: bool,
-    shoots: bool,
-    earlier: FromPaths | None = None,
-) -> list[Kind]:
-    """Return the kinds of starts that a problem has, in the order in which they are tried.
-
-    Parameters
-    ----------
-    job : Job
-        What all paths share.
-    starts : mapping of str to Start
-        Those to choose from, by name.
-    windows : bool
-        Whether a window can grow.
-    shoots : bool
-        Whether the answer may be a solution of the equations.
-    earlier : FromPaths, optional
-        Paths that are there already: the first 16 are taken up first, and once. Then solutions do
-        not come before ladders, however few the data are: these paths may be from one.
-    """
-    problem, uniform, nudged = job.problem, starts["uniform"], starts["nudged"]
-    ladders = [Kind("uniform", uniform, FullWindow())]
-    if (problem.direct < 0).any() or np.unique(problem.direct).size < int(problem.ruled.sum()):
-        ladders.append(Kind("constant", starts["constant"], FullWindow()))
-    if windows:
-        ladders.append(Kind("windows", uniform, Window()))
-    known = expected_band(problem) is not None
-    if job.flow is not None and shoots and known:
-        grown = Simulated(best_of=FEW)
-        ladders.append(Kind("shooting windows", grown, ShootingWindow(), rare=True, share=LONG))
-    if (problem.rm > 0.0).sum(axis=0).max(initial=0) > 1:
-        ladders.append(Kind("nudged", nudged, FullWindow()))
-        if windows:
-            ladders.append(Kind("nudged windows", nudged, Window()))
-    few = problem.data_count < SPARSE * problem.M * int(problem.ruled.sum())
-    sparse = few and earlier is None
-    solutions = []
-    if job.flow is not None:
-        solutions = [Kind("simulated", Simulated(), FullWindow(), _high(job))]
-        if shoots:
-            one = Kind("shooting", Simulated(best_of=BEST), Shooting())
-            turns = ALONE if known else TURNS
-            solutions.insert(0, replace(one, turns=turns, needed=TURNS) if sparse else one)
-    shots = next((i for i, kind in enumerate(ladders) if kind.rare), 0)
-    if not sparse:
-        ladders[:shots] = [replace(kind, share=BRIEF) for kind in ladders[:shots]]
-    kinds = [*solutions, *ladders] if sparse else [*ladders, *solutions]
-    if not sparse:
-        first = _high(job, SHAKEN)
-        kinds.append(Kind("shaken", uniform, FullWindow(), first, needed=0, beside=True))
-    if windows:
-        kinds.append(Kind("population", uniform, Population()))
-    if sparse and job.flow is not None and shoots:
-        # without a band nothing else says whether what shots met is the lowest
-        also = {"shooting"} if known else {"shooting", "simulated", "uniform"}
-        return [kind if kind.name in also else replace(kind, needed=0) for kind in kinds]
-    if earlier is not None:
-        count = min(len(earlier.paths), ROUND)
-        kinds.insert(0, Kind("paths given", earlier, FullWindow(), _high(job), once=count))
-    return kinds
-
-
-def _high(job: Job, least: float = HIGH) -> int:
-    """Return the rung at which a path that is nearly a solution is taken up.
-
-    Rungs where its errors are cheap would only lead it away: where one as large as the state's
-    spread costs `least`.
-    """
-    ruled = job.problem.ruled
-    heights = job.rf[:, ruled] * job.problem.variances[ruled]
-    high = np.log(heights).mean(axis=1) + math.log(job.problem.step_unit) >= math.log(least)
-    return int(np.argmax(high)) if high.any() else len(job.rf) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +45,7 @@ class Shooting:
         workspace(job).strong(job)  # what cannot be integrated is refused here
 
         def fit(k: int) -> PathResult:
-            if deadline is not None and time.time() >= deadline:
+            if time.time() >= min(job.until, math.inf if deadline is None else deadline):
                 return not_run(job, k, "the time limit was reached before it started")
             return self._fit(job, k, deadline, halt)
 

@@ -34,6 +34,8 @@ LONGER = 1.5
 SDS, UNITS = 3.0, 5.0
 #: What is so many times above that after some iterations is given up.
 HOPELESS = 20.0
+#: Roughly it is fitted if the solution leaves at most this share of the data's variance.
+ROUGH = 0.05
 #: Draws of a first window for one path, until one grows to the end.
 TRIES = 6
 
@@ -50,11 +52,21 @@ class ShootingWindow(Shooting):
     one datum to the next need no finer grid, and unstable ones are followed from the first state as
     far as the data say where they go.
 
+    Parameters
+    ----------
+    rough : bool
+        Whether a window, but for the first, is also fitted if the solution leaves at most a
+        twentieth of the data's variance. So it is where the model is not quite right, or the noise
+        larger than said: no solution then follows the data as well as expected, but one that
+        follows them to here is a good start for what comes next.
+
     Notes
     -----
     The progressive, or incremental, approach to single shooting; see H. U. Voss, J. Timmer and
     J. Kurths, Int. J. Bifurcation Chaos 14 (2004) 1905, on short stretches and their joining.
     """
+
+    rough: bool = False
 
     @property
     def name(self) -> str:
@@ -63,9 +75,9 @@ class ShootingWindow(Shooting):
 
     def _fit(self, job: Job, k: int, deadline: float | None, halt: Halt | None) -> PathResult:
         """Try some first windows, until one of them grows to the end."""
-        grown, shots = Grown(job, deadline, halt), 0
+        grown, shots = Grown(job, deadline, halt, rough=self.rough), 0
         for turn in range(TRIES):
-            if grown.over:
+            if grown.over or time.time() >= job.until:
                 break
             shots += 1
             found = grown.path(k, turn)
@@ -73,7 +85,8 @@ class ShootingWindow(Shooting):
                 result = ended(job, blank(job, k), found)
                 result.iterations[job.rungs[-1]] += math.ceil(grown.iterations) - found.iterations
                 return result
-        why = "the time limit was reached" if grown.over else f"none of {shots} first windows grew"
+        late = grown.over or time.time() >= job.until
+        why = "the time limit was reached" if late else f"none of {shots} first windows grew"
         result = not_run(job, k, f"{why} to the end: the farthest to {grown.farthest} of its steps")
         result.iterations[job.rungs[-1]] = math.ceil(grown.iterations)
         return result
@@ -82,8 +95,10 @@ class ShootingWindow(Shooting):
 class Grown:
     """Windows of one path, and what was done in them."""
 
-    def __init__(self, job: Job, deadline: float | None, halt: Halt | None) -> None:
-        self.job, self._deadline, self._halt = job, deadline, halt
+    def __init__(
+        self, job: Job, deadline: float | None, halt: Halt | None, *, rough: bool = False
+    ) -> None:
+        self.job, self._deadline, self._halt, self._rough = job, deadline, halt, rough
         self._windows: dict[int, tuple[Problem, Strong]] = {}
         problem = job.problem
         own = [n for n in ends_of(problem) if n > 0]
@@ -111,7 +126,7 @@ class Grown:
         except SolveError:
             return None
         begins = _firsts(problem if len(path) == problem.M else self.job.problem)
-        here = self._fitted(at, path[begins], theta)
+        here = self._fitted(at, path[begins], theta, first=True)
         share, failed = GROWTH, 0
         while here is not None and at < last and not self.over:
             after = min(at + max(int(share * (at + 1)), 1), last)
@@ -134,14 +149,18 @@ class Grown:
             self._windows[n] = problem, workspace(self.job).strong_of(self.job, problem)
         return self._windows[n]
 
-    def _fitted(self, i: int, firsts: FloatArray, theta: FloatArray) -> Solution | None:
+    def _fitted(
+        self, i: int, firsts: FloatArray, theta: FloatArray, *, first: bool = False
+    ) -> Solution | None:
         """Fit a window from first states (S, D); None where that does not succeed."""
         problem, strong = self._window(i)
         path = np.zeros((problem.M, problem.D))
         path[_firsts(problem)] = firsts
-        lid = _lid(problem)
+        lid, rough = _lid(problem), self._rough and not first
+        if rough:
+            lid = max(lid, ROUGH * _spread(problem))
         found = strong.minimise(
-            path, theta, self._deadline, self._halt, HOPELESS * lid, patient=False
+            path, theta, self._deadline, self._halt, HOPELESS * lid, patient=False, hurry=rough
         )
         self.iterations += found.iterations * problem.N / self.job.problem.N
         if not found.action <= lid:
@@ -161,3 +180,14 @@ def _lid(problem: Problem) -> float:
         return math.inf
     half = 0.5 * max(problem.data_count - problem.fitted, 1)
     return problem.measurement_scale * (half + SDS * math.sqrt(half) + UNITS)
+
+
+def _spread(problem: Problem) -> float:
+    """Return the action of what is constant in each experiment, at the mean of its data."""
+    total = 0.0
+    for segment in problem.segments:
+        rm, y = problem.rm[segment.own_points], problem.y[segment.own_points]
+        y = np.where(rm > 0.0, y, 0.0)
+        mean = (rm * y).sum(axis=0) / np.maximum(rm.sum(axis=0), np.finfo(float).tiny)
+        total += 0.5 * float((rm * (y - mean) ** 2).sum())
+    return total
