@@ -17,7 +17,7 @@ from symda.api.forecast import BAND, Forecast
 from symda.api.machine import machine
 from symda.api.path_posterior import PathPosterior
 from symda.api.posterior import path_posterior
-from symda.api.samples import Samples
+from symda.api.samples import PathSamples
 from symda.api.simulate import forcing_sources
 from symda.build.kernels import matrices_of
 from symda.checks import integer, number
@@ -50,7 +50,7 @@ def forecast(
     seed: int,
     experiment: str | None,
     exponent: float | None,
-    samples: Samples | None,
+    samples: PathSamples | None,
 ) -> Forecast:
     """Return the forecast of a run; see `Run.forecast`."""
     import xarray as xr
@@ -260,9 +260,9 @@ def _of_level(
         raise SolveError(f"forecast: {error}") from error
 
 
-def _of_run(samples: Samples, run: Run) -> PathPosterior:
+def _of_run(samples: PathSamples, run: Run) -> PathPosterior:
     """Return what samples say Laplace's method says; refuse those of another run."""
-    if not isinstance(samples, Samples):
+    if not isinstance(samples, PathSamples):
         raise OptionError(
             f"forecast: samples are what run.sample() returns, got {type(samples).__name__}."
         )

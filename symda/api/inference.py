@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from symda.api.path_posterior import PathPosterior
     from symda.api.residuals import Residuals
     from symda.api.run import Run
-    from symda.api.samples import Samples
+    from symda.api.samples import PathSamples
     from symda.api.specification import Data, GridOptions
     from symda.declare import Parameter
     from symda.observe import Observations, Problem
@@ -131,7 +131,7 @@ class Inference(Mathematics):
         seed: int = 0,
         time_limit: float = 300.0,
         **grid: Unpack[GridOptions],
-    ) -> Samples:
+    ) -> PathSamples:
         """Draw paths and parameters from exp(-A); see `Run.sample`, which calls this.
 
         Parameters
@@ -251,7 +251,7 @@ class Inference(Mathematics):
         seed: int = 0,
         experiment: str | None = None,
         exponent: float | None = None,
-        samples: Samples | None = None,
+        samples: PathSamples | None = None,
         **grid: Unpack[GridOptions],
     ) -> Forecast:
         """Say what comes after a run's window; see `Run.forecast`, which calls this.

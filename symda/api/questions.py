@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from symda.api.forecast import Forecast
     from symda.api.path_posterior import PathPosterior
     from symda.api.residuals import Residuals
-    from symda.api.samples import Samples
+    from symda.api.samples import PathSamples
     from symda.api.specification import Data
     from symda.declare import Parameter
     from symda.observe import Observations, Problem
@@ -129,7 +129,7 @@ class Questions:
         time_limit: float = 300.0,
         action: Source | None = None,
         data: Data | None = None,
-    ) -> Samples:
+    ) -> PathSamples:
         """Draw paths and parameters from exp(-A), the probability that the action stands for.
 
         Where `posterior` says that Laplace's approximation is poor, and for expected values of what
@@ -153,7 +153,7 @@ class Questions:
 
         Returns
         -------
-        Samples
+        PathSamples
             Print it; `mean`, `sd`, `parameters`, `expected(G)`. Where `determined` is False the
             draws do not agree with one another, and no number is given.
 
@@ -178,7 +178,7 @@ class Questions:
         quantity : Expr
             Of states, parameters and time.
         over : {"mean", "integral"} or array, optional
-            See `Samples.expected`.
+            See `PathSamples.expected`.
         **how
             Options of `sample`.
 
@@ -244,7 +244,7 @@ class Questions:
         seed: int = 0,
         experiment: str | None = None,
         exponent: float | None = None,
-        samples: Samples | None = None,
+        samples: PathSamples | None = None,
         action: Source | None = None,
         data: Data | None = None,
     ) -> Forecast:
@@ -271,7 +271,7 @@ class Questions:
             Which of several.
         exponent : float, optional
             The largest Lyapunov exponent, for valid times in Lyapunov times.
-        samples : Samples, optional
+        samples : PathSamples, optional
             Of this run, to draw from in place of `posterior`: where that is poor, or a bound holds
             a parameter.
         action, data : optional

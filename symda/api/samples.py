@@ -1,4 +1,4 @@
-"""`Samples`: paths and parameters drawn from exp(-A), and what is expected of them."""
+"""`PathSamples`: paths and parameters drawn from exp(-A), and what is expected of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LITTLE = 0.01
 
 
-class Samples:
+class PathSamples:
     """Draws of paths and parameters, with weights.
 
     Made by `Run.sample`. Numbers are nan where the draws do not agree with one another; then
@@ -69,7 +69,7 @@ class Samples:
         self.notes, self.determined = self._said()
 
     def __repr__(self) -> str:
-        return f"<Samples: {self.weights.size} draws of {len(self._drawn)} levels>"
+        return f"<PathSamples: {self.weights.size} draws of {len(self._drawn)} levels>"
 
     def __str__(self) -> str:
         from symda.show.samples import samples_text

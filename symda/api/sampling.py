@@ -13,7 +13,7 @@ from symda.analyse.mixture import weights_of
 from symda.api.machine import machine, strong_of
 from symda.api.path_posterior import PathPosterior, PosteriorLevel
 from symda.api.posterior import APART, path_posterior
-from symda.api.samples import Samples
+from symda.api.samples import PathSamples
 from symda.build.kernels import matrices_of
 from symda.checks import choice, integer, number
 from symda.errors import SolveError
@@ -47,7 +47,7 @@ def sample(
     method: str,
     seed: int,
     time_limit: float,
-) -> Samples:
+) -> PathSamples:
     """Draw from exp(-A); see `Run.sample`."""
     draws = integer(draws, "sample: draws", least=FEWEST)
     chains = integer(chains, "sample: chains", least=2)
@@ -66,7 +66,7 @@ def sample(
         found = sampler.drawn(groups, end)
         met = _met(found)
         if met is None:
-            return Samples(specification, posterior, found)
+            return PathSamples(specification, posterior, found)
         # what goes from one to the other would count twice
         joined = [one for k in met for one in groups[k]]
         groups = [group for k, group in enumerate(groups) if k not in met]
@@ -74,7 +74,7 @@ def sample(
 
 
 class _Sampler:
-    """Samples groups of levels of one run."""
+    """PathSamples groups of levels of one run."""
 
     def __init__(
         self,

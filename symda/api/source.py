@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from symda.api.forecast import Forecast
     from symda.api.path_posterior import PathPosterior
     from symda.api.residuals import Residuals
-    from symda.api.samples import Samples
+    from symda.api.samples import PathSamples
     from symda.api.specification import Data
 
 
@@ -35,5 +35,5 @@ class Source(Protocol):
     def residuals(self, run: Any, data: Data | None = None) -> Residuals:
         """See `Run.residuals`."""
 
-    def sample(self, run: Any, data: Data | None = None, **how: Any) -> Samples:
+    def sample(self, run: Any, data: Data | None = None, **how: Any) -> PathSamples:
         """See `Run.sample`."""

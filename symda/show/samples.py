@@ -34,9 +34,9 @@ def samples_text(
     Parameters
     ----------
     levels : DataFrame
-        As `Samples.levels`.
+        As `PathSamples.levels`.
     parameters : DataFrame
-        As `Samples.parameters`.
+        As `PathSamples.parameters`.
     determined : bool
     notes : sequence of str
     away : float
