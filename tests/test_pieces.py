@@ -103,7 +103,7 @@ def test_windows_that_grow_lead_to_what_shots_miss(monkeypatch):
 
 
 def not_quite() -> tuple[sd.Action, sd.Observations]:
-    """An oscillation, of which the data leave slowly what the model knows."""
+    """An oscillation, whose recording slowly leaves what the model can do."""
     x, y = sd.states("x y", bounds=(-3.0, 3.0))
     w, c = sd.parameter("w", bounds=(2.0, 10.0)), sd.parameter("c", bounds=(1e-4, 0.1))
     action = sd.Action(sd.Model({x: w * y, y: -w * x - c * y}, name="not_quite"), [x])
