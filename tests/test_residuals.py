@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from error_bars import dense, ladder, pendulum, recorded, walk
@@ -111,7 +113,7 @@ def test_where_residuals_have_no_formula() -> None:
         run.residuals()
 
 
-def test_a_summary_has_what_error_bars_tell() -> None:
+def test_a_summary_has_what_error_bars_tell(tmp_path: Path) -> None:
     action = pendulum("rk4")
     run = sd.anneal(action, recorded(action, steps=20), **ladder(1e3))
     plain, whole = run.summary(), run.summary(error_bars=True)
@@ -119,3 +121,5 @@ def test_a_summary_has_what_error_bars_tell() -> None:
     assert "Laplace's approximation" in whole and run.posterior() is run.posterior()
     told = float(np.nansum(run.posterior().information_by_time.sel(channel="gap")))
     assert f"gap {told:.3g} in " in whole
+    page = run.report(tmp_path / "run.html", error_bars=True).read_text()
+    assert "What is known" in page and f"gap {told:.3g} in " in page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,9 +61,10 @@ def report_run(
     path: str | Path,
     action: Mathematics | None,
     truth: Truth | None,
+    known: Sequence[str] = (),
 ) -> Path:
-    """Write the report of a run; see `Run.report`."""
-    from symda.show.report import Document, check_target, found, history, repeat, write
+    """Write the report of a run, with lines on what error bars tell; see `Run.report`."""
+    from symda.show.report import Document, check_target, found, history, known_part, repeat, write
 
     check_target(path)
     if action is not None:
@@ -77,6 +78,7 @@ def report_run(
         pairs = zip(own.flat, names.flat, strict=True)
         bounds |= {str(name): bounds[str(k)] for name, k in pairs if str(k) in bounds}
     parts = [*found(dataset, bounds, truth)]
+    parts += [known_part(known)] if known else []
     if action is not None:
         parts += [_declared(action), *_derived(action)]
         parts.append(_sources(action, newton=str(dataset.attrs["solver"]) == "newton"))

@@ -237,6 +237,7 @@ class Run(Questions):
         *,
         action: Mathematics | None = None,
         truth: Known | None = None,
+        error_bars: bool = False,
     ) -> Path:
         """Write all there is to read of this run.
 
@@ -252,6 +253,8 @@ class Run(Questions):
             What was annealed; a run that `anneal` returned knows, one from a file does not.
         truth : Trajectory or xarray.DataArray, optional
             Drawn behind the estimated states; of several experiments a mapping of names to such.
+        error_bars : bool
+            Whether to add what `posterior` tells, as `summary` has it.
 
         Returns
         -------
@@ -267,8 +270,10 @@ class Run(Questions):
         """
         from symda.api.report import report_run
 
-        known = _states_of(truth)
-        return report_run(self.dataset, path, self.action if action is None else action, known)
+        asked = error_bars and path_counts(self.dataset).reached
+        known = self._knowledge() if asked else []
+        given = self.action if action is None else action
+        return report_run(self.dataset, path, given, _states_of(truth), known)
 
     def save(self, path: str | Path) -> Path:
         """Write the run to a NetCDF file; it appears whole or not at all.

@@ -8,7 +8,7 @@ write                                                       the file, by its suf
 
 from symda.show.report.declared import declared
 from symda.show.report.document import Block, Document, Part, count
-from symda.show.report.found import found, history
+from symda.show.report.found import found, history, known_part
 from symda.show.report.jupyter import action_html, run_html
 from symda.show.report.mathematics import mathematics
 from symda.show.report.network import network_declared, network_found, network_history
@@ -37,6 +37,7 @@ __all__ = [
     "field_jacobian",
     "found",
     "history",
+    "known_part",
     "mathematics",
     "network_declared",
     "network_found",

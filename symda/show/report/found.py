@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,7 @@ from symda.show.report.document import (
     Gallery,
     Judgement,
     Leaf,
+    Paragraph,
     Part,
     Table,
     Topic,
@@ -82,6 +83,11 @@ def found(
             parts.append(Part("Estimates", tuple(_estimates(dataset, limits or {}))))
         parts.append(Part("States", tuple(_states(dataset, truth))))
     return tuple(parts)
+
+
+def known_part(lines: Sequence[str]) -> Part:
+    """Return a part of what error bars tell: level weights, what is open, what channels told."""
+    return Part("What is known", tuple(Paragraph(line[:1].upper() + line[1:]) for line in lines))
 
 
 def history(dataset: xr.Dataset) -> Part:
