@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import sympy as sp
@@ -65,3 +66,39 @@ def walk(rng: np.random.Generator, D: int) -> sd.Action:
         discrete=True,
     )
     return sd.Action(model, {f"y{i}": x[i] - b[i] / 3 for i in range(0, D, 2)})
+
+
+def exact_chain(
+    y: np.ndarray,
+    rf: float,
+    cs: np.ndarray,
+    cost: Callable[[np.ndarray, float], np.ndarray],
+    grid: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Return means and standard deviations of x_n (N + 1,), then of c: forward and backward.
+
+    Of x_n+1 = x_n + (x_n - x_n^3 + c)/10 with data y whose negative log probability is `cost`.
+    """
+    total, firsts, seconds = [], [], []
+    for c in cs:
+        step = np.exp(-0.5 * rf * (grid[None] - (grid + (grid - grid**3 + c) / 10)[:, None]) ** 2)
+        likely = [np.exp(-cost(grid, v)) if np.isfinite(v) else np.ones_like(grid) for v in y]
+        forward, log = [likely[0]], 0.0
+        for own in likely[1:]:
+            forward.append((forward[-1] @ step) * own)
+            log += math.log(forward[-1].sum())
+            forward[-1] /= forward[-1].sum()
+        backward = [np.ones_like(grid)]
+        for own in likely[:0:-1]:
+            backward.append(step @ (own * backward[-1]))
+            backward[-1] /= backward[-1].sum()
+        marginals = np.stack([a * b for a, b in zip(forward, backward[::-1], strict=True)])
+        marginals /= marginals.sum(axis=1, keepdims=True)
+        total.append(log)
+        firsts.append(marginals @ grid)
+        seconds.append(marginals @ grid**2)
+    weight = np.exp(np.array(total) - max(total))
+    weight /= weight.sum()
+    mean, square = weight @ np.array(firsts), weight @ np.array(seconds)
+    of_c = float(weight @ cs)
+    return mean, np.sqrt(square - mean**2), of_c, math.sqrt(weight @ (cs - of_c) ** 2)

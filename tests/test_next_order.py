@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from error_bars import dense, ladder, pendulum, recorded, walk
+from error_bars import dense, exact_chain, ladder, pendulum, recorded, walk
 
 import symda as sd
 from symda.api.machine import machine
@@ -21,39 +21,6 @@ def well() -> sd.Action:
     return sd.Action(sd.Model({x: x + (x - x**3 + c) / 10}, name="well", discrete=True), {"x": x})
 
 
-def exact_chain(
-    data: sd.Observations, rf: float, grid: np.ndarray, cs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Return means and standard deviations of x_n (N + 1,), then of c: forward and backward."""
-    total, firsts, seconds = [], [], []
-    for c in cs:
-        step = np.exp(-0.5 * rf * (grid[None] - (grid + (grid - grid**3 + c) / 10)[:, None]) ** 2)
-        likely = [
-            np.exp(-0.5 * (grid - y) ** 2 / 0.05) if np.isfinite(y) else np.ones_like(grid)
-            for y in data.values[:, 0]
-        ]
-        forward, log = [likely[0]], 0.0
-        for own in likely[1:]:
-            forward.append((forward[-1] @ step) * own)
-            log += math.log(forward[-1].sum())
-            forward[-1] /= forward[-1].sum()
-        backward = [np.ones_like(grid)]
-        for own in likely[:0:-1]:
-            backward.append(step @ (own * backward[-1]))
-            backward[-1] /= backward[-1].sum()
-        marginals = np.stack([a * b for a, b in zip(forward, backward[::-1], strict=True)])
-        marginals /= marginals.sum(axis=1, keepdims=True)
-        total.append(log)
-        firsts.append(marginals @ grid)
-        seconds.append(marginals @ grid**2)
-    weight = np.exp(np.array(total) - max(total))
-    weight /= weight.sum()
-    assert weight[[0, -1]].max() < 1e-5
-    mean, square = weight @ np.array(firsts), weight @ np.array(seconds)
-    of_c = float(weight @ cs)
-    return mean, np.sqrt(square - mean**2), of_c, math.sqrt(weight @ (cs - of_c) ** 2)
-
-
 def test_the_next_order_is_that_of_the_exact_distribution() -> None:
     """Of a Markov chain with two wells, by forward and backward sums on a grid."""
     rng = np.random.default_rng(5)
@@ -65,7 +32,9 @@ def test_the_next_order_is_that_of_the_exact_distribution() -> None:
     data = sd.Observations(np.arange(41.0), values, variance=0.05)
     found = sd.anneal(well(), data, **ladder(20.0)).posterior()
     grid, cs = np.linspace(-2.6, 2.6, 261), np.linspace(-2.5, 4.0, 81)
-    mean, spread, c, c_sd = exact_chain(data, 20.0, grid, cs)
+    mean, spread, c, c_sd = exact_chain(
+        values, 20.0, cs, lambda x, y: 0.5 * (x - y) ** 2 / 0.05, grid
+    )
     off = (found.mean.values[:, 0] - mean) / spread
     corrected = (found.mean.values[:, 0] + found.shift.values[:, 0] - mean) / spread
     assert np.sqrt(np.mean(corrected**2)) < 0.05

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import sympy as sp
-from error_bars import QUIET, ladder, pendulum, recorded, walk
+from error_bars import QUIET, exact_chain, ladder, pendulum, recorded, walk
 
 import symda as sd
 from symda.sample.mixing import effective, r_hat
@@ -21,39 +21,6 @@ def well(low: float, high: float, df: float = math.inf) -> sd.Action:
     model = sd.Model({x: x + (x - x**3 + c) / 10}, name="well", discrete=True)
     noise = sd.StudentT(df, x, sp.sqrt(0.1)) if math.isfinite(df) else x
     return sd.Action(model, {"x": noise})
-
-
-def exact(
-    y: np.ndarray,
-    rf: float,
-    cs: np.ndarray,
-    cost: Callable[[np.ndarray, float], np.ndarray],
-    grid: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Return means and standard deviations of x_n (N + 1,), then of c: forward and backward."""
-    total, firsts, seconds = [], [], []
-    for c in cs:
-        step = np.exp(-0.5 * rf * (grid[None] - (grid + (grid - grid**3 + c) / 10)[:, None]) ** 2)
-        likely = [np.exp(-cost(grid, v)) if np.isfinite(v) else np.ones_like(grid) for v in y]
-        forward, log = [likely[0]], 0.0
-        for own in likely[1:]:
-            forward.append((forward[-1] @ step) * own)
-            log += math.log(forward[-1].sum())
-            forward[-1] /= forward[-1].sum()
-        backward = [np.ones_like(grid)]
-        for own in likely[:0:-1]:
-            backward.append(step @ (own * backward[-1]))
-            backward[-1] /= backward[-1].sum()
-        marginals = np.stack([a * b for a, b in zip(forward, backward[::-1], strict=True)])
-        marginals /= marginals.sum(axis=1, keepdims=True)
-        total.append(log)
-        firsts.append(marginals @ grid)
-        seconds.append(marginals @ grid**2)
-    weight = np.exp(np.array(total) - max(total))
-    weight /= weight.sum()
-    mean, square = weight @ np.array(firsts), weight @ np.array(seconds)
-    of_c = float(weight @ cs)
-    return mean, np.sqrt(square - mean**2), of_c, math.sqrt(weight @ (cs - of_c) ** 2)
 
 
 def recording(rf: float, variance: float, seed: int, steps: int = 40) -> np.ndarray:
@@ -85,7 +52,7 @@ def test_samples_are_those_of_the_exact_distribution(
     run = sd.anneal(well(-4.0, 4.0), data, **ladder(rf))
     found = run.sample(1000, method=method, seed=1)
     assert found.determined, found.notes
-    mean, spread, c, c_sd = exact(y, rf, np.linspace(-4.0, 4.0, 81), square(variance), GRID)
+    mean, spread, c, c_sd = exact_chain(y, rf, np.linspace(-4.0, 4.0, 81), square(variance), GRID)
     off = (found.mean.values[:, 0] - mean) / spread
     assert np.sqrt(np.mean(off**2)) < 0.06
     assert abs(found.parameters.loc["c", "value"] - c) < 0.12 * c_sd
@@ -157,7 +124,7 @@ def test_noise_that_is_not_gaussian() -> None:
     def cost(grid: np.ndarray, v: float) -> np.ndarray:
         return 2.0 * np.log1p((grid - v) ** 2 / (3.0 * 0.1))
 
-    mean, spread, c, c_sd = exact(y, 20.0, np.linspace(-4.0, 4.0, 81), cost, GRID)
+    mean, spread, c, c_sd = exact_chain(y, 20.0, np.linspace(-4.0, 4.0, 81), cost, GRID)
     assert np.sqrt(np.mean(((found.mean.values[:, 0] - mean) / spread) ** 2)) < 0.08
     assert abs(found.parameters.loc["c", "value"] - c) < 0.15 * c_sd
 
