@@ -95,6 +95,21 @@ def test_what_a_model_lacks_is_not_white() -> None:
     assert found.channels.loc["x", "p_white"] < 1e-6 and "NOT WHITE" in str(found)
 
 
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
+def test_what_is_followed_exactly_says_nothing(size: float) -> None:
+    """As many free values as data, whatever their size: no residual is left to judge."""
+    x = sd.state("x", start=(-5.0 * size, 5.0 * size))
+    c = sd.parameter("c", start=(-5.0 * size, 5.0 * size))
+    action = sd.Action(sd.Model({x: x + c}, name="line", discrete=True), {"x": x})
+    data = sd.Observations([0.0, 1.0], [1.0 * size, 3.0 * size], variance=0.1 * size**2)
+    found = sd.anneal(action, data, **ladder(1e3 / size**2)).residuals()
+    assert np.isnan(found.data.values).all() and np.isnan(found.model.values).all()
+    assert "REJECTED" not in str(found) and "follow exactly" in str(found)
+    one = sd.Observations([0.0, 4.0], [1.0 * size, np.nan], variance=0.1 * size**2)
+    with pytest.raises(sd.SymdaError):
+        sd.anneal(action, one, **ladder(1e3 / size**2)).sample()
+
+
 def test_of_a_solution_errors_are_those_beside_it() -> None:
     action = pendulum("rk4")
     data = recorded(action, steps=30)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from symda.build.kernels import BlockEvaluator
 
 #: An estimate whose variance is a smaller share of that of the errors themselves is rounding.
-LOST = 1e-7
+LOST = 1e-6
 
 
 def model_errors(

@@ -56,7 +56,7 @@ class Residuals:
     def __str__(self) -> str:
         lines = ["residuals over their standard deviations, best path:"]
         for name, row in self.channels.to_dict("index").items():
-            words = _words(row, "no data", "rms")
+            words = _words(row, "no datum that the path does not follow exactly", "rms")
             if np.isfinite(row["correlation"]):
                 words += f"; neighbours correlate by {row['correlation']:.2f}"
                 words += ", NOT WHITE" * (row["p_white"] < RARE)

@@ -74,7 +74,7 @@ def sample(
 
 
 class _Sampler:
-    """PathSamples groups of levels of one run."""
+    """Samples groups of levels of one run."""
 
     def __init__(
         self,

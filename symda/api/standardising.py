@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symda.analyse.auxiliary import after_another, model_errors
+from symda.analyse.auxiliary import LOST, after_another, model_errors
 from symda.analyse.exact import beside
 from symda.analyse.expand import by_hessian
 from symda.api.information import each, neighbours
@@ -44,7 +44,8 @@ def residuals(specification: Specification, run: Run, problem: Problem) -> Resid
     g = level.gaussian
     if g.own is None or np.isinf(posterior.rf).any():
         path, theta, held = beside(evaluator, g.path, g.theta, rf)
-        g = by_hessian(evaluator, path, theta, rf, held=held)
+        unseen = [problem.states[a] for a in np.flatnonzero(g.unseen.all(axis=0))]
+        g = by_hessian(evaluator, path, theta, rf, held=held, unseen=unseen)
         notes.append("of a solution: errors are those of the path beside it, at the last Rf")
     errors, standardised = model_errors(evaluator, g, rf)
     if not np.isfinite(standardised).any():
@@ -70,14 +71,15 @@ def _of_data(
 ) -> xr.DataArray:
     """Return data minus what is measured of the path, over its standard deviation, (M, L).
 
-    Fitted, a datum's residual has the variance 1/Rm - v, v that of what is measured.
+    Fitted, a datum's residual has the variance 1/Rm - v, v that of what is measured. nan where next
+    to none is left: what the path follows exactly says nothing.
     """
     p = g.problem
     told = each(specification, g, times)
+    left = np.exp(-2.0 * told.values)  # of the noise's variance
     with np.errstate(invalid="ignore"):
-        found = np.where(
-            p.rm > 0.0, (p.y - measured[:, : p.L]) * np.sqrt(p.rm) * np.exp(told.values), np.nan
-        )
+        beside = (p.y - measured[:, : p.L]) * np.sqrt(p.rm)
+        found = np.where((p.rm > 0.0) & (left > LOST), beside / np.sqrt(left), np.nan)
     return told.copy(data=found).rename("data")
 
 
