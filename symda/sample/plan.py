@@ -30,6 +30,8 @@ POINTS, REACHED = 100, 0.99
 MIXED, ENOUGH = 1.01, 400
 #: Importance draws go on until so many of those that are wanted count, or are so many times more.
 COUNTED, MOST = 0.5, 10
+#: With fewer that count nothing is determined.
+FEWEST = 20
 #: Draws of chains that a level's weight is found from, and its largest error, of a logarithm.
 BRIDGE, WEIGHED = 200, 0.5
 #: A map that fails more often than this is of no use to chains either.
@@ -268,6 +270,8 @@ def _by_map(
     doubts = found.doubts()
     if reached < REACHED:
         doubts.append(f"the map reaches {reached:.0%} of where the density is")
+    if found.effective < FEWEST:
+        doubts.append(f"only {found.effective:.0f} of {len(found.x)} draws count")
     if len(found.x) + found.failed < count:
         notes = [*notes, f"{len(found.x)} of {count} draws when the time was over"]
     numbers = {
