@@ -44,6 +44,7 @@ def told(run):
     return json.loads(run.dataset.attrs["told"])
 
 
+@pytest.mark.smoke
 def test_a_forcing_that_moves_within_steps_is_not_finished(tmp_path):
     x = sd.state("x", start=(0.0, 2.0))
     g, k = sd.parameter("g", bounds=(0.0, 5.0)), sd.parameter("k", bounds=(0.0, 5.0))

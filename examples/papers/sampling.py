@@ -53,7 +53,9 @@ def mirror() -> pd.DataFrame:
                     values[30, 0] = weak
                 data = sd.Observations(made.times, values, variance=np.array([variance, 0.25]))
                 ladder = sd.Ladder(rf0=rf / 8.0, alpha=2.0, rungs=4)
-                runs.append(sd.anneal(action, data, ladder=ladder, start="simulated", paths=40, **ONE))
+                runs.append(
+                    sd.anneal(action, data, ladder=ladder, start="simulated", paths=40, **ONE)
+                )
             both, without = runs
             masses = [one.weight for one in both.posterior().levels]
             samples = both.sample(1000, seed=1)
@@ -128,9 +130,7 @@ def well() -> sd.Action:
     """x_n+1 = x_n + (x_n - x_n^3 + c)/10: two wells, tilted by c."""
     x = sd.state("x", start=(-2.0, 2.0), prior=sd.Normal(0.8, 0.5))
     c = sd.parameter("c", start=(-1.0, 1.0), prior=sd.Normal(0.0, 0.5))
-    return sd.Action(
-        sd.Model({x: x + (x - x**3 + c) / 10}, name="well", discrete=True), {"x": x}
-    )
+    return sd.Action(sd.Model({x: x + (x - x**3 + c) / 10}, name="well", discrete=True), {"x": x})
 
 
 def lorenz() -> sd.Action:
