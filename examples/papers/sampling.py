@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -67,7 +68,7 @@ def mirror() -> pd.DataFrame:
             )
             w = beside.weights
             reference = (w @ near) / (w @ (near + far))
-            error = math.sqrt(float((w**2 @ (near - reference * (near + far)) ** 2))) / float(
+            error = math.sqrt(float(w**2 @ (near - reference * (near + far)) ** 2)) / float(
                 w @ (near + far)
             )
             own = samples.states.sel(state="x").isel(time=30).values > 0.0
@@ -87,7 +88,7 @@ def mirror() -> pd.DataFrame:
 
 
 def order() -> pd.DataFrame:
-    """The next order of expected values against 800 importance draws, beta = 10 to 25."""
+    """Compare the next order of expected values with 800 importance draws, beta = 10 to 25."""
     x, nu = sd.states("x", 11, start=(-10.0, 10.0)), sd.parameter("nu", bounds=(0.0, 20.0))
     model = sd.Model(
         {x[a]: x[a - 1] * (x[(a + 1) % 11] - x[a - 2]) - x[a] + nu for a in range(11)}, name="ring"
@@ -104,7 +105,8 @@ def order() -> pd.DataFrame:
         sizes = laplace.sd.values.reshape(-1)
         predicted = laplace.shift.values.reshape(-1) / sizes
         found = (drawn.mean - laplace.mean).values.reshape(-1) / sizes
-        errors = drawn._moments(drawn.states.values)[2].reshape(-1) / sizes
+        mcse = [drawn.expected(x[a])["mcse"].values for a in range(11)]
+        errors = np.stack(mcse, axis=1).reshape(-1) / sizes
         spreads = drawn.sd.values.reshape(-1) / sizes
         rows.append(
             {
@@ -153,13 +155,12 @@ def ranks(times: int) -> pd.DataFrame:
     ):
         found, lost = [], 0
         parameter = action.model.parameters[0].name
-        step = action.model.step_map(h) if hasattr(action.model, "step_map") else None
         for seed in range(times):
             rng = np.random.default_rng([seed, len(name)])
             theta = means[2] + means[3] * rng.normal()
             path = [np.array(means[0]) + means[1] * rng.normal(size=len(means[0]))]
             for _ in range(N):
-                after = _stepped(name, path[-1], theta, h) if step is None else step
+                after = _stepped(name, path[-1], theta, h)
                 path.append(after + rng.normal(size=after.size) / math.sqrt(rf))
             truth = np.array(path)
             values = truth[:, 0] + math.sqrt(variance) * rng.normal(size=N + 1)
@@ -276,6 +277,10 @@ def annealed() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _slopes(at, precision: np.ndarray, v: np.ndarray) -> tuple[float, np.ndarray]:
+    return at.value_and_gradient(v[:-1].reshape(-1, precision.size), v[-1:], precision)
+
+
 def _climbing(at, y: np.ndarray, seed: int) -> np.ndarray:
     """Return where a chain is at the last rung, (T, n)."""
     rng, D = np.random.default_rng(seed), 20
@@ -290,13 +295,9 @@ def _climbing(at, y: np.ndarray, seed: int) -> np.ndarray:
     for n in range(len(y) - 1):
         path[n + 1] = path[n] + 0.025 * rates(path[n] + 0.0125 * rates(path[n]))
         path[n + 1, SEEN] = y[n + 1]
-    place, length, kept = np.append(path.reshape(-1), 8.0), 0.05, []
+    place, length = np.append(path.reshape(-1), 8.0), 0.05
     for beta in range(RUNGS):
-        precision = np.full(D, ALPHA**beta)
-
-        def slopes(v: np.ndarray) -> tuple[float, np.ndarray]:
-            return at.value_and_gradient(v[:-1].reshape(-1, D), v[-1:], precision)
-
+        slopes = partial(_slopes, at, np.full(D, ALPHA**beta))
         value, slope = slopes(place)
         met = []
         for k in range(LAST if beta == RUNGS - 1 else PROPOSALS):
@@ -319,8 +320,7 @@ def _climbing(at, y: np.ndarray, seed: int) -> np.ndarray:
         if beta < RUNGS - 1:
             # the expected path is where the next rung begins
             place = np.mean(met[len(met) // 2 :], axis=0)
-    kept = met[LAST // 2 :]
-    return np.array(kept)
+    return np.array(met[LAST // 2 :])
 
 
 def main() -> None:
