@@ -174,6 +174,39 @@ def test_rough_windows_are_for_what_is_above_the_band_and_go_on_while_they_gain(
     assert names[:6] == ["one", "shots", "rough", "rough", "rough", "one"]
 
 
+def test_paths_of_the_ladder_are_taken_on_in_windows_the_lowest_of_each_level_first(job):
+    """Once each, and only while they are above what the noise lets expect."""
+    rough = replace(KINDS[1], rare=True, doubts=True, needed=0, share=0.25)
+    follow = replace(rough, name="follow", follows=True)
+    at, taken = Campaign(sd.Auto(3), job, [KINDS[0], follow], (50.0, 150.0), 16 + 10), []
+    for one in at.rounds():
+        levels = [500.0, 400.0, 400.0 + 1e-4, 600.0, 300.0] + [700.0 + k for k in range(11)]
+        if one.kind is follow:
+            # paths know their number by the states they have
+            taken.append([float(path[0, 0]) for path in one.job.start.paths])
+            levels = [200.0] + [None] * 15
+        found = {k: ended(job, k, levels[i]) for i, k in enumerate(one.paths)}
+        for k, result in found.items():
+            result.states[:] = k
+            result.theta[:] = 0.0
+        if one.kind is follow:
+            shots = found[one.paths[0]]
+            found[one.paths[0]] = replace(shots, solution=solved(shots))
+        at.take(one, found)
+    assert taken[0] == [4.0, 1.0, 0.0, 3.0, 5.0, 6.0, 7.0, 8.0]
+    # what lowered the level goes on, in parts
+    assert taken[1:] == [[9.0, 10.0]]
+    low = Campaign(sd.Auto(3), job, [KINDS[0], follow], (50.0, 150.0), 64)
+    assert play(low, {"one": [100.0]}) == ["one"]
+
+
+def solved(result):
+    """What makes a path one that shot."""
+    return Solution(
+        result.states, result.theta[-1], 1.0, 1.0, Status.CONVERGED, "", 0.0, False, 5, 5, 0.1
+    )
+
+
 def test_without_a_band_every_kind_has_its_turn(job):
     at = campaign(job, band=None)
     assert play(at, {"one": [100.0] * 16, "two": [100.0] * 16}) == ["one", "two"]

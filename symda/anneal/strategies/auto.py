@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.anneal.levels import GAP, HIT, RARE, unseen
-from symda.anneal.starts import Shaken
-from symda.anneal.strategies.kinds import PART, ROUND, Kind
+from symda.anneal.starts import FromPaths, Shaken
+from symda.anneal.strategies.kinds import PART, ROUND, TAKEN, Kind
 from symda.anneal.strategies.shooting import Shooting
 from symda.checks import integer
 from symda.status import Status
@@ -53,8 +53,9 @@ class Auto:
     Rounds of 16 starts: uniform and constant ones, windows, nudged ones, nudged windows, a
     population, and the lowest path with a stretch of it moved; where the model can be integrated
     also shooting and simulated starts, first where little is measured, and with known noise shots
-    in windows that grow. What has its first round before these has a twentieth of the time limit
-    for it, or it comes again after them. The kind that has had least work is next, and one that has
+    in windows that grow, from random solutions and from where ladders ended. What has its first
+    round before these has a twentieth of the time limit for it, and nudged starts a quarter, or it
+    comes again after them. The kind that has had least work is next, and one that has
     met the lowest level gets four times as much. Paths that are far above the lowest level climb no
     further, where the noise is Gaussian with known variances.
 
@@ -133,6 +134,8 @@ class Campaign:
     _looked: float = math.inf
     #: Whether shots in windows alone lead on: the last round's, and no other kind as low.
     _ahead: Kind | None = None
+    #: Paths of the ladder that were taken on in windows.
+    _followed: set[int] = field(default_factory=set)
 
     def rounds(self) -> Iterator[Round]:
         """Yield rounds; what each found is handed to `take` before the next is asked for."""
@@ -142,7 +145,9 @@ class Campaign:
                 self.reason = "no kind of start leads anywhere"
                 return
             usual = kind.once or (CANDIDATES if kind.strategy.pooled else ROUND)
-            usual = PART if kind is self._ahead else usual
+            if kind.follows:
+                usual = min(TAKEN, len(self._left_behind()))
+            usual = min(PART, usual) if kind is self._ahead else usual
             size = min(usual, self.most - self._started)
             paths = tuple(range(self._started, self._started + size))
             self._started += size
@@ -150,6 +155,8 @@ class Campaign:
             start, lowest = kind.start, self.lowest
             if kind.beside and lowest is not None:
                 start = Shaken(lowest.states, lowest.theta[lowest.last_beta])
+            if kind.follows:
+                start = self._after(size)
             job = replace(self.job, start=start, rungs=rungs, bar=self._bar(), hurry=True)
             yield Round(kind, job, paths, 1.0 if kind.name in self._work else kind.share)
 
@@ -181,6 +188,24 @@ class Campaign:
         self._look = bool(self.reason) and self._started < self.most and self._unlooked()
         if self._look:
             self.reason = ""
+
+    def _left_behind(self) -> list[PathResult]:
+        """Return the paths of the ladder, of distinct levels, that nobody took on; lowest first."""
+        ended = [r for r in self.results.values() if r.solution is None and math.isfinite(r.level)]
+        levels = [self.results[k].level for k in self._followed]
+        found, gap = [], GAP * self.job.problem.measurement_scale
+        for one in sorted(ended, key=lambda r: r.level):
+            if all(abs(one.level - level) > gap for level in levels):
+                levels.append(one.level)
+                found.append(one)
+        return found
+
+    def _after(self, size: int) -> FromPaths:
+        """Return the start that takes so many of them on."""
+        taken = self._left_behind()[:size]
+        self._followed |= {one.path for one in taken}
+        thetas = np.stack([one.theta[one.last_beta] for one in taken])
+        return FromPaths("from the ladder", np.stack([one.states for one in taken]), thetas)
 
     def _leads_on(self, one: Round, found: Mapping[int, PathResult], before: float) -> bool:
         """Whether a round of shots in windows lowered the lowest level, or met it in the band."""
@@ -301,7 +326,9 @@ class Campaign:
         kinds = {
             kind.name: kind
             for kind in self.kinds
-            if (not kind.beside or self.lowest) and (not kind.doubts or above)
+            if (not kind.beside or self.lowest)
+            and (not kind.doubts or above)
+            and (not kind.follows or self._left_behind())
         }
         if self._leads():
             return self.kinds[0]
