@@ -200,6 +200,39 @@ def test_paths_of_the_ladder_are_taken_on_in_windows_the_lowest_of_each_level_fi
     assert play(low, {"one": [100.0]}) == ["one"]
 
 
+@pytest.mark.parametrize(
+    ("cut", "level", "order"),
+    [
+        (True, None, ["one", "shots", "nudged", "follow", "rough", "one"]),
+        # a kind of which some came to the end does not take long
+        (True, 900.0, ["one", "shots", "rough", "one", "nudged", "follow"]),
+        (False, 900.0, ["one", "shots", "rough", "nudged", "follow"]),
+    ],
+)
+def test_where_ladders_take_long_nudged_starts_come_before_rough_shots(job, cut, level, order):
+    """And what follows from where these end; else rough shots and what was put off take all."""
+    shots = replace(KINDS[1], name="shots", rare=True, share=0.1)
+    rough = replace(shots, name="rough", doubts=True, needed=0, share=0.25)
+    nudged = replace(KINDS[0], name="nudged", eager=True)
+    follow = replace(rough, name="follow", follows=True, eager=True, share=0.1)
+    kinds = [replace(KINDS[0], share=0.05), shots, rough, nudged, follow]
+    at, names, shares = Campaign(sd.Auto(3), job, kinds, (50.0, 150.0), 16 * 12), [], {}
+    for one in at.rounds():
+        name = one.kind.name
+        first = name not in names
+        names.append(name)
+        shares.setdefault(name, one.share)
+        given = {"one": level, "nudged": 900.0}.get(name)
+        found = {k: ended(job, k, given and given + k) for k in one.paths}
+        for result in found.values():
+            result.states[:], result.theta[:] = 0.0, 0.0
+        at.take(one, found, cut=cut and name == "one" and first)
+        if len(names) == len(order):
+            break
+    assert names == order
+    assert shares["nudged"] == (0.25 if level is None else 1.0)
+
+
 def solved(result):
     """What makes a path one that shot."""
     return Solution(

@@ -11,7 +11,7 @@ import numpy as np
 
 from symda.anneal.levels import GAP, HIT, RARE, unseen
 from symda.anneal.starts import FromPaths, Shaken
-from symda.anneal.strategies.kinds import PART, ROUND, TAKEN, Kind
+from symda.anneal.strategies.kinds import LONGER, PART, ROUND, TAKEN, Kind
 from symda.anneal.strategies.shooting import Shooting
 from symda.checks import integer
 from symda.status import Status
@@ -54,10 +54,11 @@ class Auto:
     population, and the lowest path with a stretch of it moved; where the model can be integrated
     also shooting and simulated starts, first where little is measured, and with known noise shots
     in windows that grow, from random solutions and from where ladders ended. What has its first
-    round before these has a twentieth of the time limit for it, and nudged starts a quarter, or it
-    comes again after them. The kind that has had least work is next, and one that has
-    met the lowest level gets four times as much. Paths that are far above the lowest level climb no
-    further, where the noise is Gaussian with known variances.
+    round before these has a twentieth of the time limit for it, or it comes again after them; if
+    most of its paths came to no end, nudged starts have a quarter before rough shots. The kind that
+    has had least work is next, and one that has met the lowest level gets four times as much. Paths
+    that are far above the lowest level climb no further, where the noise is Gaussian with known
+    variances.
 
     The run ends when the lowest level was met `met` times, or three times as often in the upper
     quarter of what the noise lets expect, by two kinds at least or after every kind had its turn,
@@ -172,6 +173,8 @@ class Campaign:
         shot = SHOT if isinstance(one.kind.strategy, Shooting) else 1.0
         work = shot * float(sum(result.iterations.sum() for result in found.values()))
         if cut and not one.kind.rare:
+            if sum(math.isfinite(r.level) for r in found.values()) < 0.5 * len(found):
+                self._hasten()
             self._put_off(one.kind)
         else:
             self._turns[one.kind.name] = self._turns.get(one.kind.name, 0) + 1
@@ -188,6 +191,22 @@ class Campaign:
         self._look = bool(self.reason) and self._started < self.most and self._unlooked()
         if self._look:
             self.reason = ""
+
+    def _hasten(self) -> None:
+        """Where ladders take long, let the best starts of one come to its end in good time.
+
+        Nudged ones, and what follows from there, come before rough shots in windows and before what
+        was put off: these would take all of the time that is left.
+        """
+        eager = [
+            kind if kind.follows else replace(kind, share=LONGER)
+            for kind in self.kinds
+            if kind.eager and kind.name not in self._turns
+        ]
+        kinds = [kind for kind in self.kinds if kind.name not in {one.name for one in eager}]
+        rough = next((i for i, kind in enumerate(kinds) if kind.doubts and kind.rare), None)
+        if rough is not None:
+            self.kinds = [*kinds[:rough], *sorted(eager, key=lambda k: k.follows), *kinds[rough:]]
 
     def _left_behind(self) -> list[PathResult]:
         """Return the paths of the ladder, of distinct levels, that nobody took on; lowest first."""
@@ -221,7 +240,8 @@ class Campaign:
     def _put_off(self, kind: Kind) -> None:
         """Let a kind that takes long have its first turn after shots in windows had theirs."""
         kinds = [other for other in self.kinds if other.name != kind.name]
-        after = max(i for i, other in enumerate(kinds) if other.rare) + 1
+        rare = [i for i, other in enumerate(kinds) if other.rare and not other.follows]
+        after = max(rare, default=len(kinds) - 1) + 1
         self.kinds = [*kinds[:after], kind, *kinds[after:]]
 
     @property

@@ -34,7 +34,8 @@ HIGH, SHAKEN = 1e3, 1e2
 BEST, FEW = 100, 20
 #: Shares of the time limit: of the first rounds before shots in windows, and of theirs.
 BRIEF, LONG = 0.05, 0.1
-#: And of those that need not fit as well as the noise lets expect, and of nudged starts.
+#: And of those that need not fit as well as the noise lets expect; of nudged starts where these
+#: come before.
 LONGER = 0.25
 #: Where little is measured: rounds of shooting before the run may end, and before other kinds have
 #: their first if it is known what to expect.
@@ -61,6 +62,8 @@ class Kind:
     doubts: bool = False
     #: Whether it starts from paths that came to the end of the ladder, the lowest first.
     follows: bool = False
+    #: Whether it comes before rough shots in windows where ladders take long.
+    eager: bool = False
     #: Share of the time limit that its first round may take: what is not done then comes later.
     share: float = 1.0
 
@@ -108,13 +111,13 @@ def kinds_of(
             doubts=True,
             share=LONGER,
         )
-        follow = replace(rough, name="shooting windows from the ladder", follows=True, share=LONG)
-        ladders.append(strict)
-        shots = [follow, rough]
+        ladders += [strict, rough]
+        follow = "shooting windows from the ladder"
+        shots = [replace(rough, name=follow, follows=True, eager=True, share=LONG)]
     if (problem.rm > 0.0).sum(axis=0).max(initial=0) > 1:
-        ladders.append(Kind("nudged", nudged, FullWindow(), share=LONGER if shots else 1.0))
+        ladders.append(Kind("nudged", nudged, FullWindow(), eager=True))
         if windows:
-            shots.append(Kind("nudged windows", nudged, Window()))
+            ladders.append(Kind("nudged windows", nudged, Window()))
     ladders += shots
     few = problem.data_count < SPARSE * problem.M * int(problem.ruled.sum())
     sparse = few and earlier is None
