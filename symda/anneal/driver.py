@@ -269,7 +269,7 @@ def _adaptive(
     campaign = Campaign(auto, job, kinds, expected_band(job.problem), settings.most)
     name, count, interrupted = "", 1, False
     off: bool | None = None
-    # seconds of rounds that were cut, of the first shots in windows and of nudged starts before them
+    # seconds of rounds that were cut, and of first shots in windows and nudged starts before them
     apart = 0.0
 
     def found() -> Found:
