@@ -174,6 +174,72 @@ def test_rough_windows_are_for_what_is_above_the_band_and_go_on_while_they_gain(
     assert names[:6] == ["one", "shots", "rough", "rough", "rough", "one"]
 
 
+def test_paths_of_the_ladder_are_taken_on_in_windows_the_lowest_of_each_level_first(job):
+    """Once each, and only while they are above what the noise lets expect."""
+    rough = replace(KINDS[1], rare=True, doubts=True, needed=0, share=0.25)
+    follow = replace(rough, name="follow", follows=True)
+    at, taken = Campaign(sd.Auto(3), job, [KINDS[0], follow], (50.0, 150.0), 16 + 10), []
+    for one in at.rounds():
+        levels = [500.0, 400.0, 400.0 + 1e-4, 600.0, 300.0] + [700.0 + k for k in range(11)]
+        if one.kind is follow:
+            # paths know their number by the states they have
+            taken.append([float(path[0, 0]) for path in one.job.start.paths])
+            levels = [200.0] + [None] * 15
+        found = {k: ended(job, k, levels[i]) for i, k in enumerate(one.paths)}
+        for k, result in found.items():
+            result.states[:] = k
+            result.theta[:] = 0.0
+        if one.kind is follow:
+            shots = found[one.paths[0]]
+            found[one.paths[0]] = replace(shots, solution=solved(shots))
+        at.take(one, found)
+    assert taken[0] == [4.0, 1.0, 0.0, 3.0, 5.0, 6.0, 7.0, 8.0]
+    # what lowered the level goes on, in parts
+    assert taken[1:] == [[9.0, 10.0]]
+    low = Campaign(sd.Auto(3), job, [KINDS[0], follow], (50.0, 150.0), 64)
+    assert play(low, {"one": [100.0]}) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("cut", "level", "order"),
+    [
+        (True, None, ["one", "shots", "nudged", "follow", "rough", "one"]),
+        # a kind of which some came to the end does not take long
+        (True, 900.0, ["one", "shots", "rough", "one", "nudged", "follow"]),
+        (False, 900.0, ["one", "shots", "rough", "nudged", "follow"]),
+    ],
+)
+def test_where_ladders_take_long_nudged_starts_come_before_rough_shots(job, cut, level, order):
+    """And what follows from where these end; else rough shots and what was put off take all."""
+    shots = replace(KINDS[1], name="shots", rare=True, share=0.1)
+    rough = replace(shots, name="rough", doubts=True, needed=0, share=0.25)
+    nudged = replace(KINDS[0], name="nudged", eager=True)
+    follow = replace(rough, name="follow", follows=True, eager=True, share=0.1)
+    kinds = [replace(KINDS[0], share=0.05), shots, rough, nudged, follow]
+    at, names, shares = Campaign(sd.Auto(3), job, kinds, (50.0, 150.0), 16 * 12), [], {}
+    for one in at.rounds():
+        name = one.kind.name
+        first = name not in names
+        names.append(name)
+        shares.setdefault(name, one.share)
+        given = {"one": level, "nudged": 900.0}.get(name)
+        found = {k: ended(job, k, given and given + k) for k in one.paths}
+        for result in found.values():
+            result.states[:], result.theta[:] = 0.0, 0.0
+        at.take(one, found, cut=cut and name == "one" and first)
+        if len(names) == len(order):
+            break
+    assert names == order
+    assert shares["nudged"] == (0.25 if level is None else 1.0)
+
+
+def solved(result):
+    """What makes a path one that shot."""
+    return Solution(
+        result.states, result.theta[-1], 1.0, 1.0, Status.CONVERGED, "", 0.0, False, 5, 5, 0.1
+    )
+
+
 def test_without_a_band_every_kind_has_its_turn(job):
     at = campaign(job, band=None)
     assert play(at, {"one": [100.0] * 16, "two": [100.0] * 16}) == ["one", "two"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.anneal.levels import GAP, HIT, RARE, unseen
-from symda.anneal.starts import Shaken
-from symda.anneal.strategies.kinds import PART, ROUND, Kind
+from symda.anneal.starts import FromPaths, Shaken
+from symda.anneal.strategies.kinds import LONGER, PART, ROUND, TAKEN, Kind
 from symda.anneal.strategies.shooting import Shooting
 from symda.checks import integer
 from symda.status import Status
@@ -53,10 +53,12 @@ class Auto:
     Rounds of 16 starts: uniform and constant ones, windows, nudged ones, nudged windows, a
     population, and the lowest path with a stretch of it moved; where the model can be integrated
     also shooting and simulated starts, first where little is measured, and with known noise shots
-    in windows that grow. What has its first round before these has a twentieth of the time limit
-    for it, or it comes again after them. The kind that has had least work is next, and one that has
-    met the lowest level gets four times as much. Paths that are far above the lowest level climb no
-    further, where the noise is Gaussian with known variances.
+    in windows that grow, from random solutions and from where ladders ended. What has its first
+    round before these has a twentieth of the time limit for it, or it comes again after them; if
+    most of its paths came to no end, nudged starts have a quarter before rough shots. The kind that
+    has had least work is next, and one that has met the lowest level gets four times as much. Paths
+    that are far above the lowest level climb no further, where the noise is Gaussian with known
+    variances.
 
     The run ends when the lowest level was met `met` times, or three times as often in the upper
     quarter of what the noise lets expect, by two kinds at least or after every kind had its turn,
@@ -133,6 +135,8 @@ class Campaign:
     _looked: float = math.inf
     #: Whether shots in windows alone lead on: the last round's, and no other kind as low.
     _ahead: Kind | None = None
+    #: Paths of the ladder that were taken on in windows.
+    _followed: set[int] = field(default_factory=set)
 
     def rounds(self) -> Iterator[Round]:
         """Yield rounds; what each found is handed to `take` before the next is asked for."""
@@ -142,7 +146,9 @@ class Campaign:
                 self.reason = "no kind of start leads anywhere"
                 return
             usual = kind.once or (CANDIDATES if kind.strategy.pooled else ROUND)
-            usual = PART if kind is self._ahead else usual
+            if kind.follows:
+                usual = min(TAKEN, len(self._left_behind()))
+            usual = min(PART, usual) if kind is self._ahead else usual
             size = min(usual, self.most - self._started)
             paths = tuple(range(self._started, self._started + size))
             self._started += size
@@ -150,6 +156,8 @@ class Campaign:
             start, lowest = kind.start, self.lowest
             if kind.beside and lowest is not None:
                 start = Shaken(lowest.states, lowest.theta[lowest.last_beta])
+            if kind.follows:
+                start = self._after(size)
             job = replace(self.job, start=start, rungs=rungs, bar=self._bar(), hurry=True)
             yield Round(kind, job, paths, 1.0 if kind.name in self._work else kind.share)
 
@@ -165,6 +173,8 @@ class Campaign:
         shot = SHOT if isinstance(one.kind.strategy, Shooting) else 1.0
         work = shot * float(sum(result.iterations.sum() for result in found.values()))
         if cut and not one.kind.rare:
+            if sum(math.isfinite(r.level) for r in found.values()) < 0.5 * len(found):
+                self._hasten()
             self._put_off(one.kind)
         else:
             self._turns[one.kind.name] = self._turns.get(one.kind.name, 0) + 1
@@ -182,6 +192,40 @@ class Campaign:
         if self._look:
             self.reason = ""
 
+    def _hasten(self) -> None:
+        """Where ladders take long, let the best starts of one come to its end in good time.
+
+        Nudged ones, and what follows from there, come before rough shots in windows and before what
+        was put off: these would take all of the time that is left.
+        """
+        eager = [
+            kind if kind.follows else replace(kind, share=LONGER)
+            for kind in self.kinds
+            if kind.eager and kind.name not in self._turns
+        ]
+        kinds = [kind for kind in self.kinds if kind.name not in {one.name for one in eager}]
+        rough = next((i for i, kind in enumerate(kinds) if kind.doubts and kind.rare), None)
+        if rough is not None:
+            self.kinds = [*kinds[:rough], *sorted(eager, key=lambda k: k.follows), *kinds[rough:]]
+
+    def _left_behind(self) -> list[PathResult]:
+        """Return the paths of the ladder, of distinct levels, that nobody took on; lowest first."""
+        ended = [r for r in self.results.values() if r.solution is None and math.isfinite(r.level)]
+        levels = [self.results[k].level for k in self._followed]
+        found, gap = [], GAP * self.job.problem.measurement_scale
+        for one in sorted(ended, key=lambda r: r.level):
+            if all(abs(one.level - level) > gap for level in levels):
+                levels.append(one.level)
+                found.append(one)
+        return found
+
+    def _after(self, size: int) -> FromPaths:
+        """Return the start that takes so many of them on."""
+        taken = self._left_behind()[:size]
+        self._followed |= {one.path for one in taken}
+        thetas = np.stack([one.theta[one.last_beta] for one in taken])
+        return FromPaths("from the ladder", np.stack([one.states for one in taken]), thetas)
+
     def _leads_on(self, one: Round, found: Mapping[int, PathResult], before: float) -> bool:
         """Whether a round of shots in windows lowered the lowest level, or met it in the band."""
         if not (one.kind.rare and self._alone() and self.levels):
@@ -196,7 +240,8 @@ class Campaign:
     def _put_off(self, kind: Kind) -> None:
         """Let a kind that takes long have its first turn after shots in windows had theirs."""
         kinds = [other for other in self.kinds if other.name != kind.name]
-        after = max(i for i, other in enumerate(kinds) if other.rare) + 1
+        rare = [i for i, other in enumerate(kinds) if other.rare and not other.follows]
+        after = max(rare, default=len(kinds) - 1) + 1
         self.kinds = [*kinds[:after], kind, *kinds[after:]]
 
     @property
@@ -301,7 +346,9 @@ class Campaign:
         kinds = {
             kind.name: kind
             for kind in self.kinds
-            if (not kind.beside or self.lowest) and (not kind.doubts or above)
+            if (not kind.beside or self.lowest)
+            and (not kind.doubts or above)
+            and (not kind.follows or self._left_behind())
         }
         if self._leads():
             return self.kinds[0]
