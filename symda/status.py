@@ -44,7 +44,6 @@ class Reason(_Coded):
     NO_SLOPE = "the action's derivatives are not finite where the rung starts"
     TIME = "the time limit was reached on its way"
     CREEPING = "so little is gained that the rungs above may do the rest"
-    ENOUGH = "it need not converge and has had its iterations: the rungs above may do the rest"
 
     @property
     def status(self) -> Status:

@@ -200,6 +200,33 @@ def test_paths_of_the_ladder_are_taken_on_in_windows_the_lowest_of_each_level_fi
     assert play(low, {"one": [100.0]}) == ["one"]
 
 
+def test_a_shot_from_the_ladder_is_no_hit_of_its_own_and_one_without_time_comes_again(job):
+    follow = replace(KINDS[1], name="follow", rare=True, doubts=True, needed=0, follows=True)
+    at = Campaign(sd.Auto(3), job, [KINDS[0], follow], (50.0, 150.0), 100)
+    rounds, taken = at.rounds(), []
+    first = next(rounds)
+    found = {k: ended(job, k, 200.0 + k) for k in first.paths}
+    for k, result in found.items():
+        result.states[:], result.theta[:] = k, 0.0
+    at.take(first, found)
+    assert at.met() == {"one": 1}
+    for one in rounds:
+        if one.kind is not follow:
+            break
+        taken.append([float(path[0, 0]) for path in one.job.start.paths])
+        # there is time for two of them, and one goes back to where it began
+        found = {k: ended(job, k, None, iterations=0) for k in one.paths[2:]}
+        for i, k in enumerate(one.paths[:2]):
+            found[k] = ended(job, k, 200.0 if i == 0 and len(taken) == 1 else 900.0)
+            found[k].states[:], found[k].theta[:] = 0.0, 0.0
+        at.take(one, found)
+        if len(taken) == 2:
+            break
+    assert taken[0] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    assert not taken[1:] or taken[1][0] == 2.0
+    assert at.met() == {"one": 1}
+
+
 @pytest.mark.parametrize(
     ("cut", "level", "order"),
     [

@@ -88,4 +88,4 @@ def test_codes_are_those_of_saved_runs() -> None:
     assert [Status.of(code) for code in range(5)] == words
     assert [Status(word).code for word in words] == [0, 1, 2, 3, 4]
     assert [reason.status for reason in Reason] == ["converged", *4 * ["stopped"], *2 * ["failed"],
-                                                    "stopped", "acceptable", "stopped"]  # fmt: skip
+                                                    "stopped", "acceptable"]  # fmt: skip

@@ -395,37 +395,23 @@ def test_a_rung_that_need_not_converge_ends_where_it_creeps(network):
     newton, (X, theta), rf = network
     whole, loose = (newton.ladder(X, theta, rf, loose=count) for count in (0, 5))
     crept = loose.reasons == Reason.CREEPING.code
-    early = crept | (loose.reasons == Reason.ENOUGH.code)
-    assert (loose.status[crept] == Status.ACCEPTABLE.code).all() and crept.any()
-    assert early.any(axis=1).all() and not early[:, 5].any()
-    assert (loose.iterations[:, :5] <= DAMPING.patience).all()
-    assert (loose.iterations[:, 5] > DAMPING.patience).any()
+    assert (loose.status[crept] == Status.ACCEPTABLE.code).all()
+    assert crept.any(axis=1).all() and not crept[:, 5].any()
     for k in range(len(X)):
-        first = int(np.argmax(early[k]))
-        # up to there nothing is different; the rung had its patience
+        first = int(np.argmax(crept[k]))
+        # up to there nothing is different; the rung had its patience, and no more after it
         assert np.array_equal(loose.iterations[k, :first], whole.iterations[k, :first])
-        assert DAMPING.patience == loose.iterations[k, first] < whole.iterations[k, first]
-        # one that creeps after a first that did has less
-        assert (loose.iterations[k][crept[k]][1:] < DAMPING.patience).any() or crept[k].sum() < 2
+        assert DAMPING.patience <= loose.iterations[k, first] < whole.iterations[k, first]
+        later = loose.iterations[k, first + 1 : 5]
+        assert (later < DAMPING.patience).all()
     assert loose.iterations[:, :5].sum() < 0.6 * whole.iterations[:, :5].sum()
-
-
-def test_a_rung_that_need_not_converge_ends_though_it_goes_down(network):
-    """Then it is called stopped, and the path goes on from there."""
-    newton, (X, theta), rf = network
-    steep = newton.ladder(X, theta, rf[[5, 5]], loose=1)
-    enough = steep.reasons[:, 0] == Reason.ENOUGH.code
-    assert enough.any() and (steep.status[enough, 0] == Status.STOPPED.code).all()
-    assert (steep.iterations[enough, 0] == DAMPING.patience).all()
-    assert (steep.status[enough, 1] > 0).all()
 
 
 def test_a_rung_that_converges_is_no_other_for_being_loose(ring):
     _, _, problem, kernels, (X, theta), rf = ring
     newton = Newton().at(kernels, problem)
     whole, loose = (newton.ladder(X[:8], theta[:8], rf, loose=count) for count in (0, 8))
-    early = np.isin(loose.reasons, [Reason.CREEPING.code, Reason.ENOUGH.code])
     for k in range(8):
-        if not early[k].any():
+        if (loose.reasons[k] != Reason.CREEPING.code).all():
             assert same(whole, k, loose, k)
-    assert not early.any(axis=1).all()
+    assert (loose.reasons != Reason.CREEPING.code).all(axis=1).any()

@@ -90,3 +90,28 @@ def test_the_next_order_by_exact_third_derivatives(scheme: str) -> None:
     exact = p.unknowns.split(-0.5 * C @ np.where(p.unknowns.free, slope, 0.0))
     assert found.shift.values == pytest.approx(exact[0], rel=1e-6, abs=1e-9)
     assert [*found.parameter_shift.values()] == pytest.approx(exact[1][p.free], rel=1e-6)
+
+
+def test_rounding_of_large_values_is_no_shift() -> None:
+    """A state of size 1 measured beside an offset, and another unknown with a large unit."""
+    found = []
+    for offset in (0.0, 1e7, 1e10):
+        x = sd.state("x", start=(-2.0, 2.0))
+        q = sd.parameter("q", bounds=(1e11, 1e13))
+        z = sd.state("z", start=(0.0, 2.0))
+        model = sd.Model(
+            {x: x + (x - x**3) / 10, z: z - 1e-13 * q * z**2}, name="two", discrete=True
+        )
+        action = sd.Action(model, {"x": x + offset, "z": z})
+        t = np.arange(13.0)
+        truth = 1.0 / (1.0 + 0.1 * t)
+        values = np.stack([offset + 0.6 + 0.1 * np.cos(t), truth], axis=1)
+        data = sd.Observations(t, values, variance=np.array([0.1, 1e-3]))
+        run = sd.anneal(action, data, **ladder(20.0))
+        found.append(run.posterior())
+    plain, offset, lost = found
+    assert offset.nonlinearity == pytest.approx(plain.nonlinearity, rel=0.03)
+    # only rounding is left: nothing is said, and that is said
+    assert math.isnan(lost.nonlinearity) or lost.nonlinearity == pytest.approx(
+        plain.nonlinearity, abs=0.05
+    )

@@ -18,14 +18,11 @@ if TYPE_CHECKING:
 #: Lengths of the changes that third derivatives are differences over, in standard deviations. What
 #: is left out goes with the square, so that the two together leave out next to nothing. Where they
 #: do not agree only rounding is left.
-STEPS = (1e-2, 3e-3)
-#: They agree to this share of the largest, or if they differ by so many standard deviations.
+STEPS = (3e-2, 1e-2)
+#: They agree if they differ by this share of the largest, or by so many standard deviations.
 SAME, LITTLE = 0.1, 0.05
-#: Most numbers of the covariances that are held at once.
-MOST = 50_000_000
-#: What the diagonal of a correlation matrix is raised by, until it has a Cholesky factor.
-RAISED = (0.0, 1e-14, 1e-12, 1e-10)
-
+#: Most numbers of the covariances, of which a few copies are held at once.
+MOST = 10_000_000
 #: Gradients (R, K) of parts at values (R, K) of what they see.
 Gradients: TypeAlias = Callable[[FloatArray], FloatArray]
 
@@ -67,12 +64,11 @@ def mean_shift(evaluator: BlockEvaluator, at: Gaussian, rf: FloatArray) -> Float
             slope += np.bincount(seen.reshape(-1), one.reshape(-1), slope.size)
     one, other = (-0.5 * at.product(slope) for slope in slopes)
     size = np.sqrt(np.append(at.variances_of_path.reshape(-1), np.diag(at.of_parameters)))
-    size = np.where(np.isfinite(size), size, 0.0)
-    most = float(np.abs(one).max(initial=0.0))
-    if not np.allclose(one[size > 0.0], other[size > 0.0], rtol=0.0, atol=SAME * most):
-        relative = np.abs(one - other)[size > 0.0] / size[size > 0.0]
-        if not relative.max(initial=0.0) <= LITTLE:
-            return None
+    known = np.isfinite(size) & (size > 0.0)
+    relative, other_relative = one[known] / size[known], other[known] / size[known]
+    most = max(SAME * float(np.abs(relative).max(initial=0.0)), LITTLE)
+    if not (np.abs(relative - other_relative) <= most).all():
+        return None
     wide, narrow = (step**2 for step in STEPS)
     return (wide * other - narrow * one) / (wide - narrow)
 
@@ -143,12 +139,11 @@ def _factor(covariance: FloatArray) -> FloatArray:
     scale = np.where(known, 1.0, size)
     correlation = covariance / (scale[:, :, None] * scale[:, None, :])
     correlation[:, np.arange(K), np.arange(K)] = 1.0
-    for raised in RAISED:
-        try:
-            lower = np.linalg.cholesky(correlation + raised * np.eye(K))
-        except np.linalg.LinAlgError:
-            continue
-        return np.where(known[:, :, None], 0.0, scale[:, :, None] * lower)
-    sizes, axes = np.linalg.eigh(correlation)
-    root = axes * np.sqrt(np.maximum(sizes, 0.0))[:, None, :]
+    if not np.isfinite(correlation).all():
+        return np.full_like(correlation, np.nan)
+    try:
+        root = np.linalg.cholesky(correlation)
+    except np.linalg.LinAlgError:
+        sizes, axes = np.linalg.eigh(correlation)
+        root = axes * np.sqrt(np.maximum(sizes, 0.0))[:, None, :]
     return np.where(known[:, :, None], 0.0, scale[:, :, None] * root)

@@ -49,9 +49,9 @@ class Damping:
       one without damping. If that fails, the gain has to be below `damped` times the tolerance.
     - No tolerance is below `rounding` times the action.
     - An unknown closer to a bound than `near_bound` of its own size counts as on the bound.
-    - A rung that need not converge ends after `patience` iterations. It creeps if by then `paces`
-      of them lower the action by less than the share `creep` of it, or of what is expected of a
-      right answer. After its first rung that crept, later ones of a path end as soon as they do.
+    - A rung that need not converge ends where it creeps: where `paces` iterations lower the action
+      by less than the share `creep` of it, or of what is expected of a right answer. A path has
+      `patience` iterations for that, and none after its first rung that crept.
     """
 
     first: float = 1.0
@@ -74,7 +74,7 @@ class Damping:
     near_bound: float = 1e-4
     creep: float = 0.02
     paces: int = 10
-    patience: int = 60
+    patience: int = 150
 
 
 DAMPING = Damping()

@@ -135,8 +135,9 @@ class Campaign:
     _looked: float = math.inf
     #: Whether shots in windows alone lead on: the last round's, and no other kind as low.
     _ahead: Kind | None = None
-    #: Paths of the ladder that were taken on in windows.
+    #: Paths of the ladder that were taken on in windows; and which one each path goes on from.
     _followed: set[int] = field(default_factory=set)
+    _before: dict[int, int] = field(default_factory=dict)
 
     def rounds(self) -> Iterator[Round]:
         """Yield rounds; what each found is handed to `take` before the next is asked for."""
@@ -157,7 +158,7 @@ class Campaign:
             if kind.beside and lowest is not None:
                 start = Shaken(lowest.states, lowest.theta[lowest.last_beta])
             if kind.follows:
-                start = self._after(size)
+                start = self._after(paths)
             job = replace(self.job, start=start, rungs=rungs, bar=self._bar(), hurry=True)
             yield Round(kind, job, paths, 1.0 if kind.name in self._work else kind.share)
 
@@ -169,11 +170,17 @@ class Campaign:
             # paths that are given may be copies of one, or of one family
             single = one.kind.strategy.pooled or one.kind.once or one.kind.beside
             self.attempts[k] = one.paths[0] if single else k
+            if one.kind.follows:
+                # one start led there, and counts once
+                parent = self._before[k]
+                self.attempts[k] = self.attempts[parent]
+                if result.solution is not None or result.iterations.sum() > 0:
+                    self._followed.add(parent)
             self.named[k] = one.kind.name
         shot = SHOT if isinstance(one.kind.strategy, Shooting) else 1.0
         work = shot * float(sum(result.iterations.sum() for result in found.values()))
         if cut and not one.kind.rare:
-            if sum(math.isfinite(r.level) for r in found.values()) < 0.5 * len(found):
+            if sum(_late(result) for result in found.values()) > 0.5 * len(found):
                 self._hasten()
             self._put_off(one.kind)
         else:
@@ -212,25 +219,30 @@ class Campaign:
         """Return the paths of the ladder, of distinct levels, that nobody took on; lowest first."""
         ended = [r for r in self.results.values() if r.solution is None and math.isfinite(r.level)]
         levels = [self.results[k].level for k in self._followed]
-        found, gap = [], GAP * self.job.problem.measurement_scale
+        found, gap = [], HIT * self.job.problem.measurement_scale
         for one in sorted(ended, key=lambda r: r.level):
             if all(abs(one.level - level) > gap for level in levels):
                 levels.append(one.level)
                 found.append(one)
         return found
 
-    def _after(self, size: int) -> FromPaths:
-        """Return the start that takes so many of them on."""
-        taken = self._left_behind()[:size]
-        self._followed |= {one.path for one in taken}
+    def _after(self, paths: tuple[int, ...]) -> FromPaths:
+        """Return the start that takes as many of them on, and remember which."""
+        taken = self._left_behind()[: len(paths)]
+        self._before |= {k: one.path for k, one in zip(paths, taken, strict=True)}
         thetas = np.stack([one.theta[one.last_beta] for one in taken])
         return FromPaths("from the ladder", np.stack([one.states for one in taken]), thetas)
 
     def _leads_on(self, one: Round, found: Mapping[int, PathResult], before: float) -> bool:
         """Whether a round of shots in windows lowered the lowest level, or met it in the band."""
+        lowered = bool(self.levels)
+        if lowered:
+            gap = GAP * self.job.problem.measurement_scale
+            lowered = min(self.levels.values()) < before - gap
+        if one.kind.follows:
+            return lowered
         if not (one.kind.rare and self._alone() and self.levels):
             return False
-        lowered = min(self.levels.values()) < before - GAP * self.job.problem.measurement_scale
         return lowered or (not self.above() and any(k in found for k in self._hits()))
 
     def _alone(self) -> bool:
@@ -420,3 +432,9 @@ def _ended(result: PathResult) -> bool:
     """Whether a path reached the last rung; a shot, which is there at once, a minimum."""
     shot = result.solution
     return math.isfinite(result.level) and (shot is None or shot.status == Status.CONVERGED)
+
+
+def _late(result: PathResult) -> bool:
+    """Whether a path came to no end in its time, and was neither given up nor failed."""
+    codes = (Status.DROPPED.code, Status.FAILED.code)
+    return not (math.isfinite(result.level) or np.isin(result.status, codes).any())
