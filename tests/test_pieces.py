@@ -128,18 +128,6 @@ def test_rough_windows_grow_where_the_model_is_not_quite_right():
     assert np.isnan(strict.levels.values[:, -1]).all()
 
 
-@pytest.mark.compiled
-def test_a_path_that_is_given_is_tried_with_each_first_window_once():
-    action, data = not_quite()
-    problem = action.bind(data)
-    start = (np.zeros((problem.M, problem.D)), np.array([9.5, 0.09]))
-    run = sd.anneal(
-        action, data, strategy=sd.ShootingWindow(rough=True), start=start, paths=1, finish="strong",
-        progress=False, executor="serial",
-    )  # fmt: skip
-    assert "none of 3 first windows grew" in str(run.dataset["message"].values[0])
-
-
 def test_what_a_constant_leaves_is_in_units_of_the_noise():
     action, data = aliased()
     values = data.values[:, 0]

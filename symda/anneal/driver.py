@@ -269,8 +269,7 @@ def _adaptive(
     campaign = Campaign(auto, job, kinds, expected_band(job.problem), settings.most)
     name, count, interrupted = "", 1, False
     off: bool | None = None
-    # seconds of rounds that were cut, and of first shots in windows and nudged starts before them
-    apart = 0.0
+    apart = 0.0  # seconds of rounds that were cut, and of the first shots in windows
 
     def found() -> Found:
         numbers = sorted(campaign.results)
@@ -339,7 +338,7 @@ def _adaptive(
             results = _complete(own, tasks, outcome, pooled=strategy.pooled)
             took = time.monotonic() - began - spent
             cut = share is not None and took >= share
-            apart += took * (cut or (share is not None and (one.kind.rare or one.kind.eager)))
+            apart += took * (cut or (share is not None and one.kind.rare))
             campaign.take(one, {result.path: result for result in results}, cut=cut)
             interrupted = outcome.interrupted
             if interrupted:

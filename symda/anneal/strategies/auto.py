@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.anneal.levels import GAP, HIT, RARE, unseen
-from symda.anneal.starts import FromPaths, Shaken
-from symda.anneal.strategies.kinds import LONGER, PART, ROUND, TAKEN, Kind
+from symda.anneal.starts import Shaken
+from symda.anneal.strategies.kinds import PART, ROUND, Kind
 from symda.anneal.strategies.shooting import Shooting
 from symda.checks import integer
 from symda.status import Status
@@ -53,12 +53,10 @@ class Auto:
     Rounds of 16 starts: uniform and constant ones, windows, nudged ones, nudged windows, a
     population, and the lowest path with a stretch of it moved; where the model can be integrated
     also shooting and simulated starts, first where little is measured, and with known noise shots
-    in windows that grow, from random solutions and from where ladders ended. What has its first
-    round before these has a twentieth of the time limit for it, or it comes again after them; if
-    most of its paths came to no end, nudged starts have a quarter before rough shots. The kind that
-    has had least work is next, and one that has met the lowest level gets four times as much. Paths
-    that are far above the lowest level climb no further, where the noise is Gaussian with known
-    variances.
+    in windows that grow. What has its first round before these has a twentieth of the time limit
+    for it, or it comes again after them. The kind that has had least work is next, and one that has
+    met the lowest level gets four times as much. Paths that are far above the lowest level climb no
+    further, where the noise is Gaussian with known variances.
 
     The run ends when the lowest level was met `met` times, or three times as often in the upper
     quarter of what the noise lets expect, by two kinds at least or after every kind had its turn,
@@ -135,9 +133,6 @@ class Campaign:
     _looked: float = math.inf
     #: Whether shots in windows alone lead on: the last round's, and no other kind as low.
     _ahead: Kind | None = None
-    #: Paths of the ladder that were taken on in windows; and which one each path goes on from.
-    _followed: set[int] = field(default_factory=set)
-    _before: dict[int, int] = field(default_factory=dict)
 
     def rounds(self) -> Iterator[Round]:
         """Yield rounds; what each found is handed to `take` before the next is asked for."""
@@ -147,9 +142,7 @@ class Campaign:
                 self.reason = "no kind of start leads anywhere"
                 return
             usual = kind.once or (CANDIDATES if kind.strategy.pooled else ROUND)
-            if kind.follows:
-                usual = min(TAKEN, len(self._left_behind()))
-            usual = min(PART, usual) if kind is self._ahead else usual
+            usual = PART if kind is self._ahead else usual
             size = min(usual, self.most - self._started)
             paths = tuple(range(self._started, self._started + size))
             self._started += size
@@ -157,8 +150,6 @@ class Campaign:
             start, lowest = kind.start, self.lowest
             if kind.beside and lowest is not None:
                 start = Shaken(lowest.states, lowest.theta[lowest.last_beta])
-            if kind.follows:
-                start = self._after(paths)
             job = replace(self.job, start=start, rungs=rungs, bar=self._bar(), hurry=True)
             yield Round(kind, job, paths, 1.0 if kind.name in self._work else kind.share)
 
@@ -170,18 +161,10 @@ class Campaign:
             # paths that are given may be copies of one, or of one family
             single = one.kind.strategy.pooled or one.kind.once or one.kind.beside
             self.attempts[k] = one.paths[0] if single else k
-            if one.kind.follows:
-                # one start led there, and counts once
-                parent = self._before[k]
-                self.attempts[k] = self.attempts[parent]
-                if result.solution is not None or result.iterations.sum() > 0:
-                    self._followed.add(parent)
             self.named[k] = one.kind.name
         shot = SHOT if isinstance(one.kind.strategy, Shooting) else 1.0
         work = shot * float(sum(result.iterations.sum() for result in found.values()))
         if cut and not one.kind.rare:
-            if sum(_late(result) for result in found.values()) > 0.5 * len(found):
-                self._hasten()
             self._put_off(one.kind)
         else:
             self._turns[one.kind.name] = self._turns.get(one.kind.name, 0) + 1
@@ -199,50 +182,11 @@ class Campaign:
         if self._look:
             self.reason = ""
 
-    def _hasten(self) -> None:
-        """Where ladders take long, let the best starts of one come to its end in good time.
-
-        Nudged ones, and what follows from there, come before rough shots in windows and before what
-        was put off: these would take all of the time that is left.
-        """
-        eager = [
-            kind if kind.follows else replace(kind, share=LONGER)
-            for kind in self.kinds
-            if kind.eager and kind.name not in self._turns
-        ]
-        kinds = [kind for kind in self.kinds if kind.name not in {one.name for one in eager}]
-        rough = next((i for i, kind in enumerate(kinds) if kind.doubts and kind.rare), None)
-        if rough is not None:
-            self.kinds = [*kinds[:rough], *sorted(eager, key=lambda k: k.follows), *kinds[rough:]]
-
-    def _left_behind(self) -> list[PathResult]:
-        """Return the paths of the ladder, of distinct levels, that nobody took on; lowest first."""
-        ended = [r for r in self.results.values() if r.solution is None and math.isfinite(r.level)]
-        levels = [self.results[k].level for k in self._followed]
-        found, gap = [], HIT * self.job.problem.measurement_scale
-        for one in sorted(ended, key=lambda r: r.level):
-            if all(abs(one.level - level) > gap for level in levels):
-                levels.append(one.level)
-                found.append(one)
-        return found
-
-    def _after(self, paths: tuple[int, ...]) -> FromPaths:
-        """Return the start that takes as many of them on, and remember which."""
-        taken = self._left_behind()[: len(paths)]
-        self._before |= {k: one.path for k, one in zip(paths, taken, strict=True)}
-        thetas = np.stack([one.theta[one.last_beta] for one in taken])
-        return FromPaths("from the ladder", np.stack([one.states for one in taken]), thetas)
-
     def _leads_on(self, one: Round, found: Mapping[int, PathResult], before: float) -> bool:
         """Whether a round of shots in windows lowered the lowest level, or met it in the band."""
-        lowered = bool(self.levels)
-        if lowered:
-            gap = GAP * self.job.problem.measurement_scale
-            lowered = min(self.levels.values()) < before - gap
-        if one.kind.follows:
-            return lowered
         if not (one.kind.rare and self._alone() and self.levels):
             return False
+        lowered = min(self.levels.values()) < before - GAP * self.job.problem.measurement_scale
         return lowered or (not self.above() and any(k in found for k in self._hits()))
 
     def _alone(self) -> bool:
@@ -252,8 +196,7 @@ class Campaign:
     def _put_off(self, kind: Kind) -> None:
         """Let a kind that takes long have its first turn after shots in windows had theirs."""
         kinds = [other for other in self.kinds if other.name != kind.name]
-        rare = [i for i, other in enumerate(kinds) if other.rare and not other.follows]
-        after = max(rare, default=len(kinds) - 1) + 1
+        after = max(i for i, other in enumerate(kinds) if other.rare) + 1
         self.kinds = [*kinds[:after], kind, *kinds[after:]]
 
     @property
@@ -358,9 +301,7 @@ class Campaign:
         kinds = {
             kind.name: kind
             for kind in self.kinds
-            if (not kind.beside or self.lowest)
-            and (not kind.doubts or above)
-            and (not kind.follows or self._left_behind())
+            if (not kind.beside or self.lowest) and (not kind.doubts or above)
         }
         if self._leads():
             return self.kinds[0]
@@ -432,9 +373,3 @@ def _ended(result: PathResult) -> bool:
     """Whether a path reached the last rung; a shot, which is there at once, a minimum."""
     shot = result.solution
     return math.isfinite(result.level) and (shot is None or shot.status == Status.CONVERGED)
-
-
-def _late(result: PathResult) -> bool:
-    """Whether a path came to no end in its time, and was neither given up nor failed."""
-    codes = (Status.DROPPED.code, Status.FAILED.code)
-    return not (math.isfinite(result.level) or np.isin(result.status, codes).any())

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 #: Starts of a round: two for each lane of two threads; and of a further one of shots in windows.
 ROUND, PART = 16, 4
-#: Paths of the ladder that are taken on in windows in a first round.
-TAKEN = 8
 #: Where simulated paths begin: a model error as large as the state's spread costs so much; and
 #: where shaken ones do.
 HIGH, SHAKEN = 1e3, 1e2
@@ -34,8 +32,7 @@ HIGH, SHAKEN = 1e3, 1e2
 BEST, FEW = 100, 20
 #: Shares of the time limit: of the first rounds before shots in windows, and of theirs.
 BRIEF, LONG = 0.05, 0.1
-#: And of those that need not fit as well as the noise lets expect; of nudged starts where these
-#: come before.
+#: And of those that need not fit as well as the noise lets expect.
 LONGER = 0.25
 #: Where little is measured: rounds of shooting before the run may end, and before other kinds have
 #: their first if it is known what to expect.
@@ -60,10 +57,6 @@ class Kind:
     rare: bool = False  #: Whether a round in vain is no reason to have no further one.
     #: Whether it has rounds only while the lowest level is above what the noise lets expect.
     doubts: bool = False
-    #: Whether it starts from paths that came to the end of the ladder, the lowest first.
-    follows: bool = False
-    #: Whether it comes before rough shots in windows where ladders take long.
-    eager: bool = False
     #: Share of the time limit that its first round may take: what is not done then comes later.
     share: float = 1.0
 
@@ -98,7 +91,6 @@ def kinds_of(
         ladders.append(Kind("constant", starts["constant"], FullWindow()))
     if windows:
         ladders.append(Kind("windows", uniform, Window()))
-    shots: list[Kind] = []
     known = expected_band(problem) is not None
     if job.flow is not None and shoots and known:
         grown = Simulated(best_of=FEW)
@@ -112,13 +104,10 @@ def kinds_of(
             share=LONGER,
         )
         ladders += [strict, rough]
-        follow = "shooting windows from the ladder"
-        shots = [replace(rough, name=follow, follows=True, eager=True, share=LONG)]
     if (problem.rm > 0.0).sum(axis=0).max(initial=0) > 1:
-        ladders.append(Kind("nudged", nudged, FullWindow(), eager=True))
+        ladders.append(Kind("nudged", nudged, FullWindow()))
         if windows:
             ladders.append(Kind("nudged windows", nudged, Window()))
-    ladders += shots
     few = problem.data_count < SPARSE * problem.M * int(problem.ruled.sum())
     sparse = few and earlier is None
     solutions = []
@@ -128,13 +117,13 @@ def kinds_of(
             one = Kind("shooting", Simulated(best_of=BEST), Shooting())
             turns = ALONE if known else TURNS
             solutions.insert(0, replace(one, turns=turns, needed=TURNS) if sparse else one)
-    first = next((i for i, kind in enumerate(ladders) if kind.rare), 0)
+    shots = next((i for i, kind in enumerate(ladders) if kind.rare), 0)
     if not sparse:
-        ladders[:first] = [replace(kind, share=BRIEF) for kind in ladders[:first]]
+        ladders[:shots] = [replace(kind, share=BRIEF) for kind in ladders[:shots]]
     kinds = [*solutions, *ladders] if sparse else [*ladders, *solutions]
     if not sparse:
-        high = _high(job, SHAKEN)
-        kinds.append(Kind("shaken", uniform, FullWindow(), high, needed=0, beside=True))
+        first = _high(job, SHAKEN)
+        kinds.append(Kind("shaken", uniform, FullWindow(), first, needed=0, beside=True))
     if windows:
         kinds.append(Kind("population", uniform, Population()))
     if sparse and job.flow is not None and shoots:

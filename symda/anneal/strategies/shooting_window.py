@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.anneal.finish import ended
-from symda.anneal.starts import Draw, FromPaths
+from symda.anneal.starts import Draw
 from symda.anneal.strategies.shooting import Shooting
 from symda.anneal.strategies.strategy import ends_of
 from symda.anneal.task import Job, PathResult, blank, not_run, workspace
@@ -76,9 +76,7 @@ class ShootingWindow(Shooting):
     def _fit(self, job: Job, k: int, deadline: float | None, halt: Halt | None) -> PathResult:
         """Try some first windows, until one of them grows to the end."""
         grown, shots = Grown(job, deadline, halt, rough=self.rough), 0
-        # a path that is given is the same each time; the first windows are not
-        given = isinstance(job.start, FromPaths) and not np.isnan(job.start.thetas).any()
-        for turn in range(len(DATA) if given else TRIES):
+        for turn in range(TRIES):
             if grown.over or time.time() >= job.until:
                 break
             shots += 1
