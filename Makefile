@@ -45,8 +45,8 @@ test: $(VENV)/.installed-dev
 
 # What takes long and breaks seldom: the package installed afresh, benchmarks, whole examples; and
 # the kernels. All are compiled as users compile them, for which other tests take no time.
-KERNELS = tests/test_kernels_agree.py tests/test_newton_lanes.py tests/test_lattice_kernels.py \
-	tests/test_correlated.py tests/test_error_correlations.py tests/test_lanes_ensembles.py tests/test_network_passes.py
+KERNELS = tests/test_kernels_agree.py tests/test_newton_lanes.py tests/test_correlated.py \
+	tests/test_error_correlations.py tests/test_network_passes.py
 smoke: $(VENV)/.installed-dev
 	SYMDA_CFLAGS= $(BIN)/python -m pytest -n $(WORKERS) -m smoke
 	SYMDA_CFLAGS= $(BIN)/python -m pytest -n $(WORKERS) -m "not smoke" $(KERNELS)

@@ -131,6 +131,7 @@ def test_dropped_paths_are_counted_as_such():
     assert met / attempts < 1.0
 
 
+@pytest.mark.smoke
 def test_where_little_is_measured_solutions_come_first():
     """Six data of a saturating reaction with unknown noise, of which a ladder makes little."""
     s, p = sd.states("s p", bounds=(0.0, 100.0))
@@ -234,6 +235,7 @@ def test_two_minima_of_one_action_are_two():
     assert not run.verdict().consistent
 
 
+@pytest.mark.smoke
 def test_a_solution_keeps_the_bounds_of_its_states():
     """A state that may not be negative, and data that a straight line would take below 0."""
     x = sd.state("x", bounds=(0.0, 10.0))

@@ -327,6 +327,7 @@ def henon(seed):
     return sd.Action(model, [x]), sd.Observations(np.arange(count), y, variance=noise**2), X
 
 
+@pytest.mark.smoke
 def test_a_chaotic_map_of_many_minima_is_not_called_consistent_too_early():
     """Uniform, constant and nudged starts end 3 above the level of the true path, within the band.
 

@@ -44,6 +44,7 @@ def told(run):
     return json.loads(run.dataset.attrs["told"])
 
 
+@pytest.mark.smoke
 def test_a_forcing_that_moves_within_steps_is_not_finished(tmp_path):
     x = sd.state("x", start=(0.0, 2.0))
     g, k = sd.parameter("g", bounds=(0.0, 5.0)), sd.parameter("k", bounds=(0.0, 5.0))
@@ -143,7 +144,7 @@ def test_noise_that_is_estimated_does_not_hide_that_steps_are_too_long():
     truth = sd.simulate(model, t, [1.0, 1.0, 20.0], parameters=sd.models.LORENZ63).states
     noise = np.random.default_rng(0).normal(0.0, 0.5, t.size)
     data = sd.Observations(t, truth.values[:, 0] + noise)
-    run = sd.anneal(action, data, time_limit=2.0, strategy="auto", finish="none", **QUIET)
+    run = sd.anneal(action, data, time_limit=20.0, strategy="auto", finish="none", **QUIET)
     assert "ended because the scheme's error moves the lowest path" in told(run)
     # long steps that serve are not divided
     fine = sd.anneal(

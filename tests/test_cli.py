@@ -326,6 +326,7 @@ def test_letters_that_an_output_lacks_are_spelled_out(symda: Shell) -> None:
     assert rb"dgr\xf6\xdfe/dt = -gr\xf6\xdfe" in done.stdout
 
 
+@pytest.mark.smoke
 def test_learn_prints_the_equations_of_a_file(symda: Shell, uncompiled: None) -> None:
     t = 0.1 * np.arange(60)
     noise = 0.02 * np.random.default_rng(0).normal(size=(2, 60))

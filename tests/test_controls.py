@@ -263,6 +263,7 @@ class TestMeasured:
         assert run.verdict().findings
 
 
+@pytest.mark.smoke
 def test_the_example(tmp_path: Path) -> None:
     script = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "synchronisation.py"))
     _, _, run = script["estimate"]()

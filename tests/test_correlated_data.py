@@ -136,6 +136,7 @@ def test_averaging_windows_and_joins(spring):
     assert kernels.action(X, [1.2], 3.0, [other, data, data]) == pytest.approx(total, rel=1e-13)
 
 
+@pytest.mark.smoke
 def test_residuals_are_independent_and_kept(spring, tmp_path, uncompiled):
     """L^-1 (y - h) by hand; a saved run has them, and a posterior asks for the same noise."""
     _, data = sd.twin(

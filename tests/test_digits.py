@@ -25,6 +25,7 @@ def test_without_scikit_learn_it_says_so(
     assert capsys.readouterr().out.startswith("scikit-learn is not installed")
 
 
+@pytest.mark.smoke
 @pytest.mark.usefixtures("uncompiled")
 def test_digits_that_are_easy_are_all_told(monkeypatch: pytest.MonkeyPatch) -> None:
     script = runpy.run_path(str(SCRIPT))

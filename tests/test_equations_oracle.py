@@ -145,6 +145,7 @@ def test_casadi_agrees_with_sympy(model: str, scheme: str) -> None:
     compare(dict(derive_step(field, SCHEMES[scheme])), model, scheme)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("model", "scheme"), COMPILED)
 def test_compiled_kernels_agree_with_sympy(model: str, scheme: str) -> None:
     field = derive_field(*MODELS[model]())

@@ -95,3 +95,38 @@ def test_other_noise_is_refused() -> None:
     run = sd.anneal(action, sd.Observations(np.arange(6.0), 0.5 ** np.arange(6.0)), **ladder(10.0))
     with pytest.raises(OptionError, match="independent Gaussian noise"):
         run.posterior().information()
+
+
+@pytest.mark.compiled
+@pytest.mark.smoke
+def test_what_data_tell_by_samples() -> None:
+    """Mutual information as it is defined, of a datum left out and of one to come.
+
+    I = H(y) - H(y | x): the entropy of a mixture over draws x of the path without the datum, and
+    that of its noise.
+    """
+    action = pendulum("rk4")
+    data = recorded(action)
+    run = sd.anneal(action, data, **ladder(100.0))
+    values = data.values.copy()
+    values[20, 0] = np.nan
+    less = sd.Observations(data.times, values, variance=0.01)
+    without = sd.anneal(action, less, **ladder(100.0))
+    drawn = without.sample(6000, method="rto", seed=1)
+    assert drawn.determined
+
+    def told(draws: np.ndarray, variance: float) -> float:
+        y = np.linspace(-8.0, 8.0, 1001) * math.sqrt(draws.var() + variance) + draws.mean()
+        apart = np.exp(-0.5 * (y[:, None] - draws) ** 2 / variance)
+        density = apart @ drawn.weights / math.sqrt(2.0 * math.pi * variance)
+        entropy = -np.trapezoid(density * np.log(np.maximum(density, 1e-300)), y)
+        return float(entropy) - 0.5 * math.log(2.0 * math.pi * math.e * variance)
+
+    x, v = drawn.states.values[:, 20].T
+    own = dict(zip("xv", action.model.states, strict=True))
+    design = action.design(without, {"x": (own["x"], 0.01), "v": (own["v"], 0.04)})
+    expected = design.attrs["by_time"].values[:, 20]
+    assert told(x, 0.01) == pytest.approx(expected[0], rel=0.05)
+    assert told(v, 0.04) == pytest.approx(expected[1], rel=0.05)
+    given = run.posterior().information_by_time.values[20, 0]
+    assert told(x, 0.01) == pytest.approx(given, rel=0.05)

@@ -58,6 +58,7 @@ def test_compiled_is_the_virtual_machine(index, seed, **grid):
     assert disagreements(compiled, virtual) == {}
 
 
+@pytest.mark.smoke
 @settings(max_examples=100)
 @given(
     scheme=st.sampled_from([*ODE_SCHEMES, *OWN_SCHEMES, MAP]),

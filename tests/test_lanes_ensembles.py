@@ -20,6 +20,8 @@ from symda.derive.field import derive_field
 from symda.emit.vectors import LARGE_ALONE, LARGEST_IN_LANES, VECTOR_FUNCTIONS
 from symda.errors import SolveError
 
+pytestmark = pytest.mark.smoke
+
 ADAPTIVE = {"method": "adaptive", "rtol": 1e-8, "threads": 1}
 NEURON = sd.models.nakl()
 REST = np.array([-65.0, 0.1, 0.3, 0.6])

@@ -25,6 +25,7 @@ from symda.emit import emit_lattice
 from symda.lower import lower_lattice
 from symda.observe import Problem
 
+pytestmark = pytest.mark.smoke
 CLOSE = 1e-12
 
 

@@ -145,6 +145,7 @@ def test_slips_are_refused_where_they_are_made() -> None:
     refused(lambda: sd.Action(other, [s], matrix_free=True), "matrix_free", error=sd.OptionError)
 
 
+@pytest.mark.smoke
 def test_equations_are_those_of_a_site() -> None:
     model = lorenz96(10_000)
     assert isinstance(model, LatticeModel)

@@ -102,6 +102,7 @@ def test_it_is_the_likelihood_of_the_kalman_filter(form: str, uncompiled) -> Non
     assert not found.held
 
 
+@pytest.mark.smoke
 def test_the_interval_holds_the_truth_as_often_as_it_should() -> None:
     """100 twins, of each the 95 % interval: 95 plus or minus three standard deviations."""
     action, truth, hits = autoregression(), 4.0, 0

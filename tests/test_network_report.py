@@ -160,6 +160,7 @@ def test_another_network_is_not_consistent() -> None:
     assert finding(run, "chi-squared")[0] is False and run.verdict().mood == "bad"
 
 
+@pytest.mark.smoke
 def test_noise_of_inputs_that_bends_the_network_is_not_judged() -> None:
     """Inputs of N(0, 1) with noise of sd 0.4: many pairs cost less than linear ones would."""
     action, pairs, centre = twin(0, M=1000, variance=0.16)

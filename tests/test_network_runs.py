@@ -246,6 +246,7 @@ def test_plot_of_levels(small, tmp_path: Path) -> None:
         small[3].plot_levels(tmp_path / "missing" / "levels.png")
 
 
+@pytest.mark.smoke
 def test_study_numbers() -> None:
     """Twin b of the study of networks: lF = 20, 100 pairs, a prior of sd 0.2 around other weights.
 

@@ -71,6 +71,7 @@ def test_a_strategy_may_hold_another(inner: str, executor: str) -> None:
     assert both.attrs["strategy"] == "restart"
 
 
+@pytest.mark.smoke
 @pytest.mark.usefixtures("uncompiled")
 def test_the_example_finds_one_level_in_every_way(
     capsys: pytest.CaptureFixture[str],

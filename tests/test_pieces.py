@@ -87,6 +87,7 @@ def aliased():
     return action, sd.Observations(t, exact + noise, variance=4e-4)
 
 
+@pytest.mark.smoke
 @pytest.mark.compiled
 def test_windows_that_grow_lead_to_what_shots_miss(monkeypatch):
     monkeypatch.setattr("symda.solve.strong.ITERATIONS", 40)
@@ -113,6 +114,7 @@ def not_quite() -> tuple[sd.Action, sd.Observations]:
     return action, sd.Observations(t, exact + noise, variance=4e-4)
 
 
+@pytest.mark.smoke
 @pytest.mark.compiled
 def test_rough_windows_grow_where_the_model_is_not_quite_right():
     """No solution fits as well as the noise says; the best leaves a fiftieth of the variance."""

@@ -110,6 +110,7 @@ def test_what_is_followed_exactly_says_nothing(size: float) -> None:
         sd.anneal(action, one, **ladder(1e3 / size**2)).sample()
 
 
+@pytest.mark.smoke
 def test_of_a_solution_errors_are_those_beside_it() -> None:
     action = pendulum("rk4")
     data = recorded(action, steps=30)

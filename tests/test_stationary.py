@@ -147,6 +147,7 @@ def test_what_a_solver_says_of_a_minimum_does_not_count():
         assert "not a minimum: the action would still fall by" in message
 
 
+@pytest.mark.smoke
 def test_a_flat_valley_is_followed_to_its_end():
     """Four states, two of them measured; newton and its tolerance of 1e-12 gave 76.56857."""
     x, y, z, w = sd.states("x y z w", start=(-80.0, 80.0))

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from symda.analyse.gaussian import Gaussian
-from symda.types import BoolArray, FloatArray, IntArray
+from symda.build.engines import Pieces
+from symda.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import BlockEvaluator
 
 
-#: Changes of an unknown that third derivatives are differences over, in standard deviations: what
-#: is left out is a millionth of them. Where the two do not agree only rounding is left.
-STEPS = (1e-3, 1e-2)
-#: They agree to this share of the largest, or if they differ by so many standard deviations.
+#: Lengths of the changes that third derivatives are differences over, in standard deviations. What
+#: is left out goes with the square, so that the two together leave out next to nothing. Where they
+#: do not agree only rounding is left.
+STEPS = (3e-2, 1e-2)
+#: They agree if they differ by this share of the largest, or by so many standard deviations.
 SAME, LITTLE = 0.1, 0.05
-#: Most numbers of the covariances that are held at once.
-MOST = 50_000_000
+#: Most numbers of the covariances, of which a few copies are held at once.
+MOST = 10_000_000
+#: Gradients (R, K) of parts at values (R, K) of what they see.
+Gradients: TypeAlias = Callable[[FloatArray], FloatArray]
 
 
 def mean_shift(evaluator: BlockEvaluator, at: Gaussian, rf: FloatArray) -> FloatArray | None:
@@ -44,104 +49,101 @@ def mean_shift(evaluator: BlockEvaluator, at: Gaussian, rf: FloatArray) -> Float
 
     Notes
     -----
-    The third derivatives are central differences of exact Hessians. Unknowns that no step sees
-    together are changed at once, so that it takes 8 E + 4 P of them, whatever N is.
+    The action is a sum of parts that see few unknowns: steps, rows of data, priors. With L the
+    factor of a part's covariance, C = sum_k L_k L_k^T, and A_bcd L_ck L_dk is the second derivative
+    of its gradient along L_k: a difference of three exact gradients. So it takes four gradients of
+    all parts for each unknown that one of them sees, whatever N is.
     """
     p, layout = evaluator.problem, evaluator.layout
     windows = layout.step_unknowns.shape
     if at.own is None or p.tied.any() or windows[0] * windows[1] ** 2 > MOST:
         return None
-    parts = _Parts(evaluator, at, evaluator.precision(rf))
+    slopes = np.zeros((len(STEPS), p.unknowns.count))
+    for seen, values, factor, gradients in _parts(evaluator, at, rf):
+        for slope, one in zip(slopes, _along(gradients, values, factor), strict=True):
+            slope += np.bincount(seen.reshape(-1), one.reshape(-1), slope.size)
+    one, other = (-0.5 * at.product(slope) for slope in slopes)
     size = np.sqrt(np.append(at.variances_of_path.reshape(-1), np.diag(at.of_parameters)))
-    size = np.where(np.isfinite(size), size, 0.0)
-    one, other = (-at.product(_slope(evaluator, parts, at, step * size)) for step in STEPS)
-    most = float(np.abs(one).max(initial=0.0))
-    if not np.allclose(one[size > 0.0], other[size > 0.0], rtol=0.0, atol=SAME * most):
-        relative = np.abs(one - other)[size > 0.0] / size[size > 0.0]
-        if relative.max(initial=0.0) > LITTLE:
-            return None
-    return one
+    known = np.isfinite(size) & (size > 0.0)
+    relative, other_relative = one[known] / size[known], other[known] / size[known]
+    most = max(SAME * float(np.abs(relative).max(initial=0.0)), LITTLE)
+    if not (np.abs(relative - other_relative) <= most).all():
+        return None
+    wide, narrow = (step**2 for step in STEPS)
+    return (wide * other - narrow * one) / (wide - narrow)
 
 
-def _slope(evaluator: BlockEvaluator, parts: _Parts, at: Gaussian, step: FloatArray) -> FloatArray:
-    """Return the derivatives of half the trace of the Hessian times the covariance."""
-    p = evaluator.problem
-    slope = np.zeros(p.unknowns.count)
-    for together in _classes(evaluator):
-        change = np.where(together, step, 0.0)
-        if not change.any():
-            continue
-        sides = [
-            parts.curvatures(*p.unknowns.split(p.unknowns.join(at.path, at.theta) + side * change))
-            for side in (1.0, -1.0)
-        ]
-        for seen, up, down in zip(parts.unknowns, *sides, strict=True):
-            own = change[seen] > 0.0
-            which = own.argmax(axis=1)
-            row = np.flatnonzero(own.any(axis=1))
-            unknown = seen[row, which[row]]
-            np.add.at(slope, unknown, (up - down)[row] / (2.0 * step[unknown]))
-    return slope
+def _parts(
+    evaluator: BlockEvaluator, at: Gaussian, rf: FloatArray
+) -> Iterator[tuple[IntArray, FloatArray, FloatArray, Gradients]]:
+    """Yield for steps, rows of data and priors what they see, (R, K) each, and its values.
+
+    And factors (R, K, K) of the covariance of these, and their gradients.
+    """
+    p, layout, packed = evaluator.problem, evaluator.layout, evaluator.packed
+    engine = evaluator.kernels.engine
+    unknowns = p.unknowns.join(*evaluator.split(at.path, at.theta))
+    precision = evaluator.by_step(rf)
+    E, points = p.E, at.of_points()
+
+    def of_steps(values: FloatArray) -> FloatArray:
+        own, times = _pieces(values, E + p.D, 1 + E // p.D), len(values) // p.N
+        weights = precision if precision.ndim == 1 else np.tile(precision, (times, 1))
+        return engine.step_gradient(*own, np.tile(packed.steps, (times, 1)), weights)[1]
+
+    def of_rows(values: FloatArray) -> FloatArray:
+        times = len(values) // len(packed.points)
+        return engine.point_gradient(*_pieces(values, p.D), np.tile(packed.points, (times, 1)))[1]
+
+    def of_priors(values: FloatArray) -> FloatArray:
+        times = len(values) // len(packed.own)
+        return engine.prior_gradient(*_pieces(values, p.D), np.tile(packed.own, (times, 1)))[1]
+
+    yield layout.step_unknowns, unknowns[layout.step_unknowns], _factor(at.of_windows()), of_steps
+    others = [(layout.point_unknowns, of_rows)]
+    if engine.has_prior:
+        others.append((layout.prior_unknowns, of_priors))
+    for seen, gradients in others:
+        covariance = points(seen[:, 0] // p.D, seen[:, p.D :] - p.unknowns.on_path)
+        yield seen, unknowns[seen], _factor(covariance), gradients
 
 
-class _Parts:
-    """Half the trace of each part's Hessian times the covariance: steps, rows of data, priors."""
-
-    def __init__(self, evaluator: BlockEvaluator, at: Gaussian, precision: FloatArray) -> None:
-        p, layout, functions = evaluator.problem, evaluator.layout, evaluator.kernels.functions
-        self._evaluator, self._precision = evaluator, precision
-        self.unknowns: list[IntArray] = [layout.step_unknowns, layout.point_unknowns]
-        names = ["step_hessian", "point_hessian"]
-        if evaluator.kernels.engine.has_prior:
-            self.unknowns.append(layout.prior_unknowns)
-            names.append("prior_hessian")
-        covariances = [at.of_windows()]
-        points = at.of_points()
-        for seen in self.unknowns[1:]:
-            covariances.append(points(seen[:, 0] // p.D, seen[:, p.D :] - p.unknowns.on_path))
-        self._weights = []
-        for name, covariance in zip(names, covariances, strict=True):
-            rows, columns = (
-                np.asarray(k, dtype=np.int64) for k in functions[name].sparsity_out(0).get_triplet()
-            )
-            twice = np.where(rows == columns, 0.5, 1.0)
-            self._weights.append(twice * covariance[:, rows, columns])
-
-    def curvatures(self, path: FloatArray, theta: FloatArray) -> list[FloatArray]:
-        """Return it of each part, at a path and parameters."""
-        at, packed = self._evaluator, self._evaluator.packed
-        engine = at.kernels.engine
-        X, values = at.split(path, theta)
-        by_step = engine.step_hessian(
-            X, packed.pieces(values), packed.steps, at.by_step(self._precision)
-        )
-        rows, own = packed.row_states(X), packed.row_pieces(values)
-        every = [by_step, engine.point_hessian(rows, own, packed.points)]
-        if engine.has_prior:
-            every.append(at.prior_hessian(X, values))
-        return [
-            np.where(weight == 0.0, 0.0, weight * part).sum(axis=1)
-            for weight, part in zip(self._weights, every, strict=True)
-        ]
+def _pieces(values: FloatArray, width: int, points: int = 1) -> tuple[FloatArray, Pieces]:
+    """Return states and parameters of parts that see both, each being a piece of its own."""
+    firsts = np.arange(len(values) + 1)
+    states = np.ascontiguousarray(values[:, :width]).reshape(len(values) * points, -1)
+    return states, Pieces(np.ascontiguousarray(values[:, width:]), firsts, points * firsts)
 
 
-def _classes(evaluator: BlockEvaluator) -> list[BoolArray]:
-    """Return sets of unknowns, (M D + P,), of which no part sees two; together all of them."""
-    p = evaluator.problem
-    block, component = np.zeros((2, p.unknowns.on_path), dtype=np.int64)
-    for segment in p.segments:
-        begin = segment.first_point * p.D
-        inside = np.arange(segment.points * p.D)
-        block[begin : begin + inside.size] = inside // p.E
-        component[begin : begin + inside.size] = inside % p.E
-    none = np.zeros(p.P, dtype=bool)
-    found = [
-        np.append((component == j) & (block % 2 == parity), none)
-        for j in range(p.E)
-        for parity in (0, 1)
-    ]
-    for i in np.flatnonzero(p.free):
-        one = np.zeros(p.unknowns.count, dtype=bool)
-        one[p.unknowns.on_path + i] = True
-        found.append(one)
+def _along(gradients: Gradients, values: FloatArray, factor: FloatArray) -> list[FloatArray]:
+    """Return the sum of the second derivatives of gradients along a factor's columns, (R, K).
+
+    As differences over each of `STEPS`.
+    """
+    middle = gradients(values)
+    found = [np.zeros_like(values) for _ in STEPS]
+    for k in range(factor.shape[2]):
+        changes = [side * step * factor[:, :, k] for step in STEPS for side in (1.0, -1.0)]
+        sides = gradients(np.concatenate([values + change for change in changes]))
+        by_side = sides.reshape(len(STEPS), 2, *values.shape)
+        for total, (up, down), step in zip(found, by_side, STEPS, strict=True):
+            total += (up - 2.0 * middle + down) / step**2
     return found
+
+
+def _factor(covariance: FloatArray) -> FloatArray:
+    """Return L with L L^T = C of each of (R, K, K), of which some unknowns may not vary."""
+    K = covariance.shape[1]
+    size = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0))
+    known = size == 0.0
+    scale = np.where(known, 1.0, size)
+    correlation = covariance / (scale[:, :, None] * scale[:, None, :])
+    correlation[:, np.arange(K), np.arange(K)] = 1.0
+    if not np.isfinite(correlation).all():
+        return np.full_like(correlation, np.nan)
+    try:
+        root = np.linalg.cholesky(correlation)
+    except np.linalg.LinAlgError:
+        sizes, axes = np.linalg.eigh(correlation)
+        root = axes * np.sqrt(np.maximum(sizes, 0.0))[:, None, :]
+    return np.where(known[:, :, None], 0.0, scale[:, :, None] * root)
