@@ -92,6 +92,24 @@ def test_the_next_order_by_exact_third_derivatives(scheme: str) -> None:
     assert [*found.parameter_shift.values()] == pytest.approx(exact[1][p.free], rel=1e-6)
 
 
+@pytest.mark.parametrize("size", [1e-9, 1e9])
+def test_units_change_nothing_nor_do_blocks_of_parts(
+    size: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def posterior(size: float) -> sd.PathPosterior:
+        x = sd.state("x", start=(-2.0 * size, 2.0 * size))
+        model = sd.Model({x: x + (x - x**3 / size**2) / 10}, name="well", discrete=True)
+        t = np.arange(13.0)
+        data = sd.Observations(t, size * (0.6 + 0.1 * np.cos(t)), variance=0.1 * size**2)
+        return sd.anneal(sd.Action(model, {"x": x}), data, **ladder(20.0 / size**2)).posterior()
+
+    plain, other = posterior(1.0), posterior(size)
+    assert plain.nonlinearity > 0.01
+    assert other.shift.values / size == pytest.approx(plain.shift.values, rel=1e-6)
+    monkeypatch.setattr("symda.analyse.nonlinear.BLOCK", 13)
+    assert posterior(1.0).shift.values == pytest.approx(plain.shift.values, rel=1e-9)
+
+
 def test_rounding_of_large_values_is_no_shift() -> None:
     """A state of size 1 measured beside an offset, and another unknown with a large unit."""
     found = []

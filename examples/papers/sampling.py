@@ -58,7 +58,9 @@ def mirror() -> pd.DataFrame:
                     sd.anneal(action, data, ladder=ladder, start="simulated", paths=40, **ONE)
                 )
             both, without = runs
-            masses = [one.weight for one in both.posterior().levels]
+            # of paths on the side of the datum
+            levels = both.posterior().levels
+            masses = sum(one.weight for one in levels if one.gaussian.path[30, 0] > 0.0)
             samples = both.sample(1000, seed=1)
             # of what z says alone, either image: how likely is the datum of x, and its mirror
             beside = without.sample(2000, seed=2)
@@ -78,7 +80,7 @@ def mirror() -> pd.DataFrame:
                     "Rf": rf,
                     "reference": reference,
                     "its error": error,
-                    "masses": max(masses),
+                    "masses": masses,
                     "samples": float(samples.weights @ own) if samples.determined else math.nan,
                     "method": ", ".join(samples.levels["method"]),
                 }

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 STEPS = (3e-2, 1e-2)
 #: They agree if they differ by this share of the largest, or by so many standard deviations.
 SAME, LITTLE = 0.1, 0.05
-#: Most numbers of the covariances, of which a few copies are held at once.
-MOST = 10_000_000
-#: Gradients (R, K) of parts at values (R, K) of what they see.
-Gradients: TypeAlias = Callable[[FloatArray], FloatArray]
+#: Most numbers of the covariances that are held at once, and of those of which there are copies.
+MOST, BLOCK = 50_000_000, 2_000_000
+#: Gradients (k R, K) of some of the parts at values (k R, K) of what they see.
+Gradients: TypeAlias = Callable[[FloatArray, slice], FloatArray]
 
 
 def mean_shift(evaluator: BlockEvaluator, at: Gaussian, rf: FloatArray) -> FloatArray | None:
@@ -59,9 +59,13 @@ def mean_shift(evaluator: BlockEvaluator, at: Gaussian, rf: FloatArray) -> Float
     if at.own is None or p.tied.any() or windows[0] * windows[1] ** 2 > MOST:
         return None
     slopes = np.zeros((len(STEPS), p.unknowns.count))
-    for seen, values, factor, gradients in _parts(evaluator, at, rf):
-        for slope, one in zip(slopes, _along(gradients, values, factor), strict=True):
-            slope += np.bincount(seen.reshape(-1), one.reshape(-1), slope.size)
+    for seen, values, covariance, gradients in _parts(evaluator, at, rf):
+        block = max(1, BLOCK // seen.shape[1] ** 2)
+        for first in range(0, len(seen), block):
+            some = slice(first, first + block)
+            found = _along(gradients, some, values[some], _factor(covariance[some]))
+            for slope, one in zip(slopes, found, strict=True):
+                slope += np.bincount(seen[some].reshape(-1), one.reshape(-1), slope.size)
     one, other = (-0.5 * at.product(slope) for slope in slopes)
     size = np.sqrt(np.append(at.variances_of_path.reshape(-1), np.diag(at.of_parameters)))
     known = np.isfinite(size) & (size > 0.0)
@@ -78,7 +82,7 @@ def _parts(
 ) -> Iterator[tuple[IntArray, FloatArray, FloatArray, Gradients]]:
     """Yield for steps, rows of data and priors what they see, (R, K) each, and its values.
 
-    And factors (R, K, K) of the covariance of these, and their gradients.
+    And the covariances (R, K, K) of these, and their gradients.
     """
     p, layout, packed = evaluator.problem, evaluator.layout, evaluator.packed
     engine = evaluator.kernels.engine
@@ -86,26 +90,30 @@ def _parts(
     precision = evaluator.by_step(rf)
     E, points = p.E, at.of_points()
 
-    def of_steps(values: FloatArray) -> FloatArray:
-        own, times = _pieces(values, E + p.D, 1 + E // p.D), len(values) // p.N
-        weights = precision if precision.ndim == 1 else np.tile(precision, (times, 1))
-        return engine.step_gradient(*own, np.tile(packed.steps, (times, 1)), weights)[1]
+    def of_steps(values: FloatArray, some: slice) -> FloatArray:
+        own, steps = _pieces(values, E + p.D, 1 + E // p.D), packed.steps[some]
+        weights, times = precision, len(values) // len(steps)
+        if weights.ndim > 1:
+            weights = np.tile(weights[some], (times, 1))
+        return engine.step_gradient(*own, np.tile(steps, (times, 1)), weights)[1]
 
-    def of_rows(values: FloatArray) -> FloatArray:
-        times = len(values) // len(packed.points)
-        return engine.point_gradient(*_pieces(values, p.D), np.tile(packed.points, (times, 1)))[1]
+    def of_rows(values: FloatArray, some: slice) -> FloatArray:
+        rows = packed.points[some]
+        data = np.tile(rows, (len(values) // len(rows), 1))
+        return engine.point_gradient(*_pieces(values, p.D), data)[1]
 
-    def of_priors(values: FloatArray) -> FloatArray:
-        times = len(values) // len(packed.own)
-        return engine.prior_gradient(*_pieces(values, p.D), np.tile(packed.own, (times, 1)))[1]
+    def of_priors(values: FloatArray, some: slice) -> FloatArray:
+        own = packed.own[some]
+        which = np.tile(own, (len(values) // len(own), 1))
+        return engine.prior_gradient(*_pieces(values, p.D), which)[1]
 
-    yield layout.step_unknowns, unknowns[layout.step_unknowns], _factor(at.of_windows()), of_steps
+    yield layout.step_unknowns, unknowns[layout.step_unknowns], at.of_windows(), of_steps
     others = [(layout.point_unknowns, of_rows)]
     if engine.has_prior:
         others.append((layout.prior_unknowns, of_priors))
     for seen, gradients in others:
         covariance = points(seen[:, 0] // p.D, seen[:, p.D :] - p.unknowns.on_path)
-        yield seen, unknowns[seen], _factor(covariance), gradients
+        yield seen, unknowns[seen], covariance, gradients
 
 
 def _pieces(values: FloatArray, width: int, points: int = 1) -> tuple[FloatArray, Pieces]:
@@ -115,16 +123,18 @@ def _pieces(values: FloatArray, width: int, points: int = 1) -> tuple[FloatArray
     return states, Pieces(np.ascontiguousarray(values[:, width:]), firsts, points * firsts)
 
 
-def _along(gradients: Gradients, values: FloatArray, factor: FloatArray) -> list[FloatArray]:
+def _along(
+    gradients: Gradients, some: slice, values: FloatArray, factor: FloatArray
+) -> list[FloatArray]:
     """Return the sum of the second derivatives of gradients along a factor's columns, (R, K).
 
     As differences over each of `STEPS`.
     """
-    middle = gradients(values)
+    middle = gradients(values, some)
     found = [np.zeros_like(values) for _ in STEPS]
     lengths = np.array([side * step for step in STEPS for side in (1.0, -1.0)])[:, None, None]
     for column in np.ascontiguousarray(np.moveaxis(factor, 2, 0)):
-        sides = gradients((values + lengths * column).reshape(-1, values.shape[1]))
+        sides = gradients((values + lengths * column).reshape(-1, values.shape[1]), some)
         by_side = sides.reshape(len(STEPS), 2, *values.shape)
         for total, (up, down), step in zip(found, by_side, STEPS, strict=True):
             total += (up - 2.0 * middle + down) / step**2
