@@ -50,7 +50,7 @@ def test_samples_are_those_of_the_exact_distribution(
     y = recording(rf, variance, 5)
     data = sd.Observations(np.arange(41.0), y, variance=variance)
     run = sd.anneal(well(-4.0, 4.0), data, **ladder(rf))
-    found = run.sample(1000, method=method, seed=1)
+    found = run.sample(4000 if method == "rto" else 1000, method=method, seed=1)
     assert found.determined, found.notes
     mean, spread, c, c_sd = exact_chain(y, rf, np.linspace(-4.0, 4.0, 81), square(variance), GRID)
     off = (found.mean.values[:, 0] - mean) / spread

@@ -104,7 +104,7 @@ class Chain:
     def jump(self) -> None:
         """Propose a draw of the map; exact wherever the chain is, and no move beyond its reach."""
         assert self.proposal is not None
-        density = self.proposal.density(self.x)
+        density = float(self.proposal.densities(self.x[None])[0])
         if not math.isfinite(density):
             # the map never leads here: no draw may be taken, or this place would be left too often
             return

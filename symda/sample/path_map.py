@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.build.draws import DrawLanes, draw_lanes
 from symda.sample.maps import Linear, Map
 from symda.sample.target import PathTarget
 from symda.sample.white import White
@@ -45,6 +46,43 @@ class PathMap(Map):
         if white is None:
             raise ValueError("it has no Gauss-Newton Hessian that is positive definite")
         self.white = white
+        module = draw_lanes()
+        self._lanes: DrawLanes | None = None
+        if module is not None:
+            weighed, share = self._jacobian / self._scale, 1.0 / self._scale
+            self._lanes = DrawLanes(module, self._at, weighed, share, target.white.free)
+
+    @property
+    def together(self) -> int:
+        """How many points are computed at once: one in each lane of the vector registers."""
+        return 1 if self._lanes is None else self._lanes.together
+
+    def images(self, x: FloatArray) -> FloatArray:
+        """Return L^-1 m(x) of at most `together` points (k, n)."""
+        if self._lanes is None:
+            return super().images(x)
+        with np.errstate(all="ignore"):
+            return self.white.pulls(self._lanes.moments(*self._lanes.paths.split(x)), self._lanes)
+
+    def aparts(self, q: FloatArray) -> FloatArray:
+        """Return the changes of x (k, n) of as many coordinates."""
+        return super().aparts(q) if self._lanes is None else self.white.aparts(q, self._lanes)
+
+    def determinants(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return log |det m'(x)| and its sign, of at most `together` points; nan where it is 0."""
+        if self._lanes is None:
+            return super().determinants(x)
+        logs, fine, corners = self._lanes.determinants(*self._lanes.paths.split(x))
+        out = np.flatnonzero(~self.target.white.free[self._table.n :])
+        corners[:, out] = corners[:, :, out] = 0.0
+        corners[:, out, out] = 1.0
+        signs, further = np.linalg.slogdet(corners)
+        logs += further
+        # what needs a search for pivots
+        rest = np.flatnonzero(~(fine & np.isfinite(logs)))
+        if rest.size:
+            logs[rest], signs[rest] = super().determinants(x[rest])
+        return logs, signs
 
     def moment(self, x: FloatArray) -> FloatArray:
         """Return m(x): the model's part by the Jacobian at the centre, the others' gradient."""

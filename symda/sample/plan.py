@@ -186,12 +186,12 @@ def _evidence(
     """Return the log of what lies under a level, and its error, by a bridge to a known density."""
     target = level.targets[0]
     places = found.x[:: max(1, len(found.x) // BRIDGE)]
-    values = np.array([-target.value(x) for x in places])
+    values = -target.values(places)
     worth = min(found.numbers["effective"], float(len(places)))
     ways = []
     if proposal is not None and pilot is not None:
         drawn = np.append(pilot.log_weights, np.full(pilot.failed, -np.inf))
-        own = values - np.array([proposal.density(x) for x in places])
+        own = values - proposal.densities(places)
         ways.append(bridge(drawn, own, worth))
     if len(level.targets) == 1:
         drawn, density = gaussian_draws(target, rng)
@@ -262,10 +262,10 @@ def _by_map(
     places = walk.places().reshape(-1, pilot.x.shape[1])
     step = max(1, len(places) // POINTS)
     seen: list[bool] = []
-    for x in places[::step][:POINTS]:
-        if seen and time.time() > deadline:
-            break
-        seen.append(math.isfinite(proposal.density(x)))
+    places, size = places[::step][:POINTS], proposal.together
+    while len(seen) < len(places) and not (seen and time.time() > deadline):
+        some = places[len(seen) : len(seen) + size]
+        seen += np.isfinite(proposal.densities(some)).tolist()
     reached = float(np.mean(seen))
     doubts = found.doubts()
     if reached < REACHED:

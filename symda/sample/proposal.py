@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,12 +34,16 @@ class Draw:
 class Proposal:
     """Draws, in pairs of opposite numbers so that what is linear averages out.
 
+    They are made several at once, and handed out one by one. Their numbers are of a stream of their
+    own, so that each draw depends on that and on how many were before it only.
+
     Parameters
     ----------
     maps : sequence of Map
     masses : (K,)
         How much each is drawn from, together 1.
     rng : Generator
+        Where the stream comes from.
     pairs : bool
         Whether numbers come in pairs; draws of chains may not know of one another.
     """
@@ -51,45 +56,59 @@ class Proposal:
         *,
         pairs: bool = True,
     ) -> None:
-        self.maps, self.masses, self._rng, self._pairs = maps, masses, rng, pairs
-        self._opposite: tuple[int, FloatArray] | None = None
-        self.asked = self.failed = 0
+        self.maps, self.masses, self._pairs = maps, masses, pairs
+        (self._rng,) = rng.spawn(1)
+        self._ready: deque[Draw | None] = deque()
+
+    @property
+    def together(self) -> int:
+        """How many draws are made at once."""
+        return max(one.together for one in self.maps)
 
     def next(self) -> Draw | None:
         """Return a draw; None where the map leads nowhere."""
-        if self._opposite is not None:
-            (which, numbers), self._opposite = self._opposite, None
-        else:
-            which = int(self._rng.choice(len(self.maps), p=self.masses))
-            free = self.maps[which].white.free
-            numbers = np.where(free, self._rng.normal(size=free.size), 0.0)
-            if self._pairs:
-                self._opposite = which, -numbers
-        self.asked += 1
-        found = self.maps[which].draw(numbers)
-        if found is None:
-            self.failed += 1
-            return None
-        return Draw(found.x, self._joint(which, found), found.turned)
+        if not self._ready:
+            self._ready.extend(self._made())
+        return self._ready.popleft()
 
-    def density(self, x: FloatArray) -> float:
-        """Return the logarithm of the density of draws at any x; -inf where there are none."""
-        return self._sum([one.density(x) for one in self.maps])
+    def densities(self, x: FloatArray) -> FloatArray:
+        """Return the logarithms of the density of draws at any x (k, n); -inf: there are none."""
+        return self._sum(np.stack([one.densities(x) for one in self.maps]))
 
-    def _joint(self, which: int, found: Image) -> float:
-        if len(self.maps) == 1:
-            return found.log_density
-        logs = [
-            found.log_density if k == which else one.density(found.x)
-            for k, one in enumerate(self.maps)
-        ]
-        return self._sum(logs)
+    def _made(self) -> list[Draw | None]:
+        """Return an even number of further draws."""
+        which, numbers = list[int](), list[FloatArray]()
+        while len(which) < self.together or len(which) % 2:
+            k = int(self._rng.choice(len(self.maps), p=self.masses))
+            free = self.maps[k].white.free
+            e = np.where(free, self._rng.normal(size=free.size), 0.0)
+            which += [k, k] if self._pairs else [k]
+            numbers += [e, -e] if self._pairs else [e]
+        every, asked = np.array(numbers), np.array(which)
+        found: list[Draw | None] = [None] * len(which)
+        for k, one in enumerate(self.maps):
+            own = np.flatnonzero(asked == k)
+            images = one.draws(every[own])
+            logs = iter(self._joint(k, images))
+            for at, image in zip(own, images, strict=True):
+                if image is not None:
+                    found[at] = Draw(image.x, float(next(logs)), image.turned)
+        return found
 
-    def _sum(self, logs: Sequence[float]) -> float:
-        every = np.asarray(logs)
-        with np.errstate(divide="ignore"):
-            every = every + np.log(self.masses)
-        top = float(every.max())
-        if not math.isfinite(top):
-            return -math.inf
-        return top + math.log(float(np.exp(every - top).sum()))
+    def _joint(self, which: int, images: Sequence[Image | None]) -> FloatArray:
+        """Return logarithms of the joint density at the draws of one map that there are."""
+        known = [one for one in images if one is not None]
+        own = np.array([one.log_density for one in known])
+        if len(self.maps) == 1 or not known:
+            return own
+        x = np.stack([one.x for one in known])
+        logs = [own if k == which else one.densities(x) for k, one in enumerate(self.maps)]
+        return self._sum(np.stack(logs))
+
+    def _sum(self, logs: FloatArray) -> FloatArray:
+        """Return the logarithms (k,) of the sum over maps of logs (K, k), by their masses."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            every = logs + np.log(self.masses)[:, None]
+            top = every.max(axis=0)
+            found = top + np.log(np.exp(every - top).sum(axis=0))
+        return np.where(np.isfinite(top), found, -math.inf)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symda.build.draws import Paths
 from symda.sample.white import White
 from symda.scale import Scale
 from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.build.kernels import BlockEvaluator
+
+#: Points at which an action is evaluated in one call.
+TOGETHER = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +75,10 @@ class Target(ABC):
     @abstractmethod
     def value(self, x: FloatArray) -> float:
         """Return A, in units of a negative log probability; inf or nan where there is none."""
+
+    def values(self, x: FloatArray) -> FloatArray:
+        """Return A at several points (k, n)."""
+        return np.array([self.value(one) for one in x])
 
     @abstractmethod
     def value_and_gradient(self, x: FloatArray) -> tuple[float, FloatArray]:
@@ -136,18 +145,21 @@ class PathTarget(Target):
 
     def value(self, x: FloatArray) -> float:
         """Return the action."""
-        at, packed = self.evaluator, self.evaluator.packed
-        path, theta = self.whole(x)
-        engine = at.kernels.engine
+        return float(self.values(x[None])[0])
+
+    def values(self, x: FloatArray) -> FloatArray:
+        """Return the action at several points (k, n)."""
+        parts = [x[first : first + TOGETHER] for first in range(0, len(x), TOGETHER)]
         with np.errstate(all="ignore"):
-            by_step = at.by_step(self.precision)
-            found = engine.step_action(path, packed.pieces(theta), packed.steps, by_step).sum()
-            rows, own = packed.row_states(path), packed.row_pieces(theta)
-            found += engine.point_action(rows, own, packed.points).sum()
-            if engine.has_prior:
-                found += at.prior(path, theta) - at.prior_of_values(path, theta)
-        found = float(found) / self._scale
-        return found if self._change is None else found - self._change.value(x)
+            every = [self._paths.actions(*self._paths.split(p), self.precision) for p in parts]
+        found: FloatArray = np.concatenate(every) / self._scale
+        if self._change is None:
+            return found
+        return found - np.array([self._change.value(one) for one in x])
+
+    @cached_property
+    def _paths(self) -> Paths:
+        return Paths(self.evaluator, TOGETHER)
 
     def value_and_gradient(self, x: FloatArray) -> tuple[float, FloatArray]:
         """Return the action and its gradient."""

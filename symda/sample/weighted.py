@@ -140,23 +140,27 @@ def _shape(beyond: FloatArray) -> float:
 
 def weighted(proposal: Proposal, target: Target, count: int, deadline: float) -> Weighted:
     """Draw so many, in pairs, or as many as there is time for."""
-    xs, logs, pairs = [], [], []
+    xs: list[FloatArray] = []
+    logs: list[float] = []
+    pairs: list[int] = []
     failed = turned = 0
-    for k in range(count + count % 2):
-        if k and k % 2 == 0 and time.time() > deadline:
+    count, some = count + count % 2, proposal.together + proposal.together % 2
+    for first in range(0, count, some):
+        if first and time.time() > deadline:
             break
-        found = proposal.next()
-        if found is None:
-            failed += 1
-            continue
-        turned += found.turned
-        inside = target.inside(found.x)
-        value = target.value(found.x) if inside else math.inf
-        # nan: there is no action there
-        log = -value - found.log_density if math.isfinite(value) else -math.inf
-        xs.append(found.x)
-        logs.append(log)
-        pairs.append(k // 2)
+        found = [(k, proposal.next()) for k in range(first, min(first + some, count))]
+        known = [(k, one) for k, one in found if one is not None]
+        failed += len(found) - len(known)
+        turned += sum(one.turned for _, one in known)
+        within = np.array([target.inside(one.x) for _, one in known], dtype=bool)
+        values = np.full(len(known), math.inf)
+        if within.any():
+            values[within] = target.values(np.array([one.x for _, one in known])[within])
+        for (k, one), value in zip(known, values.tolist(), strict=True):
+            # nan: there is no action there
+            logs.append(-value - one.log_density if math.isfinite(value) else -math.inf)
+            xs.append(one.x)
+            pairs.append(k // 2)
     x = np.array(xs).reshape(len(xs), target.centre.size)
     return Weighted(x, np.array(logs), np.array(pairs, dtype=int), failed, turned)
 

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from symda.build.draws import DrawLanes
 from symda.solve.conditional import Conditional
 from symda.types import BoolArray, FloatArray
 
@@ -76,6 +77,35 @@ class White:
     def _kept(self, values: FloatArray) -> FloatArray:
         """Return values with 0 where there is no coordinate."""
         return values if self._every else np.where(self.free, values, 0.0)
+
+    @cached_property
+    def _columns(self) -> FloatArray:
+        """Columns of L, (n, width + 1)."""
+        return np.ascontiguousarray(self.own.factor.T)
+
+    def aparts(self, q: FloatArray, lanes: DrawLanes) -> FloatArray:
+        """Return x - x* of several, (k, n + P), see `apart`."""
+        from scipy.linalg.lapack import dtrtrs
+
+        n, found = self._n, np.array(self._kept(q))
+        lanes.solve(self._columns, found, back=True)
+        if n < q.shape[1]:
+            theta, _ = dtrtrs(self._root, found[:, n:].T, lower=1, trans=1)
+            found[:, n:] = theta.T
+            found[:, :n] += found[:, n:] @ self._follows.T
+        return found * self.alone
+
+    def pulls(self, gradients: FloatArray, lanes: DrawLanes) -> FloatArray:
+        """Return derivatives by q of several, (k, n + P), see `pull`."""
+        from scipy.linalg.lapack import dtrtrs
+
+        n, found = self._n, np.array(self._kept(gradients) * self.alone)
+        if n < found.shape[1]:
+            right = found[:, n:] + found[:, :n] @ self._follows
+            theta, _ = dtrtrs(self._root, right.T, lower=1)
+            found[:, n:] = theta.T
+        lanes.solve(self._columns, found, back=False)
+        return found
 
     def apart(self, q: FloatArray) -> FloatArray:
         """Return x - x* (n + P,) of coordinates q (n + P,), L^-T q."""
