@@ -12,6 +12,7 @@ import symda as sd
 from symda.build import write_source
 from symda.build.terms import terms_source
 from symda.emit import Source
+from symda.emit.draws import emit_draws
 
 FOLDER = Path(__file__).resolve().parent
 EXAMPLES = ("henon", "lorenz63", "lorenz96", "neuron", "pendulum")
@@ -35,6 +36,11 @@ def terms() -> Source:
     return terms_source(sd.learn.library(sd.states("x y z"), 2, name="quadratic"))
 
 
+def draws() -> Source:
+    """Return the source of what importance draws are made with, the same for all models."""
+    return emit_draws()
+
+
 def writers() -> dict[str, str]:
     """Return the installed versions of what decides the text."""
     return {name: version(name) for name in WRITERS}
@@ -46,6 +52,7 @@ def regenerate(folder: Path = FOLDER) -> None:
         write_source(action_of(example).emitted, folder)
     write_source(network(), folder)
     write_source(terms(), folder)
+    write_source(draws(), folder)
     text = json.dumps(writers(), indent=2, sort_keys=True) + "\n"
     (folder / "versions.json").write_text(text, encoding="utf-8")
 

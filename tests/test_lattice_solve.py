@@ -182,6 +182,27 @@ def test_the_levels_of_a_run_do_not_depend_on_the_form_of_the_model() -> None:
     np.testing.assert_allclose(levels[0], levels[1], rtol=1e-8)
 
 
+def test_draws_of_a_lattice_need_matrices_and_it_says_so(uncompiled) -> None:
+    model = lorenz96(5)
+    ladder = sd.Ladder(rf0=10.0, alpha=4.0, rungs=2)
+    for matrix_free in (True, False):
+        action = sd.Action(model, model.states[::2], scheme="rk4", matrix_free=matrix_free)
+        _, data = sd.twin(
+            action, parameters={"nu": 8.0}, dt=0.05, steps=4, variance=0.2, seed=1, discard=3.0
+        )
+        run = sd.anneal(action, data, ladder=ladder, paths=1, solver="newton", executor="serial")
+        if matrix_free:
+            with pytest.raises(
+                sd.OptionError,
+                match=r"sample: .*matrix-free \(5 states\).*determinants.*matrix_free=False.*5 x 5",
+            ):
+                run.sample()
+            with pytest.raises(sd.OptionError, match="sample: draws must be"):
+                run.sample(3)
+        else:
+            assert run.sample(50, method="rto").states.shape == (50, 5, 5)
+
+
 def test_newton_is_truncated_on_lattices_and_ipopt_says_what_to_use() -> None:
     model = lorenz96(5)
     case = make_case(model, model.states[:2], "rk4")

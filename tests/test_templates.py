@@ -10,7 +10,7 @@ from symda.rendering import folder
 FILES = sorted(folder().glob("*.pyx.j2"))
 EVERY = sorted(folder().rglob("*.j2"))
 #: What makes a module: its files use the few functions of numbers and rows that stand here.
-MODULES = {"kernels", "newton_lanes", "lattice", "integrate", "flow", "network", "terms"}
+MODULES = {"kernels", "newton_lanes", "lattice", "integrate", "flow", "network", "terms", "draws"}
 #: Other beginnings of names than the file's: what CasADi and `find_step` look for.
 BEGINNINGS = {
     "network_calls": ("run_", "describe", "take"),

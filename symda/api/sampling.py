@@ -16,7 +16,7 @@ from symda.api.posterior import APART, path_posterior
 from symda.api.samples import PathSamples
 from symda.build.kernels import matrices_of
 from symda.checks import choice, integer, number
-from symda.errors import SolveError
+from symda.errors import OptionError, SolveError
 from symda.sample.maps import Map
 from symda.sample.path_map import PathMap
 from symda.sample.plan import METHODS, Drawn, Level, sampled
@@ -54,6 +54,15 @@ def sample(
     seed = integer(seed, "sample: seed", least=0)
     limit = number(time_limit, "sample: time_limit", kind="positive")
     choice(method, "sample: method", METHODS)
+    if specification.matrix_free:
+        states = len(specification.model.states)
+        raise OptionError(
+            f"sample: this action is matrix-free ({states} states). Weights of draws are "
+            "determinants, and chains go in coordinates made of a factor of the Hessian; of this "
+            "action there are values, gradients and products only, and no draws that could be "
+            f"checked. Make it with matrix_free=False where blocks of {states} x {states} fit, one "
+            "for each step; or take fewer sites."
+        )
     end = time.time() + limit
     posterior = path_posterior(specification, run, problem, wide=True)
     for level in posterior.levels:

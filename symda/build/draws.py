@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from symda.build.kernels import BlockEvaluator
 
-#: Vectors of lanes that are computed at once, of so many unknowns at most; one of more.
-FULL, SMALL = 4, 20_000
+#: Vectors of lanes that are computed at once, where a determinant takes at most so many
+#: multiplications, some 30 ms; else one, since nothing can be stopped meanwhile.
+FULL, SMALL = 4, 3e8
 
 
 class Paths:
@@ -165,7 +166,8 @@ class DrawLanes:
     ) -> None:
         p, packed, functions = at.problem, at.packed, at.kernels.functions
         #: Paths that are computed at once: some end before others, and leave no lane empty.
-        self.together = int(module.lanes) * (FULL if p.unknowns.count <= SMALL else 1)
+        work = p.N * p.E * float(weighed.shape[2]) ** 2
+        self.together = int(module.lanes) * (FULL if work <= SMALL else 1)
         self.paths = Paths(at, self.together)
         self._module, self._share, self._n, self._P = module, share, p.unknowns.count, p.P
         rows, columns = np.nonzero((weighed != 0.0).any(axis=0))

@@ -117,6 +117,8 @@ class Map(ABC):
         return found
 
     def _drawn(self, numbers: FloatArray) -> list[Image | None]:
+        if not len(numbers):
+            return []
         with np.errstate(all="ignore"):
             x, images, solved = self._solved(numbers)
         found: list[Image | None] = [None] * len(numbers)

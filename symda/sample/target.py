@@ -153,9 +153,9 @@ class PathTarget(Target):
         with np.errstate(all="ignore"):
             every = [self._paths.actions(*self._paths.split(p), self.precision) for p in parts]
         found: FloatArray = np.concatenate(every) / self._scale
-        if self._change is None:
-            return found
-        return found - np.array([self._change.value(one) for one in x])
+        if self._change is not None:
+            found -= np.array([self._change.value(one) for one in x])
+        return found
 
     @cached_property
     def _paths(self) -> Paths:
