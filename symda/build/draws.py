@@ -165,11 +165,11 @@ class DrawLanes:
         free: BoolArray,
     ) -> None:
         p, packed, functions = at.problem, at.packed, at.kernels.functions
-        #: Paths that are computed at once: some end before others, and leave no lane empty.
         work = p.N * p.E * float(weighed.shape[2]) ** 2
+        #: Paths that are computed at once: some end before others, and leave no lane empty.
         self.together = int(module.lanes) * (FULL if work <= SMALL else 1)
         self.paths = Paths(at, self.together)
-        self._module, self._share, self._n, self._P = module, share, p.unknowns.count, p.P
+        self._module, self._n, self._P = module, p.unknowns.count, p.P
         rows, columns = np.nonzero((weighed != 0.0).any(axis=0))
         self._weighed = np.ascontiguousarray(weighed[:, rows, columns])
         i, j = _triplet(at, "step_jacobian")
