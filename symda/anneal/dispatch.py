@@ -56,6 +56,10 @@ class Dispatcher:
         Called with every result; returns a reason to stop, or an empty string.
     done
         Called for every path that has ended: its number and its result, None if it was lost.
+    known
+        Paths that ended before; they do not run again.
+    keep
+        Called with the results of a task, to keep them; returns them.
     """
 
     def __init__(
@@ -69,6 +73,8 @@ class Dispatcher:
         left: float | None,
         enough: Callable[[Mapping[int, PathResult]], str],
         done: Callable[[int, PathResult | None], None],
+        known: Mapping[int, PathResult] | None = None,
+        keep: Callable[[Sequence[PathResult]], list[PathResult]] = list,
     ) -> None:
         self._job = job
         self._strategy = strategy
@@ -77,19 +83,30 @@ class Dispatcher:
         self._deadline = None if left is None else time.time() + left
         self._enough = enough
         self._done = done
-        self._queue = deque(tasks)
+        self._results: dict[int, PathResult] = dict(known or {})
+        self._queue = deque(self._left(tasks))
+        self._store = keep
         self._pool: Executor = workers.executor
         self._halt = Halt()
         self._pending: dict[Future[list[PathResult]], tuple[Paths, Executor]] = {}
         self._suspects: set[int] = set()
         self._private: dict[Future[list[PathResult]], ProcessPoolExecutor] = {}
-        self._results: dict[int, PathResult] = {}
         self._lost: dict[int, str] = {}
         self._reason = ""
         self._interrupted = False
 
+    def _left(self, tasks: Sequence[Paths]) -> list[Paths]:
+        """Return what of the tasks is still to do."""
+        if self._strategy.pooled:
+            # which candidates are left at its end is up to the strategy
+            return [task for task in tasks if not any(k in self._results for k in task)]
+        left = (tuple(k for k in task if k not in self._results) for task in tasks)
+        return [task for task in left if task]
+
     def run(self) -> DispatchResult:
         """Run all paths, or as many as the limits allow."""
+        for k, result in self._results.items():
+            self._done(k, result)
         with self._listening():
             try:
                 self._loop()
@@ -122,6 +139,9 @@ class Dispatcher:
             signal.signal(signal.SIGINT, before)
 
     def _loop(self) -> None:
+        self._reason = self._enough(self._results)
+        if self._reason:
+            return
         while self._queue or self._pending:
             self._submit()
             for future in wait(self._pending, return_when=FIRST_COMPLETED).done:
@@ -176,7 +196,8 @@ class Dispatcher:
             private.shutdown(wait=False)
 
     def _keep(self, results: list[PathResult]) -> None:
-        for result in results:
+        # what is cut short because the run ends is not what a path leads to
+        for result in results if self._halt.is_set() else self._store(results):
             self._results[result.path] = result
             self._interrupted = self._interrupted or result.interrupted
             self._done(result.path, result)

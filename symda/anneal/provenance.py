@@ -29,7 +29,7 @@ def provenance(
     record = {
         "problem": problem,
         "source": source,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(),
         "settings": settings,
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
@@ -41,14 +41,15 @@ def provenance(
     return json.dumps(record, default=_plain)
 
 
-def _versions() -> dict[str, str]:
-    versions = {}
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of what numbers come from."""
+    found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            versions[name] = importlib.metadata.version(name)
+            found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+            found[name] = "not installed"
+    return found
 
 
 def _plain(value: object) -> object:
