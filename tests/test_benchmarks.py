@@ -91,6 +91,8 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         # against the dense inverse and the factor, the next order, a neuron
         "trust": 4,
         "sample": 5,
+        # the time that a store takes, a large one opened, written, read
+        "store": 4,
     }
     assert record["failures"] == []
     assert set(record["sections"]) == set(counts)

@@ -133,7 +133,8 @@ def anneal(
         return made
 
     def show(found: Found) -> None:
-        ledger.show(part(found, {}), found.results)
+        if found.results and ledger.showing:
+            ledger.show(part(found, {}), found.results)
 
     if isinstance(settings.method, Auto):
 

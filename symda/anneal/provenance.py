@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -41,6 +42,7 @@ def provenance(
     return json.dumps(record, default=_plain)
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of what numbers come from."""
     found = {"python": platform.python_version()}

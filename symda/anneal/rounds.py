@@ -74,8 +74,7 @@ def given(
     if strategy.pooled:
         tasks = [tuple(range(a * paths, (a + 1) * paths)) for a in range(attempts)]
     else:
-        prompt = settings.stop_after is not None or ledger.stored
-        tasks = grouped(job, paths, workers.count, prompt=prompt)
+        tasks = grouped(job, paths, workers.count, prompt=settings.stop_after is not None)
     # what counts as one: an attempt, which is a path or all candidates of one attempt
     each = paths if strategy.pooled else 1
 

@@ -15,14 +15,13 @@ Folder = Annotated[
 ]
 
 
-def resume(folder: Folder) -> None:
+def resume(context: typer.Context, folder: Folder) -> None:
     """Go on with a run that was killed: make the command again that began it.
 
     The command, which runs a model's Python file, is the one that the folder says; it is shown
     first, and only your own folders are believed.
     """
     from symda.anneal.storage import record_of
-    from symda.cli import main
     from symda.cli.console import note
     from symda.errors import DataError
 
@@ -42,7 +41,8 @@ def resume(folder: Folder) -> None:
         raise DataError(f"resume: the run was begun in the folder {place!r}, which is gone.")
     note(f"in {place}: {shlex.join(['symda', *map(str, words)])}")
     os.chdir(place)
-    main([str(word) for word in words])
+    given = [str(word) for word in words]
+    context.find_root().command(given, prog_name="symda", obj=given)
 
 
 def runs(

@@ -79,10 +79,11 @@ class RunStore:
         identity = json.loads(json.dumps(identity))
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            if _read(self.path) is None:
+                self._refuse_others(where)
             self._become_writer(where)
             there = _read(self.path)
             if there is None:
-                self._refuse_others(where)
                 self._record = {"format": FORMAT, "identity": identity, "versions": versions()}
                 self._record |= {"model": model, "begun": _now()}
             else:
@@ -178,7 +179,7 @@ class RunStore:
         self._lock = lock
 
     def _refuse_others(self, where: str) -> None:
-        others = sorted(one.name for one in self.path.iterdir() if one.name != LOCK)
+        others = sorted(one.name for one in self.path.iterdir() if not _own(one.name))
         if others:
             raise DataError(
                 f"{where} is a folder of other things ({', '.join(others[:LISTED])}) and no store. "
@@ -297,6 +298,11 @@ def dataset_of(path: str | os.PathLike[str], call: str) -> xr.Dataset:
     if record.get("state") != "complete":
         found.attrs["interrupted"] = 1
     return found
+
+
+def _own(name: str) -> bool:
+    """Whether a file is of a store that nothing was written of yet."""
+    return name == LOCK or (name.startswith(f".{RECORD}.") and name.endswith(".part"))
 
 
 def _held(path: Path) -> bool:

@@ -98,18 +98,17 @@ def _digest(value: object) -> str:
     return f"sha:{hashlib.sha256(text).hexdigest()[:16]}"
 
 
-def _one(choice: object) -> object:
-    """Return what tells a start of the user's own from another."""
+def _one(choice: object) -> str:
+    """Return what tells a start from another, also one of the user's own."""
     if isinstance(choice, Function):
         try:
             return _digest(inspect.getsource(choice.function))
         except (OSError, TypeError):
             return choice.name
-    if is_dataclass(choice):
-        values = {one.name: getattr(choice, one.name) for one in fields(choice)}
-        held = {name: _plain(value) for name, value in values.items()}
-        return {"class": type(choice).__qualname__, **held}
-    return type(choice).__qualname__
+    names = [one.name for one in fields(choice)] if is_dataclass(choice) else []
+    held = {name: getattr(choice, name) for name in names}
+    options = ", ".join(f"{name}={_plain(value)}" for name, value in held.items())
+    return f"{type(choice).__qualname__}({options})"
 
 
 def _plain(value: object) -> object:

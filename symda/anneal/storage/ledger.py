@@ -39,9 +39,6 @@ class Ledger:
     Seconds are those since the run began, over all sessions of one that was resumed.
     """
 
-    #: Whether paths are worth keeping one by one.
-    stored = False
-
     def __init__(self) -> None:
         self._since = time.monotonic()
 
@@ -75,6 +72,11 @@ class Ledger:
     def end(self, first: int, took: float, outcome: DispatchResult) -> None:
         """Record that a round is over."""
 
+    @property
+    def showing(self) -> bool:
+        """Whether it is time to let readers see the paths so far."""
+        return False
+
     def show(self, part: Callable[[int, int], Dataset], results: Sequence[PathResult]) -> None:
         """Let readers see the paths so far; `part` makes the dataset of some of them."""
 
@@ -95,8 +97,6 @@ class Stage(Ledger):
     rows : Rows
         Where readers see the paths.
     """
-
-    stored = True
 
     def __init__(self, folder: Path, rows: Rows) -> None:
         super().__init__()
@@ -173,11 +173,15 @@ class Stage(Ledger):
             lost = {str(k): why for k, why in outcome.lost.items()}
             self._add("end", {"first": first, "took": took, "reason": outcome.reason, "lost": lost})
 
+    @property
+    def showing(self) -> bool:
+        """Whether it is time to let readers see the paths so far."""
+        return time.monotonic() - self._shown > OFTEN
+
     def show(self, part: Callable[[int, int], Dataset], results: Sequence[PathResult]) -> None:
-        """Let readers see the paths so far, now and then."""
-        if results and time.monotonic() - self._shown > OFTEN:
-            self._write(part, results)
-            self._shown = time.monotonic()
+        """Let readers see the paths so far."""
+        self._write(part, results)
+        self._shown = time.monotonic()
 
     def whole(self, part: Callable[[int, int], Dataset], results: Sequence[PathResult]) -> Dataset:
         """Write the dataset of all paths and open it; in memory if it cannot be written."""

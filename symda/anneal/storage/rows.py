@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     import xarray as xr
     import zarr
 
-#: Paths of a shard, at most, and its bytes, about.
-PATHS, BYTES = 64, 32_000_000
-#: An array that holds more bytes for a path than this is cut into chunks of a path each.
-LARGE = 4096
+#: Paths of a shard, at most, and its bytes, about; bytes of the chunks that it is cut into, which
+#: are read at once.
+PATHS, BYTES, CHUNK = 256, 32_000_000, 262_144
 
 
 class Rows:
@@ -56,7 +55,7 @@ class Rows:
         first = part(0, 1)
         if not self._shard:
             each = sum(one.nbytes for one in first.variables.values() if _of_paths(one))
-            self._shard = int(np.clip(BYTES // max(each, 1), 1, PATHS))
+            self._shard = _power(BYTES / max(each, 1), PATHS)
             # what is there is of a session before, and may have other shards
             zarr.open_group(self.folder, mode="w", zarr_format=3)
         group, size = self._group(), self._shard
@@ -74,10 +73,11 @@ class Rows:
         self.describe(first)
 
     def describe(self, dataset: xr.Dataset) -> None:
-        """Write what belongs to no path, what of paths is not there yet, and the attributes."""
+        """Write the variables that are not there yet, and the attributes."""
         group = self._group()
+        there = set(group.keys())
         for name, one in dataset.variables.items():
-            if not _of_paths(one) or str(name) not in group:
+            if str(name) not in there:
                 _create(group, str(name), one, one.shape, one.shape)[...] = _values(one)
         coordinates = " ".join(str(name) for name in dataset.coords if name not in dataset.dims)
         # the last thing that is written, in one piece
@@ -102,13 +102,19 @@ class Rows:
             name, rest = str(key), one.shape[1:]
             array = group[name] if name in group else None
             if not isinstance(array, zarr.Array):
-                alone = one.dtype.kind != "U" and one.nbytes > LARGE * (b - a)
-                chunk = (1 if alone else self._shard, *rest)
-                shard = (self._shard, *rest) if alone else None
-                array = _create(group, name, one, (b, *rest), chunk, shard)
+                several = _power(CHUNK * (b - a) / max(one.nbytes, 1), self._shard)
+                if one.dtype.kind == "U":
+                    several = self._shard
+                shard = (self._shard, *rest) if several < self._shard else None
+                array = _create(group, name, one, (b, *rest), (several, *rest), shard)
             elif array.shape[0] < b:
                 array.resize((b, *rest))
             array[a:b] = np.arange(a, b) if name == "path" else _values(one)
+
+
+def _power(number: float, most: int) -> int:
+    """Return the largest power of two that is no larger than a number: from 1 to `most`."""
+    return int(2 ** np.floor(np.log2(np.clip(number, 1, most))))
 
 
 def _of_paths(variable: xr.Variable) -> bool:
