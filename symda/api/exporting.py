@@ -13,14 +13,16 @@ from symda.status import Status
 if TYPE_CHECKING:
     import pandas as pd
 
-    from symda.api.run import Run
+    import xarray as xr
 
 
-def export(run: Run, path: str | Path) -> tuple[Path, ...]:
-    """Write a run; see `Run.export`."""
+def export(dataset: xr.Dataset, lowest: int, path: str | Path) -> tuple[Path, ...]:
+    """Write the dataset of a run, of whose paths one is the lowest; see `Run.export`."""
+    from symda.anneal.file import save
+
     target = Path(path)
     if target.suffix == ".nc":
-        return (run.save(target),)
+        return (save(dataset, target),)
     if target.suffix != ".csv":
         raise OptionError(
             f"export: the name of the file must end in .nc or .csv, got {target.name!r}. For ArviZ "
@@ -28,8 +30,8 @@ def export(run: Run, path: str | Path) -> tuple[Path, ...]:
         )
     beside = target.with_name(f"{target.stem}-paths.csv")
     try:
-        _states(run).to_csv(target, index=False)
-        _paths(run).to_csv(beside, index=False)
+        _states(dataset, lowest).to_csv(target, index=False)
+        _paths(dataset).to_csv(beside, index=False)
     except OSError as error:
         raise DataError(
             f"export: cannot write {str(target)!r}: {error.strerror or error}. Make room or choose "
@@ -38,12 +40,11 @@ def export(run: Run, path: str | Path) -> tuple[Path, ...]:
     return target, beside
 
 
-def _states(run: Run) -> pd.DataFrame:
+def _states(d: xr.Dataset, lowest: int) -> pd.DataFrame:
     """Return states of the lowest path and data, a row for each time of each experiment."""
     import pandas as pd
 
-    d, best = run.dataset, run.best
-    states = d["states"].isel(path=best.path).values
+    states = d["states"].isel(path=lowest).values
     columns: dict[str, object] = {}
     if "points" in d:
         columns["experiment"] = np.repeat(d["experiment"].values, d["points"].values)
@@ -54,11 +55,10 @@ def _states(run: Run) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _paths(run: Run) -> pd.DataFrame:
+def _paths(d: xr.Dataset) -> pd.DataFrame:
     """Return a row for each path, at the last rung it reached."""
     import pandas as pd
 
-    d = run.dataset
     last = d["last_beta"].values
     at = np.arange(last.size), np.maximum(last, 0)
     none = last < 0

@@ -313,7 +313,7 @@ class Run(Questions):
         """
         from symda.api.exporting import export
 
-        return export(self, path)
+        return export(self.dataset, best_path(self.dataset), path)
 
     @classmethod
     def load(cls, path: str | Path) -> Run:
