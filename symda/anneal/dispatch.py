@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from symda.anneal.executors import Workers, kill, private_pool, shared_pool
+from symda.anneal import remote
+from symda.anneal.executors import Workers, has_workers, kill, private_pool, shared_pool
 from symda.anneal.group import Halt, Paths
 from symda.anneal.task import Job, PathResult
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from loky import ProcessPoolExecutor
 
     from symda.anneal.strategies import Strategy
+
+#: Seconds between two looks at whether an executor still has workers, and how often it may have
+#: none before its paths are given up.
+LOOK, GONE = 5.0, 6
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class DispatchResult:
     results: Mapping[int, PathResult]  #: The paths that ran, by number.
     lost: Mapping[int, str]  #: Why, for each path that failed without a result of its own.
     reason: str  #: Why the remaining paths were not run; empty if there are none.
-    interrupted: bool  #: Ctrl-C ended the run.
+    interrupted: bool  #: Ctrl-C ended the run, or that no worker is left.
 
 
 class Dispatcher:
@@ -88,10 +93,15 @@ class Dispatcher:
         self._store = keep
         self._pool: Executor = workers.executor
         self._halt = Halt()
-        self._pending: dict[Future[list[PathResult]], tuple[Paths, Executor]] = {}
+        self._pending: dict[Future[Any], tuple[Paths, Executor]] = {}
         self._suspects: set[int] = set()
-        self._private: dict[Future[list[PathResult]], ProcessPoolExecutor] = {}
+        self._private: dict[Future[Any], ProcessPoolExecutor] = {}
         self._lost: dict[int, str] = {}
+        self._parcels: tuple[remote.Parcel, remote.Parcel] | None = None
+        # every worker is sent the job once, and one that does not have it then, again
+        self._unsent = workers.count
+        self._whole: set[int] = set()
+        self._empty = 0
         self._reason = ""
         self._interrupted = False
 
@@ -116,7 +126,8 @@ class Dispatcher:
                 self._wind_up()
         if self._interrupted:
             self._reason = "interrupted"
-        return DispatchResult(self._results, self._lost, self._reason, self._interrupted)
+        cut = self._interrupted or self._empty >= GONE
+        return DispatchResult(self._results, self._lost, self._reason, cut)
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
@@ -144,8 +155,11 @@ class Dispatcher:
             return
         while self._queue or self._pending:
             self._submit()
-            for future in wait(self._pending, return_when=FIRST_COMPLETED).done:
+            ended = wait(self._pending, self._patience, return_when=FIRST_COMPLETED).done
+            for future in ended:
                 self._take(future)
+            if self._pending and not ended and self._deserted():
+                return
             reason = self._enough(self._results)
             if reason or self._interrupted:
                 self._reason = reason
@@ -167,7 +181,7 @@ class Dispatcher:
         pool: Executor = private_pool() if single else self._pool
         halt = self._halt if self._workers.local and pool is self._workers.executor else None
         try:
-            future = pool.submit(self._strategy.run, self._job, paths, self._deadline, halt)
+            future = self._sent(pool, paths, halt)
         except BrokenExecutor as error:
             self._broken(paths, pool, error)
             return
@@ -175,19 +189,50 @@ class Dispatcher:
         if single:
             self._private[future] = pool
 
-    def _take(self, future: Future[list[PathResult]]) -> None:
+    def _sent(self, pool: Executor, paths: Paths, halt: Halt | None) -> Future[Any]:
+        """Submit paths, to another process with the job or with its name only."""
+        if halt is not None:
+            return pool.submit(self._strategy.run, self._job, paths, self._deadline, halt)
+        self._parcels = self._parcels or remote.parcels(self._job)
+        whole = self._unsent > 0 or pool is not self._pool or paths[0] in self._whole
+        self._unsent -= 1
+        parcel = self._parcels[0 if whole else 1]
+        return pool.submit(remote.run, parcel, self._strategy, paths, self._deadline)
+
+    @property
+    def _patience(self) -> float | None:
+        """Seconds to wait for a task; None where workers are this process or its children."""
+        return None if self._workers.owned else LOOK
+
+    def _deserted(self) -> bool:
+        """Whether an executor of the user's has had no worker for some time; its paths are lost."""
+        self._empty = 0 if has_workers(self._pool) else self._empty + 1
+        if self._empty < GONE:
+            return False
+        self._reason = "the executor has no workers any more"
+        for paths, _ in self._pending.values():
+            for k in paths:
+                self._lose(k, f"not run: {self._reason}")
+        return True
+
+    def _take(self, future: Future[Any]) -> None:
         paths, pool = self._pending.pop(future)
         private = self._private.pop(future, None)
         try:
             results = future.result()
         except BrokenExecutor as error:
             self._broken(paths, pool, error)
+        except remote.OtherVersionError:
+            raise
         except Exception as error:
             for k in paths:
                 self._lose(k, f"{type(error).__name__}: {error}")
         else:
             if isinstance(results, list):
                 self._keep(results)
+            elif isinstance(results, remote.JobMissing):
+                self._whole.add(paths[0])
+                self._queue.appendleft(paths)
             else:
                 name = self._strategy.name
                 for k in paths:
@@ -227,7 +272,8 @@ class Dispatcher:
             wait(self._pending)
         for future in self._pending:
             if future.done() and not future.cancelled() and future.exception() is None:
-                self._keep(future.result())
+                if isinstance(found := future.result(), list):
+                    self._keep(found)
         for private in self._private.values():
             kill(private)
         if self._workers.owned and self._workers.local:

@@ -12,7 +12,6 @@ from symda.status import Status
 
 if TYPE_CHECKING:
     import pandas as pd
-
     import xarray as xr
 
 
