@@ -185,6 +185,11 @@ class Dispatcher:
         except BrokenExecutor as error:
             self._broken(paths, pool, error)
             return
+        except Exception as error:
+            # what cannot be packed cannot travel
+            for k in paths:
+                self._lose(k, f"{type(error).__name__}: {error}")
+            return
         self._pending[future] = paths, pool
         if single:
             self._private[future] = pool
