@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from symda.cli import stores
+from symda.cli import stores, twins
 from symda.cli.run_options import ladder_of, run_options
 from symda.typeset.display import Readable
 
@@ -44,7 +44,7 @@ cache_app = typer.Typer(
     help="Show what has been compiled, or clear it away.", invoke_without_command=True
 )
 app.add_typer(cache_app, name="cache")
-for command in (stores.resume, stores.runs, stores.export):
+for command in (stores.resume, stores.runs, stores.export, twins.twin):
     app.command()(command)
 
 
