@@ -1,7 +1,7 @@
 """A run that is killed and gone on with: the same numbers, to the last bit.
 
-Lorenz-96 with five states, of which two are measured. A process of its own anneals eight paths into a
-folder and is killed, hard, when some are done. The same call goes on from there.
+Lorenz-96 with five states, of which two are measured. A process of its own anneals eight paths into
+a folder and is killed, hard, when some are done. The same call goes on from there.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ x, y, z = model.states
 
 
 def study() -> sd.Twins:
-    """Two truths for each set of measured states."""
+    """One truth for each set of measured states; a real study takes more."""
     return sd.twins(
         model,
         [[x], [z], [x, z]],
@@ -21,9 +21,9 @@ def study() -> sd.Twins:
         dt=0.05,
         steps=40,
         variance=0.5,
-        seeds=2,
+        seeds=1,
         discard=10.0,
-        call={"time_limit": 10.0},
+        call={"time_limit": 5.0},
     )
 
 

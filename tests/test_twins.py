@@ -23,14 +23,14 @@ def model():
 def study(model):
     x, y = model.states
     return sd.twins(
-        model, [[x], [x, y], {"sum": x + y}], parameters=K, dt=0.1, steps=[8, 40],
-        variance=[1e-4, 1e-2], seeds=2,
+        model, [[x], [x, y], {"sum": x + y}], parameters=K, dt=0.1, steps=[20],
+        variance=[1e-4, 1e-2], seeds=1,
     )  # fmt: skip
 
 
 def test_a_solvable_model_is_found_whatever_is_measured(study):
     rows = study.rows
-    assert len(rows) == 3 * 2 * 2 * 2 and (rows["failed"] == "").all()
+    assert len(rows) == 3 * 2 and (rows["failed"] == "").all()
     assert rows["found"].all() and not study.table["lies"].any()
     assert list(rows["L"].unique()) == [1, 2] and set(rows["measured"]) == {"x", "x, y", "sum"}
 
@@ -44,8 +44,8 @@ def test_errors_are_those_of_a_regression(study):
         slopes = np.stack([np.exp(-K["k"] * t), -t * np.exp(-K["k"] * t)])
         sd_k = np.sqrt(row.variance * np.linalg.inv(slopes @ slopes.T)[1, 1])
         assert row.parameter_error < 4.0 * sd_k / 0.5 / K["k"]
-    median = rows.groupby(["variance", "steps"])["parameter_error"].median()
-    assert median[1e-4].mean() < median[1e-2].mean()
+    median = rows.groupby("variance")["parameter_error"].median()
+    assert median[1e-4] < median[1e-2]
     # y is not measured there, and what is never measured has no error where all is measured
     assert np.isfinite(rows["error_hidden"]).all()
     assert study.rows.loc[study.rows["measured"] == "x, y", "error_hidden"].isna().all()
@@ -53,7 +53,7 @@ def test_errors_are_those_of_a_regression(study):
 
 def test_the_table_has_a_row_for_each_setting(study, tmp_path):
     table = study.table
-    assert len(table) == 12 and (table["twins"] == 2).all() and (table["found"] == 1.0).all()
+    assert len(table) == 6 and (table["twins"] == 1).all() and (table["found"] == 1.0).all()
     assert "error_hidden" in str(study)
     study.plot(tmp_path / "twins.png")
     assert (tmp_path / "twins.png").stat().st_size > 5000
@@ -66,8 +66,7 @@ def test_too_few_data_are_not_called_enough(model):
     assert not one.rows["consistent"].any() and one.rows["parameter_error"].max() > 0.0
 
 
-def test_what_fails_is_a_row_with_its_reason(model):
-    x, y = model.states
+def test_what_fails_is_a_row_with_its_reason():
     z = sd.state("z", start=(1.0, 2.0))
     wild = sd.Model({z: z**2}, name="wild")
     found = sd.twins(wild, [[z]], dt=0.1, steps=[2, 30], variance=1e-2, seeds=1)
@@ -113,18 +112,7 @@ def test_the_command_line(symda):  # noqa: F811
         "model = sd.Model({x: -k * x, y: x - y}, name='chain')\n"
         "measured = [x, y]\nparameters = {'k': 0.8}\n",
     )
-    words = (
-        "twin",
-        "model.py",
-        "--dt",
-        "0.1",
-        "--steps",
-        "8",
-        "--variance",
-        "0.01",
-        "--seeds",
-        "1",
-    )
+    words = ("twin", "model.py", "--dt", "0.1", "--steps", "8", "--seeds", "1")
     done = symda(*words, "--into", "out")
     assert done.code == 0 and "x, y" in done.out and "wrote" in done.out
     assert (symda.folder / "out" / "twins.csv").exists()
