@@ -37,6 +37,7 @@ PROGRAMS = {
     "learn": "learning.py",
     "trust": "trust.py",
     "sample": "samples.py",
+    "store": "storing.py",
     "complete": "complete.py",
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from symda.api.network import NetworkAction
     from symda.api.network_run import NetworkRun
+    from symda.api.twins import Twins, twins
     from symda.declare import (
         Binomial,
         Censored,
@@ -139,6 +140,7 @@ __all__ = [
     "SymdaError",
     "Tableau",
     "Trajectory",
+    "Twins",
     "Uniform",
     "Window",
     "__version__",
@@ -162,6 +164,7 @@ __all__ = [
     "step_map",
     "time",
     "twin",
+    "twins",
 ]
 
 _NAMES = {
@@ -170,6 +173,7 @@ _NAMES = {
     "symda.api": "Action BoundarySolution Run StepMap Trajectory anneal boundary_value integrate "
     "load lyapunov simulate step_map twin",
     "symda.api.network": "NetworkAction",
+    "symda.api.twins": "Twins twins",
     "symda.api.network_run": "NetworkRun",
     "symda.declare": "Binomial Censored Density Distribution Gamma HalfNormal Huber LogNormal "
     "Measurement MechanicalModel NegativeBinomial Normal Poisson StudentT Uniform control exprel "

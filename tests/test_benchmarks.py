@@ -92,6 +92,8 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         "trust": 4,
         # at four precisions; a draw, and one of many states
         "sample": 6,
+        # the time that a store takes, a large one opened, written, read
+        "store": 4,
     }
     assert record["failures"] == []
     assert set(record["sections"]) == set(counts)

@@ -130,7 +130,7 @@ def point_of(
 ) -> tuple[FloatArray, FloatArray]:
     """Return a path and its parameters as solvers move them."""
     X, theta = problem.internal(
-        dataset["states"].values[path], dataset["parameters"].values[path, rung]
+        dataset["states"][path].values, dataset["parameters"].values[path, rung]
     )
     return np.ascontiguousarray(X), np.ascontiguousarray(theta)
 

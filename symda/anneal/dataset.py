@@ -29,10 +29,9 @@ def assemble(
     results: Sequence[PathResult],
     attempts: Sequence[int],
     attrs: Mapping[str, object],
-    finish: Finish,
     kinds: Sequence[str] = (),
 ) -> xr.Dataset:
-    """Return the dataset described in docs/architecture.md.
+    """Return the dataset described in docs/architecture.md, or that of some of its paths.
 
     Parameters
     ----------
@@ -48,8 +47,6 @@ def assemble(
         The attempt each of them belongs to.
     attrs
         Attributes; those that follow from the problem are added here.
-    finish
-        The solutions that paths led to.
     kinds
         How each path was started, where they differ.
     """
@@ -91,7 +88,6 @@ def assemble(
 
     if kinds:
         variables["kind"] = ("path", np.array(kinds, dtype=str))
-    variables |= _solutions(results, finish)
     seen = problem.rm > 0.0
     if len(problem.repeat_at):
         again = np.where(problem.repeat_rm > 0.0, problem.repeat_y, np.nan)
@@ -127,7 +123,6 @@ def assemble(
         },
         attrs={
             **attrs,
-            **({"chosen_solution": finish.chosen} if finish.solutions else {}),
             "measurement_scale": float(problem.measurement_scale),
             "data_count": int(problem.data_count),
             "gaussian": int(problem.gaussian),
@@ -136,10 +131,12 @@ def assemble(
     )
 
 
-def _solutions(results: Sequence[PathResult], finish: Finish) -> dict[str, object]:
-    """Return the variables that say which paths were finished; none where none was."""
+def with_solutions(
+    dataset: xr.Dataset, results: Sequence[PathResult], finish: Finish
+) -> xr.Dataset:
+    """Add what is known of the paths that were finished; nothing where none was."""
     if not finish.solutions:
-        return {}
+        return dataset
     places = {result.path: i for i, result in enumerate(results)}
     found = finish.solutions
     every = {
@@ -153,4 +150,5 @@ def _solutions(results: Sequence[PathResult], finish: Finish) -> dict[str, objec
         "integrations": np.array([one.integrations for one in found]),
         "seconds": np.array([one.seconds for one in found]),
     }
-    return {f"solution_{name}": ("solution", values) for name, values in every.items()}
+    added = {f"solution_{name}": ("solution", values) for name, values in every.items()}
+    return dataset.assign(added).assign_attrs(chosen_solution=finish.chosen)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from symda.anneal.executors import Workers, kill, private_pool, shared_pool
+from symda.anneal import remote
+from symda.anneal.executors import Workers, has_workers, kill, private_pool, shared_pool
 from symda.anneal.group import Halt, Paths
 from symda.anneal.task import Job, PathResult
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from loky import ProcessPoolExecutor
 
     from symda.anneal.strategies import Strategy
+
+#: Seconds between two looks at whether an executor still has workers, and how often it may have
+#: none before its paths are given up.
+LOOK, GONE = 5.0, 6
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class DispatchResult:
     results: Mapping[int, PathResult]  #: The paths that ran, by number.
     lost: Mapping[int, str]  #: Why, for each path that failed without a result of its own.
     reason: str  #: Why the remaining paths were not run; empty if there are none.
-    interrupted: bool  #: Ctrl-C ended the run.
+    interrupted: bool  #: Ctrl-C ended the run, or that no worker is left.
 
 
 class Dispatcher:
@@ -56,6 +61,10 @@ class Dispatcher:
         Called with every result; returns a reason to stop, or an empty string.
     done
         Called for every path that has ended: its number and its result, None if it was lost.
+    known
+        Paths that ended before; they do not run again.
+    keep
+        Called with the results of a task, to keep them; returns them.
     """
 
     def __init__(
@@ -69,6 +78,8 @@ class Dispatcher:
         left: float | None,
         enough: Callable[[Mapping[int, PathResult]], str],
         done: Callable[[int, PathResult | None], None],
+        known: Mapping[int, PathResult] | None = None,
+        keep: Callable[[Sequence[PathResult]], list[PathResult]] = list,
     ) -> None:
         self._job = job
         self._strategy = strategy
@@ -77,19 +88,35 @@ class Dispatcher:
         self._deadline = None if left is None else time.time() + left
         self._enough = enough
         self._done = done
-        self._queue = deque(tasks)
+        self._results: dict[int, PathResult] = dict(known or {})
+        self._queue = deque(self._left(tasks))
+        self._store = keep
         self._pool: Executor = workers.executor
         self._halt = Halt()
-        self._pending: dict[Future[list[PathResult]], tuple[Paths, Executor]] = {}
+        self._pending: dict[Future[Any], tuple[Paths, Executor]] = {}
         self._suspects: set[int] = set()
-        self._private: dict[Future[list[PathResult]], ProcessPoolExecutor] = {}
-        self._results: dict[int, PathResult] = {}
+        self._private: dict[Future[Any], ProcessPoolExecutor] = {}
         self._lost: dict[int, str] = {}
+        self._parcels: tuple[remote.Parcel, remote.Parcel] | None = None
+        # every worker is sent the job once, and one that does not have it then, again
+        self._unsent = workers.count
+        self._whole: set[int] = set()
+        self._empty = 0
         self._reason = ""
         self._interrupted = False
 
+    def _left(self, tasks: Sequence[Paths]) -> list[Paths]:
+        """Return what of the tasks is still to do."""
+        if self._strategy.pooled:
+            # which candidates are left at its end is up to the strategy
+            return [task for task in tasks if not any(k in self._results for k in task)]
+        left = (tuple(k for k in task if k not in self._results) for task in tasks)
+        return [task for task in left if task]
+
     def run(self) -> DispatchResult:
         """Run all paths, or as many as the limits allow."""
+        for k, result in self._results.items():
+            self._done(k, result)
         with self._listening():
             try:
                 self._loop()
@@ -99,7 +126,8 @@ class Dispatcher:
                 self._wind_up()
         if self._interrupted:
             self._reason = "interrupted"
-        return DispatchResult(self._results, self._lost, self._reason, self._interrupted)
+        cut = self._interrupted or self._empty >= GONE
+        return DispatchResult(self._results, self._lost, self._reason, cut)
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
@@ -122,10 +150,16 @@ class Dispatcher:
             signal.signal(signal.SIGINT, before)
 
     def _loop(self) -> None:
+        self._reason = self._enough(self._results)
+        if self._reason:
+            return
         while self._queue or self._pending:
             self._submit()
-            for future in wait(self._pending, return_when=FIRST_COMPLETED).done:
+            ended = wait(self._pending, self._patience, return_when=FIRST_COMPLETED).done
+            for future in ended:
                 self._take(future)
+            if self._pending and not ended and self._deserted():
+                return
             reason = self._enough(self._results)
             if reason or self._interrupted:
                 self._reason = reason
@@ -147,27 +181,63 @@ class Dispatcher:
         pool: Executor = private_pool() if single else self._pool
         halt = self._halt if self._workers.local and pool is self._workers.executor else None
         try:
-            future = pool.submit(self._strategy.run, self._job, paths, self._deadline, halt)
+            future = self._sent(pool, paths, halt)
         except BrokenExecutor as error:
             self._broken(paths, pool, error)
+            return
+        except Exception as error:
+            # what cannot be packed cannot travel
+            for k in paths:
+                self._lose(k, f"{type(error).__name__}: {error}")
             return
         self._pending[future] = paths, pool
         if single:
             self._private[future] = pool
 
-    def _take(self, future: Future[list[PathResult]]) -> None:
+    def _sent(self, pool: Executor, paths: Paths, halt: Halt | None) -> Future[Any]:
+        """Submit paths, to another process with the job or with its name only."""
+        if halt is not None:
+            return pool.submit(self._strategy.run, self._job, paths, self._deadline, halt)
+        self._parcels = self._parcels or remote.parcels(self._job)
+        whole = self._unsent > 0 or pool is not self._pool or paths[0] in self._whole
+        self._unsent -= 1
+        parcel = self._parcels[0 if whole else 1]
+        return pool.submit(remote.run, parcel, self._strategy, paths, self._deadline)
+
+    @property
+    def _patience(self) -> float | None:
+        """Seconds to wait for a task; None where workers are this process or its children."""
+        return None if self._workers.owned else LOOK
+
+    def _deserted(self) -> bool:
+        """Whether an executor of the user's has had no worker for some time; its paths are lost."""
+        self._empty = 0 if has_workers(self._pool) else self._empty + 1
+        if self._empty < GONE:
+            return False
+        self._reason = "the executor has no workers any more"
+        for paths, _ in self._pending.values():
+            for k in paths:
+                self._lose(k, f"not run: {self._reason}")
+        return True
+
+    def _take(self, future: Future[Any]) -> None:
         paths, pool = self._pending.pop(future)
         private = self._private.pop(future, None)
         try:
             results = future.result()
         except BrokenExecutor as error:
             self._broken(paths, pool, error)
+        except remote.OtherVersionError:
+            raise
         except Exception as error:
             for k in paths:
                 self._lose(k, f"{type(error).__name__}: {error}")
         else:
             if isinstance(results, list):
                 self._keep(results)
+            elif isinstance(results, remote.JobMissing):
+                self._whole.add(paths[0])
+                self._queue.appendleft(paths)
             else:
                 name = self._strategy.name
                 for k in paths:
@@ -176,7 +246,8 @@ class Dispatcher:
             private.shutdown(wait=False)
 
     def _keep(self, results: list[PathResult]) -> None:
-        for result in results:
+        # what is cut short because the run ends is not what a path leads to
+        for result in results if self._halt.is_set() else self._store(results):
             self._results[result.path] = result
             self._interrupted = self._interrupted or result.interrupted
             self._done(result.path, result)
@@ -206,7 +277,8 @@ class Dispatcher:
             wait(self._pending)
         for future in self._pending:
             if future.done() and not future.cancelled() and future.exception() is None:
-                self._keep(future.result())
+                if isinstance(found := future.result(), list):
+                    self._keep(found)
         for private in self._private.values():
             kill(private)
         if self._workers.owned and self._workers.local:

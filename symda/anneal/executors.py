@@ -64,6 +64,7 @@ def start_workers(executor: str | Executor | None, workers: int | None, paths: i
     """
     many = min(workers or cores(), paths)
     if executor is not None and not isinstance(executor, str):
+        many = min(workers or _workers_of(executor) or cores(), paths)
         local = isinstance(executor, (ThreadPoolExecutor, SerialExecutor))
         return Workers(type(executor).__name__, executor, many, 2 * many, local, owned=False)
     if executor == "serial" or (executor is None and many == 1):
@@ -71,6 +72,31 @@ def start_workers(executor: str | Executor | None, workers: int | None, paths: i
     if executor == "threads":
         return Workers("threads", ThreadPoolExecutor(many), many, 2 * many, local=True, owned=True)
     return Workers("processes", shared_pool(many), many, 2 * many, local=False, owned=True)
+
+
+def _workers_of(executor: Executor) -> int | None:
+    """Return how many tasks an executor runs at once, as far as it says."""
+    client = getattr(executor, "_client", None)
+    if client is not None and callable(getattr(client, "nthreads", None)):
+        return sum(client.nthreads().values()) or None
+    for name in ("num_workers", "_max_workers"):
+        found = getattr(executor, name, None)
+        if isinstance(found, int) and found > 0:
+            return found
+    return None
+
+
+def has_workers(executor: Executor) -> bool:
+    """Whether an executor has workers now; True where it cannot be asked."""
+    client = getattr(executor, "_client", None)
+    if client is None or not callable(getattr(client, "scheduler_info", None)):
+        return True
+    try:
+        return bool(client.scheduler_info(n_workers=-1).get("workers"))
+    except TypeError:
+        return bool(client.scheduler_info().get("workers"))
+    except (OSError, RuntimeError):
+        return False
 
 
 def check_executor(executor: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -29,7 +30,7 @@ def provenance(
     record = {
         "problem": problem,
         "source": source,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(),
         "settings": settings,
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
@@ -41,14 +42,16 @@ def provenance(
     return json.dumps(record, default=_plain)
 
 
-def _versions() -> dict[str, str]:
-    versions = {}
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of what numbers come from."""
+    found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            versions[name] = importlib.metadata.version(name)
+            found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+            found[name] = "not installed"
+    return found
 
 
 def _plain(value: object) -> object:

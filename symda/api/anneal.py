@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,20 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symda.analyse import path_counts
-from symda.analyse.levels import chosen_solution
 from symda.anneal import driver
 from symda.anneal.dynamics import Dynamics
 from symda.anneal.ladder import Ladder
-from symda.anneal.levels import HIT
 from symda.anneal.settings import LIMIT, Settings
 from symda.anneal.starts import Draw, Start
+from symda.anneal.storage import COMMAND, RunStore, identity
 from symda.anneal.strategies import Auto
-from symda.anneal.strategies.kinds import ROUND
 from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
 from symda.api.assessed import assessed, coarse, moves_within
 from symda.api.check import estimate
+from symda.api.divided import divided
 from symda.api.kinked import name_kinks
 from symda.api.machine import build_ahead, flow_of
 from symda.api.run import Run
@@ -34,7 +33,7 @@ from symda.api.same import check_equations, digests, given_digests
 from symda.api.specification import require_one
 from symda.api.starts import StartLike, as_start
 from symda.build.parts import PARTS
-from symda.errors import OptionError, SymdaError
+from symda.errors import OptionError
 from symda.observe import Problem
 from symda.types import FloatArray
 
@@ -53,11 +52,6 @@ if TYPE_CHECKING:
 
 #: Arguments that are handed on by themselves.
 HANDED = ("action", "data")
-#: Steps from one datum to the next, one after the other, where the scheme's error may stand in the
-#: way.
-STEPS = (4, 16)
-#: A path that is so little lower than a solution, in units of the action, does not replace it.
-NO_LOWER = 1.0
 
 
 def anneal(
@@ -82,6 +76,7 @@ def anneal(
     time_limit: float | None = None,
     stop_after: int | None = None,
     finish: str = "auto",
+    store: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Run:
     """Find paths and parameters of least action by raising the model precision step by step.
@@ -159,6 +154,10 @@ def anneal(
         minimised over first states and parameters alone. Levels are then ranked by that action;
         both numbers are reported. ``"auto"``: with ``strategy="auto"``, where the model can be
         integrated.
+    store : str or path, optional
+        Folder that keeps the run as it goes, in Zarr: paths are on the disk when they end. The same
+        call again goes on where it was killed, and ends with the numbers it would have had; of a
+        run that is over it returns what is there. `load` reads it, also while it is written.
     progress : bool, optional
         Show a progress bar; when left out, if standard error is a terminal.
 
@@ -171,7 +170,8 @@ def anneal(
     Raises
     ------
     DataError, OptionError, BuildError
-        If data, options or compiler are at fault, before any path starts.
+        If data, options or compiler are at fault, before any path starts; or the store holds
+        another run, is written by another process or cannot be.
 
     Warns
     -----
@@ -180,17 +180,38 @@ def anneal(
         of zero variance or outside bounds, a forcing that jumps where steps do not see it, a
         ladder that ends beyond the digits of doubles; also options of a window that cannot grow.
         At the end, steps that are too long for a decay of the model which the scheme does not damp.
+    StoreWarning
+        The store could not be written while the run went on, which it does in memory; or a run is
+        gone on with by other versions of what computes it.
     """
     given = {n: v for n, v in locals().items() if n not in HANDED}
     from symda.api.network import NetworkAction
 
     if isinstance(action, NetworkAction):
         return _of_network(action, data, given)
-    return _annealed(action, data, given)
+    folder = None if store is None else RunStore(store)
+    try:
+        run = _annealed(action, data, given, folder)
+        if folder is not None and not folder.complete:
+            folder.finish(run.dataset, int(run.dataset.attrs.get("grid", 0)))
+        return run
+    finally:
+        if folder is not None:
+            folder.close()
 
 
-def _annealed(action: Action, data: Data, given: Mapping[str, Any], spent: float = 0.0) -> Run:
-    """Anneal with the other arguments of `anneal`, so many seconds of the limit being over."""
+def _annealed(
+    action: Action,
+    data: Data,
+    given: Mapping[str, Any],
+    folder: RunStore | None = None,
+    grid: int = 0,
+    spent: float = 0.0,
+) -> Run:
+    """Anneal with the other arguments of `anneal`, so many seconds of the limit being over.
+
+    In the run's folder, if it has one, on the grid of this number: 0, or one with finer steps.
+    """
     from symda.api.action import Action
 
     start, fixed, time_limit = given["start"], given["fixed"], given["time_limit"]
@@ -215,6 +236,11 @@ def _annealed(action: Action, data: Data, given: Mapping[str, Any], spent: float
         check_equations(start.dataset, action.specification, "anneal: start", fix, measured=False)
     if start is not None:
         settings = replace(settings, start=as_start(start, problem))
+    if folder is not None and grid == 0:
+        told = _told_of(action, given["midpoint_data"])
+        folder.open(identity(problem, settings, told), action.model.name, COMMAND.get())
+        if folder.complete:
+            return _stored(folder, action, data, given)
     capability = settings.chosen.capability
     parts = capability.needs | capability.wants
     if capability.continuous:
@@ -248,7 +274,9 @@ def _annealed(action: Action, data: Data, given: Mapping[str, Any], spent: float
     def off(dataset: xr.Dataset) -> bool:
         return coarse(dataset, action, kernels.at(problem), data)
 
-    began = time.monotonic()
+    ledger = None if folder is None else folder.stage(grid, kernels.emitted.digest)
+    # earlier sessions count
+    began = time.monotonic() - (0.0 if ledger is None else ledger.now())
     dataset = driver.anneal(
         kernels.payload(problem, parts),
         problem,
@@ -257,6 +285,7 @@ def _annealed(action: Action, data: Data, given: Mapping[str, Any], spent: float
         flow=flow,
         coarse=off if divides else None,
         spent=spent,
+        ledger=ledger,
         attrs={
             "model": action.model.name,
             "scheme": action.scheme.name,
@@ -267,6 +296,7 @@ def _annealed(action: Action, data: Data, given: Mapping[str, Any], spent: float
             **digests(action.specification),
             "given_digests": given_digests(action.specification, problem),
             "binding": _binding(data, steps, max_step, midpoint_data, fixed),
+            **({} if folder is None else {"grid": grid}),
         },
     )
     try:
@@ -277,11 +307,40 @@ def _annealed(action: Action, data: Data, given: Mapping[str, Any], spent: float
         run.dataset.attrs["interrupted"] = 1
     if isinstance(settings.method, Auto) and divides:
         others = {**given, "strategy": settings.method}
-        divided = _divided(run, action, data, others, problem.limits, began)
-        if divided is not run:
-            return divided
+
+        def again(start: Run, steps: int, grid: int, spent: float) -> Run:
+            finer = others | {"start": start, "steps": steps}
+            return _annealed(action, data, finer, folder, grid, spent)
+
+        limit = LIMIT if given["time_limit"] is None else float(given["time_limit"])
+        finer = divided(run, again, problem.limits, began, limit)
+        if finer is not run:
+            return finer
     preflight.warn_of_stiffness(run.dataset, stacklevel=3)
     return run
+
+
+def _told_of(action: Action, midpoint_data: bool) -> dict[str, object]:
+    """Return what tells an action from another, as a store compares it."""
+    names = {"model_digest": "the equations", "measurement_digest": "the measured quantities"}
+    known = {names.get(n, n): f"sha:{mark}" for n, mark in digests(action.specification).items()}
+    options = ("model_error", "averaging", "matrix_free")
+    return {
+        "model": action.model.name,
+        "scheme": action.scheme.name,
+        "midpoint_data": midpoint_data,
+        **{name: getattr(action, name) for name in options},
+        **known,
+    }
+
+
+def _stored(folder: RunStore, action: Action, data: Data, given: Mapping[str, Any]) -> Run:
+    """Return the run that is in a folder, which is over."""
+    dataset = folder.dataset()
+    grid = {name: given[name] for name in ("steps", "max_step", "midpoint_data", "fixed")}
+    grid["steps"] = dataset.attrs.get("divided", grid["steps"])
+    problem = action.bind(data, **grid)
+    return Run(dataset, action.of(problem), problem)
 
 
 def _of_network(action: NetworkAction, data: Any, given: Mapping[str, Any]) -> Any:
@@ -303,105 +362,6 @@ def _of_network(action: NetworkAction, data: Any, given: Mapping[str, Any]) -> A
                 "action.anneal(pairs, ...) also threads and baseline."
             )
     return action.anneal(data, **said)
-
-
-def _divided(
-    run: Run,
-    action: Action,
-    data: Data,
-    given: Mapping[str, Any],
-    limits: FloatArray,
-    began: float,
-) -> Run:
-    """Make a run again with finer steps, and again, while that may be why it is not consistent."""
-    others = dict(given)
-    limit = LIMIT if given["time_limit"] is None else float(given["time_limit"])
-    for steps in STEPS:
-        spent = time.monotonic() - began
-        if run.interrupted or spent >= limit or not _coarse(run):
-            break
-        try:
-            others |= {"start": _lowest(run, limits), "steps": steps}
-            again = _annealed(action, data, others, spent)
-        except KeyboardInterrupt:
-            run.dataset.attrs["interrupted"] = 1
-            break
-        except SymdaError as error:
-            # the run is there, whatever is wrong with finer steps
-            told = json.loads(run.dataset.attrs["told"])
-            told.append(f"steps could not be divided by {STEPS[0]}: {error}")
-            run.dataset.attrs["told"] = json.dumps(told)
-            break
-        better = _better(run, again)
-        if better is run:
-            break
-        run = better
-        run.dataset.attrs["divided"] = steps
-    return run
-
-
-def _lowest(run: Run, limits: FloatArray) -> Run:
-    """Return the run of its lowest paths alone, as many as a round has, the lowest first.
-
-    Within the limits (D + P, 2): a solution of the equations may leave those of its states.
-    """
-    d = run.dataset
-    able = np.flatnonzero(d["last_beta"].values >= 0)
-    ends = d["action"].values[able, d["last_beta"].values[able]]
-    order = np.lexsort((ends, -d["last_beta"].values[able]))
-    d = d.isel(path=able[order[:ROUND]])
-    within = np.clip(d["states"].values, *limits[: d.sizes["state"]].T)
-    return Run(d.assign(states=d["states"].copy(data=within)), run.action)
-
-
-def _coarse(run: Run) -> bool:
-    """Return whether a run is to be made again with finer steps.
-
-    Where the answer is not consistent with the data, and the scheme's error may be why: it moves
-    the estimate, or levels are other ones as solutions of the equations.
-    """
-    d = run.dataset
-    if not path_counts(d).reached or run.verdict().consistent:
-        return False
-    if chosen_solution(d) is not None and not _fails(run, "chi-squared"):
-        # no grid has a part in it; but noise that is estimated makes up for a wrong answer
-        return bool(d.attrs.get("coarse")) and not d.attrs["gaussian"]
-    if d.attrs.get("coarse") or _fails(run, "scheme"):
-        return True
-    return "solution_action" in d and not _settled(d)
-
-
-def _fails(run: Run, about: str) -> bool:
-    return any(one.about == about and one.holds is False for one in run.verdict().findings)
-
-
-def _settled(dataset: xr.Dataset) -> bool:
-    """Whether the levels that were finished are about the same as solutions of the equations."""
-    scale = float(dataset.attrs["measurement_scale"])
-    moved = dataset["solution_action"].values - dataset["solution_climbed"].values
-    known = moved[np.isfinite(moved)]
-    return bool(known.size and (np.abs(known) <= HIT * scale).all())
-
-
-def _better(run: Run, again: Run) -> Run:
-    """Return the run with finer steps, with what was done before; the first if that is lower."""
-    first, then = (json.loads(one.dataset.attrs.get("told", "[]")) for one in (run, again))
-    reason = (
-        f"steps were divided by {STEPS[0]} and all was done again, since the scheme's error may be "
-        "why the answer is not consistent with the data"
-    )
-    whole = path_counts(again.dataset).finished and not again.interrupted
-    # a path that is no solution is a little lower than one that is, and proves less
-    slack = 0.0 if chosen_solution(again.dataset) is not None else NO_LOWER
-    lower = chosen_solution(run.dataset) is not None and (
-        whole
-        and run.best.action < again.best.action + slack * run.dataset.attrs["measurement_scale"]
-        and not again.verdict().consistent
-    )
-    better = again if whole and not lower else run
-    better.dataset.attrs["interrupted"] = int(again.interrupted)
-    better.dataset.attrs["told"] = json.dumps([*first, reason, *then])
-    return better
 
 
 def _refuse_finish(action: Action, problem: Problem, *, uneven: bool) -> None:

@@ -367,7 +367,7 @@ def _of_run(
         if not states.any():
             beta = int(np.flatnonzero(reached)[-1])
         best = int(np.nanargmin(d["action"].values[:, beta]))
-        path = d["states_by_beta"].values[best, beta]
+        path = d["states_by_beta"][best, beta].values
         values = d["parameters"].values[best, beta]
     else:
         found = run.best

@@ -42,7 +42,7 @@ def name_kinks(dataset: xr.Dataset, action: Action, problem: Problem) -> xr.Data
     messages = [str(text) for text in dataset["message"].values]
     for k in stopped:
         theta = dataset["parameters"].values[k, last[k]]
-        X = dataset["states"].values[k]
+        X = dataset["states"][k].values
         for segment, (one, x, own) in zip(problem.segments, problem.apart(X, theta), strict=True):
             share, crossed = _near(found, action, one, x, own)
             m, i = np.unravel_index(int(np.argmin(share)), share.shape)

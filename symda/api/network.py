@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from symda.analyse.network_levels import SAME
 from symda.analyse.networks import determined, predict
+from symda.anneal.file import load_any
 from symda.anneal.ladder import Ladder
 from symda.anneal.networks import (
     FIRST,
@@ -27,7 +28,6 @@ from symda.anneal.networks import (
     start_weights,
 )
 from symda.anneal.provenance import provenance
-from symda.anneal.store import load_any
 from symda.api.network_dataset import constant_level, lowest_level, network_dataset, train_all
 from symda.api.network_run import NetworkRun
 from symda.api.network_warnings import warn_of

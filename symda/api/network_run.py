@@ -26,7 +26,7 @@ from symda.analyse.networks import (
     weight_posterior,
 )
 from symda.analyse.verdict import Verdict
-from symda.anneal.store import save
+from symda.anneal.file import save
 from symda.api.network_export import NumpyNetwork, layers_of, to_numpy, to_onnx, to_torch
 from symda.declare.network import Network
 from symda.errors import DataError, OptionError

@@ -285,14 +285,40 @@ class Run(Questions):
         DataError
             If there is no such folder, or the file cannot be written.
         """
-        from symda.anneal.store import save
+        from symda.anneal.file import save
 
         return save(self.dataset, path)
+
+    def export(self, path: str | Path) -> tuple[Path, ...]:
+        """Write the run for other programs.
+
+        Parameters
+        ----------
+        path : str or Path
+            ``NAME.nc``: as `save` does. ``NAME.csv``: states of the lowest path and data by time,
+            and beside it ``NAME-paths.csv``, a row for each path with its level, parameters and
+            status.
+
+        Returns
+        -------
+        tuple of Path
+            The files.
+
+        Raises
+        ------
+        OptionError
+            If the suffix is another.
+        DataError
+            If a file cannot be written.
+        """
+        from symda.api.exporting import export
+
+        return export(self.dataset, best_path(self.dataset), path)
 
     @classmethod
     def load(cls, path: str | Path) -> Run:
         """Read a saved run; see `load`."""
-        from symda.anneal.store import load
+        from symda.anneal.file import load
 
         return cls(load(path))
 
@@ -311,10 +337,11 @@ def _states_of(truth: Known | None) -> xr.DataArray | Mapping[str, xr.DataArray]
 
 
 def load(path: str | Path) -> Run:
-    """Read a run written by `Run.save`.
+    """Read a run written by `Run.save`, or open the folder of one that is kept by ``store=``.
 
     The file may come from anybody: it is checked before any of its data is read, and nothing
-    of it is ever run.
+    of it is ever run. Of a folder, arrays are read when they are asked for; one that is not whole
+    yet, or was killed, has the paths so far and counts as interrupted.
 
     Raises
     ------

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from symda.cli import stores, twins
 from symda.cli.run_options import ladder_of, run_options
 from symda.typeset.display import Readable
 
@@ -43,6 +44,8 @@ cache_app = typer.Typer(
     help="Show what has been compiled, or clear it away.", invoke_without_command=True
 )
 app.add_typer(cache_app, name="cache")
+for command in (stores.resume, stores.runs, stores.export, twins.twin):
+    app.command()(command)
 
 
 def _version(wanted: bool) -> None:
@@ -261,6 +264,15 @@ def anneal(
     output: Annotated[
         Path | None, typer.Option(help="NetCDF file to save the run in.", show_default=False)
     ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Keep the run in this folder as it goes; the same command again, or `symda "
+            "resume FOLDER`, goes on where it was killed.",
+            show_default=False,
+        ),
+    ] = None,
     figures: Annotated[
         Path | None, typer.Option(help="Folder for figures and a report.", show_default=False)
     ] = None,
@@ -269,6 +281,7 @@ def anneal(
     """Find the paths and parameters of least action for your data."""
     from symda import api
     from symda.anneal import Settings
+    from symda.anneal.storage import COMMAND
     from symda.cli import files, parse
     from symda.cli import output as written
     from symda.cli.console import note, say, show_levels
@@ -305,7 +318,8 @@ def anneal(
         if folder is not None:
             written.make_folder(folder)
     note(str(action.check(problem)))
-    run = api.anneal(action, observations, **grid, **chosen)
+    COMMAND.set(list(context.obj or []))
+    run = api.anneal(action, observations, **grid, **chosen, store=store)
     # the words themselves, so that a report can show them
     command = shlex.join(["symda", *(context.obj or [])])
     # file names need not be text, and what is saved has to be
@@ -316,10 +330,12 @@ def anneal(
     finished = bool((run.dataset["last_beta"].values >= 0).any())
     if finished:
         show_levels(run)
-    if output is None:
-        note("the run was not saved; --output run.nc keeps it")
-    else:
+    if output is not None:
         say(f"saved in {output}")
+    elif store is not None:
+        say(f"kept in {store}")
+    else:
+        note("the run was not saved; --output run.nc or --store FOLDER keeps it")
     if figures is not None:
         say(f"report in {written.write_report(run, figures)[-1]}")
     if run.interrupted:
@@ -380,7 +396,7 @@ def report(
         Path,
         typer.Argument(
             metavar="RUN|MODEL.py",
-            help="File saved by --output or Run.save, or a model's Python file.",
+            help="File saved by --output or Run.save, folder of --store, or a model's Python file.",
             show_default=False,
         ),
     ],

@@ -175,9 +175,9 @@ def _check_truth(dataset: xr.Dataset, truth: Truth | None) -> None:
 def _draw_panel(ax: Axes, shown_panel: _Panel, index: int) -> None:
     channels, dataset = shown_panel.channels, shown_panel.dataset
     if shown_panel.state is None:
-        line = dataset["fit"].values[index, :, channels[0]]
+        line = dataset["fit"][index].values[:, channels[0]]
     else:
-        line = dataset["states"].values[index, :, shown_panel.state]
+        line = dataset["states"][index].values[:, shown_panel.state]
     time = dataset["time"].values
     observed = dataset["observed"].values[:, channels]
     measured = bool(np.isfinite(observed).any())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from symda.anneal.checksum import checksum
 from symda.anneal.contents import missing, wrong
+from symda.anneal.storage import dataset_of, is_store
 from symda.errors import DataError
 
 if TYPE_CHECKING:
@@ -79,14 +80,14 @@ def load_any(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def load(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Read the dataset of a saved run, all of it, into memory.
+    """Read the dataset of a saved run into memory, or open that of a store.
 
     Raises
     ------
     DataError
         As `load_any`; or if it does not hold a run.
     """
-    dataset = load_any(path)
+    dataset = dataset_of(path, "load") if is_store(_file("load", path)) else load_any(path)
     where = f"load: {str(_file('load', path))!r}"
     if "network" in dataset.attrs:
         raise DataError(

@@ -1,0 +1,104 @@
+"""What a worker in another process does: it gets a run's job once, and refuses other versions."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from symda.anneal.provenance import versions
+from symda.errors import OptionError
+
+if TYPE_CHECKING:
+    from symda.anneal.strategies import Strategy
+    from symda.anneal.task import Job, PathResult
+
+#: Jobs that a worker keeps.
+KEPT = 2
+#: What numbers come from: another one of these on a worker ends a run.
+ALIKE = ("symda", "numpy", "casadi")
+
+_jobs: OrderedDict[str, Job] = OrderedDict()
+_lock = threading.Lock()
+
+
+class JobMissing(NamedTuple):
+    """What a worker answers that was sent paths of a job which it does not have."""
+
+    token: str
+
+
+class OtherVersionError(OptionError):
+    """A worker computes with other versions than the process that collects."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A job on its way to a worker: its token, and itself where the worker may not have it.
+
+    Parameters
+    ----------
+    token
+        Tells jobs apart.
+    versions
+        Of the packages in `ALIKE`, where the job was made.
+    packed
+        The job; None for a worker that should have it.
+    """
+
+    token: str
+    versions: tuple[str, ...]
+    packed: bytes | None
+
+
+def parcels(job: Job) -> tuple[Parcel, Parcel]:
+    """Return the parcel with the job, and that without."""
+    # as loky does, since choices of the user's own may be defined in the script that runs
+    import cloudpickle
+
+    known = _alike()
+    packed: bytes = cloudpickle.dumps(job)
+    return Parcel(job.token, known, packed), Parcel(job.token, known, None)
+
+
+def run(
+    parcel: Parcel, strategy: Strategy, paths: Sequence[int], deadline: float | None
+) -> list[PathResult] | JobMissing:
+    """Run some paths of a job, which is unpacked once in each worker.
+
+    Raises
+    ------
+    OtherVersionError
+        If the worker computes with other versions.
+    """
+    here = _alike()
+    if here != parcel.versions:
+        pairs = zip(ALIKE, here, parcel.versions, strict=True)
+        other = [f"{name} {mine} (here {yours})" for name, mine, yours in pairs if mine != yours]
+        raise OtherVersionError(
+            f"anneal: a worker of the executor has {', '.join(other)}. Numbers would depend on who "
+            "computes them: install the same versions for all workers."
+        )
+    job = _job(parcel)
+    return JobMissing(parcel.token) if job is None else strategy.run(job, paths, deadline, None)
+
+
+def _job(parcel: Parcel) -> Job | None:
+    import cloudpickle
+
+    with _lock:
+        if parcel.token not in _jobs:
+            if parcel.packed is None:
+                return None
+            _jobs[parcel.token] = cloudpickle.loads(parcel.packed)
+            while len(_jobs) > KEPT:
+                _jobs.popitem(last=False)
+        _jobs.move_to_end(parcel.token)
+        return _jobs[parcel.token]
+
+
+def _alike() -> tuple[str, ...]:
+    known = versions()
+    return tuple(known[name] for name in ALIKE)

@@ -1,0 +1,345 @@
+"""A folder that keeps a run as it goes: who writes it, whose it is, how far it is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import warnings
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symda.anneal.provenance import versions
+from symda.anneal.storage.identity import differences
+from symda.anneal.storage.journal import written_paths
+from symda.anneal.storage.ledger import Stage, StoreWarning
+from symda.anneal.storage.rows import Rows, opened
+from symda.errors import DataError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: The words of the command that makes a run, for who goes on with it from a shell.
+COMMAND: ContextVar[list[str] | None] = ContextVar("command", default=None)
+#: The file that makes a folder a store, and that of whoever writes it.
+RECORD, LOCK = "run.json", "writer.lock"
+FORMAT = 1
+#: Differences that a message lists; the others are counted.
+LISTED = 8
+#: A full disk is told of before the run if it has less room than this many bytes.
+ROOM = 10_000_000
+
+
+class RunStore:
+    """A folder of one run.
+
+    Parameters
+    ----------
+    path : str or path
+        The folder; made with its parents by `open`.
+
+    Raises
+    ------
+    DataError
+        If that is no path, or there is something else.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        if not isinstance(path, str | os.PathLike) or not str(path):
+            raise DataError(
+                f"anneal: store must be the name of a folder, such as 'runs/first', got {path!r}."
+            )
+        self.path = Path(path)
+        self._lock: Any = None
+        self._record: dict[str, Any] = {}
+        self._stages: dict[int, tuple[Stage, Rows]] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run that is there is over."""
+        return bool(self._record.get("state") == "complete")
+
+    def open(self, identity: Mapping[str, Any], model: str, command: list[str] | None) -> None:
+        """Become the writer of the folder; what is there has to be a run of the same identity.
+
+        Raises
+        ------
+        DataError
+            If another process writes it, it holds something else or the run of another problem,
+            or it cannot be written.
+        """
+        where = f"anneal: the store {str(self.path)!r}"
+        # what is compared has been in a file
+        identity = json.loads(json.dumps(identity))
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if _read(self.path) is None:
+                self._refuse_others(where)
+            self._become_writer(where)
+            there = _read(self.path)
+            if there is None:
+                self._record = {"format": FORMAT, "identity": identity, "versions": versions()}
+                self._record |= {"model": model, "begun": _now()}
+            else:
+                self._record = there
+                self._check(identity, where)
+            if not self.complete:
+                if shutil.disk_usage(self.path).free < ROOM:
+                    raise OSError(None, "there is no room left on the device")
+                self._say(state="running", host=socket.gethostname(), process=os.getpid())
+                if command is not None:
+                    self._say(command=command, folder=os.getcwd())
+        except OSError as error:
+            self.close()
+            raise DataError(
+                f"{where} cannot be written: {error.strerror or error}. Make room, or give a "
+                "folder that can."
+            ) from error
+        except DataError:
+            self.close()
+            raise
+
+    def stage(self, number: int, source: str) -> Stage:
+        """Return the memory of the run on its grid of this number, the first one's being 0.
+
+        Raises
+        ------
+        DataError
+            If what is there was found by other emitted code.
+        """
+        before = self._record.setdefault("sources", {}).setdefault(str(number), source)
+        if before != source:
+            raise DataError(
+                f"anneal: the store {str(self.path)!r} was begun with other code for the same "
+                f"equations, of symda {self._record['versions']['symda']}. Go on with that "
+                "version, or take another folder."
+            )
+        self._say()
+        folder = self.path / str(number)
+        folder.mkdir(exist_ok=True)
+        rows = Rows(folder / "run.zarr")
+        stage = Stage(folder / "journal", rows)
+        self._stages[number] = stage, rows
+        return stage
+
+    def finish(self, dataset: xr.Dataset, number: int) -> None:
+        """Write what was found out at the end, and that the run is over unless it was interrupted.
+
+        The dataset is that of the grid of this number.
+        """
+        over = not dataset.attrs["interrupted"]
+        try:
+            self._stages[number][1].describe(dataset)
+            self._say(state="complete" if over else "interrupted", chosen=number, ended=_now())
+        except OSError as error:
+            warnings.warn(
+                f"anneal: the store {str(self.path)!r} cannot be written: "
+                f"{error.strerror or error}. The paths it has are kept and the same call goes on "
+                "from them; what is returned is whole: save it elsewhere.",
+                StoreWarning,
+                stacklevel=3,
+            )
+            return
+        if over:
+            # paths are in the dataset now
+            for other in self.path.glob("*/journal"):
+                with contextlib.suppress(OSError):
+                    other.unlink()
+
+    def dataset(self) -> xr.Dataset:
+        """Return the dataset of the run that is there."""
+        return dataset_of(self.path, "anneal")
+
+    def close(self) -> None:
+        """Let others write the folder."""
+        for stage, _ in self._stages.values():
+            stage.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _become_writer(self, where: str) -> None:
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            told = _read(self.path) or {}
+            raise DataError(
+                f"{where} is being written by process {told.get('process', '?')} on "
+                f"{told.get('host', '?')}. Wait for its end, or take another folder."
+            ) from None
+        self._lock = lock
+
+    def _refuse_others(self, where: str) -> None:
+        others = sorted(one.name for one in self.path.iterdir() if not _own(one.name))
+        if others:
+            raise DataError(
+                f"{where} is a folder of other things ({', '.join(others[:LISTED])}) and no store. "
+                "Give a folder that is empty or not there yet."
+            )
+
+    def _check(self, identity: Mapping[str, Any], where: str) -> None:
+        """Refuse another run than the one that is there."""
+        found = differences(self._record["identity"], identity)
+        if found:
+            more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+            raise DataError(
+                f"{where} holds another run. Different are: {', '.join(found[:LISTED])}{more}. "
+                "Make the same call as before, or take another folder."
+            )
+        here, there = versions(), self._record["versions"]
+        other = [f"{n} {v} (now {here.get(n)})" for n, v in there.items() if here.get(n) != v]
+        if other and not self.complete:
+            warnings.warn(
+                f"{where} was begun with {', '.join(other)}: paths that are still to come may "
+                "differ from what they would have been by rounding.",
+                StoreWarning,
+                stacklevel=5,
+            )
+
+    def _say(self, **more: object) -> None:
+        """Write the record, with some entries added; it appears whole or not at all."""
+        self._record |= more
+        target = self.path / RECORD
+        draft = target.with_name(f".{RECORD}.{os.getpid()}.part")
+        try:
+            with draft.open("w", encoding="utf-8") as file:
+                json.dump(self._record, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, target)
+        finally:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What `symda runs` tells of a folder."""
+
+    path: Path
+    model: str
+    state: str  #: running, killed, interrupted or complete.
+    paths: int  #: Those that ended.
+    lowest: float  #: The lowest level they ended at; nan where none did.
+    begun: str
+
+
+def is_store(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is a store."""
+    return (Path(path) / RECORD).is_file()
+
+
+def record_of(path: str | os.PathLike[str], call: str) -> dict[str, Any]:
+    """Return what a store says of itself.
+
+    Raises
+    ------
+    DataError
+        If that cannot be read.
+    """
+    found = _read(Path(path))
+    if found is None:
+        raise DataError(f"{call}: {str(path)!r} is no store: there is no {RECORD} in it.")
+    return found
+
+
+def stored_run(path: Path) -> StoredRun:
+    """Look at a store without waiting for its writer."""
+    record = record_of(path, "runs")
+    state = str(record.get("state", "running"))
+    if state == "running" and not _held(path):
+        state = "killed"
+    levels: list[float] = []
+    if state == "complete":
+        found = dataset_of(path, "runs")["action"].values[:, -1]
+        levels = found.tolist()
+    else:
+        journals = sorted(path.glob("*/journal"), key=lambda one: int(one.parent.name))
+        levels = [level for one in journals[-1:] for level in written_paths(one)]
+    lowest = min((level for level in levels if level == level), default=float("nan"))
+    begun = str(record.get("begun", ""))
+    return StoredRun(path, str(record.get("model", "")), state, len(levels), lowest, begun)
+
+
+def dataset_of(path: str | os.PathLike[str], call: str) -> xr.Dataset:
+    """Open the dataset of a store, whole or as far as it is; its arrays are read when asked for.
+
+    Raises
+    ------
+    DataError
+        If there is none yet, or it cannot be read.
+    """
+    record = record_of(path, call)
+    numbers = [int(one.parent.name) for one in Path(path).glob("*/run.zarr")]
+    number = record.get("chosen", max(numbers, default=-1))
+    folder = Path(path) / str(number) / "run.zarr"
+    if not (folder / "zarr.json").is_file():
+        raise DataError(
+            f"{call}: the store {str(path)!r} has no path that can be read yet. They are written "
+            "for readers some twenty seconds after they end; make the call again that began it to "
+            "go on."
+        )
+    try:
+        found = opened(folder)
+    # for damaged files the libraries raise exceptions of many kinds, and document none of them
+    except Exception as error:
+        raise DataError(
+            f"{call}: the store {str(path)!r} cannot be read: {type(error).__name__}: {error}."
+        ) from error
+    if record.get("state") != "complete":
+        found.attrs["interrupted"] = 1
+    return found
+
+
+def _own(name: str) -> bool:
+    """Whether a file is of a store that nothing was written of yet."""
+    return name == LOCK or (name.startswith(f".{RECORD}.") and name.endswith(".part"))
+
+
+def _held(path: Path) -> bool:
+    """Whether somebody writes a store."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return the record of a folder; None if there is none."""
+    file = path / RECORD
+    if not file.is_file():
+        return None
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not isinstance(found["identity"], dict):
+            raise TypeError("it is no record of a run")
+        if found["format"] != FORMAT:
+            raise ValueError(
+                f"it has the format {found['format']!r}, and this symda reads {FORMAT}"
+            )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"the store {str(path)!r} cannot be read: {RECORD}: {error}. Take the symda that wrote "
+            "it, or another folder."
+        ) from error
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,199 @@
+"""A journal: what each task of a run found, written whole as it ends, so that it can go on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symda.anneal.task import PathResult
+from symda.solve import Solution
+from symda.status import Status
+
+#: Before each entry: a mark, the checksum of what follows, the lengths of its words and numbers.
+HEAD = struct.Struct("<4sIQQ")
+MARK = b"sdj1"
+#: Arrays that stay on disk and are read when they are asked for.
+LARGE = frozenset({"states", "momenta", "fit", "states_by_beta"})
+#: More words than an entry has in any case: a length beyond it is damage.
+MOST = 1 << 31
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What was written at one time: a kind, words, and the paths that ended."""
+
+    kind: str
+    words: Mapping[str, Any]
+    results: tuple[PathResult, ...] = ()
+
+
+class Stored(PathResult):
+    """A path's record whose large arrays are in a journal, read each time they are asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Read an array; called for what is not in memory only."""
+        at = self.__dict__.get("_at", {}).get(name)
+        if at is None:
+            raise AttributeError(name)
+        offset, kind, shape = at
+        count = int(np.prod(shape, dtype=np.int64))
+        found = np.fromfile(self.__dict__["_file"], np.dtype(kind), count, offset=offset)
+        return found.reshape(shape)
+
+
+class Journal:
+    """A file that grows by whole entries.
+
+    An entry is on the disk when `add` returns. One that was cut off by the end of a process has
+    another checksum or length: it and what follows are cut away when the file is opened.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made if it is not there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("a+b")
+        self.entries: list[Entry] = []
+        self._end = 0
+        for entry, end in _read(path):
+            self.entries.append(entry)
+            self._end = end
+        self._file.truncate(self._end)
+
+    def add(
+        self, kind: str, words: Mapping[str, Any], results: Sequence[PathResult] = ()
+    ) -> tuple[PathResult, ...]:
+        """Write an entry; return the results as records whose large arrays are on the disk.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the file is as it was before.
+        """
+        parts: list[bytes] = []
+        told, at = [], 0
+        for result in results:
+            one, arrays = _taken_apart(result)
+            places = {}
+            for name, array in arrays.items():
+                places[name] = (at, array.dtype.str, list(array.shape))
+                parts.append(array.tobytes())
+                at += array.nbytes
+            told.append({"values": one, "arrays": places})
+        text = json.dumps({"kind": kind, "words": dict(words), "results": told}).encode()
+        body = b"".join([text, *parts])
+        try:
+            self._file.write(HEAD.pack(MARK, zlib.crc32(body), len(text), at))
+            self._file.write(body)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._end)
+            # what the buffer still holds must not follow later
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = self._path.open("a+b")
+            raise
+        data = self._end + HEAD.size + len(text)
+        self._end = data + at
+        return tuple(_result(self._path, one, data) for one in told)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _read(path: Path) -> Iterator[tuple[Entry, int]]:
+    """Yield the whole entries of a journal, and where each ends."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        at = 0
+        while at + HEAD.size <= size:
+            mark, checksum, words, numbers = HEAD.unpack(file.read(HEAD.size))
+            data = at + HEAD.size + words
+            if mark != MARK or words > MOST or data + numbers > size:
+                return
+            text = file.read(words)
+            total = zlib.crc32(text)
+            left = numbers
+            while left:
+                piece = file.read(min(left, 1 << 20))
+                total, left = zlib.crc32(piece, total), left - len(piece)
+            if total != checksum:
+                return
+            found = json.loads(text)
+            results = tuple(_result(path, one, data) for one in found["results"])
+            at = data + numbers
+            yield Entry(found["kind"], found["words"], results), at
+
+
+def written_paths(path: Path) -> list[float]:
+    """Return the levels of the paths in a journal, without reading anything else of them."""
+    return [level for entry, _ in _read(path) for level in entry.words.get("levels", ())]
+
+
+def _taken_apart(result: PathResult) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """Return what JSON holds of a path's record, and its arrays, those of its solution too."""
+    plain, arrays = _of(result, "")
+    solution = plain.pop("solution")
+    if solution is not None:
+        own, more = _of(solution, "solution.")
+        plain["solution"] = own
+        arrays |= more
+    return plain, arrays
+
+
+def _of(record: object, prefix: str) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    plain: dict[str, Any] = {}
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    for one in fields(record):  # type: ignore[arg-type]
+        value = getattr(record, one.name)
+        if isinstance(value, np.ndarray):
+            arrays[prefix + one.name] = np.ascontiguousarray(value)
+        else:
+            # numbers of NumPy's are no JSON; Python writes floats so that they read back the same
+            plain[one.name] = value.item() if isinstance(value, np.generic) else value
+    return plain, arrays
+
+
+def _result(path: Path, told: Mapping[str, Any], data: int) -> PathResult:
+    """Return a path's record from what an entry says, its numbers beginning at `data`."""
+    here: dict[str, Any] = {}
+    on_disk: dict[str, tuple[int, str, tuple[int, ...]]] = {}
+    own: dict[str, Any] = {}
+    for name, (at, kind, shape) in told["arrays"].items():
+        place = data + at, kind, tuple(shape)
+        if name in LARGE:
+            on_disk[name] = place
+            continue
+        count = int(np.prod(shape, dtype=np.int64))
+        array = np.fromfile(path, np.dtype(kind), count, offset=place[0]).reshape(shape)
+        if name.startswith("solution."):
+            own[name.removeprefix("solution.")] = array
+        else:
+            here[name] = array
+    values = {"solution": None, **told["values"]}
+    if values["solution"] is not None:
+        status = Status(values["solution"]["status"])
+        values["solution"] = Solution(**{**values["solution"], **own, "status": status})
+    found: Stored = object.__new__(Stored)
+    found.__dict__.update({**values, **here, "_at": on_disk, "_file": path})
+    return found

@@ -1,0 +1,437 @@
+"""A run kept on the disk as it goes: killed, resumed, refused, read half-way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_shell import MODEL, symda  # noqa: F401
+from rings import ring, twin
+from store_kills import differing
+
+import symda as sd
+from symda.anneal.storage import StoreWarning, is_store, record_of, stored_run
+from symda.anneal.storage import ledger as ledger_module
+from symda.anneal.storage.journal import Journal
+from symda.anneal.task import PathResult
+from symda.errors import DataError
+from symda.solve import Solution
+from symda.status import Status
+
+SHORT = {"paths": 5, "ladder": sd.Ladder(alpha=16.0, rungs=4), "executor": "serial", "seed": 2}
+#: Paths one after the other, each a task.
+SLOW = {**SHORT, "ladder": sd.Ladder(alpha=16.0, rungs=2), "solver": "lbfgs"}
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def case():
+    action = ring()
+    _, data = twin(action, steps=12)
+    return action, data
+
+
+def result(rng, k, *, rungs=3, M=4, D=2, P=1, N=3, L=1, every=False, solved=False):
+    numbers = rng.normal(size=rungs) * 10.0 ** rng.integers(-300, 300, rungs)
+    path, theta = rng.normal(size=(M, D)), rng.normal(size=P)
+    solution = None
+    if solved:
+        solution = Solution(
+            path, theta, np.pi, 1e-300, Status.CONVERGED, "", np.nan, True, 3, 5, 0.1
+        )
+    return PathResult(
+        path=k,
+        action=numbers,
+        measurement_term=np.array([np.nan, np.inf, -0.0][:rungs]),
+        model_term=np.full(rungs, 5e-324),
+        seconds=np.zeros(rungs),
+        iterations=np.arange(rungs),
+        evaluations=np.arange(rungs),
+        status=np.ones(rungs, np.int8),
+        theta=rng.normal(size=(rungs, P)),
+        states=path,
+        momenta=rng.normal(size=(N, D)),
+        fit=rng.normal(size=(M, L)),
+        states_by_beta=rng.normal(size=(rungs, M, D)) if every else None,
+        decrement=float("nan"),
+        last_beta=rungs - 1,
+        message='rung 2: "odd" \u00fc\n',
+        interrupted=False,
+        solution=solution,
+    )
+
+
+def equal(one, other):
+    for name in PathResult.__dataclass_fields__:
+        a, b = getattr(one, name), getattr(other, name)
+        if isinstance(a, Solution):
+            assert a.status is b.status and a.action == b.action and a.crept is b.crept
+            np.testing.assert_array_equal(a.path, b.path)
+        elif isinstance(a, np.ndarray):
+            assert a.dtype == b.dtype and a.shape == b.shape
+            np.testing.assert_array_equal(a, b, err_msg=name)
+        else:
+            assert a == b or (a != a and b != b), name
+
+
+@pytest.mark.parametrize("P", [0, 2])
+def test_a_journal_returns_what_was_written(tmp_path, P):
+    rng = np.random.default_rng(0)
+    given = [
+        result(rng, k, P=P, every=k % 2 == 0, solved=k > 2, M=1 + k, D=1 + k % 3) for k in range(5)
+    ]
+    journal = Journal(tmp_path / "journal")
+    stored = [*journal.add("paths", {"now": 1.5}, given[:2]), *journal.add("paths", {}, given[2:])]
+    journal.close()
+    for one, other in zip(given, stored, strict=True):
+        equal(one, other)
+    again = Journal(tmp_path / "journal").entries
+    assert [entry.words for entry in again] == [{"now": 1.5}, {}]
+    for one, other in zip(given, (r for e in again for r in e.results), strict=True):
+        equal(one, other)
+
+
+def test_an_entry_that_was_cut_off_is_none(tmp_path):
+    rng, path = np.random.default_rng(1), tmp_path / "journal"
+    journal = Journal(path)
+    journal.add("paths", {}, [result(rng, 0)])
+    whole = path.stat().st_size
+    journal.add("paths", {}, [result(rng, 1)])
+    journal.close()
+    text = path.read_bytes()
+    for end in (*range(whole, whole + 60, 7), len(text) - 1):
+        path.write_bytes(text[:end])
+        opened = Journal(path)
+        assert [len(entry.results) for entry in opened.entries] == [1]
+        # and what follows is written behind what is whole
+        opened.add("paths", {}, [result(rng, 2)])
+        opened.close()
+        found = [r.path for entry in Journal(path).entries for r in entry.results]
+        assert found == [0, 2]
+
+
+def test_a_damaged_entry_ends_what_is_believed(tmp_path):
+    rng, path = np.random.default_rng(1), tmp_path / "journal"
+    journal = Journal(path)
+    for k in range(3):
+        journal.add("paths", {}, [result(rng, k)])
+    journal.close()
+    text = bytearray(path.read_bytes())
+    text[len(text) // 2] ^= 1
+    path.write_bytes(text)
+    assert [r.path for entry in Journal(path).entries for r in entry.results] == [0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"paths": 3, "ladder": sd.Ladder(alpha=16.0, rungs=4), "keep": "all"},
+        {"paths": 70, "ladder": sd.Ladder(alpha=1e4, rungs=2), "start": "constant"},
+        {"strategy": "population", "paths": 4, "attempts": 2},
+        {},
+    ],
+)
+def test_with_a_store_a_run_is_the_same(case, tmp_path, call):
+    action, data = case
+    plain = sd.anneal(action, data, seed=1, **call)
+    stored = sd.anneal(action, data, seed=1, **call, store=tmp_path / "runs" / "one")
+    again = sd.anneal(action, data, seed=1, **call, store=tmp_path / "runs" / "one")
+    for run in (stored, again, sd.load(tmp_path / "runs" / "one")):
+        assert differing(run.dataset, plain.dataset) == []
+        left = {"provenance", "told", "grid"}
+        for name in set(plain.dataset.attrs) - left:
+            assert run.dataset.attrs[name] == plain.dataset.attrs[name], name
+        assert run.best.states.dtype == float
+    assert str(again.verdict()) == str(plain.verdict())
+    # what is over needs no journal; the run can be judged and sampled as any other
+    assert not list((tmp_path / "runs" / "one").glob("*/journal"))
+    assert again.posterior().mean.shape == plain.posterior().mean.shape
+
+
+def test_scales_and_experiments_come_back_to_the_last_bit(uncompiled, tmp_path):
+    x = sd.state("x", bounds=(1e-9, 1e3), scale="log")
+    k = sd.parameter("k", bounds=(1e-3, 1e3), scale="log")
+    action = sd.Action(sd.Model({x: -k * x}, name="decay"), [x])
+    t = np.linspace(0.0, 1.0, 6)
+    data = {
+        name: sd.Observations(t, a * np.exp(-t) * (1.0 + 0.01 * np.sin(9.0 * t)), variance=1e-4)
+        for name, a in (("first", 1.0), ("other", 3.0))
+    }
+    plain = sd.anneal(action, data, **SHORT)
+    stored = sd.anneal(action, data, **SHORT, store=tmp_path / "s")
+    assert differing(stored.dataset, plain.dataset) == []
+    assert differing(sd.load(tmp_path / "s").dataset, plain.dataset) == []
+
+
+def kills(call: str, count: int, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, HERE / "store_kills.py", call, str(count), folder],
+        capture_output=True,
+        text=True,
+        timeout=1200,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.parametrize("call", ["ladder", "auto"])
+def test_killed_at_any_moment_a_run_ends_with_the_same_numbers(tmp_path, call):
+    assert "5 kills" in kills(call, 5, tmp_path)
+
+
+@pytest.mark.smoke
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.parametrize("call", ["ladder", "auto", "population", "shooting", "ipopt"])
+def test_a_hundred_kills(tmp_path, call):
+    assert "20 kills" in kills(call, 20, tmp_path)
+
+
+def test_after_ctrl_c_the_same_call_goes_on(case, tmp_path):
+    action, data = case
+    started = []
+
+    class Start:
+        name = "mine"
+
+        def point(self, draw):
+            started.append(draw.number)
+            if stop and len(started) > 4:
+                raise KeyboardInterrupt
+            return sd.Nudged().point(draw)
+
+    # one after the other, so that the first are over when it comes
+    call = {**SLOW, "start": Start(), "store": tmp_path / "s"}
+    stop = True
+    first = sd.anneal(action, data, **call)
+    assert first.interrupted and record_of(tmp_path / "s", "test")["state"] == "interrupted"
+    done = int((first.dataset["last_beta"].values == 1).sum())
+    assert 0 < done < 5
+    stop, before = False, len(started)
+    whole = sd.anneal(action, data, **call)
+    # two to see whether starts differ, and those that were left
+    assert len(started) - before == 2 + 5 - done
+    plain = sd.anneal(action, data, **{**call, "store": None})
+    assert not whole.interrupted and differing(whole.dataset, plain.dataset) == []
+
+
+def test_what_has_ended_is_there_for_readers(case, tmp_path, monkeypatch):
+    action, data = case
+    monkeypatch.setattr(ledger_module, "OFTEN", 0.0)
+    seen = []
+    store = tmp_path / "s"
+
+    class Start:
+        name = "mine"
+
+        def point(self, draw):
+            if draw.number > 1 and (store / "0" / "run.zarr" / "zarr.json").exists():
+                half = sd.load(store)
+                seen.append((half.dataset.sizes["path"], half.interrupted, stored_run(store)))
+                assert np.isfinite(half.best.states.values).all()
+            return sd.Nudged().point(draw)
+
+    sd.anneal(action, data, **SLOW, start=Start(), store=store)
+    assert [n for n, *_ in seen] == [2, 3, 4] and all(stopped for _, stopped, _ in seen)
+    assert {one.state for *_, one in seen} == {"running"}
+    assert [one.paths for *_, one in seen] == [2, 3, 4]
+    over = stored_run(store)
+    assert over.state == "complete" and over.paths == 5 and over.model == "ring"
+    assert over.lowest == float(sd.load(store).levels.values[:, -1].min())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 9}, "seed (2 there, 9 here)"),
+        ({"paths": 6}, "paths (5 there, 6 here)"),
+        ({"ladder": sd.Ladder(alpha=8.0, rungs=4)}, "alpha (16.0 there, 8.0 here)"),
+        ({"solver": "lbfgs"}, "solver ('newton' there, 'lbfgs' here)"),
+        ({"fixed": {"nu": 8.0}}, "the values of fixed parameters"),
+        ({"start": "nudged"}, "start ('Uniform()' there, 'Nudged("),
+    ],
+)
+def test_another_call_is_refused_by_its_difference(case, tmp_path, change, named):
+    action, data = case
+    sd.anneal(action, data, **SHORT, store=tmp_path / "s")
+    with pytest.raises(DataError, match="holds another run") as told:
+        sd.anneal(action, data, **{**SHORT, **change}, store=tmp_path / "s")
+    assert named in str(told.value)
+
+
+def test_other_data_and_equations_are_refused_by_name(case, tmp_path):
+    action, data = case
+    sd.anneal(action, data, **SHORT, store=tmp_path / "s")
+    other = sd.Observations(data.times, data.values + 1e-12, variance=data.variance)
+    with pytest.raises(DataError, match="Different are: the data"):
+        sd.anneal(action, other, **SHORT, store=tmp_path / "s")
+    with pytest.raises(DataError, match="the measured quantities"):
+        one = sd.Observations(data.times, data.values[:, :1], variance=0.5)
+        sd.anneal(ring(measured=(0,)), one, **SHORT, store=tmp_path / "s")
+    with pytest.raises(DataError, match=r"scheme \('rk4' there, 'midpoint' here\)"):
+        sd.anneal(ring(scheme="midpoint"), data, **SHORT, store=tmp_path / "s")
+    # nothing of it was touched
+    sd.anneal(action, data, **SHORT, store=tmp_path / "s")
+
+
+def test_a_second_writer_is_refused(case, tmp_path):
+    action, data = case
+    refused = []
+
+    class Start:
+        name = "mine"
+
+        def point(self, draw):
+            # the lock is of a process, so that another one has to try
+            if draw.number == 3:
+                code = (
+                    "from symda.anneal.storage import RunStore\n"
+                    f"RunStore({str(tmp_path / 's')!r}).open({{}}, 'x', None)"
+                )
+                done = subprocess.run(
+                    [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+                )
+                refused.append(done.stderr)
+            return sd.Nudged().point(draw)
+
+    sd.anneal(action, data, **SLOW, start=Start(), store=tmp_path / "s")
+    assert f"is being written by process {os.getpid()}" in refused[0]
+
+
+def test_folders_that_are_no_store(case, tmp_path):
+    action, data = case
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("x")
+    with pytest.raises(DataError, match=r"other things \(thesis.tex\)"):
+        sd.anneal(action, data, **SHORT, store=tmp_path / "other")
+    assert sorted(p.name for p in (tmp_path / "other").iterdir()) == ["thesis.tex"]
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match="cannot be written"):
+        sd.anneal(action, data, **SHORT, store=tmp_path / "file")
+    with pytest.raises(DataError, match="must be the name of a folder"):
+        sd.anneal(action, data, **SHORT, store=7)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "run.json").write_text("{")
+    with pytest.raises(DataError, match="cannot be read"):
+        sd.anneal(action, data, **SHORT, store=tmp_path / "damaged")
+    with pytest.raises(DataError, match="cannot be read"):
+        sd.load(tmp_path / "damaged")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_compiled(
+    case, tmp_path, monkeypatch
+):
+    action, data = case
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        patch.setattr(sd.Action, "compile", lambda *_: pytest.fail("it was compiled"))
+        with pytest.raises(DataError, match="No space left on device"):
+            sd.anneal(action, data, **SHORT, store=tmp_path / "s")
+
+
+def test_a_disk_that_fills_up_takes_no_path_along(case, tmp_path, monkeypatch):
+    """A limit on the size of files fails as a full disk does, and goes away."""
+    action, data = case
+    call = {**SLOW, "store": tmp_path / "s"}
+    plain = sd.anneal(action, data, **{**call, "store": None})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    class Start:
+        name = "uniform"
+
+        def point(self, draw):
+            if full and draw.number == 2:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
+            return draw.path(), draw.parameters()
+
+    full, handler = True, signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with pytest.warns(StoreWarning, match="cannot be written"):
+            whole = sd.anneal(action, data, **{**call, "start": Start()})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert whole.dataset.sizes["path"] == 5 and np.isfinite(whole.levels.values).all()
+    assert record_of(tmp_path / "s", "test")["state"] == "running"
+    # what was written before it was full is there, and the same call goes on from it
+    full = False
+    again = sd.anneal(action, data, **{**call, "start": Start()})
+    assert differing(again.dataset, whole.dataset) == []
+    assert plain.dataset.sizes == whole.dataset.sizes
+
+
+def test_nothing_is_unpickled(case, tmp_path, monkeypatch):
+    action, data = case
+    sd.anneal(action, data, **SHORT, store=tmp_path / "s")
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, lambda *_, **__: pytest.fail("something was unpickled"))
+    sd.load(tmp_path / "s").best.states.values.sum()
+    assert sd.anneal(action, data, **SHORT, store=tmp_path / "s").best.action > 0.0
+    told = [json.loads(p.read_text()) for p in (tmp_path / "s").rglob("zarr.json")]
+    codecs = {c["name"] for one in told for c in one.get("codecs", ())}
+    assert codecs <= {"bytes", "zstd", "sharding_indexed", "vlen-utf8"}
+
+
+def test_other_versions_are_told_of(case, tmp_path, monkeypatch):
+    action, data = case
+    call = {**SHORT, "start": lambda p, rng: 1 / 0, "store": tmp_path / "s"}
+    with contextlib.suppress(sd.errors.OptionError), warnings.catch_warnings():
+        sd.anneal(action, data, **call)
+    record = json.loads((tmp_path / "s" / "run.json").read_text())
+    record["versions"]["numpy"] = "1.0"
+    (tmp_path / "s" / "run.json").write_text(json.dumps(record))
+    with (
+        pytest.warns(StoreWarning, match=r"begun with numpy 1.0 \(now"),
+        contextlib.suppress(sd.errors.OptionError),
+    ):
+        sd.anneal(action, data, **call)
+
+
+def test_the_command_line_goes_on_lists_and_exports(symda):  # noqa: F811
+    symda.write("model.py", MODEL)
+    t = 0.02 * np.arange(9)
+    rows = "\n".join(f"{s:.2f},{np.sin(s):.6f},{np.cos(s):.6f},{s:.6f}" for s in t)
+    symda.write("data.csv", f"t,x0,x2,x3\n{rows}\n")
+    words = ("anneal", "model.py", "data.csv", "--solver", "lbfgs", "--paths", "2", "--rungs", "3")
+    done = symda(*words, "--store", "runs/first")
+    assert done.code == 0 and "kept in runs/first" in done.out
+    again = symda(*words, "--store", "runs/first")
+    assert again.code == 0
+    resumed = symda("resume", "runs/first")
+    assert resumed.code == 0 and "symda anneal model.py data.csv" in resumed.err
+    levels = [line for line in done.out.splitlines() if "action" in line]
+    assert [line for line in resumed.out.splitlines() if "action" in line] == levels
+    listed = symda("runs")
+    assert "first" in listed.out and "complete" in listed.out and "lorenz96" in listed.out
+    told = symda("export", "runs/first", "out.csv")
+    assert told.code == 0 and "out-paths.csv" in told.out
+    states = np.genfromtxt(symda.folder / "out.csv", delimiter=",", names=True)
+    best = sd.load(symda.folder / "runs" / "first").best
+    np.testing.assert_allclose(states["x1"], best.states.sel(state="x1").values, rtol=1e-12)
+    np.testing.assert_allclose(states["data_x2"], np.cos(t), atol=1e-6)
+    paths = np.genfromtxt(symda.folder / "out-paths.csv", delimiter=",", names=True, dtype=None)
+    assert len(paths) == 2 and paths["action"].min() == pytest.approx(best.action, rel=1e-12)
+    assert symda("export", "runs/first", "out.nc").code == 0
+    assert symda("report", "runs/first", "--into", "page.html").code == 0
+    assert is_store(symda.folder / "runs" / "first")
+    for words, text in [
+        (("resume", "runs"), "is no store"),
+        (("export", "runs/first", "x.mat"), "must end in .nc or .csv"),
+        (("runs", "nowhere"), "there is no folder"),
+    ]:
+        failed = symda(*words)
+        assert failed.code == 2 and text in failed.err
