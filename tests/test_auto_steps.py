@@ -154,7 +154,7 @@ def test_noise_that_is_estimated_does_not_hide_that_steps_are_too_long():
 
 
 def test_a_run_is_kept_whatever_is_wrong_with_finer_steps(monkeypatch):
-    module = importlib.import_module("symda.api.anneal")
+    module = importlib.import_module("symda.api.divided")
     x = sd.state("x", start=(0.0, 2.0))
     k = sd.parameter("k", bounds=(0.0, 50.0))
     t = np.linspace(0.0, 1.0, 11)

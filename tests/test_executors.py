@@ -73,6 +73,14 @@ def test_the_data_travel_once_to_each_worker(case):
     same(sd.anneal(action, data, executor=pool, **CALL), expected)
 
 
+def test_rounds_of_several_kinds_each_have_their_own_job(case):
+    action, data, _ = case
+    # the solver climbs path by path, so that every round travels
+    plain = sd.anneal(action, data, seed=1, executor="serial")
+    run = sd.anneal(action, data, seed=1, executor=Elsewhere(workers=2))
+    same(run, plain)
+
+
 def test_a_worker_that_lost_the_data_is_sent_them_again(case):
     action, data, _ = case
     pool = Elsewhere(workers=1, forgets=4)

@@ -235,7 +235,7 @@ def test_what_has_ended_is_there_for_readers(case, tmp_path, monkeypatch):
         name = "mine"
 
         def point(self, draw):
-            if draw.number > 1 and (store / "0" / "run.zarr" / "zarr.json").exists():
+            if draw.number > 1 and (store / "0" / "rows.json").exists():
                 half = sd.load(store)
                 seen.append((half.dataset.sizes["path"], half.interrupted, stored_run(store)))
                 assert np.isfinite(half.best.states.values).all()
@@ -258,7 +258,7 @@ def test_what_has_ended_is_there_for_readers(case, tmp_path, monkeypatch):
         ({"ladder": sd.Ladder(alpha=8.0, rungs=4)}, "alpha (16.0 there, 8.0 here)"),
         ({"solver": "lbfgs"}, "solver ('newton' there, 'lbfgs' here)"),
         ({"fixed": {"nu": 8.0}}, "the values of fixed parameters"),
-        ({"start": "nudged"}, "start ('Uniform()' there, 'Nudged("),
+        ({"start": "nudged"}, "start ({'class': 'Uniform'} there, {'class': 'Nudged'"),
     ],
 )
 def test_another_call_is_refused_by_its_difference(case, tmp_path, change, named):
@@ -435,3 +435,178 @@ def test_the_command_line_goes_on_lists_and_exports(symda):  # noqa: F811
     ]:
         failed = symda(*words)
         assert failed.code == 2 and text in failed.err
+
+
+def test_zarr_that_cannot_be_written_leaves_the_journal(case, tmp_path, monkeypatch):
+    """A store is over only when all its paths are in the dataset on the disk."""
+    from symda.anneal.storage import rows
+
+    action, data = case
+    whole = sd.anneal(action, data, **SHORT)
+    before, count = rows._create, []
+
+    def full(group, name, *rest):
+        count.append(name)
+        if name == "states":
+            raise OSError(28, "No space left on device")
+        return before(group, name, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rows, "_create", full)
+        with pytest.warns(StoreWarning, match="No space left"):
+            run = sd.anneal(action, data, **SHORT, store=tmp_path / "s")
+    assert "states" in count and differing(run.dataset, whole.dataset) == []
+    assert record_of(tmp_path / "s", "test")["state"] == "running"
+    assert list((tmp_path / "s").glob("*/journal"))
+    assert (
+        differing(sd.anneal(action, data, **SHORT, store=tmp_path / "s").dataset, whole.dataset)
+        == []
+    )
+
+
+def test_a_round_is_not_over_while_its_paths_are_not_written(case, tmp_path, monkeypatch):
+    action, data = case
+    before = Journal.add
+
+    def refuses(self, kind, words, results=()):
+        if kind == "paths":
+            raise OSError(28, "No space left on device")
+        return before(self, kind, words, results)
+
+    with monkeypatch.context() as patch, pytest.warns(StoreWarning):
+        patch.setattr(Journal, "add", refuses)
+        patch.setattr(ledger_module.Stage, "whole", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            sd.anneal(action, data, seed=1, store=tmp_path / "s")
+    entries = Journal(tmp_path / "s" / "0" / "journal").entries
+    assert {entry.kind for entry in entries} == {"spent", "begin"}
+
+
+def test_earlier_sessions_count_for_the_time_limit(case, tmp_path):
+    action, data = case
+    stop = True
+
+    class Start:
+        name = "mine"
+
+        def point(self, draw):
+            if stop and draw.number == 3:
+                raise KeyboardInterrupt
+            return sd.Nudged().point(draw)
+
+    call = {**SLOW, "start": Start(), "store": tmp_path / "s", "time_limit": 1e4}
+    assert sd.anneal(action, data, **call).interrupted
+    # as if that had taken long
+    journal = Journal(tmp_path / "s" / "0" / "journal")
+    journal.add("begin", {"first": 999, "now": 2e4})
+    journal.close()
+    stop = False
+    run = sd.anneal(action, data, **call)
+    assert any("time limit of 10000 s" in text for text in run.dataset["message"].values)
+
+
+@pytest.mark.parametrize("kind", ["closure", "default", "object", "partial"])
+def test_own_starts_are_told_apart_by_what_they_hold(case, tmp_path, kind):
+    import functools
+
+    action, data = case
+
+    def made(low):
+        def start(problem, rng):
+            X = rng.uniform(low, 5.0, (problem.M, problem.D))
+            return X, np.array([8.0])
+
+        def with_default(problem, rng, low=low):
+            return rng.uniform(low, 5.0, (problem.M, problem.D)), np.array([8.0])
+
+        def three(low, problem, rng):
+            return rng.uniform(low, 5.0, (problem.M, problem.D)), np.array([8.0])
+
+        class Start:
+            name = "mine"
+
+            def __init__(self, low):
+                self.low = low
+
+            def point(self, draw):
+                p = draw.problem
+                return draw.rng.uniform(self.low, 5.0, (p.M, p.D)), np.array([8.0])
+
+        return {
+            "closure": start,
+            "default": with_default,
+            "object": Start(low),
+            "partial": functools.partial(three, low),
+        }[kind]
+
+    call = {**SHORT, "store": tmp_path / "s"}
+    sd.anneal(action, data, **call, start=made(-1.0))
+    sd.anneal(action, data, **call, start=made(-1.0))
+    with pytest.raises(DataError, match="Different are: start"):
+        sd.anneal(action, data, **call, start=made(-2.0))
+    assert " at 0x" not in (tmp_path / "s" / "run.json").read_text()
+
+
+def test_what_cannot_be_told_apart_is_refused(case, tmp_path):
+    action, data = case
+
+    class Slots:
+        __slots__ = ()
+
+        def __call__(self, problem, rng):
+            return np.zeros((problem.M, problem.D)), np.array([8.0])
+
+    with pytest.raises(DataError, match="its repr is an address"):
+        sd.anneal(action, data, **SHORT, start=Slots(), store=tmp_path / "s")
+
+
+def test_a_shard_that_is_gone_is_told(case, tmp_path):
+    action, data = case
+    sd.anneal(action, data, **SHORT, store=tmp_path / "s")
+    (chunk,) = (tmp_path / "s" / "0").glob("run-*.zarr/states/c/0/0/0")
+    chunk.unlink()
+    with pytest.raises(DataError, match=r"states/c/0/0/0 is missing or cut off"):
+        sd.load(tmp_path / "s")
+
+
+def test_a_run_that_is_over_needs_no_writing(case, tmp_path):
+    action, data = case
+    whole = sd.anneal(action, data, **SHORT, store=tmp_path / "s")
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "s").rglob("*")}
+    assert (
+        differing(sd.anneal(action, data, **SHORT, store=tmp_path / "s").dataset, whole.dataset)
+        == []
+    )
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "s").rglob("*")} == before
+
+
+def test_strangers_folders(symda):  # noqa: F811
+    """What is odd is told, or passed over; nothing of it is run or believed."""
+    place = symda.folder / "runs" / "odd"
+    (place / "abc").mkdir(parents=True)
+    (place / "0").mkdir()
+    record = {
+        "format": 1,
+        "identity": {},
+        "state": "complete",
+        "chosen": "../../..",
+        "versions": {},
+    }
+    (place / "run.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match="it chose"):
+        sd.load(place)
+    assert "odd" in symda("runs").out
+    for command in (["resume", "runs/odd"], ["anneal", "evil.py"]):
+        (place / "run.json").write_text(
+            json.dumps(record | {"command": command, "folder": ".", "state": "running"})
+        )
+        refused = symda("resume", "runs/odd")
+        assert refused.code == 2 and "was not begun there by you" in refused.err
+    # numbers that an entry does not have
+    rng = np.random.default_rng(0)
+    journal = Journal(place / "0" / "journal")
+    journal.add("paths", {"levels": [1.0]}, [result(rng, 0)])
+    journal.close()
+    text = (place / "0" / "journal").read_bytes().replace(b"[3]", b"[9]")
+    (place / "0" / "journal").write_bytes(text)
+    assert Journal(place / "0" / "journal").entries == []

@@ -37,7 +37,6 @@ def places(dataset: xr.Dataset, evaluator: Evaluator, rung: int) -> IntArray:
     scale = GAP * float(dataset.attrs["measurement_scale"])
     rf = dataset["rf"].values[rung]
     problem = evaluator.problem
-    path, theta = problem.internal(dataset["states"].values, dataset["parameters"].values[:, rung])
     ordered = np.flatnonzero(done)
     ordered = ordered[np.argsort(action[ordered], kind="stable")]
     groups = np.split(ordered, np.flatnonzero(np.diff(action[ordered]) > scale) + 1)
@@ -45,7 +44,12 @@ def places(dataset: xr.Dataset, evaluator: Evaluator, rung: int) -> IntArray:
     for group in groups:
         heads: list[int] = []
         hessians: dict[int, csc_array] = {}
-        for k in group:
+        # of one level at a time: a run may be larger than the memory
+        own = problem.internal(
+            dataset["states"][group].values, dataset["parameters"].values[group, rung]
+        )
+        path, theta = (dict(zip(group.tolist(), one, strict=True)) for one in own)
+        for k in group.tolist():
             for number, head in enumerate(heads):
                 change = np.concatenate([(path[k] - path[head]).ravel(), theta[k] - theta[head]])
                 at = path[head], theta[head]

@@ -14,7 +14,14 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from symda.anneal import remote
-from symda.anneal.executors import Workers, has_workers, kill, private_pool, shared_pool
+from symda.anneal.executors import (
+    Workers,
+    has_workers,
+    kill,
+    private_pool,
+    shared_pool,
+    workers_of,
+)
 from symda.anneal.group import Halt, Paths
 from symda.anneal.task import Job, PathResult
 
@@ -101,7 +108,8 @@ class Dispatcher:
         # every worker is sent the job once, and one that does not have it then, again
         self._unsent = workers.count
         self._whole: set[int] = set()
-        self._empty = 0
+        self._empty, self._seen = 0, False
+        self._ahead, self._counted = workers.ahead, time.monotonic()
         self._reason = ""
         self._interrupted = False
 
@@ -126,7 +134,7 @@ class Dispatcher:
                 self._wind_up()
         if self._interrupted:
             self._reason = "interrupted"
-        cut = self._interrupted or self._empty >= GONE
+        cut = self._interrupted or (self._seen and self._empty >= GONE)
         return DispatchResult(self._results, self._lost, self._reason, cut)
 
     @contextlib.contextmanager
@@ -166,7 +174,11 @@ class Dispatcher:
                 return
 
     def _submit(self) -> None:
-        while self._queue and len(self._pending) < self._workers.ahead:
+        if not self._workers.owned and time.monotonic() - self._counted > LOOK:
+            # workers may have come
+            self._counted = time.monotonic()
+            self._ahead = max(self._ahead, 2 * (workers_of(self._pool) or 0))
+        while self._queue and len(self._pending) < self._ahead:
             if self._deadline is not None and time.time() >= self._deadline:
                 # Paths under way see the deadline themselves and hand in the rungs they have.
                 self._reason = f"time limit of {self._limit:g} s reached"
@@ -211,8 +223,11 @@ class Dispatcher:
 
     def _deserted(self) -> bool:
         """Whether an executor of the user's has had no worker for some time; its paths are lost."""
-        self._empty = 0 if has_workers(self._pool) else self._empty + 1
-        if self._empty < GONE:
+        there = has_workers(self._pool)
+        # jobs that make workers may wait in a queue for hours
+        self._seen = self._seen or there or bool(self._results)
+        self._empty = 0 if there else self._empty + 1
+        if self._empty < GONE or not self._seen:
             return False
         self._reason = "the executor has no workers any more"
         for paths, _ in self._pending.values():

@@ -160,7 +160,8 @@ def anneal(
         found = replace(found, results=results)
     told = (*found.told, *ended.said)
     more = {"told": json.dumps(told)} if told else {}
-    return with_solutions(ledger.whole(part(found, more), found.results), found.results, ended)
+    whole = ledger.whole(part(found, more), found.results, over=not found.interrupted)
+    return with_solutions(whole, found.results, ended)
 
 
 def _starts_differ(job: Job) -> bool:

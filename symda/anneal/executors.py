@@ -64,7 +64,7 @@ def start_workers(executor: str | Executor | None, workers: int | None, paths: i
     """
     many = min(workers or cores(), paths)
     if executor is not None and not isinstance(executor, str):
-        many = min(workers or _workers_of(executor) or cores(), paths)
+        many = min(workers or workers_of(executor) or cores(), paths)
         local = isinstance(executor, (ThreadPoolExecutor, SerialExecutor))
         return Workers(type(executor).__name__, executor, many, 2 * many, local, owned=False)
     if executor == "serial" or (executor is None and many == 1):
@@ -74,7 +74,7 @@ def start_workers(executor: str | Executor | None, workers: int | None, paths: i
     return Workers("processes", shared_pool(many), many, 2 * many, local=False, owned=True)
 
 
-def _workers_of(executor: Executor) -> int | None:
+def workers_of(executor: Executor) -> int | None:
     """Return how many tasks an executor runs at once, as far as it says."""
     client = getattr(executor, "_client", None)
     if client is not None and callable(getattr(client, "nthreads", None)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,9 +59,10 @@ def parcels(job: Job) -> tuple[Parcel, Parcel]:
     # as loky does, since choices of the user's own may be defined in the script that runs
     import cloudpickle
 
-    known = _alike()
+    # jobs that share a workspace, and so their token, need not be equal
+    known, token = _alike(), uuid.uuid4().hex
     packed: bytes = cloudpickle.dumps(job)
-    return Parcel(job.token, known, packed), Parcel(job.token, known, None)
+    return Parcel(token, known, packed), Parcel(token, known, None)
 
 
 def run(

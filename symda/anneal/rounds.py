@@ -105,7 +105,8 @@ def given(
     def keep(results: Sequence[PathResult]) -> list[PathResult]:
         kept = ledger.keep(results)
         so_far.update({result.path: result for result in kept})
-        show(made([so_far[k] for k in sorted(so_far)]))
+        if ledger.showing:
+            show(made([so_far[k] for k in sorted(so_far)]))
         return kept
 
     reporter.start(attempts if strategy.pooled else paths)
@@ -117,7 +118,7 @@ def given(
             tasks,
             workers,
             time_limit=limit,
-            left=None if limit is None else limit - ledger.begin(0),
+            left=None if limit is None else limit - ledger.now(),
             enough=enough,
             done=_done(reporter, each),
             known=dict(so_far),

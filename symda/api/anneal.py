@@ -312,8 +312,11 @@ def _annealed(
             finer = others | {"start": start, "steps": steps}
             return _annealed(action, data, finer, folder, grid, spent)
 
+        def elapsed() -> float:
+            return time.monotonic() - began + (0.0 if folder is None else folder.earlier)
+
         limit = LIMIT if given["time_limit"] is None else float(given["time_limit"])
-        finer = divided(run, again, problem.limits, began, limit)
+        finer = divided(run, again, problem.limits, elapsed, limit)
         if finer is not run:
             return finer
     preflight.warn_of_stiffness(run.dataset, stacklevel=3)

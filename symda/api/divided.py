@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ def divided(
     run: Run,
     again: Callable[[Run, int, int, float], Run],
     limits: FloatArray,
-    began: float,
+    elapsed: Callable[[], float],
     limit: float,
 ) -> Run:
     """Make a run again with finer steps, and again, while that may be why it is not consistent.
@@ -45,11 +44,13 @@ def divided(
         many seconds of the limit being over.
     limits : (D + P, 2)
         Of states and parameters.
-    began, limit : float
-        The monotonic clock's time when the run began, and the seconds it has.
+    elapsed : function
+        Returns the seconds that are over.
+    limit : float
+        The seconds it has.
     """
     for grid, steps in enumerate(STEPS, start=1):
-        spent = time.monotonic() - began
+        spent = elapsed()
         if run.interrupted or spent >= limit or not _coarse(run):
             break
         try:

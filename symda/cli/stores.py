@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shlex
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,8 @@ Folder = Annotated[
 def resume(context: typer.Context, folder: Folder) -> None:
     """Go on with a run that was killed: make the command again that began it.
 
-    The command, which runs a model's Python file, is the one that the folder says; it is shown
-    first, and only your own folders are believed.
+    The command, which runs a model's Python file, is the one that the folder says. It is shown
+    first, and only made for a folder that is where it was begun, on this machine, by you.
     """
     from symda.anneal.storage import record_of
     from symda.cli.console import note
@@ -32,16 +33,21 @@ def resume(context: typer.Context, folder: Folder) -> None:
             f"resume: the run in {str(folder)!r} was made in Python. Make the same call again, "
             f"sd.anneal(action, data, ..., store={str(folder)!r})."
         )
-    if hasattr(os, "getuid") and (folder.stat().st_uid != os.getuid()):
+    given = [str(word) for word in words]
+    shown = shlex.join(["symda", *given])
+    here = str(folder.resolve())
+    own = not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+    if not (own and record.get("path") == here and record.get("host") == socket.gethostname()):
         raise DataError(
-            f"resume: the folder {str(folder)!r} belongs to another user. Read what it would run, "
-            f"and run that yourself: {shlex.join(['symda', *map(str, words)])}"
+            f"resume: the run in {str(folder)!r} was not begun there by you on this machine. Read "
+            f"the command that began it, and give it yourself with --store {folder}: {shown}"
         )
+    if given[:1] != ["anneal"]:
+        raise DataError(f"resume: the folder {str(folder)!r} names no run: {shown}")
     if not Path(place).is_dir():
         raise DataError(f"resume: the run was begun in the folder {place!r}, which is gone.")
-    note(f"in {place}: {shlex.join(['symda', *map(str, words)])}")
+    note(f"in {place}: {shown}")
     os.chdir(place)
-    given = [str(word) for word in words]
     context.find_root().command(given, prog_name="symda", obj=given)
 
 
@@ -67,7 +73,8 @@ def runs(
     for path in sorted(found):
         try:
             one = stored_run(path)
-        except DataError as error:
+        # of somebody else, maybe: one that is odd does not hide the others
+        except Exception as error:
             table.add_row(path.name, "", "", str(error), "", "")
             continue
         lowest = "" if math.isnan(one.lowest) else f"{one.lowest:.6g}"

@@ -19,7 +19,7 @@ from symda.anneal.provenance import versions
 from symda.anneal.storage.identity import differences
 from symda.anneal.storage.journal import written_paths
 from symda.anneal.storage.ledger import Stage, StoreWarning
-from symda.anneal.storage.rows import Rows, opened
+from symda.anneal.storage.rows import Rows, current, opened, replaced
 from symda.errors import DataError
 
 if TYPE_CHECKING:
@@ -77,9 +77,14 @@ class RunStore:
         where = f"anneal: the store {str(self.path)!r}"
         # what is compared has been in a file
         identity = json.loads(json.dumps(identity))
+        there = _read(self.path)
+        if there is not None and there.get("state") == "complete":
+            self._record = there
+            self._check(identity, where)
+            return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if _read(self.path) is None:
+            if there is None:
                 self._refuse_others(where)
             self._become_writer(where)
             there = _read(self.path)
@@ -89,18 +94,16 @@ class RunStore:
             else:
                 self._record = there
                 self._check(identity, where)
-            if not self.complete:
-                if shutil.disk_usage(self.path).free < ROOM:
-                    raise OSError(None, "there is no room left on the device")
-                self._say(state="running", host=socket.gethostname(), process=os.getpid())
-                if command is not None:
-                    self._say(command=command, folder=os.getcwd())
+            if shutil.disk_usage(self.path).free < ROOM:
+                raise OSError(None, "there is no room left on the device")
+            self._record.pop("chosen", None)
+            place = str(self.path.resolve())
+            self._say(state="running", host=socket.gethostname(), process=os.getpid(), path=place)
+            if command is not None:
+                self._say(command=command, folder=os.getcwd())
         except OSError as error:
             self.close()
-            raise DataError(
-                f"{where} cannot be written: {error.strerror or error}. Make room, or give a "
-                "folder that can."
-            ) from error
+            raise _unwritable(where, error) from error
         except DataError:
             self.close()
             raise
@@ -111,7 +114,7 @@ class RunStore:
         Raises
         ------
         DataError
-            If what is there was found by other emitted code.
+            If what is there was found by other emitted code, or nothing can be written.
         """
         before = self._record.setdefault("sources", {}).setdefault(str(number), source)
         if before != source:
@@ -120,11 +123,14 @@ class RunStore:
                 f"equations, of symda {self._record['versions']['symda']}. Go on with that "
                 "version, or take another folder."
             )
-        self._say()
         folder = self.path / str(number)
-        folder.mkdir(exist_ok=True)
-        rows = Rows(folder / "run.zarr")
-        stage = Stage(folder / "journal", rows)
+        rows = Rows(folder)
+        try:
+            self._say()
+            folder.mkdir(exist_ok=True)
+            stage = Stage(folder / "journal", rows)
+        except OSError as error:
+            raise _unwritable(f"anneal: the store {str(self.path)!r}", error) from error
         self._stages[number] = stage, rows
         return stage
 
@@ -133,10 +139,15 @@ class RunStore:
 
         The dataset is that of the grid of this number.
         """
-        over = not dataset.attrs["interrupted"]
+        over, (stage, rows) = not dataset.attrs["interrupted"], self._stages[number]
         try:
-            self._stages[number][1].describe(dataset)
-            self._say(state="complete" if over else "interrupted", chosen=number, ended=_now())
+            if not stage.written:
+                raise OSError(None, "not all paths could be written")
+            rows.describe(dataset)
+            more = {"files": rows.seal()} if over else {}
+            self._say(
+                state="complete" if over else "interrupted", chosen=number, ended=_now(), **more
+            )
         except OSError as error:
             warnings.warn(
                 f"anneal: the store {str(self.path)!r} cannot be written: "
@@ -146,11 +157,18 @@ class RunStore:
                 stacklevel=3,
             )
             return
+        for other, _ in self._stages.values():
+            other.close()
         if over:
             # paths are in the dataset now
-            for other in self.path.glob("*/journal"):
+            for other_journal in self.path.glob("*/journal"):
                 with contextlib.suppress(OSError):
-                    other.unlink()
+                    other_journal.unlink()
+
+    @property
+    def earlier(self) -> float:
+        """Seconds of earlier sessions on finer grids."""
+        return sum(stage.earlier for number, (stage, _) in self._stages.items() if number)
 
     def dataset(self) -> xr.Dataset:
         """Return the dataset of the run that is there."""
@@ -169,7 +187,8 @@ class RunStore:
 
         lock = FileLock(self.path / LOCK)
         try:
-            lock.acquire(timeout=0)
+            # who looks whether somebody writes holds it for a moment
+            lock.acquire(timeout=1)
         except Timeout:
             told = _read(self.path) or {}
             raise DataError(
@@ -208,17 +227,7 @@ class RunStore:
     def _say(self, **more: object) -> None:
         """Write the record, with some entries added; it appears whole or not at all."""
         self._record |= more
-        target = self.path / RECORD
-        draft = target.with_name(f".{RECORD}.{os.getpid()}.part")
-        try:
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump(self._record, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, target)
-        finally:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
+        replaced(self.path / RECORD, json.dumps(self._record, indent=1))
 
 
 @dataclass(frozen=True)
@@ -227,7 +236,7 @@ class StoredRun:
 
     path: Path
     model: str
-    state: str  #: running, killed, interrupted or complete.
+    state: str  #: running, killed, interrupted or complete; running?: it cannot be told.
     paths: int  #: Those that ended.
     lowest: float  #: The lowest level they ended at; nan where none did.
     begun: str
@@ -256,15 +265,13 @@ def stored_run(path: Path) -> StoredRun:
     """Look at a store without waiting for its writer."""
     record = record_of(path, "runs")
     state = str(record.get("state", "running"))
-    if state == "running" and not _held(path):
-        state = "killed"
-    levels: list[float] = []
+    if state == "running":
+        state = {True: "running", False: "killed", None: "running?"}[_held(path)]
     if state == "complete":
-        found = dataset_of(path, "runs")["action"].values[:, -1]
-        levels = found.tolist()
+        levels = dataset_of(path, "runs")["action"].values[:, -1].tolist()
     else:
-        journals = sorted(path.glob("*/journal"), key=lambda one: int(one.parent.name))
-        levels = [level for one in journals[-1:] for level in written_paths(one)]
+        journals = sorted(path.glob("*/journal"), key=lambda one: one.parent.name)
+        levels = written_paths(journals[-1]) if journals else []
     lowest = min((level for level in levels if level == level), default=float("nan"))
     begun = str(record.get("begun", ""))
     return StoredRun(path, str(record.get("model", "")), state, len(levels), lowest, begun)
@@ -278,26 +285,52 @@ def dataset_of(path: str | os.PathLike[str], call: str) -> xr.Dataset:
     DataError
         If there is none yet, or it cannot be read.
     """
-    record = record_of(path, call)
-    numbers = [int(one.parent.name) for one in Path(path).glob("*/run.zarr")]
-    number = record.get("chosen", max(numbers, default=-1))
-    folder = Path(path) / str(number) / "run.zarr"
-    if not (folder / "zarr.json").is_file():
+    record, folder = record_of(path, call), Path(path)
+    number, over = record.get("chosen"), record.get("state") == "complete"
+    if number is None:
+        grids = [one.parent for one in folder.glob("*/rows.json") if one.parent.name.isdigit()]
+        number = max((int(one.name) for one in grids), default=0)
+    if not isinstance(number, int) or number < 0:
+        raise DataError(f"{call}: the store {str(path)!r} cannot be read: it chose {number!r}.")
+    group = current(folder / str(number))
+    if group is None:
         raise DataError(
-            f"{call}: the store {str(path)!r} has no path that can be read yet. They are written "
-            "for readers some twenty seconds after they end; make the call again that began it to "
-            "go on."
+            f"{call}: the store {str(path)!r} has no path that can be read yet: they are written "
+            "for readers after a round, and some twenty seconds. To go on, make the call again "
+            "that began it."
         )
     try:
-        found = opened(folder)
+        if over:
+            _check_files(group, record.get("files"))
+        found = opened(group)
+        if not over:
+            # a session that goes on will remove it
+            found = found.load()
     # for damaged files the libraries raise exceptions of many kinds, and document none of them
     except Exception as error:
         raise DataError(
             f"{call}: the store {str(path)!r} cannot be read: {type(error).__name__}: {error}."
         ) from error
-    if record.get("state") != "complete":
+    if not over:
         found.attrs["interrupted"] = 1
     return found
+
+
+def _check_files(group: Path, files: object) -> None:
+    """Refuse a group that lacks one of its files, or in which one has another size."""
+    if not isinstance(files, Mapping):
+        raise TypeError("its record names no files")
+    for name, size in files.items():
+        file = group / name
+        if not file.is_file() or file.stat().st_size != size:
+            raise OSError(f"{name} is missing or cut off")
+
+
+def _unwritable(where: str, error: OSError) -> DataError:
+    return DataError(
+        f"{where} cannot be written: {error.strerror or error}. Make room, or give a folder that "
+        "can."
+    )
 
 
 def _own(name: str) -> bool:
@@ -305,8 +338,8 @@ def _own(name: str) -> bool:
     return name == LOCK or (name.startswith(f".{RECORD}.") and name.endswith(".part"))
 
 
-def _held(path: Path) -> bool:
-    """Whether somebody writes a store."""
+def _held(path: Path) -> bool | None:
+    """Whether somebody writes a store; None if that cannot be told."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path / LOCK)
@@ -315,7 +348,7 @@ def _held(path: Path) -> bool:
     except Timeout:
         return True
     except OSError:
-        return False
+        return None
     lock.release()
     return False
 
@@ -333,7 +366,7 @@ def _read(path: Path) -> dict[str, Any] | None:
             raise ValueError(
                 f"it has the format {found['format']!r}, and this symda reads {FORMAT}"
             )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"the store {str(path)!r} cannot be read: {RECORD}: {error}. Take the symda that wrote "
             "it, or another folder."

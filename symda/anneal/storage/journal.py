@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import struct
+import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -36,6 +38,22 @@ class Entry:
     results: tuple[PathResult, ...] = ()
 
 
+class Source:
+    """A file that is read at places, as long as anybody asks, though it may be deleted."""
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._lock = path.open("rb"), threading.Lock()
+
+    def array(self, offset: int, kind: str, shape: Sequence[int]) -> np.ndarray[Any, Any]:
+        """Read an array."""
+        count = math.prod(shape)
+        dtype = np.dtype(kind)
+        with self._lock:
+            self._file.seek(offset)
+            text = self._file.read(count * dtype.itemsize)
+        return np.frombuffer(text, dtype, count).reshape(shape).copy()
+
+
 class Stored(PathResult):
     """A path's record whose large arrays are in a journal, read each time they are asked for."""
 
@@ -44,10 +62,8 @@ class Stored(PathResult):
         at = self.__dict__.get("_at", {}).get(name)
         if at is None:
             raise AttributeError(name)
-        offset, kind, shape = at
-        count = int(np.prod(shape, dtype=np.int64))
-        found = np.fromfile(self.__dict__["_file"], np.dtype(kind), count, offset=offset)
-        return found.reshape(shape)
+        source: Source = self.__dict__["_source"]
+        return source.array(*at)
 
 
 class Journal:
@@ -69,10 +85,11 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("a+b")
+        self._file: BinaryIO | None = path.open("a+b")
+        self._source = Source(path)
         self.entries: list[Entry] = []
         self._end = 0
-        for entry, end in _read(path):
+        for entry, end in _read(path, self._source):
             self.entries.append(entry)
             self._end = end
         self._file.truncate(self._end)
@@ -100,28 +117,33 @@ class Journal:
         text = json.dumps({"kind": kind, "words": dict(words), "results": told}).encode()
         body = b"".join([text, *parts])
         try:
-            self._file.write(HEAD.pack(MARK, zlib.crc32(body), len(text), at))
-            self._file.write(body)
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            # what a failed write left behind is cut away
+            file = self._file or self._path.open("r+b")
+            self._file = None
+            file.truncate(self._end)
+            file.seek(self._end)
+            file.write(HEAD.pack(MARK, zlib.crc32(body), len(text), at))
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
         except OSError:
-            with contextlib.suppress(OSError):
-                self._file.truncate(self._end)
-            # what the buffer still holds must not follow later
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._file = self._path.open("a+b")
+            # the buffer still holds something, which must not follow later
+            with contextlib.suppress(OSError, NameError):
+                file.close()
             raise
+        self._file = file
         data = self._end + HEAD.size + len(text)
         self._end = data + at
-        return tuple(_result(self._path, one, data) for one in told)
+        return tuple(_result(self._source, one, data) for one in told)
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file for writing; records that are there can be read on."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
-def _read(path: Path) -> Iterator[tuple[Entry, int]]:
+def _read(path: Path, source: Source) -> Iterator[tuple[Entry, int]]:
     """Yield the whole entries of a journal, and where each ends."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -139,15 +161,34 @@ def _read(path: Path) -> Iterator[tuple[Entry, int]]:
                 total, left = zlib.crc32(piece, total), left - len(piece)
             if total != checksum:
                 return
-            found = json.loads(text)
-            results = tuple(_result(path, one, data) for one in found["results"])
+            try:
+                found = json.loads(text)
+                results = tuple(_result(source, one, data, numbers) for one in found["results"])
+                entry = Entry(str(found["kind"]), dict(found["words"]), results)
+            # of somebody else, or of another format
+            except (ValueError, TypeError, KeyError, RecursionError, MemoryError):
+                return
             at = data + numbers
-            yield Entry(found["kind"], found["words"], results), at
+            yield entry, at
 
 
 def written_paths(path: Path) -> list[float]:
-    """Return the levels of the paths in a journal, without reading anything else of them."""
-    return [level for entry, _ in _read(path) for level in entry.words.get("levels", ())]
+    """Return the levels of the paths in a journal, which may be written; numbers are not read."""
+    size, levels, at = path.stat().st_size, [], 0
+    with path.open("rb") as file:
+        while at + HEAD.size <= size:
+            file.seek(at)
+            mark, _, words, numbers = HEAD.unpack(file.read(HEAD.size))
+            at += HEAD.size + words + numbers
+            if mark != MARK or words > MOST or at > size:
+                break
+            try:
+                levels += [float(one) for one in json.loads(file.read(words))["words"]["levels"]]
+            except KeyError:
+                continue
+            except (ValueError, TypeError, RecursionError):
+                break
+    return levels
 
 
 def _taken_apart(result: PathResult) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
@@ -174,26 +215,28 @@ def _of(record: object, prefix: str) -> tuple[dict[str, Any], dict[str, np.ndarr
     return plain, arrays
 
 
-def _result(path: Path, told: Mapping[str, Any], data: int) -> PathResult:
+def _result(
+    source: Source, told: Mapping[str, Any], data: int, most: int | None = None
+) -> PathResult:
     """Return a path's record from what an entry says, its numbers beginning at `data`."""
     here: dict[str, Any] = {}
     on_disk: dict[str, tuple[int, str, tuple[int, ...]]] = {}
     own: dict[str, Any] = {}
     for name, (at, kind, shape) in told["arrays"].items():
+        ends = at + math.prod(shape) * np.dtype(kind).itemsize
+        if np.dtype(kind).hasobject or min(at, *shape, 0) < 0 or (most is not None and ends > most):
+            raise ValueError(f"{name} is no array of this entry")
         place = data + at, kind, tuple(shape)
         if name in LARGE:
             on_disk[name] = place
-            continue
-        count = int(np.prod(shape, dtype=np.int64))
-        array = np.fromfile(path, np.dtype(kind), count, offset=place[0]).reshape(shape)
-        if name.startswith("solution."):
-            own[name.removeprefix("solution.")] = array
+        elif name.startswith("solution."):
+            own[name.removeprefix("solution.")] = source.array(*place)
         else:
-            here[name] = array
+            here[name] = source.array(*place)
     values = {"solution": None, **told["values"]}
     if values["solution"] is not None:
         status = Status(values["solution"]["status"])
         values["solution"] = Solution(**{**values["solution"], **own, "status": status})
     found: Stored = object.__new__(Stored)
-    found.__dict__.update({**values, **here, "_at": on_disk, "_file": path})
+    found.__dict__.update({**values, **here, "_at": on_disk, "_source": source})
     return found

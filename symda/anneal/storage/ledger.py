@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Rows are written for readers at most so often, in seconds, while a run goes on.
 OFTEN = 20.0
+#: And after so many times the seconds that it took.
+SELDOM = 50.0
 
 
 class StoreWarning(UserWarning):
@@ -80,8 +82,11 @@ class Ledger:
     def show(self, part: Callable[[int, int], Dataset], results: Sequence[PathResult]) -> None:
         """Let readers see the paths so far; `part` makes the dataset of some of them."""
 
-    def whole(self, part: Callable[[int, int], Dataset], results: Sequence[PathResult]) -> Dataset:
-        """Return the dataset of all paths."""
+    def whole(
+        self, part: Callable[[int, int], Dataset], results: Sequence[PathResult], *, over: bool
+    ) -> Dataset:
+        """Return the dataset of all paths; `over`: no other session goes on with them."""
+        del over
         return part(0, len(results))
 
 
@@ -104,10 +109,13 @@ class Stage(Ledger):
         self._spent: float | None = None
         self._known: dict[int, PathResult] = {}
         self._begun: dict[int, float] = {}
-        self._ends: dict[int, tuple[float, str, dict[int, str]]] = {}
+        self._ends: dict[int, tuple[float, str]] = {}
         self._before = 0.0
         self._waiting: list[PathResult] = []
         self._warned = False
+        #: Whether all paths are in the dataset on the disk.
+        self.written = False
+        self._often = OFTEN
         self._shown = time.monotonic()
         for entry in self._journal.entries:
             words = entry.words
@@ -118,13 +126,12 @@ class Stage(Ledger):
             if entry.kind == "begin":
                 self._begun[words["first"]] = words["now"]
             if entry.kind == "end":
-                lost = {int(k): why for k, why in words["lost"].items()}
-                self._ends[words["first"]] = words["took"], words["reason"], lost
+                self._ends[words["first"]] = words["took"], words["reason"]
 
     @property
-    def resumed(self) -> int:
-        """Number of paths that were there when the folder was opened."""
-        return len(self._known)
+    def earlier(self) -> float:
+        """Seconds of earlier sessions."""
+        return self._before
 
     def now(self) -> float:
         """Return the seconds of the run so far."""
@@ -152,42 +159,59 @@ class Stage(Ledger):
         """Return how a round ended, if it did before this session."""
         if first not in self._ends:
             return None
-        took, reason, lost = self._ends[first]
-        return RoundEnd(took, DispatchResult({}, lost, reason, interrupted=False))
+        took, reason = self._ends[first]
+        return RoundEnd(took, DispatchResult({}, {}, reason, interrupted=False))
 
     def keep(self, results: Sequence[PathResult]) -> list[PathResult]:
         """Keep paths that ended, all or none; return their records."""
         own = [one for one in results if not one.interrupted]
         before = len(self._waiting)
         self._waiting += own
-        written = self._add("paths", {"levels": [r.level for r in self._waiting]}, self._waiting)
-        if written is None:
+        written = self._flush()
+        if not written:
             return list(results)
-        self._waiting = []
         stored = dict(zip(map(id, own), written[before:], strict=True))
         return [stored.get(id(one), one) for one in results]
 
+    def _flush(self) -> tuple[PathResult, ...]:
+        """Write the paths that wait for it, all or none."""
+        if not self._waiting:
+            return ()
+        words: dict[str, object] = {"levels": [one.level for one in self._waiting]}
+        written = self._add("paths", words, self._waiting) or ()
+        if written:
+            self._waiting = []
+        return written
+
     def end(self, first: int, took: float, outcome: DispatchResult) -> None:
-        """Record that a round is over, unless it was interrupted."""
-        if not outcome.interrupted:
-            lost = {str(k): why for k, why in outcome.lost.items()}
-            self._add("end", {"first": first, "took": took, "reason": outcome.reason, "lost": lost})
+        """Record that a round is over, unless paths of it are to be done again."""
+        self._flush()
+        if not (outcome.interrupted or outcome.lost or self._waiting):
+            self._add("end", {"first": first, "took": took, "reason": outcome.reason})
 
     @property
     def showing(self) -> bool:
         """Whether it is time to let readers see the paths so far."""
-        return time.monotonic() - self._shown > OFTEN
+        return time.monotonic() - self._shown > self._often
 
     def show(self, part: Callable[[int, int], Dataset], results: Sequence[PathResult]) -> None:
         """Let readers see the paths so far."""
+        began = time.monotonic()
         self._write(part, results)
         self._shown = time.monotonic()
+        # all are written each time, which must not take a share of the run that counts
+        self._often = max(OFTEN, SELDOM * (self._shown - began))
 
-    def whole(self, part: Callable[[int, int], Dataset], results: Sequence[PathResult]) -> Dataset:
-        """Write the dataset of all paths and open it; in memory if it cannot be written."""
-        if self._write(part, results):
-            return self._rows.open()
-        return part(0, len(results))
+    def whole(
+        self, part: Callable[[int, int], Dataset], results: Sequence[PathResult], *, over: bool
+    ) -> Dataset:
+        """Write the dataset of all paths and open it.
+
+        In memory if it cannot be written, or another session will write another.
+        """
+        self._flush()
+        self.written = self._write(part, results)
+        return self._rows.open() if over and self.written else part(0, len(results))
 
     def close(self) -> None:
         """Close the journal."""

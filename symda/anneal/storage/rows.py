@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,83 +18,104 @@ if TYPE_CHECKING:
     import xarray as xr
     import zarr
 
+#: The file that names the group to be read.
+NAMED = "rows.json"
+#: Arrays of fewer bytes are read when a dataset is opened.
+SMALL = 16_000_000
 #: Paths of a shard, at most, and its bytes, about; bytes of the chunks that it is cut into, which
 #: are read at once.
 PATHS, BYTES, CHUNK = 256, 32_000_000, 262_144
 
 
 class Rows:
-    """The dataset of a run in a Zarr group, path after path.
+    """The dataset of a run in Zarr, each time it is written as a whole, in a group of its own.
+
+    So a reader has the paths of one moment. What is read is the group that a file names, and
+    appears when it is there; the one before stays for those who are reading it.
 
     Parameters
     ----------
     folder : Path
-        The group; made by the first `write`.
+        Where the groups are.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._shard = 0
-        #: The paths of each shard by its first row, as they were written last.
-        self._written: dict[int, tuple[int, ...]] = {}
-        self._alive: Sequence[PathResult] = ()
+        self._shard = 1
+
+    @property
+    def group(self) -> Path | None:
+        """The folder of the group that is to be read; None if there is none."""
+        return current(self.folder)
 
     def write(self, part: Callable[[int, int], xr.Dataset], results: Sequence[PathResult]) -> None:
-        """Write the paths that are not there yet, or are other ones now.
+        """Write the dataset of some paths.
 
         Parameters
         ----------
         part : function
             Makes the dataset of the results from one place to another.
         results : sequence of PathResult
-            All paths so far, in their order; one at least.
+            The paths, in their order; one at least.
 
         Raises
         ------
         OSError
-            If it cannot be written.
+            If it cannot be written; what is to be read is what it was.
         """
         import zarr
 
         first = part(0, 1)
-        if not self._shard:
-            each = sum(one.nbytes for one in first.variables.values() if _of_paths(one))
-            self._shard = _power(BYTES / max(each, 1), PATHS)
-            # what is there is of a session before, and may have other shards
-            zarr.open_group(self.folder, mode="w", zarr_format=3)
-        group, size = self._group(), self._shard
-        cuts = [(a, min(a + size, len(results))) for a in range(0, len(results), size)]
-        wanted = [tuple(map(id, results[a:b])) for a, b in cuts]
-        for (a, b), marks in zip(cuts, wanted, strict=True):
-            if self._written.get(a) != marks:
-                self._put(group, part(a, b), a, b)
-        # so that no other record can have the number of one of these
-        self._written, self._alive = dict(zip((a for a, _ in cuts), wanted, strict=True)), results
-        for name, one in first.variables.items():
-            array = group[str(name)] if _of_paths(one) else None
-            if isinstance(array, zarr.Array) and array.shape[0] > len(results):
-                array.resize((len(results), *array.shape[1:]))
-        self.describe(first)
+        each = sum(one.nbytes for one in first.variables.values() if _of_paths(one))
+        self._shard = _power(BYTES / max(each, 1), PATHS)
+        there = {_number(one) for one in self.folder.glob("run-*.zarr")}
+        name = f"run-{max(there, default=0) + 1}.zarr"
+        group = zarr.open_group(self.folder / name, mode="w", zarr_format=3)
+        for a in range(0, len(results), self._shard):
+            self._put(group, part(a, b := min(a + self._shard, len(results))), a, b)
+        _describe(group, first)
+        before = self.group
+        replaced(self.folder / NAMED, json.dumps({"group": name}))
+        for number in there:
+            old = self.folder / f"run-{number}.zarr"
+            if old != before:
+                shutil.rmtree(old, ignore_errors=True)
 
     def describe(self, dataset: xr.Dataset) -> None:
-        """Write the variables that are not there yet, and the attributes."""
-        group = self._group()
-        there = set(group.keys())
-        for name, one in dataset.variables.items():
-            if str(name) not in there:
-                _create(group, str(name), one, one.shape, one.shape)[...] = _values(one)
-        coordinates = " ".join(str(name) for name in dataset.coords if name not in dataset.dims)
-        # the last thing that is written, in one piece
-        group.attrs.put({**plain(dataset.attrs), "coordinates": coordinates})
+        """Add the variables that are not there yet, what is said of each path, and attributes."""
+        import zarr
+
+        if self.group is None:
+            raise FileNotFoundError(2, "the dataset of the run is gone")
+        _describe(zarr.open_group(self.group, mode="a", zarr_format=3), dataset)
+
+    def seal(self) -> dict[str, int]:
+        """Bring all files to the disk, remove older groups; return sizes by name.
+
+        Raises
+        ------
+        OSError
+            If that fails.
+        """
+        group = self.group
+        if group is None:
+            raise FileNotFoundError(2, "the dataset of the run is gone")
+        sizes = {}
+        for file in sorted(one for one in group.rglob("*") if one.is_file()):
+            with file.open("rb+") as opened_file:
+                os.fsync(opened_file.fileno())
+            sizes[file.relative_to(group).as_posix()] = file.stat().st_size
+        for old in self.folder.glob("run-*.zarr"):
+            if old != group:
+                shutil.rmtree(old, ignore_errors=True)
+        return sizes
 
     def open(self) -> xr.Dataset:
         """Return the dataset; large arrays are read when they are asked for."""
-        return opened(self.folder)
-
-    def _group(self) -> zarr.Group:
-        import zarr
-
-        return zarr.open_group(self.folder, mode="a", zarr_format=3)
+        group = self.group
+        if group is None:
+            raise FileNotFoundError(2, "the dataset of the run is gone")
+        return opened(group)
 
     def _put(self, group: zarr.Group, dataset: xr.Dataset, a: int, b: int) -> None:
         """Write the paths from a to b."""
@@ -115,6 +140,48 @@ class Rows:
 def _power(number: float, most: int) -> int:
     """Return the largest power of two that is no larger than a number: from 1 to `most`."""
     return int(2 ** np.floor(np.log2(np.clip(number, 1, most))))
+
+
+def current(folder: Path) -> Path | None:
+    """Return the group of a folder that is to be read; None if there is none."""
+    try:
+        name = json.loads((folder / NAMED).read_text(encoding="utf-8"))["group"]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+    if not isinstance(name, str) or Path(name).name != name:
+        return None
+    found = folder / name
+    return found if (found / "zarr.json").is_file() else None
+
+
+def replaced(target: Path, text: str) -> None:
+    """Write a file, which appears whole or not at all, and is on the disk then."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, target)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def _number(group: Path) -> int:
+    text = group.name.removeprefix("run-").removesuffix(".zarr")
+    return int(text) if text.isdigit() else 0
+
+
+def _describe(group: zarr.Group, dataset: xr.Dataset) -> None:
+    there = set(group.keys())
+    for name, one in dataset.variables.items():
+        whole = name == "message" and dataset.sizes["path"] == group["message"].shape[0]  # type: ignore[union-attr]
+        if str(name) not in there or whole:
+            _create(group, str(name), one, one.shape, one.shape)[...] = _values(one)
+    coordinates = " ".join(str(name) for name in dataset.coords if name not in dataset.dims)
+    # the last thing that is written, in one piece
+    group.attrs.put({**plain(dataset.attrs), "coordinates": coordinates})
 
 
 def _of_paths(variable: xr.Variable) -> bool:
@@ -154,7 +221,18 @@ def opened(folder: Path) -> xr.Dataset:
     """Return the dataset of a group; large arrays are read when they are asked for."""
     import xarray as xr
 
-    found: xr.Dataset = xr.open_zarr(folder, consolidated=False, chunks=None, decode_times=False)
+    # nothing stays in memory because it was looked at, but what is small
+    found: xr.Dataset = xr.open_dataset(
+        folder,
+        engine="zarr",
+        chunks=None,
+        decode_times=False,
+        cache=False,
+        backend_kwargs={"consolidated": False},
+    )
+    for one in found.variables.values():
+        if one.nbytes <= SMALL:
+            one.load()
     texts = {
         name: one.copy(data=np.array(one.values.tolist(), dtype=str).reshape(one.shape))
         for name, one in found.variables.items()
