@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
@@ -12,36 +12,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symda.build.patch_factors import PatchFactors, patch_factors
-from symda.build.patches import Colours, Patches, span
+from symda.build.patches import Colours, Patches
 from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from symda.build.lattice import LatticeEvaluator
 
+#: Products with the Hessian one step may take.
+MOST_PRODUCTS = 500
 #: Unknowns of a step up to which one patch takes all sites.
 SMALL = 48
-#: Most unknowns of a patch in a step.
-LARGEST = 320
+#: Least and most unknowns of a patch in a step.
+LEAST, LARGEST = 16, 320
 #: Bytes that factors may take.
 MEMORY = 3 * 2**30
 #: Patches that each site is in, along each direction.
 LAYERS = 2
-#: Cores of the patches, in stencils' reaches, by weight of the model over that of the data. From
-#: Lorenz-96, whose reach is 2; see `benchmarks/lattices.py`.
-CORES = ((1e2, 4.0), (1e3, 6.0), (1e5, 10.0), (np.inf, 15.0))
 #: Weight of the model over that of the data up to which single precision serves.
 SINGLE = 1e5
 #: Share of the model's weight that every unknown has on the diagonal.
 FLOOR = 1e-13
-#: A factor of another point serves as long as conjugate gradients converge at this share of the
-#: rate that they had with it at its own.
+#: Factors of another point serve as long as conjugate gradients converge at this share of the rate
+#: that they had with them at their own.
 STALE = 0.7
-#: Patches grow by this factor where a step takes more iterations than this, and than the new
-#: factors cost this many times over.
-GROWTH, SLOW, WORTH = 1.5, 30, 2.0
-#: Work of a product with the Hessian, for each unknown, in multiplications of the factors'.
-PRODUCT = 48.0
-
+#: Nanoseconds, about, on a core with AVX-512: of a product with the Hessian and of a solution by
+#: lines, for each unknown; of factors and of a solution by them, for each cube and square of a
+#: patch's unknowns in a step. Only their ratios matter.
+PRODUCT, LINES, FACTOR, SOLVE = 45.0, 15.0, 0.075, 1.25
+#: Iterations that larger patches are expected to take, to tell whether they would be cheaper.
+EXPECTED = 15
 
 @dataclass(frozen=True)
 class Size:
@@ -76,46 +75,42 @@ class Schwarz:
         """What the residual's Jacobian is multiplied with."""
         return Colours.choose(self._coupling)
 
-    def weight(self, rf: FloatArray) -> float:
-        """Weight of the model's errors over that of the data, of a typical measured state."""
+    def single(self, rf: FloatArray) -> bool:
+        """Whether factors may be kept in single precision."""
         p = self._evaluator.problem
         plain = np.flatnonzero(p.direct >= 0)
         rm = p.rm[:, plain].max(axis=0, initial=0.0)
         seen = rm > 0.0
-        if not seen.any():
-            return 1e3
-        share = p.weight.max(initial=0.0) * rf[p.direct[plain[seen]]] / rm[seen]
-        return float(np.median(share))
+        heaviest = p.weight.max(initial=0.0)
+        weights = heaviest * rf[p.direct[plain[seen]]] / rm[seen]
+        sizes = np.concatenate([heaviest * rf, rm[seen]])
+        extreme = not (1e-12 < sizes.min() and sizes.max() < 1e12)
+        return bool(seen.any() and np.median(weights) <= SINGLE and not extreme)
 
-    def size(self, rf: FloatArray) -> Size:
-        """Choose how to cut, by the weight of the model's errors, and by memory."""
-        coupling, p = self._coupling, self._evaluator.problem
-        weight = self.weight(rf)
-        own = p.weight.max(initial=0.0) * rf.max(initial=0.0), p.rm.max(initial=0.0)
-        single = weight <= SINGLE and 1e-12 < min(own) and max(own) < 1e12
-        if p.E <= SMALL:
-            return Size(max(coupling.shape), 1, single)
-        reach = max(
-            1, *(max(span(coupling.stencil, d)) for d, n in enumerate(coupling.shape) if n > 1)
-        )
-        core = round(reach * next(c for most, c in CORES if weight <= most))
-        while core > 1 and not self._fits(core, single=single):
-            core -= 1
-        return Size(core, LAYERS, single)
+    def larger(self, size: Size | None, rf: FloatArray) -> Size | None:
+        """Return the next larger patches, or the first ones; None if they would take too much."""
+        shape = self._coupling.shape
+        single = self.single(rf) if size is None else size.single
+        if size is None and self._evaluator.problem.E <= SMALL:
+            return Size(max(shape), 1, single)
+        if size is None:
+            core = 1
+            while self._count(core, LAYERS)[1] < LEAST and core < max(shape):
+                core += 1
+        else:
+            core = max(size.core + 1, round(size.core * 2.0 ** (1.0 / len(shape))))
+            if size.core * size.layers >= max(shape):
+                return None
+        return Size(core, LAYERS, single) if self._fits(core, single=single) else None
 
-    def larger(self, size: Size) -> Size | None:
-        """Return the next larger patches, None where these take all sites or too much."""
-        core = math.ceil(GROWTH * size.core)
-        if size.core * size.layers >= max(self._coupling.shape):
-            return None
-        return replace(size, core=core) if self._fits(core, single=size.single) else None
-
-    def iterations(self, size: Size) -> float:
-        """Return how many iterations of conjugate gradients cost as much as the factors do."""
+    def costs(self, size: Size | None) -> tuple[float, float]:
+        """Return what factors cost, and an iteration with them; None: of lines."""
         D = self._evaluator.problem.D
+        if size is None:
+            return 0.0, (PRODUCT + LINES) * D
         count, Q = self._count(size.core, size.layers)
-        factors = 1.2 * Q**3 * count + len(self.colours.directions) / 3 * PRODUCT * D
-        return factors / (9.0 * Q**2 * count + PRODUCT * D)
+        factors = FACTOR * Q**3 * count + len(self.colours.directions) / 3 * PRODUCT * D
+        return factors, SOLVE * Q**2 * count + PRODUCT * D
 
     def _count(self, core: int, layers: int) -> tuple[int, int]:
         """Count the patches, and their unknowns in a step."""
@@ -172,47 +167,75 @@ class Schwarz:
 
 
 class Reused:
-    """The preconditioner along one descent: when factors are made anew, and of which patches."""
+    """The preconditioner along one descent: lines, then patches as large as pays.
+
+    Conjugate gradients begin with lines. Once they have taken as long as larger patches would take,
+    with their factors, they begin again with those. Factors serve for further steps as long as they
+    are good.
+    """
 
     def __init__(self, schwarz: Schwarz, rf: FloatArray) -> None:
         self._schwarz, self._rf = schwarz, rf
-        self._size = schwarz.size(rf)
+        self._size: Size | None = None
         self._factors: PatchFactors | None = None
         self._free: BoolArray | None = None
         self._fresh = False
         self._rate = 0.0
 
+    @property
+    def budget(self) -> int:
+        """Products after which larger patches are tried."""
+        larger = self._schwarz.larger(self._size, self._rf)
+        if larger is None:
+            return MOST_PRODUCTS
+        factors, iteration = self._schwarz.costs(larger)
+        own = self._schwarz.costs(self._size)[1]
+        return min(MOST_PRODUCTS, math.ceil((factors + EXPECTED * iteration) / own))
+
     def at(
         self, path: FloatArray, theta: FloatArray, free: BoolArray
     ) -> Callable[[FloatArray], FloatArray] | None:
-        """Return what solves for right-hand sides (M, D); None where there are no derivatives.
+        """Return what solves for right-hand sides (M, D); None for lines.
 
         Parameters
         ----------
         free : ndarray of bool, shape (M, D)
             Unknowns that are not held.
         """
+        if self._size is None:
+            return None
         if self._factors is None or not np.array_equal(free, self._free):
             self._factors = self._schwarz.factor(path, theta, self._rf, self._size, free)
             self._free, self._fresh = free, True
         return None if self._factors is None else self._factors.solve
 
-    def learn(self, products: int, reduction: float, *, bounded: bool) -> None:
-        """Take note of how conjugate gradients went: their residual's square fell by a factor.
+    def learn(self, products: int, reduction: float, *, bounded: bool, unfinished: bool) -> bool:
+        """Take note of how conjugate gradients went; return whether to do them again.
 
-        A step that was cut off leads where the Hessian is another.
+        Parameters
+        ----------
+        products : int
+        reduction : float
+            Factor by which the square of the gradient's norm fell.
+        bounded : bool
+            Whether the step was cut off: it leads where the Hessian is another.
+        unfinished : bool
+            Whether the budget was used up.
         """
-        if bounded and not self._fresh:
+        fresh, self._fresh = self._fresh, False
+        if unfinished and self._size is not None and not fresh:
             self._factors = None
-        if self._factors is None or not 0.0 < reduction < 1.0 or products < 3:
-            self._fresh = False
-            return
-        rate = -math.log(reduction) / (2.0 * products)
-        if not self._fresh:
-            if rate < STALE * self._rate:
+            return True
+        if unfinished:
+            larger = self._schwarz.larger(self._size, self._rf)
+            self._size, self._factors = larger or self._size, None
+            return larger is not None
+        if self._factors is not None and not fresh and bounded:
+            self._factors = None
+        if products >= 3 and 0.0 < reduction < 1.0:
+            rate = -math.log(reduction) / products
+            if fresh:
+                self._rate = rate
+            elif rate < STALE * self._rate:
                 self._factors = None
-            return
-        self._fresh, self._rate = False, rate
-        larger = self._schwarz.larger(self._size)
-        if larger and products > max(SLOW, WORTH * self._schwarz.iterations(larger)):
-            self._size, self._factors = larger, None
+        return False

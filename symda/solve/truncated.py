@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from symda.observe import Problem
 
 
-#: Products with the Hessian one step may take.
-MOST_PRODUCTS = 500
 #: Gain ratios: a step is taken above the first; the radius shrinks below the second and grows
 #: above the third.
 TAKEN, POOR, GOOD = 1e-4, 0.25, 0.75
@@ -42,9 +40,9 @@ class TruncatedNewton:
 
     Each step minimises the quadratic model by conjugate gradients on exact Hessian products, until
     the model's residual is small, the curvature turns negative or the step leaves the trust region
-    (Steihaug, SIAM J. Numer. Anal. 20 (1983) 626). The preconditioner is made of overlapping patches
-    of sites (`Schwarz`), and where derivatives are not finite the Hessian along time of each state
-    by itself (`Lines`); its norm measures the region. Unknowns held at a bound, by the
+    (Steihaug, SIAM J. Numer. Anal. 20 (1983) 626). The preconditioner is the Hessian along time of
+    each state by itself (`Lines`), and where that does not do that of overlapping patches of sites
+    (`Schwarz`); its norm measures the region. Unknowns held at a bound, by the
     sign of their gradient, are left out of the step (Bertsekas, SIAM J. Control Optim. 20 (1982)
     221). Memory grows with N D.
     """
@@ -153,10 +151,18 @@ class TruncatedNewton:
         hessian = self._hessian(x, rf, np.ones(len(x), dtype=bool))
         for _ in range(PASSES):
             slope = gradient + hessian(change) if change.any() else gradient
-            path, theta = self._split(x)
-            own = metric.of(free, reused.at(path, theta, self._split(free)[0]))
-            step = _steihaug(self._hessian(x, rf, free), own, slope * free, radius, size)
-            reused.learn(step.products, step.reduction, bounded=step.bounded)
+            again = True
+            while again:
+                own = metric.of(free, reused.at(*self._split(x), self._split(free)[0]))
+                step = _steihaug(
+                    self._hessian(x, rf, free), own, slope * free, radius, size, reused.budget
+                )
+                again = reused.learn(
+                    step.products,
+                    step.reduction,
+                    bounded=step.bounded,
+                    unfinished=step.unfinished,
+                )
             there = x + change + step.change
             beyond = free & ((there < bounds.lower) | (there > bounds.upper))
             if not beyond.any():
@@ -277,6 +283,7 @@ class Step:
     bounded: bool
     products: int = 0
     reduction: float = 1.0  #: Factor by which the square of the gradient's norm fell.
+    unfinished: bool = False  #: Whether there were no more products.
 
 
 def _steihaug(
@@ -285,6 +292,7 @@ def _steihaug(
     gradient: FloatArray,
     radius: float,
     size: float,
+    most: int,
 ) -> Step:
     """Minimise g.s + s.H s/2 over the metric's ball of a radius, approximately.
 
@@ -297,7 +305,7 @@ def _steihaug(
     ss, sp, pp = 0.0, 0.0, rz
     goal = min(0.1, (first / size) ** 0.25) ** 2 * first
     products = 0
-    while rz > goal and products < MOST_PRODUCTS:
+    while rz > goal and products < most:
         Hp = hessian(p)
         products += 1
         curvature = _dot(p, Hp)
@@ -317,7 +325,8 @@ def _steihaug(
         beta = rz / before
         p = beta * p - z
         sp, pp = beta * sp, rz + beta**2 * pp
-    return Step(s, math.sqrt(ss), predicted, False, products, rz / first if first else 1.0)
+    reduction = rz / first if first else 1.0
+    return Step(s, math.sqrt(ss), predicted, False, products, reduction, rz > goal)
 
 
 def _dot(a: FloatArray, b: FloatArray) -> float:
