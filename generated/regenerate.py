@@ -12,6 +12,7 @@ import symda as sd
 from symda.build import write_source
 from symda.build.terms import terms_source
 from symda.emit import Source
+from symda.emit.patches import emit_patches
 
 FOLDER = Path(__file__).resolve().parent
 EXAMPLES = ("henon", "lorenz63", "lorenz96", "neuron", "pendulum")
@@ -46,6 +47,7 @@ def regenerate(folder: Path = FOLDER) -> None:
         write_source(action_of(example).emitted, folder)
     write_source(network(), folder)
     write_source(terms(), folder)
+    write_source(emit_patches(), folder)
     text = json.dumps(writers(), indent=2, sort_keys=True) + "\n"
     (folder / "versions.json").write_text(text, encoding="utf-8")
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from symda.observe import Problem
 
 
+NO_COUPLING = Coupling()
 #: Functions of the measured expressions; see `symda.derive.lattice.Expressions`.
 OF_EXPRESSIONS = ("value", "gradient", "product", "diagonal")
 
@@ -49,7 +50,7 @@ class LatticeShape:
     #: The channels that are expressions, and the states they use.
     channels: tuple[int, ...]
     states: tuple[int, ...]
-    coupling: Coupling = Coupling()
+    coupling: Coupling = NO_COUPLING
 
     @classmethod
     def of(cls, field: LatticeField, scheme: Scheme) -> LatticeShape:
@@ -273,7 +274,7 @@ class LatticeEvaluator(Evaluator):
         found = np.zeros(X.shape)
         _, states = self._plain
         _, rm, _, rm_own = self._data
-        np.add.at(found, (slice(None), states), rm)
+        found[:, states] += rm
         own = self.kernels.shape
         if own.channels:
             (columns,) = self.kernels.on_points("diagonal", X, theta, rm_own)

@@ -55,7 +55,7 @@ class CompiledLattice:
     def tangents(
         self, w: FloatArray, theta: FloatArray, step: FloatArray, directions: FloatArray
     ) -> FloatArray:
-        """Derivatives (C, E) of the residual of one step along directions (C, E + D)."""
+        """Differentiate the residual of a step along directions (C, E + D); return (C, E)."""
         out = np.empty((len(directions), self._module.sizes()[2]))
         at = addresses(w, theta, step, directions)
         self._module.tangents(*at, len(directions), *addresses(out))
@@ -121,7 +121,7 @@ class VirtualLattice:
     def tangents(
         self, w: FloatArray, theta: FloatArray, step: FloatArray, directions: FloatArray
     ) -> FloatArray:
-        """Derivatives (C, E) of the residual of one step along directions (C, E + D)."""
+        """Differentiate the residual of a step along directions (C, E + D); return (C, E)."""
         rows = [self.functions["step_tangent"](w, theta, step, one) for one in directions]
         return np.array([np.asarray(row.full()).reshape(-1) for row in rows])
 

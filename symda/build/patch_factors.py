@@ -14,7 +14,7 @@ from symda.build.engines import addresses
 from symda.build.load import load
 from symda.build.toolchain import NoCompiler
 from symda.emit.patches import LEAST, TILE, emit_patches
-from symda.types import BoolArray, FloatArray, IntArray
+from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class PatchFactors(ABC):
 
     def __init__(self, patches: Patches, steps: int, *, single: bool) -> None:
         self._patches, self._N = patches, steps
-        self._kind = np.dtype(np.float32 if single else np.float64)
+        self._kind: np.dtype[np.floating] = np.dtype("float32" if single else "float64")
         self._points = patches.Q // patches.own
 
     def factor(
@@ -57,7 +57,7 @@ class PatchFactors(ABC):
         free : ndarray of bool, shape (M, D)
             The others are taken out.
         """
-        self._begin(self._by_step(own), self._by_step(free.astype(float)))
+        self._begin(self._by_step(own), self._by_step(np.asarray(free, dtype=float)))
         for n, (columns, weights) in enumerate(products):
             self._advance(n, np.append(columns, 0.0), np.append(weights, 0.0))
         self._end()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from symda.derive.coupling import Coupling, Reach
-from symda.types import BoolArray, FloatArray, IntArray
+from symda.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +33,7 @@ class Colours:
         of: list[IntArray] = []
         total = 0
         for b in range(len(coupling.reach) + 1):
-            reach = frozenset[tuple[int, int, tuple[int, ...]]]().union(
-                *(row[b] for row in coupling.reach)
-            )
+            reach = _union(row[b] for row in coupling.reach)
             if all(f == g and not any(o) for f, g, o in reach):
                 of.append(np.full(D, total))
                 total += 1
@@ -58,6 +56,11 @@ class Colours:
         return cls(directions[used], tuple(renumbered[one] for one in of))
 
 
+def _union(reaches: Iterable[Reach]) -> Reach:
+    nothing: Reach = frozenset()
+    return nothing.union(*reaches)
+
+
 def span(reach: Reach, direction: int) -> tuple[int, int]:
     """Return how far a residual reaches below its site and above it along one direction."""
     offsets = [o[direction] for _, _, o in reach]
@@ -65,7 +68,7 @@ def span(reach: Reach, direction: int) -> tuple[int, int]:
 
 
 def _spread(size: int, least: int) -> tuple[IntArray, int]:
-    """Number sites from 0 in blocks of `least` or a little more, as even as may be."""
+    """Give sites numbers from 0 in blocks of `least` or a little more, as even as may be."""
     blocks = max(1, size // least)
     starts = np.arange(blocks + 1) * size // blocks
     at = np.arange(size)
@@ -168,7 +171,7 @@ class Patches:
     @property
     def Q(self) -> int:
         """Unknowns of a patch in a step."""
-        return self.unknown.shape[1]
+        return int(self.unknown.shape[1])
 
     @cached_property
     def coupled(self) -> tuple[IntArray, IntArray]:
@@ -231,12 +234,12 @@ def _flat(along: Sequence[IntArray], shape: Sequence[int]) -> IntArray:
 
 
 def _extents(coupling: Coupling, cuts: Sequence[Cut]) -> list[tuple[IntArray, IntArray]]:
-    every = frozenset[tuple[int, int, tuple[int, ...]]]().union(*(b for e in coupling.reach for b in e))
+    every = _union(b for row in coupling.reach for b in row)
     return [cut.rows(*span(every, d)) for d, cut in enumerate(cuts)]
 
 
 def _rows(coupling: Coupling, cuts: Sequence[Cut]) -> IntArray:
-    """Number of each residual that may touch a patch, (K, R): block by block, field by field."""
+    """Return the number of each residual that may touch a patch, (K, R): block by block."""
     count = prod(coupling.shape)
     sites = _flat([sites for _, sites in _extents(coupling, cuts)], coupling.shape)
     blocks = range(len(coupling.reach) * coupling.fields)
@@ -247,7 +250,7 @@ def _rows(coupling: Coupling, cuts: Sequence[Cut]) -> IntArray:
 def _entries(
     coupling: Coupling, colours: Colours, cuts: Sequence[Cut], s: int
 ) -> Iterator[tuple[IntArray, IntArray]]:
-    """Yield keys, residual times (points + 1) s plus unknown, and places: (K, sites) each; -1: none.
+    """Yield keys, residual (points + 1) s + unknown, and places, -1 for none: (K, sites) each.
 
     One pair for each unknown that a site's residual depends on.
     """

@@ -26,8 +26,8 @@ class Coupling:
     shape: tuple[int, ...] = ()
     boundaries: tuple[str, ...] = ()
     fields: int = 0
-    #: [e][b]: residual block e (the step's own, then one an interior point) on point b of the window
-    #: (x_n, the interior points, x_{n+1}).
+    #: [e][b]: residual block e (the step's own, then one an interior point) on point b of the
+    #: window (x_n, the interior points, x_{n+1}).
     reach: tuple[tuple[Reach, ...], ...] = ()
     #: The same of the equations themselves.
     stencil: Reach = frozenset()

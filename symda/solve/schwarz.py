@@ -42,6 +42,7 @@ PRODUCT, LINES, FACTOR, SOLVE = 45.0, 15.0, 0.075, 1.25
 #: Iterations that larger patches are expected to take, to tell whether they would be cheaper.
 EXPECTED = 15
 
+
 @dataclass(frozen=True)
 class Size:
     """How the lattice is cut."""
@@ -146,12 +147,12 @@ class Schwarz:
         p = self._evaluator.problem
         own += FLOOR * p.weight.max(initial=0.0) * rf
         try:
-            factors.factor(self._products(path, theta, rf), own, free)
+            factors.factor(self.products(path, theta, rf), own, free)
         except FloatingPointError:
             return None
         return factors
 
-    def _products(
+    def products(
         self, path: FloatArray, theta: FloatArray, rf: FloatArray
     ) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Yield each step's products of the residual's Jacobian, and its residuals' weights."""
@@ -204,7 +205,7 @@ class Reused:
         """
         if self._size is None:
             return None
-        if self._factors is None or not np.array_equal(free, self._free):
+        if self._factors is None or self._free is None or (free != self._free).any():
             self._factors = self._schwarz.factor(path, theta, self._rf, self._size, free)
             self._free, self._fresh = free, True
         return None if self._factors is None else self._factors.solve
