@@ -37,10 +37,22 @@ PATCHES = {(8, 2): (9, 12, 37, 136), (12, 3): (7, 8, 11, 28)}
 MOST = 3_000
 
 
+def third(sites: int) -> sd.Action:
+    """Lorenz-96 with a third of its sites measured."""
+    model = lorenz96_sites(sites, range(1)).model
+    return sd.Action(model, model.states[::3], scheme="rk4", matrix_free=True)
+
+
+def bound(action: sd.Action, data: sd.Observations) -> LatticeEvaluator:
+    """Compile the kernels and bind data."""
+    evaluator = action.compile().machine.at(action.bind(data))
+    assert isinstance(evaluator, LatticeEvaluator)
+    return evaluator
+
+
 def problem(sites: int, steps: int) -> tuple[LatticeEvaluator, FloatArray]:
     """Bind data of a twin experiment; return kernels with its data, and the true path."""
-    small = lorenz96_sites(sites, range(0, sites, 3))
-    action = sd.Action(small.model, small.model.states[::3], scheme="rk4", matrix_free=True)
+    action = third(sites)
     truth, data = sd.twin(
         action,
         parameters={"nu": NU},
@@ -50,9 +62,7 @@ def problem(sites: int, steps: int) -> tuple[LatticeEvaluator, FloatArray]:
         seed=1,
         discard=5.0,
     )
-    evaluator = action.compile().machine.at(action.bind(data))
-    assert isinstance(evaluator, LatticeEvaluator)
-    return evaluator, truth.states.values
+    return bound(action, data), truth.states.values
 
 
 def iterations(
@@ -112,7 +122,12 @@ def products(sites: tuple[int, ...], steps: int) -> list[Row]:
     """Time a product with the Hessian, and a solution by patches, over sites."""
     product, solution = {}, {}
     for count in sites:
-        evaluator, X = problem(count, steps)
+        action = third(count)
+        rng = np.random.default_rng(0)
+        values = rng.normal(size=(steps + 1, len(action.measured)))
+        times = STEP * np.arange(steps + 1)
+        evaluator = bound(action, sd.Observations(times, values, variance=VARIANCE))
+        X = rng.normal(2.0, 3.0, size=(steps + 1, count))
         theta, rf = np.array([NU]), np.full(count, 100.0)
         factors = Schwarz(evaluator).factor(
             X, theta, rf, Patches(8, 2, True), np.ones(X.shape, dtype=bool)

@@ -499,9 +499,11 @@ cdef plan_t patches_plan(object plan):
     return p
 
 
-cdef void patches_require(void* work) except *:
+cdef real* patches_workspace(Py_ssize_t count) except NULL:
+    cdef real* work = <real*> aligned_alloc(sizeof(real), count*sizeof(real))
     if work == NULL:
         raise MemoryError("no memory for the work space of the patches")
+    return work
 
 
 def lanes():
@@ -525,10 +527,9 @@ def advance_single(plan, Py_ssize_t groups, size_t products, size_t weights, siz
     cdef real* diagonal
     cdef const real* held
     cdef single* store
-    cdef real* B
+    cdef real* B = patches_workspace(Q*Q + 2*Q)
     with nogil:
-        B = <real*> aligned_alloc(sizeof(real), (Q*Q + 2*Q)*sizeof(real))
-        for g in range(groups if B != NULL else 0):
+        for g in range(groups):
             own, next = &(<real*> S)[g*Q*Q], &(<real*> further)[g*Q*Q]
             diagonal, held = &(<real*> sizes)[g*Q], &(<const real*> free)[g*Q]
             store = &(<single*> kept)[g*stride]
@@ -548,7 +549,6 @@ def advance_single(plan, Py_ssize_t groups, size_t products, size_t weights, siz
                 patches_couple_single(&p, held, &held[groups*Q], B, &store[triangle])
                 patches_reduce(&p, own, B, next)
         free_memory(B)
-    patches_require(B)
 
 
 def solve_single(plan, Py_ssize_t groups, Py_ssize_t M, Py_ssize_t E, size_t unknown, size_t share, size_t kept, size_t right, size_t out):
@@ -562,10 +562,9 @@ def solve_single(plan, Py_ssize_t groups, Py_ssize_t M, Py_ssize_t E, size_t unk
     cdef double* sum
     cdef Py_ssize_t g, n, i
     cdef int lane
-    cdef real* x
+    cdef real* x = patches_workspace((M + 1)*Q)
     with nogil:
-        x = <real*> aligned_alloc(sizeof(real), (M + 1)*Q*sizeof(real))
-        for g in range(groups if x != NULL else 0):
+        for g in range(groups):
             place, part = &(<const int*> unknown)[g*Q*LANES], &(<const real*> share)[g*Q]
             for n in range(M):
                 b = &(<const double*> right)[n*E]
@@ -584,7 +583,6 @@ def solve_single(plan, Py_ssize_t groups, Py_ssize_t M, Py_ssize_t E, size_t unk
                         if lane_get(&part[i], lane) != 0.0:
                             sum[place[i*LANES + lane]] += lane_get(&x[n*Q + i], lane)
         free_memory(x)
-    patches_require(x)
 
 
 def advance_double(plan, Py_ssize_t groups, size_t products, size_t weights, size_t free, size_t S, size_t sizes, size_t further,
@@ -603,10 +601,9 @@ def advance_double(plan, Py_ssize_t groups, size_t products, size_t weights, siz
     cdef real* diagonal
     cdef const real* held
     cdef real* store
-    cdef real* B
+    cdef real* B = patches_workspace(Q*Q + 2*Q)
     with nogil:
-        B = <real*> aligned_alloc(sizeof(real), (Q*Q + 2*Q)*sizeof(real))
-        for g in range(groups if B != NULL else 0):
+        for g in range(groups):
             own, next = &(<real*> S)[g*Q*Q], &(<real*> further)[g*Q*Q]
             diagonal, held = &(<real*> sizes)[g*Q], &(<const real*> free)[g*Q]
             store = &(<real*> kept)[g*stride]
@@ -626,7 +623,6 @@ def advance_double(plan, Py_ssize_t groups, size_t products, size_t weights, siz
                 patches_couple_double(&p, held, &held[groups*Q], B, &store[triangle])
                 patches_reduce(&p, own, B, next)
         free_memory(B)
-    patches_require(B)
 
 
 def solve_double(plan, Py_ssize_t groups, Py_ssize_t M, Py_ssize_t E, size_t unknown, size_t share, size_t kept, size_t right, size_t out):
@@ -640,10 +636,9 @@ def solve_double(plan, Py_ssize_t groups, Py_ssize_t M, Py_ssize_t E, size_t unk
     cdef double* sum
     cdef Py_ssize_t g, n, i
     cdef int lane
-    cdef real* x
+    cdef real* x = patches_workspace((M + 1)*Q)
     with nogil:
-        x = <real*> aligned_alloc(sizeof(real), (M + 1)*Q*sizeof(real))
-        for g in range(groups if x != NULL else 0):
+        for g in range(groups):
             place, part = &(<const int*> unknown)[g*Q*LANES], &(<const real*> share)[g*Q]
             for n in range(M):
                 b = &(<const double*> right)[n*E]
@@ -662,6 +657,5 @@ def solve_double(plan, Py_ssize_t groups, Py_ssize_t M, Py_ssize_t E, size_t unk
                         if lane_get(&part[i], lane) != 0.0:
                             sum[place[i*LANES + lane]] += lane_get(&x[n*Q + i], lane)
         free_memory(x)
-    patches_require(x)
 
 

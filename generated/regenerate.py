@@ -36,6 +36,11 @@ def terms() -> Source:
     return terms_source(sd.learn.library(sd.states("x y z"), 2, name="quadratic"))
 
 
+def patches() -> Source:
+    """Return the source of the factors of any lattice's patches."""
+    return emit_patches()
+
+
 def writers() -> dict[str, str]:
     """Return the installed versions of what decides the text."""
     return {name: version(name) for name in WRITERS}
@@ -47,7 +52,7 @@ def regenerate(folder: Path = FOLDER) -> None:
         write_source(action_of(example).emitted, folder)
     write_source(network(), folder)
     write_source(terms(), folder)
-    write_source(emit_patches(), folder)
+    write_source(patches(), folder)
     text = json.dumps(writers(), indent=2, sort_keys=True) + "\n"
     (folder / "versions.json").write_text(text, encoding="utf-8")
 

@@ -23,8 +23,8 @@ from symda.observe import Problem
 
 FOLDER = Path(__file__).parents[1] / "generated"
 REGENERATE = runpy.run_path(str(FOLDER / "regenerate.py"))
-#: Sources of a network and of a library of terms.
-BESIDE = ("network", "terms")
+#: Sources of a network, of a library of terms, and of a lattice's patches.
+BESIDE = ("network", "terms", "patches")
 EXAMPLES = REGENERATE["EXAMPLES"]
 
 # Helpers that a model has no use for are left to the compiler to drop.

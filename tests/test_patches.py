@@ -251,6 +251,7 @@ def test_patches_are_tried_when_lines_take_too_long_and_never_without_derivative
     assert schwarz.larger(Size(32, 2, True), rf) is None
 
 
+@pytest.mark.smoke
 def test_the_minimum_with_patches_is_that_with_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which takes far more products where the model weighs much more than the data."""
     case, p, X = lorenz(50, 5)
