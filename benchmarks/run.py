@@ -30,6 +30,7 @@ PROGRAMS = {
     "path": "paths.py",
     "lowest": "lowest.py",
     "growth": "growth.py",
+    "lattice": "lattices.py",
     "neuron": "neuron.py",
     "integrate": "integrators.py",
     "simulate": "simulations.py",

@@ -13,6 +13,7 @@ from symda.build import write_source
 from symda.build.terms import terms_source
 from symda.emit import Source
 from symda.emit.draws import emit_draws
+from symda.emit.patches import emit_patches
 
 FOLDER = Path(__file__).resolve().parent
 EXAMPLES = ("henon", "lorenz63", "lorenz96", "neuron", "pendulum")
@@ -41,6 +42,11 @@ def draws() -> Source:
     return emit_draws()
 
 
+def patches() -> Source:
+    """Return the source of the factors of any lattice's patches."""
+    return emit_patches()
+
+
 def writers() -> dict[str, str]:
     """Return the installed versions of what decides the text."""
     return {name: version(name) for name in WRITERS}
@@ -53,6 +59,7 @@ def regenerate(folder: Path = FOLDER) -> None:
     write_source(network(), folder)
     write_source(terms(), folder)
     write_source(draws(), folder)
+    write_source(patches(), folder)
     text = json.dumps(writers(), indent=2, sort_keys=True) + "\n"
     (folder / "versions.json").write_text(text, encoding="utf-8")
 

@@ -106,10 +106,13 @@ def test_a_worker_with_another_version_is_refused(case, monkeypatch):
 
 
 class Deserted(Executor):
-    """Takes tasks that nobody does, as Dask's executor without workers."""
+    """Takes tasks that nobody does, as Dask's executor whose one worker is gone soon."""
 
     def __init__(self):
-        self._client = SimpleNamespace(nthreads=dict, scheduler_info=lambda n_workers: {})
+        there = [{"workers": {"one": {}}}]
+        self._client = SimpleNamespace(
+            nthreads=dict, scheduler_info=lambda n_workers: there.pop() if there else {}
+        )
 
     def submit(self, fn, /, *args, **kwargs):
         return Future()

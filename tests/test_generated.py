@@ -23,8 +23,8 @@ from symda.observe import Problem
 
 FOLDER = Path(__file__).parents[1] / "generated"
 REGENERATE = runpy.run_path(str(FOLDER / "regenerate.py"))
-#: Sources of a network, of a library of terms, and of importance draws.
-BESIDE = ("network", "terms", "draws")
+#: Sources of a network, a library of terms, importance draws, and a lattice's patches.
+BESIDE = ("network", "terms", "draws", "patches")
 EXAMPLES = REGENERATE["EXAMPLES"]
 
 # Helpers that a model has no use for are left to the compiler to drop.

@@ -15,6 +15,7 @@ from symda.build.abstract import Evaluator, Kernels, Payload
 from symda.build.engines import Pieces, Theta
 from symda.build.lattice_engines import CompiledLattice, LatticeEngine, VirtualLattice
 from symda.build.serial import functions_of
+from symda.derive.coupling import Coupling
 from symda.errors import InputError, OptionError
 from symda.types import FloatArray, IntArray
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from symda.discretise import Scheme
     from symda.emit.source import Source
     from symda.observe import Problem
+
+
+NO_COUPLING = Coupling()
+#: Functions of the measured expressions; see `symda.derive.lattice.Expressions`.
+OF_EXPRESSIONS = ("value", "gradient", "product", "diagonal")
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class LatticeShape:
     #: The channels that are expressions, and the states they use.
     channels: tuple[int, ...]
     states: tuple[int, ...]
+    coupling: Coupling = NO_COUPLING
 
     @classmethod
     def of(cls, field: LatticeField, scheme: Scheme) -> LatticeShape:
@@ -61,6 +68,7 @@ class LatticeShape:
             field.direct,
             own.channels,
             own.states,
+            Coupling.of(field, scheme),
         )
 
 
@@ -73,7 +81,7 @@ class LatticePayload(Payload):
     def restore(self) -> LatticeKernels:
         """Rebuild the kernels."""
         functions = functions_of(self.functions)
-        own = {name: functions.pop(name) for name in ("value", "gradient", "product")}
+        own = {name: functions.pop(name) for name in OF_EXPRESSIONS}
         engine: LatticeEngine = (
             CompiledLattice(Path(self.library)) if self.library else VirtualLattice(functions)
         )
@@ -90,7 +98,7 @@ class LatticeKernels(Kernels):
     shape : LatticeShape
         Sizes and what is measured.
     expressions : mapping of name to casadi.Function
-        ``value``, ``gradient`` and ``product`` of the measured expressions.
+        `OF_EXPRESSIONS`.
     """
 
     provides = frozenset({"gradient", "product"})
@@ -261,6 +269,18 @@ class LatticeEvaluator(Evaluator):
             product[path.size :] += columns[len(own.states) :].sum(axis=1)
         return product
 
+    def measured_diagonal(self, X: FloatArray, theta: FloatArray) -> FloatArray:
+        """Diagonal of the measurement term's Hessian without curvatures of h, (M, D)."""
+        found = np.zeros(X.shape)
+        _, states = self._plain
+        _, rm, _, rm_own = self._data
+        found[:, states] += rm
+        own = self.kernels.shape
+        if own.channels:
+            (columns,) = self.kernels.on_points("diagonal", X, theta, rm_own)
+            found[:, list(own.states)] += columns.T
+        return found
+
     def _misfit(self, path: FloatArray, theta: FloatArray, gradient: FloatArray | None) -> float:
         """Measurement term; its gradient is added to `gradient`."""
         _, states = self._plain
@@ -286,7 +306,7 @@ def lattice_kernels(
 ) -> LatticeKernels:
     """Kernels of a lattice on an engine."""
     own = field.expressions
-    functions = {"value": own.value, "gradient": own.gradient, "product": own.product}
+    functions = {name: getattr(own, name) for name in OF_EXPRESSIONS}
     return LatticeKernels(engine, source, shape, functions)
 
 

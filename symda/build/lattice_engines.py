@@ -52,6 +52,15 @@ class CompiledLattice:
         at = addresses(X, theta, V, v, steps, rf)
         self._module.product(*at, len(steps), *addresses(out), exact)
 
+    def tangents(
+        self, w: FloatArray, theta: FloatArray, step: FloatArray, directions: FloatArray
+    ) -> FloatArray:
+        """Differentiate the residual of a step along directions (C, E + D); return (C, E)."""
+        out = np.empty((len(directions), self._module.sizes()[2]))
+        at = addresses(w, theta, step, directions)
+        self._module.tangents(*at, len(directions), *addresses(out))
+        return out
+
     def residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
         """(N, E)."""
         out = np.empty((len(steps), self._module.sizes()[2]))
@@ -108,6 +117,13 @@ class VirtualLattice:
             direction = V.reshape(-1)[at : at + len(window)]
             column = product(window, theta, step, rf, direction, v)
             self._add(out, at, column)
+
+    def tangents(
+        self, w: FloatArray, theta: FloatArray, step: FloatArray, directions: FloatArray
+    ) -> FloatArray:
+        """Differentiate the residual of a step along directions (C, E + D); return (C, E)."""
+        rows = [self.functions["step_tangent"](w, theta, step, one) for one in directions]
+        return np.array([np.asarray(row.full()).reshape(-1) for row in rows])
 
     def residual(self, X: FloatArray, theta: FloatArray, steps: FloatArray) -> FloatArray:
         """(N, E)."""

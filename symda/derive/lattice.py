@@ -146,6 +146,7 @@ class Expressions:
     #: (z, theta, y, rm) -> sum rm (h - y)^2 / 2 and its gradient by (z, theta).
     gradient: ca.Function
     product: ca.Function  #: (z, theta, y, rm, dz, dtheta) -> its Hessian times (dz, dtheta).
+    diagonal: ca.Function  #: (z, theta, rm) -> by z, that of the Hessian without h's curvature.
 
     @classmethod
     def of(
@@ -174,6 +175,8 @@ class Expressions:
         misfit = Channels(rm * (h - y) ** 2 / 2, rm, [True] * len(channels), h)
         gradient = ca.densify(misfit.gradient(local))
         product = ca.densify(misfit.product(local, ca.vertcat(dz, dtheta)))
+        slopes = ca.jacobian(h, z)
+        diagonal = ca.densify(ca.mtimes((slopes * slopes).T, rm))
         inputs, options = [z, theta, y, rm], {"cse": True}
         return cls(
             channels,
@@ -181,6 +184,7 @@ class Expressions:
             ca.Function("value", [z, theta], [ca.densify(h)], options),
             ca.Function("gradient", inputs, [misfit.value, gradient], options),
             ca.Function("product", [*inputs, dz, dtheta], [product], options),
+            ca.Function("diagonal", [z, theta, rm], [diagonal], options),
         )
 
 
@@ -261,7 +265,8 @@ def derive_lattice_step(field: LatticeField, scheme: Scheme) -> Mapping[str, ca.
         With w the window (E + D) and `step` = (t, h, weight, u): ``step_gradient(w, theta, step,
         rf)``, the step's action and its gradient by (w, theta); ``step_product(w, theta, step, rf,
         dw, dtheta)``, its Hessian times (dw, dtheta); ``step_gauss_newton``, the same without the
-        residual's curvature; ``step_residual(w, theta, step)``.
+        residual's curvature; ``step_residual(w, theta, step)``, and ``step_tangent(w, theta, step,
+        dw)``, its derivative along dw.
     """
     import casadi as ca
 
@@ -292,11 +297,13 @@ def derive_lattice_step(field: LatticeField, scheme: Scheme) -> Mapping[str, ca.
     direction = ca.MX.sym("direction", E + D + P)
     product = ca.densify(ca.jtimes(gradient, joined, direction))
     r = ca.Function("r", [w, theta, step], [residual])(*parts[:3])
-    weighed = omega * ca.jtimes(r, joined, direction)
+    along = ca.jtimes(r, joined, direction)
+    weighed = omega * along
     gauss_newton = ca.densify(ca.jtimes(r, joined, weighed, True))
     third = ca.Function("third", [joined, step, rf, direction], [gauss_newton])
     first = ca.Function("first", [joined, step, rf], [value, gradient])
     second = ca.Function("second", [joined, step, rf, direction], [product])
+    tangent = ca.Function("tangent", [joined, step, direction], [ca.densify(along)])
     inputs = [w, theta, step, rf]
     return {
         "step_gradient": ca.Function("step_gradient", inputs, first.call([unknowns, step, rf])),
@@ -311,4 +318,9 @@ def derive_lattice_step(field: LatticeField, scheme: Scheme) -> Mapping[str, ca.
             third.call([unknowns, step, rf, ca.vertcat(dw, dtheta)]),
         ),
         "step_residual": ca.Function("step_residual", inputs[:3], [ca.densify(residual)]),
+        "step_tangent": ca.Function(
+            "step_tangent",
+            [*inputs[:3], dw],
+            tangent.call([unknowns, step, ca.vertcat(dw, ca.MX.zeros(P))]),
+        ),
     }

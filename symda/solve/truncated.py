@@ -14,11 +14,8 @@ from symda.emit.lanes import DAMPING
 from symda.solve.box import Box, Sides
 from symda.solve.lines import Lines, ResidualRows
 from symda.solve.minimum import Minimum, descended
-from symda.solve.options import (
-    UNDETERMINED,
-    NewtonOptions,
-    tolerance,
-)
+from symda.solve.options import UNDETERMINED, NewtonOptions, tolerance
+from symda.solve.schwarz import Reused, Schwarz
 from symda.solve.stationary import SHARE, Stationarity, holding, left_over
 from symda.status import Reason
 from symda.types import BoolArray, FloatArray
@@ -29,8 +26,6 @@ if TYPE_CHECKING:
     from symda.observe import Problem
 
 
-#: Products with the Hessian one step may take.
-MOST_PRODUCTS = 500
 #: Gain ratios: a step is taken above the first; the radius shrinks below the second and grows
 #: above the third.
 TAKEN, POOR, GOOD = 1e-4, 0.25, 0.75
@@ -46,7 +41,8 @@ class TruncatedNewton:
     Each step minimises the quadratic model by conjugate gradients on exact Hessian products, until
     the model's residual is small, the curvature turns negative or the step leaves the trust region
     (Steihaug, SIAM J. Numer. Anal. 20 (1983) 626). The preconditioner is the Hessian along time of
-    each state by itself (`Lines`), its norm measures the region. Unknowns held at a bound, by the
+    each state by itself (`Lines`), and where that does not do that of overlapping patches of sites
+    (`Schwarz`); its norm measures the region. Unknowns held at a bound, by the
     sign of their gradient, are left out of the step (Bertsekas, SIAM J. Control Optim. 20 (1982)
     221). Memory grows with N D.
     """
@@ -59,6 +55,7 @@ class TruncatedNewton:
         self._split = problem.unknowns.split
         self._fields = kernels.shape.fields
         self._band = ResidualRows.of(problem, discrete=kernels.shape.discrete).band(problem.M)
+        self._schwarz = Schwarz(self._evaluator)
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
         """Minimise from (path, theta); see `Minimiser.minimise`."""
@@ -68,6 +65,7 @@ class TruncatedNewton:
         """Return where it ended, why, and the numbers of iterations and of actions evaluated."""
         action, gradient = self._evaluator.value_and_gradient(*self._split(x), rf)
         evaluations, narrow, radius = 1, 1.0, math.inf
+        reused = Reused(self._schwarz, rf)
         for iteration in range(1, self._options.max_iter + 1):
             if not (math.isfinite(action) and np.isfinite(gradient).all()):
                 return x, Reason.NO_SLOPE, iteration, evaluations
@@ -76,7 +74,8 @@ class TruncatedNewton:
             sides = self._box.sides(x, gradient, narrow * reach)
             least = tolerance(self._evaluator.problem, action, self._options.tol)
             level = 0.5 * metric.steepest(gradient, ~sides.held) <= least
-            step = self._step(x, rf, gradient, metric, sides, radius, least / self._options.tol)
+            size = least / self._options.tol
+            step = self._step(x, rf, gradient, metric, sides, radius, size, reused)
             trial, predicted = self._box.project(x + step.change, sides), step.predicted
             found = self._evaluator.action(*self._split(trial), rf)
             evaluations += 1
@@ -114,7 +113,8 @@ class TruncatedNewton:
         if not (math.isfinite(action) and np.isfinite(acting).all()):
             broken = (~np.isfinite(acting)).astype(float)
             return Stationarity(False, False, math.nan, limit, broken, held)
-        step = self._step(x, rf, gradient, metric, sides, math.inf, limit / SHARE)
+        reused = Reused(self._schwarz, rf)
+        step = self._step(x, rf, gradient, metric, sides, math.inf, limit / SHARE, reused)
         change = self._box.project(x + step.change, sides) - x
         if step.bounded:
             return Stationarity(True, False, math.nan, limit, -acting * sizes, held)
@@ -139,6 +139,7 @@ class TruncatedNewton:
         sides: Sides,
         radius: float,
         size: float,
+        reused: Reused,
     ) -> Step:
         """Return a step that stays within the bounds.
 
@@ -150,9 +151,18 @@ class TruncatedNewton:
         hessian = self._hessian(x, rf, np.ones(len(x), dtype=bool))
         for _ in range(PASSES):
             slope = gradient + hessian(change) if change.any() else gradient
-            step = _steihaug(
-                self._hessian(x, rf, free), metric.without(~free), slope * free, radius, size
-            )
+            again = True
+            while again:
+                own = metric.of(free, reused.at(*self._split(x), self._split(free)[0]))
+                step = _steihaug(
+                    self._hessian(x, rf, free), own, slope * free, radius, size, reused.budget
+                )
+                again = reused.learn(
+                    step.products,
+                    step.reduction,
+                    bounded=step.bounded,
+                    unfinished=step.unfinished,
+                )
             there = x + change + step.change
             beyond = free & ((there < bounds.lower) | (there > bounds.upper))
             if not beyond.any():
@@ -163,7 +173,9 @@ class TruncatedNewton:
             return step
         change = np.clip(x + change + step.change, bounds.lower, bounds.upper) - x
         predicted = -(_dot(gradient, change) + 0.5 * _dot(change, hessian(change)))
-        return Step(change, step.length, predicted, step.bounded)
+        # where all unknowns stop at a bound the last pass has no length
+        length = max(step.length, metric.length(change))
+        return replace(step, change=change, length=length, predicted=predicted)
 
     def _metric(self, x: FloatArray, rf: FloatArray) -> Metric:
         """Return the preconditioner at x.
@@ -226,10 +238,12 @@ class Metric:
     own: FloatArray  #: What the measurements and the field's coupling add to the lines, (M, D).
     scale: FloatArray  #: Of the parameters, (P,).
     held: BoolArray | None = None  #: Unknowns that are taken out, (M D + P,).
+    #: What solves for the path (M, D) in place of the lines.
+    patches: Callable[[FloatArray], FloatArray] | None = None
 
-    def without(self, held: BoolArray) -> Metric:
-        """Return the metric of the other unknowns."""
-        return replace(self, held=held)
+    def of(self, free: BoolArray, patches: Callable[[FloatArray], FloatArray] | None) -> Metric:
+        """Return the metric of some unknowns, with what solves for them."""
+        return replace(self, held=~free, patches=patches)
 
     @cached_property
     def diagonal(self) -> FloatArray:
@@ -246,7 +260,8 @@ class Metric:
     def solve(self, right: FloatArray) -> FloatArray:
         """Solve for a right-hand side (M D + P,) that is 0 where unknowns are held."""
         size = self.own.size
-        on_path = self._lines.solve(right[:size].reshape(self.own.shape))
+        solve = self.patches or self._lines.solve
+        on_path = solve(right[:size].reshape(self.own.shape))
         return np.concatenate([on_path.reshape(-1), right[size:] / self.scale])
 
     def length(self, x: FloatArray) -> float:
@@ -266,6 +281,9 @@ class Step:
     length: float
     predicted: float
     bounded: bool
+    products: int = 0
+    reduction: float = 1.0  #: Factor by which the square of the gradient's norm fell.
+    unfinished: bool = False  #: Whether there were no more products.
 
 
 def _steihaug(
@@ -274,6 +292,7 @@ def _steihaug(
     gradient: FloatArray,
     radius: float,
     size: float,
+    most: int,
 ) -> Step:
     """Minimise g.s + s.H s/2 over the metric's ball of a radius, approximately.
 
@@ -285,10 +304,10 @@ def _steihaug(
     first, predicted = rz, 0.0
     ss, sp, pp = 0.0, 0.0, rz
     goal = min(0.1, (first / size) ** 0.25) ** 2 * first
-    for _ in range(MOST_PRODUCTS):
-        if rz <= goal:
-            break
+    products = 0
+    while rz > goal and products < most:
         Hp = hessian(p)
+        products += 1
         curvature = _dot(p, Hp)
         alpha = rz / curvature if curvature > 0.0 else math.inf
         if curvature <= 0.0 and radius == math.inf:
@@ -296,7 +315,7 @@ def _steihaug(
         if not ss + alpha * (2.0 * sp + alpha * pp) < radius**2:
             tau = (math.sqrt(max(sp**2 + pp * (radius**2 - ss), 0.0)) - sp) / pp
             predicted += tau * rz - 0.5 * tau**2 * curvature
-            return Step(s + tau * p, radius, predicted, bounded=True)
+            return Step(s + tau * p, radius, predicted, True, products, rz / first)
         s += alpha * p
         r += alpha * Hp
         predicted += 0.5 * alpha * rz
@@ -306,7 +325,8 @@ def _steihaug(
         beta = rz / before
         p = beta * p - z
         sp, pp = beta * sp, rz + beta**2 * pp
-    return Step(s, math.sqrt(ss), predicted, bounded=False)
+    reduction = rz / first if first else 1.0
+    return Step(s, math.sqrt(ss), predicted, False, products, reduction, rz > goal)
 
 
 def _dot(a: FloatArray, b: FloatArray) -> float:
