@@ -32,6 +32,9 @@ SHORT = {"paths": 5, "ladder": sd.Ladder(alpha=16.0, rungs=4), "executor": "seri
 #: Paths one after the other, each a task.
 SLOW = {**SHORT, "ladder": sd.Ladder(alpha=16.0, rungs=2), "solver": "lbfgs"}
 HERE = Path(__file__).parent
+#: What starts do in tests: what they hold themselves would tell them apart.
+STATE: dict[str, bool] = {}
+STARTED: list[int] = []
 
 
 @pytest.fixture(scope="module")
@@ -199,28 +202,28 @@ def test_a_hundred_kills(tmp_path, call):
 
 def test_after_ctrl_c_the_same_call_goes_on(case, tmp_path):
     action, data = case
-    started = []
+    STARTED.clear()
 
     class Start:
         name = "mine"
 
         def point(self, draw):
-            started.append(draw.number)
-            if stop and len(started) > 4:
+            STARTED.append(draw.number)
+            if STATE["stop"] and len(STARTED) > 4:
                 raise KeyboardInterrupt
             return sd.Nudged().point(draw)
 
     # one after the other, so that the first are over when it comes
     call = {**SLOW, "start": Start(), "store": tmp_path / "s"}
-    stop = True
+    STATE["stop"] = True
     first = sd.anneal(action, data, **call)
     assert first.interrupted and record_of(tmp_path / "s", "test")["state"] == "interrupted"
     done = int((first.dataset["last_beta"].values == 1).sum())
     assert 0 < done < 5
-    stop, before = False, len(started)
+    STATE["stop"], before = False, len(STARTED)
     whole = sd.anneal(action, data, **call)
     # two to see whether starts differ, and those that were left
-    assert len(started) - before == 2 + 5 - done
+    assert len(STARTED) - before == 2 + 5 - done
     plain = sd.anneal(action, data, **{**call, "store": None})
     assert not whole.interrupted and differing(whole.dataset, plain.dataset) == []
 
@@ -228,6 +231,7 @@ def test_after_ctrl_c_the_same_call_goes_on(case, tmp_path):
 def test_what_has_ended_is_there_for_readers(case, tmp_path, monkeypatch):
     action, data = case
     monkeypatch.setattr(ledger_module, "OFTEN", 0.0)
+    monkeypatch.setattr(ledger_module, "SELDOM", 0.0)
     seen = []
     store = tmp_path / "s"
 
@@ -354,11 +358,11 @@ def test_a_disk_that_fills_up_takes_no_path_along(case, tmp_path, monkeypatch):
         name = "uniform"
 
         def point(self, draw):
-            if full and draw.number == 2:
+            if STATE["full"] and draw.number == 2:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (200, before[1]))
             return draw.path(), draw.parameters()
 
-    full, handler = True, signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    STATE["full"], handler = True, signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         with pytest.warns(StoreWarning, match="cannot be written"):
             whole = sd.anneal(action, data, **{**call, "start": Start()})
@@ -368,7 +372,7 @@ def test_a_disk_that_fills_up_takes_no_path_along(case, tmp_path, monkeypatch):
     assert whole.dataset.sizes["path"] == 5 and np.isfinite(whole.levels.values).all()
     assert record_of(tmp_path / "s", "test")["state"] == "running"
     # what was written before it was full is there, and the same call goes on from it
-    full = False
+    STATE["full"] = False
     again = sd.anneal(action, data, **{**call, "start": Start()})
     assert differing(again.dataset, whole.dataset) == []
     assert plain.dataset.sizes == whole.dataset.sizes
@@ -484,13 +488,13 @@ def test_a_round_is_not_over_while_its_paths_are_not_written(case, tmp_path, mon
 
 def test_earlier_sessions_count_for_the_time_limit(case, tmp_path):
     action, data = case
-    stop = True
+    STATE["stop"] = True
 
     class Start:
         name = "mine"
 
         def point(self, draw):
-            if stop and draw.number == 3:
+            if STATE["stop"] and draw.number == 3:
                 raise KeyboardInterrupt
             return sd.Nudged().point(draw)
 
@@ -500,7 +504,7 @@ def test_earlier_sessions_count_for_the_time_limit(case, tmp_path):
     journal = Journal(tmp_path / "s" / "0" / "journal")
     journal.add("begin", {"first": 999, "now": 2e4})
     journal.close()
-    stop = False
+    STATE["stop"] = False
     run = sd.anneal(action, data, **call)
     assert any("time limit of 10000 s" in text for text in run.dataset["message"].values)
 
