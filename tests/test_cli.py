@@ -152,7 +152,7 @@ def test_anneal_passes_its_options_on(symda: Shell, lorenz: tuple[str, str]) -> 
     assert set(run.dataset["variance"].values.ravel()[:1]) == {0.4}
     lbfgs = symda("anneal", *lorenz, *SHORT, "--paths", "1", "--solver", "lbfgs")
     assert "solver lbfgs" in lbfgs.out
-    assert "the run was not saved; --output run.nc keeps it" in lbfgs.err
+    assert "the run was not saved; --output run.nc or --store FOLDER keeps it" in lbfgs.err
 
 
 @pytest.mark.parametrize("kind", ["csv", "nc"])

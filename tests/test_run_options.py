@@ -75,9 +75,9 @@ def test_the_call_takes_what_the_settings_are() -> None:
     taken = {name: one.default for name, one in signature.parameters.items() if name in names}
     assert set(taken) == names
     assert {name: taken[name] for name in DEFAULTS} == dict(DEFAULTS)
-    # the others are the data, their grid, and what shows that it goes on
+    # the others are the data, their grid, what keeps it and what shows that it goes on
     assert set(signature.parameters) - names == {
-        *("action", "data", "fixed", "steps", "max_step", "midpoint_data", "progress")
+        *("action", "data", "fixed", "steps", "max_step", "midpoint_data", "store", "progress")
     }
     for name in names:
         assert f"    {name} : " in sd.anneal.__doc__ or f"    {name}, " in sd.anneal.__doc__

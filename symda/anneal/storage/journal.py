@@ -17,7 +17,6 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from symda.anneal.task import PathResult
-from symda.solve import Solution
 from symda.status import Status
 
 #: Before each entry: a mark, the checksum of what follows, the lengths of its words and numbers.
@@ -235,6 +234,8 @@ def _result(
             here[name] = source.array(*place)
     values = {"solution": None, **told["values"]}
     if values["solution"] is not None:
+        from symda.solve import Solution
+
         status = Status(values["solution"]["status"])
         values["solution"] = Solution(**{**values["solution"], **own, "status": status})
     found: Stored = object.__new__(Stored)
