@@ -16,6 +16,8 @@ from symda.types import BoolArray, FloatArray
 ITERATIONS, GOOD = 40, 0.5
 #: What is left of the distance in the end, a coordinate, and halvings of a step.
 NEAR, HALVINGS = 1e-6, 12
+#: The last step is not looked at where it is expected to leave this share of that.
+SURE = 0.1
 #: A point is what the map makes of its own image if it comes back to it, a coordinate.
 SAME = 1e-2
 
@@ -159,7 +161,7 @@ class Map(ABC):
             rest = np.linalg.norm(reached - numbers[going], axis=1)
             good = rest < GOOD * left[going]
             newton += going[~good].tolist()
-            ready[going] = rest**2 <= near * left[going]
+            ready[going] = rest**2 <= SURE * near * left[going]
             going = going[good]
             x[going], images[going], left[going] = after[good], reached[good], rest[good]
         for k in newton:

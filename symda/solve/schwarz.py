@@ -92,8 +92,12 @@ class Schwarz:
         """Return the next larger patches, or the first ones; None if they would take too much."""
         shape = self._coupling.shape
         single = self.single(rf) if size is None else size.single
-        if size is None and self._evaluator.problem.E <= SMALL:
-            return Size(max(shape), 1, single)
+        p = self._evaluator.problem
+        if len(self.colours.directions) * p.E >= 2**31:
+            return None  # more places than their numbers hold
+        if size is None and p.E <= SMALL:
+            whole = self._fits(max(shape), 1, single=single)
+            return Size(max(shape), 1, single) if whole else None
         if size is None:
             core = 1
             while self._count(core, LAYERS)[1] < LEAST and core < max(shape):
@@ -102,7 +106,7 @@ class Schwarz:
             core = max(size.core + 1, round(size.core * 2.0 ** (1.0 / len(shape))))
             if size.core * size.layers >= max(shape):
                 return None
-        return Size(core, LAYERS, single) if self._fits(core, single=single) else None
+        return Size(core, LAYERS, single) if self._fits(core, LAYERS, single=single) else None
 
     def costs(self, size: Size | None) -> tuple[float, float]:
         """Return what factors cost, and an iteration with them; None: of lines."""
@@ -120,15 +124,16 @@ class Schwarz:
         count = prod(-(-n // core) if n > layers * core else 1 for n in shape)
         return count, widths * self._evaluator.problem.E // prod(shape)
 
-    def _fits(self, core: int, *, single: bool) -> bool:
-        count, Q = self._count(core, LAYERS)
-        numbers = count * (self._evaluator.problem.N + 1) * 0.75 * Q**2
+    def _fits(self, core: int, layers: int, *, single: bool) -> bool:
+        """Whether triangles and what couples them to the next step fit into memory, at most."""
+        count, Q = self._count(core, layers)
+        numbers = count * (self._evaluator.problem.N + 1) * 1.5 * Q**2
         return Q <= LARGEST and numbers * (4 if single else 8) <= MEMORY
 
     def factor(
         self, path: FloatArray, theta: FloatArray, rf: FloatArray, size: Size, free: BoolArray
     ) -> PatchFactors | None:
-        """Factorise at a point; None where derivatives are not finite.
+        """Factorise at a point; None where derivatives or factors are not finite.
 
         Parameters
         ----------
@@ -150,7 +155,11 @@ class Schwarz:
             factors.factor(self.products(path, theta, rf), own, free)
         except FloatingPointError:
             return None
-        return factors
+        # squares of finite derivatives may not be finite, least in single precision
+        probe = free.astype(float)
+        found = factors.solve(probe)
+        fine = bool(np.isfinite(found).all()) and float(np.vdot(probe, found)) > 0.0
+        return factors if fine or not free.any() else None
 
     def products(
         self, path: FloatArray, theta: FloatArray, rf: FloatArray
@@ -182,10 +191,19 @@ class Reused:
         self._free: BoolArray | None = None
         self._fresh = False
         self._rate = 0.0
+        self._over = False
+
+    def give_up(self) -> bool:
+        """Go on with lines, to the end; False if these were in use already."""
+        over, self._over = self._over or self._size is None, True
+        self._size, self._factors = None, None
+        return not over
 
     @property
     def budget(self) -> int:
         """Products after which larger patches are tried."""
+        if self._over:
+            return MOST_PRODUCTS
         larger = self._schwarz.larger(self._size, self._rf)
         if larger is None:
             return MOST_PRODUCTS
@@ -228,7 +246,7 @@ class Reused:
             self._factors = None
             return True
         if unfinished:
-            larger = self._schwarz.larger(self._size, self._rf)
+            larger = None if self._over else self._schwarz.larger(self._size, self._rf)
             self._size, self._factors = larger or self._size, None
             return larger is not None
         if self._factors is not None and not fresh and bounded:

@@ -79,10 +79,15 @@ class TruncatedNewton:
             trial, predicted = self._box.project(x + step.change, sides), step.predicted
             found = self._evaluator.action(*self._split(trial), rf)
             evaluations += 1
-            if not step.bounded and level and predicted <= least:
+            whole = not (step.bounded or step.unfinished)
+            if whole and level and predicted <= least:
                 return trial if found <= action else x, Reason.CONVERGED, iteration, evaluations
-            if step.length < SHORTEST * metric.length(x):
-                return x, Reason.STUCK, iteration, evaluations
+            # by one norm, whatever the preconditioner is
+            if not metric.length(trial - x) > SHORTEST * metric.length(x):
+                if not reused.give_up():
+                    return x, Reason.STUCK, iteration, evaluations
+                radius = math.inf
+                continue
             ratio = (action - found) / predicted if predicted > 0.0 else -1.0
             if not (math.isfinite(found) and ratio > TAKEN):
                 radius = 0.25 * min(radius, step.length)
@@ -116,7 +121,7 @@ class TruncatedNewton:
         reused = Reused(self._schwarz, rf)
         step = self._step(x, rf, gradient, metric, sides, math.inf, limit / SHARE, reused)
         change = self._box.project(x + step.change, sides) - x
-        if step.bounded:
+        if step.bounded or step.unfinished:
             return Stationarity(True, False, math.nan, limit, -acting * sizes, held)
         left = max(step.predicted, 0.0)
         return Stationarity(True, True, left, limit, change / sizes, held)
@@ -153,9 +158,14 @@ class TruncatedNewton:
             slope = gradient + hessian(change) if change.any() else gradient
             again = True
             while again:
-                own = metric.of(free, reused.at(*self._split(x), self._split(free)[0]))
+                # nothing else may hold the factors: larger ones take their place
                 step = _steihaug(
-                    self._hessian(x, rf, free), own, slope * free, radius, size, reused.budget
+                    self._hessian(x, rf, free),
+                    metric.of(free, reused.at(*self._split(x), self._split(free)[0])),
+                    slope * free,
+                    radius,
+                    size,
+                    reused.budget,
                 )
                 again = reused.learn(
                     step.products,
