@@ -16,6 +16,7 @@ TITLES = {
     "path": "One path up the ladder, one core",
     "lowest": "Time to the lowest level, L = 4",
     "growth": "Growth of an iteration of newton, and peak memory",
+    "lattice": "Large lattices",
     "integrate": "Trajectories of Lorenz-96 by fixed steps",
     "simulate": "Trajectories by adaptive steps, one core",
     "neuron": "Hodgkin-Huxley neuron, 4 states, 18 parameters",
@@ -23,6 +24,7 @@ TITLES = {
     "learn": "Learned equations, one core",
     "trust": "Error bars of every state, one core",
     "sample": "Samples of 1,827 unknowns, one core",
+    "store": "Runs on the disk",
     "complete": "Figure 1 of the paper, 4 panels of 100 paths, builds included",
 }
 
