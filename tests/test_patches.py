@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from lattices import lattice_case, random_lattice, random_problem, virtual
+from lattices import compiled, lattice_case, random_lattice, random_problem, virtual
 from models import Case, make_case
 from test_lattice_model import lorenz96
 
@@ -17,8 +17,9 @@ from symda.build.patch_factors import CompiledPatches, NumpyPatches, PatchFactor
 from symda.build.patches import Colours, Cut, Patches
 from symda.emit.patches import emit_patches
 from symda.observe import Problem
+from symda.solve import schwarz as schwarz_module
 from symda.solve.options import NewtonOptions
-from symda.solve.schwarz import Reused, Schwarz, Size
+from symda.solve.schwarz import MOST_PRODUCTS, Reused, Schwarz, Size
 from symda.solve.truncated import TruncatedNewton
 
 
@@ -247,6 +248,10 @@ def test_patches_are_tried_when_lines_take_too_long_and_never_without_derivative
     broken = X.copy()
     broken[1] = np.nan
     assert schwarz.factor(broken, theta, rf, Size(8, 2, True), free) is None
+    # derivatives are finite there, their squares are not
+    with np.errstate(all="ignore"):
+        for single, far in ((True, 1e4), (False, 1e11)):
+            assert schwarz.factor(far * X, theta, rf, Size(8, 2, single), free) is None
     assert schwarz.larger(Size(16, 2, True), rf) == Size(32, 2, True)
     assert schwarz.larger(Size(32, 2, True), rf) is None
 
@@ -257,12 +262,56 @@ def test_the_minimum_with_patches_is_that_with_lines(monkeypatch: pytest.MonkeyP
     case, p, X = lorenz(50, 5)
     kernels, rf = virtual(case), np.full(p.D, 300.0)
     start = X + 0.1 * np.random.default_rng(2).normal(size=X.shape), np.array([7.9])
+    made, before = [], Schwarz.factor
+    monkeypatch.setattr(Schwarz, "factor", lambda *a: made.append(before(*a)) or made[-1])
     found = TruncatedNewton(kernels, p, NewtonOptions()).minimise(*start, rf)
     monkeypatch.setattr(Schwarz, "larger", lambda *_: None)
     other = TruncatedNewton(kernels, p, NewtonOptions()).minimise(*start, rf)
-    assert found.status == "converged"
+    assert found.status == "converged" and made and all(one is not None for one in made)
     assert found.action == pytest.approx(other.action, rel=1e-7)
     np.testing.assert_allclose(found.path, other.path, atol=1e-3)
+
+
+def test_patches_that_lead_nowhere_are_given_up_once() -> None:
+    case, p, X = lorenz(60, 4)
+    schwarz, rf = Schwarz(virtual(case).at(p)), np.full(p.D, 1e4)
+    reused, free = Reused(schwarz, rf), np.ones(X.shape, dtype=bool)
+    assert reused.learn(reused.budget, 0.5, bounded=False, unfinished=True)
+    assert reused.at(X, np.array([8.0]), free) is not None
+    assert reused.give_up()
+    assert reused.at(X, np.array([8.0]), free) is None and reused.budget == MOST_PRODUCTS
+    assert not reused.learn(MOST_PRODUCTS, 0.5, bounded=False, unfinished=True)
+    assert not reused.give_up()
+    assert not Reused(schwarz, rf).give_up()
+
+
+def test_memory_is_at_least_what_factors_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    case, p, _ = lorenz(64, 8)
+    schwarz = Schwarz(virtual(case).at(p))
+    patches = Patches.cut(schwarz._coupling, schwarz.colours, 8, 2)
+    factors = factors_of("compiled", patches, p.N, single=True)
+    assert isinstance(factors, CompiledPatches)
+    kept = factors._kept.nbytes
+    monkeypatch.setattr(schwarz_module, "MEMORY", kept)
+    assert not schwarz._fits(9, 2, single=True)
+    monkeypatch.setattr(schwarz_module, "MEMORY", 2 * kept)
+    assert schwarz._fits(8, 2, single=True)
+
+
+def test_emitted_tangents_are_those_of_casadi() -> None:
+    model = random_lattice(0, (6,), ["reflect"] * 3, fields=2, reach=2)
+    case = lattice_case(model, "rk4")
+    p = random_problem(case, np.random.default_rng(0), steps=2)
+    plain, emitted = virtual(case), compiled(case)
+    rng = np.random.default_rng(1)
+    window, theta = rng.normal(size=p.E + p.D), rng.normal(size=p.P)
+    directions = Colours.choose(plain.shape.coupling).directions
+    steps = plain.at(p).packed.steps[0]
+    expected = plain.lattice.tangents(window, theta, steps, directions)
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(
+        emitted.lattice.tangents(window, theta, steps, directions), expected, atol=1e-13
+    )
 
 
 def test_a_vector_is_a_group_of_patches() -> None:

@@ -127,7 +127,7 @@ class Schwarz:
     def _fits(self, core: int, layers: int, *, single: bool) -> bool:
         """Whether triangles and what couples them to the next step fit into memory, at most."""
         count, Q = self._count(core, layers)
-        numbers = count * (self._evaluator.problem.N + 1) * 1.5 * Q**2
+        numbers = count * (self._evaluator.problem.N + 1) * (Q * (Q + 1) // 2 + Q**2)
         return Q <= LARGEST and numbers * (4 if single else 8) <= MEMORY
 
     def factor(
