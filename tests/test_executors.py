@@ -20,6 +20,7 @@ from rings import ring, twin
 
 import symda as sd
 from symda.anneal import dispatch, remote
+from symda.anneal.executors import Workers
 from symda.errors import OptionError
 
 HERE = Path(__file__).parent
@@ -127,6 +128,24 @@ def test_an_executor_without_workers_is_given_up(case, tmp_path, monkeypatch):
     assert told == {"not run: the executor has no workers any more"} and run.interrupted
     again = sd.anneal(action, data, executor="serial", store=tmp_path / "s", **CALL)
     same(again, case[2])
+
+
+def test_workers_that_have_not_come_yet_are_waited_for(monkeypatch):
+    """Also by a run that is gone on with, which has paths of an earlier session."""
+    monkeypatch.setattr(dispatch, "GONE", 2)
+    pool = Deserted()
+    pool._client.scheduler_info(n_workers=-1)
+    asked = dispatch.Dispatcher(
+        None, SimpleNamespace(pooled=False, name="x"), [(0,), (1,)],
+        Workers("x", pool, 1, 2, local=False, owned=False),
+        time_limit=None, left=None, enough=lambda _: "", done=lambda *_: None,
+        known={0: None},
+    )  # fmt: skip
+    assert [asked._deserted() for _ in range(5)] == [False] * 5
+    asked._pending[done := Future()] = (1,), pool
+    done.set_result([])
+    asked._take(done)
+    assert asked._deserted()
 
 
 @pytest.mark.smoke

@@ -225,7 +225,7 @@ class Dispatcher:
         """Whether an executor of the user's has had no worker for some time; its paths are lost."""
         there = has_workers(self._pool)
         # jobs that make workers may wait in a queue for hours
-        self._seen = self._seen or there or bool(self._results)
+        self._seen = self._seen or there
         self._empty = 0 if there else self._empty + 1
         if self._empty < GONE or not self._seen:
             return False
@@ -238,6 +238,7 @@ class Dispatcher:
     def _take(self, future: Future[Any]) -> None:
         paths, pool = self._pending.pop(future)
         private = self._private.pop(future, None)
+        self._seen = True
         try:
             results = future.result()
         except BrokenExecutor as error:

@@ -167,7 +167,7 @@ def twins(
     for (i, action), v, n, seed in product(enumerate(actions), noises, lengths, range(seeds)):
         own = dict(call or {})
         if store is not None:
-            own["store"] = Path(store) / f"set{i}-variance{v:g}-steps{n}-seed{seed}"
+            own["store"] = Path(store) / f"set{i}-variance{v!r}-steps{n}-seed{seed}"
         names = ", ".join(action.measurement.names)
         row = {"measured": names, "L": len(sets[i]), "variance": v, "steps": n, "seed": seed}
         setting = truth | {"steps": n, "variance": v}
@@ -195,8 +195,7 @@ def _experiment(
         if not path_counts(run.dataset).reached:
             why = str(run.dataset["message"].values[0])
             return NOTHING | {"seconds": seconds, "failed": f"no path reached a rung: {why}"}
-        level, own = _levels(action, data, true)
-    bar = own if chosen_solution(run.dataset) is not None else level
+        bar = _level(action, data, true, strong=chosen_solution(run.dataset) is not None)
     slack = HIT * float(run.dataset.attrs["measurement_scale"]) + SHARE * abs(bar)
     rate, _ = run.hit_rate(level=bar)
     return NOTHING | {
@@ -210,22 +209,24 @@ def _experiment(
     }
 
 
-def _levels(action: Action, data: Observations, true: Trajectory) -> tuple[float, float]:
-    """Return the level that is reached from the truth, and what the truth itself costs."""
+def _level(action: Action, data: Observations, true: Trajectory, *, strong: bool) -> float:
+    """Return the level that is reached from the truth, as a solution of the equations if asked."""
     problem = action.bind(data)
-    first = true.states.values[0]
     forcing = data.forcing if action.model.forcing else None
     known = dict(true.parameters)
+    first = true.states.values[0]
     found = simulate(action.model, problem.times, first, parameters=known, forcing=forcing)
     start = (found.states.values, known)
     run = anneal(
-        action, data, start=start, paths=1, ladder=FROM_TRUTH, strategy="ladder", progress=False
-    )
+        action, data, start=start, paths=1, ladder=FROM_TRUTH, strategy="ladder",
+        finish="strong" if strong else "none", progress=False,
+    )  # fmt: skip
+    if not strong or chosen_solution(run.dataset) is not None:
+        return float(run.best.action)
+    # from there none was found: the truth is one
+    theta = np.array([known[p.name] for p in action.parameters])
     kernels = action.compile()
-    theta = np.array([true.parameters[p.name] for p in action.parameters])
-    zero = np.zeros(problem.D)
-    own = float(kernels.action(found.states.values, theta, zero, problem))
-    return float(run.best.action), own
+    return float(kernels.action(found.states.values, theta, np.zeros(problem.D), problem))
 
 
 def _errors(action: Action, run: Run, true: Trajectory) -> dict[str, float]:

@@ -19,7 +19,7 @@ from symda.anneal.provenance import versions
 from symda.anneal.storage.identity import differences
 from symda.anneal.storage.journal import written_paths
 from symda.anneal.storage.ledger import Stage, StoreWarning
-from symda.anneal.storage.rows import Rows, current, opened, replaced
+from symda.anneal.storage.rows import Rows, current, on_disk, opened, replaced
 from symda.errors import DataError
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ class RunStore:
             self._say()
             folder.mkdir(exist_ok=True)
             stage = Stage(folder / "journal", rows)
+            on_disk(folder)
+            on_disk(self.path)
         except OSError as error:
             raise _unwritable(f"anneal: the store {str(self.path)!r}", error) from error
         self._stages[number] = stage, rows

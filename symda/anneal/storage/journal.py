@@ -12,12 +12,15 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from symda.anneal.task import PathResult
 from symda.status import Status
+
+if TYPE_CHECKING:
+    from symda.solve import Solution
 
 #: Before each entry: a mark, the checksum of what follows, the lengths of its words and numbers.
 HEAD = struct.Struct("<4sIQQ")
@@ -201,10 +204,12 @@ def _taken_apart(result: PathResult) -> tuple[dict[str, Any], dict[str, np.ndarr
     return plain, arrays
 
 
-def _of(record: object, prefix: str) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+def _of(
+    record: PathResult | Solution, prefix: str
+) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
     plain: dict[str, Any] = {}
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    for one in fields(record):  # type: ignore[arg-type]
+    for one in fields(record):
         value = getattr(record, one.name)
         if isinstance(value, np.ndarray):
             arrays[prefix + one.name] = np.ascontiguousarray(value)

@@ -105,6 +105,8 @@ class Rows:
             with file.open("rb+") as opened_file:
                 os.fsync(opened_file.fileno())
             sizes[file.relative_to(group).as_posix()] = file.stat().st_size
+        for folder in (group, *(one for one in group.rglob("*") if one.is_dir())):
+            on_disk(folder)
         for old in self.folder.glob("run-*.zarr"):
             if old != group:
                 shutil.rmtree(old, ignore_errors=True)
@@ -163,9 +165,20 @@ def replaced(target: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, target)
+        on_disk(target.parent)
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def on_disk(folder: Path) -> None:
+    """Bring the names in a folder to the disk, where the system can be asked to."""
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def _number(group: Path) -> int:
@@ -174,10 +187,14 @@ def _number(group: Path) -> int:
 
 
 def _describe(group: zarr.Group, dataset: xr.Dataset) -> None:
-    there = set(group.keys())
+    import zarr
+
+    # what is said of each path may be more now
+    told, kept = group.get("message"), set(group.keys())
+    if isinstance(told, zarr.Array) and told.shape[0] == dataset.sizes["path"]:
+        kept.discard("message")
     for name, one in dataset.variables.items():
-        whole = name == "message" and dataset.sizes["path"] == group["message"].shape[0]  # type: ignore[union-attr]
-        if str(name) not in there or whole:
+        if str(name) not in kept:
             _create(group, str(name), one, one.shape, one.shape)[...] = _values(one)
     coordinates = " ".join(str(name) for name in dataset.coords if name not in dataset.dims)
     # the last thing that is written, in one piece
