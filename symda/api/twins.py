@@ -85,7 +85,7 @@ class Twins:
         return table.reset_index()
 
     def plot(self, path: str | Path | None = None) -> Figure:
-        """Plot the share found, and the error of states that are not measured, against L."""
+        """Plot the share found, and the error of states that are not measured, for each set."""
         from symda.show.twins import plot_twins
 
         return plot_twins(self.table, path)
