@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         step_map,
         twin,
     )
+    from symda.api.cycles import Cycles
     from symda.api.network import NetworkAction
     from symda.api.network_run import NetworkRun
     from symda.api.twins import Twins, twins
@@ -99,6 +100,7 @@ __all__ = [
     "BoundarySolution",
     "BuildError",
     "Censored",
+    "Cycles",
     "DataError",
     "Density",
     "Descent",
@@ -172,6 +174,7 @@ _NAMES = {
     "symda.anneal": "Auto Ladder Nudged Population Shooting ShootingWindow Simulated Window",
     "symda.api": "Action BoundarySolution Run StepMap Trajectory anneal boundary_value integrate "
     "load lyapunov simulate step_map twin",
+    "symda.api.cycles": "Cycles",
     "symda.api.network": "NetworkAction",
     "symda.api.twins": "Twins twins",
     "symda.api.network_run": "NetworkRun",

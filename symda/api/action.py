@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from symda.analyse.backpropagation import Backpropagation
     from symda.api.check import Check
+    from symda.api.cycles import Cycles
+    from symda.api.cycling import Prior
     from symda.build import Options
     from symda.build.abstract import Kernels
     from symda.derive.lattice import MachineField
@@ -286,6 +288,82 @@ class Action(Inference):
 
         problem = self.bind(data, **grid)
         return check(self.specification.of(problem), problem)
+
+    def cycle(
+        self,
+        data: Data,
+        *,
+        rf: float | Mapping[State | str, float] = float("inf"),
+        window: int = 20,
+        every: int = 1,
+        prior: Prior | None = None,
+        inflation: float = 1.01,
+        widen: float = 1e-4,
+        store: str | Path | None = None,
+        **grid: Unpack[GridOptions],
+    ) -> Cycles:
+        """Assimilate data as they arrive: window after window, each from the last one's posterior.
+
+        A cycle takes in the next data: it forecasts them, then minimises the action of the last
+        `window` cycles' data and of what those before them told (fixed-lag smoothing by
+        Gauss-Newton with exact tangents). Let it begin with what is known, or with a run of
+        `anneal` over the first data.
+
+        Parameters
+        ----------
+        data : Observations
+            One recording. With `store`, all data so far: those that were taken in are not again.
+        rf : float or mapping of state to float
+            Precision of the model's errors in a step, one over their variance; inf: the model makes
+            none, and windows are solutions of its equations.
+        window : int
+            Cycles whose data are fitted together.
+        every : int
+            Times with data that a cycle takes in.
+        prior : mapping, Run or Cycles, optional
+            What is known at the grid's first point: ``{state or parameter: (mean, sd)}``, or the
+            posterior at the end of a run or of earlier cycles, whose time the grid then begins at;
+            data of that time are left out. For what is not named, or if left out, a Gaussian with
+            mean and variance of the start range.
+        inflation : float
+            Factor on all standard deviations, 1 or more, each time the window moves on: errors that
+            the quadratic does not see, being those of a model that is not linear.
+        widen : float
+            Probability below which new data contradict the forecast: then variances of what was
+            known before the window are enlarged until they agree, or states are as if unknown. 0:
+            never.
+        store : path, optional
+            Folder to keep cycles in as they come. The same call goes on, with the same numbers to
+            the last bit; with more data, after those that are there.
+        **grid
+            As for `bind`.
+
+        Returns
+        -------
+        Cycles
+
+        Raises
+        ------
+        DataError, OptionError
+            If data, options or store do not fit.
+        SolveError
+            If the model cannot be followed to the first data. Later on cycles stop there, and say
+            so.
+        """
+        from symda.api.cycling import cycle
+
+        return cycle(
+            self,
+            data,
+            rf=rf,
+            window=window,
+            every=every,
+            prior=prior,
+            inflation=inflation,
+            widen=widen,
+            store=store,
+            grid=grid,
+        )
 
     def backpropagate(
         self,

@@ -46,32 +46,60 @@ class Problem(ProblemData):
         return tuple(map(self._alone, range(len(self.segments))))
 
     def _alone(self, s: int) -> Problem:
+        one = self.segments[s]
+        return self._cut(s, one.own_steps, one.own_points, initial=self.initial[[s]])
+
+    def _cut(self, s: int, steps: slice, points: slice, **more: Any) -> Problem:
+        """Return some steps of experiment s, with their points, as a problem of its own."""
         one, use = self.segments[s], self.use[s]
-        steps, points = one.own_steps, one.own_points
-        nodes = np.append(self.left_points[steps], one.last_point)
+        nodes = np.append(self.left_points[steps], points.stop - 1)
         again = (self.repeat_at >= points.start) & (self.repeat_at < points.stop)
         missed = [
-            m._replace(step=m.step - one.first_step)
+            m._replace(step=m.step - steps.start)
             for m in self.missed
             if steps.start <= m.step < steps.stop
         ]
-        return replace(
-            self,
+        count = (steps.stop - steps.start, points.stop - points.start)
+        kept: dict[str, Any] = {
             **self._rows(OF_STEPS, steps),
             **self._rows(OF_POINTS, points),
             **self._rows(OF_PARAMETERS, use),
-            node_times=self.times[nodes],
+            "node_times": self.times[nodes],
             **self._rows(OF_REPEATS, again),
-            repeat_at=self.repeat_at[again] - one.first_point,
-            jumps=self.jumps[np.isin(np.flatnonzero(self.pulses), np.arange(self.N)[steps])],
-            initial=self.initial[[s]],
-            tied=self.tied[[s]],
-            scales=(*self.scales[: self.D], *(self.scales[self.D + p] for p in use if self.scales)),
-            parameters=self.kernel_parameters,
-            missed=tuple(missed),
-            segments=(Segment(one.name, 0, one.steps, 0, one.points),),
-            use=np.arange(use.size)[None],
-        )
+            "repeat_at": self.repeat_at[again] - points.start,
+            "jumps": self.jumps[np.isin(np.flatnonzero(self.pulses), np.arange(self.N)[steps])],
+            "tied": self.tied[[s]],
+            "scales": (
+                *self.scales[: self.D],
+                *(self.scales[self.D + p] for p in use if self.scales),
+            ),
+            "parameters": self.kernel_parameters,
+            "missed": tuple(missed),
+            "segments": (Segment(one.name, 0, count[0], 0, count[1]),),
+            "use": np.arange(use.size)[None],
+        }
+        return replace(self, **(kept | more))
+
+    def stretch(self, first: int, last: int, after: int = -1) -> Problem:
+        """Return the steps from `first` to before `last` of the one experiment there is.
+
+        Its first state is an unknown. Data at its grid points up to the one numbered `after` are
+        left out.
+        """
+        stride = 1 + self.interior
+        points = slice(first * stride, last * stride + 1)
+        found = self._cut(0, slice(first, last), points, initial=np.full((1, self.D), np.nan))
+        return found.without(slice(0, after + 1)) if after >= 0 else found
+
+    def without(self, points: slice) -> Problem:
+        """Return the problem without the data at some grid points."""
+        gone = np.zeros(self.M, dtype=bool)
+        gone[points] = True
+        again = ~gone[self.repeat_at]
+        y, rm, cross = self.y.copy(), self.rm.copy(), self.cross.copy()
+        y[gone], rm[gone], cross[gone] = 0.0, 0.0, 0.0
+        kept = {**self._rows(OF_REPEATS, again), "repeat_at": self.repeat_at[again]}
+        return replace(self, y=y, rm=rm, cross=cross, **kept)
 
     def _rows(self, names: tuple[str, ...], which: slice | IntArray | BoolArray) -> dict[str, Any]:
         """Return some rows of some arrays, by name."""

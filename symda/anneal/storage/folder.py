@@ -43,6 +43,8 @@ class RunStore:
     ----------
     path : str or path
         The folder; made with its parents by `open`.
+    call : str
+        How messages name the call that keeps it.
 
     Raises
     ------
@@ -50,12 +52,12 @@ class RunStore:
         If that is no path, or there is something else.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], call: str = "anneal") -> None:
         if not isinstance(path, str | os.PathLike) or not str(path):
             raise DataError(
-                f"anneal: store must be the name of a folder, such as 'runs/first', got {path!r}."
+                f"{call}: store must be the name of a folder, such as 'runs/first', got {path!r}."
             )
-        self.path = Path(path)
+        self.path, self._call = Path(path), call
         self._lock: Any = None
         self._record: dict[str, Any] = {}
         self._stages: dict[int, tuple[Stage, Rows]] = {}
@@ -74,7 +76,7 @@ class RunStore:
             If another process writes it, it holds something else or the run of another problem,
             or it cannot be written.
         """
-        where = f"anneal: the store {str(self.path)!r}"
+        where = f"{self._call}: the store {str(self.path)!r}"
         # what is compared has been in a file
         identity = json.loads(json.dumps(identity))
         there = _read(self.path)
@@ -98,12 +100,12 @@ class RunStore:
                 raise OSError(None, "there is no room left on the device")
             self._record.pop("chosen", None)
             place = str(self.path.resolve())
-            self._say(state="running", host=socket.gethostname(), process=os.getpid(), path=place)
+            self.say(state="running", host=socket.gethostname(), process=os.getpid(), path=place)
             if command is not None:
-                self._say(command=command, folder=os.getcwd())
+                self.say(command=command, folder=os.getcwd())
         except OSError as error:
             self.close()
-            raise _unwritable(where, error) from error
+            raise unwritable(where, error) from error
         except DataError:
             self.close()
             raise
@@ -119,20 +121,20 @@ class RunStore:
         before = self._record.setdefault("sources", {}).setdefault(str(number), source)
         if before != source:
             raise DataError(
-                f"anneal: the store {str(self.path)!r} was begun with other code for the same "
+                f"{self._call}: the store {str(self.path)!r} was begun with other code for the same "
                 f"equations, of symda {self._record['versions']['symda']}. Go on with that "
                 "version, or take another folder."
             )
         folder = self.path / str(number)
         rows = Rows(folder)
         try:
-            self._say()
+            self.say()
             folder.mkdir(exist_ok=True)
             stage = Stage(folder / "journal", rows)
             on_disk(folder)
             on_disk(self.path)
         except OSError as error:
-            raise _unwritable(f"anneal: the store {str(self.path)!r}", error) from error
+            raise unwritable(f"{self._call}: the store {str(self.path)!r}", error) from error
         self._stages[number] = stage, rows
         return stage
 
@@ -147,12 +149,12 @@ class RunStore:
                 raise OSError(None, "not all paths could be written")
             rows.describe(dataset)
             more = {"files": rows.seal()} if over else {}
-            self._say(
+            self.say(
                 state="complete" if over else "interrupted", chosen=number, ended=_now(), **more
             )
         except OSError as error:
             warnings.warn(
-                f"anneal: the store {str(self.path)!r} cannot be written: "
+                f"{self._call}: the store {str(self.path)!r} cannot be written: "
                 f"{error.strerror or error}. The paths it has are kept and the same call goes on "
                 "from them; what is returned is whole: save it elsewhere.",
                 StoreWarning,
@@ -174,7 +176,18 @@ class RunStore:
 
     def dataset(self) -> xr.Dataset:
         """Return the dataset of the run that is there."""
-        return dataset_of(self.path, "anneal")
+        return dataset_of(self.path, self._call)
+
+    def say(self, **more: object) -> None:
+        """Write the record, with some entries added; it appears whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        self._record |= more
+        replaced(self.path / RECORD, json.dumps(self._record, indent=1))
 
     def close(self) -> None:
         """Let others write the folder."""
@@ -226,10 +239,6 @@ class RunStore:
                 stacklevel=5,
             )
 
-    def _say(self, **more: object) -> None:
-        """Write the record, with some entries added; it appears whole or not at all."""
-        self._record |= more
-        replaced(self.path / RECORD, json.dumps(self._record, indent=1))
 
 
 @dataclass(frozen=True)
@@ -328,7 +337,8 @@ def _check_files(group: Path, files: object) -> None:
             raise OSError(f"{name} is missing or cut off")
 
 
-def _unwritable(where: str, error: OSError) -> DataError:
+def unwritable(where: str, error: OSError) -> DataError:
+    """Return the error of a store that cannot be written."""
     return DataError(
         f"{where} cannot be written: {error.strerror or error}. Make room, or give a folder that "
         "can."

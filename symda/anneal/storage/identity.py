@@ -97,10 +97,11 @@ def _mark(value: object) -> bool:
 def _marks(problem: Problem) -> Iterator[tuple[str, str]]:
     """Yield names and digests of a problem's fields."""
     for one in fields(problem):
-        yield one.name, _digest(getattr(problem, one.name))
+        yield one.name, digest(getattr(problem, one.name))
 
 
-def _digest(value: object) -> str:
+def digest(value: object) -> str:
+    """Return a mark of an array, or of what else has a repr that says what it is."""
     if isinstance(value, np.ndarray):
         text = f"{value.dtype.str} {value.shape}\n".encode() + value.tobytes()
     else:
@@ -140,7 +141,7 @@ def _code(code: CodeType) -> str:
         else one
         for one in code.co_consts
     ]
-    return _digest((code.co_code, constants, code.co_names, code.co_varnames))
+    return digest((code.co_code, constants, code.co_names, code.co_varnames))
 
 
 def _function(function: FunctionType) -> object:
@@ -161,7 +162,7 @@ def _plain(value: object, depth: int = 0) -> Any:
     if depth > DEEP:
         return repr(value)
     if isinstance(value, np.ndarray):
-        return _digest(value)
+        return digest(value)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):

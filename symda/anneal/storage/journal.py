@@ -10,14 +10,16 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from symda.anneal.task import PathResult
 from symda.status import Status
+from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.solve import Solution
@@ -33,11 +35,12 @@ MOST = 1 << 31
 
 @dataclass(frozen=True)
 class Entry:
-    """What was written at one time: a kind, words, and the paths that ended."""
+    """What was written at one time: a kind, words, the paths that ended, arrays by name."""
 
     kind: str
     words: Mapping[str, Any]
     results: tuple[PathResult, ...] = ()
+    arrays: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 class Source:
@@ -97,7 +100,11 @@ class Journal:
         self._file.truncate(self._end)
 
     def add(
-        self, kind: str, words: Mapping[str, Any], results: Sequence[PathResult] = ()
+        self,
+        kind: str,
+        words: Mapping[str, Any],
+        results: Sequence[PathResult] = (),
+        arrays: Mapping[str, FloatArray] = MappingProxyType({}),
     ) -> tuple[PathResult, ...]:
         """Write an entry; return the results as records whose large arrays are on the disk.
 
@@ -108,15 +115,18 @@ class Journal:
         """
         parts: list[bytes] = []
         told, at = [], 0
-        for result in results:
-            one, arrays = _taken_apart(result)
+        alone = {name: np.ascontiguousarray(one) for name, one in arrays.items()}
+        for one, own in [({}, alone), *map(_taken_apart, results)]:
             places = {}
-            for name, array in arrays.items():
+            for name, array in own.items():
                 places[name] = (at, array.dtype.str, list(array.shape))
                 parts.append(array.tobytes())
                 at += array.nbytes
             told.append({"values": one, "arrays": places})
-        text = json.dumps({"kind": kind, "words": dict(words), "results": told}).encode()
+        record = {"kind": kind, "words": dict(words), "results": told[1:]}
+        if alone:
+            record["arrays"] = told[0]["arrays"]
+        text = json.dumps(record).encode()
         body = b"".join([text, *parts])
         try:
             # what a failed write left behind is cut away
@@ -136,7 +146,7 @@ class Journal:
         self._file = file
         data = self._end + HEAD.size + len(text)
         self._end = data + at
-        return tuple(_result(self._source, one, data) for one in told)
+        return tuple(_result(self._source, one, data) for one in told[1:])
 
     def close(self) -> None:
         """Close the file for writing; records that are there can be read on."""
@@ -166,12 +176,27 @@ def _read(path: Path, source: Source) -> Iterator[tuple[Entry, int]]:
             try:
                 found = json.loads(text)
                 results = tuple(_result(source, one, data, numbers) for one in found["results"])
-                entry = Entry(str(found["kind"]), dict(found["words"]), results)
+                arrays = {
+                    str(name): source.array(*_place(place, data, numbers))
+                    for name, place in found.get("arrays", {}).items()
+                }
+                entry = Entry(str(found["kind"]), dict(found["words"]), results, arrays)
             # of somebody else, or of another format
             except (ValueError, TypeError, KeyError, RecursionError, MemoryError):
                 return
             at = data + numbers
             yield entry, at
+
+
+def whole_entries(path: Path) -> list[Entry]:
+    """Return the whole entries of a journal, which may be written.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    return [entry for entry, _ in _read(path, Source(path))]
 
 
 def written_paths(path: Path) -> list[float]:
@@ -226,11 +251,8 @@ def _result(
     here: dict[str, Any] = {}
     on_disk: dict[str, tuple[int, str, tuple[int, ...]]] = {}
     own: dict[str, Any] = {}
-    for name, (at, kind, shape) in told["arrays"].items():
-        ends = at + math.prod(shape) * np.dtype(kind).itemsize
-        if np.dtype(kind).hasobject or min(at, *shape, 0) < 0 or (most is not None and ends > most):
-            raise ValueError(f"{name} is no array of this entry")
-        place = data + at, kind, tuple(shape)
+    for name, one in told["arrays"].items():
+        place = _place(one, data, most)
         if name in LARGE:
             on_disk[name] = place
         elif name.startswith("solution."):
@@ -246,3 +268,14 @@ def _result(
     found: Stored = object.__new__(Stored)
     found.__dict__.update({**values, **here, "_at": on_disk, "_source": source})
     return found
+
+
+def _place(
+    told: Sequence[Any], data: int, most: int | None
+) -> tuple[int, str, tuple[int, ...]]:
+    """Return where an array stands, of an entry whose numbers begin at `data`."""
+    at, kind, shape = told
+    ends = at + math.prod(shape) * np.dtype(kind).itemsize
+    if np.dtype(kind).hasobject or min(at, *shape, 0) < 0 or (most is not None and ends > most):
+        raise ValueError("there is no such array in this entry")
+    return data + at, kind, tuple(shape)
