@@ -13,7 +13,7 @@ import numpy as np
 from symda.build.kernels import BlockEvaluator, blocks_of
 from symda.errors import SolveError
 from symda.solve.cycle import Background, Fit, StrongWindow, WeakWindow, Window
-from symda.types import FloatArray, IntArray
+from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from symda.build.abstract import Kernels
@@ -153,7 +153,7 @@ class Cycler:
     def _times(self) -> IntArray:
         """Steps at whose ends there are data."""
         p, stride = self.problem, 1 + self.problem.interior
-        seen = (p.rm > 0.0).any(axis=1)
+        seen: BoolArray = np.asarray((p.rm > 0.0).any(axis=1))
         seen[p.repeat_at] = True
         seen[0] = False
         # data within a step belong to its end
@@ -219,9 +219,7 @@ class Cycler:
 
     def _fitted(
         self, state: State, path: FloatArray, end: int
-    ) -> tuple[
-        Fit, Window, tuple[float, Background], tuple[FloatArray, FloatArray], float, float
-    ]:
+    ) -> tuple[Fit, Window, tuple[float, Background], tuple[FloatArray, FloatArray], float, float]:
         """Return the fit of a window, its window, and what was forecast of its new data."""
         p = self.problem
         whole = self._problem(state, end)

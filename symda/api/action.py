@@ -353,7 +353,7 @@ class Action(Inference):
         from symda.api.cycling import cycle
 
         return cycle(
-            self,
+            self.specification,
             data,
             rf=rf,
             window=window,

@@ -55,8 +55,8 @@ class Cycles:
     @property
     def parameters(self) -> dict[str, float]:
         """The parameters after the last cycle."""
-        last = self.dataset["parameters"].isel(cycle=-1)
-        return {str(n): float(v) for n, v in zip(last["parameter"].values, last.values, strict=True)}
+        names, last = self.dataset["parameter"].values, self.dataset["parameters"].values[-1]
+        return {str(n): float(v) for n, v in zip(names, last, strict=True)}
 
     def summary(self) -> str:
         """Say how large errors are, whether forecasts err as they say, and what went wrong."""
@@ -121,7 +121,7 @@ class Cycles:
         if d.attrs["stopped"]:
             found.append(f"STOPPED before the end of the data: {d.attrs['stopped']}")
         if d.attrs["waiting"]:
-            found.append(f"{d.attrs['waiting']} times with data wait until there are enough of them")
+            found.append(f"{d.attrs['waiting']} times with data wait until there are enough")
         return found
 
     def errors(self, truth: Trajectory | xr.DataArray) -> xr.Dataset:
@@ -154,7 +154,7 @@ class Cycles:
                 there = states.sel(state=d["state"].values).reindex(
                     time=times, method="nearest", tolerance=1e-9 * max(np.abs(times).max(), 1.0)
                 )
-            except (KeyError, ValueError) as error:
+            except (KeyError, ValueError, TypeError) as error:
                 raise DataError(
                     f"errors: the truth must have the dimensions (time, state) and all states: "
                     f"{error}."

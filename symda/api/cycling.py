@@ -1,4 +1,4 @@
-"""Cycled assimilation: from an action and data to cycles."""
+"""Cycled assimilation: from data to cycles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from symda.types import FloatArray
 
 if TYPE_CHECKING:
     from symda.anneal.storage.cycles import CycleStore
-    from symda.api.action import Action
     from symda.api.specification import Data, GridOptions
 
 #: What is known before the first cycle: means and standard deviations by name, a run, or cycles.
@@ -42,7 +41,7 @@ GROWING = {
 
 
 def cycle(
-    action: Action,
+    specification: Specification,
     data: Data,
     *,
     rf: float | Mapping[Any, float],
@@ -67,8 +66,8 @@ def cycle(
     before = _end_of(prior)
     if before is not None and grid.get("start") is None:
         grid = {**grid, "start": before}
-    problem = action.bind(data, **grid)
-    specification = action.specification.of(problem)
+    problem = specification.bind(data, **grid)
+    specification = specification.of(problem)
     _refuse(specification, problem)
     precision = _precision(rf, problem)
     known = _background(prior, problem)
@@ -78,7 +77,7 @@ def cycle(
             f"{problem.times[0]:.6g}. Leave start out, and give data after that time only."
         )
     about: dict[str, Any] = {
-        "model": action.model.name,
+        "model": specification.model.name,
         "window": window,
         "every": every,
         "rf": "" if precision is None else _words(precision, problem),
@@ -149,11 +148,15 @@ def _taken_in(
         kept.flush(state, _marks(problem, state.last))
     if found:
         pieces = [*pieces, Piece.of(found)]
-    return pieces, state, {
-        "stopped": stopped,
-        "waiting": cycler.waiting if not stopped else 0,
-        "on_bound": _on_bound(problem, state),
-    }
+    return (
+        pieces,
+        state,
+        {
+            "stopped": stopped,
+            "waiting": cycler.waiting if not stopped else 0,
+            "on_bound": _on_bound(problem, state),
+        },
+    )
 
 
 def _refuse(specification: Specification, problem: Problem) -> None:
@@ -228,6 +231,11 @@ def _end_of(prior: Prior | None) -> float | None:
     if isinstance(prior, Run):
         return float(prior.dataset["time"].values[-1])
     if isinstance(prior, Cycles):
+        if prior.state is None:
+            raise OptionError(
+                "cycle: these cycles were read from a file, which has no covariances. Go on with "
+                "them by the same call with store=, or pass those that action.cycle returned."
+            )
         return float(prior.dataset["time"].values[-1])
     return None
 
@@ -307,15 +315,12 @@ def _of_run(run: Run, p: Problem) -> Background:
 
 
 def _of_cycles(cycles: Cycles, p: Problem) -> Background:
-    if cycles.state is None:
-        raise OptionError(
-            "cycle: these cycles were read from a file, which has no covariances. Go on with them "
-            "by the same call with store=, or pass those that action.cycle returned."
-        )
+    assert cycles.state is not None
     _same(cycles.dataset["state"].values, p, "cycles")
     if list(cycles.dataset["parameter"].values) != _free(p):
         raise OptionError(
-            "cycle: the cycles that are prior estimated other parameters. Give both the same fixed=."
+            "cycle: the cycles that are prior estimated other parameters. Give both the same "
+            "fixed=."
         )
     state = cycles.state
     mean = np.concatenate([state.path[-1], state.theta[p.free]])

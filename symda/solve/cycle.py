@@ -106,7 +106,7 @@ class Window(ABC):
 
     @abstractmethod
     def rows(self, v: FloatArray, points: IntArray) -> FloatArray:
-        """Return derivatives of states at grid points, then of the free parameters, (K D + p, n)."""
+        """Return derivatives of states at grid points and the free parameters, (K D + p, n)."""
 
     @abstractmethod
     def _expand(self, v: FloatArray) -> tuple[Point | None, str]:
@@ -153,7 +153,8 @@ class Window(ABC):
             )
             step, lowers = self._step(v, here, held, 0.0)
             if lowers <= LEFT:
-                return Fit(v, here, iteration, "")
+                # so short a step needs no new derivatives
+                return Fit(v + step, replace(here, action=here.action - lowers), iteration, "")
             if damping:
                 step, lowers = self._step(v, here, held, damping)
             trial = self._trial(v, step)
@@ -297,13 +298,17 @@ class WeakWindow(Window):
         """Return the path."""
         x = self.problem.unknowns.lower.copy()
         x[self._free] = v
-        return self._at.split(*self.problem.unknowns.split(x))
+        path, theta = self._at.split(*self.problem.unknowns.split(x))
+        return path, theta
 
     def rows(self, v: FloatArray, points: IntArray) -> FloatArray:
         """Return which unknowns they are."""
         D = self.problem.D
         own = (points[:, None] * D + np.arange(D)).reshape(-1)
-        return np.eye(v.size)[np.concatenate([own, self.first[D:]])]
+        unknowns = np.concatenate([own, self.first[D:]])
+        found = np.zeros((unknowns.size, v.size))
+        found[np.arange(unknowns.size), unknowns] = 1.0
+        return found
 
     def _expand(self, v: FloatArray) -> tuple[Point | None, str]:
         path, theta = self.ended(v)
@@ -313,7 +318,8 @@ class WeakWindow(Window):
             hessian = jacobian.T @ (self._at.precisions(self._rf) @ jacobian)
             hessian = (hessian + self._at.data_hessian(path, theta)).tocsc()
         gradient, own = gradient[self._free], hessian[self._free][:, self._free]
-        if not (np.isfinite(action) and np.isfinite(gradient).all() and np.isfinite(own.data).all()):
+        parts = (action, gradient, own.data)
+        if not all(np.isfinite(part).all() for part in parts):
             return None, "the action or its derivatives are not finite"
         return Point(action, gradient, own), ""
 
@@ -338,7 +344,7 @@ class WeakWindow(Window):
                 if not np.isfinite(missed).all():
                     return v + step
                 x[D:on_path] -= factor.solve(missed)
-        return np.clip(x, self.lower, self.upper)
+        return np.asarray(np.clip(x, self.lower, self.upper))
 
     def _known(self, hessian: Any) -> Any:
         from scipy.sparse import coo_array

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from symda.anneal.cycled import Piece, dataset
 from symda.anneal.cycling import Cycle, State
-from symda.anneal.storage.folder import RunStore, record_of, unwritable
+from symda.anneal.storage.folder import CYCLES, RunStore, record_of, unwritable
 from symda.anneal.storage.journal import Entry, Journal, whole_entries
 from symda.anneal.storage.ledger import StoreWarning
 from symda.anneal.storage.rows import on_disk
@@ -22,8 +22,6 @@ from symda.errors import DataError
 if TYPE_CHECKING:
     import xarray as xr
 
-#: The file that holds them.
-NAME = "cycles"
 #: They are written at most so often, in seconds.
 OFTEN = 1.0
 
@@ -51,7 +49,7 @@ class CycleStore:
     ) -> None:
         self._folder = RunStore(path, "cycle")
         self._folder.open(identity, str(about["model"]), None)
-        file = self._folder.path / NAME
+        file = self._folder.path / CYCLES
         try:
             self._folder.say(about=dict(about))
             self._journal = Journal(file)
@@ -133,15 +131,13 @@ def cycles_in(path: str | os.PathLike[str], call: str) -> xr.Dataset:
     if "about" not in record:
         raise DataError(f"{where} holds a run, no cycles. Read it with sd.load.")
     try:
-        pieces = [_piece(entry) for entry in whole_entries(Path(path) / NAME)]
+        pieces = [_piece(entry) for entry in whole_entries(Path(path) / CYCLES)]
         if not pieces:
             raise DataError(f"{where} has no cycle that can be read yet.")
         ended = {"on_bound": "", "stopped": "", "waiting": 0, **record.get("ended", {})}
         return dataset(pieces, {**record["about"], **ended})
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(
-            f"{where} cannot be read: {type(error).__name__}: {error}."
-        ) from error
+        raise DataError(f"{where} cannot be read: {type(error).__name__}: {error}.") from error
 
 
 def _piece(entry: Entry) -> Piece:

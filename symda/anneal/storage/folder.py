@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from symda.anneal.provenance import versions
 from symda.anneal.storage.identity import differences
-from symda.anneal.storage.journal import written_paths
+from symda.anneal.storage.journal import whole_entries, written_paths
 from symda.anneal.storage.ledger import Stage, StoreWarning
 from symda.anneal.storage.rows import Rows, current, on_disk, opened, replaced
 from symda.errors import DataError
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 COMMAND: ContextVar[list[str] | None] = ContextVar("command", default=None)
 #: The file that makes a folder a store, and that of whoever writes it.
 RECORD, LOCK = "run.json", "writer.lock"
+#: Where cycles are, in a store of such.
+CYCLES = "cycles"
 FORMAT = 1
 #: Differences that a message lists; the others are counted.
 LISTED = 8
@@ -121,8 +123,8 @@ class RunStore:
         before = self._record.setdefault("sources", {}).setdefault(str(number), source)
         if before != source:
             raise DataError(
-                f"{self._call}: the store {str(self.path)!r} was begun with other code for the same "
-                f"equations, of symda {self._record['versions']['symda']}. Go on with that "
+                f"{self._call}: the store {str(self.path)!r} was begun with other code for the "
+                f"same equations, of symda {self._record['versions']['symda']}. Go on with that "
                 "version, or take another folder."
             )
         folder = self.path / str(number)
@@ -240,15 +242,15 @@ class RunStore:
             )
 
 
-
 @dataclass(frozen=True)
 class StoredRun:
     """What `symda runs` tells of a folder."""
 
     path: Path
     model: str
-    state: str  #: running, killed, interrupted or complete; running?: it cannot be told.
-    paths: int  #: Those that ended.
+    #: running, killed, interrupted or complete, of cycles waiting for data; running?: not known.
+    state: str
+    paths: int  #: Those that ended, or cycles.
     lowest: float  #: The lowest level they ended at; nan where none did.
     begun: str
 
@@ -278,7 +280,10 @@ def stored_run(path: Path) -> StoredRun:
     state = str(record.get("state", "running"))
     if state == "running":
         state = {True: "running", False: "killed", None: "running?"}[_held(path)]
-    if state == "complete":
+    levels: list[float] = []
+    if "about" in record:
+        levels = [float("nan")] * _cycles(path / CYCLES)
+    elif state == "complete":
         levels = dataset_of(path, "runs")["action"].values[:, -1].tolist()
     else:
         journals = sorted(path.glob("*/journal"), key=lambda one: one.parent.name)
@@ -286,6 +291,12 @@ def stored_run(path: Path) -> StoredRun:
     lowest = min((level for level in levels if level == level), default=float("nan"))
     begun = str(record.get("begun", ""))
     return StoredRun(path, str(record.get("model", "")), state, len(levels), lowest, begun)
+
+
+def _cycles(file: Path) -> int:
+    """Return how many cycles there are in a file."""
+    entries = whole_entries(file) if file.is_file() else []
+    return sum(len(entry.words["messages"]) for entry in entries)
 
 
 def dataset_of(path: str | os.PathLike[str], call: str) -> xr.Dataset:
@@ -297,6 +308,11 @@ def dataset_of(path: str | os.PathLike[str], call: str) -> xr.Dataset:
         If there is none yet, or it cannot be read.
     """
     record, folder = record_of(path, call), Path(path)
+    if "about" in record:
+        raise DataError(
+            f"{call}: the store {str(path)!r} holds cycles, no run. Read it with "
+            f"sd.Cycles.load({str(path)!r})."
+        )
     number, over = record.get("chosen"), record.get("state") == "complete"
     if number is None:
         grids = [one.parent for one in folder.glob("*/rows.json") if one.parent.name.isdigit()]

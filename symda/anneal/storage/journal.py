@@ -270,9 +270,7 @@ def _result(
     return found
 
 
-def _place(
-    told: Sequence[Any], data: int, most: int | None
-) -> tuple[int, str, tuple[int, ...]]:
+def _place(told: Sequence[Any], data: int, most: int | None) -> tuple[int, str, tuple[int, ...]]:
     """Return where an array stands, of an entry whose numbers begin at `data`."""
     at, kind, shape = told
     ends = at + math.prod(shape) * np.dtype(kind).itemsize
