@@ -87,10 +87,10 @@ generated: $(VENV)/.installed
 	$(BIN)/python generated/regenerate.py
 	$(BIN)/python docs/integrators.py
 
-# Without JAX its rows are left out.
+# Without JAX or DAPPER their rows are left out.
 bench: $(VENV)/.installed-dev
-	@$(BIN)/python -c "import blackjax, jax" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[bench]" \
-	    || echo "JAX could not be installed: nothing is compared with it."
+	@$(BIN)/python -c "import blackjax, dapper, jax" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable ".[bench]" \
+	    || echo "JAX or DAPPER could not be installed: nothing is compared with them."
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 # Of dysts only its equations are read, so that nothing is installed that it needs besides.

@@ -25,6 +25,7 @@ TITLES = {
     "trust": "Error bars of every state, one core",
     "sample": "Samples of 1,827 unknowns, one core",
     "store": "Runs on the disk",
+    "cycle": "Cycled Lorenz-96 of 40 states, 20 measured, one core",
     "complete": "Figure 1 of the paper, 4 panels of 100 paths, builds included",
 }
 

@@ -39,6 +39,7 @@ PROGRAMS = {
     "trust": "trust.py",
     "sample": "samples.py",
     "store": "storing.py",
+    "cycle": "cycling.py",
     "complete": "complete.py",
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

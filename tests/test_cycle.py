@@ -374,6 +374,33 @@ def test_without_a_compiler_it_is_the_same(swing, uncompiled):
         np.testing.assert_allclose(a["analysis"], b["analysis"], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("rf", [1e9, np.inf])
+def test_schemes_with_points_inside_of_steps_forcing_and_fixed_parameters(rf):
+    """Data on midpoints of Hermite-Simpson's steps are taken in at the steps' ends."""
+    found = []
+    for scheme, midpoint in (("hermite-simpson", True), ("rk4", False)):
+        x = sd.state("x", start=(0.0, 2.0))
+        k, b = sd.parameters("k b", start=(0.2, 1.0))
+        u = sd.forcing("u")
+        action = sd.Action(sd.Model({x: -k * x + b * u}, name="leaky"), [x], scheme=scheme)
+        t = 0.1 * np.arange(13)
+        exact = np.exp(-0.5 * t) * 1.5 + 0.3 * t
+        data = sd.Observations(
+            t, exact, variance=1e-4, forcing={"u": (np.array([0.0, 2.0]), np.array([0.0, 1.0]))}
+        )
+        prior = {x: (1.4, 0.2), k: (0.6, 0.2)}
+        cycles = action.cycle(
+            data, rf=rf, window=4, every=2 - midpoint, prior=prior, fixed={b: 0.5},
+            midpoint_data=midpoint, inflation=1.0,
+        )  # fmt: skip
+        assert list(cycles.parameters) == ["k"] and cycles.dataset.sizes["cycle"] == 6
+        found.append(cycles.dataset)
+    a, b = found
+    np.testing.assert_allclose(a["time"], b["time"])
+    np.testing.assert_allclose(a["analysis"], b["analysis"], rtol=1e-3)
+    np.testing.assert_allclose(a["parameters_sd"], b["parameters_sd"], rtol=1e-2)
+
+
 def test_times_that_wait_are_told(swing):
     action, _, data, prior = swing
     with warnings.catch_warnings():

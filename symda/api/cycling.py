@@ -131,21 +131,20 @@ def _taken_in(
         pieces, state = kept.pieces, there
     found: list[Cycle] = []
     stopped = ""
-    while state.cycle < count:
-        try:
+    try:
+        while state.cycle < count:
             one, state = cycler.step(state)
-        except SolveError as error:
-            at = problem.times[cycler.ends[state.cycle] * (1 + problem.interior)]
-            stopped = f"at the data of t = {at:.6g}: {error}"
-            if not (found or pieces):
-                raise SolveError(f"cycle: {stopped}. Give a prior nearer to the data.") from error
-            break
-        found.append(one)
+            found.append(one)
+            if kept is not None:
+                kept.add(one, state, _marks(problem, state.last))
+    except SolveError as error:
+        at = problem.times[cycler.ends[state.cycle] * (1 + problem.interior)]
+        stopped = f"at the data of t = {at:.6g}: {error}"
+        if not (found or pieces):
+            raise SolveError(f"cycle: {stopped}. Give a prior nearer to the data.") from error
+    finally:
         if kept is not None:
-            now = state.cycle == count
-            kept.add(one, state, _marks(problem, state.last), now=now)
-    if kept is not None and stopped:
-        kept.flush(state, _marks(problem, state.last))
+            kept.flush(state, _marks(problem, state.last))
     if found:
         pieces = [*pieces, Piece.of(found)]
     return (

@@ -78,8 +78,8 @@ class CycleStore:
         }
         return State.of(arrays), entry.words["data"]
 
-    def add(self, cycle: Cycle, state: State, data: Mapping[str, Any], *, now: bool) -> None:
-        """Keep a cycle; it is written with others after a second, or `now`.
+    def add(self, cycle: Cycle, state: State, data: Mapping[str, Any]) -> None:
+        """Keep a cycle; it is written with others after a second.
 
         Warns
         -----
@@ -87,7 +87,7 @@ class CycleStore:
             If it cannot be written; it is tried again with the next one.
         """
         self._waiting.append(cycle)
-        if now or time.monotonic() - self._written >= OFTEN:
+        if time.monotonic() - self._written >= OFTEN:
             self.flush(state, data)
 
     def flush(self, state: State, data: Mapping[str, Any]) -> None:
