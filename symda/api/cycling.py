@@ -131,12 +131,16 @@ def _taken_in(
         pieces, state = kept.pieces, there
     found: list[Cycle] = []
     stopped = ""
+
+    def marks(state: State) -> dict[str, Any]:
+        return _marks(problem, state.last)
+
     try:
         while state.cycle < count:
             one, state = cycler.step(state)
             found.append(one)
             if kept is not None:
-                kept.add(one, state, _marks(problem, state.last))
+                kept.add(one, state, marks)
     except SolveError as error:
         at = problem.times[cycler.ends[state.cycle] * (1 + problem.interior)]
         stopped = f"at the data of t = {at:.6g}: {error}"
@@ -144,7 +148,7 @@ def _taken_in(
             raise SolveError(f"cycle: {stopped}. Give a prior nearer to the data.") from error
     finally:
         if kept is not None:
-            kept.flush(state, _marks(problem, state.last))
+            kept.flush(state, marks)
     if found:
         pieces = [*pieces, Piece.of(found)]
     return (

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,14 +72,14 @@ class CycleStore:
             return None
         entry = self._journal.entries[-1]
         arrays = {
-            name.removeprefix("state."): one
-            for name, one in entry.arrays.items()
+            name.removeprefix("state."): entry.arrays[name]
+            for name in entry.arrays
             if name.startswith("state.")
         }
         return State.of(arrays), entry.words["data"]
 
-    def add(self, cycle: Cycle, state: State, data: Mapping[str, Any]) -> None:
-        """Keep a cycle; it is written with others after a second.
+    def add(self, cycle: Cycle, state: State, data: Callable[[State], dict[str, Any]]) -> None:
+        """Keep a cycle; it is written with others after a second, and what `data` says of the data.
 
         Warns
         -----
@@ -90,14 +90,16 @@ class CycleStore:
         if time.monotonic() - self._written >= OFTEN:
             self.flush(state, data)
 
-    def flush(self, state: State, data: Mapping[str, Any]) -> None:
+    def flush(self, state: State, data: Callable[[State], dict[str, Any]]) -> None:
         """Write the cycles that wait; see `add`."""
         if not self._waiting:
             return
         piece = Piece.of(self._waiting)
         arrays = dict(piece.arrays) | {f"state.{n}": one for n, one in state.arrays().items()}
         try:
-            self._journal.add("cycles", {"messages": piece.messages, "data": data}, (), arrays)
+            self._journal.add(
+                "cycles", {"messages": piece.messages, "data": data(state)}, (), arrays
+            )
         except OSError as error:
             if not self._failed:
                 warnings.warn(
@@ -141,5 +143,5 @@ def cycles_in(path: str | os.PathLike[str], call: str) -> xr.Dataset:
 
 
 def _piece(entry: Entry) -> Piece:
-    arrays = {n: one for n, one in entry.arrays.items() if not n.startswith("state.")}
+    arrays = {n: entry.arrays[n] for n in entry.arrays if not n.startswith("state.")}
     return Piece(arrays, tuple(str(one) for one in entry.words["messages"]))

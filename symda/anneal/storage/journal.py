@@ -59,6 +59,25 @@ class Source:
         return np.frombuffer(text, dtype, count).reshape(shape).copy()
 
 
+class Arrays(Mapping[str, FloatArray]):
+    """Arrays of an entry by name, read each time they are asked for."""
+
+    def __init__(self, source: Source, places: Mapping[str, Any]) -> None:
+        self._source, self._places = source, places
+
+    def __getitem__(self, name: str) -> FloatArray:
+        """Read an array."""
+        return self._source.array(*self._places[name])
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over names."""
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self._places)
+
+
 class Stored(PathResult):
     """A path's record whose large arrays are in a journal, read each time they are asked for."""
 
@@ -176,10 +195,11 @@ def _read(path: Path, source: Source) -> Iterator[tuple[Entry, int]]:
             try:
                 found = json.loads(text)
                 results = tuple(_result(source, one, data, numbers) for one in found["results"])
-                arrays = {
-                    str(name): source.array(*_place(place, data, numbers))
+                places = {
+                    str(name): _place(place, data, numbers)
                     for name, place in found.get("arrays", {}).items()
                 }
+                arrays = Arrays(source, places)
                 entry = Entry(str(found["kind"]), dict(found["words"]), results, arrays)
             # of somebody else, or of another format
             except (ValueError, TypeError, KeyError, RecursionError, MemoryError):
