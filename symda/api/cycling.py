@@ -126,8 +126,8 @@ def _taken_in(
             f"point, t = {problem.times[0]:.6g}, there are fewer."
         )
     if kept is not None and kept.last is not None:
-        there, marks = kept.last
-        _check_before(problem, there.last, marks)
+        there, before = kept.last
+        _check_before(problem, there.last, before)
         pieces, state = kept.pieces, there
     found: list[Cycle] = []
     stopped = ""
