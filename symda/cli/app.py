@@ -207,7 +207,7 @@ def anneal(
         typer.Argument(
             metavar="DATA...",
             help="CSV or NetCDF file whose columns are named like measured channels and forcing; "
-            "times are in the column t, or the first. Empty or nan: not measured. Of several files "
+            "times are in the column t, time or the first. Empty or nan: not measured. Of several files "
             "each is an experiment.",
             show_default=False,
         ),
@@ -359,7 +359,7 @@ def learn(
     ] = None,
     time: Annotated[
         str | None,
-        typer.Option(help="Column of times; by default t, else the first.", show_default=False),
+        typer.Option(help="Column of times; by default t, time or the first.", show_default=False),
     ] = None,
     variance: Annotated[
         float | None,

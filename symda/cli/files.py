@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import csv
 import difflib
 import math
 import runpy
@@ -11,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -299,19 +297,7 @@ def read_data(path: Path, action: Action, noise: Noise, separator: str = ",") ->
                 f"--separator: {path.name} is NetCDF, which has no separators; leave it out."
             )
         return Observations.from_netcdf(path, values=values, forcing=forcing, **own)
-    try:
-        return Observations.from_csv(
-            path, values=values, forcing=forcing, separator=separator, **own
-        )
-    except DataError as error:
-        date = _refused_date(path, separator, str(error))
-        if date is None:
-            raise
-        raise DataError(
-            f"{path.name}: {date!r} is a date, and times are plain numbers in your own units. "
-            "Convert the column first, for instance with pandas: "
-            "t = pd.to_datetime(column); (t - t[0]).dt.total_seconds()"
-        ) from error
+    return Observations.from_csv(path, values=values, forcing=forcing, separator=separator, **own)
 
 
 def read_experiments(
@@ -404,28 +390,6 @@ def _columns(action: Action) -> tuple[list[str], list[str]]:
     """Names of the columns that are measured, and of those that are forcing."""
     forcing = [symbol.name for symbol in action.model.forcing]
     return list(action.measurement.names), forcing
-
-
-def _refused_date(path: Path, separator: str, message: str) -> str | None:
-    """Return the date among the cells of the first row that the message of a refusal quotes."""
-    if not path.is_file():
-        return None
-    try:
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            rows = csv.reader(file, delimiter=separator)
-            next(rows, None)
-            cells = [cell.strip() for cell in next(rows, [])]
-    except (csv.Error, OSError):  # the refusal says so itself
-        return None
-    return next((cell for cell in cells if _is_date(cell) and repr(cell) in message), None)
-
-
-def _is_date(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _by_channel(variance: Variance, channels: tuple[str, ...]) -> float | list[float]:
