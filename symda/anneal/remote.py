@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 #: Jobs that a worker keeps.
 KEPT = 2
-#: What numbers come from: another one of these on a worker ends a run.
-ALIKE = ("symda", "numpy", "casadi")
+#: What numbers come from, and what is packed is read by: another one on a worker ends a run.
+ALIKE = ("symda", "numpy", "casadi", "python")
 
 _jobs: OrderedDict[str, Job] = OrderedDict()
 _lock = threading.Lock()
@@ -29,6 +29,12 @@ class JobMissing(NamedTuple):
     """What a worker answers that was sent paths of a job which it does not have."""
 
     token: str
+
+
+class PathsFailed(NamedTuple):
+    """What a worker answers where its paths raised an error; others are those of the way there."""
+
+    reason: str
 
 
 class OtherVersionError(OptionError):
@@ -60,14 +66,14 @@ def parcels(job: Job) -> tuple[Parcel, Parcel]:
     import cloudpickle
 
     # jobs that share a workspace, and so their token, need not be equal
-    known, token = _alike(), uuid.uuid4().hex
+    known, token = alike(), uuid.uuid4().hex
     packed: bytes = cloudpickle.dumps(job)
     return Parcel(token, known, packed), Parcel(token, known, None)
 
 
 def run(
     parcel: Parcel, strategy: Strategy, paths: Sequence[int], deadline: float | None
-) -> list[PathResult] | JobMissing:
+) -> list[PathResult] | JobMissing | PathsFailed:
     """Run some paths of a job, which is unpacked once in each worker.
 
     Raises
@@ -75,16 +81,32 @@ def run(
     OtherVersionError
         If the worker computes with other versions.
     """
-    here = _alike()
-    if here != parcel.versions:
-        pairs = zip(ALIKE, here, parcel.versions, strict=True)
+    compare(parcel.versions)
+    job = _job(parcel)
+    if job is None:
+        return JobMissing(parcel.token)
+    try:
+        return strategy.run(job, paths, deadline, None)
+    except Exception as error:
+        return PathsFailed(f"{type(error).__name__}: {error}")
+
+
+def compare(wanted: tuple[str, ...]) -> None:
+    """Refuse to compute with other versions than those of the process that collects.
+
+    Raises
+    ------
+    OtherVersionError
+        If they differ.
+    """
+    here = alike()
+    if here != wanted:
+        pairs = zip(ALIKE, here, wanted, strict=True)
         other = [f"{name} {mine} (here {yours})" for name, mine, yours in pairs if mine != yours]
         raise OtherVersionError(
             f"anneal: a worker of the executor has {', '.join(other)}. Numbers would depend on who "
             "computes them: install the same versions for all workers."
         )
-    job = _job(parcel)
-    return JobMissing(parcel.token) if job is None else strategy.run(job, paths, deadline, None)
 
 
 def _job(parcel: Parcel) -> Job | None:
@@ -101,6 +123,8 @@ def _job(parcel: Parcel) -> Job | None:
         return _jobs[parcel.token]
 
 
-def _alike() -> tuple[str, ...]:
+def alike() -> tuple[str, ...]:
+    """Return the versions of `ALIKE` here; of Python's the first two numbers."""
     known = versions()
+    known = {**known, "python": ".".join(known["python"].split(".")[:2])}
     return tuple(known[name] for name in ALIKE)

@@ -16,6 +16,7 @@ import numpy as np
 
 from symda.anneal import driver
 from symda.anneal.dynamics import Dynamics
+from symda.anneal.executors import try_executor
 from symda.anneal.ladder import Ladder
 from symda.anneal.settings import LIMIT, Settings
 from symda.anneal.starts import Draw, Start
@@ -171,7 +172,8 @@ def anneal(
     ------
     DataError, OptionError, BuildError
         If data, options or compiler are at fault, before any path starts; or the store holds
-        another run, is written by another process or cannot be.
+        another run, is written by another process or cannot be; or an executor of yours takes no
+        task, or its workers have other versions.
 
     Warns
     -----
@@ -180,6 +182,8 @@ def anneal(
         of zero variance or outside bounds, a forcing that jumps where steps do not see it, a
         ladder that ends beyond the digits of doubles; also options of a window that cannot grow.
         At the end, steps that are too long for a decay of the model which the scheme does not damp.
+    ExecutorWarning
+        An executor of yours has no workers, and the run waits for some.
     StoreWarning
         The store could not be written while the run went on, which it does in memory; or a run is
         gone on with by other versions of what computes it.
@@ -241,6 +245,8 @@ def _annealed(
         folder.open(identity(problem, settings, told), action.model.name, COMMAND.get())
         if folder.complete:
             return _stored(folder, action, data, given)
+    if grid == 0:
+        try_executor(settings.executor)
     capability = settings.chosen.capability
     parts = capability.needs | capability.wants
     if capability.continuous:

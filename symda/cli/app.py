@@ -207,8 +207,8 @@ def anneal(
         typer.Argument(
             metavar="DATA...",
             help="CSV or NetCDF file whose columns are named like measured channels and forcing; "
-            "times are in the column t, time or the first. Empty or nan: not measured. Of several files "
-            "each is an experiment.",
+            "times are in the column t, time or the first. Empty or nan: not measured. Of several "
+            "files each is an experiment.",
             show_default=False,
         ),
     ],
@@ -318,8 +318,11 @@ def anneal(
         if folder is not None:
             written.make_folder(folder)
     note(str(action.check(problem)))
-    COMMAND.set(list(context.obj or []))
-    run = api.anneal(action, observations, **grid, **chosen, store=store)
+    begun = COMMAND.set(list(context.obj or []))
+    try:
+        run = api.anneal(action, observations, **grid, **chosen, store=store)
+    finally:
+        COMMAND.reset(begun)
     # the words themselves, so that a report can show them
     command = shlex.join(["symda", *(context.obj or [])])
     # file names need not be text, and what is saved has to be
