@@ -193,7 +193,8 @@ def test_dates_in_the_index_are_refused(frame: pd.DataFrame) -> None:
         (
             "t;V\n0;1\n",
             "file 'data.csv': expected a time column and at least one more, got the one column "
-            "'t;V'. If they are separated otherwise, pass separator=';'.",
+            "'t;V'. If ';' separates its names, pass separator=';'. If it is a remark, delete the "
+            "line.",
         ),
         (
             "t,V\n0,low\n1,2\n",

@@ -127,8 +127,7 @@ def check_executor(executor: object) -> None:
     elif isinstance(executor, type) or not (
         executor is None or callable(getattr(executor, "submit", None))
     ):
-        made = not isinstance(executor, type)
-        got = type(executor).__name__ if made else f"the class {executor!r}"
+        got = repr(executor) if isinstance(executor, type) else type(executor).__name__
         raise OptionError(
             f"anneal: executor must be None, one of {', '.join(EXECUTORS)}, or an object with "
             f"the `submit` of concurrent.futures.Executor, got {got}."

@@ -204,6 +204,59 @@ def anneal(
             folder.close()
 
 
+def try_store(action: Action, data: Data, store: str | os.PathLike[str], **given: Any) -> None:
+    """Refuse a store before anything is compiled: it is opened for this call, and closed.
+
+    Raises
+    ------
+    DataError, OptionError
+        As `anneal` with the same arguments.
+    """
+    usual = {name: one.default for name, one in signature(anneal).parameters.items()}
+    folder = RunStore(store)
+    try:
+        settings, problem, action = _bound(action, data, {**usual, **given})
+        _open(folder, action, problem, settings, midpoint_data=bool(given.get("midpoint_data")))
+    finally:
+        folder.close()
+
+
+def _open(
+    folder: RunStore, action: Action, problem: Problem, settings: Settings, *, midpoint_data: bool
+) -> None:
+    told = _told_of(action, midpoint_data)
+    folder.open(identity(problem, settings, told), action.model.name, COMMAND.get())
+
+
+def _bound(
+    action: Action, data: Data, given: Mapping[str, Any]
+) -> tuple[Settings, Problem, Action]:
+    """Check the arguments of `anneal`; return settings, problem and the action that fits it."""
+    from symda.api.action import Action
+
+    start = given["start"]
+    if not isinstance(action, Action):
+        raise OptionError(
+            f"anneal: the first argument is a symda.Action, got {type(action).__name__}."
+        )
+    # a path or a run fits a problem, which there is not yet
+    plain = start is None or isinstance(start, (str, Start)) or callable(start)
+    early = start if plain else None if given["strategy"] is not None else "uniform"
+    settings = Settings.of({**given, "start": early})
+    grid = {name: given[name] for name in ("steps", "max_step", "midpoint_data", "fixed")}
+    problem = action.bind(data, **grid)
+    action = action.of(problem)
+    if isinstance(start, Run):
+        fix = (
+            "To start from it all the same, pass its arrays: "
+            "start=(start.dataset['states'].values, start.best.parameters)."
+        )
+        check_equations(start.dataset, action.specification, "anneal: start", fix, measured=False)
+    if start is not None:
+        settings = replace(settings, start=as_start(start, problem))
+    return settings, problem, action
+
+
 def _annealed(
     action: Action,
     data: Data,
@@ -216,33 +269,11 @@ def _annealed(
 
     In the run's folder, if it has one, on the grid of this number: 0, or one with finer steps.
     """
-    from symda.api.action import Action
-
-    start, fixed, time_limit = given["start"], given["fixed"], given["time_limit"]
+    fixed, time_limit = given["fixed"], given["time_limit"]
     steps, max_step, midpoint_data = given["steps"], given["max_step"], given["midpoint_data"]
-    if not isinstance(action, Action):
-        raise OptionError(
-            f"anneal: the first argument is a symda.Action, got {type(action).__name__}."
-        )
-    # a path or a run fits a problem, which there is not yet
-    plain = start is None or isinstance(start, (str, Start)) or callable(start)
-    early = start if plain else None if given["strategy"] is not None else "uniform"
-    settings = Settings.of({**given, "start": early})
-    problem = action.bind(
-        data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
-    )
-    action = action.of(problem)
-    if isinstance(start, Run):
-        fix = (
-            "To start from it all the same, pass its arrays: "
-            "start=(start.dataset['states'].values, start.best.parameters)."
-        )
-        check_equations(start.dataset, action.specification, "anneal: start", fix, measured=False)
-    if start is not None:
-        settings = replace(settings, start=as_start(start, problem))
+    settings, problem, action = _bound(action, data, given)
     if folder is not None and grid == 0:
-        told = _told_of(action, given["midpoint_data"])
-        folder.open(identity(problem, settings, told), action.model.name, COMMAND.get())
+        _open(folder, action, problem, settings, midpoint_data=midpoint_data)
         if folder.complete:
             return _stored(folder, action, data, given)
     if grid == 0:

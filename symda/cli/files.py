@@ -28,6 +28,8 @@ from symda.observe.forcing import ForcingInput
 
 NETCDF = frozenset({".nc", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5"})
 
+#: What a separator may be called: a shell has no key for it.
+SEPARATORS = {"tab": "\t", "\\t": "\t"}
 #: What a model's file is called; nothing else is run.
 PYTHON = ".py"
 
@@ -297,7 +299,8 @@ def read_data(path: Path, action: Action, noise: Noise, separator: str = ",") ->
                 f"--separator: {path.name} is NetCDF, which has no separators; leave it out."
             )
         return Observations.from_netcdf(path, values=values, forcing=forcing, **own)
-    return Observations.from_csv(path, values=values, forcing=forcing, separator=separator, **own)
+    sign = SEPARATORS.get(separator, separator)
+    return Observations.from_csv(path, values=values, forcing=forcing, separator=sign, **own)
 
 
 def read_experiments(
@@ -330,7 +333,7 @@ def read_experiments(
             experiment,
             values=channels,
             forcing=forcing,
-            separator=separator,
+            separator=SEPARATORS.get(separator, separator),
             **noise.of(action),
         )
     if len(paths) == 1:

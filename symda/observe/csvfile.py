@@ -21,8 +21,8 @@ from symda.observe.tables import (
 if TYPE_CHECKING:
     import pandas
 
-#: Separators that are looked for where the one given is none, and how messages write them.
-SEPARATORS = {",": "','", ";": "';'", "\t": "'\\t'", "|": "'|'", " ": "' '"}
+#: Separators that are looked for where the one given is none.
+SEPARATORS = (";", "\t", "|", ",", " ")
 _GAPS = frozenset({"", "na", "n/a", "nan", "null", "none"})
 
 
@@ -110,15 +110,11 @@ def _check_names(names: Sequence[str], where: str, separator: str) -> None:
             "Add a line such as t,x,y at the top."
         )
     if len(names) == 1:
-        others = [one for one in SEPARATORS if one != separator and one in names[0].strip()]
-        fix = (
-            f"If they are separated otherwise, pass separator={SEPARATORS[others[0]]}."
-            if others
-            else "Delete lines that stand before the names."
-        )
+        other = next((one for one in SEPARATORS if one != separator and one in names[0]), None)
+        fix = f" If {other!r} separates its names, pass separator={other!r}." if other else ""
         raise DataError(
             f"{where}: expected a time column and at least one more, got the one column "
-            f"{names[0]!r}. {fix}"
+            f"{names[0]!r}.{fix} If it is a remark, delete the line."
         )
 
 
@@ -135,17 +131,13 @@ def _row(row: Sequence[str], names: Sequence[str], where: str) -> list[float | s
             f"{fix}"
         )
     cells = [_cell(text) for text in row]
-    texts = [cell for cell in cells if isinstance(cell, str)]
-    if texts and len(texts) == sum(map(bool, row)) and not any(map(_has_digit, texts)):
+    # nA is a unit, and na a gap
+    if any(isinstance(cell, str) for cell in cells) and not any(c.isdigit() for c in "".join(row)):
         raise DataError(
-            f"{where}: expected a row of numbers, got {', '.join(texts)}. If these are units or a "
-            "remark, delete the line."
+            f"{where}: expected a row of numbers, got {', '.join(filter(None, row))}. If these are "
+            "units or a remark, delete the line."
         )
     return cells
-
-
-def _has_digit(text: str) -> bool:
-    return any(one.isdigit() for one in text)
 
 
 def _cell(text: str) -> float | str:

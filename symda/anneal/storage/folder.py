@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +35,16 @@ FORMAT = 1
 LISTED = 8
 #: A full disk is told of before the run if it has less room than this many bytes.
 ROOM = 10_000_000
+
+
+@contextlib.contextmanager
+def begun_by(words: Sequence[str]) -> Iterator[None]:
+    """Record in stores that are opened inside that a command made them."""
+    before = COMMAND.set(list(words))
+    try:
+        yield
+    finally:
+        COMMAND.reset(before)
 
 
 class RunStore:
@@ -80,7 +90,10 @@ class RunStore:
         identity = json.loads(json.dumps(identity))
         there = _read(self.path)
         if os.path.isfile(self.path):
-            raise DataError(f"{where} is a file. Give a folder that is empty or not there yet.")
+            raise DataError(
+                f"{where} cannot be written: it is a file. Give a folder that is empty or not there "
+                "yet."
+            )
         if there is not None and there.get("state") == "complete":
             self._record = there
             self._check(identity, where)
