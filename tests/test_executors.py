@@ -19,7 +19,7 @@ import pytest
 from rings import ring, twin
 
 import symda as sd
-from symda.anneal import dispatch, executors, remote
+from symda.anneal import dispatch, remote
 from symda.anneal.executors import ExecutorWarning, Workers
 from symda.errors import OptionError
 
@@ -124,7 +124,7 @@ class Deserted(Executor):
 def test_an_executor_without_workers_is_given_up(case, tmp_path, monkeypatch):
     action, data, _ = case
     monkeypatch.setattr(dispatch, "LOOK", 0.01)
-    monkeypatch.setattr(executors, "ANSWER", 0.01)
+    monkeypatch.setattr(remote, "ANSWER", 0.01)
     run = sd.anneal(action, data, executor=Deserted(), store=tmp_path / "s", **CALL)
     assert not np.isfinite(run.levels.values).any()
     told = set(run.dataset["message"].values.tolist())

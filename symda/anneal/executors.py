@@ -9,7 +9,6 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from symda.anneal import remote
 from symda.checks import outside
 from symda.errors import OptionError, nearest
 
@@ -23,10 +22,6 @@ EXECUTORS = ("processes", "threads", "serial")
 
 #: One thread for each worker: the workers already fill the cores.
 PINNED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-#: Seconds to wait for the first answer of an executor.
-ANSWER = 5.0
 
 
 class ExecutorWarning(UserWarning):
@@ -132,56 +127,6 @@ def check_executor(executor: object) -> None:
             f"anneal: executor must be None, one of {', '.join(EXECUTORS)}, or an object with "
             f"the `submit` of concurrent.futures.Executor, got {got}."
         )
-
-
-def try_executor(executor: str | Executor | None) -> None:
-    """Give an executor of the user's a task, before anything is compiled for it.
-
-    An answer is waited for a few seconds: workers may be busy, or still to come.
-
-    Raises
-    ------
-    OptionError
-        If it takes no task, or a worker cannot run symda or has other versions.
-
-    Warns
-    -----
-    ExecutorWarning
-        If it has no workers.
-    """
-    if executor is None or isinstance(executor, str):
-        return
-    name = type(executor).__name__
-    try:
-        future = executor.submit(remote.compare, remote.alike())
-    except Exception as error:
-        raise OptionError(
-            f"anneal: the executor, a {name}, takes no task ({type(error).__name__}: {error}). "
-            "Make a new one if it was shut down, or its client closed."
-        ) from error
-    if not isinstance(future, Future):
-        other = hasattr(executor, "get_executor")
-        raise OptionError(
-            f"anneal: the executor, a {name}, returns no concurrent.futures.Future but a "
-            f"{type(future).__name__}. Pass "
-            f"{'its get_executor()' if other else 'a concurrent.futures.Executor'}."
-        )
-    if not has_workers(executor):
-        future.cancel()
-        warn_of_no_workers()
-        return
-    try:
-        future.result(ANSWER)
-    except TimeoutError:
-        future.cancel()
-    except remote.OtherVersionError:
-        raise
-    except Exception as error:
-        raise OptionError(
-            f"anneal: a worker of the executor, a {name}, cannot do a task of symda "
-            f"({type(error).__name__}: {error}). Install the same symda for all workers, and look "
-            "at their own messages."
-        ) from error
 
 
 def warn_of_no_workers() -> None:

@@ -6,9 +6,11 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from symda.anneal.executors import has_workers, warn_of_no_workers
 from symda.anneal.provenance import versions
 from symda.errors import OptionError
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 KEPT = 2
 #: What numbers come from, and what is packed is read by: another one on a worker ends a run.
 ALIKE = ("symda", "numpy", "casadi", "python")
+#: Seconds to wait for the first answer of an executor.
+ANSWER = 5.0
 
 _jobs: OrderedDict[str, Job] = OrderedDict()
 _lock = threading.Lock()
@@ -107,6 +111,56 @@ def compare(wanted: tuple[str, ...]) -> None:
             f"anneal: a worker of the executor has {', '.join(other)}. Numbers would depend on who "
             "computes them: install the same versions for all workers."
         )
+
+
+def try_executor(executor: str | Executor | None) -> None:
+    """Give an executor of the user's a task, before anything is compiled for it.
+
+    An answer is waited for a few seconds: workers may be busy, or still to come.
+
+    Raises
+    ------
+    OptionError
+        If it takes no task, or a worker cannot run symda or has other versions.
+
+    Warns
+    -----
+    ExecutorWarning
+        If it has no workers.
+    """
+    if executor is None or isinstance(executor, str):
+        return
+    name = type(executor).__name__
+    try:
+        future = executor.submit(compare, alike())
+    except Exception as error:
+        raise OptionError(
+            f"anneal: the executor, a {name}, takes no task ({type(error).__name__}: {error}). "
+            "Make a new one if it was shut down, or its client closed."
+        ) from error
+    if not isinstance(future, Future):
+        other = hasattr(executor, "get_executor")
+        raise OptionError(
+            f"anneal: the executor, a {name}, returns no concurrent.futures.Future but a "
+            f"{type(future).__name__}. Pass "
+            f"{'its get_executor()' if other else 'a concurrent.futures.Executor'}."
+        )
+    if not has_workers(executor):
+        future.cancel()
+        warn_of_no_workers()
+        return
+    try:
+        future.result(ANSWER)
+    except TimeoutError:
+        future.cancel()
+    except OtherVersionError:
+        raise
+    except Exception as error:
+        raise OptionError(
+            f"anneal: a worker of the executor, a {name}, cannot do a task of symda "
+            f"({type(error).__name__}: {error}). Install the same symda for all workers, and look "
+            "at their own messages."
+        ) from error
 
 
 def _job(parcel: Parcel) -> Job | None:

@@ -16,8 +16,8 @@ import numpy as np
 
 from symda.anneal import driver
 from symda.anneal.dynamics import Dynamics
-from symda.anneal.executors import try_executor
 from symda.anneal.ladder import Ladder
+from symda.anneal.remote import try_executor
 from symda.anneal.settings import LIMIT, Settings
 from symda.anneal.starts import Draw, Start
 from symda.anneal.storage import COMMAND, RunStore, identity
@@ -253,7 +253,7 @@ def _bound(
         )
         check_equations(start.dataset, action.specification, "anneal: start", fix, measured=False)
     if start is not None:
-        settings = replace(settings, start=as_start(start, problem))
+        settings = replace(settings, start=as_start(start, problem, settings.starts_used))
     return settings, problem, action
 
 

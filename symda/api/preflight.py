@@ -39,9 +39,9 @@ class ProblemWarning(UserWarning):
 
 #: Numbers that mark a gap in files of instruments, loggers, of NetCDF and of other languages.
 MARKS = np.array(
-    [-99.0, 99.0, -999.0, 999.0, -999.9, 999.9, -9999.0, 9999.0, -99999.0, 99999.0, -999999.0]
-    + [999999.0, -32768.0, -32767.0, 32767.0, -(2.0**31), 1e20, -1e30, 1e30, 1e35]
-    + [9.969209968386869e36]
+    "-99 99 -999 999 -999.9 999.9 -9999 9999 -99999 99999 -999999 999999 -32768 -32767 32767 "
+    "-2147483648 1e20 -1e30 1e30 1e35 9.969209968386869e36".split(),
+    dtype=float,
 )
 #: They are told of from so many times the range of the other data on.
 MARKED = 5.0

@@ -91,8 +91,8 @@ class RunStore:
         there = _read(self.path)
         if os.path.isfile(self.path):
             raise DataError(
-                f"{where} cannot be written: it is a file. Give a folder that is empty or not there "
-                "yet."
+                f"{where} cannot be written: it is a file. Give a folder that is empty or not "
+                "there yet."
             )
         if there is not None and there.get("state") == "complete":
             self._record = there
@@ -187,10 +187,12 @@ class RunStore:
         for other, _ in self._stages.values():
             other.close()
         if over:
-            # paths are in the dataset now
-            for other_journal in self.path.glob("*/journal"):
-                with contextlib.suppress(OSError):
-                    other_journal.unlink()
+            # paths are in the dataset now, those that count
+            with contextlib.suppress(OSError):
+                (self.path / str(number) / "journal").unlink()
+            for one in self.path.iterdir():
+                if one.name.isdigit() and one.name != str(number):
+                    shutil.rmtree(one, ignore_errors=True)
 
     @property
     def earlier(self) -> float:
