@@ -141,8 +141,8 @@ def try_executor(executor: str | Executor | None) -> None:
     if not isinstance(future, Future):
         other = hasattr(executor, "get_executor")
         raise OptionError(
-            f"anneal: the executor, a {name}, returns no concurrent.futures.Future but a "
-            f"{type(future).__name__}. Pass "
+            f"anneal: the executor, a {name}, returns no concurrent.futures.Future but "
+            f"{type(future)}. Pass "
             f"{'its get_executor()' if other else 'a concurrent.futures.Executor'}."
         )
     if not has_workers(executor):
