@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,8 +16,7 @@ from cli_shell import symda  # noqa: F401
 from stored import SHORT, small
 
 import symda as sd
-from symda.anneal import dispatch
-from symda.anneal.remote import PathsFailed
+from symda.anneal import dispatch, remote
 from symda.anneal.storage import StoreWarning, record_of
 from symda.errors import DataError, InputError, OptionError
 
@@ -349,6 +349,24 @@ class Client:
         return None
 
 
+class Elsewhere(Executor):
+    """Runs tasks as a worker with another Python would."""
+
+    def __init__(self, python: str) -> None:
+        self.python = python
+
+    def submit(self, fn, /, *args, **kwargs):
+        future, here = Future(), remote.versions
+        remote.versions = lambda: {**here(), "python": self.python}
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        finally:
+            remote.versions = here
+        return future
+
+
 def shut() -> Executor:
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
@@ -361,6 +379,7 @@ def shut() -> Executor:
         (shut, ("a ThreadPoolExecutor, takes no task", "after shutdown", "Make a new one")),
         (lambda: ThreadPoolExecutor, ("the `submit` of", "ThreadPoolExecutor")),
         (Client, ("a Client, returns no concurrent.futures.Future", "Pass its get_executor()")),
+        (lambda: Elsewhere("3.9.1"), ("a worker of the executor has python 3.9 (here 3.", "same")),
         (lambda: Takes(3), ("but <class 'int'>", "Pass a concurrent.futures.Executor")),
         (
             lambda: Takes(ModuleNotFoundError("No module named 'symda'")),
@@ -373,6 +392,17 @@ def test_an_executor_that_is_none(case, made, parts, tmp_path):
     with pytest.raises(OptionError) as told:
         sd.anneal(*case, **call)
     holds(str(told.value), parts)
+
+
+def test_an_executor_that_is_one():
+    last = platform.python_version_tuple()[:2]
+    remote.try_executor(Elsewhere(".".join([*last, "99"])))
+    # busy, or of workers that still come
+    remote.ANSWER, before = 0.01, remote.ANSWER
+    try:
+        remote.try_executor(Takes(Future()))
+    finally:
+        remote.ANSWER = before
 
 
 class Breaks(ThreadPoolExecutor):
@@ -414,7 +444,6 @@ def test_paths_that_an_executor_lost_are_done_again(
 
 def test_an_error_of_a_path_is_its_result():
     """A worker answers with it, so that what the way there raises is told from it."""
-    from symda.anneal import remote
 
     class Strategy:
         def run(self, *_):
@@ -423,7 +452,9 @@ def test_an_error_of_a_path_is_its_result():
     import cloudpickle
 
     parcel = remote.Parcel("one", remote.alike(), cloudpickle.dumps("job"))
-    assert remote.run(parcel, Strategy(), (0,), None) == PathsFailed("ZeroDivisionError: by zero")
+    assert remote.run(parcel, Strategy(), (0,), None) == remote.PathsFailed(
+        "ZeroDivisionError: by zero"
+    )
 
 
 def test_a_forecast_that_is_too_far_or_not_forced(case, uncompiled_yet, monkeypatch):

@@ -232,7 +232,10 @@ def existing(path: str | Path) -> str:
         raise DataError(f"expected the name of a file, such as 'data.csv', got {short(path)}.")
     # Path's own methods raise what the system says of a name that is too long, or shut away
     if os.path.isdir(path):
-        raise DataError(f"{str(path)!r} is a folder. Pass a file of numbers in it, CSV or NetCDF.")
+        raise DataError(
+            f"{str(path)!r} is a folder. Pass a file, CSV or NetCDF; of Zarr "
+            "Observations.from_xarray(xarray.open_zarr(folder))."
+        )
     if not os.path.isfile(path):
         raise DataError(
             f"there is no file {str(path)!r}. Check the path and the working directory."
