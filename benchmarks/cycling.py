@@ -14,8 +14,8 @@ import symda as sd
 
 SECTION = "cycle"
 DT, D = 0.05, 40
-#: Windows of symda's, in cycles.
-WINDOWS = (10, 20)
+#: Windows of symda's, in cycles; that of `Action.cycle` if nothing is said.
+WINDOWS, DEFAULT = (10, 20), 20
 
 
 def rates(x: np.ndarray) -> np.ndarray:
@@ -97,8 +97,8 @@ def measure(size: Size) -> list[Row]:
                     mine,
                     f"DAPPER's {best}, the best of {len(others)}" if others else "",
                     others[best][i] if others else None,
-                    at_least_times=1.0 if real and unit == "rmse" else None,
-                    main=window == WINDOWS[-1],
+                    at_least_times=1.0 if real and unit == "rmse" and window == DEFAULT else None,
+                    main=window == DEFAULT,
                     points=points if unit == "rmse" else {},
                 )
             )

@@ -227,9 +227,9 @@ def test_a_column_of_dates_says_how_to_convert_it(files: Shell) -> None:
     done = files(*ANNEAL)
     assert done.code == 2
     assert done.err == (
-        "error: data.csv: '2026-01-01' is a date, and times are plain numbers in your own units. "
-        "Convert the column first, for instance with pandas: t = pd.to_datetime(column); "
-        "(t - t[0]).dt.total_seconds()\n"
+        "error: file 'data.csv', column 't', line 2: '2026-01-01' is a date, and expected are "
+        "plain numbers in your own units. Convert the column first, for instance with pandas: "
+        "t = pd.to_datetime(column); (t - t[0]).dt.total_seconds()\n"
     )
     # A date that nobody reads is not the mistake.
     files.write("data.csv", "t,x0,x2,x3,day\n0,a,2,3,2026-01-01\n0.1,1,2,3,2026-01-02\n")

@@ -20,7 +20,7 @@ from rings import ring, twin
 
 import symda as sd
 from symda.anneal import dispatch, remote
-from symda.anneal.executors import Workers
+from symda.anneal.executors import ExecutorWarning, Workers
 from symda.errors import OptionError
 
 HERE = Path(__file__).parent
@@ -69,7 +69,8 @@ def test_the_data_travel_once_to_each_worker(case):
     run = sd.anneal(action, data, executor=pool, **call)
     same(run, sd.anneal(action, data, executor="serial", **call))
     large = [size for size in pool.sizes if size > 0.5 * max(pool.sizes)]
-    assert len(pool.sizes) == 12 and len(large) == 2
+    # and one that asks whether they can
+    assert len(pool.sizes) == 13 and len(large) == 2
     assert sorted(pool.sizes)[-3] < 0.1 * max(pool.sizes)
     same(sd.anneal(action, data, executor=pool, **CALL), expected)
 
@@ -88,7 +89,7 @@ def test_a_worker_that_lost_the_data_is_sent_them_again(case):
     call = {**CALL, "solver": "lbfgs", "ladder": sd.Ladder(alpha=16.0, rungs=2)}
     run = sd.anneal(action, data, executor=pool, **call)
     same(run, sd.anneal(action, data, executor="serial", **call))
-    assert len(pool.sizes) > 12
+    assert len(pool.sizes) > 13
 
 
 def test_a_worker_with_another_version_is_refused(case, monkeypatch):
@@ -110,7 +111,8 @@ class Deserted(Executor):
     """Takes tasks that nobody does, as Dask's executor whose one worker is gone soon."""
 
     def __init__(self):
-        there = [{"workers": {"one": {}}}]
+        # before the run, and once in it
+        there = 2 * [{"workers": {"one": {}}}]
         self._client = SimpleNamespace(
             nthreads=dict, scheduler_info=lambda n_workers: there.pop() if there else {}
         )
@@ -122,6 +124,7 @@ class Deserted(Executor):
 def test_an_executor_without_workers_is_given_up(case, tmp_path, monkeypatch):
     action, data, _ = case
     monkeypatch.setattr(dispatch, "LOOK", 0.01)
+    monkeypatch.setattr(remote, "ANSWER", 0.01)
     run = sd.anneal(action, data, executor=Deserted(), store=tmp_path / "s", **CALL)
     assert not np.isfinite(run.levels.values).any()
     told = set(run.dataset["message"].values.tolist())
@@ -134,14 +137,16 @@ def test_workers_that_have_not_come_yet_are_waited_for(monkeypatch):
     """Also by a run that is gone on with, which has paths of an earlier session."""
     monkeypatch.setattr(dispatch, "GONE", 2)
     pool = Deserted()
-    pool._client.scheduler_info(n_workers=-1)
+    for _ in range(2):
+        pool._client.scheduler_info(n_workers=-1)
     asked = dispatch.Dispatcher(
         None, SimpleNamespace(pooled=False, name="x"), [(0,), (1,)],
         Workers("x", pool, 1, 2, local=False, owned=False),
         time_limit=None, left=None, enough=lambda _: "", done=lambda *_: None,
         known={0: None},
     )  # fmt: skip
-    assert [asked._deserted() for _ in range(5)] == [False] * 5
+    with pytest.warns(ExecutorWarning, match="has no workers, and the run waits until some come"):
+        assert [asked._deserted() for _ in range(5)] == [False] * 5
     asked._pending[done := Future()] = (1,), pool
     done.set_result([])
     asked._take(done)

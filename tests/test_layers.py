@@ -24,6 +24,7 @@ ORDER = (
         "covariance",
         "labelled",
         "correlations",
+        "sites",
         "status",
         "checks",
         "names",

@@ -191,7 +191,7 @@ DATES = (
             [0, 1],
             [1.0, "high"],
             {},
-            "values of Observations: expected numbers, got text ('high'). "
+            "values of Observations, entry 1: expected numbers, got text ('high'). "
             "Convert it to float; use nan (an empty cell) for a gap.",
         ),
         (

@@ -205,3 +205,53 @@ def test_what_has_ended_is_there_for_readers(case, tmp_path, monkeypatch):
     over = stored_run(store)
     assert over.state == "complete" and over.paths == 5 and over.model == "ring"
     assert over.lowest == float(sd.load(store).levels.values[:, -1].min())
+
+
+def test_the_grids_that_were_not_chosen_leave_with_the_end(tmp_path):
+    action, data = small()
+
+    class Start:
+        name = "mine"
+
+        def point(self, draw):
+            # as an earlier session left it, whose answer asked for finer steps
+            (tmp_path / "s" / "1" / "run-1.zarr").mkdir(parents=True, exist_ok=True)
+            return sd.Nudged().point(draw)
+
+    run = sd.anneal(action, data, **SHORT, start=Start(), store=tmp_path / "s")
+    left = sorted(one.name for one in (tmp_path / "s").iterdir() if one.is_dir())
+    assert left == ["0"] and not list((tmp_path / "s").rglob("journal"))
+    assert np.array_equal(sd.load(tmp_path / "s").dataset["states"], run.dataset["states"])
+
+
+def test_a_stored_run_as_start_is_read_as_far_as_it_is_used(tmp_path, monkeypatch):
+    from xarray.backends.zarr import ZarrArrayWrapper
+
+    from symda.anneal.storage import rows
+    from symda.api.starts import as_start
+
+    action, data = small()
+    whole = sd.anneal(action, data, **SHORT, store=tmp_path / "s")
+    monkeypatch.setattr(rows, "SMALL", 0)
+    stored, read = sd.load(tmp_path / "s"), []
+    before = ZarrArrayWrapper.__getitem__
+
+    def watched(self, key):
+        found = before(self, key)
+        read.append((self._array.path, np.shape(found)))
+        return found
+
+    monkeypatch.setattr(ZarrArrayWrapper, "__getitem__", watched)
+    problem = action.bind(data)
+    start = as_start(stored, problem, 2)
+    assert [shape[0] for name, shape in read if name in ("states", "parameters")] == [2, 2]
+    every = as_start(whole, problem)
+    assert np.array_equal(start.paths, every.paths[:2]) and len(every.paths) == 5
+    assert np.array_equal(start.thetas, every.thetas[:2])
+    # two paths need no more
+    call = {**SHORT, "paths": 2}
+    del read[:]
+    some = sd.anneal(action, data, **call, start=stored)
+    assert max(shape[0] for name, shape in read if name == "states") == 2
+    again = sd.anneal(action, data, **call, start=whole)
+    assert np.array_equal(some.dataset["states"], again.dataset["states"])

@@ -21,7 +21,7 @@ from store_kills import differing
 from stored import SHORT, SLOW, STATE, result, small
 
 import symda as sd
-from symda.anneal.storage import StoreWarning, is_store, record_of, rows
+from symda.anneal.storage import COMMAND, StoreWarning, is_store, record_of, rows
 from symda.anneal.storage import ledger as ledger_module
 from symda.anneal.storage.journal import Journal
 from symda.errors import DataError
@@ -209,7 +209,7 @@ def test_the_command_line_goes_on_lists_and_exports(symda):  # noqa: F811
     assert len(paths) == 2 and paths["action"].min() == pytest.approx(best.action, rel=1e-12)
     assert symda("export", "runs/first", "out.nc").code == 0
     assert symda("report", "runs/first", "--into", "page.html").code == 0
-    assert is_store(symda.folder / "runs" / "first")
+    assert is_store(symda.folder / "runs" / "first") and COMMAND.get() is None
     for words, text in [
         (("resume", "runs"), "is no store"),
         (("export", "runs/first", "x.mat"), "must end in .nc or .csv"),

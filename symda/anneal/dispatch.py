@@ -8,7 +8,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +27,7 @@ from symda.anneal.executors import (
     kill,
     private_pool,
     shared_pool,
+    warn_of_no_workers,
     workers_of,
 )
 from symda.anneal.group import Halt, Paths
@@ -43,6 +51,8 @@ class DispatchResult:
     lost: Mapping[int, str]  #: Why, for each path that failed without a result of its own.
     reason: str  #: Why the remaining paths were not run; empty if there are none.
     interrupted: bool  #: Ctrl-C ended the run, or that no worker is left.
+    #: Whether some of the lost were not computed: their executor failed, and another may do it.
+    undone: bool = False
 
 
 class Dispatcher:
@@ -111,7 +121,7 @@ class Dispatcher:
         self._empty, self._seen = 0, False
         self._ahead, self._counted = workers.ahead, time.monotonic()
         self._reason = ""
-        self._interrupted = False
+        self._interrupted = self._undone = False
 
     def _left(self, tasks: Sequence[Paths]) -> list[Paths]:
         """Return what of the tasks is still to do."""
@@ -135,7 +145,7 @@ class Dispatcher:
         if self._interrupted:
             self._reason = "interrupted"
         cut = self._interrupted or (self._seen and self._empty >= GONE)
-        return DispatchResult(self._results, self._lost, self._reason, cut)
+        return DispatchResult(self._results, self._lost, self._reason, cut, self._undone)
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[None]:
@@ -163,7 +173,9 @@ class Dispatcher:
             return
         while self._queue or self._pending:
             self._submit()
-            ended = wait(self._pending, self._patience, return_when=FIRST_COMPLETED).done
+            wait(self._pending, self._patience, return_when=FIRST_COMPLETED)
+            # `wait` does not see those that their executor cancelled
+            ended = [future for future in self._pending if future.done()]
             for future in ended:
                 self._take(future)
             if self._pending and not ended and self._deserted():
@@ -198,9 +210,8 @@ class Dispatcher:
             self._broken(paths, pool, error)
             return
         except Exception as error:
-            # what cannot be packed cannot travel
-            for k in paths:
-                self._lose(k, f"{type(error).__name__}: {error}")
+            # what cannot be packed cannot travel, and who is shut down takes nothing
+            self._fail(paths, error)
             return
         self._pending[future] = paths, pool
         if single:
@@ -227,6 +238,8 @@ class Dispatcher:
         # jobs that make workers may wait in a queue for hours
         self._seen = self._seen or there
         self._empty = 0 if there else self._empty + 1
+        if self._empty == 1 and not self._seen:
+            warn_of_no_workers()
         if self._empty < GONE or not self._seen:
             return False
         self._reason = "the executor has no workers any more"
@@ -246,11 +259,14 @@ class Dispatcher:
         except remote.OtherVersionError:
             raise
         except Exception as error:
-            for k in paths:
-                self._lose(k, f"{type(error).__name__}: {error}")
+            own = self._workers.local and not isinstance(error, CancelledError)
+            self._fail(paths, error, undone=not own)
         else:
             if isinstance(results, list):
                 self._keep(results)
+            elif isinstance(results, remote.PathsFailed):
+                for k in paths:
+                    self._lose(k, results.reason)
             elif isinstance(results, remote.JobMissing):
                 self._whole.add(paths[0])
                 self._queue.appendleft(paths)
@@ -267,6 +283,13 @@ class Dispatcher:
             self._results[result.path] = result
             self._interrupted = self._interrupted or result.interrupted
             self._done(result.path, result)
+
+    def _fail(self, paths: Paths, error: Exception, *, undone: bool = True) -> None:
+        """Give up paths for an error, which is their executor's if they are `undone`."""
+        self._undone = self._undone or undone
+        said = str(error) or "its executor gave it up"
+        for k in paths:
+            self._lose(k, f"{type(error).__name__}: {said}")
 
     def _lose(self, k: int, reason: str) -> None:
         self._lost[k] = reason

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from symda.checks import outside
 from symda.errors import OptionError, nearest
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ EXECUTORS = ("processes", "threads", "serial")
 
 #: One thread for each worker: the workers already fill the cores.
 PINNED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class ExecutorWarning(UserWarning):
+    """An executor has no workers, and a run waits for them."""
 
 
 class SerialExecutor(Executor):
@@ -113,11 +119,24 @@ def check_executor(executor: object) -> None:
                 f"anneal: there is no executor {executor!r}; there are {', '.join(EXECUTORS)}, or "
                 f"pass a concurrent.futures.Executor.{nearest(executor, EXECUTORS)}"
             )
-    elif executor is not None and not callable(getattr(executor, "submit", None)):
+    elif isinstance(executor, type) or not (
+        executor is None or callable(getattr(executor, "submit", None))
+    ):
+        got = repr(executor) if isinstance(executor, type) else type(executor).__name__
         raise OptionError(
             f"anneal: executor must be None, one of {', '.join(EXECUTORS)}, or an object with "
-            f"the `submit` of concurrent.futures.Executor, got {type(executor).__name__}."
+            f"the `submit` of concurrent.futures.Executor, got {got}."
         )
+
+
+def warn_of_no_workers() -> None:
+    """Say that a run waits for workers."""
+    warnings.warn(
+        "anneal: the executor has no workers, and the run waits until some come. Start them, or "
+        "end it by Ctrl-C and pass another executor.",
+        ExecutorWarning,
+        stacklevel=outside(),
+    )
 
 
 def cores() -> int:

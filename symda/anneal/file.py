@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from symda.anneal.checksum import checksum
 from symda.anneal.contents import missing, wrong
-from symda.anneal.storage import dataset_of, is_store
+from symda.anneal.storage import dataset_of, is_store, record_of
 from symda.errors import DataError
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ def load_any(path: str | os.PathLike[str]) -> xr.Dataset:
         anything outside itself.
     """
     source = _file("load", path)
-    if not source.is_file():
+    if os.path.isdir(source):
+        record_of(source, "load")
+    if not os.path.isfile(source):
         raise DataError(f"load: there is no file {str(source)!r}.")
     where = f"load: {str(source)!r}"
     dataset = _read(source, where)

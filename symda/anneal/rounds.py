@@ -126,6 +126,7 @@ def given(
         ).run()
     finally:
         reporter.stop()
+    ledger.over(outcome)
     results = _complete(job, tasks, outcome, pooled=strategy.pooled)
     return made(results, interrupted=outcome.interrupted)
 

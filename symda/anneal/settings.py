@@ -14,6 +14,7 @@ from symda.anneal.executors import check_executor
 from symda.anneal.ladder import CLIMB, DEFAULT, Ladder
 from symda.anneal.starts import STARTS, FromPaths, Function, Simulated, Start, StartFunction
 from symda.anneal.strategies import STRATEGIES, Auto, Shooting, Strategy
+from symda.anneal.strategies.kinds import ROUND
 from symda.checks import choice, integer, number
 from symda.errors import OptionError
 from symda.registry import options_of
@@ -276,6 +277,13 @@ class Settings:
     def earlier(self) -> FromPaths | None:
         """Paths to start from, if that is what was chosen."""
         return self.start if isinstance(self.start, FromPaths) else None
+
+    @property
+    def starts_used(self) -> int:
+        """How many different starts paths are begun with, at most."""
+        if isinstance(self.method, Auto):
+            return ROUND
+        return self.most * int(self.attempts)
 
     @cached_property
     def chosen(self) -> Solver:

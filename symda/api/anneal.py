@@ -17,6 +17,7 @@ import numpy as np
 from symda.anneal import driver
 from symda.anneal.dynamics import Dynamics
 from symda.anneal.ladder import Ladder
+from symda.anneal.remote import try_executor
 from symda.anneal.settings import LIMIT, Settings
 from symda.anneal.starts import Draw, Start
 from symda.anneal.storage import COMMAND, RunStore, identity
@@ -171,7 +172,8 @@ def anneal(
     ------
     DataError, OptionError, BuildError
         If data, options or compiler are at fault, before any path starts; or the store holds
-        another run, is written by another process or cannot be.
+        another run, is written by another process or cannot be; or an executor of yours takes no
+        task, or its workers have other versions.
 
     Warns
     -----
@@ -180,6 +182,8 @@ def anneal(
         of zero variance or outside bounds, a forcing that jumps where steps do not see it, a
         ladder that ends beyond the digits of doubles; also options of a window that cannot grow.
         At the end, steps that are too long for a decay of the model which the scheme does not damp.
+    ExecutorWarning
+        An executor of yours has no workers, and the run waits for some.
     StoreWarning
         The store could not be written while the run went on, which it does in memory; or a run is
         gone on with by other versions of what computes it.
@@ -200,6 +204,59 @@ def anneal(
             folder.close()
 
 
+def try_store(action: Action, data: Data, store: str | os.PathLike[str], **given: Any) -> None:
+    """Refuse a store before anything is compiled: it is opened for this call, and closed.
+
+    Raises
+    ------
+    DataError, OptionError
+        As `anneal` with the same arguments.
+    """
+    usual = {name: one.default for name, one in signature(anneal).parameters.items()}
+    folder = RunStore(store)
+    try:
+        settings, problem, action = _bound(action, data, {**usual, **given})
+        _open(folder, action, problem, settings, midpoint_data=bool(given.get("midpoint_data")))
+    finally:
+        folder.close()
+
+
+def _open(
+    folder: RunStore, action: Action, problem: Problem, settings: Settings, *, midpoint_data: bool
+) -> None:
+    told = _told_of(action, midpoint_data)
+    folder.open(identity(problem, settings, told), action.model.name, COMMAND.get())
+
+
+def _bound(
+    action: Action, data: Data, given: Mapping[str, Any]
+) -> tuple[Settings, Problem, Action]:
+    """Check the arguments of `anneal`; return settings, problem and the action that fits it."""
+    from symda.api.action import Action
+
+    start = given["start"]
+    if not isinstance(action, Action):
+        raise OptionError(
+            f"anneal: the first argument is a symda.Action, got {type(action).__name__}."
+        )
+    # a path or a run fits a problem, which there is not yet
+    plain = start is None or isinstance(start, (str, Start)) or callable(start)
+    early = start if plain else None if given["strategy"] is not None else "uniform"
+    settings = Settings.of({**given, "start": early})
+    grid = {name: given[name] for name in ("steps", "max_step", "midpoint_data", "fixed")}
+    problem = action.bind(data, **grid)
+    action = action.of(problem)
+    if isinstance(start, Run):
+        fix = (
+            "To start from it all the same, pass its arrays: "
+            "start=(start.dataset['states'].values, start.best.parameters)."
+        )
+        check_equations(start.dataset, action.specification, "anneal: start", fix, measured=False)
+    if start is not None:
+        settings = replace(settings, start=as_start(start, problem, settings.starts_used))
+    return settings, problem, action
+
+
 def _annealed(
     action: Action,
     data: Data,
@@ -212,35 +269,15 @@ def _annealed(
 
     In the run's folder, if it has one, on the grid of this number: 0, or one with finer steps.
     """
-    from symda.api.action import Action
-
-    start, fixed, time_limit = given["start"], given["fixed"], given["time_limit"]
+    fixed, time_limit = given["fixed"], given["time_limit"]
     steps, max_step, midpoint_data = given["steps"], given["max_step"], given["midpoint_data"]
-    if not isinstance(action, Action):
-        raise OptionError(
-            f"anneal: the first argument is a symda.Action, got {type(action).__name__}."
-        )
-    # a path or a run fits a problem, which there is not yet
-    plain = start is None or isinstance(start, (str, Start)) or callable(start)
-    early = start if plain else None if given["strategy"] is not None else "uniform"
-    settings = Settings.of({**given, "start": early})
-    problem = action.bind(
-        data, steps=steps, max_step=max_step, midpoint_data=midpoint_data, fixed=fixed
-    )
-    action = action.of(problem)
-    if isinstance(start, Run):
-        fix = (
-            "To start from it all the same, pass its arrays: "
-            "start=(start.dataset['states'].values, start.best.parameters)."
-        )
-        check_equations(start.dataset, action.specification, "anneal: start", fix, measured=False)
-    if start is not None:
-        settings = replace(settings, start=as_start(start, problem))
+    settings, problem, action = _bound(action, data, given)
     if folder is not None and grid == 0:
-        told = _told_of(action, given["midpoint_data"])
-        folder.open(identity(problem, settings, told), action.model.name, COMMAND.get())
+        _open(folder, action, problem, settings, midpoint_data=midpoint_data)
         if folder.complete:
             return _stored(folder, action, data, given)
+    if grid == 0:
+        try_executor(settings.executor)
     capability = settings.chosen.capability
     parts = capability.needs | capability.wants
     if capability.continuous:

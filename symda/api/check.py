@@ -19,6 +19,7 @@ from symda.api.preflight import (
     idle_warnings,
     jump_warnings,
     loose,
+    mark_warnings,
     unconstrained_warnings,
     unseen_warnings,
 )
@@ -268,6 +269,7 @@ def check(specification: Specification, problem: Problem) -> Check:
             *unconstrained_warnings(unconstrained),
             *idle_warnings(at, rf, unconstrained),
             *constant_warnings(problem),
+            *mark_warnings(problem),
             *jump_warnings(specification.model, problem),
             *_count_warnings(problem, free),
             *_channel_warnings(problem, channels),

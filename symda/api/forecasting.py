@@ -18,7 +18,7 @@ from symda.api.machine import machine
 from symda.api.path_posterior import PathPosterior
 from symda.api.posterior import path_posterior
 from symda.api.samples import PathSamples
-from symda.api.simulate import forcing_sources
+from symda.api.simulate import forcing_sources, require_cover
 from symda.build.kernels import matrices_of
 from symda.checks import integer, number
 from symda.declare.noise import drawn_data
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from symda.api.specification import Specification
     from symda.observe import Problem
     from symda.observe.forcing import ForcingInput, ForcingSource
+
+#: Steps of a window that a forecast reaches, at most.
+MOST = 1_000_000
 
 
 def forecast(
@@ -78,6 +81,15 @@ def forecast(
         exponent = number(exponent, f"{where}: exponent", kind="positive")
     model = specification.model
     sources = forcing_sources(model, _forcing(forcing, new_data), t, where=where)
+    length = float(problem.h[segment.first_step + segment.steps - 1])
+    if t[-1] - start > MOST * length:
+        raise DataError(
+            f"{where}: the window ends at t = {start:.6g}, and t = {t[-1]:.6g} is more than "
+            f"{MOST:,} of its steps of {length:.6g} away. Check the units of the times, or use "
+            "symda.simulate from the last state."
+        )
+    if t[-1] > start:
+        require_cover(model, sources, start, float(t[-1]), where)
     rng = np.random.default_rng(seed)
     if samples is None:
         posterior = path_posterior(specification, run, problem)
@@ -93,7 +105,6 @@ def forecast(
         heaviest = posterior.levels[0].gaussian
         n = segment.first_step + segment.steps - 1
         errors = step_covariance(evaluator, heaviest.path, heaviest.theta, posterior.rf, n)
-    length = float(problem.h[segment.first_step + segment.steps - 1])
     advance = _Advance(specification, problem, use, sources)
     states, failed = advance.through(t, start, length, x, theta, errors, rng)
     if advance.beyond.any():

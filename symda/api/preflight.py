@@ -37,6 +37,16 @@ class ProblemWarning(UserWarning):
     """Something about data, parameters or ladder that annealing cannot correct."""
 
 
+#: Numbers that mark a gap in files of instruments, loggers, of NetCDF and of other languages.
+MARKS = np.array(
+    "-99 99 -999 999 -999.9 999.9 -9999 9999 -99999 99999 -999999 999999 -32768 -32767 32767 "
+    "-2147483648 1e20 -1e30 1e30 1e35 9.969209968386869e36".split(),
+    dtype=float,
+)
+#: They are told of from so many times the range of the other data on.
+MARKED = 5.0
+
+
 def warn(field: MachineField, at: Evaluator, rf: FloatArray, *, stacklevel: int) -> None:
     """Say what will spoil a run before it starts, as `ProblemWarning`.
 
@@ -58,6 +68,7 @@ def warn(field: MachineField, at: Evaluator, rf: FloatArray, *, stacklevel: int)
         *unconstrained_warnings(unconstrained),
         *idle_warnings(at, rf[0], unconstrained),
         *constant_warnings(problem),
+        *mark_warnings(problem),
         *(text for l in range(problem.L) for text in bounds_warnings(problem, l)),
         *ladder_warnings(problem, rf),
         *jump_warnings(field.model, problem),
@@ -235,6 +246,28 @@ def constant_warnings(problem: Problem) -> Iterator[str]:
                 f"channel {name}: all {y.size} measured values are {y[0]:.6g}, data of zero "
                 "variance, which any model at rest explains. Check that the right column was "
                 "read; leave the channel out if the instrument was stuck."
+            )
+
+
+def mark_warnings(problem: Problem) -> Iterator[str]:
+    """Name numbers that stand for nothing measured in files of others, far from all other data."""
+    for l, name in enumerate(problem.channels):
+        weighed = problem.rm[:, l] > 0.0
+        y = problem.y[weighed, l]
+        marks = np.isin(y, MARKS)
+        others = y[~marks]
+        if not marks.any() or others.size < 2:
+            continue
+        noise = 0.0 if problem.own_scale[l] else np.sqrt(problem.variance[weighed, l].mean())
+        away = MARKED * max(float(np.ptp(others)), float(noise))
+        far = y[marks & ((y < others.min() - away) | (y > others.max() + away))]
+        if far.size:
+            count = int((far == far[0]).sum())
+            yield (
+                f"channel {name}: {count} of {y.size} values {'is' if count == 1 else 'are'} "
+                f"{far[0]:.6g}, which often marks what was not measured, and the others go from "
+                f"{others.min():.6g} to {others.max():.6g}. Make it nan, or an empty cell, if it "
+                "does."
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -132,7 +132,8 @@ def trajectory(
     """
     import xarray as xr
 
-    _require_cover(rates, t, where)
+    if t.size > 1:
+        require_cover(rates.field.model, rates.sources, float(t[0]), float(t[-1]), where)
     if rates.field.model.discrete:
         states = iterate(rates, t, x0, where=where)
     else:
@@ -267,12 +268,18 @@ def forcing_sources(
     return sources
 
 
-def _require_cover(rates: Rates, t: FloatArray, where: str) -> None:
-    model = rates.field.model
-    if t.size == 1:
-        return
-    first, last = float(t[0]), float(t[-1]) - (1.0 if model.discrete else 0.0)
-    for channel, source in zip(model.forcing, rates.sources, strict=True):
+def require_cover(
+    model: Model, sources: Sequence[ForcingSource], first: float, last: float, where: str
+) -> None:
+    """Refuse samples that do not cover the times from `first` to `last`.
+
+    Raises
+    ------
+    DataError
+        If there are such.
+    """
+    last -= 1.0 if model.discrete else 0.0
+    for channel, source in zip(model.forcing, sources, strict=True):
         if isinstance(source, Samples) and not (
             source.times[0] <= first and source.times[-1] >= last
         ):

@@ -28,7 +28,9 @@ StartLike: TypeAlias = str | StartFunction | Start | Run | ArrayLike | tuple[Arr
 ROUNDING = 1e-9
 
 
-def as_start(start: StartLike, problem: Problem) -> str | StartFunction | Start:
+def as_start(
+    start: StartLike, problem: Problem, most: int | None = None
+) -> str | StartFunction | Start:
     """Return what the annealer takes for what a user may pass.
 
     Parameters
@@ -41,6 +43,8 @@ def as_start(start: StartLike, problem: Problem) -> str | StartFunction | Start:
         parameters not given are drawn as in ``"uniform"``.
     problem
         Grid, names and bounds.
+    most
+        How many paths of a run are used, from its first on: others need not be read.
 
     Raises
     ------
@@ -51,7 +55,7 @@ def as_start(start: StartLike, problem: Problem) -> str | StartFunction | Start:
     if isinstance(start, (str, Start)) or callable(start):
         return start
     if isinstance(start, Run):
-        return _of_run(start, problem)
+        return _of_run(start, problem, most)
     X, theta = start if isinstance(start, tuple) and len(start) == 2 else (start, None)
     paths = numbers(X, "start")
     if paths.ndim == 2:
@@ -74,7 +78,7 @@ def as_start(start: StartLike, problem: Problem) -> str | StartFunction | Start:
     return _inside(FromPaths("array", paths, thetas), problem)
 
 
-def _of_run(run: Run, problem: Problem) -> FromPaths:
+def _of_run(run: Run, problem: Problem, most: int | None) -> FromPaths:
     d = run.dataset
     states = tuple(str(name) for name in d["state"].values)
     if states != problem.states:
@@ -89,20 +93,23 @@ def _of_run(run: Run, problem: Problem) -> FromPaths:
             f"{', '.join(given)}. Start from a run of the same experiments."
         )
     last = d["last_beta"].values
-    able = np.flatnonzero(last >= 0)
+    able = np.flatnonzero(last >= 0)[:most]
     if able.size == 0:
         raise OptionError(
             "anneal: no path of the run given as start reached a rung, so there is nothing to "
             "start from."
         )
     thetas = np.full((able.size, problem.P), np.nan)
-    ends = d["parameters"].values[able, np.searchsorted(d["beta"].values, last[able])]
+    rungs = np.searchsorted(d["beta"].values, last[able])
+    ends = d["parameters"].isel(path=able).values[np.arange(able.size), rungs]
     names = [str(name) for name in d["parameter"].values]
     for i, name in enumerate(problem.parameters):
         if name in names:
             thetas[:, i] = ends[:, names.index(name)]
     parts = [
-        _on_grid(one["time"].values, one["states"].values[able], problem.times[s.own_points])
+        _on_grid(
+            one["time"].values, one["states"].isel(path=able).values, problem.times[s.own_points]
+        )
         for (_, one), s in zip(apart(d), problem.segments, strict=True)
     ]
     return _inside(FromPaths("run", np.concatenate(parts, axis=1), thetas), problem)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import numpy as np
 from symda.analyse.levels import chosen_solution, path_counts
 from symda.anneal.ladder import Ladder
 from symda.anneal.levels import HIT
+from symda.anneal.storage import RunStore
 from symda.api.action import Action
 from symda.api.anneal import anneal
 from symda.api.forced import Values
@@ -25,7 +27,7 @@ from symda.api.trajectory import Trajectory
 from symda.api.twin import twin
 from symda.checks import integer, number
 from symda.declare import Model
-from symda.errors import OptionError, SymdaError
+from symda.errors import InputError, OptionError, SymdaError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,9 +154,16 @@ def twins(
     """
     import pandas as pd
 
+    for what, given, function in (("options", options, Action.__init__), ("call", call, anneal)):
+        _check_names(what, given, function)
+    if store is not None:
+        RunStore(store)
     sets = _sets(measured)
-    lengths = [integer(n, "twins: steps") for n in _several(steps)]
-    noises = [number(v, "twins: variance", "e.g. 0.2", kind="positive") for v in _several(variance)]
+    lengths = [integer(n, "twins: steps") for n in _several(steps, "steps")]
+    noises = [
+        number(v, "twins: variance", "e.g. 0.2", kind="positive")
+        for v in _several(variance, "variance")
+    ]
     integer(seeds, "twins: seeds")
     actions = [Action(model, one, **(options or {})) for one in sets]
     truth = {
@@ -174,8 +183,8 @@ def twins(
         try:
             rows.append(row | _experiment(action, setting, seed, own))
         except SymdaError as error:
-            # an option that is wrong is wrong for all
-            if isinstance(error, OptionError) and not rows:
+            # what is wrong with the call, or its store, is wrong for all
+            if isinstance(error, InputError) and not rows:
                 raise
             rows.append(row | NOTHING | {"failed": str(error).splitlines()[0]})
     return Twins(pd.DataFrame(rows))
@@ -269,5 +278,26 @@ def _sets(
     return sets
 
 
-def _several(value: Any) -> Iterator[Any]:
-    yield from value if isinstance(value, Sequence | np.ndarray) else [value]
+def _several(value: Any, what: str) -> list[Any]:
+    several = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+    found = list(value) if several else [value]
+    if not found:
+        raise OptionError(f"twins: {what} must be a number or several, got none.")
+    return found
+
+
+def _check_names(what: str, given: object, function: Callable[..., object]) -> None:
+    """Refuse what is no mapping, or names an argument that the function does not have.
+
+    Its first arguments are what each twin has of its own, as its `store` is.
+    """
+    if given is None:
+        return
+    if not isinstance(given, Mapping):
+        raise OptionError(f"twins: {what} is a mapping of names, got {given!r}.")
+    own = ("self", "model", "measured", "action", "data", "store")
+    known = [name for name in signature(function).parameters if name not in own]
+    for name in given:
+        if name not in known:
+            fix = " Pass store= to twins." if name == "store" else nearest(name, known)
+            raise OptionError(f"twins: {what} has no {name!r}; there are {', '.join(known)}.{fix}")

@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 
 from symda.derive.coupling import Coupling, Reach
+from symda.sites import at_positions
 from symda.types import FloatArray, IntArray
 
 
@@ -114,15 +115,6 @@ class Cut:
     def width(self) -> int:
         """Sites of the widest patch."""
         return int(self.ends[1].max())
-
-    def inside(self, positions: IntArray) -> IntArray:
-        """Site at each position, which may lie beyond the ends; -1 where there is none."""
-        if self.boundary == "periodic":
-            return positions % self.size
-        if self.boundary == "reflect":
-            folded = positions % (2 * self.size)
-            return np.minimum(folded, 2 * self.size - 1 - folded)
-        return np.where((positions >= 0) & (positions < self.size), positions, -1)
 
     def sites(self) -> IntArray:
         """Return the sites (patches, width) of each patch, -1 beyond them."""
@@ -262,7 +254,7 @@ def _entries(
     for e, b in product(range(points), range(points + 1)):
         for f, g, offsets in coupling.reach[e][b]:
             along = [
-                cut.inside(positions + o)
+                at_positions(positions + o, cut.size, cut.boundary)
                 for cut, (positions, _), o in zip(cuts, extents, offsets, strict=True)
             ]
             site = _flat(along, coupling.shape)

@@ -207,8 +207,8 @@ def anneal(
         typer.Argument(
             metavar="DATA...",
             help="CSV or NetCDF file whose columns are named like measured channels and forcing; "
-            "times are in the column t, or the first. Empty or nan: not measured. Of several files "
-            "each is an experiment.",
+            "times are in the column t, time or the first. Empty or nan: not measured. Of several "
+            "files each is an experiment.",
             show_default=False,
         ),
     ],
@@ -281,7 +281,8 @@ def anneal(
     """Find the paths and parameters of least action for your data."""
     from symda import api
     from symda.anneal import Settings
-    from symda.anneal.storage import COMMAND
+    from symda.anneal.storage import begun_by
+    from symda.api.anneal import try_store
     from symda.cli import files, parse
     from symda.cli import output as written
     from symda.cli.console import note, say, show_levels
@@ -317,9 +318,11 @@ def anneal(
     for folder in (figures, output.parent if output else None):
         if folder is not None:
             written.make_folder(folder)
-    note(str(action.check(problem)))
-    COMMAND.set(list(context.obj or []))
-    run = api.anneal(action, observations, **grid, **chosen, store=store)
+    with begun_by(context.obj or []):
+        if store is not None:
+            try_store(action, observations, store, **grid, **chosen)
+        note(str(action.check(problem)))
+        run = api.anneal(action, observations, **grid, **chosen, store=store)
     # the words themselves, so that a report can show them
     command = shlex.join(["symda", *(context.obj or [])])
     # file names need not be text, and what is saved has to be
@@ -359,7 +362,7 @@ def learn(
     ] = None,
     time: Annotated[
         str | None,
-        typer.Option(help="Column of times; by default t, else the first.", show_default=False),
+        typer.Option(help="Column of times; by default t, time or the first.", show_default=False),
     ] = None,
     variance: Annotated[
         float | None,

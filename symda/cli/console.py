@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from symda.anneal.executors import ExecutorWarning
+from symda.anneal.storage import StoreWarning
 from symda.api import ProblemWarning, Run, VirtualMachineWarning
 from symda.build import CacheWarning
+from symda.errors import DataWarning
 from symda.registry import RegistryWarning
 
 if TYPE_CHECKING:
@@ -69,7 +72,15 @@ def show_warnings() -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        own = (VirtualMachineWarning, ProblemWarning, CacheWarning, RegistryWarning)
+        own = (
+            CacheWarning,
+            DataWarning,
+            ExecutorWarning,
+            ProblemWarning,
+            RegistryWarning,
+            StoreWarning,
+            VirtualMachineWarning,
+        )
         if issubclass(category, own):
             note(f"warning: {message}")
         else:

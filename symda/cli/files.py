@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import csv
 import difflib
 import math
 import runpy
@@ -11,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +28,8 @@ from symda.observe.forcing import ForcingInput
 
 NETCDF = frozenset({".nc", ".nc4", ".cdf", ".netcdf", ".h5", ".hdf5"})
 
+#: What a separator may be called: a shell has no key for it.
+SEPARATORS = {"tab": "\t", "\\t": "\t"}
 #: What a model's file is called; nothing else is run.
 PYTHON = ".py"
 
@@ -299,19 +299,8 @@ def read_data(path: Path, action: Action, noise: Noise, separator: str = ",") ->
                 f"--separator: {path.name} is NetCDF, which has no separators; leave it out."
             )
         return Observations.from_netcdf(path, values=values, forcing=forcing, **own)
-    try:
-        return Observations.from_csv(
-            path, values=values, forcing=forcing, separator=separator, **own
-        )
-    except DataError as error:
-        date = _refused_date(path, separator, str(error))
-        if date is None:
-            raise
-        raise DataError(
-            f"{path.name}: {date!r} is a date, and times are plain numbers in your own units. "
-            "Convert the column first, for instance with pandas: "
-            "t = pd.to_datetime(column); (t - t[0]).dt.total_seconds()"
-        ) from error
+    sign = SEPARATORS.get(separator, separator)
+    return Observations.from_csv(path, values=values, forcing=forcing, separator=sign, **own)
 
 
 def read_experiments(
@@ -344,7 +333,7 @@ def read_experiments(
             experiment,
             values=channels,
             forcing=forcing,
-            separator=separator,
+            separator=SEPARATORS.get(separator, separator),
             **noise.of(action),
         )
     if len(paths) == 1:
@@ -404,28 +393,6 @@ def _columns(action: Action) -> tuple[list[str], list[str]]:
     """Names of the columns that are measured, and of those that are forcing."""
     forcing = [symbol.name for symbol in action.model.forcing]
     return list(action.measurement.names), forcing
-
-
-def _refused_date(path: Path, separator: str, message: str) -> str | None:
-    """Return the date among the cells of the first row that the message of a refusal quotes."""
-    if not path.is_file():
-        return None
-    try:
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            rows = csv.reader(file, delimiter=separator)
-            next(rows, None)
-            cells = [cell.strip() for cell in next(rows, [])]
-    except (csv.Error, OSError):  # the refusal says so itself
-        return None
-    return next((cell for cell in cells if _is_date(cell) and repr(cell) in message), None)
-
-
-def _is_date(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _by_channel(variance: Variance, channels: tuple[str, ...]) -> float | list[float]:

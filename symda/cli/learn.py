@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from symda.cli.console import say
-from symda.cli.files import NETCDF
+from symda.cli.files import NETCDF, SEPARATORS
 from symda.observe import Observations
 
 
@@ -34,7 +34,9 @@ def learn(
     if file.suffix.lower() in NETCDF:
         data = Observations.from_netcdf(file, time, names)
     else:
-        data = Observations.from_csv(file, time, names, separator=separator)
+        data = Observations.from_csv(
+            file, time, names, separator=SEPARATORS.get(separator, separator)
+        )
     fit = AnnealedTerms(degree=degree, variance=variance, step=step, starts=starts).fit(data)
     say(fit.summary(), verbatim=True)
     say("")

@@ -24,7 +24,7 @@ def report(file: Path, into: Path | None, model: Path | None) -> None:
     model : Path or None
         MODEL.py the run was made with.
     """
-    target = Path(file.with_suffix(".html").name) if into is None else into
+    target = Path(file.resolve().with_suffix(".html").name) if into is None else into
     if file.suffix == PYTHON:
         if model is not None:
             raise OptionError(

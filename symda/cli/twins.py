@@ -61,6 +61,7 @@ def twin(
     annealed, and compared with the truth.
     """
     from symda.api.twins import twins
+    from symda.checks import integer
     from symda.cli.console import say
     from symda.cli.files import read_model
     from symda.cli.output import make_folder, writing
@@ -75,7 +76,7 @@ def twin(
         sets,
         parameters=given,
         dt=dt,
-        steps=[int(n) for n in _numbers(steps, "--steps")],
+        steps=[integer(n, "--steps", floats=True) for n in _numbers(steps, "--steps")],
         variance=_numbers(variance, "--variance"),
         seeds=seeds,
         initial=file.initial,

@@ -20,6 +20,7 @@ from symda.declare.distributions import Distribution
 from symda.declare.symbols import State, several
 from symda.errors import ModelError
 from symda.scale import ScaleName
+from symda.sites import at_positions
 from symda.types import IntArray
 
 Boundary: TypeAlias = Literal["periodic", "zero", "reflect"]
@@ -83,12 +84,7 @@ class Site(Declared):
         ----------
         positions : ndarray of int
         """
-        if self.boundary == "periodic":
-            return positions % self.size
-        if self.boundary == "reflect":
-            folded = positions % (2 * self.size)
-            return np.minimum(folded, 2 * self.size - 1 - folded)
-        return np.where((positions >= 0) & (positions < self.size), positions, -1)
+        return at_positions(positions, self.size, self.boundary)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 import warnings
 from typing import SupportsFloat, TypeVar
 
@@ -17,6 +18,12 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 #: Doubles farther apart than this share of the shortest interval between two times lose digits.
 COARSE = 1e-9
+
+#: A number with a decimal comma; one with something behind it, such as a unit.
+_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+(e[+-]?[0-9]+)?", re.IGNORECASE)
+_UNIT = re.compile(
+    r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?\s*[^\s0-9.,:/-][^0-9:/]*", re.IGNORECASE
+)
 
 _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
@@ -55,11 +62,11 @@ def as_floats(data: object, what: str) -> FloatArray:
         missing = getattr(data, "isna", None)  # pandas: its NA is no float
         if missing is not None:
             raw[np.asarray(missing())] = np.nan
-        _refuse_objects(raw, what)
+        _refuse_objects(raw, what, data)
     elif raw.dtype.kind in "mM":
         raise DataError(_dates(what))
     elif raw.dtype.kind in "US":
-        _refuse_objects(np.array(data, dtype=object), what)
+        _refuse_objects(np.array(data, dtype=object), what, data)
     elif raw.dtype.kind == "c":
         raise DataError(
             f"{what}: expected real numbers, got complex ones. Pass real and imaginary parts as "
@@ -71,6 +78,17 @@ def as_floats(data: object, what: str) -> FloatArray:
         raise DataError(
             f"{what}: expected numbers, got {type(data).__name__} ({error})."
         ) from error
+
+
+def place(data: object, at: int) -> str:
+    """Return where an entry stands, as its user sees it: pandas' label of its row, or its number.
+
+    An index with a name says what its labels are, as the line of a file.
+    """
+    index = getattr(data, "index", None)
+    if not hasattr(index, "get_indexer"):
+        return f"entry {at}"
+    return f"{index.name or 'row'} {index[at]}"  # type: ignore[union-attr, index]
 
 
 def dimensions(data: object) -> int:
@@ -110,8 +128,8 @@ def as_times(data: ArrayLike, what: str, *, repeated: bool = False) -> FloatArra
     bad = np.flatnonzero(~np.isfinite(times))
     if bad.size:
         raise DataError(
-            f"{what}: entry {bad[0]} is {times[bad[0]]}, expected a finite number. Drop the rows "
-            "without a time."
+            f"{what}: {place(data, int(bad[0]))} is {times[bad[0]]}, expected a finite number. "
+            "Drop the rows without a time."
         )
     exact = np.asarray(data)
     back = np.flatnonzero(times[1:] <= times[:-1])
@@ -126,8 +144,8 @@ def as_times(data: ArrayLike, what: str, *, repeated: bool = False) -> FloatArra
                 f"double. Measure time from a nearer origin: times - {exact[0]}."
             )
         raise DataError(
-            f"{what}: must {'not decrease' if repeated else 'be strictly increasing'}, but entry "
-            f"{i + 1} is {times[i + 1]} after {times[i]}. Sort the rows by time"
+            f"{what}: must {'not decrease' if repeated else 'be strictly increasing'}, but "
+            f"{place(data, i + 1)} is {times[i + 1]} after {times[i]}. Sort the rows by time"
             f"{'' if repeated else ' and merge rows of the same time'}."
         )
     return readonly(times)
@@ -160,19 +178,45 @@ def warn_of_coarse(times: FloatArray, what: str, *, stacklevel: int) -> None:
         )
 
 
-def _refuse_objects(raw: NDArray[np.object_], what: str) -> None:
-    for item in raw.ravel():
+def _refuse_objects(raw: NDArray[np.object_], what: str, data: object) -> None:
+    for at, item in enumerate(raw.ravel()):
         if isinstance(item, str):
-            raise DataError(_text(what, item))
+            where = f"{what}, {place(data, at)}" if raw.ndim == 1 else what
+            raise DataError(f"{where}: {_text(item)}")
         if isinstance(item, _DATES):
             raise DataError(_dates(what))
 
 
-def _text(what: str, item: str) -> str:
+def _text(item: str) -> str:
+    """Say of a text among numbers what it seems to be, and how to mend it."""
+    if _COMMA.fullmatch(item):
+        return (
+            f"expected numbers, got text ({item!r}), with a decimal comma. Write points: with "
+            "pandas read_csv(..., decimal=','), then Observations.from_pandas."
+        )
+    if _is_date(item):
+        return (
+            f"{item!r} is a date, and expected are plain numbers in your own units. Convert the "
+            "column first, for instance with pandas: t = pd.to_datetime(column); "
+            "(t - t[0]).dt.total_seconds()"
+        )
+    if _UNIT.fullmatch(item):
+        return (
+            f"expected numbers, got text ({item!r}). Write plain numbers, without units, all of "
+            "them in one unit."
+        )
     return (
-        f"{what}: expected numbers, got text ({item!r}). "
+        f"expected numbers, got text ({item!r}). "
         "Convert it to float; use nan (an empty cell) for a gap."
     )
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _dates(what: str) -> str:

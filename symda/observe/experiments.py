@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 
 from symda.errors import DataError, nearest
 from symda.names import is_name
-from symda.observe import csvfile
+from symda.observe import csvfile, tables
+from symda.observe.arrays import place
 from symda.observe.observations import Observations
 from symda.observe.tables import ColumnChoice, ForcingChoice
 
@@ -111,29 +112,9 @@ class Experiments(Mapping[str, Observations]):
             If there is no such column, a row without a name, or as `Observations.from_pandas`,
             naming the experiment.
         """
-        if experiment not in frame.columns:
-            columns = [str(name) for name in frame.columns]
-            raise DataError(
-                f"experiments: there is no column {experiment!r}."
-                f"{nearest(str(experiment), columns)} There are {', '.join(columns)}."
-            )
-        if frame[experiment].isna().any():
-            row = int(frame[experiment].isna().to_numpy().argmax())
-            raise DataError(
-                f"experiments: row {row} has no name in the column {experiment!r}. Each row is of "
-                "an experiment."
-            )
-        labels = frame[experiment].map(_label)
-        recordings: dict[str, Observations] = {}
-        for name in labels.unique().tolist():
-            own = frame[labels == name].drop(columns=[experiment])
-            try:
-                recordings[name] = Observations.from_pandas(
-                    own, time, values, variance=variance, covariance=covariance, forcing=forcing
-                )
-            except DataError as error:
-                raise DataError(f"experiment {name!r}: {error}") from error
-        return cls(recordings)
+        tables.require_frame(frame, "experiments")
+        noise = {"variance": variance, "covariance": covariance}
+        return cls._of(frame, experiment, time, values, forcing, "the DataFrame", noise)
 
     @classmethod
     def from_csv(
@@ -164,11 +145,46 @@ class Experiments(Mapping[str, Observations]):
         DataError
             As `Observations.from_csv` and `from_pandas`.
         """
-        frame = csvfile.table(path, separator)
-        if time is None:
-            time = csvfile.first_column(name for name in frame.columns if name != experiment)
+        frame, where = csvfile.table(path, separator), tables.existing(path)
+        others = [name for name in frame.columns if name != experiment]
+        time = csvfile.time_column(others, time, where)
         noise = {"variance": variance, "covariance": covariance}
-        return cls.from_pandas(frame, experiment, time, values, forcing=forcing, **noise)
+        return cls._of(frame, experiment, time, values, forcing, where, noise)
+
+    @classmethod
+    def _of(
+        cls,
+        frame: pandas.DataFrame,
+        experiment: Hashable,
+        time: Hashable,
+        values: ColumnChoice | None,
+        forcing: ForcingChoice,
+        where: str,
+        noise: Mapping[str, ArrayLike | None],
+    ) -> Experiments:
+        if experiment not in frame.columns:
+            columns = [str(name) for name in frame.columns]
+            raise DataError(
+                f"experiments: there is no column {experiment!r}."
+                f"{nearest(str(experiment), columns)} There are {', '.join(columns)}."
+            )
+        missing = frame[experiment].isna()
+        if missing.any():
+            row = place(frame, int(missing.to_numpy().argmax()))
+            raise DataError(
+                f"experiments: {row} has no name in the column {experiment!r}. Each row is of "
+                "an experiment."
+            )
+        labels = frame[experiment].map(_label)
+        recordings: dict[str, Observations] = {}
+        for name in labels.unique().tolist():
+            own = frame[labels == name].drop(columns=[experiment])
+            try:
+                columns_of = tables.from_pandas(own, time, values, forcing, where)
+                recordings[name] = Observations.of_columns(columns_of, **noise)
+            except DataError as error:
+                raise DataError(f"experiment {name!r}: {error}") from error
+        return cls(recordings)
 
     def __getitem__(self, name: str) -> Observations:
         return self.recordings[name]

@@ -177,7 +177,9 @@ class Observations:
         DataError
             A missing column (with the nearest name), or data `Observations` refuses.
         """
-        return cls._of(tables.from_pandas(frame, time, values, forcing), variance, covariance)
+        return cls.of_columns(
+            tables.from_pandas(frame, time, values, forcing), variance, covariance
+        )
 
     @classmethod
     def from_xarray(
@@ -207,7 +209,7 @@ class Observations:
         DataError
             A missing variable, dimension or coordinate, or data `Observations` refuses.
         """
-        return cls._of(tables.from_xarray(data, time, values, forcing), variance, covariance)
+        return cls.of_columns(tables.from_xarray(data, time, values, forcing), variance, covariance)
 
     @classmethod
     def from_csv(
@@ -228,7 +230,7 @@ class Observations:
         path
             The file.
         time
-            Column of times; None: column ``t``, else the first.
+            Column of times; None: column ``t``, else ``time``, else the first.
         values, variance, covariance, forcing
             As in `from_pandas`.
         separator
@@ -240,7 +242,7 @@ class Observations:
             No such file, no column names, a missing column, text among the numbers, or data
             `Observations` refuses.
         """
-        return cls._of(
+        return cls.of_columns(
             csvfile.from_csv(path, time, values, forcing, separator), variance, covariance
         )
 
@@ -267,20 +269,24 @@ class Observations:
             external storage, filters of other libraries) or declares more than 64 MB and a hundred
             times its size; or as in `from_xarray`.
         """
-        return cls._of(tables.from_netcdf(path, time, values, forcing), variance, covariance)
+        return cls.of_columns(tables.from_netcdf(path, time, values, forcing), variance, covariance)
 
     @classmethod
-    def _of(
+    def of_columns(
         cls, columns: Columns, variance: ArrayLike | None, covariance: ArrayLike | None
     ) -> Observations:
-        return cls(
-            columns.times,
-            columns.values,
-            variance=variance,
-            covariance=covariance,
-            channels=columns.channels,
-            forcing=columns.forcing,
-        )
+        """Make observations of columns of a table; messages begin with its name."""
+        try:
+            return cls(
+                columns.times,
+                columns.values,
+                variance=variance,
+                covariance=covariance,
+                channels=columns.channels,
+                forcing=columns.forcing,
+            )
+        except DataError as error:
+            raise DataError(f"{columns.where}: {error}") from error
 
 
 def _as_values(values: ArrayLike, times: FloatArray) -> FloatArray:

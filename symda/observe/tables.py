@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as short
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -13,7 +16,7 @@ from numpy.typing import ArrayLike
 from symda.declare import Forcing
 from symda.errors import DataError, nearest
 from symda.observe import netcdf
-from symda.observe.arrays import as_floats, as_times
+from symda.observe.arrays import as_floats, as_times, place
 from symda.observe.forcing import ForcingInput
 from symda.types import FloatArray
 
@@ -33,6 +36,7 @@ class Columns:
     values: FloatArray
     channels: tuple[str, ...] | None
     forcing: dict[str | Forcing, ForcingInput]
+    where: str  #: How messages call the table.
 
 
 def from_pandas(
@@ -45,17 +49,31 @@ def from_pandas(
     """Columns of a DataFrame; `time` None: its index."""
     import pandas
 
+    require_frame(frame, where)
     table = frame.to_frame() if isinstance(frame, pandas.Series) else frame
     if not table.columns.is_unique:
         twice = table.columns[table.columns.duplicated()][0]
         raise DataError(f"{where} has the column {twice!r} more than once. Rename or drop one.")
     columns: dict[Hashable, ArrayLike] = {name: table[name] for name in table.columns}
-    if time is None or (time not in columns and time == table.index.name):
+    if time is None or (time not in list(columns) and time == table.index.name):
+        if isinstance(table.index, pandas.MultiIndex):
+            raise DataError(
+                f"{where}: expected an index of times, got one of {table.index.nlevels} levels. "
+                "Pass time= after .reset_index()."
+            )
         return choose(table.index, "index", columns, values, forcing, where)
-    if time not in columns:
-        raise DataError(_no_column(where, time, columns, "time"))
+    if time not in list(columns):
+        raise DataError(no_column(where, time, columns, "time"))
     times = columns.pop(time)
     return choose(times, f"column {time!r}", columns, values, forcing, where)
+
+
+def require_frame(frame: object, where: str) -> None:
+    """Refuse what is no table of pandas."""
+    import pandas
+
+    if not isinstance(frame, pandas.DataFrame | pandas.Series):
+        raise DataError(f"{where}: expected a pandas DataFrame, got {type(frame).__name__}.")
 
 
 def from_xarray(
@@ -68,6 +86,9 @@ def from_xarray(
     """Columns of a Dataset of (time,) variables, or of a DataArray (time,) or (time, channel)."""
     import xarray
 
+    if not isinstance(data, xarray.DataArray | xarray.Dataset):
+        kinds = "a DataArray or a Dataset"
+        raise DataError(f"{where}: expected {kinds}, got {type(data).__name__}.")
     if isinstance(data, xarray.DataArray):
         time = _time_dimension(data.dims, time, where)
         dataset = (
@@ -87,7 +108,14 @@ def from_xarray(
             f"Add them with .assign_coords({time}=times)."
         )
     columns = {name: v.values for name, v in dataset.data_vars.items() if v.dims == (time,)}
-    return choose(dataset[time].values, f"coordinate {time!r}", columns, values, forcing, where)
+    others = {
+        name: f"{where}: {name!r} has the dimensions {v.dims}, expected ({time!r},). Select one "
+        "slice first, or pass the name alone as values=."
+        for name, v in dataset.data_vars.items()
+        if v.dims != (time,)
+    }
+    when = dataset[time].values
+    return choose(when, f"coordinate {time!r}", columns, values, forcing, where, others)
 
 
 def from_netcdf(
@@ -105,16 +133,35 @@ def choose(
     values: ColumnChoice | None,
     forcing: ForcingChoice,
     where: str,
+    others: Mapping[Hashable, str] = MappingProxyType({}),
 ) -> Columns:
-    """Pick the measured and the forcing columns; a mapping renames, {channel: column}."""
+    """Pick the measured and the forcing columns; a mapping renames, {channel: column}.
+
+    `others` says of what is there and is no column, why.
+    """
+    if values is not None and not isinstance(values, str | Mapping | Iterable):
+        raise DataError(f"{where}: values must be names of columns, got {values!r}.")
 
     def column(name: Hashable, role: str) -> FloatArray:
+        if name in others:
+            raise DataError(others[name])
         if name not in columns:
-            raise DataError(_no_column(where, name, columns, role))
-        return as_floats(columns[name], f"{where}, column {name!r}")
+            raise DataError(no_column(where, name, columns, role))
+        what = f"{where}, column {name!r}"
+        found = as_floats(columns[name], what)
+        bad = np.flatnonzero(np.isinf(found))
+        if bad.size:
+            at = int(bad[0])
+            raise DataError(
+                f"{what}, {place(columns[name], at)}: expected a number, got {found[at]}. Leave "
+                "it empty, or nan, where nothing was measured."
+            )
+        return found
 
     sources: dict[str | Forcing, ForcingInput] = {}
     used: set[Hashable] = set()
+    if isinstance(forcing, str):
+        forcing = [forcing]
     named = forcing if isinstance(forcing, Mapping) else {name: name for name in forcing}
     for channel, source in named.items():
         if isinstance(source, str):
@@ -133,7 +180,8 @@ def choose(
         chosen = {name: name for name in values}
     if not chosen:
         raise DataError(
-            f"{where} has no column of measured values besides time and forcing. Check values=."
+            next(iter(others.values()), "")
+            or f"{where} has no column of measured values besides time and forcing. Check values=."
         )
     channels = tuple(name for name in chosen if isinstance(name, str))
     return Columns(
@@ -141,6 +189,7 @@ def choose(
         np.column_stack([column(name, "values") for name in chosen.values()]),
         channels if len(channels) == len(chosen) else None,
         sources,
+        where,
     )
 
 
@@ -152,6 +201,12 @@ def _spread(array: xarray.DataArray, time: str, where: str) -> xarray.Dataset:
             f"{where}: expected dimensions (time,) or (time, channel), got {array.dims}. Select "
             "one slice first."
         )
+    labels = array[others[0]].values.tolist() if others[0] in array.coords else []
+    for label in labels:
+        if labels.count(label) > 1:
+            raise DataError(
+                f"{where} has the channel {label!r} more than once. Rename or drop one."
+            )
     return array.to_dataset(dim=others[0])
 
 
@@ -173,14 +228,22 @@ def _time_dimension(dims: tuple[Hashable, ...], time: str | None, where: str) ->
 
 def existing(path: str | Path) -> str:
     """Return how messages call the file at `path`; a DataError if there is none."""
-    if not Path(path).is_file():
+    if not isinstance(path, str | os.PathLike):
+        raise DataError(f"expected the name of a file, such as 'data.csv', got {short(path)}.")
+    # Path's own methods raise what the system says of a name that is too long, or shut away
+    if os.path.isdir(path):
+        raise DataError(
+            f"{str(path)!r} is a folder. Pass a file, CSV or NetCDF; of Zarr "
+            "Observations.from_xarray(xarray.open_zarr(folder))."
+        )
+    if not os.path.isfile(path):
         raise DataError(
             f"there is no file {str(path)!r}. Check the path and the working directory."
         )
     return f"file {Path(path).name!r}"
 
 
-def _no_column(where: str, name: Hashable, columns: Mapping[Hashable, ArrayLike], role: str) -> str:
+def no_column(where: str, name: Hashable, columns: Iterable[Hashable], role: str) -> str:
     """Return the message for a column that is not there."""
     has = _listed(columns)
     return f"{where} has no column {name!r} for {role}; it has {has}.{_near(name, columns)}"

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from symda.anneal.storage.identity import differences
 from symda.anneal.storage.journal import whole_entries, written_paths
 from symda.anneal.storage.ledger import Stage, StoreWarning
 from symda.anneal.storage.rows import Rows, current, on_disk, opened, replaced
+from symda.checks import outside
 from symda.errors import DataError
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ FORMAT = 1
 LISTED = 8
 #: A full disk is told of before the run if it has less room than this many bytes.
 ROOM = 10_000_000
+
+
+@contextlib.contextmanager
+def begun_by(words: Sequence[str]) -> Iterator[None]:
+    """Record in stores that are opened inside that a command made them."""
+    before = COMMAND.set(list(words))
+    try:
+        yield
+    finally:
+        COMMAND.reset(before)
 
 
 class RunStore:
@@ -55,7 +66,7 @@ class RunStore:
     """
 
     def __init__(self, path: str | os.PathLike[str], call: str = "anneal") -> None:
-        if not isinstance(path, str | os.PathLike) or not str(path):
+        if not isinstance(path, str | os.PathLike) or not str(path) or "\0" in str(path):
             raise DataError(
                 f"{call}: store must be the name of a folder, such as 'runs/first', got {path!r}."
             )
@@ -82,6 +93,11 @@ class RunStore:
         # what is compared has been in a file
         identity = json.loads(json.dumps(identity))
         there = _read(self.path)
+        if os.path.isfile(self.path):
+            raise DataError(
+                f"{where} cannot be written: it is a file. Give a folder that is empty or not "
+                "there yet."
+            )
         if there is not None and there.get("state") == "complete":
             self._record = there
             self._check(identity, where)
@@ -145,7 +161,9 @@ class RunStore:
 
         The dataset is that of the grid of this number.
         """
-        over, (stage, rows) = not dataset.attrs["interrupted"], self._stages[number]
+        stage, rows = self._stages[number]
+        undone = any(one.undone for one, _ in self._stages.values())
+        over = not (dataset.attrs["interrupted"] or undone)
         try:
             if not stage.written:
                 raise OSError(None, "not all paths could be written")
@@ -160,16 +178,25 @@ class RunStore:
                 f"{error.strerror or error}. The paths it has are kept and the same call goes on "
                 "from them; what is returned is whole: save it elsewhere.",
                 StoreWarning,
-                stacklevel=3,
+                stacklevel=outside(),
             )
             return
+        if undone and not dataset.attrs["interrupted"]:
+            warnings.warn(
+                f"anneal: paths were lost with their executor. The store {str(self.path)!r} keeps "
+                "the others, and the same call, with an executor that works, does these again.",
+                StoreWarning,
+                stacklevel=outside(),
+            )
         for other, _ in self._stages.values():
             other.close()
         if over:
-            # paths are in the dataset now
-            for other_journal in self.path.glob("*/journal"):
-                with contextlib.suppress(OSError):
-                    other_journal.unlink()
+            # paths are in the dataset now, those that count
+            with contextlib.suppress(OSError):
+                (self.path / str(number) / "journal").unlink()
+            for one in self.path.iterdir():
+                if one.name.isdigit() and one.name != str(number):
+                    shutil.rmtree(one, ignore_errors=True)
 
     @property
     def earlier(self) -> float:
@@ -238,7 +265,7 @@ class RunStore:
                 f"{where} was begun with {', '.join(other)}: paths that are still to come may "
                 "differ from what they would have been by rounding.",
                 StoreWarning,
-                stacklevel=5,
+                stacklevel=outside(),
             )
 
 
@@ -257,7 +284,7 @@ class StoredRun:
 
 def is_store(path: str | os.PathLike[str]) -> bool:
     """Whether a folder is a store."""
-    return (Path(path) / RECORD).is_file()
+    return os.path.isfile(Path(path) / RECORD)
 
 
 def record_of(path: str | os.PathLike[str], call: str) -> dict[str, Any]:
@@ -270,7 +297,10 @@ def record_of(path: str | os.PathLike[str], call: str) -> dict[str, Any]:
     """
     found = _read(Path(path))
     if found is None:
-        raise DataError(f"{call}: {str(path)!r} is no store: there is no {RECORD} in it.")
+        raise DataError(
+            f"{call}: {str(path)!r} is no store: there is no {RECORD} in it. Pass the folder that "
+            "a run was given as store; `symda runs FOLDER` lists those in a folder."
+        )
     return found
 
 
@@ -384,7 +414,8 @@ def _held(path: Path) -> bool | None:
 def _read(path: Path) -> dict[str, Any] | None:
     """Return the record of a folder; None if there is none."""
     file = path / RECORD
-    if not file.is_file():
+    # not Path's own method, which raises what the system says of a name that is too long
+    if not os.path.isfile(file):
         return None
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -394,7 +425,7 @@ def _read(path: Path) -> dict[str, Any] | None:
             raise ValueError(
                 f"it has the format {found['format']!r}, and this symda reads {FORMAT}"
             )
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"the store {str(path)!r} cannot be read: {RECORD}: {error}. Take the symda that wrote "
             "it, or another folder."

@@ -13,6 +13,7 @@ from symda.anneal.dispatch import DispatchResult
 from symda.anneal.storage.journal import Journal
 from symda.anneal.storage.rows import Rows
 from symda.anneal.task import PathResult
+from symda.checks import outside
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -74,6 +75,9 @@ class Ledger:
     def end(self, first: int, took: float, outcome: DispatchResult) -> None:
         """Record that a round is over."""
 
+    def over(self, outcome: DispatchResult) -> None:
+        """Hear how a run without rounds ended."""
+
     @property
     def showing(self) -> bool:
         """Whether it is time to let readers see the paths so far."""
@@ -115,6 +119,8 @@ class Stage(Ledger):
         self._warned = False
         #: Whether all paths are in the dataset on the disk.
         self.written = False
+        #: Whether paths were not computed, which another session can do.
+        self.undone = False
         self._often = OFTEN
         self._shown = time.monotonic()
         for entry in self._journal.entries:
@@ -186,8 +192,13 @@ class Stage(Ledger):
     def end(self, first: int, took: float, outcome: DispatchResult) -> None:
         """Record that a round is over, unless paths of it are to be done again."""
         self._flush()
+        self.over(outcome)
         if not (outcome.interrupted or outcome.lost or self._waiting):
             self._add("end", {"first": first, "took": took, "reason": outcome.reason})
+
+    def over(self, outcome: DispatchResult) -> None:
+        """Hear how a run without rounds ended."""
+        self.undone = self.undone or outcome.undone
 
     @property
     def showing(self) -> bool:
@@ -242,5 +253,5 @@ class Stage(Ledger):
                 "in memory and tries again; what was stored before is kept. Make room, or save the "
                 "run that is returned elsewhere.",
                 StoreWarning,
-                stacklevel=4,
+                stacklevel=outside(),
             )
