@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import swings
 import xarray as xr
+from scipy import optimize
 from swings import pendulum
 
 import symda as sd
@@ -231,8 +232,100 @@ def test_a_bound_holds_and_is_named():
     data = sd.Observations(t, 2.0 * np.exp(-1.4 * t), variance=1e-4)
     for rf in (np.inf, 1e5):
         cycles = action.cycle(data, rf=rf, window=6, prior={x: (2.0, 0.1), k: (0.8, 0.2)})
-        assert cycles.parameters["k"] == 1.0 and "on a bound" in cycles.summary()
+        assert cycles.parameters["k"] == 1.0 and "k is on a bound" in cycles.summary()
+        assert np.isnan(cycles.dataset["parameters_sd"][-1, 0])
         assert (cycles.dataset["analysis"] >= 0.0).all()
+
+
+@pytest.mark.parametrize("rf", [1e3, np.inf])
+def test_a_bound_leads_to_the_least_within_it(rf):
+    """Of two parameters that data hardly tell apart one is on its bound; against SciPy's."""
+    x = sd.state("x", start=(-1.0, 1.0))
+    a = sd.parameter("a", bounds=(-5.0, 1.0), start=(-1.0, 1.0))
+    b = sd.parameter("b", bounds=(-50.0, 50.0), start=(-1.0, 1.0))
+    u = sd.forcing("u")
+    action = sd.Action(sd.Model({x: a + b * u}, name="line", discrete=True), [x])
+    T, rng = 6, RNG(0)
+    force = 1.0 + 0.1 * rng.normal(size=T)
+    y = np.append(0.0, 4.0 - 3.0 * force[:-1])
+    data = sd.Observations(np.arange(T), y, variance=1e-4, forcing={"u": force})
+    prior = {x: (0.0, 1.0), a: (0.9, 3.0), b: (0.0, 3.0)}
+    d = action.cycle(data, rf=rf, prior=prior, inflation=1.0, widen=0.0).dataset
+    assert (d["message"] == "").all()
+    # an error of the step and one of the datum add up
+    sigma = np.sqrt(1e-4 + (0.0 if np.isinf(rf) else 1.0 / rf))
+    for n in range(2, T):
+        rows = np.concatenate([np.c_[np.ones(n), force[:n]] / sigma, np.eye(2) / 3.0])
+        right = np.concatenate([y[1 : n + 1] / sigma, [0.3, 0.0]])
+        known = optimize.lsq_linear(rows, right, ([-5.0, -50.0], [1.0, 50.0]), tol=1e-14)
+        found = d["parameters"][n - 1].sel(parameter=["a", "b"])
+        np.testing.assert_allclose(found, known.x, rtol=1e-4, atol=1e-4)
+        assert d["action"][n - 1] == pytest.approx(known.cost, rel=1e-5)
+
+
+def test_errors_of_the_model_lead_a_state_back_within_its_bounds():
+    x = sd.state("x", start=(0.0, 2.0), bounds=(0.0, np.inf))
+    action = sd.Action(sd.Model({x: -1.0 + 0.0 * x}, name="drain"), [x])
+    t = 0.5 * np.arange(12)
+    y = np.maximum(1.0 - t, 0.0)
+    d = action.cycle(
+        sd.Observations(t, y, variance=1e-2), rf=25.0, window=4, prior={x: (1.0, 0.3)}
+    ).dataset
+    assert d.sizes["cycle"] == 11 and not d.attrs["stopped"] and (d["analysis"] >= 0.0).all()
+    assert float(d["analysis"][-1, 0]) < 0.2
+
+
+def test_what_a_stable_model_contracts_stays_a_number():
+    x = sd.state("x", start=(-2.0, 2.0))
+    u = sd.forcing("u")
+    action = sd.Action(sd.Model({x: 0.01 * x + u}, name="damped", discrete=True), [x])
+    T = 300
+    force = np.sin(np.arange(T))
+    data = sd.Observations(
+        np.arange(T), np.append(0.0, force[:-1]), variance=1.0, forcing={"u": force}
+    )
+    d = action.cycle(data, window=3).dataset
+    assert d.sizes["cycle"] == T - 1 and not d.attrs["stopped"]
+    assert (d["analysis_sd"] > 0.0).all() and np.isfinite(d["analysis_sd"]).all()
+    np.testing.assert_allclose(d["analysis"][-1], force[-2] + 0.01 * force[-3], rtol=1e-3)
+
+
+def test_data_to_come_change_nothing_before(swing):
+    action, _, data, prior = swing
+    values = data.values.copy()
+    values[20:] *= 30.0
+    wrong = prior | {k: (-1.5, 0.02) for k in list(prior)[:1]}
+    few, all_of = (
+        action.cycle(sd.Observations(data.times[:n], values[:n], variance=0.01), prior=wrong)
+        for n in (10, 21)
+    )
+    assert (few.dataset["widened"] > 1.0).any()
+    np.testing.assert_array_equal(few.dataset["analysis"], all_of.dataset["analysis"][:9])
+    x, v = sd.states("x v")
+    plain = sd.Action(sd.Model({x: v, v: -x}, name="plain"), [x])
+    with pytest.raises(OptionError, match=r"nothing says how well x .*prior"):
+        plain.cycle(data)
+
+
+def test_a_wrong_datum_widens_no_farther_than_nothing_is_known(swing):
+    action, truth, data, prior = swing
+    values = data.values.copy()
+    values[15] += 30.0
+    cycles = action.cycle(sd.Observations(data.times, values, variance=0.01), window=5, prior=prior)
+    d = cycles.dataset
+    # what is on a bound has none, and counts as such
+    assert (d["parameters_sd"].fillna(0.0) <= 1.2 * 3.5 / np.sqrt(12.0)).all()
+    assert float(cycles.errors(truth)["analysis"][-1]) < 0.2
+
+
+def test_few_data_do_not_tell_and_much_too_good_ones_do(swing):
+    action, truth, data, prior = swing
+    exact = truth.states.sel(state=["x"]).values
+    said = []
+    for count in (12, 41):
+        some = sd.Observations(data.times[:count], exact[:count], variance=0.01)
+        said.append(action.cycle(some, prior=prior).summary())
+    assert "too few to tell" in said[0] and "less than 1" in said[1]
 
 
 def test_a_model_that_cannot_be_followed_stops_and_keeps_what_was():
@@ -306,52 +399,6 @@ def test_a_plot_and_the_truths_errors(swing, tmp_path):
         cycles.errors(truth.states.isel(time=slice(10)))
     with pytest.raises(DataError, match="all states"):
         cycles.errors(xr.DataArray(np.zeros((3, 1)), dims=("time", "state")))
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"window": 0}, "window"),
-        ({"every": 0}, "every"),
-        ({"every": 50}, "every=50"),
-        ({"inflation": 0.9}, "inflation"),
-        ({"widen": 1.0}, "widen"),
-        ({"rf": -1.0}, "rf"),
-        ({"rf": {"x": 1.0}}, "lacks 'v'"),
-        ({"rf": {"x": 1.0, "v": np.inf}}, "finite for all"),
-        ({"rf": {"x": 1.0, "w": 1.0}}, "'w'"),
-        ({"prior": {"w": (0.0, 1.0)}}, "names 'w'"),
-        ({"prior": {"x": 1.0}}, r"\(mean, sd\)"),
-        ({"prior": {"x": (1.0, 0.0)}}, "sd"),
-        ({"prior": {"x": (np.nan, 1.0)}}, "mean"),
-        ({"prior": 3.0}, "float"),
-        ({"store": 3}, "store"),
-    ],
-)
-def test_what_cannot_be_is_refused(swing, options, words):
-    action, _, data, prior = swing
-    with pytest.raises((OptionError, DataError), match=words):
-        action.cycle(data, **{"prior": prior, **options})
-
-
-def test_what_has_no_cycles_is_refused(swing):
-    action, _, data, prior = swing
-    x, v = action.model.states
-    with pytest.raises(OptionError, match="one recording"):
-        action.cycle([data, data], prior=prior)
-    with pytest.raises(OptionError, match="averag"):
-        sd.Action(action.model, [x], averaging="eq2").cycle(data, prior=prior)
-    with pytest.raises(OptionError, match=r"known exactly.*prior"):
-        sd.Action(action.model, [x], initial={v: 0.5}).cycle(data, prior=prior)
-    k = sd.parameter("k", start=(0.5, 4.0), prior=sd.Normal(2.0, 1.0))
-    with pytest.raises(OptionError, match=r"declared prior.*prior="):
-        sd.Action(sd.Model({x: v, v: -k * x}), [x]).cycle(data)
-    i = sd.site("i", 12)
-    z = sd.states("z", i)
-    ring = sd.Model({z[i]: z[i - 1] - z[i]}, name="ring")
-    free = sd.Action(ring, [z[0]], matrix_free=True)
-    with pytest.raises(OptionError, match="matrix-free"):
-        free.cycle(sd.Observations([0.0, 1.0], [0.0, 1.0], variance=1.0))
 
 
 def test_noise_without_a_variance_is_not_checked_and_said():

@@ -81,10 +81,46 @@ def test_data_that_arrive_are_added_to_a_store(swing, tmp_path):
     for other in ({"window": 5}, {"inflation": 1.2}, {"prior": prior | {"k": (1.0, 0.1)}}):
         with pytest.raises((DataError, OptionError), match=r"Different are|names"):
             action.cycle(data, **{"window": 4, "prior": prior, "store": store, **other})
-    with pytest.raises(DataError, match="holds another run"):
+    with pytest.raises(DataError, match="holds cycles, and this call makes a run"):
         sd.anneal(action, data, store=store, progress=False)
     with pytest.raises(DataError, match="Cycles"):
         sd.load(store)
+
+
+def test_a_key_pressed_while_a_cycle_is_kept_loses_none(swing, tmp_path, monkeypatch):
+    from symda.anneal.storage.cycles import CycleStore
+
+    action, _, data, prior = swing
+    whole = action.cycle(data, window=4, prior=prior).dataset
+    add, calls = CycleStore.add, []
+
+    def pressed(self, *given):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        add(self, *given)
+
+    monkeypatch.setattr(CycleStore, "add", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        action.cycle(data, window=4, prior=prior, store=tmp_path / "s")
+    record = json.loads((tmp_path / "s" / "run.json").read_text())
+    assert record["state"] == "interrupted"
+    assert sd.Cycles.load(tmp_path / "s").dataset.sizes["cycle"] == 5
+    same(action.cycle(data, window=4, prior=prior, store=tmp_path / "s").dataset, whole)
+
+
+def test_what_a_store_is_of_is_told_apart(swing, tmp_path):
+    action, _, data, prior = swing
+    store = tmp_path / "s"
+    action.cycle(data, window=4, prior=prior, rf=1234567.0, store=store)
+    for other in ({"rf": 1234568.0}, {"widen": 1e-5}, {"prior": None}, {"fixed": {"k": 2.0}}):
+        given = {"window": 4, "prior": prior, "rf": 1234567.0, "store": store, **other}
+        with pytest.raises((DataError, OptionError), match=r"Different are|none of"):
+            action.cycle(data, **given)
+    sd.anneal(action, data, paths=1, seed=0, strategy="ladder", progress=False,
+              ladder=sd.Ladder(rf0=1.0, alpha=10.0, rungs=2), store=tmp_path / "r")  # fmt: skip
+    with pytest.raises(DataError, match="holds a run, and this call makes cycles"):
+        action.cycle(data, prior=prior, store=tmp_path / "r")
 
 
 def test_a_store_whose_end_is_cut_off_goes_on(swing, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import numpy as np
 
 from symda.build.kernels import BlockEvaluator, blocks_of
 from symda.errors import SolveError
-from symda.solve.cycle import Background, Fit, StrongWindow, WeakWindow, Window
+from symda.solve.cycle import LEAST, Background, Fit, StrongWindow, WeakWindow, Window
 from symda.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ TIMES, WIDEST = 4, 30.0
 class Cycle:
     """What one cycle found, in users' units; D states, p free parameters.
 
-    Standard deviations are those of the quadratic about the estimate.
+    Standard deviations are those of the quadratic about the estimate, nan where a bound holds it.
     """
 
     time: float  #: Of the newest data.
@@ -45,7 +45,8 @@ class Cycle:
     #: there were: chi-squared, if the forecast errs as it says. nan where noise is not Gaussian.
     innovation: float
     count: float
-    widened: float  #: Factor on the variances of what was known before, 1 where it was believed.
+    #: Largest factor on the variances of what was known before, 1 where it was believed.
+    widened: float
     action: float  #: Of the window, with what was known before it.
     iterations: float
     seconds: float
@@ -106,6 +107,10 @@ class Cycler:
         never.
     begun : bool
         Whether data at the first grid point are known already.
+    known : Background
+        What is known there.
+    most : (D + p,)
+        Variances up to which what is known may be widened.
 
     Notes
     -----
@@ -133,11 +138,17 @@ class Cycler:
         inflation: float,
         level: float,
         begun: bool,
+        known: Background,
+        most: FloatArray,
     ) -> None:
         self._kernels, self._engine = blocks_of(kernels, "cycles"), engine
         self.problem, self._rf = problem, rf
         self.every, self._window = every, window
         self._inflation, self._level, self._begun = inflation, level, begun
+        self._known = known
+        self._most = np.maximum(most, np.diagonal(known.covariance))
+        #: Along what a stable model contracts nothing would be left to be a number.
+        self._least = LEAST**2 * np.diagonal(known.covariance)
 
     @property
     def waiting(self) -> int:
@@ -159,9 +170,9 @@ class Cycler:
         # data within a step belong to its end
         return np.unique(-(-np.flatnonzero(seen) // stride))
 
-    def begin(self, background: Background) -> State:
-        """Return the state before any data, with what is known of the first grid point."""
-        p = self.problem
+    def begin(self) -> State:
+        """Return the state before any data."""
+        p, background = self.problem, self._known
         theta = np.where(p.free, 0.0, p.fixed)
         theta[p.free] = background.mean[p.D :]
         inside = np.clip(background.mean[: p.D], *p.state_bounds.T)
@@ -181,8 +192,10 @@ class Cycler:
         fit, window, widened, forecast, innovation, count = self._fitted(state, path, end)
         path, theta = window.ended(fit.v)
         last = np.array([0, window.problem.M - 1])
-        errors = window.covariance(fit.point, window.rows(fit.v, last))
-        sds = np.sqrt(np.diagonal(errors))
+        rows = window.rows(fit.v, last)
+        errors = window.covariance(fit.point, rows)
+        held = (rows[:, fit.held] != 0.0).any(axis=1) & ~(rows[:, ~fit.held] != 0.0).any(axis=1)
+        sds = np.where(held, np.nan, np.sqrt(np.diagonal(errors)))
         smoothed, analysis = (p.natural(path[i], theta)[0] for i in last)
         by_first, by_last = (p.slopes(path[i], theta)[0] for i in last)
         by_theta = p.slopes(path[0], theta)[1][p.free]
@@ -211,11 +224,15 @@ class Cycler:
 
     def _led(self, state: State, end: int) -> FloatArray:
         """Return the solution from the last state on, without it."""
-        piece = self._evaluator(state.last, end, -1)
-        known = Background(np.zeros(0), np.zeros((0, 0)))
-        ahead = StrongWindow(piece, known, self._engine)
-        start = np.broadcast_to(state.path[-1], (piece.problem.M, state.path.shape[1]))
-        return ahead.ended(ahead.start(start, state.theta))[0][1:]
+        piece = self.problem.stretch(state.last, end)
+        bounds = piece.state_bounds
+        if self._rf is not None:
+            # errors of the model lead back what would leave them
+            piece = replace(piece, state_bounds=np.full(bounds.shape, [-np.inf, np.inf]))
+        ahead = StrongWindow(self._kernels.at(piece), self._known, self._engine)
+        start = np.broadcast_to(state.path[-1], (piece.M, state.path.shape[1]))
+        path = ahead.ended(ahead.start(start, state.theta))[0][1:]
+        return path if self._rf is None else np.clip(path, *bounds.T)
 
     def _fitted(
         self, state: State, path: FloatArray, end: int
@@ -247,22 +264,17 @@ class Cycler:
                 break
             if factor == 1.0:
                 innovation = missed.squares(1.0)
-            more = min(missed.widening(self._level), self._room(known))
-            if more <= 1.0:
+            more = missed.widening(self._level)
+            wider = known.widened(more, self._most)
+            if more == 1.0 or np.array_equal(wider.covariance, known.covariance):
                 break
-            factor *= more
-            known = Background(known.mean, known.covariance * more)
+            factor, known = factor * more, wider
         count = float((whole.rm[new] > 0.0).sum())
         again = whole.repeat_at >= new.start
         count += float((whole.repeat_rm[again] > 0.0).sum())
         window = self._of(evaluator, known)
         fit = window.fit(window.start(path, state.theta))
         return fit, window, (factor, known), forecast, innovation, count
-
-    def _room(self, known: Background) -> float:
-        """Return the factor that makes variances of states what they are along any path."""
-        p = self.problem
-        return float(np.median(p.variances / np.diagonal(known.covariance)[: p.D]))
 
     def _moved_on(self, state: State) -> State:
         """Move the window's beginning, so that the next cycle has no more than it may."""
@@ -272,16 +284,13 @@ class Cycler:
         count = (first - state.first) * (1 + self.problem.interior) + 1
         head = self._of(self._kernels.at(self._problem(state, first)), state.background)
         v = head.start(state.path[:count], state.theta)
-        known = head.handed_on(v, self._inflation)
+        known = head.handed_on(v, self._inflation, self._least)
         return replace(state, first=first, path=state.path[count - 1 :], background=known)
 
     def _problem(self, state: State, end: int) -> Problem:
         """Return the problem from where a window begins; what is known there is not data."""
         begun = state.first > 0 or self._begun
         return self.problem.stretch(state.first, end, 0 if begun else -1)
-
-    def _evaluator(self, first: int, end: int, after: int) -> BlockEvaluator:
-        return self._kernels.at(self.problem.stretch(first, end, after))
 
     def _of(self, evaluator: BlockEvaluator, known: Background) -> Window:
         if self._rf is None:

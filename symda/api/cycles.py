@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from symda.anneal.cycling import State
 
-#: Forecasts that err as they say miss data by chi-squared of one each; a mean this many standard
-#: deviations off, and by this share, is another one.
-SIGNIFICANT, MATTERS = 4.0, 0.1
+#: Forecasts that err as they say miss data by chi-squared of one each. A mean that is off by this
+#: share, and has less than this probability, is another one; fewer data do not tell.
+MATTERS, SIGNIFICANT, FEW = 0.1, 1e-4, 20
 
 
 class Cycles:
@@ -36,8 +36,9 @@ class Cycles:
         ``parameters_sd``; ``innovation``, the squares of what forecasts missed new data by in
         units of its covariance, and ``count``, the number of these data; ``widened``, by which
         factor the variances of what was known were enlarged because data contradicted the
-        forecast; ``action``, ``iterations``, ``seconds``, and ``message``, why an estimate is no
-        minimum, empty where it is. Standard deviations are in users' units.
+        forecast (the largest of them); ``action``, ``iterations``, ``seconds``, and ``message``,
+        why an estimate is no minimum, empty where it is. Standard deviations are in users' units,
+        nan where a bound holds a value.
     """
 
     def __init__(self, dataset: xr.Dataset, state: State | None = None) -> None:
@@ -72,7 +73,7 @@ class Cycles:
         told = ", ".join(f"{k} {size:.3g}" for k, size in zip(KINDS, sizes, strict=True))
         lines.append(f"standard deviations of states, the later half: {told}")
         lines += [
-            f"{name} = {value:.6g} +- {sd:.2g}"
+            f"{name} = {value:.6g} +- {sd:.2g}" if sd == sd else f"{name} = {value:.6g}"
             for (name, value), sd in zip(
                 self.parameters.items(), d["parameters_sd"].values[-1], strict=True
             )
@@ -82,19 +83,24 @@ class Cycles:
 
     def _innovations(self, half: xr.Dataset) -> str:
         """Judge whether forecasts err as they say."""
+        from scipy.stats import chi2
+
         known = np.isfinite(half["innovation"].values)
         count = float(half["count"].values[known].sum())
         if not count:
             return "forecasts against new data: not checked, since the noise has no known variance"
-        ratio = float(half["innovation"].values[known].sum()) / count
-        off = (ratio - 1.0) * np.sqrt(count / 2.0)
-        told = f"forecasts against new data, the later half: chi-squared {ratio:.3g} a datum, "
-        if off > SIGNIFICANT and ratio - 1.0 > MATTERS:
+        total = float(half["innovation"].values[known].sum())
+        told = (
+            f"forecasts against new data, the later half: chi-squared {total / count:.3g} a datum, "
+        )
+        if count < FEW:
+            return told + f"of {count:.0f} data: too few to tell"
+        if total > (1.0 + MATTERS) * count and chi2.sf(total, count) < SIGNIFICANT:
             return told + (
                 "MORE THAN 1: errors are larger than the standard deviations say. Raise inflation, "
                 "lower rf, or lengthen the window"
             )
-        if off < -SIGNIFICANT and 1.0 - ratio > MATTERS:
+        if total < (1.0 - MATTERS) * count and chi2.cdf(total, count) < SIGNIFICANT:
             return told + (
                 "less than 1: errors are smaller than the standard deviations say, or the noise is "
                 "smaller than its variance"
@@ -115,9 +121,15 @@ class Cycles:
                 f"{failed.size} estimates are no minimum, such as that at t = "
                 f"{float(d['time'].values[failed[0]]):.6g}: {d['message'].values[failed[0]]}"
             )
-        on_bound = str(d.attrs["on_bound"])
-        if on_bound:
-            found.append(f"on a bound at the end, where standard deviations mislead: {on_bound}")
+        for kind, names in (("analysis", "state"), ("parameters", "parameter")):
+            on_bound = np.isnan(d[f"{kind}_sd"].values)
+            for i in np.flatnonzero(on_bound.any(axis=0)).tolist():
+                count = int(on_bound[:, i].sum())
+                last = " and at the end" * bool(on_bound[-1, i])
+                found.append(
+                    f"{d[names].values[i]} is on a bound in {count} cycles{last}, without a "
+                    "standard deviation there"
+                )
         if d.attrs["stopped"]:
             found.append(f"STOPPED before the end of the data: {d.attrs['stopped']}")
         if d.attrs["waiting"]:
@@ -165,7 +177,7 @@ class Cycles:
                 raise DataError(f"errors: the truth has no value at t = {gone[0]:.6g}.")
             off = d[kind].values - wanted
             found[kind] = ("cycle", np.sqrt((off**2).mean(axis=1)))
-            spread = np.sqrt((d[f"{kind}_sd"].values ** 2).mean(axis=1))
+            spread = np.sqrt(np.nanmean(d[f"{kind}_sd"].values ** 2, axis=1))
             found[f"{kind}_spread"] = ("cycle", spread)
         return xr.Dataset(found, coords={"time": ("cycle", d["time"].values)})
 

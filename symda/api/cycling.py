@@ -16,7 +16,7 @@ from symda.anneal.storage.identity import NAMES, digest
 from symda.api.cycles import Cycles
 from symda.api.machine import flow_of, machine
 from symda.api.run import Run
-from symda.api.same import digests
+from symda.api.same import check_equations, digests
 from symda.api.specification import Specification, require_one
 from symda.build.course import unfit
 from symda.checks import integer, number
@@ -70,7 +70,7 @@ def cycle(
     specification = specification.of(problem)
     _refuse(specification, problem)
     precision = _precision(rf, problem)
-    known = _background(prior, problem)
+    known, most = _background(prior, specification, problem)
     if before is not None and problem.times[0] != before:
         raise DataError(
             f"cycle: prior is of t = {before:.6g}, and the grid begins at "
@@ -82,6 +82,9 @@ def cycle(
         "every": every,
         "rf": "" if precision is None else _words(precision, problem),
         "inflation": inflation,
+        "widen": widen,
+        "scales": repr(_scales(problem)),
+        "model_digest": digests(specification)["model_digest"],
         "states": list(problem.states),
         "parameters": _free(problem),
     }
@@ -89,8 +92,9 @@ def cycle(
     if store is not None:
         from symda.anneal.storage.cycles import CycleStore
 
-        told = [known.mean, known.covariance] if prior is not None else []
-        identity = _identity(specification, problem, {**about, "widen": widen}, told)
+        identity = _identity(
+            specification, problem, about, (precision, known.mean, known.covariance)
+        )
         kept = CycleStore(store, identity, about)
     ended: dict[str, object] = {}
     try:
@@ -106,8 +110,10 @@ def cycle(
             inflation=inflation,
             level=widen,
             begun=before is not None,
+            known=known,
+            most=most,
         )
-        pieces, state, ended = _taken_in(cycler, known, kept)
+        pieces, state, ended = _taken_in(cycler, kept)
     finally:
         if kept is not None:
             kept.close(**ended)
@@ -115,10 +121,10 @@ def cycle(
 
 
 def _taken_in(
-    cycler: Cycler, known: Background, kept: CycleStore | None
+    cycler: Cycler, kept: CycleStore | None
 ) -> tuple[list[Piece], State, dict[str, object]]:
     """Do all cycles there are data for, after those that are kept."""
-    pieces, state = [], cycler.begin(known)
+    pieces, state = [], cycler.begin()
     problem, count = cycler.problem, len(cycler.ends)
     if not count:
         raise DataError(
@@ -137,10 +143,11 @@ def _taken_in(
 
     try:
         while state.cycle < count:
-            one, state = cycler.step(state)
-            found.append(one)
+            one, after = cycler.step(state)
             if kept is not None:
-                kept.add(one, state, marks)
+                kept.add(one, after, marks)
+            found.append(one)
+            state = after
     except SolveError as error:
         at = problem.times[cycler.ends[state.cycle] * (1 + problem.interior)]
         stopped = f"at the data of t = {at:.6g}: {error}"
@@ -148,7 +155,7 @@ def _taken_in(
             raise SolveError(f"cycle: {stopped}. Give a prior nearer to the data.") from error
     finally:
         if kept is not None:
-            kept.flush(state, marks)
+            kept.flush(marks)
     if found:
         pieces = [*pieces, Piece.of(found)]
     return (
@@ -157,7 +164,6 @@ def _taken_in(
         {
             "stopped": stopped,
             "waiting": cycler.waiting if not stopped else 0,
-            "on_bound": _on_bound(problem, state),
         },
     )
 
@@ -198,14 +204,14 @@ def _precision(rf: float | Mapping[Any, float], problem: Problem) -> FloatArray 
     """Return Rf of each state, (D,); None if the model makes no errors."""
     if isinstance(rf, Mapping):
         named = {getattr(key, "name", str(key)): value for key, value in rf.items()}
-        _known("rf", named, problem.states)
+        _refuse_others("rf", named, problem.states)
         missing = [name for name in problem.states if name not in named]
         if missing:
             raise OptionError(f"cycle: rf names each state or none, and lacks {missing[0]!r}.")
         values = [named[name] for name in problem.states]
     else:
         values = [rf] * problem.D
-    infinite = [isinstance(v, float) and np.isinf(v) and v > 0 for v in values]
+    infinite = [isinstance(v, float | np.floating) and v == np.inf for v in values]
     if all(infinite):
         return None
     if any(infinite):
@@ -223,10 +229,13 @@ def _words(rf: FloatArray, problem: Problem) -> str:
     return ", ".join(f"{v:.6g} of {n}" for n, v in zip(problem.states, rf, strict=True))
 
 
-def _known(what: str, named: Mapping[str, object], names: tuple[str, ...]) -> None:
+def _refuse_others(what: str, named: Mapping[str, object], names: tuple[str, ...]) -> None:
     for name in named:
         if name not in names:
-            raise OptionError(f"cycle: {what} names {name!r}. {nearest(name, names)}")
+            raise OptionError(
+                f"cycle: {what} names {name!r}, which is none of {', '.join(names)}. "
+                f"{nearest(name, names)}".rstrip()
+            )
 
 
 def _end_of(prior: Prior | None) -> float | None:
@@ -243,24 +252,32 @@ def _end_of(prior: Prior | None) -> float | None:
     return None
 
 
-def _background(prior: Prior | None, problem: Problem) -> Background:
-    """Return what is known of the first state and the free parameters, as solvers move them."""
+def _background(
+    prior: Prior | None, specification: Specification, problem: Problem
+) -> tuple[Background, FloatArray]:
+    """Return what is known of the first state and the free parameters, as solvers move them.
+
+    Also the variances (D + p,) up to which it may be widened: those of declared start ranges.
+    """
     p = problem
+    names = (*p.states, *_free(p))
+    low, high = np.concatenate([p.state_start, p.parameter_start[p.free]]).T
+    declared = {s.name: one for s, one in specification.declarations.items()}
+    # ranges of other states follow from the data, of later times too
+    own = np.array([name not in p.states or declared[name].start is not None for name in names])
+    most = np.where(own, (high - low) ** 2 / 12.0, 0.0)
     if isinstance(prior, Run):
-        return _of_run(prior, p)
+        return _of_run(prior, specification, p), most
     if isinstance(prior, Cycles):
-        return _of_cycles(prior, p)
+        return _of_cycles(prior, specification, p), most
     if not isinstance(prior, Mapping | None):
         raise OptionError(
             "cycle: prior must be a mapping {state or parameter: (mean, sd)}, a run or cycles, got "
             f"{type(prior).__name__}."
         )
-    free = p.parameter_start[p.free]
-    names = (*p.states, *_free(p))
-    low, high = np.concatenate([p.state_start, free]).T
-    mean, sd = 0.5 * (low + high), (high - low) / np.sqrt(12.0)
+    mean, sd = 0.5 * (low + high), np.sqrt(most)
     named = {getattr(key, "name", str(key)): value for key, value in (prior or {}).items()}
-    _known("prior", named, names)
+    _refuse_others("prior", named, names)
     for i, name in enumerate(names):
         if name in named:
             mean[i], sd[i] = _internal(named[name], name, i, p)
@@ -270,12 +287,12 @@ def _background(prior: Prior | None, problem: Problem) -> Background:
             f"cycle: nothing says how well {name} is known at the beginning. Say prior={{{name!r}: "
             "(mean, sd)}, or declare start=(low, high)."
         )
-    return Background(mean, np.diag(sd**2))
+    return Background(mean, np.diag(sd**2)), most
 
 
 def _internal(given: object, name: str, i: int, p: Problem) -> tuple[float, float]:
     """Return mean and standard deviation of one unknown as solvers move it."""
-    if not (isinstance(given, tuple | list) and len(given) == 2):
+    if not (isinstance(given, tuple | list | np.ndarray) and len(given) == 2):
         raise OptionError(f"cycle: prior of {name} must be (mean, sd), got {given!r}.")
     what = f"cycle: prior of {name}"
     mean = number(given[0], f"{what}: mean")
@@ -289,19 +306,23 @@ def _internal(given: object, name: str, i: int, p: Problem) -> tuple[float, floa
     slope = p.slopes(x, theta)[0 if i < p.D else 1][at]
     if not np.isfinite(moved):
         raise OptionError(f"{what}: {name} cannot be {mean:g} on the scale it was declared with.")
+    low, high = (side[i if i < p.D else p.D + at] for side in p.ends)
+    if not low <= moved <= high:
+        raise OptionError(f"{what}: {name} cannot be {mean:g} within its bounds.")
     return float(moved), sd / float(slope)
 
 
-def _of_run(run: Run, p: Problem) -> Background:
+def _of_run(run: Run, specification: Specification, p: Problem) -> Background:
     """Return the posterior of the end of a run's window, of its heaviest level."""
-    _same(run.dataset["state"].values, p, "run")
+    fix = "Pass a run of this model, or prior={name: (mean, sd)}."
+    check_equations(run.dataset, specification, "cycle", fix)
     gaussian: Gaussian = run.posterior().levels[0].gaussian
     own = gaussian.problem
     free = np.flatnonzero(own.free)
-    if len(own.segments) > 1 or list(np.array(own.parameters)[free]) != _free(p):
+    if len(own.segments) > 1 or _free(own) != _free(p) or _scales(own) != _scales(p):
         raise OptionError(
-            "cycle: the run that is prior is of several recordings, or estimated other parameters. "
-            "Give both the same fixed=, or prior={name: (mean, sd)}."
+            "cycle: the run that is prior is of several recordings, has other scales, or estimated "
+            "other parameters. Give both the same fixed=, or prior={name: (mean, sd)}."
         )
     covariance = gaussian.of_points()(np.array([own.M - 1]), free[None])[0]
     known = np.diagonal(covariance) > 0.0
@@ -314,33 +335,38 @@ def _of_run(run: Run, p: Problem) -> Background:
             "datum tells, or it is on a bound. Say prior={name: (mean, sd)} for all."
         )
     mean = np.concatenate([gaussian.path[-1], gaussian.theta[free]])
-    return Background.of(mean, covariance, 1.0)
+    return Background.of(mean, covariance, 1.0, np.zeros(mean.size))
 
 
-def _of_cycles(cycles: Cycles, p: Problem) -> Background:
-    assert cycles.state is not None
-    _same(cycles.dataset["state"].values, p, "cycles")
-    if list(cycles.dataset["parameter"].values) != _free(p):
+def _of_cycles(cycles: Cycles, specification: Specification, p: Problem) -> Background:
+    attrs, state = cycles.dataset.attrs, cycles.state
+    assert state is not None
+    same = attrs["model_digest"] == digests(specification)["model_digest"]
+    parameters = list(cycles.dataset["parameter"].values)
+    if not same or parameters != _free(p) or attrs["scales"] != repr(_scales(p)):
         raise OptionError(
-            "cycle: the cycles that are prior estimated other parameters. Give both the same "
-            "fixed=."
+            "cycle: the cycles that are prior are of another model, have other scales, or "
+            "estimated other parameters. Give both the same fixed=, or prior={name: (mean, sd)}."
         )
-    state = cycles.state
     mean = np.concatenate([state.path[-1], state.theta[p.free]])
-    return Background.of(mean, state.errors, 1.0)
+    return Background.of(mean, state.errors, 1.0, np.zeros(mean.size))
 
 
 def _free(p: Problem) -> list[str]:
     return [str(n) for n in np.array(p.parameters)[p.free]]
 
 
-def _same(states: Any, p: Problem, what: str) -> None:
-    if [str(n) for n in states] != list(p.states):
-        raise OptionError(f"cycle: the {what} that is prior is of a model with other states.")
+def _scales(p: Problem) -> tuple[object, ...]:
+    """Return how the states and free parameters stand in what solvers move."""
+    kept = [*range(p.D), *(p.D + np.flatnonzero(p.free)).tolist()]
+    return tuple(p.scales[i] for i in kept) if p.scales else ()
 
 
 def _identity(
-    specification: Specification, problem: Problem, about: Mapping[str, Any], prior: list[Any]
+    specification: Specification,
+    problem: Problem,
+    about: Mapping[str, Any],
+    known: tuple[object, ...],
 ) -> dict[str, Any]:
     """Return what must be equal for cycles to follow each other."""
     marks = {NAMES.get(one.name, one.name): digest(getattr(problem, one.name))
@@ -348,7 +374,7 @@ def _identity(
     return {
         "action": {"what": "cycles", "scheme": specification.scheme.name, **digests(specification)},
         "problem": marks,
-        "settings": {**about, "prior": [digest(one) for one in prior]},
+        "settings": {**about, "rf or prior": [digest(one) for one in known]},
     }
 
 
@@ -359,6 +385,7 @@ def _marks(problem: Problem, step: int) -> dict[str, str]:
     cut = {name: getattr(problem, name)[:step] for name in OF_STEPS}
     cut |= {name: getattr(problem, name)[:points] for name in OF_POINTS}
     cut |= {name: getattr(problem, name)[again] for name in (*OF_REPEATS, "repeat_at")}
+    cut["jumps"] = problem.jumps[: int(problem.pulses[:step].sum())]
     return {NAMES.get(name, name): digest(one) for name, one in cut.items()}
 
 
@@ -377,13 +404,3 @@ def _check_before(problem: Problem, step: int, marks: Mapping[str, str]) -> None
             f"{problem.times[step * (1 + problem.interior)]:.6g} different are "
             f"{', '.join(other)}. Give all data so far, unchanged, or take another folder."
         )
-
-
-def _on_bound(problem: Problem, state: State) -> str:
-    """Name what is on a bound at the end."""
-    p = problem
-    values = np.concatenate([state.path[-1], state.theta])
-    low, high = p.ends
-    names = np.array([*p.states, *p.parameters])
-    free = np.concatenate([np.ones(p.D, dtype=bool), p.free])
-    return ", ".join(names[free & ((values <= low) | (values >= high))].tolist())

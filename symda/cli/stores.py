@@ -29,9 +29,10 @@ def resume(context: typer.Context, folder: Folder) -> None:
     record = record_of(folder, "resume")
     words, place = record.get("command"), record.get("folder")
     if not isinstance(words, list) or not isinstance(place, str):
+        call = "action.cycle(data, ..." if "about" in record else "sd.anneal(action, data, ..."
         raise DataError(
-            f"resume: the run in {str(folder)!r} was made in Python. Make the same call again, "
-            f"sd.anneal(action, data, ..., store={str(folder)!r})."
+            f"resume: what is in {str(folder)!r} was made in Python. Make the same call again, "
+            f"{call}, store={str(folder)!r})."
         )
     given = [str(word) for word in words]
     shown = shlex.join(["symda", *given])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,8 @@ ITERATIONS, LEFT = 100, 1e-6
 #: The first damping after a step that failed, and that at which it is given up. It follows the gain
 #: of each step (Nielsen, Damping parameter in Marquardt's method, DTU, 1999).
 FIRST, MOST = 1e-3, 1e12
+#: A slope of this share of the largest is none.
+ROUNDING = 1e-9
 #: Rungs of Rf below the one that is wanted, and their ratio, where it is not reached at once.
 RUNGS, ALPHA = 8, 4.0
 #: Newton's steps that lead a path after its first state.
@@ -46,14 +50,26 @@ class Background:
         """Inverse of the covariance, (n, n)."""
         root = np.sqrt(np.diagonal(self.covariance))
         unit = self.covariance / np.outer(root, root)
-        inverse = np.linalg.inv(np.linalg.cholesky(unit)) / root
+        with _singular():
+            inverse = np.linalg.inv(np.linalg.cholesky(unit)) / root
         return np.asarray(inverse.T @ inverse)
 
+    def widened(self, factor: float, most: FloatArray) -> Background:
+        """Return one with variances larger by a factor, as far as they stay below some, (n,)."""
+        own = np.diagonal(self.covariance)
+        root = np.sqrt(np.clip(most / own, 1.0, factor))
+        return Background(self.mean, self.covariance * np.outer(root, root))
+
     @classmethod
-    def of(cls, mean: FloatArray, covariance: FloatArray, inflation: float) -> Background:
-        """Make one whose standard deviations are enlarged by a factor."""
+    def of(
+        cls, mean: FloatArray, covariance: FloatArray, inflation: float, least: FloatArray
+    ) -> Background:
+        """Make one whose standard deviations are enlarged by a factor.
+
+        `least` (n,) is added to its variances.
+        """
         found = 0.5 * (covariance + covariance.T) * inflation**2
-        return cls(mean, found + LEAST * np.diag(np.diagonal(found)))
+        return cls(mean, found + np.diag(LEAST * np.diagonal(found) + least))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +89,16 @@ class Fit:
     point: Point
     iterations: int
     message: str  #: Why it is no minimum; empty where it is.
+    held: BoolArray  #: Which unknowns are on a bound.
+
+
+@contextmanager
+def _singular() -> Iterator[None]:
+    """Say in words that a factorisation fails."""
+    try:
+        yield
+    except (np.linalg.LinAlgError, ValueError, RuntimeError) as error:
+        raise SolveError(f"the curvature of the window is singular ({error})") from error
 
 
 class Window(ABC):
@@ -114,7 +140,13 @@ class Window(ABC):
 
     @abstractmethod
     def solve(self, point: Point, right: FloatArray, held: BoolArray, damping: float) -> FloatArray:
-        """Solve with the damped Hessian of the unknowns that are not held; 0 for the others."""
+        """Solve with the damped Hessian of the unknowns that are not held; 0 for the others.
+
+        Raises
+        ------
+        SolveError
+            If it is singular.
+        """
 
     @abstractmethod
     def _known(self, hessian: Any) -> Any:
@@ -148,15 +180,15 @@ class Window(ABC):
         if here is None:
             raise SolveError(why)
         for iteration in range(ITERATIONS):
-            held = ((v <= self.lower) & (here.gradient > 0.0)) | (
-                (v >= self.upper) & (here.gradient < 0.0)
-            )
-            step, lowers = self._step(v, here, held, 0.0)
-            if lowers <= LEFT:
+            step, held = self._step(v, here, 0.0)
+            lowers = self._lowers(here, step)
+            if 0.0 <= lowers <= LEFT:
                 # so short a step needs no new derivatives
-                return Fit(v + step, replace(here, action=here.action - lowers), iteration, "")
+                at = replace(here, action=here.action - lowers)
+                return Fit(v + step, at, iteration, "", held)
             if damping:
-                step, lowers = self._step(v, here, held, damping)
+                step, held = self._step(v, here, damping)
+                lowers = self._lowers(here, step)
             trial = self._trial(v, step)
             there = self.expand(trial)[0] if lowers > 0.0 else None
             gain = (here.action - there.action) / lowers if there is not None else 0.0
@@ -167,29 +199,59 @@ class Window(ABC):
                 continue
             damping, growth = max(growth * damping, FIRST), 2.0 * growth
             if damping > MOST:
-                return Fit(v, here, iteration, "no step lowers the action any more")
-        return Fit(v, here, ITERATIONS, f"{ITERATIONS} iterations were not enough")
+                return Fit(v, here, iteration, "no step lowers the action any more", held)
+        return Fit(v, here, ITERATIONS, f"{ITERATIONS} iterations were not enough", held)
 
-    def _step(
-        self, v: FloatArray, here: Point, held: BoolArray, damping: float
-    ) -> tuple[FloatArray, float]:
-        """Return a step within the bounds, and by how much it lowers the quadratic."""
-        step = self.solve(here, -here.gradient, held, damping)
-        moved = np.clip(v + step, self.lower, self.upper) - v
-        lowers = -float(here.gradient @ moved + 0.5 * moved @ (here.hessian @ moved))
-        return moved, lowers
+    def _step(self, v: FloatArray, here: Point, damping: float) -> tuple[FloatArray, BoolArray]:
+        """Return the step to the least of the damped quadratic within the bounds, and what holds.
+
+        By an active set: what would leave its bounds is held there, and let go again where the
+        quadratic falls inwards (Nocedal and Wright, Numerical Optimization, 2006, section 16.5).
+        """
+        low, high = self.lower - v, self.upper - v
+        held = ((low >= 0.0) & (here.gradient > 0.0)) | ((high <= 0.0) & (here.gradient < 0.0))
+        step, diagonal = np.zeros(v.size), damping * here.hessian.diagonal()
+        for _ in range(10 * v.size + 10):
+            known = np.where(held, step, 0.0)
+            right = -here.gradient - here.hessian @ known
+            way = np.where(held, 0.0, self.solve(here, right, held, damping) - step)
+            with np.errstate(all="ignore"):
+                room = np.where(way > 0.0, (high - step) / way, (low - step) / way)
+            room = np.where((way == 0.0) | held, np.inf, room)
+            first = int(np.argmin(room))
+            if room[first] < 1.0:
+                step = step + max(float(room[first]), 0.0) * way
+                step[first] = high[first] if way[first] > 0.0 else low[first]
+                held[first] = True
+                continue
+            step = step + way
+            slope = here.gradient + here.hessian @ step + diagonal * step
+            inwards = np.where(step <= low, -slope, slope) * held
+            most = int(np.argmax(inwards))
+            if inwards[most] <= ROUNDING * np.abs(slope).max():
+                break
+            held[most] = False
+        return np.clip(step, low, high), held
+
+    @staticmethod
+    def _lowers(here: Point, step: FloatArray) -> float:
+        """Return by how much a step lowers the quadratic."""
+        return -float(here.gradient @ step + 0.5 * step @ (here.hessian @ step))
 
     def _trial(self, v: FloatArray, step: FloatArray) -> FloatArray:
         """Return where a step leads."""
         return v + step
 
     def covariance(self, point: Point, rows: FloatArray) -> FloatArray:
-        """Return the covariance of linear functions (K, n) of the unknowns, (K, K)."""
+        """Return the covariance of linear functions (K, n) of the unknowns, (K, K).
+
+        As if there were no bounds.
+        """
         none = np.zeros(rows.shape[1], dtype=bool)
         found = rows @ self.solve(point, np.ascontiguousarray(rows.T), none, 0.0)
         return np.asarray(0.5 * (found + found.T))
 
-    def handed_on(self, v: FloatArray, inflation: float) -> Background:
+    def handed_on(self, v: FloatArray, inflation: float, least: FloatArray) -> Background:
         """Return what is known of the last state of the window and the parameters.
 
         The Gaussian of the action's quadratic about the unknowns v (n,), which need not be where
@@ -208,7 +270,7 @@ class Window(ABC):
         path, theta = self.ended(v)
         mean = np.concatenate([path[-1], theta[self.problem.free]])
         mean = mean - rows @ self.solve(here, here.gradient, none, 0.0)
-        return Background.of(mean, self.covariance(here, rows), inflation)
+        return Background.of(mean, self.covariance(here, rows), inflation, least)
 
 
 class StrongWindow(Window):
@@ -253,11 +315,14 @@ class StrongWindow(Window):
         from scipy.linalg import cho_factor, cho_solve
 
         found, free = np.zeros(right.shape), ~held
+        if not free.any():
+            return found
         root = np.sqrt(np.diagonal(point.hessian)[free])
         matrix = point.hessian[np.ix_(free, free)] / np.outer(root, root)
-        factor = cho_factor(matrix + damping * np.eye(root.size))
         own = root if right.ndim == 1 else root[:, None]
-        found[free] = cho_solve(factor, right[free] / own) / own
+        with _singular():
+            factor = cho_factor(matrix + damping * np.eye(root.size))
+            found[free] = cho_solve(factor, right[free] / own) / own
         return found
 
 
@@ -359,11 +424,14 @@ class WeakWindow(Window):
         from scipy.sparse.linalg import splu
 
         found, free = np.zeros(right.shape), np.flatnonzero(~held)
+        if not free.size:
+            return found
         root = np.sqrt(point.hessian.diagonal()[free])
         scale = diags_array(1.0 / root)
         matrix = scale @ point.hessian[free][:, free] @ scale + damping * diags_array(
             np.ones(free.size)
         )
         own = root if right.ndim == 1 else root[:, None]
-        found[free] = splu(matrix.tocsc()).solve(right[free] / own) / own
+        with _singular():
+            found[free] = splu(matrix.tocsc()).solve(right[free] / own) / own
         return found

@@ -51,13 +51,13 @@ class CycleStore:
         self._folder.open(identity, str(about["model"]), None)
         file = self._folder.path / CYCLES
         try:
-            self._folder.say(about=dict(about))
+            self._folder.say(about=dict(about), ended={})
             self._journal = Journal(file)
             on_disk(self._folder.path)
         except OSError as error:
             self._folder.close()
             raise unwritable(f"cycle: the store {str(path)!r}", error) from error
-        self._waiting: list[Cycle] = []
+        self._waiting: list[tuple[Cycle, State]] = []
         self._written, self._failed = time.monotonic(), False
 
     @property
@@ -79,27 +79,29 @@ class CycleStore:
         return State.of(arrays), entry.words["data"]
 
     def add(self, cycle: Cycle, state: State, data: Callable[[State], dict[str, Any]]) -> None:
-        """Keep a cycle; it is written with others after a second, and what `data` says of the data.
+        """Keep a cycle and what the next one needs, written with others after a second.
+
+        `data` says what the data up to a state are.
 
         Warns
         -----
         StoreWarning
             If it cannot be written; it is tried again with the next one.
         """
-        self._waiting.append(cycle)
+        self._waiting.append((cycle, state))
         if time.monotonic() - self._written >= OFTEN:
-            self.flush(state, data)
+            self.flush(data)
 
-    def flush(self, state: State, data: Callable[[State], dict[str, Any]]) -> None:
+    def flush(self, data: Callable[[State], dict[str, Any]]) -> None:
         """Write the cycles that wait; see `add`."""
         if not self._waiting:
             return
-        piece = Piece.of(self._waiting)
+        waiting = list(self._waiting)
+        piece, state = Piece.of([one for one, _ in waiting]), waiting[-1][1]
         arrays = dict(piece.arrays) | {f"state.{n}": one for n, one in state.arrays().items()}
+        words = {"messages": piece.messages, "data": data(state)}
         try:
-            self._journal.add(
-                "cycles", {"messages": piece.messages, "data": data(state)}, (), arrays
-            )
+            self._journal.add("cycles", words, (), arrays)
         except OSError as error:
             if not self._failed:
                 warnings.warn(
@@ -113,9 +115,11 @@ class CycleStore:
         self._waiting, self._written, self._failed = [], time.monotonic(), False
 
     def close(self, **told: object) -> None:
-        """Say how it ended, and let others write the folder."""
+        """Say how it ended, unless something broke it off, and let others write the folder."""
+        whole = told and not self._waiting
+        state = "interrupted" if not whole else "stopped" if told["stopped"] else "waiting"
         with contextlib.suppress(OSError):
-            self._folder.say(state="interrupted" if self._waiting else "waiting", ended=told)
+            self._folder.say(state=state, ended=told)
         self._journal.close()
         self._folder.close()
 
@@ -136,7 +140,7 @@ def cycles_in(path: str | os.PathLike[str], call: str) -> xr.Dataset:
         pieces = [_piece(entry) for entry in whole_entries(Path(path) / CYCLES)]
         if not pieces:
             raise DataError(f"{where} has no cycle that can be read yet.")
-        ended = {"on_bound": "", "stopped": "", "waiting": 0, **record.get("ended", {})}
+        ended = {"stopped": "", "waiting": 0, **record.get("ended", {})}
         return dataset(pieces, {**record["about"], **ended})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{where} cannot be read: {type(error).__name__}: {error}.") from error

@@ -251,15 +251,21 @@ class RunStore:
 
     def _check(self, identity: Mapping[str, Any], where: str) -> None:
         """Refuse another run than the one that is there."""
-        found = differences(self._record["identity"], identity)
+        there = self._record["identity"]
+        kinds = [one["action"].get("what", "a run") for one in (there, identity)]
+        if kinds[0] != kinds[1]:
+            raise DataError(
+                f"{where} holds {kinds[0]}, and this call makes {kinds[1]}. Take another folder."
+            )
+        found = differences(there, identity)
         if found:
             more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
             raise DataError(
                 f"{where} holds another run. Different are: {', '.join(found[:LISTED])}{more}. "
                 "Make the same call as before, or take another folder."
             )
-        here, there = versions(), self._record["versions"]
-        other = [f"{n} {v} (now {here.get(n)})" for n, v in there.items() if here.get(n) != v]
+        here, then = versions(), self._record["versions"]
+        other = [f"{n} {v} (now {here.get(n)})" for n, v in then.items() if here.get(n) != v]
         if other and not self.complete:
             warnings.warn(
                 f"{where} was begun with {', '.join(other)}: paths that are still to come may "
@@ -275,7 +281,8 @@ class StoredRun:
 
     path: Path
     model: str
-    #: running, killed, interrupted or complete, of cycles waiting for data; running?: not known.
+    #: running, killed, interrupted or complete, of cycles stopped, or waiting for data; running?:
+    #: not known.
     state: str
     paths: int  #: Those that ended, or cycles.
     lowest: float  #: The lowest level they ended at; nan where none did.

@@ -49,6 +49,10 @@ class Source:
     def __init__(self, path: Path) -> None:
         self._file, self._lock = path.open("rb"), threading.Lock()
 
+    def __del__(self) -> None:
+        """Close the file with the last who asks."""
+        self._file.close()
+
     def array(self, offset: int, kind: str, shape: Sequence[int]) -> np.ndarray[Any, Any]:
         """Read an array."""
         count = math.prod(shape)
