@@ -24,7 +24,7 @@ SECTION = "store"
 #: Paths and rungs of the large run, and how often each way is timed.
 MANY, RUNGS, TIMES = 10_000, 30, 2
 #: Paths of the campaign that workers share, and what two should be of one.
-SHARED, TWICE = 16, 1.8
+SHARED, TWICE = 32, 1.8
 
 
 def campaign(size: Size) -> tuple[sd.Action, sd.Observations]:
