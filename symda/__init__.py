@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Ladder,
         Nudged,
         Population,
+        Regions,
         Shooting,
         ShootingWindow,
         Simulated,
@@ -126,6 +127,7 @@ __all__ = [
     "Pairs",
     "Poisson",
     "Population",
+    "Regions",
     "Pulses",
     "Run",
     "Samples",
@@ -169,7 +171,7 @@ __all__ = [
 
 _NAMES = {
     "symda": "learn models",
-    "symda.anneal": "Auto Ladder Nudged Population Shooting ShootingWindow Simulated Window",
+    "symda.anneal": "Auto Ladder Nudged Population Regions Shooting ShootingWindow Simulated Window",
     "symda.api": "Action BoundarySolution Run StepMap Trajectory anneal boundary_value integrate "
     "load lyapunov simulate step_map twin",
     "symda.api.network": "NetworkAction",
