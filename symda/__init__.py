@@ -127,8 +127,8 @@ __all__ = [
     "Pairs",
     "Poisson",
     "Population",
-    "Regions",
     "Pulses",
+    "Regions",
     "Run",
     "Samples",
     "Scheme",
@@ -171,7 +171,8 @@ __all__ = [
 
 _NAMES = {
     "symda": "learn models",
-    "symda.anneal": "Auto Ladder Nudged Population Regions Shooting ShootingWindow Simulated Window",
+    "symda.anneal": "Auto Ladder Nudged Population Regions Shooting ShootingWindow Simulated "
+    "Window",
     "symda.api": "Action BoundarySolution Run StepMap Trajectory anneal boundary_value integrate "
     "load lyapunov simulate step_map twin",
     "symda.api.network": "NetworkAction",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symda.build.patches import span
 from symda.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from symda.build.lattice import LatticeEvaluator
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 #: Residuals of the model (N, E), and misfits of the data (M, L).
 Parts: TypeAlias = "tuple[FloatArray, FloatArray]"
@@ -44,15 +46,15 @@ class Sites:
         coupling = evaluator.kernels.shape.coupling
         self.shape, self.boundaries = coupling.shape, coupling.boundaries
         self.count = prod(self.shape)
-        every = [reach for row in coupling.reach for reach in row]
+        reaches = [reach for row in coupling.reach for reach in row]
         #: Sites on either side, along each direction, that a site's residuals depend on.
         self.reach = tuple(
-            max((max(span(reach, d)) for reach in every), default=0) for d in range(len(self.shape))
+            max((max(span(reach, d)) for reach in reaches), default=0)
+            for d in range(len(self.shape))
         )
 
-        every = [o for _, _, offsets in coupling.stencil for o in offsets]
-        #: Sites on either side that a site's equations depend on.
-        self.nearest = max(map(abs, every), default=0)
+        #: Sites on either side, along any direction, that a site's equations depend on.
+        self.nearest = max((abs(o) for _, _, far in coupling.stencil for o in far), default=0)
 
     def parts(self, path: FloatArray, theta: FloatArray) -> Parts:
         """Return residuals and misfits at a point."""
@@ -76,63 +78,61 @@ class Sites:
         from scipy.ndimage import convolve1d
 
         total = np.clip(np.nan_to_num(values, nan=HUGE), -HUGE, HUGE).reshape(self.shape)
-        modes = {"periodic": "wrap", "reflect": "constant", "zero": "constant"}
         for d, (reach, boundary) in enumerate(zip(self.reach, self.boundaries, strict=True)):
             if 2 * reach + 1 >= self.shape[d]:
                 total = np.repeat(total.sum(axis=d, keepdims=True), self.shape[d], axis=d)
             else:
                 ones = np.ones(2 * reach + 1)
-                total = convolve1d(total, ones, axis=d, mode=modes[boundary])
+                mode: Literal["wrap", "constant"] = "wrap" if boundary == "periodic" else "constant"
+                total = convolve1d(total, ones, axis=d, mode=mode)
         return np.asarray(total.reshape(-1))
 
-    def near(self, chosen: BoolArray) -> BoolArray:
-        """Return the sites (sites,) in whose neighbourhood one of the chosen lies."""
-        return self.around(chosen.astype(float)) > 0.5
+    def most_around(self, values: FloatArray) -> FloatArray:
+        """Return the largest of values (sites,) in each site's neighbourhood."""
+        from scipy.ndimage import maximum_filter1d
 
-    def on_path(self, values: FloatArray) -> FloatArray:
-        """Give every unknown of a path the value (sites,) of its site: (D,)."""
+        most = values.reshape(self.shape)
+        for d, (reach, boundary) in enumerate(zip(self.reach, self.boundaries, strict=True)):
+            size = min(2 * reach + 1, 2 * self.shape[d] + 1)
+            mode: Literal["wrap", "nearest"] = "wrap" if boundary == "periodic" else "nearest"
+            most = maximum_filter1d(most, size, axis=d, mode=mode)
+        return np.asarray(most.reshape(-1))
+
+    def on_path(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Give every state the value (sites,) of its site: (D,)."""
         return np.tile(values, self._evaluator.problem.D // self.count)
 
+    def compared(
+        self, rf: FloatArray, here: Parts, slopes: Parts, there: Parts, noise: float
+    ) -> tuple[BoolArray, BoolArray]:
+        """Say around which sites (sites,) a step was poor, and around which it was good.
 
-@dataclass(frozen=True, eq=False)
-class Verdict:
-    """How good a step was around each site, (sites,)."""
-
-    poor: BoolArray
-    good: BoolArray
-
-    @classmethod
-    def of(
-        cls,
-        sites: Sites,
-        rf: FloatArray,
-        here: Parts,
-        slopes: Parts,
-        there: Parts,
-        noise: float,
-    ) -> Verdict:
-        """Compare what a step did with what it does if residuals are linear.
+        It is compared with what it would do if residuals were linear.
 
         Parameters
         ----------
-        sites : Sites
         rf : ndarray, shape (D,)
         here, slopes, there : Parts
-            Residuals and misfits before the step, their change if they were linear, and after it.
+            Before the step, their change if they were linear, and after it.
         noise : float
             Changes of a site's action that count as none.
         """
-        before, _ = sites.action(here, rf)
-        linear, _ = sites.action((here[0] + slopes[0], here[1] + slopes[1]), rf)
-        after, _ = sites.action(there, rf)
-        wrong = sites.around(after - linear)
-        change = sites.around(np.abs(linear - before))
+        before, _ = self.action(here, rf)
+        linear, _ = self.action((here[0] + slopes[0], here[1] + slopes[1]), rf)
+        after, _ = self.action(there, rf)
+        wrong = self.around(after - linear)
+        change = self.around(np.abs(linear - before))
         heard = np.abs(wrong) > noise
-        return cls((wrong > POOR * change) & heard, (wrong < GOOD * change) | ~heard)
+        return (wrong > POOR * change) & heard, (wrong < GOOD * change) | ~heard
 
 
-def adapted(damping: FloatArray, verdict: Verdict) -> FloatArray:
-    """Return the damping (sites,) of the next step."""
+def adapted(sites: Sites, damping: FloatArray, poor: BoolArray, good: BoolArray) -> FloatArray:
+    """Return the damping (sites,) of the next step.
+
+    From a site to those around it falls off by a factor at most: what was poor there may be their
+    doing.
+    """
     more = np.clip(GROWS * damping, FIRST, MOST)
     less = np.where(FALLS * damping < LEAST, 0.0, FALLS * damping)
-    return np.where(verdict.poor, more, np.where(verdict.good, less, damping))
+    found = np.where(poor, more, np.where(good, less, damping))
+    return np.maximum(found, sites.most_around(found) / GROWS)

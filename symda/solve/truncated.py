@@ -16,7 +16,7 @@ from symda.solve.lines import Lines, ResidualRows
 from symda.solve.minimum import Minimum, descended
 from symda.solve.options import UNDETERMINED, NewtonOptions, tolerance
 from symda.solve.schwarz import Reused, Schwarz
-from symda.solve.sites import FIRST, Parts, Sites, Verdict, adapted
+from symda.solve.sites import FALLS, FIRST, GROWS, Parts, Sites, adapted
 from symda.solve.stationary import SHARE, Stationarity, holding, left_over
 from symda.status import Reason
 from symda.types import BoolArray, FloatArray
@@ -29,13 +29,16 @@ if TYPE_CHECKING:
 
 #: Gain ratios: a step is taken above the first, damping grows below the second, and above the third
 #: a step is taken whole though it was poor in places.
-TAKEN, POOR_RATIO, WELL = 1e-4, 0.25, 0.5
-#: The exact Hessian is tried when the last step was to gain less than this share of the action.
-NEAR_BY = 1e-3
+TAKEN, LOW, WELL = 1e-4, 0.25, 0.5
+#: The exact Hessian is taken when the last step was to gain less than this share of the action, or
+#: more than this share of what the one before was.
+NEAR, HALF = 1e-3, 0.5
 #: A step damped by less than this says how much is left.
 SLIGHT = 0.1
-#: Change of the unknowns by which residuals are differentiated along a step.
-DIFFERENCE = 1e-4
+#: Where damping by this much does not make the curvature positive, nothing will.
+STIFF = 1e6
+#: Share of a step by which residuals are differentiated along it.
+DIFFERENCE = 1e-3
 #: Changes below this share of what a step is to gain, shared out among the sites, are none.
 NOISE = 1e-3
 #: A step this much shorter than the unknowns themselves is none.
@@ -80,89 +83,81 @@ class TruncatedNewton:
         sites, exact = self._sites, self._options.hessian == "exact"
         action, gradient = self._evaluator.value_and_gradient(*self._split(x), rf)
         here = sites.parts(*self._split(x))
-        evaluations, narrow, expected, near = 1, 1.0, math.inf, NEAR_BY
-        # the last is that of the parameters
-        damping = np.full(sites.count + 1, FIRST)
+        evaluations, narrow, before, expected = 1, 1.0, math.inf, math.inf
+        # of the states of each site, and of the parameters
+        damping, shared = np.full(sites.count, FIRST), FIRST
         reused = Reused(self._schwarz, rf)
         for iteration in range(1, self._options.max_iter + 1):
             if not (math.isfinite(action) and np.isfinite(gradient).all()):
                 return x, Reason.NO_SLOPE, iteration, evaluations
-            metric = self._metric(x, rf).damped(sites.on_path(damping[:-1]), damping[-1])
-            reach = self._box.reach(metric.diagonal)
-            sides = self._box.sides(x, gradient, narrow * reach)
+            metric = self._metric(x, rf).damped(sites.on_path(damping), shared)
+            sides = self._box.sides(x, gradient, narrow * self._box.reach(metric.diagonal))
             least = tolerance(self._evaluator.problem, action, self._options.tol)
             level = 0.5 * metric.steepest(gradient, ~sides.held) <= least
-            size = least / self._options.tol
-            step = None
-            if exact and expected <= max(near * abs(action), least):
-                step = self._step(x, rf, gradient, metric, sides, size, reused, exact=True)
-                if step is None:
-                    near *= 0.1
-            final = step is not None or not exact
-            if step is None:
-                step = self._step(x, rf, gradient, metric, sides, size, reused, exact=False)
-            if step is None:
-                return x, Reason.STUCK, iteration, evaluations
-            trial = self._box.project(x + step.change, sides)
-            expected = step.predicted
+            at = x, rf, gradient, metric, sides, least / self._options.tol, reused
+            far = expected == math.inf or NEAR * abs(action) < expected < HALF * before
+            whole = exact and not far
+            step = self._step(*at, exact=whole)
+            if whole and step.concave is not None:
+                # where it is, the next steps are shorter
+                states, _ = self._split(step.concave)
+                concave = sites.around(states.sum(axis=0).reshape(-1, sites.count).sum(axis=0))
+                damping = np.where(concave < 0.0, np.maximum(GROWS**2 * damping, FIRST), damping)
+                step, whole = self._step(*at, exact=False), False
+            if step.concave is not None:
+                if shared > STIFF:
+                    return x, Reason.STUCK, iteration, evaluations
+                damping, shared = np.maximum(GROWS * damping, FIRST), max(GROWS * shared, FIRST)
+                continue
+            trial, before, expected = x + step.change, expected, step.predicted
             found = self._evaluator.action(*self._split(trial), rf)
             evaluations += 1
-            slight = damping.max() <= SLIGHT and not step.unfinished
-            if final and slight and level and expected <= least:
+            final = max(damping.max(), shared) <= SLIGHT and not step.unfinished
+            if final and (whole or not exact) and level and expected <= least:
                 return trial if found <= action else x, Reason.CONVERGED, iteration, evaluations
             # by one norm, whatever the preconditioner is
-            change = trial - x
-            if not metric.length(change) > SHORTEST * metric.length(x):
+            if not metric.length(step.change) > SHORTEST * metric.length(x):
                 if not reused.give_up():
                     return x, Reason.STUCK, iteration, evaluations
-                damping[:] = FIRST
+                damping, shared = np.full(sites.count, FIRST), FIRST
                 continue
-            verdict = self._verdict(x, rf, here, change, trial, NOISE * abs(expected))
+            poor, good = self._compared(x, rf, here, step)
             ratio = (action - found) / expected if expected > 0.0 else -1.0
-            whole = math.isfinite(found) and ratio > TAKEN
-            if verdict.poor.any() and not ratio > WELL:
-                # as far as it was good
-                some = self._elsewhere(change, verdict.poor)
-                less = self._evaluator.action(*self._split(x + some), rf)
+            taken = math.isfinite(found) and ratio > TAKEN
+            if poor.any() and not ratio > WELL:
+                some = x + self._elsewhere(step.change, poor)
+                less = self._evaluator.action(*self._split(some), rf)
                 evaluations += 1
-                if less < (found if whole else action):
-                    trial, found, whole = x + some, less, True
-            poor = not ratio > POOR_RATIO
-            every = Verdict(
-                verdict.poor | (poor and not verdict.poor.any()),
-                verdict.good & (not poor or verdict.poor.any()),
-            )
-            damping[:-1] = adapted(damping[:-1], every)
-            damping[-1:] = adapted(damping[-1:], Verdict(np.array([poor]), np.array([not poor])))
-            if not whole:
+                if less < (found if taken else action):
+                    trial, taken = some, True
+            low = not ratio > LOW
+            if low and not poor.any():
+                # what no site accounts for
+                poor = ~poor
+            damping = adapted(sites, damping, poor, good)
+            shared = max(GROWS * shared, FIRST) if low else FALLS * shared
+            if not taken:
                 narrow *= 0.25
-                expected = math.inf
                 continue
             x = trial
             action, gradient = self._evaluator.value_and_gradient(*self._split(x), rf)
             here = sites.parts(*self._split(x))
         return x, Reason.LIMIT, iteration, evaluations
 
-    def _verdict(
-        self,
-        x: FloatArray,
-        rf: FloatArray,
-        here: Parts,
-        change: FloatArray,
-        trial: FloatArray,
-        noise: float,
-    ) -> Verdict:
-        """Say where a step was poor."""
-        share = DIFFERENCE / max(1.0, float(np.abs(change).max()))
-        beside = self._sites.parts(*self._split(x + share * change))
-        slopes = (beside[0] - here[0]) / share, (beside[1] - here[1]) / share
-        there = self._sites.parts(*self._split(trial))
-        return Verdict.of(self._sites, rf, here, slopes, there, noise / self._sites.count)
+    def _compared(
+        self, x: FloatArray, rf: FloatArray, here: Parts, step: Step
+    ) -> tuple[BoolArray, BoolArray]:
+        """Say around which sites a step was poor, and around which it was good."""
+        sites, change = self._sites, step.change
+        beside = sites.parts(*self._split(x + DIFFERENCE * change))
+        slopes = (beside[0] - here[0]) / DIFFERENCE, (beside[1] - here[1]) / DIFFERENCE
+        there = sites.parts(*self._split(x + change))
+        return sites.compared(rf, here, slopes, there, NOISE * abs(step.predicted) / sites.count)
 
     def _elsewhere(self, change: FloatArray, poor: BoolArray) -> FloatArray:
         """Return a step without what lies near the poor sites, with a smooth edge."""
         sites, on_path = self._sites, self._evaluator.problem.unknowns.on_path
-        near = sites.near(poor).astype(float)
+        near = sites.most_around(poor.astype(float))
         kept = 1.0 - np.minimum(2.0 * sites.around(near) / sites.around(np.ones_like(near)), 1.0)
         some = change.copy()
         some[:on_path].reshape(-1, self._evaluator.problem.D)[:] *= sites.on_path(kept)
@@ -189,7 +184,7 @@ class TruncatedNewton:
         reused = Reused(self._schwarz, rf)
         exact = self._options.hessian == "exact"
         step = self._step(x, rf, gradient, metric, sides, limit / SHARE, reused, exact=exact)
-        if step is None or step.unfinished:
+        if step.concave is not None or step.unfinished:
             return Stationarity(True, False, math.nan, limit, -acting * sizes, held)
         change = self._box.project(x + step.change, sides) - x
         left = max(step.predicted, 0.0)
@@ -217,29 +212,20 @@ class TruncatedNewton:
         reused: Reused,
         *,
         exact: bool,
-    ) -> Step | None:
-        """Return a step that stays within the bounds; None where the curvature is not positive.
+    ) -> Step:
+        """Return a step that stays within the bounds, unless it is concave.
 
         Unknowns that would leave them stop there, and the others are computed again.
         """
         bounds, free = self._box.unknowns, ~sides.held
-        on_path = bounds.on_path
         # what is held goes to its bound, by less than the margin
         change = self._box.project(x, sides) - x
         hessian = self._hessian(x, rf, metric, exact=exact)
-        extra = metric.extra[:on_path].reshape(metric.own.shape)
         for _ in range(PASSES):
             slope = gradient + hessian(change) if change.any() else gradient
-            again = True
-            while again:
-                # nothing else may hold the factors: larger ones take their place
-                solve = reused.at(*self._split(x), self._split(free)[0], extra)
-                step = _conjugate(
-                    hessian, free, metric.of(free, solve), slope * free, size, reused.budget
-                )
-                if step is None:
-                    return None
-                again = reused.learn(step.products, step.reduction, unfinished=step.unfinished)
+            step = self._solved(x, metric, hessian, slope * free, free, size, reused)
+            if step.concave is not None:
+                return step
             there = x + change + step.change
             beyond = free & ((there < bounds.lower) | (there > bounds.upper))
             if not beyond.any():
@@ -250,6 +236,27 @@ class TruncatedNewton:
         curved = hessian(change) - metric.extra * change
         predicted = -(_dot(gradient, change) + 0.5 * _dot(change, curved))
         return replace(step, change=change, predicted=predicted)
+
+    def _solved(
+        self,
+        x: FloatArray,
+        metric: Metric,
+        hessian: Callable[[FloatArray], FloatArray],
+        slope: FloatArray,
+        free: BoolArray,
+        size: float,
+        reused: Reused,
+    ) -> Step:
+        """Solve for a step of the free unknowns, with the preconditioner that serves."""
+        extra, _ = self._split(metric.extra)
+        while True:
+            # nothing else may hold the factors: larger ones take their place
+            solve = reused.at(*self._split(x), self._split(free)[0], extra)
+            step = _conjugate(hessian, free, metric.of(free, solve), slope, size, reused.budget)
+            if step.concave is not None or not reused.learn(
+                step.products, step.reduction, unfinished=step.unfinished
+            ):
+                return step
 
     def _metric(self, x: FloatArray, rf: FloatArray) -> Metric:
         """Return the preconditioner at x.
@@ -317,8 +324,7 @@ class Metric:
     patches: Callable[[FloatArray], FloatArray] | None = None
 
     def damped(self, path: FloatArray, theta: float) -> Metric:
-        """Return it with a share of its diagonal added: `path` (D,) of states, `theta` of the rest.
-        """
+        """Return it with shares of its diagonal added: (D,) for the states, one for the rest."""
         size = self.own.size
         share = np.concatenate([np.tile(path, len(self.own)), np.full(len(self.scale), theta)])
         extra = share * self.diagonal
@@ -366,6 +372,8 @@ class Step:
     products: int = 0
     reduction: float = 1.0  #: Factor by which the square of the gradient's norm fell.
     unfinished: bool = False  #: Whether there were no more products.
+    #: Of a direction without positive curvature, what each unknown has of it; the step is none.
+    concave: FloatArray | None = None
 
 
 def _conjugate(
@@ -375,8 +383,8 @@ def _conjugate(
     gradient: FloatArray,
     size: float,
     most: int,
-) -> Step | None:
-    """Minimise g.s + s.H s/2 approximately; None where a direction has no positive curvature."""
+) -> Step:
+    """Minimise g.s + s.H s/2 approximately, until a direction has no positive curvature."""
     s, r = np.zeros_like(gradient), gradient.copy()
     z = metric.solve(r)
     p, rz = -z, _dot(r, z)
@@ -388,7 +396,7 @@ def _conjugate(
         products += 1
         curvature = _dot(p, Hp)
         if not curvature > 0.0:
-            return None
+            return Step(s, 0.0, concave=p * Hp)
         alpha = rz / curvature
         s += alpha * p
         r += alpha * Hp

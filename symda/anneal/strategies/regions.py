@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -148,7 +148,7 @@ def joined_at(
 
 
 def regions_of(apart: BoolArray, sites: Sites) -> IntArray:
-    """Number the regions of the sites (sites,) that some chosen ones act on from 1; 0: none.
+    """Return the regions of sites (sites,) that chosen ones act on, numbered from 1; 0: none.
 
     Sites that act on one another's equations are of one region.
     """
@@ -156,7 +156,9 @@ def regions_of(apart: BoolArray, sites: Sites) -> IntArray:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    modes = ["wrap" if boundary == "periodic" else "constant" for boundary in sites.boundaries]
+    modes: list[Literal["wrap", "constant"]] = [
+        "wrap" if boundary == "periodic" else "constant" for boundary in sites.boundaries
+    ]
     size = 2 * sites.nearest + 1
     near = maximum_filter(apart.reshape(sites.shape), size=size, mode=modes).reshape(-1)
     place = np.arange(sites.count).reshape(sites.shape)
