@@ -24,8 +24,9 @@ HUGE = 1e200
 #: Shares of what a step was to change around a site: where the action is above the model's by more
 #: than the first the step was poor, where by less than the second it was good.
 POOR, GOOD = 0.75, 0.25
-#: The damping of a first step, in units of the diagonal; what it grows and falls by; and the least.
-FIRST, GROWS, FALLS, LEAST = 1e-2, 4.0, 0.2, 1e-6
+#: The damping of a first step, in units of the diagonal, and the least after a poor one; what it
+#: grows and falls by; and below what it is none.
+FIRST, AGAIN, GROWS, FALLS, LEAST = 1e-2, 1e-4, 8.0, 0.25, 1e-6
 #: Damping grows no further: such a step is none.
 MOST = 1e12
 
@@ -132,7 +133,7 @@ def adapted(sites: Sites, damping: FloatArray, poor: BoolArray, good: BoolArray)
     From a site to those around it falls off by a factor at most: what was poor there may be their
     doing.
     """
-    more = np.clip(GROWS * damping, FIRST, MOST)
+    more = np.clip(GROWS * damping, AGAIN, MOST)
     less = np.where(FALLS * damping < LEAST, 0.0, FALLS * damping)
     found = np.where(poor, more, np.where(good, less, damping))
     return np.maximum(found, sites.most_around(found) / GROWS)

@@ -16,7 +16,7 @@ from symda.solve.lines import Lines, ResidualRows
 from symda.solve.minimum import Minimum, descended
 from symda.solve.options import UNDETERMINED, NewtonOptions, tolerance
 from symda.solve.schwarz import Reused, Schwarz
-from symda.solve.sites import FALLS, FIRST, GROWS, Parts, Sites, adapted
+from symda.solve.sites import AGAIN, FALLS, FIRST, GROWS, Parts, Sites, adapted
 from symda.solve.stationary import SHARE, Stationarity, holding, left_over
 from symda.status import Reason
 from symda.types import BoolArray, FloatArray
@@ -102,7 +102,7 @@ class TruncatedNewton:
                 # where it is, the next steps are shorter
                 states, _ = self._split(step.concave)
                 concave = sites.around(states.sum(axis=0).reshape(-1, sites.count).sum(axis=0))
-                damping = np.where(concave < 0.0, np.maximum(GROWS**2 * damping, FIRST), damping)
+                damping = np.where(concave < 0.0, np.maximum(GROWS * damping, AGAIN), damping)
                 step, whole = self._step(*at, exact=False), False
             if step.concave is not None:
                 if shared > STIFF:
@@ -135,7 +135,7 @@ class TruncatedNewton:
                 # what no site accounts for
                 poor = ~poor
             damping = adapted(sites, damping, poor, good)
-            shared = max(GROWS * shared, FIRST) if low else FALLS * shared
+            shared = max(GROWS * shared, AGAIN) if low else FALLS * shared
             if not taken:
                 narrow *= 0.25
                 continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,14 +16,15 @@ from symda.anneal.strategies.strategy import (
     typical_precision,
     with_effort,
 )
-from symda.anneal.task import Job, PathResult, workspace
+from symda.anneal.task import Job, PathResult, joined, workspace
 from symda.checks import integer, number
 from symda.errors import OptionError
-from symda.types import BoolArray, FloatArray, IntArray
+from symda.types import BoolArray, IntArray
 
 if TYPE_CHECKING:
     from symda.anneal.group import Halt
-    from symda.build.abstract import Kernels
+    from symda.anneal.starts import Point
+    from symda.build.abstract import Evaluator
     from symda.solve.sites import Sites
 
 
@@ -66,11 +66,11 @@ class Regions:
     """
 
     rf: float | None = None
-    loose: int = 15
+    loose: int = 10
 
     def __post_init__(self) -> None:
         if self.rf is not None:
-            partial(number, kind="positive")(self.rf, "Regions: rf")
+            number(self.rf, "Regions: rf", kind="positive")
         integer(self.loose, "Regions: loose")
 
     @property
@@ -87,50 +87,64 @@ class Regions:
         self, job: Job, paths: Sequence[int], deadline: float | None, halt: Halt | None
     ) -> list[PathResult]:
         """Run one attempt; the result is one path, numbered `paths[0]`; see `Strategy.run`."""
-        sites = sites_of(workspace(job).kernels, job)
-        rung = rung_of(job.problem, job.rf, self.rf or typical_precision(job.problem))
-        starts, failed = first_points(job, paths)
-        rungs = [beta for beta in job.rungs if beta <= rung] or [job.rungs[0]]
-        early = part(job, job.problem.N, rungs, "ends")
-        loose = {"max_iter": self.loose} if "max_iter" in vars(job.solver) else {}
-        found = climb(
-            replace(early, solver=job.solver.with_options(**loose)), starts, deadline, halt
+        sites = sites_of(workspace(job).kernels.at(job.problem))
+        rung = max(
+            rung_of(job.problem, job.rf, self.rf or typical_precision(job.problem)), job.rungs[0]
         )
+        early = self._loose(part(job, job.problem.N, [b for b in job.rungs if b <= rung], "ends"))
+        starts, failed = first_points(job, paths)
+        found = climb(early, starts, deadline, halt)
         able = sorted((one for one in found if finished(early, one)), key=_action)
         if not able:
             return [replace((found or failed)[0], path=paths[0])]
-        best, efforts, last = able[0], list(found), part(job, job.problem.N, rungs[-1:], "ends")
+        best, efforts, last = able[0], list(found), part(job, job.problem.N, [rung], "ends")
         for other in able[1:]:
-            joined = joined_at(sites, job, best, other, rungs[-1])
-            if joined is None:
+            point = joined_at(sites, job, best, other, rung)
+            if point is None:
                 continue
-            (again,) = climb(last, {best.path: joined}, deadline, halt)
+            (again,) = climb(last, {best.path: point}, deadline, halt)
             efforts.append(again)
             if finished(last, again) and _action(again) < _action(best):
                 best = again
-        point = best.states, best.theta[best.last_beta]
-        rest = part(job, job.problem.N, [b for b in job.rungs if b >= rungs[-1]], job.keep)
-        ends = climb(rest, {paths[0]: point}, deadline, halt)
-        return [with_effort(one, efforts, rungs[-1]) for one in ends]
+        # near its minimum; what the time limit leaves of the ladder comes after it
+        (result,) = climb(replace(last, keep=job.keep), {paths[0]: _end(best)}, None, halt)
+        later = [b for b in job.rungs if b > rung]
+        if later and finished(last, result):
+            rest = part(job, job.problem.N, later, job.keep)
+            (above,) = climb(rest, {paths[0]: _end(result)}, deadline, halt)
+            result = joined(result, above)
+        return [with_effort(result, efforts, rung)]
+
+    def _loose(self, job: Job) -> Job:
+        """Return a job whose rungs need not converge, if its solver counts iterations."""
+        if "max_iter" not in vars(job.solver):
+            return job
+        return replace(job, solver=job.solver.with_options(max_iter=self.loose))
 
 
-def sites_of(kernels: Kernels, job: Job) -> Sites:
-    """Return what splits the action among sites; refuse kernels that know of none."""
-    from symda.build.lattice import LatticeKernels
+def sites_of(evaluator: Evaluator) -> Sites:
+    """Return what splits an action among sites.
+
+    Raises
+    ------
+    OptionError
+        If the kernels know of no sites.
+    """
+    from symda.build.lattice import LatticeEvaluator
     from symda.solve.sites import Sites
 
-    if not isinstance(kernels, LatticeKernels):
-        raise OptionError(
-            "anneal: strategy='regions' joins paths site by site, and these kernels know of no "
-            "sites. Write the model with sd.site, and take sd.Action(..., matrix_free=True); or "
-            "strategy='ladder'."
-        )
-    return Sites(kernels.at(job.problem))
+    if isinstance(evaluator, LatticeEvaluator):
+        return Sites(evaluator)
+    raise OptionError(
+        "anneal: strategy='regions' joins paths site by site, and this action is not matrix-free: "
+        "its kernels know of no sites. Write the model with sd.site and take "
+        "sd.Action(..., matrix_free=True), or strategy='ladder'."
+    )
 
 
 def joined_at(
     sites: Sites, job: Job, best: PathResult, other: PathResult, rung: int
-) -> tuple[FloatArray, FloatArray] | None:
+) -> Point | None:
     """Return the first path with the regions of the other that cost less there; None: no region."""
     problem, rf = job.problem, job.rf[rung]
     theta, path = best.theta[rung], best.states
@@ -179,3 +193,7 @@ def regions_of(apart: BoolArray, sites: Sites) -> IntArray:
 
 def _action(one: PathResult) -> float:
     return float(one.action[one.last_beta])
+
+
+def _end(one: PathResult) -> Point:
+    return one.states, one.theta[one.last_beta]
