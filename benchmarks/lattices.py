@@ -1,4 +1,4 @@
-"""Section "lattice": what conjugate gradients take on a lattice, and how a product's time grows.
+"""Section "lattice": conjugate gradients, a product's time, and levels of random starts on lattices.
 
 Lorenz-96 with a third of the sites measured, on the Gauss-Newton Hessian at the true path. The
 patches of a row take as many unknowns as `symda.solve.schwarz` would come to.
@@ -151,10 +151,46 @@ def products(sites: tuple[int, ...], steps: int) -> list[Row]:
     return rows
 
 
+def joined(sites: int, steps: int, rungs: int, paths: int) -> list[Row]:
+    """Compare the level of candidates joined region by region with that of the path from the truth.
+
+    Beside it the lowest of as many single paths.
+    """
+    action = third(sites)
+    truth, data = sd.twin(
+        action,
+        parameters={"nu": NU},
+        dt=STEP,
+        steps=steps,
+        variance=VARIANCE,
+        seed=1,
+        discard=5.0,
+    )
+    ladder, known = sd.Ladder(alpha=8.0, rungs=rungs), (truth.states.values, {"nu": NU})
+
+    def level(**options: object) -> float:
+        run = sd.anneal(action, data, ladder=ladder, solver="newton", workers=1, **options)  # type: ignore[arg-type]
+        return float(run.best.action)
+
+    least = level(strategy="ladder", start=known, paths=1)
+    return [
+        Row(
+            SECTION,
+            f"{sites} sites: level of {paths} candidates joined, over that from the truth",
+            "times",
+            level(strategy="regions", paths=paths) / least,
+            "the lowest of as many single paths",
+            level(strategy="ladder", start="uniform", paths=paths) / least,
+            at_most=1.01,
+        )
+    ]
+
+
 def main(size: Size) -> list[Row]:
     """Measure all of it; a size with few paths is only to see that it runs."""
     quick = size is SIZES["quick"]
     found = counts(30 if quick else 120, 5 if quick else 50)
+    found += joined(30, 5, 2, 2) if quick else joined(220, 100, 6, 6)
     return found + products((30, 60) if quick else (100, 1_000, 10_000), 5)
 
 

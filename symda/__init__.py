@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Ladder,
         Nudged,
         Population,
+        Regions,
         Shooting,
         ShootingWindow,
         Simulated,
@@ -129,6 +130,7 @@ __all__ = [
     "Poisson",
     "Population",
     "Pulses",
+    "Regions",
     "Run",
     "Samples",
     "Scheme",
@@ -171,7 +173,8 @@ __all__ = [
 
 _NAMES = {
     "symda": "learn models",
-    "symda.anneal": "Auto Ladder Nudged Population Shooting ShootingWindow Simulated Window",
+    "symda.anneal": "Auto Ladder Nudged Population Regions Shooting ShootingWindow Simulated "
+    "Window",
     "symda.api": "Action BoundarySolution Run StepMap Trajectory anneal boundary_value integrate "
     "load lyapunov simulate step_map twin",
     "symda.api.cycles": "Cycles",

@@ -234,13 +234,13 @@ def test_patches_are_tried_when_lines_take_too_long_and_never_without_derivative
     reused, theta = Reused(schwarz, rf), np.array([8.0])
     free = np.ones(X.shape, dtype=bool)
     assert reused.at(X, theta, free) is None and 10 <= reused.budget < 60
-    assert reused.learn(reused.budget, 0.5, bounded=False, unfinished=True)
+    assert reused.learn(reused.budget, 0.5, unfinished=True)
     first = reused.at(X, theta, free)
     assert first is not None and schwarz.larger(None, rf) == Size(8, 2, True)
     # good factors serve further steps, those of another place or held unknowns do not
-    assert not reused.learn(6, 1e-6, bounded=False, unfinished=False)
+    assert not reused.learn(6, 1e-6, unfinished=False)
     assert reused.at(X + 1.0, theta, free) == first
-    assert not reused.learn(12, 1e-6, bounded=False, unfinished=False)
+    assert not reused.learn(12, 1e-6, unfinished=False)
     held = free.copy()
     held[0, 0] = False
     solve = reused.at(X, theta, held)
@@ -276,11 +276,11 @@ def test_patches_that_lead_nowhere_are_given_up_once() -> None:
     case, p, X = lorenz(60, 4)
     schwarz, rf = Schwarz(virtual(case).at(p)), np.full(p.D, 1e4)
     reused, free = Reused(schwarz, rf), np.ones(X.shape, dtype=bool)
-    assert reused.learn(reused.budget, 0.5, bounded=False, unfinished=True)
+    assert reused.learn(reused.budget, 0.5, unfinished=True)
     assert reused.at(X, np.array([8.0]), free) is not None
     assert reused.give_up()
     assert reused.at(X, np.array([8.0]), free) is None and reused.budget == MOST_PRODUCTS
-    assert not reused.learn(MOST_PRODUCTS, 0.5, bounded=False, unfinished=True)
+    assert not reused.learn(MOST_PRODUCTS, 0.5, unfinished=True)
     assert not reused.give_up()
     assert not Reused(schwarz, rf).give_up()
 

@@ -6,7 +6,15 @@ from symda.anneal.ladder import Ladder
 from symda.anneal.report import Reporter, Silent
 from symda.anneal.settings import Settings
 from symda.anneal.starts import STARTS, Nudged, Simulated
-from symda.anneal.strategies import STRATEGIES, Auto, Population, Shooting, ShootingWindow, Window
+from symda.anneal.strategies import (
+    STRATEGIES,
+    Auto,
+    Population,
+    Regions,
+    Shooting,
+    ShootingWindow,
+    Window,
+)
 
 __all__ = [
     "STARTS",
@@ -15,6 +23,7 @@ __all__ = [
     "Ladder",
     "Nudged",
     "Population",
+    "Regions",
     "Reporter",
     "Settings",
     "Shooting",

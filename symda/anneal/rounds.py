@@ -21,6 +21,7 @@ from symda.anneal.strategies import Strategy, Window
 from symda.anneal.strategies.auto import Auto, Campaign
 from symda.anneal.strategies.kinds import kinds_of
 from symda.anneal.task import Job, PathResult, not_run, workspace
+from symda.build.lattice import LatticeKernels
 from symda.errors import SymdaError
 from symda.status import Status
 
@@ -150,7 +151,14 @@ def adaptive(
     if limit is not None and job.flow is not None and settings.finishes:
         until = (1.0 - LAST) * limit
     grows, shoots = _grows(job), settings.finishes
-    kinds = kinds_of(job, STARTS, windows=grows, shoots=shoots, earlier=settings.earlier)
+    kinds = kinds_of(
+        job,
+        STARTS,
+        windows=grows,
+        shoots=shoots,
+        regions=isinstance(workspace(job).kernels, LatticeKernels),
+        earlier=settings.earlier,
+    )
     campaign = Campaign(auto, job, kinds, expected_band(job.problem), settings.most)
     name, count, interrupted = "", 1, False
     off: bool | None = None

@@ -22,6 +22,7 @@ from symda.anneal.settings import LIMIT, Settings
 from symda.anneal.starts import Draw, Start
 from symda.anneal.storage import COMMAND, RunStore, identity
 from symda.anneal.strategies import Auto
+from symda.anneal.strategies.regions import Regions, sites_of
 from symda.anneal.strategies.strategy import Growing
 from symda.api import preflight
 from symda.api.assessed import assessed, coarse, moves_within
@@ -100,7 +101,8 @@ def anneal(
         state's own variance, from a hundredth of the data's precision to about a million times
         that. ``sd.Ladder(rf0=0.01, alpha=2.0, rungs=26)`` is the papers', in absolute numbers.
     paths : int
-        Number of starts K; with ``strategy="population"`` the candidates of one attempt.
+        Number of starts K; with ``strategy="population"`` or ``"regions"`` the candidates of one
+        attempt.
     seed : int
         Path k depends on (seed, k) only.
     solver : str or Solver
@@ -119,7 +121,7 @@ def anneal(
         tuple with parameters, a mapping of names to numbers or (J,) arrays, or an array (P,) or
         (J, P); parameters not given are drawn as in ``"uniform"``. Or a function
         ``(problem, rng) -> (X, theta)``.
-    strategy : str, Auto, Window or Population
+    strategy : str, Auto, Window, Population or Regions
         ``"auto"``, if none of ladder, paths, start, stop_after is given: rounds of several kinds of
         starts, until the lowest level was met often enough; paths given as `start` are taken up
         first. ``"ladder"``: the whole window climbs every rung. ``"window"``: anneal the first
@@ -128,6 +130,8 @@ def anneal(
         ``"population"``: the same for `paths` candidates of one attempt, with selection and
         perturbed copies; the paths of the run are its survivors. ``sd.Window(...)`` and
         ``sd.Population(...)`` take options; what is left out follows from the problem.
+        ``"regions"``, of matrix-free actions: `paths` candidates are joined region by region on
+        one rung, and the one path that is the best of each goes on; see `symda.Regions`.
         ``"shooting"``: no ladder; first states and parameters of the model's own solutions are
         fitted. ``"shooting-window"``: these, to the first data, then to more of them;
         ``sd.ShootingWindow(rough=True)`` where the model is not quite right.
@@ -289,6 +293,8 @@ def _annealed(
     _check_provided(settings.chosen, kernels, problem)
     rf = settings.climb.over(problem)
     _try_growing(settings.method, kernels, problem, rf)
+    if isinstance(settings.method, Regions):
+        sites_of(kernels.at(problem))
     if time_limit is not None and settings.chosen.name == "ipopt":
         _, seconds = estimate(kernels.at(problem), settings.climb.rungs)
         preflight.warn_of_time(float(time_limit), seconds, stacklevel=3)

@@ -131,7 +131,13 @@ class Schwarz:
         return Q <= LARGEST and numbers * (4 if single else 8) <= MEMORY
 
     def factor(
-        self, path: FloatArray, theta: FloatArray, rf: FloatArray, size: Size, free: BoolArray
+        self,
+        path: FloatArray,
+        theta: FloatArray,
+        rf: FloatArray,
+        size: Size,
+        free: BoolArray,
+        extra: FloatArray | None = None,
     ) -> PatchFactors | None:
         """Factorise at a point; None where derivatives or factors are not finite.
 
@@ -139,6 +145,8 @@ class Schwarz:
         ----------
         free : ndarray of bool, shape (M, D)
             Unknowns that are not taken out.
+        extra : ndarray, shape (M, D), optional
+            What is added to the diagonal.
         """
         if self._last is None or self._last[0] != size:
             self._last = None  # their memory is free before the next ones take theirs
@@ -151,6 +159,8 @@ class Schwarz:
         own = self._evaluator.measured_diagonal(path, theta)
         p = self._evaluator.problem
         own += FLOOR * p.weight.max(initial=0.0) * rf
+        if extra is not None:
+            own += extra
         try:
             factors.factor(self.products(path, theta, rf), own, free)
         except FloatingPointError:
@@ -212,7 +222,11 @@ class Reused:
         return min(MOST_PRODUCTS, math.ceil((factors + EXPECTED * iteration) / own))
 
     def at(
-        self, path: FloatArray, theta: FloatArray, free: BoolArray
+        self,
+        path: FloatArray,
+        theta: FloatArray,
+        free: BoolArray,
+        extra: FloatArray | None = None,
     ) -> Callable[[FloatArray], FloatArray] | None:
         """Return what solves for right-hand sides (M, D); None for lines.
 
@@ -220,15 +234,17 @@ class Reused:
         ----------
         free : ndarray of bool, shape (M, D)
             Unknowns that are not held.
+        extra : ndarray, shape (M, D), optional
+            What damps the step.
         """
         if self._size is None:
             return None
         if self._factors is None or self._free is None or (free != self._free).any():
-            self._factors = self._schwarz.factor(path, theta, self._rf, self._size, free)
+            self._factors = self._schwarz.factor(path, theta, self._rf, self._size, free, extra)
             self._free, self._fresh = free, True
         return None if self._factors is None else self._factors.solve
 
-    def learn(self, products: int, reduction: float, *, bounded: bool, unfinished: bool) -> bool:
+    def learn(self, products: int, reduction: float, *, unfinished: bool) -> bool:
         """Take note of how conjugate gradients went; return whether to do them again.
 
         Parameters
@@ -236,8 +252,6 @@ class Reused:
         products : int
         reduction : float
             Factor by which the square of the gradient's norm fell.
-        bounded : bool
-            Whether the step was cut off: it leads where the Hessian is another.
         unfinished : bool
             Whether the budget was used up.
         """
@@ -249,8 +263,6 @@ class Reused:
             larger = None if self._over else self._schwarz.larger(self._size, self._rf)
             self._size, self._factors = larger or self._size, None
             return larger is not None
-        if self._factors is not None and not fresh and bounded:
-            self._factors = None
         if products >= 3 and 0.0 < reduction < 1.0:
             rate = -math.log(reduction) / products
             if fresh:

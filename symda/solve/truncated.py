@@ -16,6 +16,7 @@ from symda.solve.lines import Lines, ResidualRows
 from symda.solve.minimum import Minimum, descended
 from symda.solve.options import UNDETERMINED, NewtonOptions, tolerance
 from symda.solve.schwarz import Reused, Schwarz
+from symda.solve.sites import AGAIN, FALLS, FIRST, GROWS, Parts, Sites, adapted
 from symda.solve.stationary import SHARE, Stationarity, holding, left_over
 from symda.status import Reason
 from symda.types import BoolArray, FloatArray
@@ -26,9 +27,20 @@ if TYPE_CHECKING:
     from symda.observe import Problem
 
 
-#: Gain ratios: a step is taken above the first; the radius shrinks below the second and grows
-#: above the third.
-TAKEN, POOR, GOOD = 1e-4, 0.25, 0.75
+#: Gain ratios: a step is taken above the first, damping grows below the second, and above the third
+#: a step is taken whole though it was poor in places.
+TAKEN, LOW, WELL = 1e-4, 0.25, 0.5
+#: The exact Hessian is taken when the last step was to gain less than this share of the action, or
+#: more than this share of what the one before was.
+NEAR, HALF = 1e-3, 0.5
+#: A step damped by less than this says how much is left.
+SLIGHT = 0.1
+#: Where damping by this much does not make the curvature positive, nothing will.
+STIFF = 1e6
+#: Share of a step by which residuals are differentiated along it.
+DIFFERENCE = 1e-3
+#: Changes below this share of what a step is to gain, shared out among the sites, are none.
+NOISE = 1e-3
 #: A step this much shorter than the unknowns themselves is none.
 SHORTEST = 1e-14
 #: Times a step is computed again because unknowns reached their bounds.
@@ -36,26 +48,31 @@ PASSES = 8
 
 
 class TruncatedNewton:
-    """Newton steps by conjugate gradients within a trust region.
+    """Newton steps by conjugate gradients, damped where they were poor.
 
-    Each step minimises the quadratic model by conjugate gradients on exact Hessian products, until
-    the model's residual is small, the curvature turns negative or the step leaves the trust region
-    (Steihaug, SIAM J. Numer. Anal. 20 (1983) 626). The preconditioner is the Hessian along time of
+    Each step minimises a quadratic model by conjugate gradients on Hessian products: Gauss-Newton's
+    until little is left to gain, then the exact one; where its curvature turns out negative, that
+    step is Gauss-Newton's again. How far a step may go is decided site by site (`Sites`): where the
+    action around a site is far above what linear residuals give, its diagonal is multiplied by a
+    number that grows, elsewhere that falls (Levenberg, Quart. Appl. Math. 2 (1944) 164; Marquardt,
+    J. SIAM 11 (1963) 431, with a number for each site). So a bad spot does not shorten the step
+    everywhere, as one trust region would. A step that is poor in places is taken elsewhere only,
+    and only if the whole action falls. The preconditioner is the Hessian along time of
     each state by itself (`Lines`), and where that does not do that of overlapping patches of sites
-    (`Schwarz`); its norm measures the region. Unknowns held at a bound, by the
+    (`Schwarz`). Unknowns held at a bound, by the
     sign of their gradient, are left out of the step (Bertsekas, SIAM J. Control Optim. 20 (1982)
     221). Memory grows with N D.
     """
 
     def __init__(self, kernels: LatticeKernels, problem: Problem, options: NewtonOptions) -> None:
         self._options = options
-        self._exact = self._options.hessian == "exact"
         self._evaluator = kernels.at(problem)
         self._box = Box(problem.unknowns)
         self._split = problem.unknowns.split
         self._fields = kernels.shape.fields
         self._band = ResidualRows.of(problem, discrete=kernels.shape.discrete).band(problem.M)
         self._schwarz = Schwarz(self._evaluator)
+        self._sites = Sites(self._evaluator)
 
     def minimise(self, path: FloatArray, theta: FloatArray, rf: FloatArray) -> Minimum:
         """Minimise from (path, theta); see `Minimiser.minimise`."""
@@ -63,43 +80,89 @@ class TruncatedNewton:
 
     def _descend(self, x: FloatArray, rf: FloatArray) -> tuple[FloatArray, Reason, int, int]:
         """Return where it ended, why, and the numbers of iterations and of actions evaluated."""
+        sites, exact = self._sites, self._options.hessian == "exact"
         action, gradient = self._evaluator.value_and_gradient(*self._split(x), rf)
-        evaluations, narrow, radius = 1, 1.0, math.inf
+        here = sites.parts(*self._split(x))
+        evaluations, narrow, before, expected = 1, 1.0, math.inf, math.inf
+        # of the states of each site, and of the parameters
+        damping, shared = np.full(sites.count, FIRST), FIRST
         reused = Reused(self._schwarz, rf)
         for iteration in range(1, self._options.max_iter + 1):
             if not (math.isfinite(action) and np.isfinite(gradient).all()):
                 return x, Reason.NO_SLOPE, iteration, evaluations
-            metric = self._metric(x, rf)
-            reach = self._box.reach(metric.diagonal)
-            sides = self._box.sides(x, gradient, narrow * reach)
+            metric = self._metric(x, rf).damped(sites.on_path(damping), shared)
+            sides = self._box.sides(x, gradient, narrow * self._box.reach(metric.diagonal))
             least = tolerance(self._evaluator.problem, action, self._options.tol)
             level = 0.5 * metric.steepest(gradient, ~sides.held) <= least
-            size = least / self._options.tol
-            step = self._step(x, rf, gradient, metric, sides, radius, size, reused)
-            trial, predicted = self._box.project(x + step.change, sides), step.predicted
+            at = x, rf, gradient, metric, sides, least / self._options.tol, reused
+            far = expected == math.inf or NEAR * abs(action) < expected < HALF * before
+            whole = exact and not far
+            step = self._step(*at, exact=whole)
+            if whole and step.concave is not None:
+                # where it is, the next steps are shorter
+                states, _ = self._split(step.concave)
+                concave = sites.around(states.sum(axis=0).reshape(-1, sites.count).sum(axis=0))
+                damping = np.where(concave < 0.0, np.maximum(GROWS * damping, AGAIN), damping)
+                step, whole = self._step(*at, exact=False), False
+            if step.concave is not None:
+                if shared > STIFF:
+                    return x, Reason.STUCK, iteration, evaluations
+                damping, shared = np.maximum(GROWS * damping, FIRST), max(GROWS * shared, FIRST)
+                continue
+            trial, before, expected = x + step.change, expected, step.predicted
             found = self._evaluator.action(*self._split(trial), rf)
             evaluations += 1
-            whole = not (step.bounded or step.unfinished)
-            if whole and level and predicted <= least:
+            final = max(damping.max(), shared) <= SLIGHT and not step.unfinished
+            if final and (whole or not exact) and level and expected <= least:
                 return trial if found <= action else x, Reason.CONVERGED, iteration, evaluations
             # by one norm, whatever the preconditioner is
-            if not metric.length(trial - x) > SHORTEST * metric.length(x):
+            if not metric.length(step.change) > SHORTEST * metric.length(x):
                 if not reused.give_up():
                     return x, Reason.STUCK, iteration, evaluations
-                radius = math.inf
+                damping, shared = np.full(sites.count, FIRST), FIRST
                 continue
-            ratio = (action - found) / predicted if predicted > 0.0 else -1.0
-            if not (math.isfinite(found) and ratio > TAKEN):
-                radius = 0.25 * min(radius, step.length)
+            poor, good = self._compared(x, rf, here, step)
+            ratio = (action - found) / expected if expected > 0.0 else -1.0
+            taken = math.isfinite(found) and ratio > TAKEN
+            if poor.any() and not ratio > WELL:
+                some = x + self._elsewhere(step.change, poor)
+                less = self._evaluator.action(*self._split(some), rf)
+                evaluations += 1
+                if less < (found if taken else action):
+                    trial, taken = some, True
+            low = not ratio > LOW
+            if low and not poor.any():
+                # what no site accounts for
+                poor = ~poor
+            damping = adapted(sites, damping, poor, good)
+            shared = max(GROWS * shared, AGAIN) if low else FALLS * shared
+            if not taken:
                 narrow *= 0.25
                 continue
-            if ratio < POOR:
-                radius = 0.25 * min(radius, step.length)
-            elif ratio > GOOD:
-                radius = max(radius if radius < math.inf else 0.0, 3.0 * step.length)
             x = trial
             action, gradient = self._evaluator.value_and_gradient(*self._split(x), rf)
+            here = sites.parts(*self._split(x))
         return x, Reason.LIMIT, iteration, evaluations
+
+    def _compared(
+        self, x: FloatArray, rf: FloatArray, here: Parts, step: Step
+    ) -> tuple[BoolArray, BoolArray]:
+        """Say around which sites a step was poor, and around which it was good."""
+        sites, change = self._sites, step.change
+        beside = sites.parts(*self._split(x + DIFFERENCE * change))
+        slopes = (beside[0] - here[0]) / DIFFERENCE, (beside[1] - here[1]) / DIFFERENCE
+        there = sites.parts(*self._split(x + change))
+        return sites.compared(rf, here, slopes, there, NOISE * abs(step.predicted) / sites.count)
+
+    def _elsewhere(self, change: FloatArray, poor: BoolArray) -> FloatArray:
+        """Return a step without what lies near the poor sites, with a smooth edge."""
+        sites, on_path = self._sites, self._evaluator.problem.unknowns.on_path
+        near = sites.most_around(poor.astype(float))
+        kept = 1.0 - np.minimum(2.0 * sites.around(near) / sites.around(np.ones_like(near)), 1.0)
+        some = change.copy()
+        some[:on_path].reshape(-1, self._evaluator.problem.D)[:] *= sites.on_path(kept)
+        some[on_path:] *= kept.mean()
+        return some
 
     def sizes(self, x: FloatArray, rf: FloatArray) -> FloatArray:
         """Return the unknowns' own sizes, as `Judge.sizes` does."""
@@ -119,19 +182,22 @@ class TruncatedNewton:
             broken = (~np.isfinite(acting)).astype(float)
             return Stationarity(False, False, math.nan, limit, broken, held)
         reused = Reused(self._schwarz, rf)
-        step = self._step(x, rf, gradient, metric, sides, math.inf, limit / SHARE, reused)
-        change = self._box.project(x + step.change, sides) - x
-        if step.bounded or step.unfinished:
+        exact = self._options.hessian == "exact"
+        step = self._step(x, rf, gradient, metric, sides, limit / SHARE, reused, exact=exact)
+        if step.concave is not None or step.unfinished:
             return Stationarity(True, False, math.nan, limit, -acting * sizes, held)
+        change = self._box.project(x + step.change, sides) - x
         left = max(step.predicted, 0.0)
         return Stationarity(True, True, left, limit, change / sizes, held)
 
-    def _hessian(self, x: FloatArray, rf: FloatArray, free: BoolArray) -> Callable[..., FloatArray]:
-        """Return the product with the Hessian of the unknowns that are not held."""
+    def _hessian(
+        self, x: FloatArray, rf: FloatArray, metric: Metric, *, exact: bool
+    ) -> Callable[[FloatArray], FloatArray]:
+        """Return the product with the Hessian and its damping."""
         X, theta = self._split(x)
 
         def product(v: FloatArray) -> FloatArray:
-            return free * self._evaluator.hessian_product(X, theta, rf, v, exact=self._exact)
+            return self._evaluator.hessian_product(X, theta, rf, v, exact=exact) + metric.extra * v
 
         return product
 
@@ -142,50 +208,55 @@ class TruncatedNewton:
         gradient: FloatArray,
         metric: Metric,
         sides: Sides,
-        radius: float,
         size: float,
         reused: Reused,
+        *,
+        exact: bool,
     ) -> Step:
-        """Return a step that stays within the bounds.
+        """Return a step that stays within the bounds, unless it is concave.
 
         Unknowns that would leave them stop there, and the others are computed again.
         """
         bounds, free = self._box.unknowns, ~sides.held
         # what is held goes to its bound, by less than the margin
         change = self._box.project(x, sides) - x
-        hessian = self._hessian(x, rf, np.ones(len(x), dtype=bool))
+        hessian = self._hessian(x, rf, metric, exact=exact)
         for _ in range(PASSES):
             slope = gradient + hessian(change) if change.any() else gradient
-            again = True
-            while again:
-                # nothing else may hold the factors: larger ones take their place
-                step = _steihaug(
-                    self._hessian(x, rf, free),
-                    metric.of(free, reused.at(*self._split(x), self._split(free)[0])),
-                    slope * free,
-                    radius,
-                    size,
-                    reused.budget,
-                )
-                again = reused.learn(
-                    step.products,
-                    step.reduction,
-                    bounded=step.bounded,
-                    unfinished=step.unfinished,
-                )
+            step = self._solved(x, metric, hessian, slope * free, free, size, reused)
+            if step.concave is not None:
+                return step
             there = x + change + step.change
             beyond = free & ((there < bounds.lower) | (there > bounds.upper))
             if not beyond.any():
                 break
             change = np.where(beyond, np.clip(there, bounds.lower, bounds.upper) - x, change)
             free &= ~beyond
-        if not change.any() and not beyond.any():
-            return step
         change = np.clip(x + change + step.change, bounds.lower, bounds.upper) - x
-        predicted = -(_dot(gradient, change) + 0.5 * _dot(change, hessian(change)))
-        # where all unknowns stop at a bound the last pass has no length
-        length = max(step.length, metric.length(change))
-        return replace(step, change=change, length=length, predicted=predicted)
+        curved = hessian(change) - metric.extra * change
+        predicted = -(_dot(gradient, change) + 0.5 * _dot(change, curved))
+        return replace(step, change=change, predicted=predicted)
+
+    def _solved(
+        self,
+        x: FloatArray,
+        metric: Metric,
+        hessian: Callable[[FloatArray], FloatArray],
+        slope: FloatArray,
+        free: BoolArray,
+        size: float,
+        reused: Reused,
+    ) -> Step:
+        """Solve for a step of the free unknowns, with the preconditioner that serves."""
+        extra, _ = self._split(metric.extra)
+        while True:
+            # nothing else may hold the factors: larger ones take their place
+            solve = reused.at(*self._split(x), self._split(free)[0], extra)
+            step = _conjugate(hessian, free, metric.of(free, solve), slope, size, reused.budget)
+            if step.concave is not None or not reused.learn(
+                step.products, step.reduction, unfinished=step.unfinished
+            ):
+                return step
 
     def _metric(self, x: FloatArray, rf: FloatArray) -> Metric:
         """Return the preconditioner at x.
@@ -214,7 +285,7 @@ class TruncatedNewton:
             unit = np.zeros(len(x))
             unit[p.unknowns.on_path + j] = 1.0
             scale[j] = gauss_newton(unit)[p.unknowns.on_path + j] + UNDETERMINED / p.typical[j] ** 2
-        return Metric(self._band, rf, measured + soft, scale)
+        return Metric(self._band, rf, measured + soft, scale, np.zeros(len(x)))
 
 
 class TruncatedJudge:
@@ -247,9 +318,18 @@ class Metric:
     rf: FloatArray  #: (D,)
     own: FloatArray  #: What the measurements and the field's coupling add to the lines, (M, D).
     scale: FloatArray  #: Of the parameters, (P,).
+    extra: FloatArray  #: What damps each unknown, (M D + P,); `own` and `scale` have it in them.
     held: BoolArray | None = None  #: Unknowns that are taken out, (M D + P,).
     #: What solves for the path (M, D) in place of the lines.
     patches: Callable[[FloatArray], FloatArray] | None = None
+
+    def damped(self, path: FloatArray, theta: float) -> Metric:
+        """Return it with shares of its diagonal added: (D,) for the states, one for the rest."""
+        size = self.own.size
+        share = np.concatenate([np.tile(path, len(self.own)), np.full(len(self.scale), theta)])
+        extra = share * self.diagonal
+        own = self.own + extra[:size].reshape(self.own.shape)
+        return replace(self, own=own, scale=self.scale + extra[size:], extra=extra)
 
     def of(self, free: BoolArray, patches: Callable[[FloatArray], FloatArray] | None) -> Metric:
         """Return the metric of some unknowns, with what solves for them."""
@@ -285,58 +365,46 @@ class Metric:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A step, its length in the metric, the decrease it predicts, and whether it was cut off."""
+    """A step, and the decrease that it predicts without its damping."""
 
     change: FloatArray
-    length: float
     predicted: float
-    bounded: bool
     products: int = 0
     reduction: float = 1.0  #: Factor by which the square of the gradient's norm fell.
     unfinished: bool = False  #: Whether there were no more products.
+    #: Of a direction without positive curvature, what each unknown has of it; the step is none.
+    concave: FloatArray | None = None
 
 
-def _steihaug(
-    hessian: Callable[..., FloatArray],
+def _conjugate(
+    hessian: Callable[[FloatArray], FloatArray],
+    free: BoolArray,
     metric: Metric,
     gradient: FloatArray,
-    radius: float,
     size: float,
     most: int,
 ) -> Step:
-    """Minimise g.s + s.H s/2 over the metric's ball of a radius, approximately.
-
-    Without a radius negative curvature ends the step at the length of the steepest descent's.
-    """
+    """Minimise g.s + s.H s/2 approximately, until a direction has no positive curvature."""
     s, r = np.zeros_like(gradient), gradient.copy()
     z = metric.solve(r)
     p, rz = -z, _dot(r, z)
-    first, predicted = rz, 0.0
-    ss, sp, pp = 0.0, 0.0, rz
+    first = rz
     goal = min(0.1, (first / size) ** 0.25) ** 2 * first
     products = 0
     while rz > goal and products < most:
-        Hp = hessian(p)
+        Hp = free * hessian(p)
         products += 1
         curvature = _dot(p, Hp)
-        alpha = rz / curvature if curvature > 0.0 else math.inf
-        if curvature <= 0.0 and radius == math.inf:
-            radius = max(math.sqrt(first), 2.0 * math.sqrt(ss))
-        if not ss + alpha * (2.0 * sp + alpha * pp) < radius**2:
-            tau = (math.sqrt(max(sp**2 + pp * (radius**2 - ss), 0.0)) - sp) / pp
-            predicted += tau * rz - 0.5 * tau**2 * curvature
-            return Step(s + tau * p, radius, predicted, True, products, rz / first)
+        if not curvature > 0.0:
+            return Step(s, 0.0, concave=p * Hp)
+        alpha = rz / curvature
         s += alpha * p
         r += alpha * Hp
-        predicted += 0.5 * alpha * rz
-        ss, sp = ss + alpha * (2.0 * sp + alpha * pp), sp + alpha * pp
         z = metric.solve(r)
         rz, before = _dot(r, z), rz
-        beta = rz / before
-        p = beta * p - z
-        sp, pp = beta * sp, rz + beta**2 * pp
+        p = rz / before * p - z
     reduction = rz / first if first else 1.0
-    return Step(s, math.sqrt(ss), predicted, False, products, reduction, rz > goal)
+    return Step(s, 0.0, products, reduction, rz > goal)
 
 
 def _dot(a: FloatArray, b: FloatArray) -> float:

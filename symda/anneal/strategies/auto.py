@@ -50,7 +50,8 @@ class Round:
 class Auto:
     """Start paths of several kinds in turn, until the lowest level was met often enough.
 
-    Rounds of 16 starts: uniform and constant ones, windows, nudged ones, nudged windows, a
+    Rounds of 16 starts: of a matrix-free action first 8 joined region by region; uniform and
+    constant ones, windows, nudged ones, nudged windows, a
     population, and the lowest path with a stretch of it moved; where the model can be integrated
     also shooting and simulated starts, first where little is measured, and with known noise shots
     in windows that grow. What has its first round before these has a twentieth of the time limit
@@ -141,7 +142,7 @@ class Campaign:
             if kind is None:
                 self.reason = "no kind of start leads anywhere"
                 return
-            usual = kind.once or (CANDIDATES if kind.strategy.pooled else ROUND)
+            usual = kind.once or kind.starts or (CANDIDATES if kind.strategy.pooled else ROUND)
             usual = PART if kind is self._ahead else usual
             size = min(usual, self.most - self._started)
             paths = tuple(range(self._started, self._started + size))

@@ -13,6 +13,7 @@ from symda.anneal.levels import expected_band
 from symda.anneal.starts import Simulated
 from symda.anneal.strategies.full_window import FullWindow
 from symda.anneal.strategies.population import Population
+from symda.anneal.strategies.regions import Regions
 from symda.anneal.strategies.shooting import Shooting
 from symda.anneal.strategies.shooting_window import ShootingWindow
 from symda.anneal.strategies.window import Window
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Starts of a round: two for each lane of two threads; and of a further one of shots in windows.
 ROUND, PART = 16, 4
+#: Candidates that are joined region by region.
+JOINED = 8
 #: Where simulated paths begin: a model error as large as the state's spread costs so much; and
 #: where shaken ones do.
 HIGH, SHAKEN = 1e3, 1e2
@@ -51,6 +54,7 @@ class Kind:
     first: int = 0  #: The rung they start at.
     turns: int = 1  #: Rounds that it has before the next kind has its first.
     needed: int = 1  #: Rounds that it has before the run may end.
+    starts: int = 0  #: Starts of a round, if not as many as others have.
     once: int = 0  #: It has so many starts and no further ones, if not 0.
     #: Whether it starts from the lowest path that was found, so that a round is one attempt.
     beside: bool = False
@@ -67,6 +71,7 @@ def kinds_of(
     *,
     windows: bool,
     shoots: bool,
+    regions: bool = False,
     earlier: FromPaths | None = None,
 ) -> list[Kind]:
     """Return the kinds of starts that a problem has, in the order in which they are tried.
@@ -81,12 +86,17 @@ def kinds_of(
         Whether a window can grow.
     shoots : bool
         Whether the answer may be a solution of the equations.
+    regions : bool
+        Whether paths can be joined region by region.
     earlier : FromPaths, optional
         Paths that are there already: the first 16 are taken up first, and once. Then solutions do
         not come before ladders, however few the data are: these paths may be from one.
     """
     problem, uniform, nudged = job.problem, starts["uniform"], starts["nudged"]
     ladders = [Kind("uniform", uniform, FullWindow())]
+    if regions:
+        # of a large lattice no single path is the lowest everywhere
+        ladders.insert(0, Kind("regions", uniform, Regions(), starts=JOINED))
     if (problem.direct < 0).any() or np.unique(problem.direct).size < int(problem.ruled.sum()):
         ladders.append(Kind("constant", starts["constant"], FullWindow()))
     if windows:

@@ -131,17 +131,23 @@ class Growing:
         return Plan(tuple(lengths), self._rung(problem, rf, lengths[0]))
 
     def _rung(self, problem: Problem, rf: FloatArray, first: int) -> int:
-        # parameters per step, which have a process variance, have an Rf that no rung changes
-        ruled = np.flatnonzero(problem.ruled)
-        measured = np.intersect1d(followed(problem), ruled).astype(int)
-        heights = np.log(rf[:, measured if measured.size else ruled]).mean(axis=1)
-        if self.rf is not None:
-            wanted = math.log(self.rf)
-        else:
-            precision = float(np.exp(np.log(problem.guide[problem.guide > 0.0]).mean()))
-            longest = max(segment.steps for segment in problem.segments_of(first))
-            wanted = math.log(STIFFNESS * longest * precision / float(problem.weight.mean()))
-        return int(np.argmin(np.abs(heights - wanted)))
+        longest = max(segment.steps for segment in problem.segments_of(first))
+        return rung_of(problem, rf, self.rf or STIFFNESS * longest * typical_precision(problem))
+
+
+def typical_precision(problem: Problem) -> float:
+    """Return the Rf that weighs a model error as the data's precision weighs a misfit."""
+    precision = float(np.exp(np.log(problem.guide[problem.guide > 0.0]).mean()))
+    return precision / float(problem.weight.mean())
+
+
+def rung_of(problem: Problem, rf: FloatArray, wanted: float) -> int:
+    """Return the rung of a ladder (B, D) whose Rf of the measured states is nearest to this."""
+    # parameters per step, which have a process variance, have an Rf that no rung changes
+    ruled = np.flatnonzero(problem.ruled)
+    measured = np.intersect1d(followed(problem), ruled).astype(int)
+    heights = np.log(rf[:, measured if measured.size else ruled]).mean(axis=1)
+    return int(np.argmin(np.abs(heights - math.log(wanted))))
 
 
 def ends_of(problem: Problem) -> list[int]:
