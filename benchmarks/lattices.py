@@ -1,7 +1,7 @@
 """Section "lattice": conjugate gradients, a product's time, and levels of random starts.
 
-Lorenz-96 with a third of the sites measured, on the Gauss-Newton Hessian at the true path. The
-patches of a row take as many unknowns as `symda.solve.schwarz` would come to.
+Lorenz-96 with a third of the sites measured. Iterations are those on the Gauss-Newton Hessian at
+the true path; the patches of a row take as many unknowns as `symda.solve.schwarz` would come to.
 """
 
 from __future__ import annotations
