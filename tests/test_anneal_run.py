@@ -331,7 +331,7 @@ REFUSED = [
     (
         {"strategy": "ladders"},
         "anneal: there is no strategy 'ladders'; there is auto, ladder, window, population, "
-        "shooting, shooting-window, or "
+        "regions, shooting, shooting-window, or "
         "one with options, such as sd.Window(samples=20). "
         "Did you mean 'ladder'?",
     ),
