@@ -264,7 +264,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "times are text": (
         lambda: simulate(oscillator(), ["now", "then"], [1.0, 0.0]),
-        "times of simulate: expected numbers, got text ('now').",
+        "times of simulate, entry 0: expected numbers, got text ('now').",
     ),
     "initial too short": (
         lambda: simulate(oscillator(), TIMES, [1.0]),
