@@ -26,7 +26,7 @@ HUGE = 1e200
 POOR, GOOD = 0.75, 0.25
 #: The damping of a first step, in units of the diagonal, and the least after a poor one; what it
 #: grows and falls by; and below what it is none.
-FIRST, AGAIN, GROWS, FALLS, LEAST = 1e-2, 1e-4, 8.0, 0.25, 1e-6
+FIRST, AGAIN, GROWS, FALLS, LEAST = 1e-3, 1e-4, 8.0, 0.25, 1e-6
 #: Damping grows no further: such a step is none.
 MOST = 1e12
 

@@ -33,8 +33,6 @@ TAKEN, LOW, WELL = 1e-4, 0.25, 0.5
 #: The exact Hessian is taken when the last step was to gain less than this share of the action, or
 #: more than this share of what the one before was.
 NEAR, HALF = 1e-3, 0.5
-#: A step damped by less than this says how much is left.
-SLIGHT = 0.1
 #: Where damping by this much does not make the curvature positive, nothing will.
 STIFF = 1e6
 #: Share of a step by which residuals are differentiated along it.
@@ -112,9 +110,13 @@ class TruncatedNewton:
             trial, before, expected = x + step.change, expected, step.predicted
             found = self._evaluator.action(*self._split(trial), rf)
             evaluations += 1
-            final = max(damping.max(), shared) <= SLIGHT and not step.unfinished
-            if final and (whole or not exact) and level and expected <= least:
+            settled = (whole or not exact) and level and expected <= least and not step.unfinished
+            if settled and not (damping.any() or shared):
                 return trial if found <= action else x, Reason.CONVERGED, iteration, evaluations
+            if settled:
+                # a damped step says too little of what is left
+                damping, shared = np.zeros(sites.count), 0.0
+                continue
             # by one norm, whatever the preconditioner is
             if not metric.length(step.change) > SHORTEST * metric.length(x):
                 if not reused.give_up():
