@@ -76,8 +76,8 @@ def test_quick_mode_fills_every_row(tmp_path: Path) -> None:
         "lowest": 1 + 2 * 7 + 2,
         # N, D, K; experiments, of shared and own parameters, on threads; memory
         "growth": 3 + 2 + (os.cpu_count() > 1) + 1,
-        # 4 weights for 2 sizes of patches, a product, a solution
-        "lattice": 2 * 4 + 2,
+        # 4 weights for 2 sizes of patches, a product, a solution, levels of random starts
+        "lattice": 2 * 4 + 3,
         "neuron": 2,
         # 3 methods, SciPy on symda's own F, C by hand, threads
         "integrate": 5 + (os.cpu_count() > 1),
